@@ -1,0 +1,24 @@
+//! The snapshot model of `diag` and its file format.
+//!
+//! A [`Snapshot`] is what a service knows about itself at one moment: every live task, what each
+//! spawn site has done since start, the sampled heap, gauges, and what could *not* be seen. The
+//! recorder fills it, [`format::write`] turns it into bytes, [`format::read`] back again, and the
+//! diff, the command line and the viewer only ever see this model.
+//!
+//! This crate is pure and total: it has no clock, no tokio, and no input makes it panic. It does
+//! not judge anything; that is `diag-diff`.
+//!
+//! The bytes are described in `SPEC.md` beside this crate.
+#![forbid(unsafe_code)]
+
+pub mod dump;
+pub mod file;
+pub mod format;
+pub mod model;
+pub mod strings;
+pub mod table;
+
+pub use format::{Damage, ReadError, read, write};
+pub use model::*;
+pub use strings::{StringIndex, Strings};
+pub use table::{Row, Table};

@@ -1,0 +1,183 @@
+//! Columns with a row view: the one shape of every large list in a snapshot.
+//!
+//! A [`Table`] keeps one `Vec<u64>` a column, because that is how it is written, compressed and
+//! scanned; a [`Row`] says how its fields map to the columns. The file format knows only tables,
+//! so a new field is one more column in one `impl Row`.
+
+use std::marker::PhantomData;
+
+/// How a column is written. The values are `u64` either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coding {
+    /// Each value as it is.
+    Plain,
+    /// Each value as the signed difference to the one before: times, ids in spawn order.
+    Delta,
+    /// Strictly increasing values, as the gap to the one before less one: a value twice cannot be
+    /// written down.
+    Ascending,
+}
+
+/// Which list the values of a column are indices of; a reader checks them once, on reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// [`Snapshot::strings`](crate::Snapshot::strings)
+    Strings,
+    /// [`Snapshot::sites`](crate::Snapshot::sites)
+    Sites,
+    /// [`Heap::stacks`](crate::Heap::stacks)
+    Stacks,
+    /// [`Heap::frames`](crate::Heap::frames)
+    Frames,
+    /// [`Heap::modules`](crate::Heap::modules)
+    Modules,
+}
+
+/// One column: its name in the file, its coding, whether a file may lack it.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Name in the file; never changes meaning.
+    pub name: &'static str,
+    /// How it is written.
+    pub coding: Coding,
+    /// True if 0 stands for "absent" and `n + 1` for `n`.
+    pub optional: bool,
+    /// What it indexes, if it holds indices.
+    pub target: Option<Target>,
+}
+
+impl Column {
+    /// A column of plain values that every file has.
+    pub const fn plain(name: &'static str) -> Self {
+        Column { name, coding: Coding::Plain, optional: false, target: None }
+    }
+
+    /// A column of slowly changing values that every file has.
+    pub const fn delta(name: &'static str) -> Self {
+        Column { name, coding: Coding::Delta, optional: false, target: None }
+    }
+
+    /// A column of strictly increasing values that every file has.
+    pub const fn ascending(name: &'static str) -> Self {
+        Column { name, coding: Coding::Ascending, optional: false, target: None }
+    }
+
+    /// The same column with values that may be absent, one by one or altogether.
+    pub const fn optional(self) -> Self {
+        Column { optional: true, ..self }
+    }
+
+    /// The same column as indices of `target`.
+    pub const fn index(self, target: Target) -> Self {
+        Column { target: Some(target), ..self }
+    }
+}
+
+/// A struct that can live in a [`Table`]: the mapping between its fields and the columns.
+pub trait Row: Copy {
+    /// One `u64` a column, in the order of [`COLUMNS`](Row::COLUMNS).
+    type Cells: AsRef<[u64]> + AsMut<[u64]> + Default;
+    /// The table's name in the file.
+    const TABLE: &'static str;
+    /// The columns, in the order of the cells.
+    const COLUMNS: &'static [Column];
+    /// The cells of this row.
+    fn to_cells(&self) -> Self::Cells;
+    /// The row of these cells. Total: any cells make a row.
+    fn from_cells(cells: &Self::Cells) -> Self;
+}
+
+/// Rows of one kind, kept as columns.
+pub struct Table<R> {
+    columns: Vec<Vec<u64>>,
+    row: PhantomData<fn() -> R>,
+}
+
+impl<R: Row> Table<R> {
+    /// An empty table with room for `rows`.
+    pub fn with_capacity(rows: usize) -> Self {
+        let columns = R::COLUMNS.iter().map(|_| Vec::with_capacity(rows)).collect();
+        Table { columns, row: PhantomData }
+    }
+
+    /// A table of these columns, one vector for each of [`Row::COLUMNS`] and all of one length;
+    /// `None` if they are not.
+    pub(crate) fn from_columns(columns: Vec<Vec<u64>>) -> Option<Self> {
+        let rows = columns.first()?.len();
+        let fits = columns.len() == R::COLUMNS.len() && columns.iter().all(|column| column.len() == rows);
+        fits.then_some(Table { columns, row: PhantomData })
+    }
+
+    /// Adds a row at the end.
+    pub fn push(&mut self, row: R) {
+        for (column, cell) in self.columns.iter_mut().zip(row.to_cells().as_ref()) {
+            column.push(*cell);
+        }
+    }
+
+    /// Row `i`, if there is one.
+    pub fn get(&self, i: usize) -> Option<R> {
+        (i < self.len()).then(|| self.row(i))
+    }
+
+    /// All rows in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = R> + ExactSizeIterator {
+        (0..self.len()).map(|i| self.row(i))
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.columns.first().map_or(0, Vec::len)
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The values of each column, in the order of [`Row::COLUMNS`].
+    pub fn columns(&self) -> &[Vec<u64>] {
+        &self.columns
+    }
+
+    fn row(&self, i: usize) -> R {
+        let mut cells = R::Cells::default();
+        for (cell, column) in cells.as_mut().iter_mut().zip(&self.columns) {
+            *cell = column[i];
+        }
+        R::from_cells(&cells)
+    }
+}
+
+impl<R: Row> Default for Table<R> {
+    fn default() -> Self {
+        Table::with_capacity(0)
+    }
+}
+
+impl<R: Row> FromIterator<R> for Table<R> {
+    fn from_iter<I: IntoIterator<Item = R>>(rows: I) -> Self {
+        let rows = rows.into_iter();
+        let mut table = Table::with_capacity(rows.size_hint().0);
+        rows.for_each(|row| table.push(row));
+        table
+    }
+}
+
+impl<R> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        Table { columns: self.columns.clone(), row: PhantomData }
+    }
+}
+
+impl<R> PartialEq for Table<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.columns == other.columns
+    }
+}
+
+impl<R: Row + std::fmt::Debug> std::fmt::Debug for Table<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! The current task: the one thread-local word in which the task recorder and the heap sampler meet.
+//!
+//! The recorder sets it around every poll and every drop of a task's future; the allocator hook
+//! reads it. It is a plain word without a destructor, so it can be read at any time in a thread's
+//! life, also inside the allocator.
+
+use std::cell::Cell;
+
+use crate::task::SiteId;
+
+/// Bits of the word that hold the site; the rest is the task's id.
+const SITE_BITS: u32 = 20;
+
+/// A task's never-reused id (44 bits) and its site (20 bits) in one word; 0 is "no task".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct CurrentTask(u64);
+
+impl CurrentTask {
+    /// No tracked task.
+    pub(crate) const NONE: CurrentTask = CurrentTask(0);
+
+    /// Packs an id and a site. Ids start at 1.
+    #[inline]
+    pub(crate) fn new(id: u64, site: SiteId) -> Self {
+        CurrentTask(id << SITE_BITS | u64::from(site.0))
+    }
+
+    /// The word as it is stored; 0 is "no task".
+    #[inline]
+    pub(crate) fn word(self) -> u64 {
+        self.0
+    }
+
+    /// The reverse of [`word`](CurrentTask::word).
+    pub(crate) fn from_word(word: u64) -> Self {
+        CurrentTask(word)
+    }
+
+    /// The task's id; `None` outside of a tracked task.
+    pub(crate) fn id(self) -> Option<u64> {
+        (self.0 != 0).then_some(self.0 >> SITE_BITS)
+    }
+
+    /// The task's spawn site; `None` outside of a tracked task.
+    pub(crate) fn site(self) -> Option<SiteId> {
+        (self.0 != 0).then_some(SiteId((self.0 & ((1 << SITE_BITS) - 1)) as u32))
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The task that this thread is polling or dropping.
+#[inline]
+pub(crate) fn get() -> CurrentTask {
+    CurrentTask(CURRENT.get())
+}
+
+/// Makes `task` current and returns the one before, which the caller puts back from a guard.
+#[inline]
+pub(crate) fn replace(task: CurrentTask) -> CurrentTask {
+    CurrentTask(CURRENT.replace(task.0))
+}

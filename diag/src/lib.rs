@@ -1,0 +1,5 @@
+//! diag
+mod clock;
+mod current;
+mod sync;
+pub mod task;
