@@ -1,1 +1,7 @@
-//! x
+//! Services under test, each with faults to switch on and a healthy twin.
+//!
+//! They read like services people run: the faults are small, honest mistakes, marked in the code, and each
+//! service writes down the truth about itself, so that what the diagnostics say can be checked to the task.
+//! Nothing here is a mock: real sockets, real tasks, real memory.
+
+pub mod iothub;
