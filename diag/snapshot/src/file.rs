@@ -1,1 +1,124 @@
-//! x
+//! Snapshot files on disk: written whole or not at all, read with a limit.
+//!
+//! The only part of this crate that touches the outside. It keeps no files and deletes none but its
+//! own temporary ones; which snapshots to keep is the caller's business.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::format::{self, Damage, MAX_DECODED_BYTES, ReadError};
+use crate::model::Snapshot;
+
+/// Why a file could not be written or read.
+#[derive(Debug)]
+pub enum FileError {
+    /// The system refused.
+    Io {
+        /// What was tried: `create`, `write`, `rename`, `open`, ...
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Its bytes are no usable snapshot.
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: ReadError,
+    },
+}
+
+impl fmt::Display for FileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileError::Io { action, path, error } => {
+                write!(f, "cannot {action} {}: {error}", path.display())
+            }
+            FileError::Format { path, error } => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for FileError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FileError::Io { error, .. } => Some(error),
+            FileError::Format { error, .. } => Some(error),
+        }
+    }
+}
+
+/// Puts `bytes` at `path` in one step: whoever reads it, and whatever stops us, finds the file that
+/// was there before or the new one whole.
+///
+/// The bytes go to a hidden file of the same folder, to the disk, and only then under their name. A
+/// process that is killed on the way leaves that hidden file (`.NAME.PID-N.tmp`) behind.
+///
+/// # Errors
+/// If the folder or the disk does not take it; the temporary file is removed then.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let temporary = temporary_path(path);
+    let written = write_new(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename", &temporary)));
+    if written.is_err() {
+        // What went wrong first is what the caller must hear of.
+        let _ = fs::remove_file(&temporary);
+        return written;
+    }
+    sync_folder(path)
+}
+
+/// The snapshot in the file at `path`, and what of it could not be read: [`format::read`].
+///
+/// # Errors
+/// If it cannot be opened or nothing of it is usable.
+pub fn read(path: &Path) -> Result<(Snapshot, Vec<Damage>), FileError> {
+    let bytes = read_bytes(path).map_err(failed("read", path))?;
+    format::read(&bytes).map_err(|error| FileError::Format { path: path.to_owned(), error })
+}
+
+/// No more than any snapshot can have, for `path` may be a pipe or a device without end.
+fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(file.metadata()?.len().min(MAX_DECODED_BYTES) as usize);
+    file.take(MAX_DECODED_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).open(path).map_err(failed("create", path))?;
+    file.write_all(bytes).map_err(failed("write", path))?;
+    file.sync_all().map_err(failed("sync", path))
+}
+
+/// A rename is on the disk when its folder is.
+fn sync_folder(path: &Path) -> Result<(), FileError> {
+    let folder = folder_of(path);
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed("sync", folder))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Beside `path`, since a rename must stay on one file system, and different for every write.
+fn temporary_path(path: &Path) -> PathBuf {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    folder_of(path).join(format!(".{name}.{}-{write}.tmp", std::process::id()))
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |error| FileError::Io { action, path, error }
+}

@@ -5,8 +5,8 @@
 //! recorder fills it, [`format::write`] turns it into bytes, [`format::read`] back again, and the
 //! diff, the command line and the viewer only ever see this model.
 //!
-//! This crate is pure and total: it has no clock, no tokio, and no input makes it panic. It does
-//! not judge anything; that is `diag-diff`.
+//! This crate is total: it has no clock, no tokio, and no input makes it panic; only [`mod@file`]
+//! touches the outside. It does not judge anything; that is `diag-diff`.
 //!
 //! The bytes are described in `SPEC.md` beside this crate.
 #![forbid(unsafe_code)]
@@ -14,11 +14,12 @@
 pub mod dump;
 pub mod file;
 pub mod format;
+pub mod human;
 pub mod model;
 pub mod strings;
 pub mod table;
 
-pub use format::{Damage, ReadError, read, write};
+pub use format::{ContentId, Damage, ReadError, content_id, read, write};
 pub use model::*;
 pub use strings::{StringIndex, Strings};
 pub use table::{Row, Table};

@@ -44,6 +44,15 @@ impl Snapshot {
             None => "(missing site)".to_owned(),
         }
     }
+
+    /// What a site spawns, as people call it: the type name without the `{{closure}}` that every
+    /// `async fn` and block ends in.
+    pub fn site_name(&self, site: SiteIndex) -> &str {
+        match self.sites.get(site.0 as usize) {
+            Some(row) => self.strings.show(row.type_name).trim_end_matches("::{{closure}}"),
+            None => "(missing site)",
+        }
+    }
 }
 
 /// Facts that do not change while the process lives.
@@ -345,8 +354,21 @@ impl Row for SiteRow {
     }
 
     fn from_cells(cells: &Self::Cells) -> Self {
-        let [file, line, column, type_name, future_bytes, spawned, done, cancelled, panicked, never, polls, busy, longest] =
-            *cells;
+        let [
+            file,
+            line,
+            column,
+            type_name,
+            future_bytes,
+            spawned,
+            done,
+            cancelled,
+            panicked,
+            never,
+            polls,
+            busy,
+            longest,
+        ] = *cells;
         SiteRow {
             file: StringIndex(narrow(file)),
             line: narrow(line),
@@ -408,8 +430,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const CODES: [Outcome; 4] =
-        [Outcome::Done, Outcome::Cancelled, Outcome::Panicked, Outcome::NeverPolled];
+    const CODES: [Outcome; 4] = [Outcome::Done, Outcome::Cancelled, Outcome::Panicked, Outcome::NeverPolled];
 
     fn code(self) -> u64 {
         Self::CODES.iter().position(|&outcome| outcome == self).unwrap_or(255) as u64
@@ -674,12 +695,7 @@ impl Row for NameRow {
     ];
 
     fn to_cells(&self) -> Self::Cells {
-        [
-            self.frame.0.into(),
-            self.function.0.into(),
-            some(self.file.map(|file| file.0)),
-            some(self.line),
-        ]
+        [self.frame.0.into(), self.function.0.into(), some(self.file.map(|file| file.0)), some(self.line)]
     }
 
     fn from_cells(&[frame, function, file, line]: &Self::Cells) -> Self {

@@ -13,17 +13,20 @@ pub struct Strings {
     text: String,
     /// `ends[i]` is where string `i` ends in `text`; it starts where the one before ends.
     ends: Vec<usize>,
+    /// The first `seen_to` strings. A pool that was read is searched only when it is added to.
     seen: HashMap<Box<str>, StringIndex>,
+    seen_to: usize,
 }
 
 impl Strings {
     /// The index of `value`, which is added if it is new.
     pub fn intern(&mut self, value: &str) -> StringIndex {
+        self.see_all();
         if let Some(&index) = self.seen.get(value) {
             return index;
         }
         let index = self.push(value);
-        self.seen.insert(value.into(), index);
+        self.see_all();
         index
     }
 
@@ -33,6 +36,15 @@ impl Strings {
         self.text.push_str(value);
         self.ends.push(self.text.len());
         index
+    }
+
+    fn see_all(&mut self) {
+        for i in self.seen_to..self.ends.len() {
+            let index = StringIndex(i as u32);
+            let value: Box<str> = self.show(index).into();
+            self.seen.entry(value).or_insert(index);
+        }
+        self.seen_to = self.ends.len();
     }
 
     /// The string behind `index`, if this pool has it.

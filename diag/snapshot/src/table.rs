@@ -33,6 +33,19 @@ pub enum Target {
     Modules,
 }
 
+impl Target {
+    /// Name of that list in the file.
+    pub fn table(self) -> &'static str {
+        match self {
+            Target::Strings => "strings",
+            Target::Sites => "sites",
+            Target::Stacks => "stacks",
+            Target::Frames => "frames",
+            Target::Modules => "modules",
+        }
+    }
+}
+
 /// One column: its name in the file, its coding, whether a file may lack it.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {

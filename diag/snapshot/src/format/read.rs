@@ -1,0 +1,183 @@
+//! From any bytes to a [`Snapshot`], and what of it was lost.
+
+use super::error::{Damage, ReadError};
+use super::facts::Facts;
+use super::header::{self, Entry, Header};
+use super::section::{self, Budget};
+use super::strings;
+use super::table::{self, in_column};
+use crate::model::{FrameRow, Heap, HeapFacts, ModuleRow, NameRow, SampleRow, SiteRow, Snapshot, StackRow};
+use crate::strings::Strings;
+use crate::table::{Column, Row, Table, Target};
+
+/// The snapshot in `bytes`, and what of it could not be read.
+///
+/// A damaged table is empty and the heap is `None` if its samples, stacks or frames are lost; each
+/// loss is in the list. Every index in the tables points to a row that is there, unless the list
+/// tells that the whole table it points to is lost. Sections and columns of a newer minor version
+/// are skipped without a word.
+///
+/// # Errors
+/// If nothing is usable: not a snapshot, of a newer major version, or damaged or cut off before the
+/// facts end.
+pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
+    let header = Header::parse(bytes)?;
+    let mut reader = Reader { bytes, entries: header.entries, budget: Budget::new(), damage: Vec::new() };
+    reader.check_length(header.file_bytes);
+    let facts = reader.facts()?;
+    let mut lengths = Lengths::default();
+    let strings = reader.strings();
+    lengths.strings = strings.as_ref().map(Strings::len);
+    let sites: Option<Table<SiteRow>> = reader.table(&lengths);
+    lengths.sites = sites.as_ref().map(Table::len);
+    let snapshot = Snapshot {
+        process: facts.process.into_owned(),
+        capture: facts.capture.into_owned(),
+        strings: strings.unwrap_or_default(),
+        sites: sites.unwrap_or_default(),
+        lifetimes: reader.table(&lengths).unwrap_or_default(),
+        tasks: reader.table(&lengths).unwrap_or_default(),
+        ends: reader.table(&lengths).unwrap_or_default(),
+        heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), lengths)),
+    };
+    Ok((snapshot, reader.damage))
+}
+
+/// How many rows there are to point to; `None` while that table is not read, or if it is lost.
+#[derive(Default)]
+struct Lengths {
+    strings: Option<usize>,
+    sites: Option<usize>,
+    stacks: Option<usize>,
+    frames: Option<usize>,
+    modules: Option<usize>,
+}
+
+impl Lengths {
+    fn of(&self, target: Target) -> Option<usize> {
+        match target {
+            Target::Strings => self.strings,
+            Target::Sites => self.sites,
+            Target::Stacks => self.stacks,
+            Target::Frames => self.frames,
+            Target::Modules => self.modules,
+        }
+    }
+
+    /// Every index of `table` points to a row that is there, as far as its target could be read.
+    fn check<R: Row>(&self, table: &Table<R>) -> Result<(), String> {
+        R::COLUMNS.iter().zip(table.columns()).try_for_each(|(spec, values)| {
+            match self.first_dangling::<R>(spec, values) {
+                Some(row) => Err(in_column(spec, format_args!("row {row} points nowhere"))),
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// A column that indexes its own table must point to an earlier row: so no stack calls itself.
+    fn first_dangling<R: Row>(&self, spec: &Column, values: &[u64]) -> Option<usize> {
+        let target = spec.target?;
+        let absent = u64::from(spec.optional);
+        if target.table() == R::TABLE {
+            return (0u64..).zip(values).position(|(row, &value)| value >= row + absent);
+        }
+        let end = self.of(target)? as u64 + absent;
+        values.iter().position(|&value| value >= end)
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    entries: Vec<Entry>,
+    budget: Budget,
+    damage: Vec<Damage>,
+}
+
+impl<'a> Reader<'a> {
+    fn check_length(&mut self, expected: u64) {
+        let actual = self.bytes.len() as u64;
+        if actual != expected {
+            let what = format!("the file has {actual} bytes and was written with {expected}");
+            self.damage.push(Damage { section: "file", offset: actual.min(expected), what });
+        }
+    }
+
+    fn facts(&mut self) -> Result<Facts<'static>, ReadError> {
+        self.decode("facts", |raw, _| Facts::decode(raw)).map_err(|Damage { section, offset, what }| {
+            let end = self.bytes.len() as u64;
+            match self.entry(section).map(|entry| entry.offset.saturating_add(entry.stored_bytes)) {
+                Ok(needs) if needs > end => ReadError::Truncated { section, offset: end, needs },
+                _ => ReadError::Damaged { section, offset, what },
+            }
+        })
+    }
+
+    fn strings(&mut self) -> Option<Strings> {
+        let strings = self.decode("strings", |raw, _| strings::decode(raw));
+        self.keep(strings)
+    }
+
+    fn table<R: Row>(&mut self, lengths: &Lengths) -> Option<Table<R>> {
+        let table = self.decode(R::TABLE, |raw, budget| {
+            let table = table::decode(raw, budget)?;
+            lengths.check(&table)?;
+            Ok(table)
+        });
+        self.keep(table)
+    }
+
+    fn heap(&mut self, facts: HeapFacts, mut lengths: Lengths) -> Option<Heap> {
+        let modules: Option<Table<ModuleRow>> = self.table(&lengths);
+        lengths.modules = modules.as_ref().map(Table::len);
+        let frames: Option<Table<FrameRow>> = self.table(&lengths);
+        lengths.frames = frames.as_ref().map(Table::len);
+        let stacks: Option<Table<StackRow>> = self.table(&lengths);
+        lengths.stacks = stacks.as_ref().map(Table::len);
+        let names: Option<Table<NameRow>> = self.table(&lengths);
+        let samples: Option<Table<SampleRow>> = self.table(&lengths);
+        Some(Heap {
+            facts,
+            samples: samples?,
+            stacks: stacks?,
+            frames: frames?,
+            names: names.unwrap_or_default(),
+            modules: modules.unwrap_or_default(),
+        })
+    }
+
+    fn keep<T>(&mut self, read: Result<T, Damage>) -> Option<T> {
+        read.map_err(|damage| self.damage.push(damage)).ok()
+    }
+
+    fn decode<T>(
+        &mut self,
+        section: &'static str,
+        decode: impl FnOnce(&[u8], &mut Budget) -> Result<T, String>,
+    ) -> Result<T, Damage> {
+        let entry = self.entry(section)?;
+        let damage = |what| Damage { section, offset: entry.offset, what };
+        let stored = self.stored(&entry).map_err(damage)?;
+        let raw = section::unpack(stored, &entry, &mut self.budget).map_err(damage)?;
+        decode(&raw, &mut self.budget).map_err(damage)
+    }
+
+    /// The one entry of that name.
+    fn entry(&self, section: &'static str) -> Result<Entry, Damage> {
+        let mut named = self.entries.iter().filter(|entry| entry.is_named(section));
+        let what = match (named.next(), named.next()) {
+            (Some(&entry), None) => return Ok(entry),
+            (None, _) => "the section is missing",
+            (Some(_), Some(_)) => "the section is there twice",
+        };
+        Err(Damage { section, offset: header::TABLE_OFFSET, what: what.to_owned() })
+    }
+
+    fn stored(&self, entry: &Entry) -> Result<&'a [u8], String> {
+        let range = usize::try_from(entry.offset).ok().zip(usize::try_from(entry.stored_bytes).ok());
+        let stored = range.and_then(|(offset, length)| self.bytes.get(offset..)?.get(..length));
+        stored.ok_or_else(|| {
+            let (length, end) = (entry.stored_bytes, self.bytes.len());
+            format!("cut off, its {length} bytes go beyond the end of the file at byte {end}")
+        })
+    }
+}

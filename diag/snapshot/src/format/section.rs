@@ -1,0 +1,79 @@
+//! One section: its bytes packed for the file, and unpacked again under limits.
+
+use std::io::Write;
+
+use flate2::write::DeflateEncoder;
+use flate2::{Compression, Decompress, FlushDecompress, Status};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::MAX_DECODED_BYTES;
+use super::header::Entry;
+
+/// Deflate's fastest: on 1.2 million tasks the next levels save a tenth and take twice as long
+/// or more (`examples/scale.rs` prints both).
+const LEVEL: u32 = 1;
+/// Deflate cannot do better than a match of 258 bytes in two bits.
+const MAX_RATIO: u64 = 1032;
+
+/// Packs `raw`. What does not shrink is stored as it is, and its two lengths are equal then.
+pub(super) fn pack(raw: Vec<u8>) -> Vec<u8> {
+    match deflate(&raw) {
+        Some(packed) if packed.len() < raw.len() => packed,
+        _ => raw,
+    }
+}
+
+fn deflate(raw: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = DeflateEncoder::new(Vec::with_capacity(raw.len() / 2), Compression::new(LEVEL));
+    encoder.write_all(raw).ok()?;
+    encoder.finish().ok()
+}
+
+/// What the rest of the file may still unpack to.
+pub(super) struct Budget {
+    left: u64,
+}
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Budget { left: MAX_DECODED_BYTES }
+    }
+
+    pub(super) fn spend(&mut self, bytes: u64) -> Result<(), String> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            format!("it would unpack to {bytes} bytes, and a file may unpack to {MAX_DECODED_BYTES} in all")
+        })?;
+        Ok(())
+    }
+}
+
+/// Checks the stored bytes of a section against its entry and unpacks them.
+pub(super) fn unpack(stored: &[u8], entry: &Entry, budget: &mut Budget) -> Result<Vec<u8>, String> {
+    if xxh3_64(stored) != entry.digest {
+        return Err("its digest does not match".to_owned());
+    }
+    if entry.raw_bytes == entry.stored_bytes {
+        budget.spend(entry.raw_bytes)?;
+        return Ok(stored.to_vec());
+    }
+    if entry.raw_bytes > entry.stored_bytes.saturating_mul(MAX_RATIO) {
+        let (stored, raw) = (entry.stored_bytes, entry.raw_bytes);
+        return Err(format!("{stored} bytes cannot unpack to the {raw} that it claims"));
+    }
+    budget.spend(entry.raw_bytes)?;
+    inflate(stored, entry.raw_bytes)
+}
+
+fn inflate(stored: &[u8], raw_bytes: u64) -> Result<Vec<u8>, String> {
+    let expected = usize::try_from(raw_bytes).map_err(|_| "too large for this machine".to_owned())?;
+    let mut raw = Vec::with_capacity(expected);
+    let mut inflater = Decompress::new(false);
+    let status = inflater
+        .decompress_vec(stored, &mut raw, FlushDecompress::Finish)
+        .map_err(|error| format!("cannot be unpacked after {} bytes: {error}", inflater.total_out()))?;
+    let whole = status == Status::StreamEnd && inflater.total_in() == stored.len() as u64;
+    if !whole || raw.len() != expected {
+        return Err(format!("unpacks to {} bytes and not to the {expected} that it claims", raw.len()));
+    }
+    Ok(raw)
+}

@@ -1,0 +1,156 @@
+//! Numbers and names as people read them: the one way for dump, reports, command line and viewer.
+//!
+//! Nothing is rounded up: 59.9 seconds are `59 s`, so that no text claims more than was seen.
+
+/// A number with its thousands apart: `4,812`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time span in nanoseconds in its largest unit, with one decimal below ten: `2.3 s`, `14 min`.
+pub fn duration(ns: u64) -> String {
+    const UNITS: [(u64, &str); 7] = [
+        (1, "ns"),
+        (1_000, "µs"),
+        (1_000_000, "ms"),
+        (1_000_000_000, "s"),
+        (60_000_000_000, "min"),
+        (3_600_000_000_000, "h"),
+        (86_400_000_000_000, "d"),
+    ];
+    in_unit(ns, &UNITS)
+}
+
+/// A time span in microseconds, as [`duration`].
+pub fn duration_us(us: u64) -> String {
+    duration(us.saturating_mul(1_000))
+}
+
+/// A size in bytes in its largest binary unit, with one decimal below ten: `1.5 KiB`, `32 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 6] =
+        [(1, "B"), (1 << 10, "KiB"), (1 << 20, "MiB"), (1 << 30, "GiB"), (1 << 40, "TiB"), (1 << 50, "PiB")];
+    in_unit(bytes, &UNITS)
+}
+
+/// A moment in microseconds since the Unix epoch, to the second and in UTC: `2026-11-21T10:00:00Z`.
+pub fn time(unix_us: u64) -> String {
+    let seconds = unix_us / 1_000_000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let (year, month, day) = date(days);
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+/// A name from a snapshot, safe to print: control and invisible characters are escaped, and what
+/// goes beyond 200 characters is cut with `…`. A terminal never sees what a service put into it.
+pub fn name(name: &str) -> String {
+    const LONGEST: usize = 200;
+    let mut text = String::with_capacity(name.len().min(LONGEST));
+    for (i, char) in name.chars().enumerate() {
+        match char {
+            _ if i == LONGEST => {
+                text.push('…');
+                break;
+            }
+            '"' | '\'' => text.push(char),
+            _ => text.extend(char.escape_debug()),
+        }
+    }
+    text
+}
+
+/// Year, month and day of a day since 1970 in the Gregorian calendar. Counted in years that begin
+/// in March, so that the leap day is the last of its year, and in eras of 400 years = 146,097 days.
+fn date(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (400 * era + year_of_era + u64::from(month <= 2), month, day)
+}
+
+/// `units` from small to large, the first of them 1.
+fn in_unit(value: u64, units: &[(u64, &str)]) -> String {
+    let (size, unit) = units.iter().rev().find(|(size, _)| value >= *size).copied().unwrap_or(units[0]);
+    let (whole, tenths) = (value / size, u128::from(value % size) * 10 / u128::from(size));
+    match (whole, tenths) {
+        (10.., _) | (_, 0) => format!("{} {unit}", count(whole)),
+        _ => format!("{whole}.{tenths} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_their_thousands_apart() {
+        for (number, expected) in [(0, "0"), (999, "999"), (4_812, "4,812"), (1_200_000, "1,200,000")] {
+            assert_eq!(count(number), expected);
+        }
+        assert_eq!(count(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn durations_use_the_largest_unit_and_never_round_up() {
+        for (ns, expected) in [
+            (0, "0 ns"),
+            (1_500, "1.5 µs"),
+            (180_000_000, "180 ms"),
+            (2_390_000_000, "2.3 s"),
+            (59_999_999_999, "59 s"),
+            (840_000_000_000, "14 min"),
+            (7_200_000_000_000, "2 h"),
+            (u64::MAX, "213,503 d"),
+        ] {
+            assert_eq!(duration(ns), expected);
+        }
+        assert_eq!(duration_us(2_300_000), "2.3 s");
+    }
+
+    #[test]
+    fn sizes_are_binary() {
+        for (size, expected) in [
+            (0, "0 B"),
+            (1_023, "1,023 B"),
+            (1_536, "1.5 KiB"),
+            (32 << 20, "32 MiB"),
+            (u64::MAX, "16,383 PiB"),
+        ] {
+            assert_eq!(bytes(size), expected);
+        }
+    }
+
+    #[test]
+    fn times_are_utc_and_know_leap_years() {
+        for (unix_s, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_799, "2000-02-29T23:59:59Z"),
+            (1_709_251_200, "2024-03-01T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (1_795_255_200, "2026-11-21T10:00:00Z"),
+        ] {
+            assert_eq!(time(unix_s * 1_000_000), expected);
+        }
+    }
+
+    #[test]
+    fn hostile_names_are_harmless_and_short() {
+        assert_eq!(name("a::b<'_, \"c\">"), "a::b<'_, \"c\">");
+        assert_eq!(name("\u{1b}[31m\n\u{202e}"), "\\u{1b}[31m\\n\\u{202e}");
+        assert_eq!(name(&"é".repeat(1_000)).chars().count(), 201);
+    }
+}
