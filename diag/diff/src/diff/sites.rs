@@ -1,0 +1,189 @@
+//! Spawn sites of two snapshots, joined by what the source code calls them.
+//!
+//! Indices mean nothing across files, so sites are matched by content. Two builds of a service are
+//! matched by file and type name only, because lines move with every edit above them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use diag_snapshot::{SiteIndex, SiteRow, Snapshot, human};
+
+/// A place in the code where tasks of one type are spawned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site {
+    /// Source file as the compiler saw it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// Type of the spawned future.
+    pub type_name: String,
+}
+
+/// `file:line:column`, safe to print.
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", human::name(&self.file), self.line, self.column)
+    }
+}
+
+/// What became of the tasks of a site since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Tasks spawned.
+    pub spawned: u64,
+    /// Tasks whose future returned `Ready`.
+    pub done: u64,
+    /// Tasks dropped unfinished.
+    pub cancelled: u64,
+    /// Tasks whose poll panicked.
+    pub panicked: u64,
+    /// Tasks dropped before their first poll.
+    pub never_polled: u64,
+}
+
+impl Totals {
+    /// Tasks that ended, whichever way.
+    pub fn ended(&self) -> u64 {
+        [self.done, self.cancelled, self.panicked, self.never_polled]
+            .iter()
+            .fold(0, |sum, &count| sum.saturating_add(count))
+    }
+
+    fn add(&mut self, row: &SiteRow) {
+        self.spawned = self.spawned.saturating_add(row.spawned);
+        self.done = self.done.saturating_add(row.done);
+        self.cancelled = self.cancelled.saturating_add(row.cancelled);
+        self.panicked = self.panicked.saturating_add(row.panicked);
+        self.never_polled = self.never_polled.saturating_add(row.never_polled);
+    }
+}
+
+/// A site with what both snapshots say about it.
+#[derive(Clone, Debug)]
+pub(super) struct Joined {
+    pub(super) site: Site,
+    pub(super) future_bytes: u64,
+    pub(super) before: Totals,
+    pub(super) after: Totals,
+    /// How long ended tasks lived, by power of two of milliseconds.
+    lifetimes: BTreeMap<u32, u64>,
+}
+
+/// All sites of two snapshots, and where each row of either went.
+pub(super) struct Join {
+    /// Ascending by site.
+    pub(super) sites: Vec<Joined>,
+    pub(super) before: Positions,
+    pub(super) after: Positions,
+}
+
+/// Position in [`Join::sites`] of each site of one snapshot.
+pub(super) struct Positions(Vec<usize>);
+
+impl Positions {
+    pub(super) fn of(&self, site: SiteIndex) -> Option<usize> {
+        self.0.get(site.0 as usize).copied()
+    }
+}
+
+impl Joined {
+    /// The time within which 99 of 100 ended tasks of the site ended, microseconds; none before
+    /// `min_ended` of them ended. It is the upper edge of a power-of-two bucket, so at most twice
+    /// too long and never too short.
+    pub(super) fn usual_lifetime_us(&self, min_ended: u64) -> Option<u64> {
+        let ended = self.lifetimes.values().fold(0u64, |sum, &count| sum.saturating_add(count));
+        if ended < min_ended.max(1) {
+            return None;
+        }
+        let mut above = ended / 100;
+        for (&bucket, &count) in self.lifetimes.iter().rev() {
+            if count > above {
+                return Some(upper_edge_us(bucket));
+            }
+            above -= count;
+        }
+        None
+    }
+}
+
+/// Joins the sites of two snapshots: exactly if they are of one process, else without line numbers.
+pub(super) fn join(before: &Snapshot, after: &Snapshot, same_process: bool) -> Join {
+    let mut keys = BTreeMap::new();
+    for site in sites(after).chain(sites(before)) {
+        keys.entry(key(&site, same_process)).or_insert(site);
+    }
+    let mut joined: Vec<Joined> = keys.values().cloned().map(empty).collect();
+    let position: BTreeMap<&Site, usize> = keys.keys().zip(0..).collect();
+    let positions = |snapshot: &Snapshot| {
+        Positions(
+            sites(snapshot).filter_map(|site| position.get(&key(&site, same_process)).copied()).collect(),
+        )
+    };
+    let join_before = positions(before);
+    let join_after = positions(after);
+    for (snapshot, places, totals) in
+        [(before, &join_before, before_totals as Side), (after, &join_after, after_totals as Side)]
+    {
+        add_rows(&mut joined, snapshot, places, totals);
+        add_lifetimes(&mut joined, snapshot, places);
+    }
+    Join { sites: joined, before: join_before, after: join_after }
+}
+
+type Side = fn(&mut Joined) -> &mut Totals;
+
+fn before_totals(joined: &mut Joined) -> &mut Totals {
+    &mut joined.before
+}
+
+fn after_totals(joined: &mut Joined) -> &mut Totals {
+    &mut joined.after
+}
+
+fn add_rows(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, totals: Side) {
+    for (row, &place) in snapshot.sites.iter().zip(&places.0) {
+        joined[place].future_bytes = joined[place].future_bytes.max(row.future_bytes);
+        totals(&mut joined[place]).add(&row);
+    }
+}
+
+/// Takes the larger count of every bucket: the counts only rise while a process lives, so this is
+/// the later snapshot, whichever of the two that is.
+fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions) {
+    let mut own: BTreeMap<(usize, u32), u64> = BTreeMap::new();
+    for row in snapshot.lifetimes.iter() {
+        if let Some(place) = places.of(row.site) {
+            let count = own.entry((place, row.bucket)).or_default();
+            *count = count.saturating_add(row.count);
+        }
+    }
+    for ((place, bucket), count) in own {
+        let most = joined[place].lifetimes.entry(bucket).or_default();
+        *most = count.max(*most);
+    }
+}
+
+fn sites(snapshot: &Snapshot) -> impl Iterator<Item = Site> {
+    snapshot.sites.iter().map(|row| Site {
+        file: snapshot.strings.show(row.file).to_owned(),
+        line: row.line,
+        column: row.column,
+        type_name: snapshot.strings.show(row.type_name).to_owned(),
+    })
+}
+
+fn key(site: &Site, same_process: bool) -> Site {
+    if same_process { site.clone() } else { Site { line: 0, column: 0, ..site.clone() } }
+}
+
+fn empty(site: Site) -> Joined {
+    let (before, after) = (Totals::default(), Totals::default());
+    Joined { site, future_bytes: 0, before, after, lifetimes: BTreeMap::new() }
+}
+
+/// Bucket `b` ends at 2^(b+1) milliseconds.
+fn upper_edge_us(bucket: u32) -> u64 {
+    1u64.checked_shl(bucket.saturating_add(1)).unwrap_or(u64::MAX).saturating_mul(1000)
+}

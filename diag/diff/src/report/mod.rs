@@ -1,0 +1,174 @@
+//! A judged diff, ready to be shown: the one view behind text, JSON and Markdown.
+//!
+//! Numbers agree between the formats because none of them computes any. The field names are those
+//! of the JSON document: durations `_ns`, sizes `_bytes`, times RFC 3339, and what is not known is
+//! null. Nothing is written anywhere from here; callers get strings.
+
+mod change;
+pub mod json;
+pub mod markdown;
+mod sites;
+pub mod text;
+
+use diag_snapshot::human;
+use serde::Serialize;
+
+use crate::diff::{Diff, Side};
+use crate::policy::Policy;
+use crate::verdict::{Answer, Finding, Grade};
+
+pub use change::Change;
+pub use sites::{SiteChange, SpreadNs};
+
+/// Name and version of the JSON document.
+pub const SCHEMA: &str = "diag.report/1";
+
+/// What two snapshots say, under a policy.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// The answer as a whole.
+    pub answer: Answer,
+    /// True if a check fails because of a finding.
+    pub fails: bool,
+    /// Least grade at which a finding fails a check.
+    pub fail_on: Grade,
+    /// Why these snapshots are too little to be called clean; empty if they are not.
+    pub reasons: Vec<String>,
+    /// Name of the service.
+    pub service: String,
+    /// True if tasks could be followed by id.
+    pub same_process: bool,
+    /// From the first snapshot to the second; negative if they were given in reverse.
+    pub window_ns: i64,
+    /// The first snapshot.
+    pub before: Moment,
+    /// The second snapshot.
+    pub after: Moment,
+    /// What was found, the surest first.
+    pub findings: Vec<Finding>,
+    /// What a reader should know besides.
+    pub notes: Vec<String>,
+    /// Every spawn site, the largest change first.
+    pub sites: Vec<SiteChange>,
+}
+
+/// One of the two snapshots.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Moment {
+    /// When it was taken.
+    pub taken: Option<jiff::Timestamp>,
+    /// How long the process had been running.
+    pub uptime_ns: u64,
+    /// Operating system's process id.
+    pub pid: u32,
+    /// Tasks that the recorder follows.
+    pub tracked_tasks: u64,
+    /// Tasks that it does not follow, if their number is known.
+    pub untracked_tasks: Option<u64>,
+    /// Share of the live tasks that it follows, in percent.
+    pub coverage_percent: Option<f64>,
+}
+
+impl Report {
+    pub(crate) fn new(diff: &Diff, policy: &Policy, findings: Vec<Finding>, reasons: Vec<String>) -> Self {
+        Report {
+            schema: SCHEMA,
+            answer: Answer::of(&findings, &reasons, policy),
+            fails: findings.iter().any(|finding| finding.fails(policy.fail_on)),
+            fail_on: policy.fail_on,
+            reasons,
+            service: diff.service.clone(),
+            same_process: diff.same_process,
+            window_ns: diff.window_us.saturating_mul(1000),
+            before: Moment::of(&diff.before),
+            after: Moment::of(&diff.after),
+            findings,
+            notes: notes(diff),
+            sites: sites::changes(diff),
+        }
+    }
+
+    /// Live tasks that the recorder follows.
+    pub fn tasks(&self) -> Change {
+        Change { before: self.before.tracked_tasks, after: self.after.tracked_tasks }
+    }
+
+    /// The answer in one sentence.
+    pub fn headline(&self) -> String {
+        let failing = self.findings.iter().filter(|finding| finding.fails(self.fail_on)).count();
+        let others = self.findings.len() - failing;
+        let mut parts = Vec::new();
+        match self.answer {
+            Answer::Clean => parts.push("clean: nothing leaks that these snapshots could show".to_owned()),
+            Answer::InsufficientData => parts.push("too little to say".to_owned()),
+            Answer::Findings if failing > 0 => parts.push(plural(failing, "finding")),
+            Answer::Findings => {}
+        }
+        if others > 0 {
+            parts.push(format!("{} to keep an eye on", plural(others, "possibility")));
+        }
+        parts.join(", ")
+    }
+}
+
+impl Moment {
+    fn of(side: &Side) -> Self {
+        Moment {
+            taken: timestamp(side.taken_unix_us),
+            uptime_ns: side.uptime_us.saturating_mul(1000),
+            pid: side.pid,
+            tracked_tasks: side.tracked_tasks,
+            untracked_tasks: side.untracked_tasks(),
+            coverage_percent: side.coverage().map(|share| share * 100.0),
+        }
+    }
+}
+
+/// A time of the model as a time of the calendar; none beyond the year 9999.
+pub(crate) fn timestamp(unix_us: u64) -> Option<jiff::Timestamp> {
+    jiff::Timestamp::from_microsecond(i64::try_from(unix_us).ok()?).ok()
+}
+
+fn plural(number: usize, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ies", human::count(number as u64)),
+        (_, None) => format!("{} {noun}s", human::count(number as u64)),
+    }
+}
+
+fn notes(diff: &Diff) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(coverage(diff));
+    if !diff.same_process {
+        notes.push(
+            "two processes: spawn sites are matched by file and type, tasks cannot be followed".to_owned(),
+        );
+    }
+    if diff.before.debug_build || diff.after.debug_build {
+        notes.push("a debug build: its timings are not those of a release".to_owned());
+    }
+    for (what, count) in &diff.after.dropped {
+        notes.push(format!("the recorder dropped or skipped {} {}", human::count(*count), human::name(what)));
+    }
+    notes
+}
+
+fn coverage(diff: &Diff) -> Option<String> {
+    let untracked = diff.after.untracked_tasks()?;
+    let percent = diff.after.coverage()? * 100.0;
+    // Rounded down, so that 100 % is said of nothing less.
+    let percent = percent.floor();
+    if untracked == 0 {
+        return Some(format!("coverage {percent} %: every task is tracked"));
+    }
+    let trend = match diff.before.untracked_tasks() {
+        Some(before) if untracked > before => format!("up from {}", human::count(before)),
+        Some(_) => "not growing".to_owned(),
+        None => "of the first snapshot not known".to_owned(),
+    };
+    let tasks = plural(untracked as usize, "untracked task");
+    Some(format!("coverage {percent} %: {tasks}, {trend}"))
+}

@@ -1,0 +1,108 @@
+//! The table of spawn sites in a report.
+
+use diag_snapshot::human;
+use serde::Serialize;
+
+use super::Change;
+use crate::diff::{Diff, Moves, SiteDiff, Spread};
+
+/// One spawn site in both snapshots.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SiteChange {
+    /// `file:line:column`.
+    pub location: String,
+    /// Type of the spawned future.
+    pub name: String,
+    /// Live tasks.
+    pub live: Change,
+    /// Live tasks that rest for longer than is usual here.
+    pub stale: Change,
+    /// Tasks alive only in the second snapshot; none for two processes.
+    pub born: Option<u64>,
+    /// Tasks alive only in the first snapshot; none for two processes.
+    pub ended: Option<u64>,
+    /// Tasks alive in both; none for two processes.
+    pub survived: Option<u64>,
+    /// Spawned since start.
+    pub spawned: Change,
+    /// Returned since start.
+    pub done: Change,
+    /// Dropped unfinished since start.
+    pub cancelled: Change,
+    /// Panicked since start.
+    pub panicked: Change,
+    /// Dropped before the first poll since start.
+    pub never_polled: Change,
+    /// 99 of 100 ended tasks lived no longer; none if too few ended.
+    pub usual_lifetime_ns: Option<u64>,
+    /// Age of the live tasks in the second snapshot.
+    pub age_ns: Option<SpreadNs>,
+    /// Time since the last poll of the live tasks in the second snapshot.
+    pub idle_ns: Option<SpreadNs>,
+}
+
+/// Smallest, middle and largest of some times, nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SpreadNs {
+    /// The smallest.
+    pub min: u64,
+    /// The median.
+    pub p50: u64,
+    /// The largest.
+    pub max: u64,
+}
+
+impl From<Spread> for SpreadNs {
+    fn from(us: Spread) -> Self {
+        let [min, p50, max] = [us.min, us.p50, us.max].map(|us| us.saturating_mul(1000));
+        SpreadNs { min, p50, max }
+    }
+}
+
+pub(super) fn changes(diff: &Diff) -> Vec<SiteChange> {
+    let mut sites: Vec<SiteChange> = diff.tasks.sites.iter().map(change).collect();
+    // The sort is stable, so equal changes stay in the order of the source code.
+    sites.sort_by_key(|site| {
+        (std::cmp::Reverse(site.live.delta().unsigned_abs()), std::cmp::Reverse(site.live.after))
+    });
+    sites
+}
+
+fn change(site: &SiteDiff) -> SiteChange {
+    let totals = (&site.before.totals, &site.after.totals);
+    let moved = |count: fn(Moves) -> u64| site.moves.map(count);
+    SiteChange {
+        location: site.site.to_string(),
+        name: site.site.type_name.clone(),
+        live: Change { before: site.before.live, after: site.after.live },
+        stale: Change { before: site.before.stale, after: site.after.stale },
+        born: moved(|moves| moves.born),
+        ended: moved(|moves| moves.ended),
+        survived: moved(|moves| moves.survived),
+        spawned: Change { before: totals.0.spawned, after: totals.1.spawned },
+        done: Change { before: totals.0.done, after: totals.1.done },
+        cancelled: Change { before: totals.0.cancelled, after: totals.1.cancelled },
+        panicked: Change { before: totals.0.panicked, after: totals.1.panicked },
+        never_polled: Change { before: totals.0.never_polled, after: totals.1.never_polled },
+        usual_lifetime_ns: site.usual_lifetime_us.map(|us| us.saturating_mul(1000)),
+        age_ns: site.after.age_us.map(SpreadNs::from),
+        idle_ns: site.after.idle_us.map(SpreadNs::from),
+    }
+}
+
+/// Heads of the columns that people see.
+pub(super) const HEADS: [&str; 7] = ["before", "after", "change", "born", "ended", "resting", "spawn site"];
+
+/// The cells under [`HEADS`].
+pub(super) fn cells(site: &SiteChange) -> [String; 7] {
+    let known = |count: Option<u64>| count.map_or("-".to_owned(), human::count);
+    [
+        human::count(site.live.before),
+        human::count(site.live.after),
+        site.live.signed(),
+        known(site.born),
+        known(site.ended),
+        human::count(site.stale.after),
+        format!("{}  {}", site.location, human::name(&site.name)),
+    ]
+}

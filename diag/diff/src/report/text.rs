@@ -1,0 +1,152 @@
+//! The report as a colleague would say it at three in the morning: the answer, what was found and
+//! why, what to do, and the table behind it.
+
+use std::fmt::Write as _;
+
+use diag_snapshot::human;
+
+use super::sites::{HEADS, cells};
+use super::{Moment, Report};
+use crate::verdict::{Answer, Finding, Grade};
+
+/// So many spawn sites are listed; JSON has all of them.
+pub(super) const LISTED_SITES: usize = 12;
+
+/// The report without colour.
+pub fn render(report: &Report) -> String {
+    write(report, |text, _| text.to_owned())
+}
+
+/// The report with the colours of a terminal.
+pub fn render_coloured(report: &Report) -> String {
+    write(report, |text, colour| format!("\x1b[{}m{text}\x1b[0m", colour.code()))
+}
+
+#[derive(Clone, Copy)]
+enum Colour {
+    Alarm,
+    Doubt,
+    Good,
+    Quiet,
+}
+
+impl Colour {
+    /// Select Graphic Rendition of ECMA-48: bold red, yellow, green, dim.
+    fn code(self) -> &'static str {
+        match self {
+            Colour::Alarm => "1;31",
+            Colour::Doubt => "33",
+            Colour::Good => "32",
+            Colour::Quiet => "2",
+        }
+    }
+}
+
+type Paint = fn(&str, Colour) -> String;
+
+/// Writing to a string cannot fail, so the results of `write!` carry nothing.
+fn write(report: &Report, paint: Paint) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "{}", paint(&report.headline(), colour(report)));
+    let _ = writeln!(out, "{}\n", about(report));
+    for reason in &report.reasons {
+        let _ = writeln!(out, "too little: {reason}");
+    }
+    for finding in &report.findings {
+        write_finding(&mut out, finding, paint);
+    }
+    write_sites(&mut out, report, paint);
+    for note in &report.notes {
+        let _ = writeln!(out, "note: {note}");
+    }
+    out
+}
+
+fn colour(report: &Report) -> Colour {
+    match report.answer {
+        Answer::Clean => Colour::Good,
+        Answer::Findings if report.fails => Colour::Alarm,
+        Answer::Findings | Answer::InsufficientData => Colour::Doubt,
+    }
+}
+
+/// Which service, which two moments, how many tasks.
+pub(super) fn about(report: &Report) -> String {
+    format!(
+        "{}: {} tasks in {}, from {} to {}",
+        human::name(&report.service),
+        report.tasks(),
+        human::duration(report.window_ns.unsigned_abs()),
+        moment(&report.before),
+        moment(&report.after),
+    )
+}
+
+fn moment(moment: &Moment) -> String {
+    let taken = moment.taken.map_or("an unknown time".to_owned(), |taken| format!("{taken:.0}"));
+    format!("{taken} (pid {}, up {})", moment.pid, human::duration(moment.uptime_ns))
+}
+
+fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
+    let colour = if finding.grade == Grade::Possible { Colour::Doubt } else { Colour::Alarm };
+    let _ = writeln!(out, "{}", paint(&title(finding), colour));
+    if let Some(name) = &finding.subject.name {
+        let _ = writeln!(out, "    {}", human::name(name));
+    }
+    for (mark, sentences) in [("+", &finding.evidence), ("-", &finding.counter_evidence)] {
+        for sentence in sentences {
+            let _ = writeln!(out, "  {mark} {sentence}");
+        }
+    }
+    for (label, place) in [("waits at", &finding.waiting_at), ("held by", &finding.held_by)] {
+        if let Some(place) = place {
+            let _ = writeln!(out, "  {label}: {}", human::name(place));
+        }
+    }
+    let _ = writeln!(out, "  next: {}", finding.advice);
+    let _ = writeln!(out, "  risk: {}", finding.risk);
+    let _ = writeln!(out, "{}\n", paint(&format!("  {} {}", finding.rule, finding.id), Colour::Quiet));
+}
+
+/// `LEAK (likely): 659 tasks at hub.rs:88:9, +46.3/s, since 2026-05-01T03:00:00Z`.
+pub(super) fn title(finding: &Finding) -> String {
+    let mut title = format!("{} ({}): ", finding.class.as_str().to_uppercase(), finding.grade.as_str());
+    let what = [
+        finding.count.map(|count| format!("{} tasks", human::count(count))),
+        finding.bytes.map(|bytes| format!("{} (95 %: {})", bytes.estimate(), bytes.interval())),
+    ];
+    title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let _ = write!(title, " at {}", finding.subject.location);
+    if let Some(rate) = finding.rate_per_s {
+        let _ = write!(title, ", {rate:+.1}/s");
+    }
+    if let Some(since) = finding.since {
+        let _ = write!(title, ", since {since:.0}");
+    }
+    title
+}
+
+fn write_sites(out: &mut String, report: &Report, paint: Paint) {
+    let mut rows = vec![HEADS.map(str::to_owned)];
+    rows.extend(report.sites.iter().take(LISTED_SITES).map(cells));
+    let widths: Vec<usize> =
+        (0..HEADS.len()).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
+    for (i, row) in rows.iter().enumerate() {
+        let line = aligned(row, &widths);
+        let _ = writeln!(out, "{}", if i == 0 { paint(&line, Colour::Quiet) } else { line });
+    }
+    if let Some(rest) = report.sites.len().checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
+        let _ = writeln!(out, "and {} more in --format json", super::plural(rest, "spawn site"));
+    }
+    out.push('\n');
+}
+
+/// Numbers to the right; the last cell is a name and stays as it is.
+fn aligned(row: &[String], widths: &[usize]) -> String {
+    let last = row.len().saturating_sub(1);
+    let cell = |(i, text): (usize, &String)| match i {
+        _ if i == last => text.clone(),
+        _ => format!("{text:>width$}", width = widths[i]),
+    };
+    row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")
+}

@@ -1,0 +1,94 @@
+//! The answer as a whole, and why two snapshots may be too little for one.
+//!
+//! An empty list of findings is only called clean when the two snapshots could have shown a leak.
+
+use diag_snapshot::human;
+use serde::Serialize;
+
+use super::{Finding, task_leak};
+use crate::diff::Diff;
+use crate::policy::Policy;
+
+/// The answer of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// Nothing was found, and there was enough to look at.
+    Clean,
+    /// Something was found.
+    Findings,
+    /// Nothing sure was found, but there was too little to look at.
+    InsufficientData,
+}
+
+impl Answer {
+    /// The answer to these findings and reasons: a finding that fails the check stands even on
+    /// little data, and little data outweighs a mere possibility.
+    pub fn of(findings: &[Finding], reasons: &[String], policy: &Policy) -> Self {
+        if findings.iter().any(|finding| finding.fails(policy.fail_on)) {
+            Answer::Findings
+        } else if !reasons.is_empty() {
+            Answer::InsufficientData
+        } else if findings.is_empty() {
+            Answer::Clean
+        } else {
+            Answer::Findings
+        }
+    }
+}
+
+/// Every reason why these snapshots cannot be called clean.
+pub(super) fn too_little(diff: &Diff, policy: &Policy, findings: &[Finding]) -> Vec<String> {
+    let window = window(diff, policy);
+    // Without a window nothing else can be expected of the two files.
+    if window.is_some() {
+        return window.into_iter().collect();
+    }
+    let mut reasons: Vec<String> = [coverage(diff, policy), heap(diff)].into_iter().flatten().collect();
+    reasons.extend(task_leak::too_early(diff, policy, findings));
+    reasons
+}
+
+fn window(diff: &Diff, policy: &Policy) -> Option<String> {
+    let window_ns = diff.window_us.unsigned_abs().saturating_mul(1000);
+    let window = human::duration(window_ns);
+    if diff.window_us < 0 {
+        return Some(format!("the first snapshot is {window} younger than the second: swap them"));
+    }
+    let least = human::duration((policy.min_window_s * 1e9) as u64);
+    (window_ns as f64 / 1e9 < policy.min_window_s).then(|| {
+        format!(
+            "the snapshots are only {window} apart: take them at least {least} apart (`min_window_s` in the policy)"
+        )
+    })
+}
+
+fn coverage(diff: &Diff, policy: &Policy) -> Option<String> {
+    let Some(coverage) = diff.after.coverage() else {
+        return Some(
+            "the runtime's own number of tasks is not in the second snapshot, so untracked tasks could \
+             grow unseen: call `diag::init()` inside of the runtime"
+                .to_owned(),
+        );
+    };
+    let least = policy.min_coverage?;
+    (coverage < least).then(|| {
+        format!(
+            "only {:.1} % of the tasks are tracked and the policy asks for {:.1} % (`min_coverage`): \
+             spawn with `diag::spawn`",
+            coverage * 100.0,
+            least * 100.0
+        )
+    })
+}
+
+fn heap(diff: &Diff) -> Option<String> {
+    let missing = match (diff.before.has_heap, diff.after.has_heap) {
+        (true, false) => "second",
+        (false, true) => "first",
+        _ => return None,
+    };
+    Some(format!(
+        "the {missing} snapshot has no heap samples: take both with the heap sampled or both without"
+    ))
+}

@@ -1,0 +1,192 @@
+//! Says what of a diff is a leak: findings, and the answer as a whole.
+//!
+//! Every rule is a pure function from the diff and the policy to findings, listed in [`RULES`];
+//! `VERDICTS.md` beside this crate says what each one means. A rule never prints: reports do.
+
+mod answer;
+mod task_leak;
+mod untracked_growth;
+
+use diag_snapshot::human;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::diff::{Diff, Site};
+use crate::policy::Policy;
+use crate::report::Report;
+
+pub use answer::Answer;
+
+/// A rule: its name never changes meaning.
+pub struct Rule {
+    /// Name in reports and in `diag.toml`.
+    pub name: &'static str,
+    /// What it finds in a diff.
+    pub judge: fn(&Diff, &Policy) -> Vec<Finding>,
+}
+
+/// All rules.
+pub const RULES: &[Rule] = &[
+    Rule { name: task_leak::NAME, judge: task_leak::judge },
+    Rule { name: untracked_growth::NAME, judge: untracked_growth::judge },
+];
+
+/// What kind of trouble it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// Kept without end.
+    Leak,
+    /// Waits for what does not come.
+    Stuck,
+    /// Does more and more.
+    Runaway,
+    /// Went wrong unseen.
+    Fault,
+    /// Kept, but bounded: not a leak.
+    Retention,
+}
+
+/// How sure it is. The largest is the surest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grade {
+    /// Worth a third snapshot.
+    Possible,
+    /// No healthy service that we know of looks like this.
+    Likely,
+    /// Follows from the facts.
+    Proven,
+}
+
+impl Class {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Class::Leak => "leak",
+            Class::Stuck => "stuck",
+            Class::Runaway => "runaway",
+            Class::Fault => "fault",
+            Class::Retention => "retention",
+        }
+    }
+}
+
+impl Grade {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Grade::Possible => "possible",
+            Grade::Likely => "likely",
+            Grade::Proven => "proven",
+        }
+    }
+}
+
+/// One thing found, with what speaks for and against it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Stable across runs and policies: allow-lists, addresses and tickets use it. See
+    /// [`finding_id`].
+    pub id: String,
+    /// Which rule found it.
+    pub rule: &'static str,
+    /// What kind of trouble.
+    pub class: Class,
+    /// How sure.
+    pub grade: Grade,
+    /// What it is about.
+    pub subject: Subject,
+    /// Since when, if that is known.
+    pub since: Option<jiff::Timestamp>,
+    /// How many, in the second snapshot.
+    pub count: Option<u64>,
+    /// How fast the count grows.
+    pub rate_per_s: Option<f64>,
+    /// How many bytes.
+    pub bytes: Option<Estimate>,
+    /// What speaks for it, a sentence each.
+    pub evidence: Vec<String>,
+    /// What speaks against it, a sentence each.
+    pub counter_evidence: Vec<String>,
+    /// The `.await` at which it waits.
+    pub waiting_at: Option<String>,
+    /// Who holds it.
+    pub held_by: Option<String>,
+    /// What to do next.
+    pub advice: String,
+    /// What happens if nothing is done.
+    pub risk: String,
+}
+
+impl Finding {
+    /// True if a check under this policy fails because of it.
+    pub fn fails(&self, fail_on: Grade) -> bool {
+        self.class != Class::Retention && self.grade >= fail_on
+    }
+}
+
+/// What a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// `file:line:column`, or a word in parentheses.
+    pub location: String,
+    /// Type of the future or name of the function there.
+    pub name: Option<String>,
+}
+
+impl From<&Site> for Subject {
+    fn from(site: &Site) -> Self {
+        Subject { location: site.to_string(), name: Some(site.type_name.clone()) }
+    }
+}
+
+/// A size known within limits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The best guess, bytes.
+    pub estimate_bytes: f64,
+    /// Lower end of the 95 % interval, bytes.
+    pub low_bytes: f64,
+    /// Upper end of the 95 % interval, bytes.
+    pub high_bytes: f64,
+}
+
+impl Estimate {
+    /// The best guess for people.
+    pub fn estimate(&self) -> String {
+        signed_bytes(self.estimate_bytes)
+    }
+
+    /// The interval for people.
+    pub fn interval(&self) -> String {
+        format!("{} to {}", signed_bytes(self.low_bytes), signed_bytes(self.high_bytes))
+    }
+}
+
+fn signed_bytes(bytes: f64) -> String {
+    let sign = if bytes < 0.0 { "-" } else { "" };
+    format!("{sign}{}", human::bytes(bytes.abs() as u64))
+}
+
+/// Id of a finding: 16 hex digits that depend on rule, class and subject only.
+pub fn finding_id(rule: &str, class: Class, subject: &Subject) -> String {
+    let name = subject.name.as_deref().unwrap_or_default();
+    let key = [rule, class.as_str(), &subject.location, name].join("\0");
+    format!("{:016x}", xxh3_64(key.as_bytes()))
+}
+
+/// Judges a diff: the surest and largest finding first.
+pub fn judge(diff: &Diff, policy: &Policy) -> Report {
+    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.judge)(diff, policy)).collect();
+    findings.sort_by(|a, b| {
+        (b.grade, b.count, &a.rule, &a.subject.location).cmp(&(
+            a.grade,
+            a.count,
+            &b.rule,
+            &b.subject.location,
+        ))
+    });
+    let reasons = answer::too_little(diff, policy, &findings);
+    Report::new(diff, policy, findings, reasons)
+}

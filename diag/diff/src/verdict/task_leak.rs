@@ -1,0 +1,238 @@
+//! `task-leak`: a spawn site whose stale tasks pile up.
+//!
+//! In a healthy service tasks come to rest about as often as resting tasks move on. A site where
+//! far more came to rest than moved on, by an exact sign test, is a finding; it is *likely* if the
+//! site has a usual lifetime and not one task of a large enough stale cohort moved in the whole
+//! window. What the tasks wait for is not looked at here.
+
+use diag_snapshot::human;
+
+use super::{Class, Finding, Grade, Subject, finding_id};
+use crate::diff::{Cohort, Diff, SiteDiff};
+use crate::policy::{Policy, TaskLeak};
+use crate::report::timestamp;
+use crate::stats::sign_test;
+
+pub(super) const NAME: &str = "task-leak";
+
+pub(super) fn judge(diff: &Diff, policy: &Policy) -> Vec<Finding> {
+    let limits = &policy.rules.task_leak;
+    let suspects = diff.tasks.sites.iter().filter_map(|site| Suspect::of(site, limits));
+    suspects.map(|suspect| suspect.finding(diff, limits)).collect()
+}
+
+/// Sites that grow and whose tasks could not have been found stale yet: a sentence each.
+pub(super) fn too_early(diff: &Diff, policy: &Policy, findings: &[Finding]) -> Vec<String> {
+    let limits = &policy.rules.task_leak;
+    let known = |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
+    let early = diff.tasks.sites.iter().filter(|site| !known(site));
+    early.filter_map(|site| too_early_site(site, diff.after.uptime_us, limits)).collect()
+}
+
+fn too_early_site(site: &SiteDiff, uptime_us: u64, limits: &TaskLeak) -> Option<String> {
+    let moves = site.moves?;
+    let usual_us = site.usual_lifetime_us?;
+    let needed_us = stale_after_us(usual_us, limits);
+    let grows = sign_test(moves.born, moves.ended) <= limits.significance;
+    (grows && uptime_us < needed_us).then(|| {
+        format!(
+            "{} grew by {} tasks, which usually live up to {}: whether the new ones stay shows after {} of uptime",
+            site.site,
+            human::count(moves.born.saturating_sub(moves.ended)),
+            human::duration_us(usual_us),
+            human::duration_us(needed_us)
+        )
+    })
+}
+
+fn stale_after_us(usual_us: u64, limits: &TaskLeak) -> u64 {
+    (usual_us as f64 * limits.stale_factor) as u64
+}
+
+/// A site where more tasks came to rest than churn explains.
+struct Suspect<'a> {
+    site: &'a SiteDiff,
+    /// What the cohort did; none for two processes.
+    cohort: Option<Cohort>,
+    /// Tasks that came to rest in the window.
+    rested: u64,
+}
+
+impl<'a> Suspect<'a> {
+    fn of(site: &'a SiteDiff, limits: &TaskLeak) -> Option<Self> {
+        // Two processes have no tasks in common: all of the second's came to rest, all of the
+        // first's moved on, and chance decides whether that is growth.
+        let (stayed, moved_on) =
+            site.cohort.map_or((0, site.before.stale), |cohort| (cohort.untouched, cohort.moved()));
+        let rested = site.after.stale.saturating_sub(stayed);
+        let grows = site.after.stale > site.before.stale
+            && site.after.stale >= limits.min_tasks
+            && sign_test(rested, moved_on) <= limits.significance;
+        grows.then_some(Suspect { site, cohort: site.cohort, rested })
+    }
+
+    fn grade(&self, limits: &TaskLeak) -> Grade {
+        let whole =
+            self.cohort.is_some_and(|cohort| cohort.total() >= limits.min_tasks && cohort.moved() == 0);
+        if whole && self.site.usual_lifetime_us.is_some() { Grade::Likely } else { Grade::Possible }
+    }
+
+    fn finding(&self, diff: &Diff, limits: &TaskLeak) -> Finding {
+        let subject = Subject::from(&self.site.site);
+        let grade = self.grade(limits);
+        let rate_per_s = self.rate_per_s(diff);
+        Finding {
+            id: finding_id(NAME, Class::Leak, &subject),
+            rule: NAME,
+            class: Class::Leak,
+            grade,
+            subject,
+            since: self
+                .site
+                .after
+                .longest_stale_us
+                .and_then(|idle| timestamp(diff.after.taken_unix_us.saturating_sub(idle))),
+            count: Some(self.site.after.stale),
+            rate_per_s,
+            bytes: None,
+            evidence: self.evidence(diff, limits),
+            counter_evidence: self.counter_evidence(diff, limits),
+            waiting_at: None,
+            held_by: None,
+            advice: self.advice(grade, diff, limits),
+            risk: risk(rate_per_s, self.site.future_bytes),
+        }
+    }
+
+    fn rate_per_s(&self, diff: &Diff) -> Option<f64> {
+        let grown = self.site.after.stale.saturating_sub(self.site.before.stale);
+        (diff.same_process && diff.window_us > 0).then(|| grown as f64 * 1e6 / diff.window_us as f64)
+    }
+
+    fn evidence(&self, diff: &Diff, limits: &TaskLeak) -> Vec<String> {
+        let (before, after) = (&self.site.before, &self.site.after);
+        let mut evidence = vec![self.rest(diff, limits)];
+        if let Some(cohort) = self.cohort.filter(|cohort| cohort.untouched > 0) {
+            evidence.push(format!(
+                "of {} that already rested in the first snapshot, {} did nothing for {} more",
+                human::count(cohort.total()),
+                if cohort.moved() == 0 { "all".to_owned() } else { human::count(cohort.untouched) },
+                human::duration_us(diff.window_us.unsigned_abs()),
+            ));
+        }
+        evidence.push(format!(
+            "resting tasks went from {} to {}; {} more came to rest meanwhile",
+            human::count(before.stale),
+            human::count(after.stale),
+            human::count(self.rested)
+        ));
+        evidence.push(format!(
+            "since start {} were spawned and {} ended",
+            human::count(after.totals.spawned),
+            human::count(after.totals.ended())
+        ));
+        evidence
+    }
+
+    fn rest(&self, diff: &Diff, limits: &TaskLeak) -> String {
+        let count = human::count(self.site.after.stale);
+        match self.site.usual_lifetime_us {
+            Some(usual) => format!(
+                "{count} tasks have done nothing for at least {}; {} of the {} that ended lived no longer than {}",
+                human::duration_us(stale_after_us(usual, limits)),
+                "99 %",
+                human::count(self.site.after.totals.ended()),
+                human::duration_us(usual)
+            ),
+            None => format!(
+                "{count} tasks have done nothing for at least {}",
+                human::duration_us(diff.window_us.unsigned_abs())
+            ),
+        }
+    }
+
+    fn counter_evidence(&self, diff: &Diff, limits: &TaskLeak) -> Vec<String> {
+        let site = self.site;
+        let mut against = Vec::new();
+        if !diff.same_process {
+            against.push(format!(
+                "the snapshots are of two processes, up {} and {}: the same tasks could not be followed",
+                human::duration_us(diff.before.uptime_us),
+                human::duration_us(diff.after.uptime_us)
+            ));
+        }
+        if site.usual_lifetime_us.is_none() {
+            against.push(format!(
+                "only {} tasks of this site ever ended, so how long they usually live is not known: they may be \
+                 meant to stay",
+                human::count(site.after.totals.ended())
+            ));
+        }
+        if let Some(cohort) = self.cohort {
+            against.extend(cohort_against(cohort, limits));
+        }
+        if site.after.young > 0 {
+            against.push(format!(
+                "{} more {}: too early to say",
+                human::count(site.after.young),
+                self.young(limits)
+            ));
+        }
+        against
+    }
+
+    fn young(&self, limits: &TaskLeak) -> String {
+        match self.site.usual_lifetime_us {
+            Some(_) => format!("are younger than {} usual lifetimes", limits.stale_factor),
+            None => "were spawned between the snapshots".to_owned(),
+        }
+    }
+
+    fn advice(&self, grade: Grade, diff: &Diff, limits: &TaskLeak) -> String {
+        if grade == Grade::Possible {
+            let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, limits));
+            let wait = human::duration_us(wait_us.max(diff.window_us.unsigned_abs()));
+            return format!(
+                "take a third snapshot {wait} after the second and compare the second with it: if these tasks are \
+                 still there, they leak"
+            );
+        }
+        format!(
+            "look at what the future spawned at {} awaits after its work is done, and give it an end: a timeout, a \
+             cancellation, or drop the sender that it waits on",
+            self.site.site
+        )
+    }
+}
+
+fn cohort_against(cohort: Cohort, limits: &TaskLeak) -> Vec<String> {
+    let mut against = Vec::new();
+    if cohort.moved() > 0 {
+        against.push(format!(
+            "of {} that rested in the first snapshot, {} ended and {} were polled again",
+            human::count(cohort.total()),
+            human::count(cohort.ended),
+            human::count(cohort.polled)
+        ));
+    } else if cohort.total() < limits.min_tasks {
+        against.push(format!(
+            "only {} rested in the first snapshot already, fewer than {}",
+            human::count(cohort.total()),
+            human::count(limits.min_tasks)
+        ));
+    }
+    against
+}
+
+fn risk(rate_per_s: Option<f64>, future_bytes: u64) -> String {
+    let Some(rate) = rate_per_s.filter(|&rate| rate > 0.0) else {
+        return "memory and whatever the tasks hold is not given back until the process ends".to_owned();
+    };
+    let day = (rate * 86_400.0) as u64;
+    let bytes = day.saturating_mul(future_bytes);
+    format!(
+        "at this rate {} more tasks a day, {} for their futures alone, and what they hold comes on top",
+        human::count(day),
+        human::bytes(bytes)
+    )
+}
