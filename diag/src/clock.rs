@@ -5,6 +5,7 @@
 //! is sampled. Both count nanoseconds since the same unspecified start, so stamps can be compared.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds of the coarse monotonic clock.
@@ -20,6 +21,27 @@ pub(crate) fn coarse_ns() -> u64 {
 #[inline]
 pub(crate) fn precise_ns() -> u64 {
     clock(libc::CLOCK_MONOTONIC)
+}
+
+/// Two ticks of the coarse clock: what it says to be longer surely was longer than one.
+#[inline]
+pub(crate) fn two_ticks_ns() -> u64 {
+    TWO_TICKS_NS.load(Ordering::Relaxed)
+}
+
+/// Until known: that of the slowest kernel tick in use, 100 Hz.
+static TWO_TICKS_NS: AtomicU64 = AtomicU64::new(20_000_000);
+
+/// Asks the kernel for the step of the coarse clock. Called from cold paths, as often as they like.
+pub(crate) fn learn_ticks() {
+    #[cfg(target_os = "linux")]
+    {
+        let mut step = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `step` is a valid timespec for the call to fill.
+        if unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &mut step) } == 0 && step.tv_nsec > 0 {
+            TWO_TICKS_NS.store(2 * step.tv_nsec as u64, Ordering::Relaxed);
+        }
+    }
 }
 
 #[inline]

@@ -16,8 +16,6 @@ const SITE_BITS: u32 = 20;
 pub(crate) struct CurrentTask(u64);
 
 impl CurrentTask {
-    /// No tracked task.
-    pub(crate) const NONE: CurrentTask = CurrentTask(0);
 
     /// Packs an id and a site. Ids start at 1.
     #[inline]

@@ -1,5 +1,110 @@
-//! diag
+//! Which tokio tasks leak, spawned where, waiting since when.
+//!
+//! Link it into a service, spawn through it, and take snapshots:
+//!
+//! ```
+//! # unsafe { std::env::set_var("DIAG_ADDR", "off") };
+//! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! diag::init(); // the agent on 127.0.0.1:9797
+//! let task = diag::spawn(async { /* as tokio::spawn */ });
+//! task.await?;
+//! # let path = std::env::temp_dir().join(format!("diag-doc-{}.diag", std::process::id()));
+//! diag::snapshot_to(&path)?; // or: curl -o now.diag http://127.0.0.1:9797/snapshot
+//! # std::fs::remove_file(path)?;
+//! # Ok(()) }
+//! ```
+//!
+//! Two snapshots are compared by the `diag` command: `diag diff before.diag after.diag`.
+//!
+//! This crate only records and captures; it judges nothing. Stable Rust, stable tokio, no build flags.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`task`] | spawning with a record, by the names of `tokio::task` |
+//! | `capture` | from the recorder's slots to a [`Snapshot`] |
+//! | `agent` | the HTTP side, on its own thread (feature `agent`) |
+//! | `files` | a snapshot into a folder every so often |
+
+#[cfg(feature = "agent")]
+mod agent;
+mod builder;
+mod capture;
 mod clock;
 mod current;
+mod files;
+mod gauge;
+mod memory;
+mod runtime;
+mod settings;
 mod sync;
 pub mod task;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub use builder::{Builder, Guard, InitError, init};
+pub use diag_snapshot::Snapshot;
+pub use gauge::{Gauge, gauge};
+pub use settings::BadSetting;
+pub use task::spawn;
+
+static RECORDING: AtomicBool = AtomicBool::new(true);
+
+/// True unless `DIAG=off`. Tasks spawned before [`init`] are recorded too.
+#[inline]
+pub(crate) fn is_recording() -> bool {
+    RECORDING.load(Ordering::Relaxed)
+}
+
+pub(crate) fn record(on: bool) {
+    RECORDING.store(on, Ordering::Relaxed);
+}
+
+/// What the service knows about itself now. Works with or without [`init`].
+///
+/// Runs on the calling thread, about a microsecond a live task: from async code, call it inside
+/// `spawn_blocking`.
+pub fn snapshot() -> Snapshot {
+    capture::snapshot()
+}
+
+/// Takes a [`snapshot`] and writes it to `path`, whole or not at all.
+///
+/// # Errors
+/// If the file cannot be written; a file that was there before is then as it was.
+pub fn snapshot_to(path: impl AsRef<Path>) -> Result<(), SnapshotError> {
+    let bytes = diag_snapshot::write(&capture::snapshot());
+    diag_snapshot::file::write(path.as_ref(), &bytes).map_err(SnapshotError)
+}
+
+/// A snapshot could not be written.
+#[derive(Debug)]
+pub struct SnapshotError(diag_snapshot::file::FileError);
+
+impl fmt::Display for SnapshotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SnapshotError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Says something to the owner of the service. The one place that prints: there may be no logger yet.
+#[expect(clippy::print_stderr, reason = "a service without a logger must still learn of a misspelt setting")]
+pub(crate) fn warn(message: &dyn fmt::Display) {
+    eprintln!("diag: {message}");
+}
+
+/// Makes the calling thread, one of our own, yield to the service's.
+pub(crate) fn background_thread() {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no preconditions; 0 means this thread, which Linux takes one by one. A refusal is harmless.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
+    }
+}

@@ -1,0 +1,228 @@
+//! Starting up: `init`, `Builder`, and the guard that writes the last snapshot.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use crate::settings::{self, BadSetting, Settings};
+use crate::{files, runtime};
+
+/// Starts with the defaults and the environment's `DIAG_*` variables.
+///
+/// Never panics and never fails the service: what cannot be had (a busy port, a misspelt variable)
+/// is said on stderr. A second call does nothing. Call it first thing in `main`, inside or outside
+/// of the runtime.
+///
+/// ```
+/// # unsafe { std::env::set_var("DIAG_ADDR", "off") };
+/// diag::init();
+/// ```
+pub fn init() {
+    Builder::new().init();
+}
+
+/// Options for [`try_init`](Builder::try_init), laid over the defaults and under the environment.
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), diag::InitError> {
+/// let guard = diag::Builder::new().service("orders").label("az", "eu-1").agent(false).try_init()?;
+/// # drop(guard); Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder starts nothing by itself"]
+pub struct Builder {
+    settings: Settings,
+    runtimes: Vec<(String, Handle)>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder::new()
+    }
+}
+
+impl Builder {
+    /// The defaults: agent on 127.0.0.1:9797, no files.
+    pub fn new() -> Self {
+        Builder { settings: Settings::new(), runtimes: Vec::new() }
+    }
+
+    /// Name of the service; the executable's by default. Snapshots of different services are not compared.
+    pub fn service(mut self, name: &str) -> Self {
+        self.settings.service = Some(name.to_owned());
+        self
+    }
+
+    /// Where the agent listens (`DIAG_ADDR`). A busy port gives way to the next free one.
+    pub fn addr(mut self, addr: SocketAddr) -> Self {
+        self.settings.addr = Some(addr);
+        self
+    }
+
+    /// Whether there is an agent at all (`DIAG_ADDR=off`).
+    pub fn agent(mut self, on: bool) -> Self {
+        self.settings.addr = if on { self.settings.addr.or(Some(settings::DEFAULT_ADDR)) } else { None };
+        self
+    }
+
+    /// The token that the agent asks for as `Authorization: Bearer` (`DIAG_TOKEN`).
+    pub fn token(mut self, token: &str) -> Self {
+        self.settings.token = Some(token.to_owned());
+        self
+    }
+
+    /// Writes a snapshot into `dir` every `every` and keeps the last `keep` of this service
+    /// (`DIAG_DIR`, `DIAG_EVERY`, `DIAG_KEEP`).
+    pub fn files(mut self, dir: impl Into<PathBuf>, every: Duration, keep: usize) -> Self {
+        self.settings.dir = Some(dir.into());
+        self.settings.every = every;
+        self.settings.keep = keep.max(1);
+        self
+    }
+
+    /// A label in every snapshot (`DIAG_LABELS`).
+    pub fn label(mut self, key: &str, value: &str) -> Self {
+        self.settings.labels.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// A runtime to count coverage against. Without any, the first one that spawns a recorded task
+    /// is taken. Its handle is kept for the life of the process.
+    pub fn runtime(mut self, name: &str, handle: Handle) -> Self {
+        self.runtimes.push((name.to_owned(), handle));
+        self
+    }
+
+    /// Writes a last snapshot to `path` when the guard is dropped.
+    pub fn snapshot_on_drop(mut self, path: impl Into<PathBuf>) -> Self {
+        self.settings.last_snapshot = Some(path.into());
+        self
+    }
+
+    /// Starts, as [`crate::init`] does; what cannot be had is said on stderr.
+    pub fn init(self) {
+        match self.start() {
+            Ok((guard, bad)) => {
+                bad.iter().for_each(|bad| crate::warn(bad));
+                // Not dropped: `init` has nobody to hand the guard to, so it lives as long as the process.
+                std::mem::forget(guard);
+            }
+            Err(InitError::AlreadyInitialized) => {}
+            Err(error) => crate::warn(&error),
+        }
+    }
+
+    /// Starts.
+    ///
+    /// # Errors
+    /// If it was started before, a `DIAG_*` variable cannot be used, or a thread cannot be started. The
+    /// service may go on either way.
+    pub fn try_init(self) -> Result<Guard, InitError> {
+        let (guard, bad) = self.start()?;
+        match bad.into_iter().next() {
+            Some(bad) => Err(InitError::Setting(bad)),
+            None => Ok(guard),
+        }
+    }
+
+    fn start(mut self) -> Result<(Guard, Vec<BadSetting>), InitError> {
+        static STARTED: AtomicBool = AtomicBool::new(false);
+        if STARTED.swap(true, Ordering::AcqRel) {
+            return Err(InitError::AlreadyInitialized);
+        }
+        let bad = self.settings.apply(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+        }));
+        let settings = self.settings;
+        settings::install(settings.clone());
+        crate::record(settings.enabled);
+        let mut guard = Guard { last_snapshot: settings.last_snapshot.clone(), agent: None };
+        if settings.enabled {
+            self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
+            runtime::notice_first();
+            if settings.dir.is_some() {
+                files::start(&settings).map_err(InitError::Thread)?;
+            }
+            guard.agent = start_agent(&settings)?;
+        }
+        Ok((guard, bad))
+    }
+}
+
+#[cfg(feature = "agent")]
+fn start_agent(settings: &Settings) -> Result<Option<SocketAddr>, InitError> {
+    let Some(addr) = settings.addr else { return Ok(None) };
+    crate::agent::start(addr, settings.token.clone()).map(Some).map_err(InitError::Agent)
+}
+
+#[cfg(not(feature = "agent"))]
+fn start_agent(_: &Settings) -> Result<Option<SocketAddr>, InitError> {
+    Ok(None)
+}
+
+/// Keeps nothing alive; writes the last snapshot when it is dropped, if the builder asked for it.
+#[derive(Debug)]
+#[must_use = "dropping the guard writes the last snapshot at once"]
+pub struct Guard {
+    last_snapshot: Option<PathBuf>,
+    agent: Option<SocketAddr>,
+}
+
+impl Guard {
+    /// Where the agent listens, if there is one: the asked port may have been busy.
+    pub fn agent_addr(&self) -> Option<SocketAddr> {
+        self.agent
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(path) = &self.last_snapshot
+            && let Err(error) = crate::snapshot_to(path)
+        {
+            crate::warn(&error);
+        }
+    }
+}
+
+/// Why [`Builder::try_init`] did not start everything.
+#[derive(Debug)]
+pub enum InitError {
+    /// It was started before; that one stays as it is.
+    AlreadyInitialized,
+    /// A `DIAG_*` variable is misspelt or has a value that cannot be used; the rest was started.
+    Setting(BadSetting),
+    /// The agent found no port to listen on, or its thread could not be started.
+    Agent(std::io::Error),
+    /// The thread that writes files could not be started.
+    Thread(std::io::Error),
+}
+
+impl fmt::Display for InitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            InitError::AlreadyInitialized => f.write_str("diag was started before in this process"),
+            InitError::Setting(bad) => bad.fmt(f),
+            InitError::Agent(error) => {
+                write!(f, "the agent could not start ({error}); set DIAG_ADDR to a free address, or to off")
+            }
+            InitError::Thread(error) => {
+                write!(f, "the thread that writes files to DIAG_DIR could not start ({error})")
+            }
+        }
+    }
+}
+
+impl std::error::Error for InitError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            InitError::AlreadyInitialized => None,
+            InitError::Setting(bad) => Some(bad),
+            InitError::Agent(error) | InitError::Thread(error) => Some(error),
+        }
+    }
+}

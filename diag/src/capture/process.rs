@@ -1,0 +1,54 @@
+//! What the system says of this process. Whatever cannot be read is absent, never 0.
+
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+
+use diag_snapshot::{Process, Resources};
+
+use crate::clock::Anchor;
+use crate::settings;
+
+/// Facts that do not change while the process lives, read once.
+pub(super) fn facts(anchor: &Anchor) -> Process {
+    static INSTANCE: OnceLock<u64> = OnceLock::new();
+    let settings = settings::current();
+    let exe = std::env::current_exe().ok();
+    let name = || exe.as_ref()?.file_name()?.to_str().map(str::to_owned);
+    Process {
+        service: settings.service.or_else(name).unwrap_or_else(|| "unnamed".to_owned()),
+        // The standard library's random keys: a new number for every process.
+        instance: *INSTANCE.get_or_init(|| RandomState::new().hash_one(anchor.start_unix_us)),
+        pid: std::process::id(),
+        host: first_line("/proc/sys/kernel/hostname"),
+        exe: exe.as_ref().map(|exe| exe.to_string_lossy().into_owned()),
+        build_id: None,
+        target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        diag_version: env!("CARGO_PKG_VERSION").to_owned(),
+        debug_build: cfg!(debug_assertions),
+        started_unix_us: anchor.start_unix_us,
+        labels: settings.labels,
+    }
+}
+
+/// What the process uses now; `diag_bytes` is the recorder's own share.
+pub(super) fn resources(diag_bytes: u64) -> Resources {
+    Resources {
+        rss_bytes: status_number("VmRSS:").and_then(|kib| kib.checked_mul(1_024)),
+        threads: status_number("Threads:"),
+        // Less the one that reads the folder.
+        open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64),
+        diag_bytes: Some(diag_bytes),
+    }
+}
+
+fn first_line(path: &str) -> Option<String> {
+    Some(fs::read_to_string(path).ok()?.lines().next()?.to_owned())
+}
+
+/// The first number after `key` in the process's status.
+fn status_number(key: &str) -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+    line.split_ascii_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,208 @@
+//! What can be set, and from where: default, then code, then environment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+/// Settings in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) enabled: bool,
+    pub(crate) service: Option<String>,
+    /// Where the agent listens; none closes it.
+    pub(crate) addr: Option<SocketAddr>,
+    pub(crate) token: Option<String>,
+    pub(crate) dir: Option<PathBuf>,
+    pub(crate) every: Duration,
+    pub(crate) keep: usize,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) last_snapshot: Option<PathBuf>,
+}
+
+/// Where the agent listens unless told otherwise.
+pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
+
+impl Settings {
+    /// The defaults.
+    pub(crate) const fn new() -> Self {
+        Settings {
+            enabled: true,
+            service: None,
+            addr: Some(DEFAULT_ADDR),
+            token: None,
+            dir: None,
+            every: Duration::from_secs(60),
+            keep: 60,
+            labels: BTreeMap::new(),
+            last_snapshot: None,
+        }
+    }
+
+    /// Lays the environment's `DIAG_*` variables over these settings. What cannot be used is left as
+    /// it was and told.
+    pub(crate) fn apply(&mut self, vars: impl Iterator<Item = (String, String)>) -> Vec<BadSetting> {
+        let ours = vars.filter(|(name, _)| name == "DIAG" || name.starts_with("DIAG_"));
+        ours.filter_map(|(name, value)| self.set(&name, &value).err()).collect()
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
+        let bad = |expected| BadSetting::value(name, value, expected);
+        match name {
+            "DIAG" => self.enabled = switch(value).ok_or_else(|| bad("on or off"))?,
+            "DIAG_ADDR" => {
+                self.addr = address(value).ok_or_else(|| bad("an address as 127.0.0.1:9797, or off"))?
+            }
+            "DIAG_TOKEN" => self.token = Some(value.to_owned()),
+            "DIAG_DIR" => self.dir = Some(value.into()),
+            "DIAG_EVERY" => self.every = duration(value).ok_or_else(|| bad("a time as 30s, 5m or 1h"))?,
+            "DIAG_KEEP" => {
+                let keep = value.parse().ok().filter(|&keep| keep > 0);
+                self.keep = keep.ok_or_else(|| bad("a number of files, at least 1"))?;
+            }
+            "DIAG_LABELS" => self.labels.extend(labels(value).ok_or_else(|| bad("key=value,key=value"))?),
+            _ => return Err(BadSetting::unknown(name)),
+        }
+        Ok(())
+    }
+}
+
+/// The names that mean something.
+const NAMES: [&str; 7] =
+    ["DIAG", "DIAG_ADDR", "DIAG_TOKEN", "DIAG_DIR", "DIAG_EVERY", "DIAG_KEEP", "DIAG_LABELS"];
+
+/// An environment variable that could not be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadSetting {
+    name: String,
+    problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Problem {
+    Unknown { nearest: &'static str },
+    Value { value: String, expected: &'static str },
+}
+
+impl BadSetting {
+    fn value(name: &str, value: &str, expected: &'static str) -> Self {
+        BadSetting { name: name.to_owned(), problem: Problem::Value { value: value.to_owned(), expected } }
+    }
+
+    fn unknown(name: &str) -> Self {
+        let alike = |known: &&str| common(known, name);
+        let nearest = NAMES.into_iter().max_by_key(alike).unwrap_or("DIAG");
+        BadSetting { name: name.to_owned(), problem: Problem::Unknown { nearest } }
+    }
+}
+
+/// Letters that two names share at their beginnings and ends: enough to find the one that was meant.
+fn common(a: &str, b: &str) -> usize {
+    let same = |pairs: &mut dyn Iterator<Item = (u8, u8)>| pairs.take_while(|(a, b)| a == b).count();
+    same(&mut a.bytes().zip(b.bytes())) + same(&mut a.bytes().rev().zip(b.bytes().rev()))
+}
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match &self.problem {
+            Problem::Unknown { nearest } => {
+                write!(f, "{name} is not a setting of diag; did you mean {nearest}?")
+            }
+            Problem::Value { value, expected } => {
+                write!(f, "{name}={} cannot be used: expected {expected}", value.escape_debug())
+            }
+        }
+    }
+}
+
+impl std::error::Error for BadSetting {}
+
+fn switch(value: &str) -> Option<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "on" | "1" | "true" => Some(true),
+        "off" | "0" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn address(value: &str) -> Option<Option<SocketAddr>> {
+    if switch(value) == Some(false) {
+        return Some(None);
+    }
+    value.replace("localhost:", "127.0.0.1:").parse().ok().map(Some)
+}
+
+/// `500ms`, `30s`, `5m`, `1h`; at least 100 ms.
+fn duration(value: &str) -> Option<Duration> {
+    let digits = value.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = value.split_at(digits);
+    let ms_in_unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return None,
+    };
+    let ms = number.parse::<u64>().ok()?.checked_mul(ms_in_unit)?;
+    (ms >= 100).then(|| Duration::from_millis(ms))
+}
+
+fn labels(value: &str) -> Option<BTreeMap<String, String>> {
+    let pair =
+        |pair: &str| pair.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.to_owned()));
+    value.split(',').filter(|part| !part.is_empty()).map(pair).collect()
+}
+
+static CURRENT: Mutex<Settings> = Mutex::new(Settings::new());
+
+fn lock() -> MutexGuard<'static, Settings> {
+    CURRENT.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// The settings in force.
+pub(crate) fn current() -> Settings {
+    lock().clone()
+}
+
+/// Puts settings in force.
+pub(crate) fn install(settings: Settings) {
+    *lock() = settings;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn apply(vars: &[(&str, &str)]) -> (Settings, Vec<String>) {
+        let mut settings = Settings::new();
+        let vars = vars.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let bad = settings.apply(vars).iter().map(BadSetting::to_string).collect();
+        (settings, bad)
+    }
+
+    #[test]
+    fn the_environment_comes_last() {
+        let (settings, bad) = apply(&[
+            ("PATH", "/bin"),
+            ("DIAG_ADDR", "off"),
+            ("DIAG_EVERY", "5m"),
+            ("DIAG_LABELS", "az=1,cell=b"),
+        ]);
+        assert_eq!((settings.addr, settings.every), (None, Duration::from_secs(300)));
+        assert_eq!(settings.labels["cell"], "b");
+        assert!(bad.is_empty(), "{bad:?}");
+        assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let (settings, bad) = apply(&[("DIAG_EVREY", "5m"), ("DIAG_KEEP", "0"), ("DIAG", "maybe")]);
+        assert_eq!(settings, Settings::new());
+        assert_eq!(bad[0], "DIAG_EVREY is not a setting of diag; did you mean DIAG_EVERY?");
+        assert_eq!(bad[1], "DIAG_KEEP=0 cannot be used: expected a number of files, at least 1");
+        assert_eq!(bad[2], "DIAG=maybe cannot be used: expected on or off");
+    }
+}

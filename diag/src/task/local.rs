@@ -1,0 +1,163 @@
+//! What a thread keeps for the recorder: free slots, ids, its shard of the totals, its dice.
+//!
+//! A plain thread-local without a destructor, so the hot path pays no liveness check; a second one
+//! with a destructor, registered once a thread, hands everything back when the thread ends.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::slab::slab;
+use super::slot::{Birth, Slot};
+use super::totals::Shard;
+use crate::{clock, runtime};
+
+/// Ids a thread takes at once, so that spawning threads do not share a counter's line.
+const ID_BLOCK: u64 = 256;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+/// Tasks that ran unrecorded because no slot or page could be had.
+static UNRECORDED: AtomicU64 = AtomicU64::new(0);
+
+/// Tasks since start that could not be recorded.
+pub(crate) fn unrecorded() -> u64 {
+    UNRECORDED.load(Ordering::Relaxed)
+}
+
+struct Local {
+    shard: Cell<Option<&'static Shard>>,
+    group: Cell<usize>,
+    free: Cell<u64>,
+    next_id: Cell<u64>,
+    last_id: Cell<u64>,
+    untimed: Cell<u32>,
+    random: Cell<u64>,
+}
+
+thread_local! {
+    static LOCAL: Local = const {
+        Local {
+            shard: Cell::new(None),
+            group: Cell::new(usize::MAX),
+            free: Cell::new(0),
+            next_id: Cell::new(1),
+            last_id: Cell::new(0),
+            untimed: Cell::new(0),
+            random: Cell::new(0),
+        }
+    };
+    static LEAVE: Leave = const { Leave };
+}
+
+/// Hands back what the thread holds. A thread that spawns or ends tasks in still later destructors
+/// takes a new shard and group, which then stay its own: some kilobytes for such a thread.
+struct Leave;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        LOCAL.with(|local| {
+            if let Some(shard) = local.shard.take() {
+                shard.release();
+            }
+            if let (free @ 1.., Some(slab)) = (local.free.take(), slab()) {
+                slab.give(local.group.replace(usize::MAX), free);
+            }
+        });
+    }
+}
+
+/// The calling thread's shard of the totals.
+#[inline]
+pub(crate) fn shard() -> Option<&'static Shard> {
+    LOCAL.with(|local| local.shard.get().or_else(|| first_use(local)))
+}
+
+#[cold]
+fn first_use(local: &Local) -> Option<&'static Shard> {
+    let shard = Shard::acquire()?;
+    local.shard.set(Some(shard));
+    // Any odd start does; threads differ by their shard's address.
+    local.random.set((std::ptr::from_ref(shard) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    // Fails only while the thread is being torn down; see `Leave`.
+    let _ = LEAVE.try_with(|_| ());
+    clock::learn_ticks();
+    runtime::notice_first();
+    Some(shard)
+}
+
+/// A slot for a new task, filled in and published; `None` (and counted) if there is no room.
+#[inline]
+pub(crate) fn open_slot(birth: impl FnOnce(u64) -> Birth) -> Option<&'static Slot> {
+    let slot = LOCAL.with(|local| {
+        let slab = slab()?;
+        if local.free.get() == 0 {
+            let (group, free) = slab.take_group()?;
+            local.group.set(group);
+            local.free.set(free);
+        }
+        let free = local.free.get();
+        local.free.set(free & (free - 1));
+        let slot = slab.slot(local.group.get(), free.trailing_zeros() as usize);
+        slot.open(birth(local.take_id()));
+        Some(slot)
+    });
+    if slot.is_none() {
+        UNRECORDED.fetch_add(1, Ordering::Relaxed);
+    }
+    slot
+}
+
+/// Clears a slot that is the caller's to free and gives it back, on whichever thread.
+#[inline]
+pub(crate) fn free_slot(slot: &'static Slot) {
+    let Some(slab) = slab() else { return };
+    slot.clear();
+    let (group, bit) = slab.place(slot);
+    LOCAL.with(|local| {
+        if local.group.get() == group {
+            local.free.set(local.free.get() | 1 << bit);
+        } else {
+            slab.give(group, 1 << bit);
+        }
+    });
+}
+
+/// True for one poll in [`TIMED_ONE_IN`] on average. The gaps are random: "every 16th" would keep
+/// step with tasks that are polled in a rhythm, or hit every one-poll task or none.
+#[inline]
+pub(crate) fn time_this_poll() -> bool {
+    LOCAL.with(|local| match local.untimed.get() {
+        0 => {
+            local.untimed.set(local.gap());
+            true
+        }
+        n => {
+            local.untimed.set(n - 1);
+            false
+        }
+    })
+}
+
+/// Polls timed precisely: one in so many on average, and each counts for so many.
+pub(crate) const TIMED_ONE_IN: u32 = 16;
+
+impl Local {
+    #[inline]
+    fn take_id(&self) -> u64 {
+        if self.next_id.get() > self.last_id.get() {
+            let first = NEXT_ID.fetch_add(ID_BLOCK, Ordering::Relaxed);
+            self.next_id.set(first);
+            self.last_id.set(first + ID_BLOCK - 1);
+        }
+        self.next_id.replace(self.next_id.get() + 1)
+    }
+
+    /// Untimed polls before the next timed one: uniform in `0..=30`, mean 15 (Marsaglia's xorshift64).
+    fn gap(&self) -> u32 {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        ((x >> 32) % u64::from(TIMED_ONE_IN * 2 - 1)) as u32
+    }
+}

@@ -1,0 +1,143 @@
+//! Spawn sites: each place in the code that spawns futures of one type gets a number, for ever.
+//!
+//! The look-up is on the spawn path, so it is a fixed open-addressed table over the addresses of
+//! two statics, the caller's `Location` and the future's type name: one multiplication and mostly
+//! one probe. The compiler may have several copies of either static; the capture merges such twins
+//! by content.
+
+use std::panic::Location;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// Number of a spawn site in this process, 20 bits; 0 stands for all sites beyond [`MAX_SITES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SiteId(pub(crate) u32);
+
+/// Sites that are told apart. Half the table, so that probes stay short.
+pub(crate) const MAX_SITES: usize = 1 << 14;
+const TABLE: usize = MAX_SITES * 2;
+
+/// What a spawn site is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// The caller of `spawn`.
+    pub(crate) location: &'static Location<'static>,
+    /// `type_name` of the spawned future.
+    pub(crate) type_name: &'static str,
+    /// Its size.
+    pub(crate) future_bytes: usize,
+}
+
+impl Site {
+    /// The site of a future of type `F` spawned at `location`.
+    #[inline]
+    pub(crate) fn of<F>(location: &'static Location<'static>) -> Self {
+        Site { location, type_name: std::any::type_name::<F>(), future_bytes: size_of::<F>() }
+    }
+
+    /// True for the very same statics: enough on the hot path, not for people.
+    #[inline]
+    fn same_statics(&self, other: &Site) -> bool {
+        std::ptr::eq(self.location, other.location)
+            && std::ptr::eq(self.type_name, other.type_name)
+            && self.future_bytes == other.future_bytes
+    }
+
+    #[inline]
+    fn hash(&self) -> usize {
+        let location = std::ptr::from_ref(self.location) as u64;
+        let type_name = self.type_name.as_ptr() as u64;
+        // Fibonacci hashing: the high bits of the product depend on all bits of both addresses.
+        let mixed = (location ^ type_name.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        (mixed >> (64 - TABLE.trailing_zeros())) as usize
+    }
+}
+
+/// Id and description in one allocation, published through one pointer.
+struct Entry {
+    id: SiteId,
+    site: Site,
+}
+
+static ENTRIES: [AtomicPtr<Entry>; TABLE] = [const { AtomicPtr::new(std::ptr::null_mut()) }; TABLE];
+/// Sites registered, in id order (id 1 first), for the capture. Also the lock of insertion.
+static SITES: Mutex<Vec<Site>> = Mutex::new(Vec::new());
+/// Spawns that found no free entry.
+static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
+
+/// The number of `site`, given at its first spawn.
+#[inline]
+pub(crate) fn id_of(site: Site) -> SiteId {
+    let mut i = site.hash();
+    loop {
+        let entry = ENTRIES[i].load(Ordering::Acquire);
+        // SAFETY: entries are published whole by `register` and never freed.
+        match unsafe { entry.as_ref() } {
+            Some(entry) if entry.site.same_statics(&site) => return entry.id,
+            Some(_) => i = (i + 1) % TABLE,
+            None => return register(site),
+        }
+    }
+}
+
+/// Adds `site`, unless another thread was faster.
+#[cold]
+fn register(site: Site) -> SiteId {
+    let mut sites = SITES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut i = site.hash();
+    // SAFETY: as in `id_of`.
+    while let Some(entry) = unsafe { ENTRIES[i].load(Ordering::Acquire).as_ref() } {
+        if entry.site.same_statics(&site) {
+            return entry.id;
+        }
+        i = (i + 1) % TABLE;
+    }
+    if sites.len() + 1 >= MAX_SITES {
+        OVERFLOWED.fetch_add(1, Ordering::Relaxed);
+        return SiteId(0);
+    }
+    sites.push(site);
+    let id = SiteId(sites.len() as u32);
+    ENTRIES[i].store(Box::into_raw(Box::new(Entry { id, site })), Ordering::Release);
+    id
+}
+
+/// All sites so far with their numbers.
+pub(crate) fn all() -> Vec<(SiteId, Site)> {
+    let sites = SITES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    sites.iter().enumerate().map(|(i, site)| (SiteId(i as u32 + 1), *site)).collect()
+}
+
+/// Spawns that had to share site 0 because the table was full.
+pub(crate) fn overflowed() -> u64 {
+    OVERFLOWED.load(Ordering::Relaxed).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn here<F>(_: F) -> Site {
+        Site::of::<F>(Location::caller())
+    }
+
+    #[test]
+    fn equal_sites_share_a_number_and_others_do_not() {
+        let twice: Vec<Site> = (0..2).map(|_| here(async {})).collect();
+        let other = here(async {});
+        assert_eq!(id_of(twice[0]), id_of(twice[1]));
+        assert_ne!(id_of(twice[0]), id_of(other));
+        assert_ne!(id_of(other), SiteId(0));
+        assert!(all().contains(&(id_of(other), other)));
+    }
+
+    #[test]
+    fn one_line_tells_types_apart() {
+        #[track_caller]
+        fn helper<F>(f: F) -> SiteId {
+            id_of(here(f))
+        }
+        assert_ne!(helper(async {}), helper(async {}));
+    }
+}

@@ -1,0 +1,116 @@
+//! All slots of the process: one reserved address range, committed as it fills, trimmed as it empties.
+
+use std::ptr::NonNull;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use super::groups::{GROUP, Groups};
+use super::slot::Slot;
+use crate::memory::{self, Reserved};
+
+/// Live tasks that can be followed: 16.7 million, 2 GiB of address space. Less if the process has a
+/// limit on that.
+const MAX_SLOTS: [usize; 3] = [1 << 24, 1 << 20, 1 << 16];
+/// Groups committed at once: 1 MiB of slots.
+const COMMIT: usize = 128;
+const GROUP_BYTES: usize = GROUP * size_of::<Slot>();
+
+/// The slots.
+pub(crate) struct Slab {
+    memory: Reserved,
+    groups: Groups,
+    /// Groups below this one are readable and writable.
+    committed: AtomicU32,
+}
+
+/// The slab of this process; `None` if the kernel gave no address space.
+#[inline]
+pub(crate) fn slab() -> Option<&'static Slab> {
+    static SLAB: OnceLock<Option<Slab>> = OnceLock::new();
+    SLAB.get_or_init(|| MAX_SLOTS.into_iter().find_map(Slab::new)).as_ref()
+}
+
+impl Slab {
+    fn new(slots: usize) -> Option<Self> {
+        let groups = slots / GROUP;
+        let memory = Reserved::new(slots * size_of::<Slot>())?;
+        let groups = Groups::new(words(groups)?, words(groups.div_ceil(64))?);
+        Some(Slab { memory, groups, committed: AtomicU32::new(0) })
+    }
+
+    /// Free slots of one group for the calling thread, as group and mask.
+    pub(crate) fn take_group(&self) -> Option<(usize, u64)> {
+        self.groups.take(|group| self.prepare(group))
+    }
+
+    /// Commits everything up to the end of the chunk that `group` lies in. Two threads may do it at
+    /// once: committing twice is harmless, and each goes on only when its own call has returned.
+    fn prepare(&self, group: usize) -> bool {
+        let from = self.committed.load(Ordering::Acquire) as usize;
+        if group < from {
+            return true;
+        }
+        let to = (group / COMMIT + 1) * COMMIT;
+        let ok = self.memory.commit(from * GROUP_BYTES, (to - from) * GROUP_BYTES);
+        if ok {
+            self.committed.fetch_max(to as u32, Ordering::AcqRel);
+        }
+        ok
+    }
+
+    /// Slot `bit` of `group`, which the caller has taken.
+    #[inline]
+    pub(crate) fn slot(&self, group: usize, bit: usize) -> &'static Slot {
+        debug_assert!(group < self.groups.used() && bit < GROUP);
+        // SAFETY: groups are handed out by `take_group` after they were committed, the range is never
+        // unmapped, and a slot of zeros is a valid free slot.
+        unsafe { self.memory.start().cast::<Slot>().add(group * GROUP + bit).as_ref() }
+    }
+
+    /// Where a slot of this slab lies.
+    #[inline]
+    pub(crate) fn place(&self, slot: &Slot) -> (usize, usize) {
+        let offset = NonNull::from(slot).addr().get() - self.memory.start().addr().get();
+        let index = offset / size_of::<Slot>();
+        (index / GROUP, index % GROUP)
+    }
+
+    /// Empties a slot that is the caller's to free, and gives it back.
+    pub(crate) fn free(&self, slot: &Slot) {
+        slot.clear();
+        let (group, bit) = self.place(slot);
+        self.give(group, 1 << bit);
+    }
+
+    /// Gives slots back that are cleared and that the caller owned.
+    #[inline]
+    pub(crate) fn give(&self, group: usize, mask: u64) {
+        self.groups.give(group, mask);
+    }
+
+    /// Every slot that may hold a task, in memory order.
+    pub(crate) fn slots(&'static self) -> impl Iterator<Item = &'static Slot> {
+        let committed = self.committed.load(Ordering::Acquire) as usize;
+        let taken = (0..self.groups.used().min(committed)).filter(|&group| !self.groups.is_free(group));
+        taken.flat_map(move |group| (0..GROUP).map(move |bit| self.slot(group, bit)))
+    }
+
+    /// Hands the memory of wholly free groups back to the system.
+    pub(crate) fn trim(&self) {
+        let committed = self.committed.load(Ordering::Acquire) as usize;
+        for group in 0..self.groups.used().min(committed) {
+            self.groups.trim(group, || {
+                // SAFETY: `trim` keeps the group's mask empty meanwhile, so no thread owns a slot of
+                // it; a reader of a discarded slot sees zeros, which is a free slot.
+                unsafe { self.memory.discard(group * GROUP_BYTES, GROUP_BYTES) }
+            });
+        }
+    }
+}
+
+/// `n` zeroed words for ever.
+fn words(n: usize) -> Option<&'static [AtomicU64]> {
+    let start = memory::map_zeroed(n * size_of::<AtomicU64>())?;
+    // SAFETY: fresh zeroed pages of that size, never unmapped; zeros are valid atomics.
+    Some(unsafe { std::slice::from_raw_parts(start.cast::<AtomicU64>().as_ptr(), n) })
+}

@@ -1,0 +1,154 @@
+//! Per-site totals, sharded by thread: each thread adds to its own counters with plain loads and
+//! stores, the capture sums over all of them. No read-modify-write on the spawn or end path.
+//!
+//! A thread that ends hands its shard to the next new thread, counts and all, so that memory is
+//! bounded by the number of threads alive at once.
+
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+
+use super::ends::Ends;
+use super::site::{MAX_SITES, SiteId};
+use crate::memory;
+
+/// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 70 minutes.
+pub(crate) const LIFETIME_BUCKETS: usize = 24;
+const CHUNK: usize = 16;
+
+/// What one thread counted for one site. 256 bytes.
+#[derive(Default)]
+#[repr(C)]
+pub(crate) struct Totals {
+    pub(crate) spawned: AtomicU64,
+    /// By [`Outcome`](diag_snapshot::Outcome): done, cancelled, panicked, never polled.
+    pub(crate) ended: [AtomicU64; 4],
+    pub(crate) polls: AtomicU64,
+    pub(crate) busy_ns: AtomicU64,
+    pub(crate) longest_poll_ns: AtomicU64,
+    pub(crate) lifetimes: [AtomicU64; LIFETIME_BUCKETS],
+}
+
+/// Adds without a read-modify-write: only the shard's thread writes.
+#[inline]
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+/// Raises without a read-modify-write.
+#[inline]
+pub(crate) fn raise(counter: &AtomicU64, to: u64) {
+    if counter.load(Ordering::Relaxed) < to {
+        counter.store(to, Ordering::Relaxed);
+    }
+}
+
+/// The bucket of a lifetime.
+#[inline]
+pub(crate) fn lifetime_bucket(lived_ns: u64) -> usize {
+    let ms = lived_ns / 1_000_000;
+    (ms | 1).ilog2().min(LIFETIME_BUCKETS as u32 - 1) as usize
+}
+
+/// One thread's counters and its last ended tasks. Lives in zeroed pages, for ever.
+#[repr(C)]
+pub(crate) struct Shard {
+    in_use: AtomicBool,
+    next: AtomicPtr<Shard>,
+    chunks: [AtomicPtr<[Totals; CHUNK]>; MAX_SITES / CHUNK],
+    pub(crate) ends: Ends,
+}
+
+static SHARDS: AtomicPtr<Shard> = AtomicPtr::new(std::ptr::null_mut());
+
+impl Shard {
+    /// A shard for the calling thread alone: one that an ended thread left, or a new one.
+    pub(crate) fn acquire() -> Option<&'static Shard> {
+        let left = all().find(|shard| {
+            let claim = shard.in_use.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
+            claim.is_ok()
+        });
+        left.or_else(Shard::create)
+    }
+
+    fn create() -> Option<&'static Shard> {
+        // SAFETY: zero is valid for every field: atomics, null pointers and empty rings.
+        let shard: &'static Shard = unsafe { memory::map_zeroed_static() }?;
+        shard.in_use.store(true, Ordering::Relaxed);
+        let mut head = SHARDS.load(Ordering::Acquire);
+        loop {
+            shard.next.store(head, Ordering::Relaxed);
+            let this = std::ptr::from_ref(shard).cast_mut();
+            match SHARDS.compare_exchange(head, this, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(shard),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Leaves the shard to another thread.
+    pub(crate) fn release(&self) {
+        self.in_use.store(false, Ordering::Release);
+    }
+
+    /// This shard's counters of `site`; `None` if the kernel has no page left.
+    #[inline]
+    pub(crate) fn of(&self, site: SiteId) -> Option<&'static Totals> {
+        let i = site.0 as usize;
+        let chunk = self.chunks[i / CHUNK].load(Ordering::Relaxed);
+        // SAFETY: stored by `create_chunk`, never freed.
+        let chunk = match unsafe { chunk.as_ref() } {
+            Some(chunk) => chunk,
+            None => self.create_chunk(i / CHUNK)?,
+        };
+        Some(&chunk[i % CHUNK])
+    }
+
+    #[cold]
+    fn create_chunk(&self, i: usize) -> Option<&'static [Totals; CHUNK]> {
+        // SAFETY: zeroed counters are valid counters.
+        let chunk: &'static [Totals; CHUNK] = unsafe { memory::map_zeroed_static() }?;
+        self.chunks[i].store(std::ptr::from_ref(chunk).cast_mut(), Ordering::Release);
+        Some(chunk)
+    }
+
+    /// The counters of `site`, for the capture: `None` if this thread never met it.
+    pub(crate) fn peek(&self, site: SiteId) -> Option<&'static Totals> {
+        let i = site.0 as usize;
+        // SAFETY: stored by `create_chunk` with Release, never freed.
+        let chunk = unsafe { self.chunks.get(i / CHUNK)?.load(Ordering::Acquire).as_ref() }?;
+        Some(&chunk[i % CHUNK])
+    }
+}
+
+/// Every shard there ever was.
+pub(crate) fn all() -> impl Iterator<Item = &'static Shard> {
+    let mut next = SHARDS.load(Ordering::Acquire);
+    std::iter::from_fn(move || {
+        // SAFETY: shards are published whole by `create` and never freed.
+        let shard: &'static Shard = unsafe { next.as_ref() }?;
+        next = shard.next.load(Ordering::Acquire);
+        Some(shard)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_are_powers_of_two_of_a_millisecond() {
+        let bucket = |ms: u64| lifetime_bucket(ms * 1_000_000);
+        assert_eq!([bucket(0), bucket(1), bucket(2), bucket(3), bucket(4)], [0, 0, 1, 1, 2]);
+        assert_eq!([bucket(1 << 22), bucket(1 << 23), bucket(u64::MAX >> 24)], [22, 23, 23]);
+    }
+
+    #[test]
+    fn a_shard_counts_for_its_sites_and_is_left_to_the_next_thread() {
+        assert_eq!(size_of::<Totals>(), 256);
+        let shard = Shard::acquire().unwrap();
+        add(&shard.of(SiteId(700)).unwrap().spawned, 3);
+        assert_eq!(shard.peek(SiteId(700)).unwrap().spawned.load(Ordering::Relaxed), 3);
+        assert!(shard.peek(SiteId(9_000)).is_none());
+        assert!(all().any(|other| std::ptr::eq(other, shard)));
+        shard.release();
+    }
+}
