@@ -5,3 +5,4 @@
 //! Nothing here is a mock: real sockets, real tasks, real memory.
 
 pub mod iothub;
+pub mod progress;

@@ -1,1 +1,231 @@
-fn main(){}
+//! The shortest way to see what this is about: a hub with two faults, two snapshots, and what they say.
+//!
+//! The hub runs in this process, on loopback, with devices that drive it. Nothing is prepared: the report comes
+//! from two snapshot files that stay in a folder, the truth beside it from the hub's own bookkeeping. The exit
+//! code is 0 whenever the demo ran, whatever was found; `diag check` is the command that fails on findings.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, ensure};
+use clap::{Parser, ValueEnum};
+use diag_diff::report::{Report, text};
+use diag_diff::{Policy, diff, judge};
+use diag_examples::iothub::driver::{Driver, Script};
+use diag_examples::iothub::transport::{self, Transport};
+use diag_examples::iothub::{Config, Faults, Hub, Truth};
+use diag_examples::progress;
+use diag_snapshot::{Snapshot, file};
+use serde::Serialize;
+
+/// Starts an IoT hub with two faults in this process, takes two snapshots, and says what leaks.
+#[derive(Parser)]
+#[command(after_help = "Exit code 0: the demo ran, whatever it found. `diag check` fails on findings.")]
+struct Args {
+    /// End after the findings.
+    #[arg(long)]
+    once: bool,
+    /// How to print the findings; json is one document with the report and the hub's own truth.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+    /// The same hub and the same devices without the faults.
+    #[arg(long)]
+    healthy: bool,
+    /// Seconds to the second snapshot; the first is taken half way. Below ten it is too early to say much.
+    #[arg(long, default_value_t = 15.0)]
+    seconds: f64,
+    /// Folder for the two snapshots; by default a fresh one among the temporary files.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let files = Files::new(&args)?;
+    let diag = diag::Builder::new().service("iothub").agent(!args.once).try_init()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let run = runtime.block_on(Run::start(&args))?;
+    let truth = runtime.block_on(run.take_snapshots(&files))?;
+    let outcome = Outcome::new(files, truth)?;
+    outcome.print(&args)?;
+    if !args.once {
+        runtime.block_on(stay(&diag))?;
+    }
+    run.driver.stop()?;
+    Ok(())
+}
+
+/// Where the two snapshots go.
+struct Files {
+    before: PathBuf,
+    after: PathBuf,
+}
+
+impl Files {
+    fn new(args: &Args) -> anyhow::Result<Files> {
+        let dir = match &args.dir {
+            Some(dir) => dir.clone(),
+            None => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+                std::env::temp_dir().join(format!("diag-demo-{now}-{}", std::process::id()))
+            }
+        };
+        fs::create_dir_all(&dir).with_context(|| {
+            format!("cannot make the folder {}: choose another with --dir", dir.display())
+        })?;
+        Ok(Files { before: dir.join("before.diag"), after: dir.join("after.diag") })
+    }
+}
+
+/// The hub and its devices at work, and the moments of the story.
+struct Run {
+    hub: Hub,
+    driver: Driver,
+    started: Instant,
+    first: Duration,
+    second: Duration,
+}
+
+impl Run {
+    async fn start(args: &Args) -> anyhow::Result<Run> {
+        ensure!(args.seconds >= 1.0, "--seconds {}: the hub needs at least one second to run", args.seconds);
+        let second = Duration::try_from_secs_f64(args.seconds)?;
+        let first = second / 2;
+        // Devices stop getting lost soon after the first snapshot: by the second every ghost has rested for
+        // long enough to be told from a slow device, and is counted.
+        let flaky_for = second * 17 / 30;
+        let both = !args.healthy;
+        let faults = Faults { ghost_devices: both, map_no_ttl: both };
+        let (listener, connector) = transport::open(Transport::Tcp).await?;
+        let hub = Hub::start(listener, Config { faults, ..Config::default() });
+        let driver = Driver::start(connector, Script { polite_for: second, flaky_for, ..Script::default() })?;
+        Ok(Run { hub, driver, started: Instant::now(), first, second })
+    }
+
+    /// The hub's truth is asked for right after each snapshot.
+    async fn take_snapshots(&self, files: &Files) -> anyhow::Result<Truths> {
+        self.wait_until(self.first, "first").await;
+        diag::snapshot_to(&files.before)?;
+        let before = self.hub.truth();
+        self.wait_until(self.second, "second").await;
+        diag::snapshot_to(&files.after)?;
+        Ok(Truths { before, after: self.hub.truth() })
+    }
+
+    async fn wait_until(&self, moment: Duration, which: &str) {
+        let online = diag::gauge("devices_online");
+        let line = || {
+            let (now, then) = (self.started.elapsed().as_secs_f64(), moment.as_secs_f64());
+            format!(
+                "iothub runs: {now:4.1} s, {} devices online; {which} snapshot at {then:.1} s",
+                online.get()
+            )
+        };
+        progress::wait_until(Some(self.started + moment), line).await;
+    }
+}
+
+/// What the hub knew when the snapshots were taken.
+struct Truths {
+    before: Truth,
+    after: Truth,
+}
+
+/// What two snapshots say, and what is true.
+#[derive(Serialize)]
+struct Outcome {
+    schema: &'static str,
+    before: PathBuf,
+    after: PathBuf,
+    report: Report,
+    truth: Truth,
+    truth_before: Truth,
+}
+
+impl Outcome {
+    fn new(files: Files, truth: Truths) -> anyhow::Result<Outcome> {
+        let policy = Policy::default();
+        let difference = diff(&read(&files.before)?, &read(&files.after)?)?;
+        Ok(Outcome {
+            schema: "diag.demo/1",
+            before: files.before,
+            after: files.after,
+            report: judge(&difference, &policy),
+            truth: truth.after,
+            truth_before: truth.before,
+        })
+    }
+
+    fn print(&self, args: &Args) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        match args.format {
+            Format::Json => {
+                serde_json::to_writer_pretty(&mut out, self)?;
+                writeln!(out)
+            }
+            Format::Text => self.print_text(&mut out),
+        }
+    }
+
+    fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
+        let report = if io::stdout().is_terminal() { text::render_coloured } else { text::render };
+        writeln!(out, "iothub ran {}. Two snapshots of it say:\n", self.faults())?;
+        writeln!(out, "{}", report(&self.report).trim_end())?;
+        if !self.truth.faults.is_empty() {
+            writeln!(out, "\nWhat the hub itself knows, from its own bookkeeping:")?;
+        }
+        for fault in &self.truth.faults {
+            writeln!(out, "  {fault}")?;
+        }
+        self.print_next(out)
+    }
+
+    fn faults(&self) -> String {
+        let names: Vec<&str> = self.truth.faults.iter().map(|fault| fault.fault.as_str()).collect();
+        match names.as_slice() {
+            [] => "without a fault".to_owned(),
+            names => format!("with {} faults switched on ({})", names.len(), names.join(", ")),
+        }
+    }
+
+    fn print_next(&self, out: &mut impl Write) -> io::Result<()> {
+        let (before, after) = (self.before.display(), self.after.display());
+        let diag = "cargo run --release --bin diag --";
+        writeln!(out, "\nWhat to do next:")?;
+        writeln!(out, "  the same report again, from the files alone")?;
+        writeln!(out, "    {diag} diff {before} {after}")?;
+        writeln!(out, "  one snapshot, task by task")?;
+        writeln!(out, "    {diag} show {after} --tasks")?;
+        if !self.truth.faults.is_empty() {
+            writeln!(out, "  the same hub without the faults")?;
+            writeln!(out, "    cargo run --release --bin demo -- --once --healthy")?;
+        }
+        Ok(())
+    }
+}
+
+/// A snapshot that we just wrote: damage in it is an error here, not a note.
+fn read(path: &Path) -> anyhow::Result<Snapshot> {
+    let (snapshot, damage) = file::read(path)?;
+    ensure!(damage.is_empty(), "{} was damaged on the disk: {damage:?}", path.display());
+    Ok(snapshot)
+}
+
+/// Leaves the hub and its agent running, for a look at them live.
+async fn stay(diag: &diag::Guard) -> io::Result<()> {
+    // What is said here is for the person at the terminal: standard output has the findings and nothing else.
+    let mut terminal = io::stderr();
+    writeln!(terminal, "\nThe hub keeps running until Ctrl-C.")?;
+    if let Some(addr) = diag.agent_addr() {
+        writeln!(terminal, "  its tasks at this moment: curl http://{addr}/dump")?;
+    }
+    tokio::signal::ctrl_c().await
+}

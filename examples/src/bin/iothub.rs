@@ -1,1 +1,85 @@
-fn main(){}
+//! The IoT hub by itself, with devices that drive it: `diag snap 127.0.0.1:9797 -o FILE` while it runs.
+//!
+//! Without `--fault` it is healthy. At the end it says what the devices did, and writes its truth if asked.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Parser;
+use diag_examples::iothub::driver::{Driver, Script, Tally};
+use diag_examples::iothub::transport::{self, Transport};
+use diag_examples::iothub::{Config, Fault, Hub, Truth};
+use diag_examples::progress;
+
+/// An IoT hub under test: one task for each device, with faults to switch on.
+#[derive(Parser)]
+struct Args {
+    /// Devices that stay online; visitors come and go besides.
+    #[arg(long, default_value_t = 200)]
+    devices: usize,
+    /// How devices connect: some thousands over tcp, up to a million through memory.
+    #[arg(long, value_enum, default_value = "tcp")]
+    transport: Transport,
+    /// A fault to switch on; may be given twice.
+    #[arg(long, value_enum)]
+    fault: Vec<Fault>,
+    /// No fault at all, which is also the default.
+    #[arg(long, conflicts_with = "fault")]
+    healthy: bool,
+    /// Run for so long; without it, until interrupted.
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Write what the hub knows about its faults to this file at the end.
+    #[arg(long)]
+    truth: Option<PathBuf>,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let _diag = diag::Builder::new().service("iothub").try_init()?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let (tally, truth) = runtime.block_on(run(&args))?;
+    if let Some(path) = &args.truth {
+        let text = serde_json::to_string_pretty(&truth)?;
+        fs::write(path, text + "\n")
+            .with_context(|| format!("cannot write the truth to {}", path.display()))?;
+    }
+    say(&tally, &truth)?;
+    Ok(())
+}
+
+async fn run(args: &Args) -> anyhow::Result<(Tally, Truth)> {
+    let (listener, connector) = transport::open(args.transport).await?;
+    let faults = args.fault.iter().copied().collect();
+    let hub = Hub::start(listener, Config { faults, ..Config::default() });
+    let driver = Driver::start(connector, Script { steady: args.devices, ..Script::default() })?;
+    let started = Instant::now();
+    let end = args.seconds.map(Duration::try_from_secs_f64).transpose()?.map(|span| started + span);
+    let online = diag::gauge("devices_online");
+    let line =
+        || format!("{:.0} s, {} devices online; Ctrl-C ends", started.elapsed().as_secs_f64(), online.get());
+    tokio::select! {
+        () = progress::wait_until(end, line) => {}
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+    }
+    // Before the devices say goodbye: this is the hub at work.
+    let truth = hub.truth();
+    Ok((driver.stop()?, truth))
+}
+
+fn say(tally: &Tally, truth: &Truth) -> io::Result<()> {
+    let Tally { steady, polite, returned, lost, failed } = tally;
+    let mut out = io::stdout().lock();
+    writeln!(
+        out,
+        "devices: {steady} stayed, {polite} visited, {returned} came back, {lost} got lost, {failed} failed"
+    )?;
+    writeln!(out, "hub:     {} online, {} sessions", truth.devices_online, truth.sessions)?;
+    for fault in &truth.faults {
+        writeln!(out, "fault:   {fault}")?;
+    }
+    Ok(())
+}

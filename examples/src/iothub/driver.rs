@@ -51,6 +51,22 @@ pub struct Script {
     pub flaky_for: Duration,
 }
 
+impl Default for Script {
+    /// A mid-sized hub, driven for as long as it runs: about 300 devices online, a hundred visits a second.
+    fn default() -> Self {
+        let for_ever = Duration::from_secs(60 * 60 * 24 * 365);
+        Script {
+            seed: 1,
+            steady: 200,
+            heartbeat: Duration::from_millis(150),
+            polite_every: Duration::from_millis(10),
+            polite_for: for_ever,
+            flaky_every: Duration::from_millis(60),
+            flaky_for: for_ever,
+        }
+    }
+}
+
 /// What the devices of a run did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {

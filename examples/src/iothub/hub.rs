@@ -27,11 +27,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Config {
-            grace: Duration::from_millis(400),
-            ttl: Duration::from_secs(1),
-            faults: Faults::default(),
-        }
+        Config { grace: Duration::from_millis(400), ttl: Duration::from_secs(1), faults: Faults::default() }
     }
 }
 
@@ -42,6 +38,28 @@ pub struct Faults {
     pub ghost_devices: bool,
     /// The session map keeps the readings of departed devices for ever, for want of a sweeper.
     pub map_no_ttl: bool,
+}
+
+/// The name of a mistake, for the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Fault {
+    /// [`Faults::ghost_devices`].
+    GhostDevices,
+    /// [`Faults::map_no_ttl`].
+    MapNoTtl,
+}
+
+impl FromIterator<Fault> for Faults {
+    fn from_iter<I: IntoIterator<Item = Fault>>(names: I) -> Self {
+        let mut faults = Faults::default();
+        for name in names {
+            match name {
+                Fault::GhostDevices => faults.ghost_devices = true,
+                Fault::MapNoTtl => faults.map_no_ttl = true,
+            }
+        }
+        faults
+    }
 }
 
 /// A running hub. Clones are the same hub; it runs until its runtime ends.

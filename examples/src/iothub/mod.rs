@@ -13,5 +13,5 @@ mod session;
 pub mod transport;
 mod truth;
 
-pub use hub::{Config, Faults, Hub};
+pub use hub::{Config, Fault, Faults, Hub};
 pub use truth::{FaultTruth, Truth};

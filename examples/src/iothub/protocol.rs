@@ -51,7 +51,10 @@ impl Frame {
     fn decode(kind: u8, payload: Vec<u8>) -> Result<Frame, FrameError> {
         let wrong_length = FrameError::WrongLength { kind, bytes: payload.len() };
         match kind {
-            1 => payload.try_into().map(|id| Frame::Hello(DeviceId(u64::from_be_bytes(id)))).or(Err(wrong_length)),
+            1 => payload
+                .try_into()
+                .map(|id| Frame::Hello(DeviceId(u64::from_be_bytes(id))))
+                .or(Err(wrong_length)),
             4 => Ok(Frame::Telemetry(payload)),
             2 | 3 | 5 if !payload.is_empty() => Err(wrong_length),
             2 => Ok(Frame::Welcome),

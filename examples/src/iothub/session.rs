@@ -153,7 +153,8 @@ impl Sessions {
             census.sessions += 1;
             census.online += u64::from(session.presence == Presence::Online);
             census.readings_bytes += readings_bytes;
-            census.overdue += u64::from(session.presence == Presence::Away && session.since.elapsed() > grace);
+            census.overdue +=
+                u64::from(session.presence == Presence::Away && session.since.elapsed() > grace);
             census.expired += u64::from(expired && session.presence == Presence::Departed);
             census.expired_bytes += if expired { readings_bytes } else { 0 };
         }
@@ -174,7 +175,12 @@ impl Sessions {
 
 impl Session {
     fn online(resume: oneshot::Sender<Line>) -> Session {
-        Session { presence: Presence::Online, since: Instant::now(), resume: Some(resume), readings: Vec::new() }
+        Session {
+            presence: Presence::Online,
+            since: Instant::now(),
+            resume: Some(resume),
+            readings: Vec::new(),
+        }
     }
 
     fn change(&mut self, presence: Presence) {

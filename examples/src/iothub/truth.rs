@@ -3,9 +3,11 @@
 //! Nothing in it comes from the recorder. Only faults that are switched on have an entry, so the truth of the
 //! healthy twin is an empty list.
 
+use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
 
+use diag_snapshot::human;
 use serde::{Deserialize, Serialize};
 
 /// The hub's own account of itself at one moment.
@@ -43,6 +45,18 @@ impl Truth {
     /// The entry of the fault that `rule` must find.
     pub fn of_rule(&self, rule: &str) -> Option<&FaultTruth> {
         self.faults.iter().find(|fault| fault.rule == rule)
+    }
+}
+
+impl fmt::Display for FaultTruth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let FaultTruth { fault, rule, site, count, bytes } = self;
+        write!(f, "{fault}: {} ", human::count(*count))?;
+        match bytes {
+            None => write!(f, "tasks will never end")?,
+            Some(bytes) => write!(f, "sessions keep {} for ever", human::bytes(*bytes))?,
+        }
+        write!(f, ", from {} (rule {rule})", site.as_deref().unwrap_or("nowhere yet"))
     }
 }
 

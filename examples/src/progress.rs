@@ -1,0 +1,30 @@
+//! One line on standard error that says what a program waits for.
+//!
+//! Only a terminal gets it: logs and pipes stay free of it, and so does standard output always.
+
+use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+/// How often the line is written anew.
+const EVERY: Duration = Duration::from_millis(250);
+
+/// Waits until `end`, or for ever, with a line about it four times a second.
+pub async fn wait_until(end: Option<Instant>, mut line: impl FnMut() -> String) {
+    let visible = io::stderr().is_terminal();
+    let left = || end.map_or(EVERY, |end| end.saturating_duration_since(Instant::now()));
+    while !left().is_zero() {
+        if visible {
+            rewrite(&line());
+        }
+        tokio::time::sleep(left().min(EVERY)).await;
+    }
+    if visible {
+        rewrite("");
+    }
+}
+
+/// Replaces the line. A terminal that went away is no reason to stop what we wait for.
+fn rewrite(line: &str) {
+    let mut terminal = io::stderr().lock();
+    let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
+}
