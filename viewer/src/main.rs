@@ -1,1 +1,21 @@
-fn main(){}
+//! `diag`: looks at snapshots of a service, compares them and says what leaks.
+#![forbid(unsafe_code)]
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Args, Command, exit};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let output = args.output();
+    exit::code(match args.command {
+        Command::Show(show) => cli::show::run(&show, &output),
+        Command::Diff(diff) => cli::diff::run(&diff, &output),
+        Command::Check(check) => cli::check::run(&check, &output),
+        Command::Snap(snap) => cli::snap::run(&snap, &output),
+    })
+}

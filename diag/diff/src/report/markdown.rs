@@ -13,14 +13,14 @@ use crate::verdict::Finding;
 /// nothing.
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "## diag: {}\n\n{}\n", report.headline(), escape(&about(report)));
+    let _ = writeln!(out, "## diag: {}\n", report.headline());
     for reason in &report.reasons {
         let _ = writeln!(out, "- too little: {}", escape(reason));
     }
     for finding in &report.findings {
         write_finding(&mut out, finding);
     }
-    write_sites(&mut out, report);
+    out += &table(&about(report), &HEADS, report.sites.iter().take(LISTED_SITES).map(cells));
     for note in &report.notes {
         let _ = writeln!(out, "- {}", escape(note));
     }
@@ -42,13 +42,18 @@ fn write_finding(out: &mut String, finding: &Finding) {
     let _ = writeln!(out, "`{} {}`\n", finding.rule, finding.id);
 }
 
-fn write_sites(out: &mut String, report: &Report) {
-    let _ = writeln!(out, "| {} |", HEADS.join(" | "));
-    let _ = writeln!(out, "|{}---|", "---:|".repeat(HEADS.len() - 1));
-    for site in report.sites.iter().take(LISTED_SITES) {
-        let _ = writeln!(out, "| {} |", cells(site).map(|cell| escape(&cell)).join(" | "));
+/// A paragraph and a table under it; all columns but the last are numbers.
+pub fn table<const N: usize>(
+    about: &str,
+    heads: &[&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut out = format!("{}\n\n| {} |\n|{}---|\n", escape(about), heads.join(" | "), "---:|".repeat(N - 1));
+    for row in rows {
+        let _ = writeln!(out, "| {} |", row.map(|cell| escape(&cell)).join(" | "));
     }
     out.push('\n');
+    out
 }
 
 /// What Markdown or HTML would take for markup: names of generic types are full of it.

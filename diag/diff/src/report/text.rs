@@ -129,10 +129,7 @@ pub(super) fn title(finding: &Finding) -> String {
 fn write_sites(out: &mut String, report: &Report, paint: Paint) {
     let mut rows = vec![HEADS.map(str::to_owned)];
     rows.extend(report.sites.iter().take(LISTED_SITES).map(cells));
-    let widths: Vec<usize> =
-        (0..HEADS.len()).map(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0)).collect();
-    for (i, row) in rows.iter().enumerate() {
-        let line = aligned(row, &widths);
+    for (i, line) in grid(&rows).into_iter().enumerate() {
         let _ = writeln!(out, "{}", if i == 0 { paint(&line, Colour::Quiet) } else { line });
     }
     if let Some(rest) = report.sites.len().checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
@@ -141,12 +138,12 @@ fn write_sites(out: &mut String, report: &Report, paint: Paint) {
     out.push('\n');
 }
 
-/// Numbers to the right; the last cell is a name and stays as it is.
-fn aligned(row: &[String], widths: &[usize]) -> String {
-    let last = row.len().saturating_sub(1);
-    let cell = |(i, text): (usize, &String)| match i {
-        _ if i == last => text.clone(),
-        _ => format!("{text:>width$}", width = widths[i]),
+/// Lines of aligned columns: numbers to the right, and the last cell, a name, as it is.
+pub fn grid<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let widths: [usize; N] =
+        std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
+    let cell = |(i, text): (usize, &String)| {
+        if i + 1 == N { text.clone() } else { format!("{text:>width$}", width = widths[i]) }
     };
-    row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")
+    rows.iter().map(|row| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")).collect()
 }

@@ -1,0 +1,179 @@
+//! A service that exists only as a list of what its tasks did and when, to take snapshots of.
+//!
+//! Times are seconds since the process started. The snapshot at a time follows from the list
+//! alone, so a test states the past and reads what a recorder would have seen of it.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::BTreeMap;
+
+use diag_snapshot::{
+    LifetimeRow, Process, Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow, TaskState,
+};
+
+/// 2026-01-01T00:00:00Z
+const STARTED_UNIX_US: u64 = 1_767_225_600_000_000;
+
+/// A scripted process.
+#[derive(Clone)]
+pub struct Service {
+    pub name: &'static str,
+    pub instance: u64,
+    /// Tasks that the runtime has and the recorder does not, by seconds since start.
+    pub untracked: fn(f64) -> Option<u64>,
+    pub tasks: Vec<Task>,
+}
+
+/// What one task does in its life.
+#[derive(Clone, Copy)]
+pub struct Task {
+    /// Line of its spawn site in `svc.rs`.
+    pub line: u32,
+    pub spawned: f64,
+    /// It is polled at its spawn and then once in so many seconds,
+    pub pause: f64,
+    /// until it rests for ever,
+    pub rests: Option<f64>,
+    /// or ends.
+    pub ended: Option<f64>,
+}
+
+impl Service {
+    pub fn new(tasks: Vec<Task>) -> Self {
+        Service { name: "svc", instance: 1, untracked: |_| Some(0), tasks }
+    }
+
+    /// What a recorder would have seen at `now`.
+    pub fn at(&self, now: f64) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        snapshot.process = Process {
+            service: self.name.to_owned(),
+            instance: self.instance,
+            pid: 4242,
+            started_unix_us: STARTED_UNIX_US,
+            ..Process::default()
+        };
+        (snapshot.capture.from_us, snapshot.capture.to_us) = (us(now), us(now));
+        let mut sites: BTreeMap<u32, SiteRow> = BTreeMap::new();
+        let mut lifetimes: BTreeMap<(u32, u32), u64> = BTreeMap::new();
+        for task in &self.tasks {
+            sites.entry(task.line).or_insert_with(|| site(&mut snapshot, task.line));
+        }
+        let lines: Vec<u32> = sites.keys().copied().collect();
+        let index = |line: u32| SiteIndex(lines.iter().position(|&other| other == line).unwrap_or(0) as u32);
+        for (id, task) in (1..).zip(self.tasks.iter().filter(|task| task.spawned <= now)) {
+            let totals = sites.get_mut(&task.line).expect("entered above");
+            totals.spawned += 1;
+            match task.ended.filter(|&ended| ended <= now) {
+                Some(ended) => {
+                    totals.done += 1;
+                    let lived_ms = ((ended - task.spawned) * 1e3) as u64;
+                    *lifetimes.entry((index(task.line).0, lived_ms.max(1).ilog2())).or_default() += 1;
+                }
+                None => snapshot.tasks.push(row(id, index(task.line), task, now)),
+            }
+        }
+        snapshot.sites = sites.into_values().collect();
+        snapshot.lifetimes = (lifetimes.into_iter())
+            .map(|((site, bucket), count)| LifetimeRow { site: SiteIndex(site), bucket, count })
+            .collect();
+        let alive_tasks = (self.untracked)(now).map(|untracked| untracked + snapshot.tasks.len() as u64);
+        snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks }];
+        snapshot
+    }
+}
+
+fn site(snapshot: &mut Snapshot, line: u32) -> SiteRow {
+    SiteRow {
+        file: snapshot.strings.intern("svc.rs"),
+        line,
+        column: 9,
+        type_name: snapshot.strings.intern(&format!("svc::task_{line}")),
+        future_bytes: 256,
+        spawned: 0,
+        done: 0,
+        cancelled: 0,
+        panicked: 0,
+        never_polled: 0,
+        polls: 0,
+        busy_ns: 0,
+        longest_poll_ns: 0,
+    }
+}
+
+fn row(id: u64, site: SiteIndex, task: &Task, now: f64) -> TaskRow {
+    let active = task.rests.unwrap_or(now).min(now) - task.spawned;
+    let pauses = (active / task.pause).floor();
+    TaskRow {
+        id: TaskId(id),
+        tokio_id: Some(id + 100),
+        site,
+        name: None,
+        parent: None,
+        parent_site: None,
+        state: TaskState::Idle,
+        spawned_us: us(task.spawned),
+        last_poll_us: Some(us(task.spawned + pauses * task.pause)),
+        polls: pauses as u64 + 1,
+        busy_ns: 0,
+        longest_poll_ns: 0,
+    }
+}
+
+fn us(seconds: f64) -> u64 {
+    (seconds * 1e6).round() as u64
+}
+
+/// A small seeded generator (xorshift64*), so that a scripted crowd is the same in every run.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    /// Uniform in (0, 1].
+    pub fn uniform(&mut self) -> f64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        ((self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) + 1) as f64 / (1u64 << 53) as f64
+    }
+
+    /// Exponential with this mean.
+    pub fn exponential(&mut self, mean: f64) -> f64 {
+        -mean * self.uniform().ln()
+    }
+}
+
+/// Tasks that arrive by chance, `per_s` a second from `from` to `to`, live `lifetime` on average
+/// and are polled once in `pause`.
+pub fn churn(seed: u64, line: u32, from: f64, to: f64, per_s: f64, lifetime: f64, pause: f64) -> Vec<Task> {
+    let mut random = Random::new(seed);
+    let mut tasks = Vec::new();
+    let mut spawned = from + random.exponential(1.0 / per_s);
+    while spawned < to {
+        let ended = Some(spawned + random.exponential(lifetime));
+        tasks.push(Task { line, spawned, pause, rests: None, ended });
+        spawned += random.exponential(1.0 / per_s);
+    }
+    tasks
+}
+
+/// `tasks` in the order of their spawn, as ids are.
+pub fn in_order(mut tasks: Vec<Task>) -> Vec<Task> {
+    tasks.sort_by(|a, b| a.spawned.total_cmp(&b.spawned));
+    tasks
+}
+
+/// One task every `1 / per_s` seconds that is polled ten times in half a second and then rests.
+pub fn ghosts(line: u32, from: f64, to: f64, per_s: f64) -> Vec<Task> {
+    let count = ((to - from) * per_s).floor() as u32;
+    let spawned = (0..count).map(|i| from + f64::from(i) / per_s);
+    spawned.map(|at| Task { line, spawned: at, pause: 0.05, rests: Some(at + 0.5), ended: None }).collect()
+}
+
+/// Tasks that never end.
+pub fn steady(line: u32, count: u32, from: f64, to: f64, pause: f64) -> Vec<Task> {
+    let spawned = (0..count).map(|i| from + (to - from) * f64::from(i) / f64::from(count));
+    spawned.map(|at| Task { line, spawned: at, pause, rests: None, ended: None }).collect()
+}

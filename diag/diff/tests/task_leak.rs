@@ -1,0 +1,157 @@
+//! The rule `task-leak` on leaks and on their healthy twins.
+
+mod script;
+
+use diag_diff::{Answer, Policy, Report, diff, judge};
+use script::{Service, Task, churn, ghosts, in_order, steady};
+
+/// Judges the service at two moments.
+fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
+    let service = Service::new(in_order(tasks));
+    let diff = diff(&service.at(before), &service.at(after)).expect("one service");
+    judge(&diff, &Policy::default())
+}
+
+/// One finding a line: `likely svc.rs:7:9 650`.
+fn check(tasks: Vec<Task>, before: f64, after: f64, answer: Answer, expected: &[&str]) {
+    let report = report(tasks, before, after);
+    let found: Vec<String> = (report.findings.iter())
+        .map(|found| {
+            let count = found.count.map_or("?".to_owned(), |count| count.to_string());
+            format!("{} {} {count}", found.grade.as_str(), found.subject.location)
+        })
+        .collect();
+    assert_eq!(
+        (report.answer, found),
+        (answer, expected.iter().map(|&line| line.to_owned()).collect()),
+        "{report:#?}"
+    );
+}
+
+/// 50 tasks a second that live a third of a second: usual lifetime 2.048 s.
+fn healthy(line: u32, to: f64) -> Vec<Task> {
+    churn(1, line, 0.0, to, 50.0, 0.33, 0.05)
+}
+
+#[test]
+fn ghosts_among_churn_are_a_likely_leak_counted_exactly() {
+    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    check(tasks, 15.0, 30.0, Answer::Findings, &["likely svc.rs:7:9 400"]);
+}
+
+#[test]
+fn ghosts_too_young_to_judge_are_counted_apart() {
+    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 40.0, 20.0)].concat();
+    let report = report(tasks, 15.0, 30.0);
+    let against = &report.findings[0].counter_evidence;
+    let young = against.iter().any(|text| text.contains("younger than 3 usual lifetimes: too early to say"));
+    assert!(young, "{against:?}");
+}
+
+#[test]
+fn the_sites_beside_a_leak_stay_silent() {
+    let tasks = [healthy(7, 40.0), healthy(8, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    check(tasks, 15.0, 30.0, Answer::Findings, &["likely svc.rs:7:9 400"]);
+}
+
+#[test]
+fn churn_is_clean() {
+    check(healthy(7, 40.0), 15.0, 30.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn old_idle_tasks_that_do_not_grow_are_clean() {
+    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 5.0, 20.0)].concat();
+    check(tasks, 15.0, 30.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn a_ramp_up_with_heartbeats_is_clean() {
+    check(steady(7, 1_000, 0.0, 40.0, 0.5), 15.0, 30.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn slow_heartbeats_at_a_site_of_short_tasks_are_clean() {
+    let tasks = [healthy(7, 400.0), steady(7, 300, 0.0, 400.0, 20.0)].concat();
+    check(tasks, 300.0, 330.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn silent_tasks_where_nothing_ever_ended_are_possible() {
+    check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 151"]);
+}
+
+#[test]
+fn a_cohort_that_moves_again_is_possible_at_most() {
+    let mut tasks = [healthy(7, 60.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    // One in fifty of the early ghosts ends after all.
+    for task in tasks.iter_mut().filter(|task| task.rests.is_some() && task.spawned < 8.0).step_by(50) {
+        task.ended = Some(20.0);
+    }
+    check(tasks, 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 396"]);
+}
+
+#[test]
+fn a_cohort_that_is_replaced_is_clean() {
+    let mut tasks = [healthy(7, 60.0), ghosts(7, 0.0, 40.0, 20.0)].concat();
+    for task in tasks.iter_mut().filter(|task| task.rests.is_some()) {
+        task.ended = Some(task.spawned + 12.0);
+    }
+    check(tasks, 20.0, 35.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn a_leak_that_starts_after_the_first_snapshot_is_possible() {
+    let tasks = [healthy(7, 60.0), ghosts(7, 16.0, 20.0, 20.0)].concat();
+    check(tasks, 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 80"]);
+}
+
+#[test]
+fn two_snapshots_in_a_row_are_too_little() {
+    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    check(tasks, 1.0, 1.5, Answer::InsufficientData, &[]);
+}
+
+#[test]
+fn reversed_snapshots_are_too_little_and_say_so() {
+    let report = report(healthy(7, 40.0), 30.0, 15.0);
+    assert_eq!(report.answer, Answer::InsufficientData);
+    assert_eq!(report.reasons, ["the first snapshot is 15 s younger than the second: swap them"]);
+}
+
+#[test]
+fn growth_before_a_usual_lifetime_has_passed_is_too_little() {
+    // All tasks live 0.9 s; at 2.9 s none can have rested for three times 1.024 s.
+    let tasks = [churn(1, 7, 0.0, 3.0, 40.0, 1e-9, 0.05), ghosts(7, 0.0, 8.0, 40.0)].concat();
+    let tasks = tasks.into_iter().map(|task| Task { ended: task.ended.map(|_| task.spawned + 9.0), ..task });
+    let report = report(tasks.collect(), 3.0, 12.0);
+    assert_eq!(report.answer, Answer::InsufficientData, "{report:#?}");
+    assert!(report.reasons[0].starts_with("svc.rs:7:9 grew by "), "{:?}", report.reasons);
+}
+
+#[test]
+fn untracked_tasks_that_grow_are_possible() {
+    let service =
+        Service { untracked: |now| Some(100 + now as u64), ..Service::new(in_order(healthy(7, 40.0))) };
+    let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
+    let report = judge(&diff, &Policy::default());
+    assert_eq!((report.answer, report.fails), (Answer::Findings, false));
+    assert_eq!(report.findings[0].rule, "untracked-growth");
+    assert_eq!(report.findings[0].count, Some(130));
+}
+
+#[test]
+fn untracked_tasks_that_do_not_grow_are_a_note() {
+    let service = Service { untracked: |_| Some(37), ..Service::new(steady(7, 374, 0.0, 1.0, 0.5)) };
+    let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
+    let report = judge(&diff, &Policy::default());
+    assert_eq!(report.answer, Answer::Clean);
+    assert_eq!(report.notes, ["coverage 90 %: 37 untracked tasks, not growing"]);
+}
+
+#[test]
+fn unreadable_coverage_is_too_little() {
+    let service = Service { untracked: |_| None, ..Service::new(in_order(healthy(7, 40.0))) };
+    let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
+    assert_eq!(judge(&diff, &Policy::default()).answer, Answer::InsufficientData);
+}

@@ -1,0 +1,38 @@
+//! `diag diff BEFORE AFTER`: what changed, and what of it leaks.
+
+use std::path::PathBuf;
+
+use diag_diff::{Policy, diff_with, judge};
+
+use super::exit::{End, Failure};
+use super::load;
+use super::output::Output;
+use super::progress::Progress;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The earlier snapshot
+    before: PathBuf,
+    /// The later snapshot of the same service
+    after: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
+    compare(&args.before, &args.after, &Policy::default(), output)
+}
+
+/// Reads, compares, judges and prints: what `diff` and `check` have in common.
+pub(super) fn compare(
+    before: &std::path::Path,
+    after: &std::path::Path,
+    policy: &Policy,
+    output: &Output,
+) -> Result<End, Failure> {
+    let (before, after) = (load::whole(before)?, load::whole(after)?);
+    let progress = Progress::of("comparing".to_owned());
+    let diff = diff_with(&before, &after, policy.diff_options()).map_err(Failure::NotComparable)?;
+    let report = judge(&diff, policy);
+    drop(progress);
+    output.report(&report)?;
+    Ok(End::from(&report))
+}

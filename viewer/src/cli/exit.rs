@@ -1,0 +1,62 @@
+//! The one place where an end of the program becomes an exit code.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use diag_diff::{Answer, NotComparable, Report};
+
+/// How a command ended when nothing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Clean,
+    Findings,
+    InsufficientData,
+    /// Something was shown of a file that is not whole.
+    Damaged,
+}
+
+/// Why a command could not do its work.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// An argument or the policy is wrong.
+    Usage(String),
+    /// A file or an answer cannot be read, or a file not be written.
+    Unreadable(String),
+    /// The snapshots do not belong together.
+    NotComparable(NotComparable),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Usage(text) | Failure::Unreadable(text) => f.write_str(text),
+            Failure::NotComparable(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl From<&Report> for End {
+    fn from(report: &Report) -> Self {
+        match report.answer {
+            _ if report.fails => End::Findings,
+            Answer::InsufficientData => End::InsufficientData,
+            Answer::Clean | Answer::Findings => End::Clean,
+        }
+    }
+}
+
+/// The exit code; a failure is also said on standard error.
+#[expect(clippy::print_stderr, reason = "this is where errors reach people")]
+pub(crate) fn code(ended: Result<End, Failure>) -> ExitCode {
+    if let Err(failure) = &ended {
+        eprintln!("diag: {failure}");
+    }
+    ExitCode::from(match ended {
+        Ok(End::Clean) => 0,
+        Ok(End::Findings) => 1,
+        Err(Failure::Usage(_)) => 2,
+        Ok(End::Damaged) | Err(Failure::Unreadable(_)) => 3,
+        Err(Failure::NotComparable(_)) => 4,
+        Ok(End::InsufficientData) => 5,
+    })
+}

@@ -1,0 +1,59 @@
+//! The command line: one file for each subcommand, and what they share.
+//!
+//! Subcommands read, ask the core and print; what they print is rendered by `diag-diff` and
+//! `diag-snapshot`. No verdict is made here.
+
+pub(crate) mod check;
+pub(crate) mod diff;
+pub(crate) mod exit;
+mod load;
+pub(crate) mod output;
+mod progress;
+pub(crate) mod show;
+pub(crate) mod snap;
+
+use clap::{Parser, Subcommand};
+
+use output::{Colour, Format, Output};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  clean, or nothing of the grade that fails
+  1  findings: a leak, stuck, runaway or fault of the grade that fails (default: likely)
+  2  wrong usage or policy
+  3  a file or an answer cannot be read, or is damaged
+  4  the snapshots cannot be compared
+  5  insufficient data: too little to call it clean
+2, 3 and 4 come before 1, and 1 before 5. `show` and `snap` give 0, 2 or 3 only.";
+
+/// Find which tasks leak: look at snapshots of a service and compare them.
+#[derive(Debug, Parser)]
+#[command(name = "diag", version, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// How to print
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// When to colour text; `auto` is on a terminal and without NO_COLOR
+    #[arg(long, visible_alias = "colour", global = true, value_enum, default_value_t = Colour::Auto)]
+    color: Colour,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what is in a snapshot
+    Show(show::Args),
+    /// Compare two snapshots and say what leaks
+    Diff(diff::Args),
+    /// Gate for CI: compare the first and the last snapshot under a policy
+    Check(check::Args),
+    /// Fetch a snapshot from a running service into a file
+    Snap(snap::Args),
+}
+
+impl Args {
+    pub(crate) fn output(&self) -> Output {
+        Output::new(self.format, self.color)
+    }
+}
