@@ -50,7 +50,7 @@ fn write(report: &Report, paint: Paint) -> String {
     let _ = writeln!(out, "{}", paint(&report.headline(), colour(report)));
     let _ = writeln!(out, "{}\n", about(report));
     for reason in &report.reasons {
-        let _ = writeln!(out, "too little: {reason}");
+        let _ = writeln!(out, "too little: {reason}\n");
     }
     for finding in &report.findings {
         write_finding(&mut out, finding, paint);
@@ -73,7 +73,7 @@ fn colour(report: &Report) -> Colour {
 /// Which service, which two moments, how many tasks.
 pub(super) fn about(report: &Report) -> String {
     format!(
-        "{}: {} tasks in {}, from {} to {}",
+        "{}: tasks {} in {}, from {} to {}",
         human::name(&report.service),
         report.tasks(),
         human::duration(report.window_ns.unsigned_abs()),

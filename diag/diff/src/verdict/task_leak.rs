@@ -71,15 +71,17 @@ impl<'a> Suspect<'a> {
         grows.then_some(Suspect { site, cohort: site.cohort, rested })
     }
 
-    fn grade(&self, limits: &TaskLeak) -> Grade {
+    fn grade(&self, diff: &Diff, limits: &TaskLeak) -> Grade {
         let whole =
             self.cohort.is_some_and(|cohort| cohort.total() >= limits.min_tasks && cohort.moved() == 0);
-        if whole && self.site.usual_lifetime_us.is_some() { Grade::Likely } else { Grade::Possible }
+        let had_time =
+            self.site.usual_lifetime_us.is_some_and(|usual| diff.window_us.unsigned_abs() >= usual);
+        if whole && had_time { Grade::Likely } else { Grade::Possible }
     }
 
     fn finding(&self, diff: &Diff, limits: &TaskLeak) -> Finding {
         let subject = Subject::from(&self.site.site);
-        let grade = self.grade(limits);
+        let grade = self.grade(diff, limits);
         let rate_per_s = self.rate_per_s(diff);
         Finding {
             id: finding_id(NAME, Class::Leak, &subject),
@@ -161,13 +163,7 @@ impl<'a> Suspect<'a> {
                 human::duration_us(diff.after.uptime_us)
             ));
         }
-        if site.usual_lifetime_us.is_none() {
-            against.push(format!(
-                "only {} tasks of this site ever ended, so how long they usually live is not known: they may be \
-                 meant to stay",
-                human::count(site.after.totals.ended())
-            ));
-        }
+        against.extend(self.lifetime_against(diff));
         if let Some(cohort) = self.cohort {
             against.extend(cohort_against(cohort, limits));
         }
@@ -179,6 +175,21 @@ impl<'a> Suspect<'a> {
             ));
         }
         against
+    }
+
+    fn lifetime_against(&self, diff: &Diff) -> Option<String> {
+        match (self.site.usual_lifetime_us, self.site.after.totals.ended()) {
+            (None, 0) => Some("no task of this site ever ended: they may be meant to stay".to_owned()),
+            (None, ended) => Some(format!(
+                "only {} tasks of this site ended, too few to know how long they usually live",
+                human::count(ended)
+            )),
+            (Some(usual), _) if diff.window_us.unsigned_abs() < usual => Some(format!(
+                "the time between the snapshots is shorter than a usual lifetime ({})",
+                human::duration_us(usual)
+            )),
+            (Some(_), _) => None,
+        }
     }
 
     fn young(&self, limits: &TaskLeak) -> String {

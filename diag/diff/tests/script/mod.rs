@@ -2,7 +2,7 @@
 //!
 //! Times are seconds since the process started. The snapshot at a time follows from the list
 //! alone, so a test states the past and reads what a recorder would have seen of it.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test file includes it and uses its own part")]
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,83 @@
+//! Reports as people read them: golden texts in `testdata/diff`, rewritten with `DIAG_BLESS=1`.
+
+mod script;
+
+use std::path::Path;
+
+use diag_diff::report::{json, markdown, text};
+use diag_diff::{Policy, Report, diff, judge};
+use script::{Service, Task, churn, ghosts, in_order, steady};
+
+fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
+    let service = Service { untracked: |_| Some(3), ..Service::new(in_order(tasks)) };
+    judge(&diff(&service.at(before), &service.at(after)).expect("one service"), &Policy::default())
+}
+
+fn check(name: &str, actual: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diff").join(name);
+    if std::env::var_os("DIAG_BLESS").is_some() {
+        std::fs::write(&path, actual).expect("the golden file can be written");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(actual, expected, "{name}: look at the difference, then bless it with DIAG_BLESS=1");
+}
+
+fn leak() -> Report {
+    let healthy = churn(1, 7, 0.0, 40.0, 50.0, 0.33, 0.05);
+    report([healthy, ghosts(7, 0.0, 20.0, 20.0), steady(12, 3, 0.0, 1.0, 0.5)].concat(), 15.0, 30.0)
+}
+
+#[test]
+fn a_leak() {
+    let report = leak();
+    check("leak.txt", &text::render(&report));
+    check("leak.json", &json::render(&report));
+    check("leak.md", &markdown::render(&report));
+}
+
+#[test]
+fn a_possibility() {
+    check("possible.txt", &text::render(&report(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0)));
+}
+
+#[test]
+fn nothing() {
+    check("clean.txt", &text::render(&report(churn(1, 7, 0.0, 40.0, 50.0, 0.33, 0.05), 15.0, 30.0)));
+}
+
+#[test]
+fn too_little() {
+    check("too-little.txt", &text::render(&report(churn(1, 7, 0.0, 40.0, 50.0, 0.33, 0.05), 15.0, 16.0)));
+}
+
+#[test]
+fn every_number_of_the_text_is_one_of_the_json() {
+    let report = leak();
+    let document: serde_json::Value = serde_json::from_str(&json::render(&report)).expect("JSON");
+    let finding = &document["findings"][0];
+    assert_eq!(finding["count"], 400);
+    assert!(text::render(&report).contains("LEAK (likely): 400 tasks at svc.rs:7:9"));
+    assert_eq!(finding["waiting_at"], serde_json::Value::Null);
+    assert_eq!(document["window_ns"], 15_000_000_000_u64);
+    assert_eq!(document["before"]["taken"], "2026-01-01T00:00:15Z");
+}
+
+#[test]
+fn names_cannot_play_with_the_terminal() {
+    let service = Service::new(ghosts(7, 0.0, 20.0, 20.0));
+    let spoil = |mut snapshot: diag_snapshot::Snapshot| {
+        let name = snapshot.strings.intern("a\u{1b}[2Jb|c");
+        snapshot.sites = snapshot
+            .sites
+            .iter()
+            .map(|row| diag_snapshot::SiteRow { file: name, type_name: name, ..row })
+            .collect();
+        snapshot
+    };
+    let diff = diff(&spoil(service.at(10.0)), &spoil(service.at(30.0))).expect("one service");
+    let report = judge(&diff, &Policy::default());
+    assert_eq!(report.findings.len(), 1);
+    for rendered in [text::render(&report), markdown::render(&report), json::render(&report)] {
+        assert!(!rendered.contains('\u{1b}'), "{rendered}");
+    }
+}

@@ -1,0 +1,232 @@
+//! Runs the program: every exit code, and what it says then.
+
+#[path = "../../diag/diff/tests/script/mod.rs"]
+mod script;
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::thread;
+
+use script::{Service, churn, ghosts, in_order, steady};
+
+/// A folder with the snapshots that the tests compare, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("diag-cli-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        let folder = Folder(path);
+        let healthy = churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05);
+        let leaking = Service::new(in_order([healthy.clone(), ghosts(7, 0.0, 20.0, 20.0)].concat()));
+        let quiet = Service::new(in_order([healthy.clone(), steady(9, 400, 0.0, 40.0, 1e9)].concat()));
+        let other = Service { name: "other", ..leaking.clone() };
+        folder.write("leak-a", &leaking, 15.0);
+        folder.write("leak-b", &leaking, 30.0);
+        folder.write("leak-soon", &leaking, 16.0);
+        folder.write("other", &other, 30.0);
+        folder.write("quiet-a", &quiet, 15.0);
+        folder.write("quiet-b", &quiet, 30.0);
+        let healthy = Service::new(healthy);
+        folder.write("ok-a", &healthy, 15.0);
+        folder.write("ok-b", &healthy, 30.0);
+        folder.damage("ok-b", "cut", |bytes| bytes.truncate(bytes.len() / 2));
+        folder.damage("ok-b", "flipped", |bytes| {
+            let last = bytes.len() - 3;
+            bytes[last] ^= 0x10;
+        });
+        folder.text("not-a-snapshot", "hello\n");
+        folder.text("strict.toml", "fail_on = 'possible'\n");
+        folder.text("wrong.toml", "[rules.task-leak]\nmin_task = 3\n");
+        folder
+    }
+
+    fn write(&self, name: &str, service: &Service, at: f64) {
+        let bytes = diag_snapshot::write(&service.at(at));
+        diag_snapshot::file::write(&self.0.join(name), &bytes).expect("a snapshot file");
+    }
+
+    fn damage(&self, from: &str, to: &str, harm: impl FnOnce(&mut Vec<u8>)) {
+        let mut bytes = std::fs::read(self.0.join(from)).expect("a snapshot file");
+        harm(&mut bytes);
+        std::fs::write(self.0.join(to), bytes).expect("a damaged file");
+    }
+
+    fn text(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).expect("a text file");
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn diag(folder: &Path, args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_diag"));
+    command.current_dir(folder).args(args.split_whitespace()).env_remove("DIAG_TOKEN");
+    command
+}
+
+/// Runs `diag ARGS` and demands the exit code and a piece of its output or its errors.
+fn check(folder: &Folder, args: &str, code: i32, says: &str) {
+    let output = diag(&folder.0, args).output().expect("the program runs");
+    let all = both(&output);
+    assert_eq!(output.status.code(), Some(code), "diag {args}\n{all}");
+    assert!(all.contains(says), "diag {args} does not say {says:?}\n{all}");
+}
+
+fn both(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}
+
+#[test]
+fn every_exit_code() {
+    let folder = Folder::new("codes");
+    let check = |args, code, says| check(&folder, args, code, says);
+
+    check("show ok-a", 0, "spawn site");
+    check("show ok-a --tasks", 0, "svc.rs:7:9");
+    check("diff ok-a ok-b", 0, "clean");
+    check("check ok-a ok-b", 0, "clean");
+    check("diff quiet-a quiet-b", 0, "1 possibility");
+
+    check("diff leak-a leak-b", 1, "LEAK (likely): 400 tasks at svc.rs:7:9");
+    check("check leak-a leak-soon leak-b", 1, "LEAK (likely)");
+    check("check quiet-a quiet-b --fail-on possible", 1, "LEAK (possible)");
+    check("check quiet-a quiet-b --policy strict.toml", 1, "LEAK (possible)");
+    check("check leak-a leak-b --fail-on proven", 0, "LEAK (likely)");
+
+    check("", 2, "Usage");
+    check("frobnicate", 2, "unrecognized");
+    check("diff leak-a", 2, "AFTER");
+    check("check leak-a leak-b --fail-on sometimes", 2, "invalid value");
+    check("check leak-a leak-b --policy wrong.toml", 2, "did you mean `rules.task-leak.min_tasks`");
+    check("check leak-a leak-b --policy missing.toml", 2, "cannot read policy missing.toml");
+    check("snap https://127.0.0.1:1 -o x", 2, "plain http");
+
+    check("show missing", 3, "missing");
+    check("show not-a-snapshot", 3, "not-a-snapshot");
+    check("show flipped", 3, "flipped: ");
+    check("diff ok-a missing", 3, "missing");
+    check("diff ok-a cut", 3, "cut: ");
+    check("diff flipped ok-b", 3, "a damaged file is not compared");
+    check("check leak-a flipped leak-b", 3, "a damaged file is not compared");
+
+    check("diff leak-a other", 4, "two services, `svc` and `other`");
+
+    check("diff leak-a leak-soon", 5, "only 1 s apart");
+    check("diff ok-b ok-a", 5, "swap them");
+}
+
+#[test]
+fn the_worse_code_comes_first() {
+    let folder = Folder::new("order");
+    let check = |args, code, says| check(&folder, args, code, says);
+    check("check leak-a flipped --policy wrong.toml", 2, "did you mean");
+    check("check other flipped leak-b", 3, "damaged");
+    check("diff other leak-soon", 4, "two services");
+}
+
+#[test]
+fn formats_agree() {
+    let folder = Folder::new("formats");
+    let check = |args, says| check(&folder, args, 1, says);
+    check("diff leak-a leak-b --format json", "{\n  \"schema\": \"diag.report/1\",\n");
+    check("diff leak-a leak-b --format json", "\"count\": 400");
+    check("diff leak-a leak-b --format jsonl", "{\"schema\":\"diag.report/1\",");
+    check("diff leak-a leak-b --format markdown", "### LEAK (likely): 400 tasks at svc.rs:7:9");
+    check("diff leak-a leak-b --color always", "\x1b[1;31m");
+}
+
+#[test]
+fn show_as_json_has_every_task_when_asked() {
+    let folder = Folder::new("show");
+    let lines = diag(&folder.0, "show leak-a --tasks --format jsonl").output().expect("the program runs");
+    let tasks = String::from_utf8(lines.stdout).expect("text");
+    let whole = diag_snapshot::file::read(&folder.0.join("leak-a")).expect("readable").0;
+    assert_eq!(tasks.lines().count(), whole.tasks.len());
+    let first: serde_json::Value = serde_json::from_str(tasks.lines().next().expect("a task")).expect("JSON");
+    assert_eq!(first["site"], "svc.rs:7:9");
+}
+
+#[test]
+fn the_same_files_give_the_same_bytes() {
+    let folder = Folder::new("same");
+    for format in ["text", "json", "markdown"] {
+        let run =
+            || diag(&folder.0, &format!("diff leak-a leak-b --format {format}")).output().expect("runs");
+        assert_eq!(run().stdout, run().stdout);
+    }
+}
+
+#[test]
+fn a_closed_pipe_is_silent() {
+    let folder = Folder::new("pipe");
+    let mut child = (diag(&folder.0, "show leak-a --tasks --format json").stdout(Stdio::piped()))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program runs");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), both(&output).as_str()), (Some(0), ""));
+}
+
+/// Answers one request with `answer` and gives the request back.
+fn agent(answer: Vec<u8>) -> (String, thread::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let serve = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut request = [0; 4096];
+        let read = stream.read(&mut request).expect("a request");
+        stream.write_all(&answer).expect("the client reads");
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    (address, serve)
+}
+
+fn ok(body: &[u8]) -> Vec<u8> {
+    [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
+#[test]
+fn snap_writes_what_the_agent_sends() {
+    let folder = Folder::new("snap");
+    let bytes = std::fs::read(folder.0.join("leak-a")).expect("a snapshot file");
+    let (address, agent) = agent(ok(&bytes));
+    check(&folder, &format!("snap {address} -o new.diag --token hush"), 0, "new.diag: ");
+    let request = agent.join().expect("served").to_lowercase();
+    assert!(request.starts_with("get /snapshot http/1.1\r\n"), "{request}");
+    assert!(request.contains("authorization: bearer hush\r\n"), "{request}");
+    assert_eq!(std::fs::read(folder.0.join("new.diag")).expect("written"), bytes);
+}
+
+#[test]
+fn snap_never_replaces_a_file_with_something_unreadable() {
+    let folder = Folder::new("snap-bad");
+    let answers: [(Vec<u8>, &str); 4] = [
+        (ok(b"<html>hello</html>"), "is no snapshot"),
+        (ok(&std::fs::read(folder.0.join("flipped")).expect("a file")), "is damaged"),
+        (b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_vec(), "--token"),
+        (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(), "has no /snapshot"),
+    ];
+    let before = std::fs::read(folder.0.join("ok-a")).expect("a snapshot file");
+    for (answer, says) in answers {
+        let (address, agent) = agent(answer);
+        check(&folder, &format!("snap http://{address} -o ok-a"), 3, says);
+        agent.join().expect("served");
+        assert_eq!(std::fs::read(folder.0.join("ok-a")).expect("still there"), before);
+    }
+}
+
+#[test]
+fn snap_says_when_nothing_listens() {
+    let folder = Folder::new("snap-none");
+    let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
+    check(&folder, &format!("snap {free} -o new.diag"), 3, "nothing listens at 127.0.0.1:");
+    assert!(!folder.0.join("new.diag").exists());
+}
