@@ -50,7 +50,7 @@ pub fn time(unix_us: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
-/// A name from a snapshot, safe to print: control and invisible characters are escaped, and what
+/// A name from a snapshot, safe to print, between quotes as well: control and invisible characters are escaped, and what
 /// goes beyond 200 characters is cut with `…`. A terminal never sees what a service put into it.
 pub fn name(name: &str) -> String {
     const LONGEST: usize = 200;
@@ -61,7 +61,7 @@ pub fn name(name: &str) -> String {
                 text.push('…');
                 break;
             }
-            '"' | '\'' => text.push(char),
+            '\'' => text.push(char),
             _ => text.extend(char.escape_debug()),
         }
     }
@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn hostile_names_are_harmless_and_short() {
-        assert_eq!(name("a::b<'_, \"c\">"), "a::b<'_, \"c\">");
+        assert_eq!(name("a::b<'_>"), "a::b<'_>");
+        assert_eq!(name("\"\\"), "\\\"\\\\");
         assert_eq!(name("\u{1b}[31m\n\u{202e}"), "\\u{1b}[31m\\n\\u{202e}");
         assert_eq!(name(&"é".repeat(1_000)).chars().count(), 201);
     }

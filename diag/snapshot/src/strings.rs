@@ -1,6 +1,7 @@
 //! The string pool of a snapshot: every name once, the rest are indices.
 
 use std::collections::HashMap;
+use std::fmt;
 
 /// Index of a string in [`Strings`] of the same snapshot. An index from another snapshot names
 /// another string.
@@ -8,7 +9,7 @@ use std::collections::HashMap;
 pub struct StringIndex(pub u32);
 
 /// Interned, immutable strings. Equal strings pushed through one pool get equal indices.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Strings {
     text: String,
     /// `ends[i]` is where string `i` ends in `text`; it starts where the one before ends.
@@ -76,9 +77,29 @@ impl Strings {
     }
 }
 
+impl fmt::Debug for Strings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
 /// Two pools are equal when they hold the same strings in the same order.
 impl PartialEq for Strings {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text && self.ends == other.ends
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_that_was_read_finds_its_strings_again() {
+        let mut pool = Strings::default();
+        let read: Vec<StringIndex> = ["a", "b"].map(|value| pool.push(value)).into();
+        assert_eq!([pool.intern("b"), pool.intern("a")], [read[1], read[0]]);
+        let new = pool.intern("c");
+        assert_eq!((new, pool.intern("c"), pool.len()), (StringIndex(2), new, 3));
     }
 }

@@ -1,0 +1,150 @@
+//! Files on disk: whole or not there, whoever dies on the way.
+//!
+//! The child that is killed is this test program itself, told by `DIAG_TEST_WRITE_TO` to run the
+//! writing "test" alone.
+
+mod support;
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use diag_snapshot::{Snapshot, file, write};
+use support::Random;
+
+const CHILD: &str = "DIAG_TEST_WRITE_TO";
+
+/// A folder of its own for each test, removed when it passes.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("diag-{test}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("the temporary folder takes a folder");
+        Folder(folder)
+    }
+
+    /// The names in it, sorted.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(&self.0).expect("the folder is there");
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// Two snapshots whose files differ in every part and in length.
+fn contents() -> [Snapshot; 2] {
+    [support::service(4_000, 500), support::service(3_000, 100)]
+}
+
+#[test]
+fn a_file_is_replaced_in_one_step_and_nothing_else_is_left() {
+    let folder = Folder::new("replace");
+    let path = folder.0.join("last.diag");
+    for snapshot in contents() {
+        file::write(&path, &write(&snapshot)).expect("the folder takes it");
+        assert_eq!(file::read(&path).expect("whole"), (snapshot, vec![]));
+    }
+    assert_eq!(folder.names(), ["last.diag"]);
+}
+
+#[test]
+fn a_failed_write_leaves_nothing_and_names_the_file() {
+    let folder = Folder::new("fail");
+    let path = folder.0.join("taken");
+    fs::create_dir(&path).expect("the folder takes a folder");
+    let error = file::write(&path, b"bytes").expect_err("a folder has that name").to_string();
+    assert!(error.starts_with("cannot rename ") && error.contains("taken"), "{error}");
+    assert_eq!(folder.names(), ["taken"]);
+    let error =
+        file::write(&folder.0.join("no/such.diag"), b"bytes").expect_err("no such folder").to_string();
+    assert!(error.starts_with("cannot create ") && error.contains("no/.such.diag"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let folder = Folder::new("read");
+    let path = folder.0.join("text.diag");
+    let error = file::read(&path).expect_err("no such file").to_string();
+    assert!(error.starts_with("cannot read ") && error.contains("text.diag"), "{error}");
+    fs::write(&path, "hello").expect("the folder takes it");
+    let error = file::read(&path).expect_err("no snapshot").to_string();
+    assert!(error.contains("text.diag: header at byte 0: not a diag snapshot"), "{error}");
+}
+
+/// Not a test of its own: the child of the test below, which writes until it is killed.
+#[test]
+fn writes_until_killed() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let files = contents().map(|snapshot| write(&snapshot));
+    for i in 0.. {
+        file::write(Path::new(&path), &files[i % 2]).expect("the folder takes it");
+        if i == 0 {
+            writeln!(io::stderr(), "written once").expect("the parent reads it");
+        }
+    }
+}
+
+#[test]
+fn a_writer_killed_at_any_moment_leaves_a_whole_file() {
+    let folder = Folder::new("kill");
+    let path = folder.0.join("last.diag");
+    let contents = contents();
+    let mut random = Random(Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()));
+    let mut killed_in_between = 0;
+    // A kill is worth something only if a write was under way, which its temporary file shows.
+    for kill in 1.. {
+        let mut writer = start_writer(&path);
+        spin(Duration::from_micros(random.below(10_000)));
+        writer.kill().expect("it runs until it is killed");
+        writer.wait().expect("it was killed");
+        let (read, damage) = file::read(&path).expect("a file that was there stays");
+        assert!(contents.contains(&read) && damage.is_empty(), "kill {kill}: {damage:?}");
+        killed_in_between += u32::from(remove_temporary(&folder));
+        if kill >= 24 && killed_in_between >= 12 {
+            return;
+        }
+        assert!(kill < 200, "only {killed_in_between} of {kill} kills came in a write");
+    }
+}
+
+/// A child that has written the file at least once.
+fn start_writer(path: &Path) -> Child {
+    let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
+        .args(["--exact", "writes_until_killed", "--nocapture"])
+        .env(CHILD, path)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("this program runs");
+    let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+    let written = lines.map_while(Result::ok).any(|line| line == "written once");
+    assert!(written, "the child ended before it wrote");
+    child
+}
+
+/// Sleeping would wake at the same moments of the scheduler's clock.
+fn spin(time: Duration) {
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+fn remove_temporary(folder: &Folder) -> bool {
+    let temporary = folder.names().into_iter().filter(|name| name.ends_with(".tmp"));
+    temporary.map(|name| fs::remove_file(folder.0.join(name)).expect("it is there")).count() > 0
+}

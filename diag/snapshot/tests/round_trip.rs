@@ -1,0 +1,243 @@
+//! What is written is what is read, whatever the values are.
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use diag_snapshot::table::{Coding, Target};
+use diag_snapshot::{
+    Capture, Gauge, Heap, HeapFacts, Process, Resources, Row, Runtime, Snapshot, Strings, Table, TaskId,
+    TaskRow, read, write,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+/// How many rows there are to point to.
+#[derive(Clone, Copy)]
+struct Sizes {
+    strings: usize,
+    sites: usize,
+    modules: usize,
+    frames: usize,
+    stacks: usize,
+}
+
+impl Sizes {
+    fn of(self, target: Target) -> u64 {
+        let size = match target {
+            Target::Strings => self.strings,
+            Target::Sites => self.sites,
+            Target::Stacks => self.stacks,
+            Target::Frames => self.frames,
+            Target::Modules => self.modules,
+        };
+        size as u64
+    }
+}
+
+/// Small, large, and at every limit.
+fn cell() -> impl Strategy<Value = u64> {
+    prop_oneof![0u64..5, any::<u32>().prop_map(u64::from), any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1)]
+}
+
+/// Any table whose indices point somewhere and whose key ascends.
+fn table<R: Row + std::fmt::Debug>(rows: usize, sizes: Sizes) -> impl Strategy<Value = Table<R>> {
+    vec(vec(cell(), R::COLUMNS.len()), rows).prop_map(move |rows| {
+        let mut keys = 0;
+        let rows = rows.into_iter().enumerate().map(|(i, wild)| {
+            let mut cells = R::Cells::default();
+            for ((cell, wild), spec) in cells.as_mut().iter_mut().zip(wild).zip(R::COLUMNS) {
+                let absent = u64::from(spec.optional);
+                *cell = match spec.target {
+                    Some(target) if target.table() == R::TABLE => wild % (i as u64 + absent),
+                    Some(target) => wild % (sizes.of(target) + absent),
+                    None if spec.coding == Coding::Ascending => {
+                        keys += 1 + wild % (1 << 50);
+                        keys
+                    }
+                    None => wild,
+                };
+            }
+            R::from_cells(&cells)
+        });
+        rows.collect()
+    })
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    let text = || option::of(any::<String>());
+    let labels = btree_map(any::<String>(), any::<String>(), 0..4);
+    (any::<(String, u64, u32, bool, u64)>(), text(), text(), text(), any::<(String, String)>(), labels)
+        .prop_map(
+            |(
+                (service, instance, pid, debug_build, started_unix_us),
+                host,
+                exe,
+                build_id,
+                (target, diag_version),
+                labels,
+            )| {
+                Process {
+                    service,
+                    instance,
+                    pid,
+                    host,
+                    exe,
+                    build_id,
+                    target,
+                    diag_version,
+                    debug_build,
+                    started_unix_us,
+                    labels,
+                }
+            },
+        )
+}
+
+fn capture() -> impl Strategy<Value = Capture> {
+    let runtime = any::<(String, u64, Option<u64>)>().prop_map(|(name, workers, alive_tasks)| Runtime {
+        name,
+        workers,
+        alive_tasks,
+    });
+    let gauge = any::<(String, i64)>().prop_map(|(name, value)| Gauge { name, value });
+    let resources = any::<[Option<u64>; 4]>().prop_map(|[rss_bytes, threads, open_fds, diag_bytes]| {
+        Resources { rss_bytes, threads, open_fds, diag_bytes }
+    });
+    let dropped = btree_map(any::<String>(), any::<u64>(), 0..4);
+    let times = any::<(u64, u64, u64, u32)>();
+    (times, vec(runtime, 0..3), vec(gauge, 0..3), resources, dropped).prop_map(
+        |((from_us, to_us, came_or_went, timing_one_in), runtimes, gauges, resources, dropped)| Capture {
+            from_us,
+            to_us,
+            came_or_went,
+            timing_one_in,
+            runtimes,
+            gauges,
+            resources,
+            dropped,
+        },
+    )
+}
+
+fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
+    let facts = any::<(u64, u64, u64, String)>().prop_map(|(rate_bytes, next_birth, refused, unwinder)| {
+        HeapFacts { rate_bytes, next_birth, refused, unwinder }
+    });
+    let samples = table(rows, sizes);
+    let stacks = table(sizes.stacks, sizes);
+    let frames = table(sizes.frames, sizes);
+    let names = table(rows, sizes);
+    let modules = table(sizes.modules, sizes);
+    (facts, samples, stacks, frames, names, modules).prop_map(
+        |(facts, samples, stacks, frames, names, modules)| Heap {
+            facts,
+            samples,
+            stacks,
+            frames,
+            names,
+            modules,
+        },
+    )
+}
+
+fn snapshot() -> impl Strategy<Value = Snapshot> {
+    (vec(any::<String>(), 1..5), 1usize..5, 1usize..4, 1usize..9, 1usize..9, 0usize..40).prop_flat_map(
+        |(names, sites, modules, frames, stacks, rows)| {
+            let mut strings = Strings::default();
+            for name in &names {
+                strings.intern(name);
+            }
+            let sizes = Sizes { strings: strings.len(), sites, modules, frames, stacks };
+            let tables = (table(sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+            (process(), capture(), Just(strings), tables, option::of(heap(sizes, rows))).prop_map(
+                |(process, capture, strings, (sites, lifetimes, tasks, ends), heap)| Snapshot {
+                    process,
+                    capture,
+                    strings,
+                    sites,
+                    lifetimes,
+                    tasks,
+                    ends,
+                    heap,
+                },
+            )
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_snapshot_is_read_as_it_was_written(snapshot in snapshot()) {
+        prop_assert_eq!(read(&write(&snapshot)), Ok((snapshot, vec![])));
+    }
+
+    #[test]
+    fn any_snapshot_can_be_dumped(snapshot in snapshot()) {
+        let text = diag_snapshot::dump::dump(&snapshot);
+        prop_assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_snapshot_is_read_as_it_was_written() {
+    let empty = Snapshot::default();
+    assert_eq!(read(&write(&empty)), Ok((empty, vec![])));
+}
+
+#[test]
+fn a_realistic_snapshot_is_read_as_it_was_written() {
+    let service = support::service(3_000, 1_000);
+    assert_eq!(read(&write(&service)), Ok((service, vec![])));
+}
+
+#[test]
+fn tasks_are_written_in_order_and_once_and_the_rest_is_counted() {
+    let ordered = support::service(5, 0);
+    let tasks: Vec<TaskRow> = ordered.tasks.iter().collect();
+    let twin = TaskRow { polls: 99_999, ..tasks[2] };
+    let jumbled = [tasks[4], tasks[2], tasks[0], tasks[1], twin, tasks[3], tasks[0]];
+    let file = write(&Snapshot { tasks: jumbled.into_iter().collect(), ..ordered.clone() });
+    let (read, damage) = read(&file).expect("the file is whole");
+    assert_eq!((read.tasks, damage), (ordered.tasks, vec![]));
+    let counted = BTreeMap::from([("duplicate tasks".to_owned(), 2), ("ends".to_owned(), 12_345)]);
+    assert_eq!(read.capture.dropped, counted);
+}
+
+#[test]
+fn every_section_name_fits_and_every_table_can_be_counted() {
+    fn check<R: Row>() {
+        assert!(R::TABLE.len() <= 16 && R::TABLE.is_ascii(), "{}", R::TABLE);
+        assert!(R::COLUMNS.iter().any(|column| !column.optional), "{} bounds no row count", R::TABLE);
+        let keys = R::COLUMNS.iter().filter(|column| column.coding == Coding::Ascending).count();
+        assert!(keys <= 1, "{} has two orders", R::TABLE);
+    }
+    check::<TaskRow>();
+    check::<diag_snapshot::SiteRow>();
+    check::<diag_snapshot::LifetimeRow>();
+    check::<diag_snapshot::EndRow>();
+    check::<diag_snapshot::SampleRow>();
+    check::<diag_snapshot::StackRow>();
+    check::<diag_snapshot::FrameRow>();
+    check::<diag_snapshot::NameRow>();
+    check::<diag_snapshot::ModuleRow>();
+}
+
+#[test]
+fn a_task_keeps_what_is_absent_absent() {
+    let task = TaskRow {
+        tokio_id: None,
+        name: None,
+        parent: None,
+        parent_site: None,
+        last_poll_us: None,
+        ..support::service(1, 0).tasks.get(0).expect("one task")
+    };
+    let zero = TaskRow { id: TaskId(task.id.0 + 1), tokio_id: Some(0), last_poll_us: Some(0), ..task };
+    let tasks = Snapshot { tasks: [task, zero].into_iter().collect(), ..support::service(1, 0) };
+    let (read, _) = read(&write(&tasks)).expect("the file is whole");
+    assert_eq!(read.tasks.iter().collect::<Vec<_>>(), [task, zero]);
+}
