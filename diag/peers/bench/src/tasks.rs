@@ -33,11 +33,6 @@ pub trait Peer: 'static {
     fn build(&self, mut builder: Builder) -> Runtime {
         builder.build().expect("a runtime without drivers builds")
     }
-
-    /// Runs the root future.
-    fn block_on<F: Future>(&self, runtime: &Runtime, future: F) -> F::Output {
-        runtime.block_on(future)
-    }
 }
 
 /// The whole of a task peer's `main`: does what the arguments ask for.
@@ -55,7 +50,7 @@ fn answer<P: Peer>(peer: &P, request: TaskRequest) -> Figures {
     match request {
         TaskRequest::Time(flavor) => time(peer, flavor),
         TaskRequest::Count(workload, count) => {
-            run(peer, &runtime(peer, Flavor::CurrentThread), Flavor::CurrentThread, workload, count);
+            run::<P>(&runtime(peer, Flavor::CurrentThread), workload, count);
             Figures::new()
         }
         TaskRequest::Park(words) => Figures::from([("bytes".to_owned(), parked_bytes(peer, words))]),
@@ -80,29 +75,27 @@ fn time<P: Peer>(peer: &P, flavor: Flavor) -> Figures {
         Flavor::MultiThread => clock::process_cpu_ns,
     };
     let timed = |&workload: &Workload| {
-        Timed::new(workload.name().to_owned(), cpu_ns, move |count| {
-            run(peer, runtime, flavor, workload, count);
-        })
+        Timed::new(workload.name().to_owned(), cpu_ns, move |count| run::<P>(runtime, workload, count))
     };
     timed::run_by_turns(Workload::ALL.iter().map(timed).collect())
 }
 
-/// Runs `count` operations. With several workers the root is a task too, since a root that is not
-/// on a worker would wake one through the kernel at each spawn and measure that.
-fn run<P: Peer>(peer: &P, runtime: &Runtime, flavor: Flavor, workload: Workload, count: u64) {
-    let work = async move {
+/// Runs `count` operations from within a task, as services do.
+///
+/// The root of `block_on` is no task: each return to it reads clocks and may go through the kernel,
+/// which belongs to no spawn. The task that it awaits instead is tokio's own under every peer.
+fn run<P: Peer>(runtime: &Runtime, workload: Workload, count: u64) {
+    on_a_worker(runtime, async move {
         match workload {
             Workload::Spawn => spawn_and_join::<P>(count).await,
             Workload::Poll => joined::<P, _>(SelfWake { left: count }).await,
             Workload::RoundTrip => round_trips::<P>(count).await,
         }
-    };
-    peer.block_on(runtime, async {
-        match flavor {
-            Flavor::CurrentThread => work.await,
-            Flavor::MultiThread => joined::<P, _>(work).await,
-        }
     });
+}
+
+fn on_a_worker(runtime: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
+    runtime.block_on(runtime.spawn(work)).expect("the workload neither panics nor is cancelled");
 }
 
 async fn joined<P: Peer, F>(future: F)
@@ -182,9 +175,9 @@ fn parked_bytes<P: Peer>(peer: &P, words: usize) -> f64 {
     );
     let runtime = runtime(peer, Flavor::CurrentThread);
     // A first task pays for whatever the peer makes once.
-    peer.block_on(&runtime, joined::<P, _>(async {}));
+    on_a_worker(&runtime, joined::<P, _>(async {}));
     let before = resident_bytes();
-    peer.block_on(&runtime, async {
+    on_a_worker(&runtime, async move {
         (0..PARKED).for_each(|_| park[words]());
         // The queue is first in, first out: when this one has run, all have been polled.
         joined::<P, _>(async {}).await;

@@ -30,10 +30,6 @@ impl Peer for Dial9 {
         let options = TokioAttachOptions::builder().task_tracking_enabled(true).build();
         self.recorder.handle().attach_tokio_runtime(builder, options).expect("the recorder is running")
     }
-
-    fn block_on<F: Future>(&self, runtime: &Runtime, future: F) -> F::Output {
-        dial9::block_on(runtime, future)
-    }
 }
 
 fn main() -> io::Result<ExitCode> {
