@@ -33,9 +33,13 @@ mod clock;
 mod current;
 mod files;
 mod gauge;
+#[cfg(feature = "heap")]
+pub mod heap;
 mod memory;
 mod runtime;
 mod settings;
+#[cfg(feature = "heap")]
+mod symbols;
 mod sync;
 pub mod task;
 
@@ -46,6 +50,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub use builder::{Builder, Guard, InitError, init};
 pub use diag_snapshot::Snapshot;
 pub use gauge::{Gauge, gauge};
+#[cfg(feature = "heap")]
+pub use heap::Alloc;
 pub use settings::BadSetting;
 pub use task::spawn;
 

@@ -3,6 +3,8 @@
 //! A capture runs on the caller's thread, the agent's as a rule, and only reads what the service's
 //! threads write: no worker stops, waits or is asked for anything.
 
+#[cfg(feature = "heap")]
+mod heap;
 mod process;
 mod sites;
 mod tasks;
@@ -25,6 +27,10 @@ pub(crate) fn snapshot() -> Snapshot {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
 
+    // What the capture itself allocates is not the service's.
+    #[cfg(feature = "heap")]
+    let _hidden = crate::heap::hide_thread();
+
     let mut strings = Strings::default();
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
@@ -36,6 +42,10 @@ pub(crate) fn snapshot() -> Snapshot {
     let sites = Sites::collect(&mut strings);
     let tasks = live.rows(&sites, &mut strings, &anchor);
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
+    #[cfg(feature = "heap")]
+    let heap = heap::heap(&mut strings, |site| Some(sites.row_of(site)));
+    #[cfg(not(feature = "heap"))]
+    let heap = None;
     let to_us = anchor.us(clock::precise_ns());
     let ends = ends.iter().map(|end| tasks::end_row(end, &sites, &anchor)).collect();
     let (sites, lifetimes) = sites.into_tables();
@@ -57,7 +67,7 @@ pub(crate) fn snapshot() -> Snapshot {
         lifetimes,
         tasks,
         ends,
-        heap: None,
+        heap,
     }
 }
 
@@ -67,6 +77,8 @@ fn dropped() -> BTreeMap<String, u64> {
         ("tasks_unrecorded", local::unrecorded()),
         ("spawns_without_own_site", site::overflowed()),
         ("files_skipped", crate::files::skipped()),
+        #[cfg(feature = "heap")]
+        ("heap_samples_without_stack", crate::heap::without_stack()),
     ];
     counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect()
 }

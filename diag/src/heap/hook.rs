@@ -1,0 +1,328 @@
+//! The slow paths of the allocator: an allocation at a sampling point, and every block that may be a
+//! sampled one.
+//!
+//! Small sampled blocks move into the region, blocks of `LARGE` bytes stay in the inner allocator and
+//! are entered in a table. A sampled block stays sampled through every realloc, under one birth
+//! number, until it is freed. Whatever cannot be kept (no slot, no place in the table) is an ordinary
+//! block of the inner allocator, and counted. Nothing here allocates, waits, formats or panics.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::ptr;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::intern::Stacks;
+use super::large::Large;
+use super::memory;
+use super::record::{RecordId, Records, Sample};
+use super::region::{LARGE, Region, Slot};
+use super::{sampler, stack};
+
+static TABLES: OnceLock<Tables> = OnceLock::new();
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// All that the sampler keeps, built once before the first sample.
+pub(super) struct Tables {
+    region: Region,
+    large: Large,
+    pub(super) records: Records,
+    pub(super) stacks: Stacks,
+}
+
+impl Tables {
+    fn new() -> Option<Self> {
+        Some(Tables {
+            large: Large::new()?,
+            records: Records::new()?,
+            stacks: Stacks::new()?,
+            region: Region::reserve()?,
+        })
+    }
+
+    /// Enters a block of the inner allocator in the table.
+    fn enter(&self, block: *mut u8, record: RecordId) {
+        if !self.large.insert(block, record) {
+            self.refuse(record);
+        }
+    }
+
+    /// The block is not sampled after all.
+    fn refuse(&self, record: RecordId) {
+        self.records.end(record);
+        count_refused();
+    }
+}
+
+/// Builds the tables unless they are there; false if the system has no address space for them.
+pub(super) fn prepare() -> bool {
+    if TABLES.get().is_none()
+        && let Some(tables) = Tables::new()
+    {
+        // A second thread that built them too loses its own: address space, hardly any memory.
+        let _ = TABLES.set(tables);
+    }
+    TABLES.get().is_some()
+}
+
+/// The tables, once they are built.
+pub(super) fn tables() -> Option<&'static Tables> {
+    TABLES.get()
+}
+
+/// Blocks that should have been sampled and were not, because there was no room.
+pub(super) fn refused() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
+
+/// What a new block must hold.
+#[derive(Clone, Copy)]
+pub(super) enum Fill {
+    /// Anything.
+    Any,
+    /// Zeros.
+    Zero,
+}
+
+/// Allocates when the countdown has run out.
+///
+/// # Safety
+/// As for `GlobalAlloc::alloc` and `alloc_zeroed`.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
+    let Some((tables, record)) = begin(layout.size(), layout.size()) else {
+        // SAFETY: by the promise of the caller.
+        return unsafe { obtain(inner, layout, fill) };
+    };
+    // SAFETY: by the promise of the caller.
+    let block = unsafe { settle(inner, tables, record, layout, fill) };
+    if block.is_null() {
+        tables.records.end(record);
+    }
+    block
+}
+
+/// Frees a block that may be sampled.
+///
+/// # Safety
+/// As for `GlobalAlloc::dealloc`.
+#[inline(never)]
+pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
+    if let Some(tables) = tables() {
+        if let Some(slot) = tables.region.slot_of(block) {
+            tables.records.end(tables.region.record(slot));
+            tables.region.give(slot);
+            return;
+        }
+        // Before the block goes back: from then on another thread may get the same address.
+        if layout.size() >= LARGE
+            && let Some(record) = tables.large.remove(block)
+        {
+            tables.records.end(record);
+        }
+    }
+    // SAFETY: by the promise of the caller, and the block is not one of ours.
+    unsafe { inner.dealloc(block, layout) }
+}
+
+/// Resizes a block that may be sampled. The countdown was not charged yet.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`.
+#[inline(never)]
+pub(super) unsafe fn realloc(
+    inner: &impl GlobalAlloc,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    if let Some(tables) = tables() {
+        if let Some(slot) = tables.region.slot_of(block) {
+            // SAFETY: by the promise of the caller; the block lies in that slot.
+            return unsafe { resize_slot(inner, tables, slot, block, layout, new_size) };
+        }
+        if layout.size() >= LARGE
+            && let Some(held) = tables.large.hold(block)
+        {
+            let record = held.record();
+            // SAFETY: by the promise of the caller; the block is the inner allocator's.
+            let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
+            if new.is_null() {
+                held.put_back()
+            } else {
+                held.release()
+            }
+            return new;
+        }
+    }
+    if sampler::charge(new_size.saturating_sub(layout.size())) {
+        // SAFETY: by the promise of the caller; the block is the inner allocator's and not sampled.
+        return unsafe { realloc_due(inner, block, layout, new_size) };
+    }
+    // SAFETY: by the promise of the caller; the block is the inner allocator's.
+    unsafe { inner.realloc(block, layout, new_size) }
+}
+
+/// Resizes a block that is not sampled, when its growth has made the countdown run out.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`; the block must be the inner allocator's and not sampled.
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn realloc_due(
+    inner: &impl GlobalAlloc,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    let Some((tables, record)) = begin(new_size.saturating_sub(layout.size()), new_size) else {
+        // SAFETY: by the promise of the caller.
+        return unsafe { inner.realloc(block, layout, new_size) };
+    };
+    // SAFETY: by the promise of the caller.
+    let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
+    if new.is_null() {
+        tables.records.end(record);
+    }
+    new
+}
+
+/// Publishes a sample if the countdown says so. `charged` are the bytes that were taken off it.
+fn begin(charged: usize, size: usize) -> Option<(&'static Tables, RecordId)> {
+    let rate_bytes = sampler::decide(charged)?;
+    let tables = tables()?;
+    let mut frames = [0; stack::MAX_FRAMES];
+    let depth = memory::keeping_errno(|| stack::capture(&mut frames));
+    let record = tables.records.begin(Sample {
+        birth: 0,
+        size_bytes: size as u64,
+        rate_bytes,
+        task: crate::current::get().word(),
+        born_ns: crate::clock::coarse_ns(),
+        stack: tables.stacks.intern(&frames[..depth]),
+        thread: sampler::thread_number(),
+    });
+    if record.is_none() {
+        count_refused();
+    }
+    Some((tables, record?))
+}
+
+/// Gives a sampled block memory: a slot, or the inner allocator's and an entry. If that is null,
+/// nothing has changed.
+///
+/// # Safety
+/// As for `GlobalAlloc::alloc`.
+unsafe fn settle(
+    inner: &impl GlobalAlloc,
+    tables: &Tables,
+    record: RecordId,
+    layout: Layout,
+    fill: Fill,
+) -> *mut u8 {
+    if layout.size() < LARGE
+        && let Some(block) = take_slot(tables, layout, record)
+    {
+        if let Fill::Zero = fill {
+            // SAFETY: the slot is ours and holds at least `size` bytes.
+            unsafe { ptr::write_bytes(block, 0, layout.size()) };
+        }
+        return block;
+    }
+    // SAFETY: by the promise of the caller.
+    let block = unsafe { obtain(inner, layout, fill) };
+    if !block.is_null() {
+        enter_or_refuse(tables, record, block, layout.size());
+    }
+    block
+}
+
+/// Resizes a block of the inner allocator that is to be, or stay, sampled. If the result is null,
+/// nothing has changed.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`; the block must be the inner allocator's.
+unsafe fn resize(
+    inner: &impl GlobalAlloc,
+    tables: &Tables,
+    record: RecordId,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    // SAFETY: `new_size` with this alignment is a layout, by the promise of the caller.
+    let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+    if new_size < LARGE
+        && let Some(new) = take_slot(tables, new_layout, record)
+    {
+        tables.records.grow(record, new_size);
+        // SAFETY: two different blocks that both hold the smaller size; the old one is done with.
+        unsafe {
+            ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
+            inner.dealloc(block, layout);
+        }
+        return new;
+    }
+    // SAFETY: by the promise of the caller.
+    let new = unsafe { inner.realloc(block, layout, new_size) };
+    if !new.is_null() {
+        enter_or_refuse(tables, record, new, new_size);
+    }
+    new
+}
+
+/// Resizes a block of the region: in place while it fits its slot.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`; the block must lie in `slot`.
+unsafe fn resize_slot(
+    inner: &impl GlobalAlloc,
+    tables: &Tables,
+    slot: Slot,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    let record = tables.region.record(slot);
+    if new_size <= slot.capacity() {
+        tables.records.grow(record, new_size);
+        return block;
+    }
+    // SAFETY: `new_size` with this alignment is a layout, by the promise of the caller.
+    let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+    // SAFETY: a layout of non-zero size.
+    let new = unsafe { settle(inner, tables, record, new_layout, Fill::Any) };
+    if !new.is_null() {
+        // SAFETY: two different blocks; the old one holds `layout.size()` and the new one more.
+        unsafe { ptr::copy_nonoverlapping(block, new, layout.size()) };
+        tables.region.give(slot);
+    }
+    new
+}
+
+fn take_slot(tables: &Tables, layout: Layout, record: RecordId) -> Option<*mut u8> {
+    memory::keeping_errno(|| tables.region.take(layout, record))
+}
+
+/// A block of the inner allocator now belongs to `record`: found by the table if it is large enough
+/// for a free to look there.
+fn enter_or_refuse(tables: &Tables, record: RecordId, block: *mut u8, size: usize) {
+    tables.records.grow(record, size);
+    if size >= LARGE { tables.enter(block, record) } else { tables.refuse(record) }
+}
+
+/// # Safety
+/// As for `GlobalAlloc::alloc`.
+unsafe fn obtain(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
+    match fill {
+        // SAFETY: by the promise of the caller.
+        Fill::Any => unsafe { inner.alloc(layout) },
+        // SAFETY: by the promise of the caller.
+        Fill::Zero => unsafe { inner.alloc_zeroed(layout) },
+    }
+}
+
+fn count_refused() {
+    REFUSED.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,201 @@
+//! The heap sampler: which code and which task allocated the bytes that are still held.
+//!
+//! [`Alloc`] stands in front of any allocator. One allocation in 512 KiB, on average, is a sample: it
+//! gets a never-reused birth number, its call stack, the current task and the time, and it is known
+//! exactly until it is freed, so there are no false leaks. The other allocations pay a subtraction
+//! and a branch, frees one compare. The capture turns the live samples into the heap of a snapshot;
+//! nothing is named, written or judged here.
+//!
+//! Memory that C libraries take from `malloc` by themselves is not seen.
+
+mod hook;
+mod intern;
+mod large;
+mod memory;
+pub(crate) mod modules;
+mod pool;
+mod record;
+mod region;
+mod sampler;
+mod stack;
+mod unwinder;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt;
+
+use hook::Fill;
+pub(crate) use record::Sample;
+pub use sampler::DEFAULT_RATE_BYTES;
+pub(crate) use sampler::hide_thread;
+pub(crate) use stack::without_stack;
+
+/// A global allocator that samples what is allocated through it.
+///
+/// ```
+/// #[global_allocator]
+/// static ALLOC: diag::Alloc = diag::Alloc::system();
+/// # fn main() {}
+/// ```
+///
+/// It costs next to nothing until [`enable`] is called, which `diag::init` does.
+#[derive(Debug, Default)]
+pub struct Alloc<A = System> {
+    inner: A,
+}
+
+impl Alloc<System> {
+    /// In front of the system's allocator.
+    pub const fn system() -> Self {
+        Alloc::new(System)
+    }
+}
+
+impl<A> Alloc<A> {
+    /// In front of `inner`, which keeps all blocks but the small sampled ones.
+    pub const fn new(inner: A) -> Self {
+        Alloc { inner }
+    }
+}
+
+// SAFETY: every block is either the inner allocator's, handed through with the layout it came with,
+// or a slot of the region that is at least as large and as aligned as asked; which of the two it is
+// follows from its address, and nothing here unwinds.
+unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if sampler::charge(layout.size()) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { hook::alloc(&self.inner, layout, Fill::Any) };
+        }
+        // SAFETY: by the promise of the caller.
+        unsafe { self.inner.alloc(layout) }
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if sampler::charge(layout.size()) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { hook::alloc(&self.inner, layout, Fill::Zero) };
+        }
+        // SAFETY: by the promise of the caller.
+        unsafe { self.inner.alloc_zeroed(layout) }
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        if may_be_sampled(block, layout) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { hook::dealloc(&self.inner, block, layout) };
+        }
+        // SAFETY: by the promise of the caller, and the block is not one of ours.
+        unsafe { self.inner.dealloc(block, layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        if may_be_sampled(block, layout) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { hook::realloc(&self.inner, block, layout, new_size) };
+        }
+        // Only growth is charged: a block that grows step by step is sampled as if made at once.
+        if sampler::charge(new_size.saturating_sub(layout.size())) {
+            // SAFETY: by the promise of the caller, and the block is not one of ours.
+            return unsafe { hook::realloc_due(&self.inner, block, layout, new_size) };
+        }
+        // SAFETY: by the promise of the caller, and the block is not one of ours.
+        unsafe { self.inner.realloc(block, layout, new_size) }
+    }
+}
+
+/// True for every sampled block, and for others that the slow path then knows from it.
+#[inline(always)]
+fn may_be_sampled(block: *mut u8, layout: Layout) -> bool {
+    region::may_hold(block) | (layout.size() >= region::LARGE)
+}
+
+/// Why the sampler could not be turned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EnableError {
+    /// The system gave no address space for the tables; heap samples are missing, nothing else.
+    NoAddressSpace,
+}
+
+impl fmt::Display for EnableError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EnableError::NoAddressSpace => f.write_str(
+                "the heap sampler got no address space for its tables (100 MiB); \
+                 raise the limit (`ulimit -v`) or set DIAG_HEAP=off",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for EnableError {}
+
+/// Samples from now on, one allocation in `rate_bytes` on average; 0 records every block. What was
+/// allocated before stays unknown. Can be called again to change the rate.
+///
+/// Threads that ran before take it up within 1 MiB of their own allocations, new ones at once.
+pub fn enable(rate_bytes: u64) -> Result<(), EnableError> {
+    let ready = {
+        let _hidden = hide_thread();
+        stack::prepare();
+        hook::prepare()
+    };
+    if !ready {
+        return Err(EnableError::NoAddressSpace);
+    }
+    sampler::set_rate(Some(rate_bytes));
+    Ok(())
+}
+
+/// Takes no more samples. Those that live stay known until they are freed.
+pub fn disable() {
+    sampler::set_rate(None);
+}
+
+/// Settings and totals, for the capture.
+pub(crate) struct Facts {
+    /// The rate in force; the default's if sampling is off.
+    pub(crate) rate_bytes: u64,
+    /// See [`diag_snapshot::HeapFacts`].
+    pub(crate) next_birth: u64,
+    pub(crate) refused: u64,
+    pub(crate) unwinder: &'static str,
+}
+
+/// The live samples by birth, and the facts; `None` if nothing was ever sampled here: the service
+/// has another allocator, or never turned the sampler on.
+pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
+    let tables = hook::tables()?;
+    let next_birth = tables.records.next_birth();
+    if next_birth == 1 && !is_linked() {
+        return None;
+    }
+    // Births from here on belong to the next snapshot, which would otherwise count them twice.
+    let mut samples: Vec<Sample> = tables.records.live().filter(|sample| sample.birth < next_birth).collect();
+    samples.sort_unstable_by_key(|sample| sample.birth);
+    // A record that was freed and taken again while we walked cannot come twice, but its new birth
+    // may; the file demands each birth once.
+    samples.dedup_by_key(|sample| sample.birth);
+    let facts = Facts {
+        rate_bytes: sampler::rate().unwrap_or(DEFAULT_RATE_BYTES),
+        next_birth,
+        refused: hook::refused(),
+        unwinder: stack::method(),
+    };
+    Some((facts, samples))
+}
+
+/// True if the service has us as its global allocator: an allocation then moves the countdown.
+fn is_linked() -> bool {
+    let before = sampler::countdown();
+    drop(std::hint::black_box(Box::new(0_u8)));
+    sampler::countdown() != before
+}
+
+/// The return addresses of a sample's stack, innermost first; none if it could not be taken.
+pub(crate) fn frames(sample: &Sample) -> Vec<u64> {
+    hook::tables().map_or_else(Vec::new, |tables| tables.stacks.frames(sample.stack).collect())
+}

@@ -1,0 +1,165 @@
+//! The executable and the shared libraries of this process, as the dynamic loader knows them.
+//!
+//! Not called from the hook: it allocates, and the loader has a lock.
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::fmt::Write as _;
+use std::ops::Range;
+
+/// A module and where it lies.
+#[derive(Clone, Debug)]
+pub(crate) struct LoadedModule {
+    /// Path of its file.
+    pub(crate) path: String,
+    /// True for the executable, false for a library.
+    pub(crate) is_executable: bool,
+    /// Lower-case hex.
+    pub(crate) build_id: Option<String>,
+    /// What is added to an address in the file to give the one in memory.
+    pub(crate) base: u64,
+    /// Its segments in memory.
+    pub(crate) memory: Range<u64>,
+    /// `.eh_frame_hdr` by addresses in the file: a sorted index of the functions.
+    index: Option<Range<u64>>,
+    /// `.eh_frame` by addresses in the file, up to the end of its segment.
+    frames: Option<Range<u64>>,
+}
+
+/// The unwind tables of a module, in memory that stays.
+pub(super) struct UnwindTables {
+    /// Addresses of `.eh_frame_hdr` in the file, and its bytes.
+    pub(super) index: (Range<u64>, &'static [u8]),
+    /// The same of `.eh_frame`.
+    pub(super) frames: (Range<u64>, &'static [u8]),
+}
+
+impl LoadedModule {
+    /// The tables, after making sure that the module is never unloaded: a walk may read them at any
+    /// time. `None` if it has none or is gone already.
+    pub(super) fn pinned_tables(&self) -> Option<UnwindTables> {
+        if !(self.is_executable || keep_loaded(&self.path)) {
+            return None;
+        }
+        let bytes = |file: &Range<u64>| {
+            // SAFETY: the range lies in a segment of the module, which the loader maps read-only and,
+            // as was just made sure, for ever.
+            unsafe { bytes_at(self.base.wrapping_add(file.start), file.end - file.start) }
+        };
+        let (index, frames) = (self.index.clone()?, self.frames.clone()?);
+        Some(UnwindTables { index: (index.clone(), bytes(&index)), frames: (frames.clone(), bytes(&frames)) })
+    }
+}
+
+/// All modules that are loaded now.
+pub(crate) fn loaded() -> Vec<LoadedModule> {
+    let mut modules: Vec<LoadedModule> = Vec::new();
+    // SAFETY: the callback gets the pointer that is passed here, to a vector that outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut modules).cast()) };
+    modules
+}
+
+/// # Safety
+/// `modules` must point to the vector to fill, `info` to what the loader describes a module with.
+unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, modules: *mut c_void) -> c_int {
+    // SAFETY: both by the promise of the caller.
+    let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Vec<LoadedModule>>()) };
+    modules.extend(describe(info));
+    0
+}
+
+fn describe(info: &libc::dl_phdr_info) -> Option<LoadedModule> {
+    if info.dlpi_phdr.is_null() {
+        return None;
+    }
+    // SAFETY: the loader keeps the program headers of a loaded module mapped and tells their number.
+    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
+    let base = info.dlpi_addr;
+    let of_kind = |kind| headers.iter().filter(move |header| header.p_type == kind);
+    let in_memory = |header: &libc::Elf64_Phdr| {
+        // SAFETY: the loader has mapped the segment, and unloads nothing while it calls us.
+        unsafe { bytes_at(base.wrapping_add(header.p_vaddr), header.p_memsz) }
+    };
+    let index = of_kind(libc::PT_GNU_EH_FRAME).next();
+    let frames = index.and_then(|index| {
+        let start = frames_address(in_memory(index), index.p_vaddr)?;
+        let segments =
+            of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr..segment.p_vaddr + segment.p_filesz);
+        segments.into_iter().find(|segment| segment.contains(&start)).map(|segment| start..segment.end)
+    });
+    let name = loader_name(info);
+    Some(LoadedModule {
+        is_executable: name.is_empty(),
+        path: if name.is_empty() { executable_path() } else { name },
+        build_id: of_kind(libc::PT_NOTE).find_map(|notes| build_id(in_memory(notes))),
+        base,
+        memory: base.wrapping_add(of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr).min()?)
+            ..base
+                .wrapping_add(of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr + segment.p_memsz).max()?),
+        index: index.map(|index| index.p_vaddr..index.p_vaddr + index.p_memsz),
+        frames,
+    })
+}
+
+/// # Safety
+/// The bytes must be mapped for reading and neither change nor go while the result is in use.
+unsafe fn bytes_at<'a>(address: u64, len: u64) -> &'a [u8] {
+    // SAFETY: by the promise of the caller.
+    unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(address as usize), len as usize) }
+}
+
+/// The loader's name of the module; empty for the executable.
+fn loader_name(info: &libc::dl_phdr_info) -> String {
+    if info.dlpi_name.is_null() {
+        return String::new();
+    }
+    // SAFETY: not null, and the loader keeps the C string while it calls us.
+    unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy().into_owned()
+}
+
+fn executable_path() -> String {
+    const LINK: &str = "/proc/self/exe";
+    std::fs::read_link(LINK).map_or_else(|_| LINK.to_owned(), |exe| exe.to_string_lossy().into_owned())
+}
+
+/// Counts one more use of a loaded library, for ever; false if no library of this name is loaded.
+fn keep_loaded(path: &str) -> bool {
+    // SAFETY: a C string; with NOLOAD nothing is loaded and no initializer runs.
+    CString::new(path).is_ok_and(|path| unsafe {
+        !libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD).is_null()
+    })
+}
+
+/// Where `.eh_frame` lies, from the header of its index (Linux Standard Base 10.6.2): version 1, then
+/// three encodings, then the address. Every linker writes it as 32 bits relative to the field.
+fn frames_address(index: &[u8], index_at: u64) -> Option<u64> {
+    const RELATIVE_I32: u8 = 0x1B;
+    match index {
+        [1, RELATIVE_I32, _, _, a, b, c, d, ..] => {
+            let distance = i32::from_le_bytes([*a, *b, *c, *d]);
+            Some(index_at.wrapping_add(4).wrapping_add_signed(distance.into()))
+        }
+        _ => None,
+    }
+}
+
+/// The description of the note "GNU" number 3, if it is the first or a later note here.
+fn build_id(mut notes: &[u8]) -> Option<String> {
+    loop {
+        let word = |at: usize| Some(u32::from_le_bytes(notes.get(at..at + 4)?.try_into().ok()?) as usize);
+        let (name_len, len, kind) = (word(0)?, word(4)?, word(8)?);
+        let start = 12 + name_len.next_multiple_of(4);
+        let description = notes.get(start..start.checked_add(len)?)?;
+        if kind == 3 && notes.get(12..12 + name_len)? == b"GNU\0" {
+            return Some(hex(description));
+        }
+        notes = notes.get(start + len.next_multiple_of(4)..)?;
+    }
+}
+
+/// Lower-case hex, as build ids are written.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,125 @@
+//! Names and lines of code addresses, from the files of this process's modules on disk.
+//!
+//! Runs on the thread that captures, never on one of the service's: a first look into a large
+//! executable takes tens of milliseconds. Each address is looked up once; afterwards only its names
+//! are kept, files and tables are let go. Split and compressed debug info is not read here: such a
+//! frame gets the name from the symbol table, and without one none at all, for a reader of the
+//! snapshot to add by build id.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use object::{Object, ObjectSection};
+
+use crate::heap::modules::LoadedModule;
+
+/// A function that an address lies in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Function {
+    /// Demangled, without hash.
+    pub(crate) name: String,
+    pub(crate) file: Option<String>,
+    pub(crate) line: Option<u32>,
+}
+
+/// The functions at one address, the innermost inlined one first; empty if nothing is known.
+pub(crate) type Functions = Arc<[Function]>;
+
+/// Names by module path and return address less base.
+static KNOWN: Mutex<Option<HashMap<String, HashMap<u64, Functions>>>> = Mutex::new(None);
+
+/// The functions behind return addresses, given as offsets from the module's base, in their order.
+pub(crate) fn functions(module: &LoadedModule, offsets: &[u64]) -> Vec<Functions> {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default().entry(module.path.clone()).or_default();
+    let new: Vec<u64> = offsets.iter().copied().filter(|offset| !known.contains_key(offset)).collect();
+    if !new.is_empty() {
+        let found = look_up(module, &new).unwrap_or_else(|| vec![Functions::default(); new.len()]);
+        known.extend(new.into_iter().zip(found));
+    }
+    offsets.iter().map(|offset| known[offset].clone()).collect()
+}
+
+/// Reads the module's file; `None` if it cannot be read or is another build by now.
+fn look_up(module: &LoadedModule, offsets: &[u64]) -> Option<Vec<Functions>> {
+    // The executable itself may have been replaced on disk; this link still leads to the old one.
+    let path = if module.is_executable { "/proc/self/exe" } else { &module.path };
+    let mapped = Mapped::open(path)?;
+    let file = object::File::parse(mapped.bytes()).ok()?;
+    let build_id = file.build_id().ok()?.map(crate::heap::modules::hex);
+    if build_id != module.build_id {
+        return None;
+    }
+    let section = |id: SectionId| {
+        let data = file.section_by_name(id.name()).and_then(|section| section.data().ok());
+        Ok::<_, addr2line::gimli::Error>(EndianSlice::new(data.unwrap_or_default(), LittleEndian))
+    };
+    let context = Dwarf::load(section).and_then(addr2line::Context::from_dwarf).ok();
+    let symbols = file.symbol_map();
+    let one = |offset: &u64| {
+        // The address behind a call may belong to the next line or function; the call itself does not.
+        let address = offset.saturating_sub(1);
+        let symbol = symbols.containing(address).map(|symbol| demangle(symbol.name()));
+        let mut functions = context.as_ref().map_or_else(Vec::new, |context| debug_info(context, address));
+        match (functions.last_mut(), symbol) {
+            // The outermost is the one that the symbol names, with its path, which debug info may lack.
+            (Some(outermost), Some(symbol)) => outermost.name = symbol,
+            (None, Some(name)) => functions.push(Function { name, file: None, line: None }),
+            (_, None) => {}
+        }
+        functions.into()
+    };
+    Some(offsets.iter().map(one).collect())
+}
+
+type Context<'a> = addr2line::Context<EndianSlice<'a, LittleEndian>>;
+
+fn debug_info(context: &Context<'_>, address: u64) -> Vec<Function> {
+    let mut functions = Vec::new();
+    let Ok(mut frames) = context.find_frames(address).skip_all_loads() else { return functions };
+    while let Ok(Some(frame)) = frames.next() {
+        let name = frame.function.as_ref().and_then(|function| Some(demangle(&function.raw_name().ok()?)));
+        let (file, line) = frame.location.map_or((None, None), |at| (at.file.map(str::to_owned), at.line));
+        functions.push(Function { name: name.unwrap_or_else(|| "(unnamed)".to_owned()), file, line });
+    }
+    functions
+}
+
+/// Rust names of both manglings become paths without hash; others stay as they are.
+fn demangle(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// A file mapped for reading, so that a large executable costs no memory of the service's.
+struct Mapped {
+    start: *mut libc::c_void,
+    bytes: usize,
+}
+
+impl Mapped {
+    fn open(path: &str) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let bytes = usize::try_from(file.metadata().ok()?.len()).ok().filter(|&bytes| bytes > 0)?;
+        let private = libc::MAP_PRIVATE;
+        // SAFETY: a new mapping at no address of our choice; the descriptor is open.
+        let start =
+            unsafe { libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, private, file.as_raw_fd(), 0) };
+        (start != libc::MAP_FAILED).then_some(Mapped { start, bytes })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped until drop. A file that is cut short under us would also take the running
+        // code with it, which is mapped from the same file.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.bytes) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, and the slices of it have ended with the borrow.
+        unsafe { libc::munmap(self.start, self.bytes) };
+    }
+}
