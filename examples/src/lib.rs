@@ -4,5 +4,6 @@
 //! service writes down the truth about itself, so that what the diagnostics say can be checked to the task.
 //! Nothing here is a mock: real sockets, real tasks, real memory.
 
+pub mod args;
 pub mod iothub;
 pub mod progress;

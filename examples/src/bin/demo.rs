@@ -16,9 +16,13 @@ use diag_diff::{Policy, diff, judge};
 use diag_examples::iothub::driver::{Driver, Script};
 use diag_examples::iothub::transport::{self, Transport};
 use diag_examples::iothub::{Config, Faults, Hub, Truth};
-use diag_examples::progress;
+use diag_examples::{args, progress};
 use diag_snapshot::{Snapshot, file};
 use serde::Serialize;
+
+/// With it the report names the code and the tasks that allocated what grows.
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
 
 /// Starts an IoT hub with two faults in this process, takes two snapshots, and says what leaks.
 #[derive(Parser)]
@@ -34,8 +38,8 @@ struct Args {
     #[arg(long)]
     healthy: bool,
     /// Seconds to the second snapshot; the first is taken half way. Below ten it is too early to say much.
-    #[arg(long, default_value_t = 15.0)]
-    seconds: f64,
+    #[arg(long, default_value = "15", value_parser = args::seconds)]
+    seconds: Duration,
     /// Folder for the two snapshots; by default a fresh one among the temporary files.
     #[arg(long)]
     dir: Option<PathBuf>,
@@ -96,8 +100,7 @@ struct Run {
 
 impl Run {
     async fn start(args: &Args) -> anyhow::Result<Run> {
-        ensure!(args.seconds >= 1.0, "--seconds {}: the hub needs at least one second to run", args.seconds);
-        let second = Duration::try_from_secs_f64(args.seconds)?;
+        let second = args.seconds;
         let first = second / 2;
         // Devices stop getting lost soon after the first snapshot: by the second every ghost has rested for
         // long enough to be told from a slow device, and is counted.
@@ -153,7 +156,12 @@ struct Outcome {
 impl Outcome {
     fn new(files: Files, truth: Truths) -> anyhow::Result<Outcome> {
         let policy = Policy::default();
-        let difference = diff(&read(&files.before)?, &read(&files.after)?)?;
+        let (before, after) = (read(&files.before)?, read(&files.after)?);
+        ensure!(
+            !before.tasks.is_empty(),
+            "no task was recorded: is DIAG=off set? unset it and run the demo again"
+        );
+        let difference = diff(&before, &after)?;
         Ok(Outcome {
             schema: "diag.demo/1",
             before: files.before,

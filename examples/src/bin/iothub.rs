@@ -12,7 +12,11 @@ use clap::Parser;
 use diag_examples::iothub::driver::{Driver, Script, Tally};
 use diag_examples::iothub::transport::{self, Transport};
 use diag_examples::iothub::{Config, Fault, Hub, Truth};
-use diag_examples::progress;
+use diag_examples::{args, progress};
+
+/// The heap sampler: one line, and off until diag starts.
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
 
 /// An IoT hub under test: one task for each device, with faults to switch on.
 #[derive(Parser)]
@@ -30,8 +34,8 @@ struct Args {
     #[arg(long, conflicts_with = "fault")]
     healthy: bool,
     /// Run for so long; without it, until interrupted.
-    #[arg(long)]
-    seconds: Option<f64>,
+    #[arg(long, value_parser = args::seconds)]
+    seconds: Option<Duration>,
     /// Write what the hub knows about its faults to this file at the end.
     #[arg(long)]
     truth: Option<PathBuf>,
@@ -57,7 +61,7 @@ async fn run(args: &Args) -> anyhow::Result<(Tally, Truth)> {
     let hub = Hub::start(listener, Config { faults, ..Config::default() });
     let driver = Driver::start(connector, Script { steady: args.devices, ..Script::default() })?;
     let started = Instant::now();
-    let end = args.seconds.map(Duration::try_from_secs_f64).transpose()?.map(|span| started + span);
+    let end = args.seconds.map(|span| started + span);
     let online = diag::gauge("devices_online");
     let line =
         || format!("{:.0} s, {} devices online; Ctrl-C ends", started.elapsed().as_secs_f64(), online.get());
