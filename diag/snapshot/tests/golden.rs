@@ -29,7 +29,7 @@ fn check(name: &str, actual: &str) {
 
 /// A small service with something of everything, a name that tries to clear the screen included.
 fn example() -> Snapshot {
-    let mut snapshot = support::service(24, 8);
+    let mut snapshot = support::service(24, 24);
     let name = Some(snapshot.strings.intern("conn \"17\"\u{1b}[2J\u{202e}"));
     let last = snapshot.tasks.iter().last().expect("24 tasks");
     let never_polled = TaskRow {

@@ -1,4 +1,4 @@
-//! The snapshot file, version 1: [`write`] makes its bytes, [`read`] takes any bytes.
+//! The snapshot file, version 1: [`write()`] makes its bytes, [`read()`] takes any bytes.
 //!
 //! A file is a header with a table of sections, then the sections: the facts as JSON, the strings,
 //! and one section a [`Table`](crate::Table), each packed and with a digest of its own, so that

@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 
     fn facts(&mut self) -> Result<Facts<'static>, ReadError> {
-        self.decode("facts", |raw, _| Facts::decode(raw)).map_err(|Damage { section, offset, what }| {
+        self.decode("facts", Facts::decode).map_err(|Damage { section, offset, what }| {
             let end = self.bytes.len() as u64;
             match self.entry(section).map(|entry| entry.offset.saturating_add(entry.stored_bytes)) {
                 Ok(needs) if needs > end => ReadError::Truncated { section, offset: end, needs },
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     fn strings(&mut self) -> Option<Strings> {
-        let strings = self.decode("strings", |raw, _| strings::decode(raw));
+        let strings = self.decode("strings", strings::decode);
         self.keep(strings)
     }
 

@@ -106,7 +106,7 @@ fn sites(snapshot: &mut Snapshot, tasks: u64) {
             busy_ns: tasks * 90_000,
             longest_poll_ns: 18_000_000,
         });
-        for bucket in 4..9 {
+        for bucket in (4..9).filter(|bucket| tasks >> bucket > 0) {
             snapshot.lifetimes.push(LifetimeRow { site: SiteIndex(i), bucket, count: tasks >> bucket });
         }
     }

@@ -1,0 +1,27 @@
+//! Any bytes as one unpacked section of an otherwise whole file, its digest right: the way past the
+//! digests, behind which `read` would not be let by any mutation.
+#![no_main]
+
+#[path = "../../tests/forge/mod.rs"]
+mod forge;
+
+use std::sync::LazyLock;
+
+use diag_snapshot::{dump::dump, read, write};
+use forge::Forge;
+use libfuzzer_sys::fuzz_target;
+
+static WHOLE: LazyLock<Forge> =
+    LazyLock::new(|| Forge::open(include_bytes!("../../../../testdata/snapshots/v1.diag")));
+
+fuzz_target!(|input: &[u8]| {
+    let Some((&section, raw)) = input.split_first() else { return };
+    let mut forge = WHOLE.clone();
+    let section = usize::from(section) % forge.sections.len();
+    forge.sections[section].1 = raw.to_vec();
+    let Ok((snapshot, damage)) = read(&forge.file()) else { return };
+    dump(&snapshot);
+    if damage.is_empty() {
+        assert_eq!(read(&write(&snapshot)), Ok((snapshot, vec![])));
+    }
+});
