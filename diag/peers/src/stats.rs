@@ -25,8 +25,8 @@ fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
 pub(crate) enum Compared {
     /// The difference is no larger than three of four rounds of the baseline with itself.
     NotMeasurable,
-    /// The median ratio of the rounds.
-    Ratio(f64),
+    /// The medians of what the rounds add to the baseline, and of their ratios to it.
+    Added { ns: f64, ratio: f64 },
 }
 
 /// How far two series are apart, round by round.
@@ -37,11 +37,14 @@ pub(crate) fn distances(one: &[f64], other: &[f64]) -> Vec<f64> {
 /// Compares round by round; `again` holds the distances of the baseline from itself. None without
 /// rounds.
 pub(crate) fn compare(series: &[f64], base: &[f64], again: &[f64]) -> Option<Compared> {
-    let added = median(series.iter().zip(base).map(|(one, base)| one - base))?;
-    if third_quartile(again.iter().copied()).is_some_and(|band| added.abs() <= band) {
-        return Some(Compared::NotMeasurable);
-    }
-    median(series.iter().zip(base).map(|(one, base)| one / base)).map(Compared::Ratio)
+    let ns = median(series.iter().zip(base).map(|(one, base)| one - base))?;
+    let ratio = median(series.iter().zip(base).map(|(one, base)| one / base))?;
+    let band = third_quartile(again.iter().copied());
+    Some(if band.is_some_and(|band| ns.abs() <= band) {
+        Compared::NotMeasurable
+    } else {
+        Compared::Added { ns, ratio }
+    })
 }
 
 #[cfg(test)]
@@ -67,8 +70,9 @@ mod tests {
         let base = [100.0, 102.0, 98.0, 100.0];
         let again = distances(&[103.0, 100.0, 98.5, 97.0], &base);
         assert_eq!(compare(&[102.0, 105.0, 101.0, 103.0], &base, &again), Some(Compared::NotMeasurable));
-        assert_eq!(compare(&[200.0, 204.0, 196.0, 200.0], &base, &again), Some(Compared::Ratio(2.0)));
-        assert_eq!(compare(&[200.0], &[100.0], &[]), Some(Compared::Ratio(2.0)));
+        let twice = Some(Compared::Added { ns: 100.0, ratio: 2.0 });
+        assert_eq!(compare(&[200.0, 204.0, 196.0, 200.0], &base, &again), twice);
+        assert_eq!(compare(&[200.0], &[100.0], &[]), twice);
         assert_eq!(compare(&[], &base, &again), None);
     }
 }

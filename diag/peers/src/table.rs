@@ -28,7 +28,7 @@ pub(crate) fn figure(value: Option<f64>) -> String {
 pub(crate) fn compared(value: Option<Compared>) -> String {
     match value {
         Some(Compared::NotMeasurable) => "not measurable".to_owned(),
-        Some(Compared::Ratio(ratio)) => format!("{ratio:.2}x"),
+        Some(Compared::Added { ns, ratio }) => format!("{ns:+.1} {ratio:.2}x"),
         None => String::new(),
     }
 }
