@@ -12,6 +12,10 @@
 //! min_tasks = 10
 //! significance = 1e-6
 //!
+//! [rules.heap-growth]
+//! min_samples = 10
+//! significance = 1e-6
+//!
 //! [rules.untracked-growth]
 //! min_tasks = 10
 //! min_growth = 0.1
@@ -51,6 +55,8 @@ pub struct Rules {
     /// See [`crate::verdict`].
     pub task_leak: TaskLeak,
     /// See [`crate::verdict`].
+    pub heap_growth: HeapGrowth,
+    /// See [`crate::verdict`].
     pub untracked_growth: UntrackedGrowth,
 }
 
@@ -66,6 +72,16 @@ pub struct TaskLeak {
     pub min_tasks: u64,
     /// Largest chance at which growth is still taken for churn. Default: 1e-6, which is 20 tasks
     /// that came to rest against none that moved on.
+    pub significance: f64,
+}
+
+/// Thresholds of `heap-growth`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeapGrowth {
+    /// So many new samples at least. Default: 10.
+    pub min_samples: u64,
+    /// Largest chance at which growth is still taken for churn, over all functions. Default: 1e-6.
     pub significance: f64,
 }
 
@@ -90,6 +106,12 @@ impl Default for TaskLeak {
     fn default() -> Self {
         let Options { stale_factor, min_ended } = Options::default();
         TaskLeak { stale_factor, min_ended, min_tasks: 10, significance: 1e-6 }
+    }
+}
+
+impl Default for HeapGrowth {
+    fn default() -> Self {
+        HeapGrowth { min_samples: 10, significance: 1e-6 }
     }
 }
 
@@ -163,6 +185,11 @@ impl Policy {
             ("min_coverage", self.min_coverage.is_none_or(share), "a share from 0 to 1"),
             ("rules.task-leak.stale_factor", leak.stale_factor >= 1.0, "1 or more"),
             ("rules.task-leak.significance", share(leak.significance), "a probability from 0 to 1"),
+            (
+                "rules.heap-growth.significance",
+                share(self.rules.heap_growth.significance),
+                "a probability from 0 to 1",
+            ),
             ("rules.untracked-growth.min_growth", self.rules.untracked_growth.min_growth >= 0.0, "0 or more"),
         ];
         if self.version != 1 {

@@ -3,6 +3,9 @@
 //! Two snapshots of one process are joined by task id and by birth number; two processes of one
 //! service only by what the source code calls things. Nothing is judged here.
 
+mod frames;
+mod heap;
+mod merge;
 mod sites;
 mod tasks;
 
@@ -11,6 +14,8 @@ use std::fmt;
 
 use diag_snapshot::Snapshot;
 
+pub use frames::Place;
+pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
 
@@ -30,6 +35,8 @@ pub struct Diff {
     pub window_us: i64,
     /// Tasks by spawn site.
     pub tasks: TaskDiff,
+    /// The sampled heap; none unless both have one.
+    pub heap: Option<HeapDiff>,
     /// What the tasks were measured with.
     pub options: Options,
 }
@@ -112,13 +119,16 @@ pub fn diff_with(before: &Snapshot, after: &Snapshot, options: Options) -> Resul
     }
     let same_process = before.process.instance == after.process.instance;
     let window_us = window_us(before, after, same_process);
+    let join = sites::join(before, after, same_process);
+    let tasks = tasks::diff(before, after, same_process, &join, window_us.unsigned_abs(), options);
     Ok(Diff {
         service: after.process.service.clone(),
         same_process,
         before: side(before),
         after: side(after),
         window_us,
-        tasks: tasks::diff(before, after, same_process, window_us.unsigned_abs(), options),
+        heap: heap::diff(before, after, same_process, &join, &tasks, options),
+        tasks,
         options,
     })
 }

@@ -9,10 +9,11 @@
 //! One pass over each snapshot and one over both, which are sorted by id. Why a task rests is not
 //! asked here.
 
-use diag_snapshot::{SiteIndex, Snapshot, Table, TaskRow, TaskState};
+use diag_snapshot::{SiteIndex, Snapshot, TaskRow, TaskState};
 
 use super::Options;
-use super::sites::{self, Join, Joined, Site, Totals};
+use super::merge::merge;
+use super::sites::{Join, Joined, Site, Totals};
 
 /// Tasks of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,26 +118,25 @@ pub(super) fn diff(
     before: &Snapshot,
     after: &Snapshot,
     same_process: bool,
+    join: &Join,
     window_us: u64,
     options: Options,
 ) -> TaskDiff {
-    let join = sites::join(before, after, same_process);
     let rests: Vec<Rest> = join.sites.iter().map(|joined| Rest::new(joined, window_us, options)).collect();
     let before_sides = sides(before, &rests, |site| join.before.of(site));
     let after_sides = sides(after, &rests, |site| join.after.of(site));
-    let followed = same_process.then(|| follow(before, after, &join, &rests));
-    let sites =
-        (join.sites.into_iter().zip(rests).zip(before_sides.into_iter().zip(after_sides)).enumerate())
-            .map(|(i, ((joined, rest), (before, after)))| SiteDiff {
-                site: joined.site,
-                future_bytes: joined.future_bytes,
-                before: SiteSide { totals: joined.before, ..before },
-                after: SiteSide { totals: joined.after, ..after },
-                moves: followed.as_ref().map(|followed| followed[i].0),
-                cohort: followed.as_ref().map(|followed| followed[i].1),
-                usual_lifetime_us: rest.usual_us,
-            })
-            .collect();
+    let followed = same_process.then(|| follow(before, after, join, &rests));
+    let sites = (join.sites.iter().zip(rests).zip(before_sides.into_iter().zip(after_sides)).enumerate())
+        .map(|(i, ((joined, rest), (before, after)))| SiteDiff {
+            site: joined.site.clone(),
+            future_bytes: joined.future_bytes,
+            before: SiteSide { totals: joined.before, ..before },
+            after: SiteSide { totals: joined.after, ..after },
+            moves: followed.as_ref().map(|followed| followed[i].0),
+            cohort: followed.as_ref().map(|followed| followed[i].1),
+            usual_lifetime_us: rest.usual_us,
+        })
+        .collect();
     TaskDiff { sites }
 }
 
@@ -204,44 +204,33 @@ fn idle_us(task: &TaskRow, now_us: u64) -> u64 {
 /// Follows the tasks of one process by id through two snapshots.
 fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<(Moves, Cohort)> {
     let mut followed = vec![(Moves::default(), Cohort::default()); rests.len()];
-    merge(&before.tasks, &after.tasks, |was, is| {
-        let place = match was {
-            Some(task) => join.before.of(task.site),
-            None => is.and_then(|task| join.after.of(task.site)),
-        };
-        let Some(i) = place else { return };
-        let (moves, cohort) = &mut followed[i];
-        let stale = was.is_some_and(|task| rests[i].is_stale(&task, idle_us(&task, before.capture.to_us)));
-        let stale = u64::from(stale);
-        match (was, is) {
-            (Some(was), Some(is)) => {
-                moves.survived += 1;
-                let moved = was.polls != is.polls;
-                *if moved { &mut cohort.polled } else { &mut cohort.untouched } += stale;
+    merge(
+        &before.tasks,
+        &after.tasks,
+        |task| task.id.0,
+        |was, is| {
+            let place = match was {
+                Some(task) => join.before.of(task.site),
+                None => is.and_then(|task| join.after.of(task.site)),
+            };
+            let Some(i) = place else { return };
+            let (moves, cohort) = &mut followed[i];
+            let stale =
+                was.is_some_and(|task| rests[i].is_stale(&task, idle_us(&task, before.capture.to_us)));
+            let stale = u64::from(stale);
+            match (was, is) {
+                (Some(was), Some(is)) => {
+                    moves.survived += 1;
+                    let moved = was.polls != is.polls;
+                    *if moved { &mut cohort.polled } else { &mut cohort.untouched } += stale;
+                }
+                (Some(_), None) => {
+                    moves.ended += 1;
+                    cohort.ended += stale;
+                }
+                (None, _) => moves.born += 1,
             }
-            (Some(_), None) => {
-                moves.ended += 1;
-                cohort.ended += stale;
-            }
-            (None, _) => moves.born += 1,
-        }
-    });
+        },
+    );
     followed
-}
-
-/// Calls `each` with every task of either table once, in order of id; both are ascending.
-fn merge(
-    before: &Table<TaskRow>,
-    after: &Table<TaskRow>,
-    mut each: impl FnMut(Option<TaskRow>, Option<TaskRow>),
-) {
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        match (before.peek().map(|task| task.id), after.peek().map(|task| task.id)) {
-            (None, None) => break,
-            (Some(was), Some(is)) if was == is => each(before.next(), after.next()),
-            (Some(was), is) if is.is_none_or(|is| was < is) => each(before.next(), None),
-            _ => each(None, after.next()),
-        }
-    }
 }

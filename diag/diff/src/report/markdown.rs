@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 
 use diag_snapshot::human;
 
-use super::Report;
-use super::sites::{HEADS, cells};
 use super::text::{LISTED_SITES, about, title};
+use super::{Report, heap, sites};
 use crate::verdict::Finding;
 
 /// The report as Markdown. Writing to a string cannot fail, so the results of `write!` carry
@@ -20,7 +19,10 @@ pub fn render(report: &Report) -> String {
     for finding in &report.findings {
         write_finding(&mut out, finding);
     }
-    out += &table(&about(report), &HEADS, report.sites.iter().take(LISTED_SITES).map(cells));
+    out += &table(&about(report), &sites::HEADS, report.sites.iter().take(LISTED_SITES).map(sites::cells));
+    if let Some(heap) = &report.heap {
+        out += &table("Heap, sampled:", &heap::HEADS, heap.sites.iter().take(LISTED_SITES).map(heap::cells));
+    }
     for note in &report.notes {
         let _ = writeln!(out, "- {}", escape(note));
     }

@@ -5,6 +5,7 @@
 //! null. Nothing is written anywhere from here; callers get strings.
 
 mod change;
+mod heap;
 pub mod json;
 pub mod markdown;
 mod sites;
@@ -18,6 +19,7 @@ use crate::policy::Policy;
 use crate::verdict::{Answer, Finding, Grade};
 
 pub use change::Change;
+pub use heap::{GrowthBytes, HeapChange, HeapSiteChange, TaskSiteBytes};
 pub use sites::{SiteChange, SpreadNs};
 
 /// Name and version of the JSON document.
@@ -52,6 +54,8 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Every spawn site, the largest change first.
     pub sites: Vec<SiteChange>,
+    /// The sampled heap; none unless both snapshots have one.
+    pub heap: Option<HeapChange>,
 }
 
 /// One of the two snapshots.
@@ -87,6 +91,7 @@ impl Report {
             findings,
             notes: notes(diff),
             sites: sites::changes(diff),
+            heap: diff.heap.as_ref().map(heap::change),
         }
     }
 

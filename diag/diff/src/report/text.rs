@@ -5,9 +5,8 @@ use std::fmt::Write as _;
 
 use diag_snapshot::human;
 
-use super::sites::{HEADS, cells};
-use super::{Moment, Report};
-use crate::verdict::{Answer, Finding, Grade};
+use super::{HeapChange, Moment, Report, heap, sites};
+use crate::verdict::{Answer, Finding, Grade, signed_bytes};
 
 /// So many spawn sites are listed; JSON has all of them.
 pub(super) const LISTED_SITES: usize = 12;
@@ -56,6 +55,9 @@ fn write(report: &Report, paint: Paint) -> String {
         write_finding(&mut out, finding, paint);
     }
     write_sites(&mut out, report, paint);
+    if let Some(heap) = &report.heap {
+        write_heap(&mut out, heap, paint);
+    }
     for note in &report.notes {
         let _ = writeln!(out, "note: {note}");
     }
@@ -114,6 +116,7 @@ pub(super) fn title(finding: &Finding) -> String {
     let what = [
         finding.count.map(|count| format!("{} tasks", human::count(count))),
         finding.bytes.map(|bytes| format!("{} (95 %: {})", bytes.estimate(), bytes.interval())),
+        finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
     ];
     title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = write!(title, " at {}", finding.subject.location);
@@ -127,13 +130,36 @@ pub(super) fn title(finding: &Finding) -> String {
 }
 
 fn write_sites(out: &mut String, report: &Report, paint: Paint) {
-    let mut rows = vec![HEADS.map(str::to_owned)];
-    rows.extend(report.sites.iter().take(LISTED_SITES).map(cells));
-    for (i, line) in grid(&rows).into_iter().enumerate() {
+    let rows: Vec<_> = report.sites.iter().take(LISTED_SITES).map(sites::cells).collect();
+    write_table(out, &sites::HEADS, rows, paint);
+    write_rest(out, report.sites.len(), "spawn site");
+}
+
+fn write_heap(out: &mut String, heap: &HeapChange, paint: Paint) {
+    let total = &heap.total;
+    let _ = writeln!(
+        out,
+        "heap: {} to {}, growth {} (95 %: {})",
+        signed_bytes(total.before_bytes),
+        signed_bytes(total.after_bytes),
+        total.growth.estimate(),
+        total.growth.interval()
+    );
+    let rows: Vec<_> = heap.sites.iter().take(LISTED_SITES).map(heap::cells).collect();
+    write_table(out, &heap::HEADS, rows, paint);
+    write_rest(out, heap.sites.len(), "function");
+}
+
+fn write_table<const N: usize>(out: &mut String, heads: &[&str; N], rows: Vec<[String; N]>, paint: Paint) {
+    let with_heads: Vec<_> = std::iter::once(heads.map(str::to_owned)).chain(rows).collect();
+    for (i, line) in grid(&with_heads).into_iter().enumerate() {
         let _ = writeln!(out, "{}", if i == 0 { paint(&line, Colour::Quiet) } else { line });
     }
-    if let Some(rest) = report.sites.len().checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
-        let _ = writeln!(out, "and {} more in --format json", super::plural(rest, "spawn site"));
+}
+
+fn write_rest(out: &mut String, all: usize, noun: &str) {
+    if let Some(rest) = all.checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
+        let _ = writeln!(out, "and {} more in --format json", super::plural(rest, noun));
     }
     out.push('\n');
 }

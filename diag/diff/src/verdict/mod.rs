@@ -4,6 +4,7 @@
 //! `VERDICTS.md` beside this crate says what each one means. A rule never prints: reports do.
 
 mod answer;
+mod heap_growth;
 mod task_leak;
 mod untracked_growth;
 
@@ -28,6 +29,7 @@ pub struct Rule {
 /// All rules.
 pub const RULES: &[Rule] = &[
     Rule { name: task_leak::NAME, judge: task_leak::judge },
+    Rule { name: heap_growth::NAME, judge: heap_growth::judge },
     Rule { name: untracked_growth::NAME, judge: untracked_growth::judge },
 ];
 
@@ -103,8 +105,10 @@ pub struct Finding {
     pub count: Option<u64>,
     /// How fast the count grows.
     pub rate_per_s: Option<f64>,
-    /// How many bytes.
+    /// How many bytes, in the second snapshot.
     pub bytes: Option<Estimate>,
+    /// How many bytes more than in the first.
+    pub growth: Option<Estimate>,
     /// What speaks for it, a sentence each.
     pub evidence: Vec<String>,
     /// What speaks against it, a sentence each.
@@ -164,7 +168,8 @@ impl Estimate {
     }
 }
 
-fn signed_bytes(bytes: f64) -> String {
+/// A size for people that may have shrunk.
+pub(crate) fn signed_bytes(bytes: f64) -> String {
     let sign = if bytes < 0.0 { "-" } else { "" };
     format!("{sign}{}", human::bytes(bytes.abs() as u64))
 }

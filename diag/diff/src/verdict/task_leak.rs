@@ -7,7 +7,7 @@
 
 use diag_snapshot::human;
 
-use super::{Class, Finding, Grade, Subject, finding_id};
+use super::{Class, Estimate, Finding, Grade, Subject, finding_id, heap_growth};
 use crate::diff::{Cohort, Diff, SiteDiff};
 use crate::policy::{Policy, TaskLeak};
 use crate::report::timestamp;
@@ -96,7 +96,8 @@ impl<'a> Suspect<'a> {
                 .and_then(|idle| timestamp(diff.after.taken_unix_us.saturating_sub(idle))),
             count: Some(self.site.after.stale),
             rate_per_s,
-            bytes: None,
+            bytes: self.bytes(diff),
+            growth: None,
             evidence: self.evidence(diff, limits),
             counter_evidence: self.counter_evidence(diff, limits),
             waiting_at: None,
@@ -104,6 +105,13 @@ impl<'a> Suspect<'a> {
             advice: self.advice(grade, diff, limits),
             risk: risk(rate_per_s, self.site.future_bytes),
         }
+    }
+
+    /// What the live tasks of the site allocated and nobody freed.
+    fn bytes(&self, diff: &Diff) -> Option<Estimate> {
+        let heap = diff.heap.as_ref()?;
+        let held = heap.of_live_tasks.get(&self.site.site)?;
+        Some(heap_growth::estimate(held, heap.unseen_bytes))
     }
 
     fn rate_per_s(&self, diff: &Diff) -> Option<f64> {

@@ -38,6 +38,7 @@ fn finding(diff: &Diff, change: Change) -> Finding {
         rate_per_s: (diff.same_process && diff.window_us > 0)
             .then(|| more as f64 * 1e6 / diff.window_us as f64),
         bytes: None,
+        growth: None,
         evidence: vec![format!("tasks that the runtime counts and the recorder does not follow: {change}")],
         counter_evidence: vec![format!(
             "only their number is known: {} new connections of a library would look the same",

@@ -7,11 +7,15 @@
 use std::collections::BTreeMap;
 
 use diag_snapshot::{
-    LifetimeRow, Process, Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow, TaskState,
+    FrameIndex, FrameRow, Heap, LifetimeRow, NameRow, Process, Runtime, SampleRow, SiteIndex, SiteRow,
+    Snapshot, StackIndex, StackRow, Strings, TaskId, TaskRow, TaskState,
 };
 
 /// 2026-01-01T00:00:00Z
 const STARTED_UNIX_US: u64 = 1_767_225_600_000_000;
+
+/// Mean distance between samples of the heap.
+pub const RATE_BYTES: u64 = 512 << 10;
 
 /// A scripted process.
 #[derive(Clone)]
@@ -21,6 +25,20 @@ pub struct Service {
     /// Tasks that the runtime has and the recorder does not, by seconds since start.
     pub untracked: fn(f64) -> Option<u64>,
     pub tasks: Vec<Task>,
+    /// Allocated memory, in the order of its birth; empty if the heap is not sampled.
+    pub blocks: Vec<Block>,
+}
+
+/// A piece of memory.
+#[derive(Clone, Copy)]
+pub struct Block {
+    /// Function that allocates it, by way of a `Vec`.
+    pub function: &'static str,
+    pub size_bytes: u64,
+    pub born: f64,
+    pub freed: Option<f64>,
+    /// Place of the allocating task in [`Service::tasks`].
+    pub task: Option<usize>,
 }
 
 /// What one task does in its life.
@@ -39,19 +57,19 @@ pub struct Task {
 
 impl Service {
     pub fn new(tasks: Vec<Task>) -> Self {
-        Service { name: "svc", instance: 1, untracked: |_| Some(0), tasks }
+        Service { name: "svc", instance: 1, untracked: |_| Some(0), tasks, blocks: Vec::new() }
     }
 
     /// What a recorder would have seen at `now`.
     pub fn at(&self, now: f64) -> Snapshot {
-        let mut snapshot = Snapshot::default();
-        snapshot.process = Process {
+        let process = Process {
             service: self.name.to_owned(),
             instance: self.instance,
             pid: 4242,
             started_unix_us: STARTED_UNIX_US,
             ..Process::default()
         };
+        let mut snapshot = Snapshot { process, ..Snapshot::default() };
         (snapshot.capture.from_us, snapshot.capture.to_us) = (us(now), us(now));
         let mut sites: BTreeMap<u32, SiteRow> = BTreeMap::new();
         let mut lifetimes: BTreeMap<(u32, u32), u64> = BTreeMap::new();
@@ -78,8 +96,54 @@ impl Service {
             .collect();
         let alive_tasks = (self.untracked)(now).map(|untracked| untracked + snapshot.tasks.len() as u64);
         snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks }];
+        if !self.blocks.is_empty() {
+            snapshot.heap = Some(self.heap(now, &mut snapshot.strings, index));
+        }
         snapshot
     }
+
+    /// The sampled heap. Which blocks are sampled depends on their place in the list alone.
+    fn heap(&self, now: f64, strings: &mut Strings, index: impl Fn(u32) -> SiteIndex) -> Heap {
+        let mut heap = Heap::default();
+        heap.facts.rate_bytes = RATE_BYTES;
+        let mut random = Random::new(77);
+        let mut stacks = BTreeMap::new();
+        for (birth, block) in (1..).zip(self.blocks.iter().take_while(|block| block.born <= now)) {
+            let chance = random.uniform();
+            let task = block.task.and_then(|i| Some((i, self.tasks.get(i)?)));
+            let sample = SampleRow {
+                birth,
+                size_bytes: block.size_bytes,
+                rate_bytes: RATE_BYTES,
+                stack: *stacks
+                    .entry(block.function)
+                    .or_insert_with(|| stack(&mut heap, strings, block.function)),
+                task: task.map(|(i, _)| TaskId(i as u64 + 1)),
+                task_site: task.map(|(_, task)| index(task.line)),
+                thread: 0,
+                born_us: us(block.born),
+            };
+            if chance <= sample.probability() && block.freed.is_none_or(|freed| freed > now) {
+                heap.samples.push(sample);
+            }
+            heap.facts.next_birth = birth + 1;
+        }
+        heap
+    }
+}
+
+/// `function` calls `RawVec::grow`, which calls the allocator.
+fn stack(heap: &mut Heap, strings: &mut Strings, function: &str) -> StackIndex {
+    let mut caller = None;
+    for name in [function, "<alloc::raw_vec::RawVec<T> as svc::Grow>::grow", "diag::heap::alloc"] {
+        let frame = FrameIndex(heap.frames.len() as u32);
+        heap.frames.push(FrameRow { module: None, offset: frame.0.into() });
+        let (file, line) = (Some(strings.intern("svc.rs")), Some(frame.0 + 100));
+        heap.names.push(NameRow { frame, function: strings.intern(name), file, line });
+        heap.stacks.push(StackRow { caller, frame });
+        caller = Some(StackIndex(heap.stacks.len() as u32 - 1));
+    }
+    caller.expect("three frames")
 }
 
 fn site(snapshot: &mut Snapshot, line: u32) -> SiteRow {

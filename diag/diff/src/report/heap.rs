@@ -1,0 +1,109 @@
+//! The table of allocating functions in a report.
+
+use diag_snapshot::human;
+use serde::Serialize;
+
+use crate::diff::{Growth, HeapDiff, HeapSiteDiff};
+use crate::verdict::{Estimate, signed_bytes};
+
+/// The sampled heap in both snapshots.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeapChange {
+    /// All of it.
+    pub total: GrowthBytes,
+    /// By allocating function, the largest growth first.
+    pub sites: Vec<HeapSiteChange>,
+}
+
+/// One allocating function in both snapshots.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeapSiteChange {
+    /// Function name.
+    pub name: String,
+    /// `file:line`, or the function again.
+    pub location: String,
+    /// How much it grew.
+    #[serde(flatten)]
+    pub growth: GrowthBytes,
+    /// Chance that churn alone looks like this, adjusted for the number of functions.
+    pub chance: f64,
+    /// Live bytes whose allocating task has ended.
+    pub ended_tasks_bytes: f64,
+    /// Live bytes by spawn site of the allocating task.
+    pub by_task_site: Vec<TaskSiteBytes>,
+    /// The stack of most of the live bytes, innermost first.
+    pub stack: Vec<String>,
+}
+
+/// Estimated live bytes and their growth.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct GrowthBytes {
+    /// Live in the first snapshot.
+    pub before_bytes: f64,
+    /// Live in the second snapshot.
+    pub after_bytes: f64,
+    /// The growth with its 95 % interval.
+    pub growth: Estimate,
+    /// Samples that are only in the second snapshot.
+    pub new_samples: u64,
+    /// Samples that are only in the first snapshot.
+    pub gone_samples: u64,
+}
+
+/// Bytes that the tasks of one spawn site allocated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskSiteBytes {
+    /// `file:line:column` of the spawn site.
+    pub location: String,
+    /// Live bytes.
+    pub bytes: f64,
+}
+
+pub(super) fn change(heap: &HeapDiff) -> HeapChange {
+    HeapChange { total: growth(&heap.total), sites: heap.sites.iter().map(site).collect() }
+}
+
+fn site(site: &HeapSiteDiff) -> HeapSiteChange {
+    HeapSiteChange {
+        name: site.place.function.clone(),
+        location: site.place.location(),
+        growth: growth(&site.growth),
+        chance: site.chance,
+        ended_tasks_bytes: site.ended_tasks_bytes,
+        by_task_site: (site.by_task_site.iter())
+            .map(|(site, &bytes)| TaskSiteBytes { location: site.to_string(), bytes })
+            .collect(),
+        stack: site.stack.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn growth(growth: &Growth) -> GrowthBytes {
+    GrowthBytes {
+        before_bytes: growth.before.sum,
+        after_bytes: growth.after.sum,
+        growth: Estimate {
+            estimate_bytes: growth.bytes(),
+            low_bytes: growth.interval.low,
+            high_bytes: growth.interval.high,
+        },
+        new_samples: growth.new.samples,
+        gone_samples: growth.gone.samples,
+    }
+}
+
+/// Heads of the columns that people see.
+pub(super) const HEADS: [&str; 6] = ["before", "after", "growth", "95 %", "chance", "allocated in"];
+
+/// The cells under [`HEADS`].
+pub(super) fn cells(site: &HeapSiteChange) -> [String; 6] {
+    let chance = if site.chance < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", site.chance) };
+    let place = if site.location == site.name { String::new() } else { format!("  {}", site.location) };
+    [
+        signed_bytes(site.growth.before_bytes),
+        signed_bytes(site.growth.after_bytes),
+        site.growth.growth.estimate(),
+        site.growth.growth.interval(),
+        chance,
+        format!("{}{place}", human::name(&site.name)),
+    ]
+}

@@ -1,0 +1,136 @@
+//! The heap of two snapshots, and the rule `heap-growth` on leaks and on their healthy twins.
+
+mod script;
+
+use diag_diff::diff::{Diff, HeapSiteDiff};
+use diag_diff::{Answer, Policy, Report, diff, judge};
+use script::{Block, Service, Task, churn};
+
+const BUFFER_BYTES: u64 = 128 << 10;
+
+/// Fifty short tasks a second; every one allocates a buffer in `svc::keep` and one in `svc::work`
+/// that lives as long as the task. The kept one is freed as `freed` says.
+fn service(to: f64, freed: fn(&Task) -> Option<f64>) -> Service {
+    let tasks = churn(1, 7, 0.0, to, 50.0, 0.33, 0.05);
+    let block = |function, i: usize, task: &Task, freed| Block {
+        function,
+        size_bytes: BUFFER_BYTES,
+        born: task.spawned,
+        freed,
+        task: Some(i),
+    };
+    let blocks = tasks.iter().enumerate().flat_map(|(i, task)| {
+        [block("svc::keep", i, task, freed(task)), block("svc::work", i, task, task.ended)]
+    });
+    Service { blocks: blocks.collect(), ..Service::new(tasks.clone()) }
+}
+
+fn compare(service: &Service, before: f64, after: f64) -> Diff {
+    diff(&service.at(before), &service.at(after)).expect("one service")
+}
+
+fn site<'a>(diff: &'a Diff, function: &str) -> &'a HeapSiteDiff {
+    let sites = &diff.heap.as_ref().expect("a heap").sites;
+    sites.iter().find(|site| site.place.function == function).expect("the function")
+}
+
+fn check(service: &Service, before: f64, after: f64, answer: Answer, expected: &[&str]) {
+    let report: Report = judge(&compare(service, before, after), &Policy::default());
+    let found: Vec<String> = (report.findings.iter())
+        .map(|found| {
+            format!(
+                "{} {} {}",
+                found.rule,
+                found.grade.as_str(),
+                found.subject.name.clone().unwrap_or_default()
+            )
+        })
+        .collect();
+    assert_eq!(
+        (report.answer, found),
+        (answer, expected.iter().map(|&line| line.to_owned()).collect()),
+        "{report:#?}"
+    );
+}
+
+#[test]
+fn buffers_that_outlive_their_tasks_are_a_likely_leak() {
+    check(&service(40.0, |_| None), 15.0, 30.0, Answer::Findings, &["heap-growth likely svc::keep"]);
+}
+
+#[test]
+fn buffers_that_end_with_their_tasks_are_clean() {
+    check(&service(40.0, |task| task.ended), 15.0, 30.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn a_cache_at_its_limit_is_clean() {
+    check(&service(60.0, |task| Some(task.spawned + 10.0)), 20.0, 40.0, Answer::Clean, &[]);
+}
+
+#[test]
+fn a_cache_on_its_way_that_frees_old_blocks_is_possible() {
+    check(
+        &service(60.0, |task| Some(task.spawned + 30.0)),
+        15.0,
+        32.0,
+        Answer::Findings,
+        &["heap-growth possible svc::keep"],
+    );
+}
+
+#[test]
+fn a_leak_that_stopped_is_possible() {
+    let stops = |task: &Task| if task.spawned < 18.0 { None } else { task.ended };
+    check(&service(60.0, stops), 15.0, 30.0, Answer::Findings, &["heap-growth possible svc::keep"]);
+}
+
+#[test]
+fn the_growth_lies_in_its_interval_and_names_the_tasks() {
+    let service = service(40.0, |_| None);
+    let diff = compare(&service, 15.0, 30.0);
+    let site = site(&diff, "svc::keep");
+    let born = service.tasks.iter().filter(|task| (15.0..30.0).contains(&task.spawned)).count();
+    let truth = born as f64 * BUFFER_BYTES as f64;
+    let interval = site.growth.interval;
+    assert!((interval.low..=interval.high).contains(&truth), "{truth} is not in {interval:?}");
+    assert_eq!(site.growth.gone.samples, 0);
+    assert!(site.ended_tasks_bytes > site.growth.after.sum * 0.9);
+    let tasks: Vec<String> = site.by_task_site.keys().map(ToString::to_string).collect();
+    assert_eq!(tasks, ["svc.rs:7:9"]);
+    let names: Vec<&str> = site.stack.iter().map(|place| place.function.as_str()).collect();
+    assert_eq!(names, ["diag::heap::alloc", "<alloc::raw_vec::RawVec<T> as svc::Grow>::grow", "svc::keep"]);
+}
+
+#[test]
+fn a_swap_negates_the_growth() {
+    let service = service(40.0, |_| None);
+    let (there, back) = (compare(&service, 15.0, 30.0), compare(&service, 30.0, 15.0));
+    for function in ["svc::keep", "svc::work"] {
+        let (there, back) = (site(&there, function).growth, site(&back, function).growth);
+        assert_eq!(there.bytes(), -back.bytes());
+        assert_eq!((there.interval.low, there.interval.high), (-back.interval.high, -back.interval.low));
+    }
+}
+
+#[test]
+fn two_processes_are_compared_by_totals() {
+    let one = service(40.0, |_| None);
+    let two = Service { instance: 2, ..one.clone() };
+    let diff = diff(&one.at(15.0), &two.at(30.0)).expect("one service");
+    let growth = site(&diff, "svc::keep").growth;
+    assert_eq!((growth.new, growth.gone), (growth.after, growth.before));
+    let report = judge(&diff, &Policy::default());
+    assert!(!report.fails, "{report:#?}");
+}
+
+#[test]
+fn a_heap_in_one_file_only_is_too_little() {
+    let service = service(40.0, |task| task.ended);
+    let mut after = service.at(30.0);
+    after.heap = None;
+    let diff = diff(&service.at(15.0), &after).expect("one service");
+    let report = judge(&diff, &Policy::default());
+    assert_eq!(report.answer, Answer::InsufficientData);
+    assert!(report.reasons[0].starts_with("the second snapshot has no heap samples"), "{:?}", report.reasons);
+}
