@@ -32,19 +32,18 @@ fn example() -> Snapshot {
     let mut snapshot = support::service(24, 24);
     let name = Some(snapshot.strings.intern("conn \"17\"\u{1b}[2J\u{202e}"));
     let last = snapshot.tasks.iter().last().expect("24 tasks");
-    let never_polled = TaskRow {
-        id: TaskId(last.id.0 + 1),
-        name,
-        state: TaskState::NeverPolled,
-        last_poll_us: None,
-        ..last
-    };
     snapshot.tasks.push(TaskRow {
+        id: TaskId(last.id.0 + 1),
         tokio_id: None,
+        name,
         parent: None,
         parent_site: None,
+        state: TaskState::NeverPolled,
+        last_poll_us: None,
         polls: 0,
-        ..never_polled
+        busy_ns: 0,
+        longest_poll_ns: 0,
+        ..last
     });
     snapshot
 }
