@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 /// How often the line is written anew.
 const EVERY: Duration = Duration::from_millis(250);
 
-/// Waits until `end`, or for ever, with a line about it four times a second.
-pub async fn wait_until(end: Option<Instant>, mut line: impl FnMut() -> String) {
+/// Waits until `end`, with a line about it four times a second.
+pub async fn wait_until(end: Instant, mut line: impl FnMut() -> String) {
     let visible = io::stderr().is_terminal();
-    let left = || end.map_or(EVERY, |end| end.saturating_duration_since(Instant::now()));
+    let left = || end.saturating_duration_since(Instant::now());
     while !left().is_zero() {
         if visible {
             rewrite(&line());

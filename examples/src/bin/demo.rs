@@ -132,7 +132,7 @@ impl Run {
                 online.get()
             )
         };
-        progress::wait_until(Some(self.started + moment), line).await;
+        progress::wait_until(self.started + moment, line).await;
     }
 }
 

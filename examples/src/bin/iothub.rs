@@ -33,9 +33,9 @@ struct Args {
     /// No fault at all, which is also the default.
     #[arg(long, conflicts_with = "fault")]
     healthy: bool,
-    /// Run for so long; without it, until interrupted.
-    #[arg(long, value_parser = args::seconds)]
-    seconds: Option<Duration>,
+    /// Run for so long, or until interrupted.
+    #[arg(long, default_value = "60", value_parser = args::seconds)]
+    seconds: Duration,
     /// Write what the hub knows about its faults to this file at the end.
     #[arg(long)]
     truth: Option<PathBuf>,
@@ -61,7 +61,7 @@ async fn run(args: &Args) -> anyhow::Result<(Tally, Truth)> {
     let hub = Hub::start(listener, Config { faults, ..Config::default() });
     let driver = Driver::start(connector, Script { steady: args.devices, ..Script::default() })?;
     let started = Instant::now();
-    let end = args.seconds.map(|span| started + span);
+    let end = started + args.seconds;
     let online = diag::gauge("devices_online");
     let line =
         || format!("{:.0} s, {} devices online; Ctrl-C ends", started.elapsed().as_secs_f64(), online.get());
