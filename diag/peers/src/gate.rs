@@ -1,7 +1,8 @@
 //! Holds instruction counts against a committed file.
 //!
 //! Nanoseconds are left alone: they tell two machines apart, and two minutes of one machine.
-//! Instructions of the same build are the same everywhere, so a rise of 5 % is a change of code.
+//! Instructions of the same build are the same everywhere, so a rise of 5 % is a change of code: of
+//! ours, or of the compiler or the C library, after whose update the file is written anew.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -144,7 +144,10 @@ pub(crate) fn text(measured: &[Measured]) -> String {
         }
         format!("over {} (CPU time of the thread)\n{}\n", inner.name(), table::lay_out(1, &rows))
     };
-    Inner::ALL.iter().map(table).collect()
+    let tables: String = Inner::ALL.iter().map(table).collect();
+    format!(
+        "{tables}beside a figure: what it adds to the inner allocator in the same rounds, and the ratio\n"
+    )
 }
 
 fn cells(one: &Measured, row: &Row, all: &[Measured]) -> Vec<String> {

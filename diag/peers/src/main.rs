@@ -72,5 +72,5 @@ fn measure(cli: &Cli) -> Result<(Report, String)> {
             heap::text(&measured)
         }
     };
-    Ok((report, format!("{text}\none read of the recorder's clock: {clock_read_ns:.1} ns\n")))
+    Ok((report, format!("{text}one read of the recorder's clock: {clock_read_ns:.1} ns\n")))
 }

@@ -22,14 +22,21 @@ pub(crate) struct Timed<F> {
 impl<F: FnMut(u64)> Timed<F> {
     /// Warms `run` up, and finds how many operations fill a batch.
     pub(crate) fn new(name: String, cpu_ns: fn() -> u64, run: F) -> Self {
-        let mut timed = Timed { name, cpu_ns, run, count: 16, best_ns: f64::INFINITY };
-        let mut spent_ns = timed.spent_ns();
-        while spent_ns < BATCH_NS / 8 {
-            timed.count *= 2;
-            spent_ns = timed.spent_ns();
-        }
-        timed.count = (timed.count * BATCH_NS / spent_ns).max(1);
+        let mut timed = Timed { name, cpu_ns, run, count: 0, best_ns: f64::INFINITY };
+        // The first pass pays for all that is made once, and finds far too small a count.
+        timed.fill_a_batch();
+        timed.fill_a_batch();
         timed
+    }
+
+    fn fill_a_batch(&mut self) {
+        self.count = 16;
+        let mut spent_ns = self.spent_ns();
+        while spent_ns < BATCH_NS / 8 {
+            self.count *= 2;
+            spent_ns = self.spent_ns();
+        }
+        self.count = (self.count * BATCH_NS / spent_ns).max(1);
     }
 
     fn batch(&mut self) {
