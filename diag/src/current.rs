@@ -16,7 +16,6 @@ const SITE_BITS: u32 = 20;
 pub(crate) struct CurrentTask(u64);
 
 impl CurrentTask {
-
     /// Packs an id and a site. Ids start at 1.
     #[inline]
     pub(crate) fn new(id: u64, site: SiteId) -> Self {

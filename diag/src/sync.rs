@@ -2,8 +2,8 @@
 //!
 //! Our own cfg and not plain `loom`: that one also switches parts of tokio off.
 
-#[cfg(not(diag_loom))]
+#[cfg(not(all(test, diag_loom)))]
 pub(crate) use std::sync::atomic;
 
-#[cfg(diag_loom)]
+#[cfg(all(test, diag_loom))]
 pub(crate) use loom::sync::atomic;

@@ -12,6 +12,8 @@ pub(crate) mod ends;
 mod future;
 mod groups;
 pub(crate) mod local;
+#[cfg(all(test, diag_loom))]
+mod models;
 pub(crate) mod site;
 pub(crate) mod slab;
 pub(crate) mod slot;

@@ -2,11 +2,12 @@
 
 use std::ptr::NonNull;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::groups::{GROUP, Groups};
 use super::slot::Slot;
 use crate::memory::{self, Reserved};
+use crate::sync::atomic::AtomicU64;
 
 /// Live tasks that can be followed: 16.7 million, 2 GiB of address space. Less if the process has a
 /// limit on that.

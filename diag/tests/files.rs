@@ -1,0 +1,52 @@
+//! A file every so often, the last few kept, and a guard that writes the last one.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+#[test]
+fn files_come_and_go_and_the_last_one_stays() {
+    let dir = std::env::temp_dir().join(format!("diag-series-{}", std::process::id()));
+    let last = dir.join("last.diag");
+    let guard = diag::Builder::new()
+        .service("series")
+        .agent(false)
+        .files(&dir, Duration::from_millis(100), 3)
+        .snapshot_on_drop(&last)
+        .try_init()
+        .unwrap();
+    let names = || -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name.starts_with("series-") && name.ends_with(".diag"));
+        names.sort();
+        names
+    };
+    let first = wait_for(|| names().first().cloned());
+    wait_for(|| (!names().contains(&first) && names().len() >= 3).then_some(()));
+    let (snapshot, damage) = diag_snapshot::file::read(&dir.join(&names()[1])).unwrap();
+    assert_eq!((snapshot.process.service.as_str(), damage.len()), ("series", 0));
+
+    drop(guard);
+    assert!(diag_snapshot::file::read(&last).is_ok());
+
+    // The folder becomes a file: nothing can be written, the service goes on, what was skipped is told.
+    wait_for(|| fs::remove_dir_all(&dir).is_ok().then_some(()));
+    wait_for(|| {
+        let _ = fs::remove_dir_all(&dir);
+        fs::write(&dir, "in the way").ok()
+    });
+    wait_for(|| diag::snapshot().capture.dropped.get("files_skipped").copied());
+    fs::remove_file(&dir).unwrap();
+}
+
+fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    let patience = Instant::now() + Duration::from_secs(30);
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(Instant::now() < patience, "waited in vain");
+        std::thread::yield_now();
+    }
+}

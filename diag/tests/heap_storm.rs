@@ -1,0 +1,177 @@
+//! Threads that allocate, resize, hand over and free at once leave the live set equal to the truth.
+//!
+//! Every block is recorded (rate 0). The same storm runs in a forked child, which inherits tables
+//! that another thread may have been changing.
+
+use std::alloc::{GlobalAlloc, Layout};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+const THREADS: u64 = 4;
+const STEPS: u64 = 40_000;
+
+/// A block; its first byte and its last are `mark`.
+struct Block {
+    start: usize,
+    size: usize,
+    largest: usize,
+    mark: u8,
+}
+
+const ALIGN: usize = 8;
+
+fn layout(size: usize) -> Layout {
+    Layout::from_size_align(size, ALIGN).expect("a layout")
+}
+
+impl Block {
+    fn new(size: usize, mark: u8) -> Block {
+        // SAFETY: non-zero size.
+        let start = unsafe { ALLOC.alloc(layout(size)) };
+        assert!(!start.is_null());
+        let block = Block { start: start.expose_provenance(), size, largest: size, mark };
+        block.write();
+        block
+    }
+
+    fn start(&self) -> *mut u8 {
+        std::ptr::with_exposed_provenance_mut(self.start)
+    }
+
+    fn write(&self) {
+        // SAFETY: both bytes lie in the block.
+        unsafe {
+            self.start().write(self.mark);
+            self.start().add(self.size - 1).write(self.mark);
+        }
+    }
+
+    fn check(&self) {
+        // SAFETY: both bytes lie in the block and were written.
+        let ends = unsafe { [self.start().read(), self.start().add(self.size - 1).read()] };
+        assert_eq!(ends, [self.mark; 2], "two blocks share memory");
+    }
+
+    fn resize(&mut self, size: usize) {
+        self.check();
+        // SAFETY: our own block with its layout.
+        let new = unsafe { ALLOC.realloc(self.start(), layout(self.size), size) };
+        assert!(!new.is_null());
+        // SAFETY: the first byte came along.
+        assert_eq!(unsafe { new.read() }, self.mark);
+        self.start = new.expose_provenance();
+        self.size = size;
+        self.largest = self.largest.max(size);
+        self.write();
+    }
+
+    fn free(self) {
+        self.check();
+        // SAFETY: our own block with its layout, once.
+        unsafe { ALLOC.dealloc(self.start(), layout(self.size)) }
+    }
+}
+
+/// Small numbers that look random (xorshift64).
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+fn size(state: &mut u64) -> usize {
+    let bits = next(state) % 17;
+    (next(state) % (2 << bits) + 1) as usize
+}
+
+/// Blocks that are still held at the end. `shared` is where threads leave blocks for each other.
+fn storm(seed: u64, steps: u64, shared: &Mutex<Vec<Block>>) -> Vec<Block> {
+    let mut state = seed * 0x9E37_79B9_7F4A_7C15 + 1;
+    let mut held: Vec<Block> = Vec::new();
+    for step in 0..steps {
+        let at = (next(&mut state) % held.len().max(1) as u64) as usize;
+        match next(&mut state) % 8 {
+            0..=2 => held.push(Block::new(size(&mut state), step as u8)),
+            3 | 4 if !held.is_empty() => held[at].resize(size(&mut state)),
+            5 if !held.is_empty() => shared.lock().expect("no panic under it").push(held.swap_remove(at)),
+            6 => held.extend(shared.lock().expect("no panic under it").pop()),
+            _ if !held.is_empty() => held.swap_remove(at).free(),
+            _ => {}
+        }
+    }
+    held
+}
+
+#[test]
+fn the_live_set_is_the_truth() {
+    diag::heap::enable(0).expect("the test machine has address space");
+    let shared = Mutex::new(Vec::new());
+    let running = AtomicBool::new(true);
+    let held: Vec<Block> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=THREADS)
+            .map(|seed| {
+                scope.spawn({
+                    let shared = &shared;
+                    move || storm(seed, STEPS, shared)
+                })
+            })
+            .collect();
+        // A reader beside them must never see a block twice, nor half a record.
+        scope.spawn(|| {
+            while running.load(Ordering::Relaxed) {
+                let heap = diag::snapshot().heap.expect("the sampler is on");
+                let births: Vec<u64> = heap.samples.iter().map(|sample| sample.birth).collect();
+                assert!(births.is_sorted_by(|a, b| a < b), "births ascend");
+                assert!(
+                    heap.samples
+                        .iter()
+                        .all(|sample| (1..=1 << 18).contains(&sample.size_bytes) && sample.rate_bytes == 0)
+                );
+            }
+        });
+        forked_storm();
+        let held = threads.into_iter().flat_map(|thread| thread.join().expect("no storm fails")).collect();
+        running.store(false, Ordering::Relaxed);
+        held
+    });
+    let held: Vec<Block> = held.into_iter().chain(shared.into_inner().expect("no panic under it")).collect();
+
+    let mut truth: Vec<u64> = held.iter().map(|block| block.largest as u64).collect();
+    let mut found: Vec<u64> =
+        diag::snapshot().heap.expect("on").samples.iter().map(|s| s.size_bytes).collect();
+    truth.sort_unstable();
+    found.sort_unstable();
+    assert_eq!(found, truth);
+    held.into_iter().for_each(Block::free);
+    let heap = diag::snapshot().heap.expect("on");
+    assert_eq!((heap.samples.len(), heap.facts.refused), (0, 0));
+}
+
+/// A child forked in the middle of it must be able to allocate: no lock was left held.
+fn forked_storm() {
+    // SAFETY: the child uses nothing but the allocator under test, its own memory and `_exit`.
+    match unsafe { libc::fork() } {
+        0 => {
+            // SAFETY: ends the child by a signal if it hangs.
+            unsafe { libc::alarm(20) };
+            let mut state = 99;
+            for step in 0..20_000_u64 {
+                let mut block = Block::new(size(&mut state), step as u8);
+                block.resize(size(&mut state));
+                block.free();
+            }
+            // SAFETY: leaves without the parent's destructors.
+            unsafe { libc::_exit(0) };
+        }
+        child => {
+            assert!(child > 0, "fork");
+            let mut status = 0;
+            // SAFETY: waits for our own child.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0, "the child ran through");
+        }
+    }
+}
