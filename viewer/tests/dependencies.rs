@@ -27,6 +27,7 @@ fn reached(package: &str) -> BTreeSet<String> {
 
 const OURS: [&str; 5] = ["diag", "diag-snapshot", "diag-diff", "diag-viewer", "diag-examples"];
 
+#[expect(clippy::print_stdout, reason = "the counts are worth seeing")]
 fn check(package: &str, at_most: usize) {
     let others = reached(package).iter().filter(|name| !OURS.contains(&name.as_str())).count();
     println!("{package}: {others} third-party crates, at most {at_most}");

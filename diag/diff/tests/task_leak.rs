@@ -102,8 +102,16 @@ fn a_cohort_that_is_replaced_is_clean() {
 
 #[test]
 fn a_leak_that_starts_after_the_first_snapshot_is_possible() {
-    let tasks = [healthy(7, 60.0), ghosts(7, 16.0, 20.0, 20.0)].concat();
-    check(tasks, 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 80"]);
+    let tasks = [healthy(7, 60.0), ghosts(7, 16.0, 40.0, 20.0)].concat();
+    check(tasks, 15.0, 35.0, Answer::Findings, &["possible svc.rs:7:9 248"]);
+}
+
+#[test]
+fn workers_spawned_in_one_go_are_clean_whenever_they_become_stale() {
+    for spawned in [0.0, 8.5, 12.0, 20.0] {
+        let tasks = [healthy(7, 60.0), steady(7, 100, spawned, spawned + 1.0, 1e9)].concat();
+        check(tasks, 15.0, 30.0, Answer::Clean, &[]);
+    }
 }
 
 #[test]

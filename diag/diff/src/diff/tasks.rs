@@ -37,6 +37,9 @@ pub struct SiteDiff {
     pub moves: Option<Moves>,
     /// What became of the tasks that were stale in the first; none for two processes.
     pub cohort: Option<Cohort>,
+    /// Tasks that became stale between the snapshots, by the quarter of that time; none for two
+    /// processes.
+    pub rested: Option<[u64; 4]>,
     /// 99 of 100 ended tasks lived no longer; none before [`Options::min_ended`] of them ended.
     pub usual_lifetime_us: Option<u64>,
 }
@@ -132,8 +135,9 @@ pub(super) fn diff(
             future_bytes: joined.future_bytes,
             before: SiteSide { totals: joined.before, ..before },
             after: SiteSide { totals: joined.after, ..after },
-            moves: followed.as_ref().map(|followed| followed[i].0),
-            cohort: followed.as_ref().map(|followed| followed[i].1),
+            moves: followed.as_ref().map(|followed| followed[i].moves),
+            cohort: followed.as_ref().map(|followed| followed[i].cohort),
+            rested: followed.as_ref().map(|followed| followed[i].rested),
             usual_lifetime_us: rest.usual_us,
         })
         .collect();
@@ -158,6 +162,18 @@ impl Rest {
     fn is_stale(&self, task: &TaskRow, idle_us: u64) -> bool {
         let own_us = mean_pause_us(task).unwrap_or(0.0) * self.factor;
         task.state != TaskState::Polling && idle_us as f64 >= self.least_us.max(own_us)
+    }
+
+    /// In which quarter between the snapshots the task became stale.
+    fn quarter(&self, task: &TaskRow, from_us: u64, to_us: u64) -> usize {
+        // Without a usual lifetime the least rest is as long as the window, which may reach back to
+        // before the process was there.
+        let from_us =
+            if self.usual_us.is_none() { self.least_us.max(from_us as f64) } else { from_us as f64 };
+        let stale_us = task.last_progress_us() as f64 + self.least_us;
+        let share = (stale_us - from_us) / (to_us as f64 - from_us).abs().max(1.0);
+        // Out of range are those whose own pauses are longer than the least rest.
+        (share * 4.0).clamp(0.0, 3.0) as usize
     }
 
     fn is_young(&self, age_us: u64) -> bool {
@@ -201,9 +217,18 @@ fn idle_us(task: &TaskRow, now_us: u64) -> u64 {
     now_us.saturating_sub(task.last_progress_us())
 }
 
+/// What became of the tasks of a site.
+#[derive(Clone, Copy, Default)]
+struct Followed {
+    moves: Moves,
+    cohort: Cohort,
+    rested: [u64; 4],
+}
+
 /// Follows the tasks of one process by id through two snapshots.
-fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<(Moves, Cohort)> {
-    let mut followed = vec![(Moves::default(), Cohort::default()); rests.len()];
+fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<Followed> {
+    let (from_us, to_us) = (before.capture.to_us, after.capture.to_us);
+    let mut followed = vec![Followed::default(); rests.len()];
     merge(
         &before.tasks,
         &after.tasks,
@@ -214,23 +239,28 @@ fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> V
                 None => is.and_then(|task| join.after.of(task.site)),
             };
             let Some(i) = place else { return };
-            let (moves, cohort) = &mut followed[i];
-            let stale =
-                was.is_some_and(|task| rests[i].is_stale(&task, idle_us(&task, before.capture.to_us)));
-            let stale = u64::from(stale);
-            match (was, is) {
-                (Some(was), Some(is)) => {
-                    moves.survived += 1;
-                    let moved = was.polls != is.polls;
-                    *if moved { &mut cohort.polled } else { &mut cohort.untouched } += stale;
-                }
-                (Some(_), None) => {
-                    moves.ended += 1;
-                    cohort.ended += stale;
-                }
-                (None, _) => moves.born += 1,
+            let stale = |task: TaskRow, now_us| rests[i].is_stale(&task, idle_us(&task, now_us));
+            let was_stale = was.is_some_and(|task| stale(task, from_us));
+            let moved = was.map(|task| task.polls) != is.map(|task| task.polls);
+            followed[i].count(was.is_some(), is.is_some(), was_stale, moved);
+            if let Some(task) = is.filter(|&task| stale(task, to_us) && (moved || !was_stale)) {
+                followed[i].rested[rests[i].quarter(&task, from_us, to_us)] += 1;
             }
         },
     );
     followed
+}
+
+impl Followed {
+    fn count(&mut self, was: bool, is: bool, was_stale: bool, moved: bool) {
+        let (moves, cohort) = (&mut self.moves, &mut self.cohort);
+        let (move_, fate) = match (was, is) {
+            (true, true) if moved => (&mut moves.survived, &mut cohort.polled),
+            (true, true) => (&mut moves.survived, &mut cohort.untouched),
+            (true, false) => (&mut moves.ended, &mut cohort.ended),
+            (false, _) => (&mut moves.born, &mut cohort.ended),
+        };
+        *move_ += 1;
+        *fate += u64::from(was_stale);
+    }
 }

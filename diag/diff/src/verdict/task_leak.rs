@@ -1,7 +1,7 @@
 //! `task-leak`: a spawn site whose stale tasks pile up.
 //!
 //! In a healthy service tasks come to rest about as often as resting tasks move on. A site where
-//! far more came to rest than moved on, by an exact sign test, is a finding; it is *likely* if the
+//! far more came to rest than moved on, by an exact sign test and not all at once, is a finding; it is *likely* if the
 //! site has a usual lifetime and not one task of a large enough stale cohort moved in the whole
 //! window. What the tasks wait for is not looked at here.
 
@@ -45,6 +45,13 @@ fn too_early_site(site: &SiteDiff, uptime_us: u64, limits: &TaskLeak) -> Option<
     })
 }
 
+/// Tasks came to rest in most of the time between the snapshots. Those that were spawned in one go,
+/// as the workers of a pool are, all become stale at once, and that is no growth.
+fn goes_on(quarters: [u64; 4]) -> bool {
+    let few = quarters.iter().sum::<u64>() / 40;
+    quarters.iter().filter(|&&rested| rested > few).count() >= 3
+}
+
 fn stale_after_us(usual_us: u64, limits: &TaskLeak) -> u64 {
     (usual_us as f64 * limits.stale_factor) as u64
 }
@@ -54,21 +61,19 @@ struct Suspect<'a> {
     site: &'a SiteDiff,
     /// What the cohort did; none for two processes.
     cohort: Option<Cohort>,
-    /// Tasks that came to rest in the window.
-    rested: u64,
 }
 
 impl<'a> Suspect<'a> {
     fn of(site: &'a SiteDiff, limits: &TaskLeak) -> Option<Self> {
         // Two processes have no tasks in common: all of the second's came to rest, all of the
         // first's moved on, and chance decides whether that is growth.
-        let (stayed, moved_on) =
-            site.cohort.map_or((0, site.before.stale), |cohort| (cohort.untouched, cohort.moved()));
-        let rested = site.after.stale.saturating_sub(stayed);
+        let rested = site.rested.map_or(site.after.stale, |quarters| quarters.iter().sum());
+        let moved_on = site.cohort.map_or(site.before.stale, |cohort| cohort.moved());
         let grows = site.after.stale > site.before.stale
             && site.after.stale >= limits.min_tasks
-            && sign_test(rested, moved_on) <= limits.significance;
-        grows.then_some(Suspect { site, cohort: site.cohort, rested })
+            && sign_test(rested, moved_on) <= limits.significance
+            && site.rested.is_none_or(goes_on);
+        grows.then_some(Suspect { site, cohort: site.cohort })
     }
 
     fn grade(&self, diff: &Diff, limits: &TaskLeak) -> Grade {
@@ -131,11 +136,14 @@ impl<'a> Suspect<'a> {
             ));
         }
         evidence.push(format!(
-            "resting tasks went from {} to {}; {} more came to rest meanwhile",
+            "resting tasks went from {} to {}",
             human::count(before.stale),
-            human::count(after.stale),
-            human::count(self.rested)
+            human::count(after.stale)
         ));
+        evidence.extend(self.site.rested.map(|quarters| {
+            let [first, second, third, last] = quarters.map(human::count);
+            format!("{first}, {second}, {third} and {last} came to rest in the quarters of that time")
+        }));
         evidence.push(format!(
             "since start {} were spawned and {} ended",
             human::count(after.totals.spawned),
