@@ -84,6 +84,20 @@ impl Builder {
         self
     }
 
+    /// Mean bytes between two heap samples (`DIAG_HEAP_RATE`); 512 KiB by default.
+    #[cfg(feature = "heap")]
+    pub fn heap_rate(mut self, bytes: u64) -> Self {
+        self.settings.heap_rate_bytes = bytes.max(1);
+        self
+    }
+
+    /// Whether the heap is sampled (`DIAG_HEAP=off`), if [`diag::Alloc`](crate::Alloc) is linked.
+    #[cfg(feature = "heap")]
+    pub fn heap(mut self, on: bool) -> Self {
+        self.settings.heap = on;
+        self
+    }
+
     /// A label in every snapshot (`DIAG_LABELS`).
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.settings.labels.insert(key.to_owned(), value.to_owned());
@@ -144,6 +158,7 @@ impl Builder {
         if settings.enabled {
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
+            start_heap(&settings)?;
             if settings.dir.is_some() {
                 files::start(&settings).map_err(InitError::Thread)?;
             }
@@ -151,6 +166,20 @@ impl Builder {
         }
         Ok((guard, bad))
     }
+}
+
+#[cfg(feature = "heap")]
+fn start_heap(settings: &Settings) -> Result<(), InitError> {
+    if settings.heap {
+        crate::heap::enable(settings.heap_rate_bytes).map_err(InitError::Heap)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "heap"))]
+fn start_heap(_: &Settings) -> Result<(), InitError> {
+    Ok(())
 }
 
 #[cfg(feature = "agent")]
@@ -198,6 +227,9 @@ pub enum InitError {
     Setting(BadSetting),
     /// The agent found no port to listen on, or its thread could not be started.
     Agent(std::io::Error),
+    /// The heap sampler could not be turned on.
+    #[cfg(feature = "heap")]
+    Heap(crate::heap::EnableError),
     /// The thread that writes files could not be started.
     Thread(std::io::Error),
 }
@@ -210,6 +242,8 @@ impl fmt::Display for InitError {
             InitError::Agent(error) => {
                 write!(f, "the agent could not start ({error}); set DIAG_ADDR to a free address, or to off")
             }
+            #[cfg(feature = "heap")]
+            InitError::Heap(error) => error.fmt(f),
             InitError::Thread(error) => {
                 write!(f, "the thread that writes files to DIAG_DIR could not start ({error})")
             }
@@ -222,6 +256,8 @@ impl std::error::Error for InitError {
         match self {
             InitError::AlreadyInitialized => None,
             InitError::Setting(bad) => Some(bad),
+            #[cfg(feature = "heap")]
+            InitError::Heap(error) => Some(error),
             InitError::Agent(error) | InitError::Thread(error) => Some(error),
         }
     }

@@ -20,7 +20,14 @@ pub(crate) struct Settings {
     pub(crate) keep: usize,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) last_snapshot: Option<PathBuf>,
+    /// Whether the heap is sampled, if `diag::Alloc` is linked.
+    pub(crate) heap: bool,
+    /// Mean bytes between two heap samples.
+    pub(crate) heap_rate_bytes: u64,
 }
+
+/// Mean bytes between two heap samples unless told otherwise: 2,000 samples a gigabyte.
+pub(crate) const DEFAULT_HEAP_RATE_BYTES: u64 = 512 << 10;
 
 /// Where the agent listens unless told otherwise.
 pub(crate) const DEFAULT_ADDR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
@@ -38,6 +45,8 @@ impl Settings {
             keep: 60,
             labels: BTreeMap::new(),
             last_snapshot: None,
+            heap: true,
+            heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
         }
     }
 
@@ -62,6 +71,11 @@ impl Settings {
                 let keep = value.parse().ok().filter(|&keep| keep > 0);
                 self.keep = keep.ok_or_else(|| bad("a number of files, at least 1"))?;
             }
+            "DIAG_HEAP" => self.heap = heap(value).ok_or_else(|| bad("off or sample"))?,
+            "DIAG_HEAP_RATE" => {
+                self.heap_rate_bytes =
+                    bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
+            }
             "DIAG_LABELS" => self.labels.extend(labels(value).ok_or_else(|| bad("key=value,key=value"))?),
             _ => return Err(BadSetting::unknown(name)),
         }
@@ -70,8 +84,17 @@ impl Settings {
 }
 
 /// The names that mean something.
-const NAMES: [&str; 7] =
-    ["DIAG", "DIAG_ADDR", "DIAG_TOKEN", "DIAG_DIR", "DIAG_EVERY", "DIAG_KEEP", "DIAG_LABELS"];
+const NAMES: [&str; 9] = [
+    "DIAG",
+    "DIAG_ADDR",
+    "DIAG_TOKEN",
+    "DIAG_DIR",
+    "DIAG_EVERY",
+    "DIAG_KEEP",
+    "DIAG_HEAP",
+    "DIAG_HEAP_RATE",
+    "DIAG_LABELS",
+];
 
 /// An environment variable that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,19 +158,27 @@ fn address(value: &str) -> Option<Option<SocketAddr>> {
     value.replace("localhost:", "127.0.0.1:").parse().ok().map(Some)
 }
 
+fn heap(value: &str) -> Option<bool> {
+    if value == "sample" { Some(true) } else { switch(value) }
+}
+
 /// `500ms`, `30s`, `5m`, `1h`; at least 100 ms.
 fn duration(value: &str) -> Option<Duration> {
-    let digits = value.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = value.split_at(digits);
-    let ms_in_unit = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    let ms = number.parse::<u64>().ok()?.checked_mul(ms_in_unit)?;
+    let ms = quantity(value, &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)])?;
     (ms >= 100).then(|| Duration::from_millis(ms))
+}
+
+/// `524288`, `512k`, `1m`; at least one.
+fn bytes(value: &str) -> Option<u64> {
+    quantity(&value.to_ascii_lowercase(), &[("", 1), ("k", 1 << 10), ("m", 1 << 20)])
+        .filter(|&bytes| bytes > 0)
+}
+
+/// A whole number with one of these units.
+fn quantity(value: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 fn labels(value: &str) -> Option<BTreeMap<String, String>> {
@@ -189,9 +220,12 @@ mod tests {
             ("PATH", "/bin"),
             ("DIAG_ADDR", "off"),
             ("DIAG_EVERY", "5m"),
+            ("DIAG_HEAP_RATE", "64k"),
+            ("DIAG_HEAP", "off"),
             ("DIAG_LABELS", "az=1,cell=b"),
         ]);
         assert_eq!((settings.addr, settings.every), (None, Duration::from_secs(300)));
+        assert_eq!((settings.heap, settings.heap_rate_bytes), (false, 65_536));
         assert_eq!(settings.labels["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));
