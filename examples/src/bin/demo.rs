@@ -38,7 +38,7 @@ struct Args {
     #[arg(long)]
     healthy: bool,
     /// Seconds to the second snapshot; the first is taken half way. Below ten it is too early to say much.
-    #[arg(long, default_value = "15", value_parser = args::seconds)]
+    #[arg(long, default_value = "16", value_parser = args::seconds)]
     seconds: Duration,
     /// Folder for the two snapshots; by default a fresh one among the temporary files.
     #[arg(long)]
@@ -102,9 +102,9 @@ impl Run {
     async fn start(args: &Args) -> anyhow::Result<Run> {
         let second = args.seconds;
         let first = second / 2;
-        // Devices stop getting lost soon after the first snapshot: by the second every ghost has rested for
-        // long enough to be told from a slow device, and is counted.
-        let flaky_for = second * 17 / 30;
+        // Devices stop getting lost four seconds before the second snapshot: by then every ghost has rested
+        // for long enough to be told from a slow device, and is counted.
+        let flaky_for = second * 3 / 4;
         let both = !args.healthy;
         let faults = Faults { ghost_devices: both, map_no_ttl: both };
         let (listener, connector) = transport::open(Transport::Tcp).await?;
