@@ -57,10 +57,12 @@ fn the_hook_does_not_allocate() {
             text.split(' ').map(|word| (word.to_owned(), word.len())).collect();
         vec![0_u8; 40_000].len() + map.len()
     };
+    let held = String::from("held until the end");
     let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(work)).collect();
     let done: usize = threads.into_iter().map(|thread| thread.join().expect("it works")).sum();
     assert_eq!(done, 4 * (40_000 + 2_001));
     assert!(CALLS.load(Ordering::Relaxed) > 8_000);
     assert_eq!(REENTERED.load(Ordering::Relaxed), 0);
-    assert!(diag::snapshot().heap.is_some_and(|heap| !heap.samples.is_empty()));
+    let heap = diag::snapshot().heap.expect("the sampler is linked and on");
+    assert!(heap.samples.iter().any(|sample| sample.size_bytes == held.len() as u64));
 }

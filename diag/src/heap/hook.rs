@@ -13,10 +13,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::intern::Stacks;
-use super::large::Large;
+use super::large::{Entry, Large};
 use super::memory;
 use super::record::{RecordId, Records, Sample};
-use super::region::{LARGE, Region, Slot};
+use super::region::{self, LARGE, Region, Slot};
 use super::{sampler, stack};
 
 static TABLES: OnceLock<Tables> = OnceLock::new();
@@ -66,6 +66,7 @@ pub(super) fn prepare() -> bool {
 }
 
 /// The tables, once they are built.
+#[inline]
 pub(super) fn tables() -> Option<&'static Tables> {
     TABLES.get()
 }
@@ -73,6 +74,43 @@ pub(super) fn tables() -> Option<&'static Tables> {
 /// Blocks that should have been sampled and were not, because there was no room.
 pub(super) fn refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
+}
+
+/// Where a sampled block lies.
+enum Home {
+    Slot(Slot),
+    Large(Entry<'static>),
+}
+
+/// Where this block lies, if it is sampled.
+#[inline]
+fn find(block: *mut u8, layout: Layout) -> Option<(&'static Tables, Home)> {
+    let tables = tables()?;
+    if region::may_hold(block)
+        && let Some(slot) = tables.region.slot_of(block)
+    {
+        return Some((tables, Home::Slot(slot)));
+    }
+    let entry = if layout.size() >= LARGE { tables.large.find(block) } else { None };
+    entry.map(|entry| (tables, Home::Large(entry)))
+}
+
+/// Ends the sample of a block that is to be freed; true if the block was a slot, and is free now.
+fn forget(tables: &Tables, home: Home) -> bool {
+    match home {
+        Home::Slot(slot) => {
+            tables.records.end(tables.region.record(slot));
+            tables.region.give(slot);
+            true
+        }
+        Home::Large(entry) => {
+            let record = entry.record();
+            // Before the block goes back: from then on another thread may get the same address.
+            entry.remove();
+            tables.records.end(record);
+            false
+        }
+    }
 }
 
 /// What a new block must hold.
@@ -109,18 +147,10 @@ pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill)
 /// As for `GlobalAlloc::dealloc`.
 #[inline(never)]
 pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
-    if let Some(tables) = tables() {
-        if let Some(slot) = tables.region.slot_of(block) {
-            tables.records.end(tables.region.record(slot));
-            tables.region.give(slot);
-            return;
-        }
-        // Before the block goes back: from then on another thread may get the same address.
-        if layout.size() >= LARGE
-            && let Some(record) = tables.large.remove(block)
-        {
-            tables.records.end(record);
-        }
+    if let Some((tables, home)) = find(block, layout)
+        && forget(tables, home)
+    {
+        return;
     }
     // SAFETY: by the promise of the caller, and the block is not one of ours.
     unsafe { inner.dealloc(block, layout) }
@@ -137,31 +167,22 @@ pub(super) unsafe fn realloc(
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
-    if let Some(tables) = tables() {
-        if let Some(slot) = tables.region.slot_of(block) {
-            // SAFETY: by the promise of the caller; the block lies in that slot.
-            return unsafe { resize_slot(inner, tables, slot, block, layout, new_size) };
+    match find(block, layout) {
+        // SAFETY: by the promise of the caller; the block lies in that slot.
+        Some((tables, Home::Slot(slot))) => unsafe {
+            resize_slot(inner, tables, slot, block, layout, new_size)
+        },
+        // SAFETY: by the promise of the caller; the entry is the block's.
+        Some((tables, Home::Large(entry))) => unsafe {
+            resize_large(inner, tables, entry, block, layout, new_size)
+        },
+        None if sampler::charge(new_size.saturating_sub(layout.size())) => {
+            // SAFETY: by the promise of the caller; the block is the inner allocator's and not sampled.
+            unsafe { realloc_due(inner, block, layout, new_size) }
         }
-        if layout.size() >= LARGE
-            && let Some(held) = tables.large.hold(block)
-        {
-            let record = held.record();
-            // SAFETY: by the promise of the caller; the block is the inner allocator's.
-            let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
-            if new.is_null() {
-                held.put_back()
-            } else {
-                held.release()
-            }
-            return new;
-        }
+        // SAFETY: by the promise of the caller; the block is the inner allocator's.
+        None => unsafe { inner.realloc(block, layout, new_size) },
     }
-    if sampler::charge(new_size.saturating_sub(layout.size())) {
-        // SAFETY: by the promise of the caller; the block is the inner allocator's and not sampled.
-        return unsafe { realloc_due(inner, block, layout, new_size) };
-    }
-    // SAFETY: by the promise of the caller; the block is the inner allocator's.
-    unsafe { inner.realloc(block, layout, new_size) }
 }
 
 /// Resizes a block that is not sampled, when its growth has made the countdown run out.
@@ -228,6 +249,7 @@ unsafe fn settle(
             // SAFETY: the slot is ours and holds at least `size` bytes.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };
         }
+        tables.records.grow(record, layout.size());
         return block;
     }
     // SAFETY: by the promise of the caller.
@@ -276,6 +298,8 @@ unsafe fn resize(
 ///
 /// # Safety
 /// As for `GlobalAlloc::realloc`; the block must lie in `slot`.
+#[cold]
+#[inline(never)]
 unsafe fn resize_slot(
     inner: &impl GlobalAlloc,
     tables: &Tables,
@@ -297,6 +321,50 @@ unsafe fn resize_slot(
         // SAFETY: two different blocks; the old one holds `layout.size()` and the new one more.
         unsafe { ptr::copy_nonoverlapping(block, new, layout.size()) };
         tables.region.give(slot);
+    }
+    new
+}
+
+/// Resizes a sampled block of the inner allocator.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`; the entry must be the block's.
+#[cold]
+#[inline(never)]
+unsafe fn resize_large(
+    inner: &impl GlobalAlloc,
+    tables: &Tables,
+    entry: Entry<'_>,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    let record = entry.record();
+    // Out of the table first: once the inner allocator has moved the block, another thread may get
+    // its old address.
+    let held = entry.hold();
+    if new_size < LARGE {
+        // SAFETY: by the promise of the caller; the block is the inner allocator's.
+        let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
+        if new.is_null() {
+            held.put_back()
+        } else {
+            held.release()
+        }
+        return new;
+    }
+    // SAFETY: by the promise of the caller; the block is the inner allocator's.
+    let new = unsafe { inner.realloc(block, layout, new_size) };
+    if new.is_null() {
+        held.put_back();
+        return new;
+    }
+    tables.records.grow(record, new_size);
+    if new == block {
+        held.put_back();
+    } else {
+        held.release();
+        tables.enter(new, record);
     }
     new
 }

@@ -90,8 +90,13 @@ impl Records {
     }
 
     /// The block has this size now; a shrink is forgotten, the weight goes by the largest.
+    #[inline]
     pub(super) fn grow(&self, id: RecordId, size: usize) {
-        self.table[id.0 as usize].size.fetch_max(size as u64, Ordering::Relaxed);
+        // Only the owner of the block writes here, so this needs no exchange.
+        let largest = &self.table[id.0 as usize].size;
+        if size as u64 > largest.load(Ordering::Relaxed) {
+            largest.store(size as u64, Ordering::Relaxed);
+        }
     }
 
     /// The block is gone.

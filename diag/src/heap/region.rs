@@ -62,6 +62,7 @@ pub(super) struct Slot {
 
 impl Slot {
     /// How large a block it holds.
+    #[inline]
     pub(super) fn capacity(self) -> usize {
         1 << (SMALLEST_BITS + self.class)
     }
@@ -109,6 +110,7 @@ impl Region {
     }
 
     /// The slot that `block` lies in, if it lies in one.
+    #[inline]
     pub(super) fn slot_of(&self, block: *mut u8) -> Option<Slot> {
         let first_bits = SMALLEST_BITS + self.slot_bits;
         let offset = block.addr().wrapping_sub(BASE.load(Ordering::Relaxed));
@@ -118,10 +120,12 @@ impl Region {
     }
 
     /// The record of a taken slot.
+    #[inline]
     pub(super) fn record(&self, slot: Slot) -> RecordId {
         RecordId(self.owner_of(slot).load(Ordering::Relaxed))
     }
 
+    #[inline]
     fn owner_of(&self, slot: Slot) -> &AtomicU32 {
         &self.owners[((slot.class << self.slot_bits) + slot.index) as usize]
     }
