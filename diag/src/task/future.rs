@@ -101,8 +101,8 @@ impl PollGuard {
     /// A poll over two ticks of the coarse clock is known well enough from that and counts as it is;
     /// of the shorter ones, each timed one stands for [`TIMED_ONE_IN`].
     #[inline]
-    fn busy(&self) -> (u64, u64) {
-        let coarse_ns = clock::coarse_ns().saturating_sub(self.started_ns);
+    fn busy(&self, now_ns: u64) -> (u64, u64) {
+        let coarse_ns = now_ns.saturating_sub(self.started_ns);
         match self.timed_ns {
             _ if coarse_ns >= clock::two_ticks_ns() => (coarse_ns, coarse_ns),
             Some(timed_ns) => {
@@ -117,8 +117,9 @@ impl PollGuard {
 impl Drop for PollGuard {
     #[inline]
     fn drop(&mut self) {
-        let (busy_ns, longest_ns) = self.busy();
-        self.slot.poll_end(busy_ns, longest_ns, self.ending);
+        let now_ns = clock::coarse_ns();
+        let (busy_ns, longest_ns) = self.busy(now_ns);
+        self.slot.poll_end(busy_ns, longest_ns, self.ending.map(|outcome| (outcome, now_ns)));
         current::replace(self.before);
     }
 }
@@ -150,7 +151,7 @@ impl Drop for EndGuard {
 
 fn count_end(slot: &Slot) {
     let Some(shard) = local::shard() else { return };
-    let (end, busy_ns, longest_ns) = slot.end(clock::coarse_ns());
+    let (end, busy_ns, longest_ns) = slot.end(clock::coarse_ns);
     shard.ends.push(end);
     let Some(totals) = shard.of(end.site) else { return };
     add(&totals.ended[outcome_index(end.outcome)], 1);

@@ -20,7 +20,7 @@ fn birth(id: u64) -> Birth {
 
 fn poll_once(slot: &Slot, id: u64) {
     slot.poll_start(id);
-    slot.poll_end(id, id, Some(Outcome::Done));
+    slot.poll_end(id, id, Some((Outcome::Done, id)));
 }
 
 fn check(look: Look) {

@@ -19,7 +19,7 @@
 //! | spawn | slot is ours, `id == 0`: `fence(Release)`, fields Relaxed, `id` Release, `word = OWNER` Release |
 //! | poll start | `seq + 1` Relaxed, `fence(Release)`, stamps Relaxed |
 //! | poll end | stamps Relaxed, `seq + 1` Release |
-//! | end | `word.fetch_and(!OWNER)` AcqRel; nothing left: free |
+//! | end | `word - OWNER` AcqRel; nothing left: free |
 //! | pin by a capture | CAS `references + 1` only while `OWNER`, Acquire, then `id` must be the expected one |
 //! | unpin | `references - 1` AcqRel; nothing left: free |
 //! | free | label freed, `id = 0` Relaxed, the slot's bit given back (Release) |
@@ -64,6 +64,8 @@ struct Poller {
     tokio_id: AtomicU64,
     /// 0, or 1 + the index of the outcome that the last poll settled.
     ending: AtomicU32,
+    /// When that poll ended.
+    ended_ns: AtomicU64,
 }
 
 #[cfg(not(all(test, diag_loom)))]
@@ -121,6 +123,7 @@ impl Slot {
                 longest_ns: zero(),
                 tokio_id: zero(),
                 ending: AtomicU32::new(0),
+                ended_ns: zero(),
             },
         }
     }
@@ -173,9 +176,9 @@ impl Slot {
     }
 
     /// A poll ended, the poller's only; `busy_ns` is what it adds to the estimate, `longest_ns` how
-    /// long it was if that is known, `ending` the outcome if it was the last one.
+    /// long it was if that is known, `ending` the outcome and the time if it was the last one.
     #[inline]
-    pub(crate) fn poll_end(&self, busy_ns: u64, longest_ns: u64, ending: Option<Outcome>) {
+    pub(crate) fn poll_end(&self, busy_ns: u64, longest_ns: u64, ending: Option<(Outcome, u64)>) {
         let poller = &self.poller;
         if busy_ns != 0 {
             poller.busy_ns.store(poller.busy_ns.load(Ordering::Relaxed) + busy_ns, Ordering::Relaxed);
@@ -183,8 +186,9 @@ impl Slot {
                 poller.longest_ns.store(longest_ns, Ordering::Relaxed);
             }
         }
-        if let Some(outcome) = ending {
+        if let Some((outcome, ended_ns)) = ending {
             poller.ending.store(1 + outcome_index(outcome) as u32, Ordering::Relaxed);
+            poller.ended_ns.store(ended_ns, Ordering::Relaxed);
         }
         poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
@@ -195,16 +199,17 @@ impl Slot {
         self.poller.tokio_id.store(bits, Ordering::Relaxed);
     }
 
-    /// How the task ended, now that its future is gone, with its busy time and longest poll. The
-    /// owner's only, before [`close`](Slot::close).
+    /// How the task ended, now that its future is gone, with its busy time and longest poll. A task
+    /// that finished ended with its last poll, another one now. The owner's only, before
+    /// [`close`](Slot::close).
     #[inline]
-    pub(crate) fn end(&self, ended_ns: u64) -> (End, u64, u64) {
+    pub(crate) fn end(&self, now_ns: impl FnOnce() -> u64) -> (End, u64, u64) {
         let (shared, poller) = (&self.shared, &self.poller);
         let seq = poller.seq.load(Ordering::Relaxed);
-        let outcome = match poller.ending.load(Ordering::Relaxed).checked_sub(1) {
-            Some(said) => OUTCOMES[said as usize % OUTCOMES.len()],
-            None if seq == 0 => Outcome::NeverPolled,
-            None => Outcome::Cancelled,
+        let (outcome, ended_ns) = match poller.ending.load(Ordering::Relaxed).checked_sub(1) {
+            Some(said) => (OUTCOMES[said as usize % OUTCOMES.len()], poller.ended_ns.load(Ordering::Relaxed)),
+            None if seq == 0 => (Outcome::NeverPolled, now_ns()),
+            None => (Outcome::Cancelled, now_ns()),
         };
         let end = End {
             id: shared.id.load(Ordering::Relaxed),
@@ -222,7 +227,8 @@ impl Slot {
     /// A read-modify-write even when nobody looks: "I am alone" could be outdated by a capture's pin.
     #[inline]
     pub(crate) fn close(&self) -> bool {
-        self.shared.word.fetch_and(!OWNER, Ordering::AcqRel) & REFERENCES == 0
+        // A subtraction and not an `and`: x86 has one instruction that subtracts and tells the value before.
+        self.shared.word.fetch_sub(OWNER, Ordering::AcqRel) & REFERENCES == 0
     }
 
     /// Keeps whichever task is in this slot until [`unpin`](Slot::unpin), and says which one it is;
@@ -330,8 +336,8 @@ mod tests {
         assert!(!slot.poll_start(20));
         let look = slot.look().unwrap();
         assert_eq!((look.id, polls(look.seq), look.busy_ns, look.last_start_ns), (1, 2, 5, 20));
-        slot.poll_end(0, 0, Some(Outcome::Done));
-        assert_eq!(slot.end(9).0.outcome, Outcome::Done);
+        slot.poll_end(0, 0, Some((Outcome::Done, 21)));
+        assert_eq!(slot.end(|| 99).0.ended_ns, 21);
         assert!(slot.close());
         assert_eq!(slot.look(), None);
         slot.clear();
