@@ -8,17 +8,22 @@ use std::fmt;
 
 use diag_snapshot::{FrameIndex, Heap, StackIndex, Strings, human};
 
-/// Crates whose functions do not name an allocation site, as their paths begin.
-const PLUMBING: &[&str] = &[
-    "alloc::",
-    "core::",
-    "std::",
-    "hashbrown::",
-    "bytes::",
-    "tokio::",
-    "tokio_util::",
-    "diag::",
-    "futures_util::",
+/// Crates whose functions do not name an allocation site.
+const PLUMBING_CRATES: &[&str] = &[
+    "alloc",
+    "core",
+    "std",
+    "hashbrown",
+    "bytes",
+    "tokio",
+    "tokio_util",
+    "tokio-util",
+    "futures_util",
+    "diag",
+];
+
+/// How the names of functions begin that belong to no crate.
+const PLUMBING_SYMBOLS: &[&str] = &[
     "__rust",
     "__rdl",
     "__rg",
@@ -28,8 +33,13 @@ const PLUMBING: &[&str] = &[
     "realloc",
     "posix_memalign",
     "start_thread",
-    "clone3",
+    "clone",
 ];
+
+/// Where the sources of the standard library and of the recorder lie: an inlined function has a
+/// file, but its name often lacks the path.
+const PLUMBING_FILES: &[&str] =
+    &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/", "diag/src/heap/", "diag/src/task/"];
 
 /// A function, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,11 +62,24 @@ impl Place {
         }
     }
 
-    /// The path may stand in a qualified form: `<alloc::vec::Vec<T> as ..>::clone`.
     fn is_plumbing(&self) -> bool {
+        // The path may stand in a qualified form: `<alloc::vec::Vec<T> as ..>::clone`.
         let path = self.function.trim_start_matches(['<', '&']);
-        PLUMBING.iter().any(|start| path.starts_with(start))
+        let of_crate = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"));
+        PLUMBING_CRATES.iter().any(|name| of_crate(name))
+            || PLUMBING_SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
+            || self.file.as_deref().is_some_and(is_plumbing_file)
     }
+}
+
+/// A registry keeps a crate in a folder `name-1.2.3`.
+fn is_plumbing_file(file: &str) -> bool {
+    let of_crate = |folder: &str, name: &str| {
+        let version = folder.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+        version.is_some_and(|version| version.starts_with(|char: char| char.is_ascii_digit()))
+    };
+    PLUMBING_FILES.iter().any(|part| file.contains(part))
+        || file.split('/').any(|folder| PLUMBING_CRATES.iter().any(|name| of_crate(folder, name)))
 }
 
 /// `function (file:line)`.
@@ -68,7 +91,7 @@ impl fmt::Display for Place {
 }
 
 /// The stacks of one heap with names.
-pub(super) struct Stacks<'a> {
+pub struct Stacks<'a> {
     heap: &'a Heap,
     /// Functions of each frame, innermost first; never empty.
     frames: Vec<Vec<Place>>,
@@ -77,7 +100,8 @@ pub(super) struct Stacks<'a> {
 }
 
 impl<'a> Stacks<'a> {
-    pub(super) fn new(heap: &'a Heap, strings: &Strings) -> Self {
+    /// Names every frame; `strings` are those of the heap's snapshot.
+    pub fn new(heap: &'a Heap, strings: &Strings) -> Self {
         let frames = frames(heap, strings);
         let mut named_by: Vec<Option<(FrameIndex, usize)>> = Vec::with_capacity(heap.stacks.len());
         for stack in heap.stacks.iter() {
@@ -90,7 +114,7 @@ impl<'a> Stacks<'a> {
     }
 
     /// What names this stack: the innermost frame itself if all of it is plumbing.
-    pub(super) fn site(&self, stack: StackIndex) -> Place {
+    pub fn site(&self, stack: StackIndex) -> Place {
         let named = self.named_by.get(stack.0 as usize).copied().flatten();
         let leaf = || Some((self.heap.stacks.get(stack.0 as usize)?.frame, 0));
         let place = named.or_else(leaf).and_then(|(frame, i)| self.frames.get(frame.0 as usize)?.get(i));
@@ -101,8 +125,13 @@ impl<'a> Stacks<'a> {
         })
     }
 
+    /// The functions of one frame, innermost first: several if they are inlined into each other.
+    pub fn frame(&self, frame: FrameIndex) -> &[Place] {
+        self.frames.get(frame.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
     /// All functions of a stack, innermost first.
-    pub(super) fn stack(&self, stack: StackIndex) -> Vec<Place> {
+    pub fn stack(&self, stack: StackIndex) -> Vec<Place> {
         let mut places = Vec::new();
         let mut next = Some(stack);
         // A caller's row comes before its callee's, so this ends even in a file that lies.
@@ -138,4 +167,30 @@ fn frames(heap: &Heap, strings: &Strings) -> Vec<Vec<Place>> {
         places.push(Place { function: format!("{module}+{:#x}", frame.offset), file: None, line: None });
     }
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(function: &str, file: &str, plumbing: bool) {
+        let file = (!file.is_empty()).then(|| file.to_owned());
+        let place = Place { function: function.to_owned(), file, line: Some(1) };
+        assert_eq!(place.is_plumbing(), plumbing, "{place}");
+    }
+
+    #[test]
+    fn the_first_own_function_names_a_site() {
+        check("alloc::raw_vec::RawVec<T>::grow_one", "", true);
+        check("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "", true);
+        check("__rust_alloc", "", true);
+        check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
+        check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);
+        check("{closure#0}", "/r/index-1/tokio-1.54.1/src/runtime/task/core.rs", true);
+        check("shop::cart::add", "/home/me/shop/src/cart.rs", false);
+        check("{async_fn#0}", "/home/me/shop/src/cart.rs", false);
+        check("tokio_postgres::connect", "/r/index-1/tokio-postgres-0.7.1/src/lib.rs", false);
+        check("shop::clone", "", false);
+        check("diag_examples::hub::accept", "", false);
+    }
 }

@@ -37,9 +37,6 @@ pub struct SiteDiff {
     pub moves: Option<Moves>,
     /// What became of the tasks that were stale in the first; none for two processes.
     pub cohort: Option<Cohort>,
-    /// Tasks that became stale between the snapshots, by the quarter of that time; none for two
-    /// processes.
-    pub rested: Option<[u64; 4]>,
     /// 99 of 100 ended tasks lived no longer; none before [`Options::min_ended`] of them ended.
     pub usual_lifetime_us: Option<u64>,
 }
@@ -55,6 +52,9 @@ pub struct SiteSide {
     pub stale: u64,
     /// Live tasks too young to be stale.
     pub young: u64,
+    /// Stale tasks by when they came to rest: by eighths of the time since the first of them, which
+    /// is at least a window long.
+    pub rested: [u64; 8],
     /// The longest rest of a stale task, microseconds.
     pub longest_stale_us: Option<u64>,
     /// Time since spawn of the live tasks, microseconds.
@@ -126,8 +126,8 @@ pub(super) fn diff(
     options: Options,
 ) -> TaskDiff {
     let rests: Vec<Rest> = join.sites.iter().map(|joined| Rest::new(joined, window_us, options)).collect();
-    let before_sides = sides(before, &rests, |site| join.before.of(site));
-    let after_sides = sides(after, &rests, |site| join.after.of(site));
+    let before_sides = sides(before, &rests, window_us, |site| join.before.of(site));
+    let after_sides = sides(after, &rests, window_us, |site| join.after.of(site));
     let followed = same_process.then(|| follow(before, after, join, &rests));
     let sites = (join.sites.iter().zip(rests).zip(before_sides.into_iter().zip(after_sides)).enumerate())
         .map(|(i, ((joined, rest), (before, after)))| SiteDiff {
@@ -135,9 +135,8 @@ pub(super) fn diff(
             future_bytes: joined.future_bytes,
             before: SiteSide { totals: joined.before, ..before },
             after: SiteSide { totals: joined.after, ..after },
-            moves: followed.as_ref().map(|followed| followed[i].moves),
-            cohort: followed.as_ref().map(|followed| followed[i].cohort),
-            rested: followed.as_ref().map(|followed| followed[i].rested),
+            moves: followed.as_ref().map(|followed| followed[i].0),
+            cohort: followed.as_ref().map(|followed| followed[i].1),
             usual_lifetime_us: rest.usual_us,
         })
         .collect();
@@ -164,16 +163,20 @@ impl Rest {
         task.state != TaskState::Polling && idle_us as f64 >= self.least_us.max(own_us)
     }
 
-    /// In which quarter between the snapshots the task became stale.
-    fn quarter(&self, task: &TaskRow, from_us: u64, to_us: u64) -> usize {
-        // Without a usual lifetime the least rest is as long as the window, which may reach back to
-        // before the process was there.
-        let from_us =
-            if self.usual_us.is_none() { self.least_us.max(from_us as f64) } else { from_us as f64 };
-        let stale_us = task.last_progress_us() as f64 + self.least_us;
-        let share = (stale_us - from_us) / (to_us as f64 - from_us).abs().max(1.0);
-        // Out of range are those whose own pauses are longer than the least rest.
-        (share * 4.0).clamp(0.0, 3.0) as usize
+    /// How many of the tasks that have rested for so long came to rest in each eighth of the time
+    /// from the first of them, and at least of a window, to the last moment that makes stale.
+    fn eighths(&self, idles_us: &[u64], window_us: u64, now_us: u64) -> [u64; 8] {
+        let longest = idles_us.iter().copied().max().unwrap_or(0) as f64;
+        // Without a usual lifetime that moment is a window ago, and there may be less before it.
+        let lived_us = if self.usual_us.is_none() { now_us as f64 - self.least_us } else { f64::INFINITY };
+        let least_range_us = lived_us.min(window_us as f64);
+        let range_us = (longest - self.least_us).max(least_range_us).max(1.0);
+        let mut eighths = [0; 8];
+        for &idle_us in idles_us {
+            let before_last = (idle_us as f64 - self.least_us) / range_us;
+            eighths[7 - (before_last * 8.0).clamp(0.0, 7.0) as usize] += 1;
+        }
+        eighths
     }
 
     fn is_young(&self, age_us: u64) -> bool {
@@ -188,47 +191,56 @@ fn mean_pause_us(task: &TaskRow) -> Option<f64> {
 }
 
 /// The live tasks of one snapshot, a [`SiteSide`] for each joined site.
-fn sides(snapshot: &Snapshot, rests: &[Rest], place: impl Fn(SiteIndex) -> Option<usize>) -> Vec<SiteSide> {
+fn sides(
+    snapshot: &Snapshot,
+    rests: &[Rest],
+    window_us: u64,
+    place: impl Fn(SiteIndex) -> Option<usize>,
+) -> Vec<SiteSide> {
     let now_us = snapshot.capture.to_us;
-    let mut sides = vec![SiteSide::default(); rests.len()];
-    let mut times = vec![(Vec::new(), Vec::new()); rests.len()];
+    let mut times = vec![Times::default(); rests.len()];
     for task in snapshot.tasks.iter() {
         let Some(i) = place(task.site) else { continue };
-        let age_us = now_us.saturating_sub(task.spawned_us);
         let idle_us = idle_us(&task, now_us);
-        let side = &mut sides[i];
-        side.live += 1;
-        side.young += u64::from(rests[i].is_young(age_us));
+        times[i].ages_us.push(now_us.saturating_sub(task.spawned_us));
+        times[i].idles_us.push(idle_us);
         if rests[i].is_stale(&task, idle_us) {
-            side.stale += 1;
-            side.longest_stale_us = side.longest_stale_us.max(Some(idle_us));
+            times[i].stale_idles_us.push(idle_us);
         }
-        times[i].0.push(age_us);
-        times[i].1.push(idle_us);
     }
-    for (side, (ages, idles)) in sides.iter_mut().zip(&mut times) {
-        side.age_us = Spread::of(ages);
-        side.idle_us = Spread::of(idles);
+    times.into_iter().zip(rests).map(|(times, rest)| times.side(rest, window_us, now_us)).collect()
+}
+
+/// The live tasks of one site.
+#[derive(Clone, Default)]
+struct Times {
+    ages_us: Vec<u64>,
+    idles_us: Vec<u64>,
+    stale_idles_us: Vec<u64>,
+}
+
+impl Times {
+    fn side(mut self, rest: &Rest, window_us: u64, now_us: u64) -> SiteSide {
+        SiteSide {
+            totals: Totals::default(),
+            live: self.ages_us.len() as u64,
+            stale: self.stale_idles_us.len() as u64,
+            young: self.ages_us.iter().filter(|&&age_us| rest.is_young(age_us)).count() as u64,
+            rested: rest.eighths(&self.stale_idles_us, window_us, now_us),
+            longest_stale_us: self.stale_idles_us.iter().copied().max(),
+            age_us: Spread::of(&mut self.ages_us),
+            idle_us: Spread::of(&mut self.idles_us),
+        }
     }
-    sides
 }
 
 fn idle_us(task: &TaskRow, now_us: u64) -> u64 {
     now_us.saturating_sub(task.last_progress_us())
 }
 
-/// What became of the tasks of a site.
-#[derive(Clone, Copy, Default)]
-struct Followed {
-    moves: Moves,
-    cohort: Cohort,
-    rested: [u64; 4],
-}
-
 /// Follows the tasks of one process by id through two snapshots.
-fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<Followed> {
-    let (from_us, to_us) = (before.capture.to_us, after.capture.to_us);
-    let mut followed = vec![Followed::default(); rests.len()];
+fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<(Moves, Cohort)> {
+    let mut followed = vec![(Moves::default(), Cohort::default()); rests.len()];
     merge(
         &before.tasks,
         &after.tasks,
@@ -239,28 +251,20 @@ fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> V
                 None => is.and_then(|task| join.after.of(task.site)),
             };
             let Some(i) = place else { return };
-            let stale = |task: TaskRow, now_us| rests[i].is_stale(&task, idle_us(&task, now_us));
-            let was_stale = was.is_some_and(|task| stale(task, from_us));
-            let moved = was.map(|task| task.polls) != is.map(|task| task.polls);
-            followed[i].count(was.is_some(), is.is_some(), was_stale, moved);
-            if let Some(task) = is.filter(|&task| stale(task, to_us) && (moved || !was_stale)) {
-                followed[i].rested[rests[i].quarter(&task, from_us, to_us)] += 1;
-            }
+            let (moves, cohort) = &mut followed[i];
+            let Some(was) = was else {
+                moves.born += 1;
+                return;
+            };
+            let stale = u64::from(rests[i].is_stale(&was, idle_us(&was, before.capture.to_us)));
+            let (way, fate) = match is {
+                None => (&mut moves.ended, &mut cohort.ended),
+                Some(is) if is.polls != was.polls => (&mut moves.survived, &mut cohort.polled),
+                Some(_) => (&mut moves.survived, &mut cohort.untouched),
+            };
+            *way += 1;
+            *fate += stale;
         },
     );
     followed
-}
-
-impl Followed {
-    fn count(&mut self, was: bool, is: bool, was_stale: bool, moved: bool) {
-        let (moves, cohort) = (&mut self.moves, &mut self.cohort);
-        let (move_, fate) = match (was, is) {
-            (true, true) if moved => (&mut moves.survived, &mut cohort.polled),
-            (true, true) => (&mut moves.survived, &mut cohort.untouched),
-            (true, false) => (&mut moves.ended, &mut cohort.ended),
-            (false, _) => (&mut moves.born, &mut cohort.ended),
-        };
-        *move_ += 1;
-        *fate += u64::from(was_stale);
-    }
 }

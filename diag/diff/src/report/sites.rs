@@ -60,7 +60,8 @@ impl From<Spread> for SpreadNs {
 }
 
 pub(super) fn changes(diff: &Diff) -> Vec<SiteChange> {
-    let mut sites: Vec<SiteChange> = diff.tasks.sites.iter().map(change).collect();
+    let used = |site: &&SiteDiff| site.before.totals.spawned > 0 || site.after.totals.spawned > 0;
+    let mut sites: Vec<SiteChange> = diff.tasks.sites.iter().filter(used).map(change).collect();
     // The sort is stable, so equal changes stay in the order of the source code.
     sites.sort_by_key(|site| {
         (std::cmp::Reverse(site.live.delta().unsigned_abs()), std::cmp::Reverse(site.live.after))

@@ -45,11 +45,12 @@ fn too_early_site(site: &SiteDiff, uptime_us: u64, limits: &TaskLeak) -> Option<
     })
 }
 
-/// Tasks came to rest in most of the time between the snapshots. Those that were spawned in one go,
-/// as the workers of a pool are, all become stale at once, and that is no growth.
-fn goes_on(quarters: [u64; 4]) -> bool {
-    let few = quarters.iter().sum::<u64>() / 40;
-    quarters.iter().filter(|&&rested| rested > few).count() >= 3
+/// In how many eighths of their time the stale tasks came to rest, stragglers aside. Those that
+/// were spawned in one go, as the workers of a pool are, rest and become stale all at once: that is
+/// age and not growth, and it fills one eighth or two.
+fn busy_eighths(site: &SiteDiff) -> usize {
+    let stragglers = site.after.stale / 80;
+    site.after.rested.iter().filter(|&&rested| rested > stragglers).count()
 }
 
 fn stale_after_us(usual_us: u64, limits: &TaskLeak) -> u64 {
@@ -67,12 +68,13 @@ impl<'a> Suspect<'a> {
     fn of(site: &'a SiteDiff, limits: &TaskLeak) -> Option<Self> {
         // Two processes have no tasks in common: all of the second's came to rest, all of the
         // first's moved on, and chance decides whether that is growth.
-        let rested = site.rested.map_or(site.after.stale, |quarters| quarters.iter().sum());
-        let moved_on = site.cohort.map_or(site.before.stale, |cohort| cohort.moved());
+        let (stayed, moved_on) =
+            site.cohort.map_or((0, site.before.stale), |cohort| (cohort.untouched, cohort.moved()));
+        let rested = site.after.stale.saturating_sub(stayed);
         let grows = site.after.stale > site.before.stale
             && site.after.stale >= limits.min_tasks
             && sign_test(rested, moved_on) <= limits.significance
-            && site.rested.is_none_or(goes_on);
+            && busy_eighths(site) >= 4;
         grows.then_some(Suspect { site, cohort: site.cohort })
     }
 
@@ -140,10 +142,10 @@ impl<'a> Suspect<'a> {
             human::count(before.stale),
             human::count(after.stale)
         ));
-        evidence.extend(self.site.rested.map(|quarters| {
-            let [first, second, third, last] = quarters.map(human::count);
-            format!("{first}, {second}, {third} and {last} came to rest in the quarters of that time")
-        }));
+        evidence.push(format!(
+            "they came to rest one after the other, in {} of 8 equal parts of the time since the first of them",
+            busy_eighths(self.site)
+        ));
         evidence.push(format!(
             "since start {} were spawned and {} ended",
             human::count(after.totals.spawned),
