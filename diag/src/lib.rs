@@ -21,6 +21,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`task`] | spawning with a record, by the names of `tokio::task` |
+//! | [`heap`] | the sampling allocator [`Alloc`] (feature `heap`) |
 //! | `capture` | from the recorder's slots to a [`Snapshot`] |
 //! | `agent` | the HTTP side, on its own thread (feature `agent`) |
 //! | `files` | a snapshot into a folder every so often |
@@ -106,8 +107,11 @@ pub(crate) fn warn(message: &dyn fmt::Display) {
     eprintln!("diag: {message}");
 }
 
-/// Makes the calling thread, one of our own, yield to the service's.
+/// Makes the calling thread, one of our own, yield to the service's, and keeps its bytes out of the
+/// heap samples.
 pub(crate) fn background_thread() {
+    #[cfg(feature = "heap")]
+    std::mem::forget(heap::hide_thread());
     #[cfg(target_os = "linux")]
     // SAFETY: no preconditions; 0 means this thread, which Linux takes one by one. A refusal is harmless.
     unsafe {

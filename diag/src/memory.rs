@@ -5,7 +5,7 @@
 //! whole pages that hold nothing are handed back by [`Reserved::discard`].
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes mapped for reading and writing since start, whether resident or not.
 static MAPPED_BYTES: AtomicU64 = AtomicU64::new(0);
@@ -15,20 +15,27 @@ pub(crate) fn mapped_bytes() -> u64 {
     MAPPED_BYTES.load(Ordering::Relaxed)
 }
 
-/// `bytes` of zeroed memory for the life of the process; `None` if the kernel refuses.
-pub(crate) fn map_zeroed(bytes: usize) -> Option<NonNull<u8>> {
-    let start = map(bytes, libc::PROT_READ | libc::PROT_WRITE)?;
-    MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
-    Some(start)
-}
-
-/// A `T` of zeroed memory for the life of the process.
+/// What a page of zeros is a valid value of.
 ///
 /// # Safety
-/// All bytes zero must be a valid `T`, and `T` must not need more than page alignment.
-pub(crate) unsafe fn map_zeroed_static<T>() -> Option<&'static T> {
-    // SAFETY: fresh zeroed pages, aligned to a page, never unmapped; the caller vouches for `T`.
-    map_zeroed(size_of::<T>()).map(|start| unsafe { start.cast::<T>().as_ref() })
+/// All-zero bytes must be a valid value, which may be shared between threads and needs no drop.
+pub(crate) unsafe trait Zeroed: Sync + 'static {}
+
+// SAFETY: an atomic integer has the layout of the integer, and 0 is one.
+unsafe impl Zeroed for AtomicU32 {}
+// SAFETY: as above.
+unsafe impl Zeroed for AtomicU64 {}
+
+/// A table of zeros for the life of the process; `None` if the kernel refuses. Its pages become
+/// resident once touched.
+pub(crate) fn zeroed<T: Zeroed>(len: usize) -> Option<&'static [T]> {
+    const { assert!(align_of::<T>() <= 4096, "mapped memory is aligned to pages") };
+    let bytes = len.checked_mul(size_of::<T>())?;
+    let start = map(bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+    MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
+    // SAFETY: so many zeroed bytes, never unmapped and nobody else's; zeros are a value of T by the
+    // trait's promise, and the alignment was checked.
+    Some(unsafe { std::slice::from_raw_parts(start.cast().as_ptr(), len) })
 }
 
 /// Address space that costs nothing until it is committed.

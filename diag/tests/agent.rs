@@ -27,7 +27,9 @@ fn the_agent() {
     assert_ne!(addr, busy.local_addr().unwrap());
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let _task = runtime.block_on(async { diag::spawn(std::future::pending::<()>()) });
+    runtime.block_on(async {
+        diag::spawn(std::future::pending::<()>());
+    });
     const FINE: &str = "Host: localhost:9797\r\nAuthorization: Bearer secret\r\n";
 
     let (status, bytes) = get(addr, "/snapshot", FINE);

@@ -54,7 +54,11 @@ async fn panicked() {
 
 #[tokio::test]
 async fn panicked_in_a_later_poll_and_the_thread_is_clean_after() {
-    let (line, task) = (line!(), diag::spawn(async { (yield_now().await, panic!("on purpose")).0 }));
+    let later = async {
+        yield_now().await;
+        panic!("on purpose");
+    };
+    let (line, task) = (line!(), diag::spawn(later));
     assert!(task.await.unwrap_err().is_panic());
     assert_eq!(ends(&at(line)), [0, 0, 1, 0]);
     let (line, orphan) = (line!(), diag::spawn(pending::<()>()));

@@ -43,11 +43,11 @@ pub(crate) fn snapshot() -> Snapshot {
     let tasks = live.rows(&sites, &mut strings, &anchor);
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
     #[cfg(feature = "heap")]
-    let heap = heap::heap(&mut strings, |site| Some(sites.row_of(site)));
+    let heap = heap::heap(&mut strings, |site| sites.row_of(site));
     #[cfg(not(feature = "heap"))]
     let heap = None;
     let to_us = anchor.us(clock::precise_ns());
-    let ends = ends.iter().map(|end| tasks::end_row(end, &sites, &anchor)).collect();
+    let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
     let (sites, lifetimes) = sites.into_tables();
 
     Snapshot {

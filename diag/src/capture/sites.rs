@@ -13,36 +13,37 @@ use crate::task::totals::{self, LIFETIME_BUCKETS, Totals};
 pub(super) struct Sites {
     rows: Vec<SiteRow>,
     lifetimes: Vec<[u64; LIFETIME_BUCKETS]>,
-    row_of: Vec<SiteIndex>,
+    /// By the recorder's number; none for number 0 while no site was too many.
+    row_of: Vec<Option<SiteIndex>>,
 }
 
 impl Sites {
     /// All sites so far with their totals.
     pub(super) fn collect(strings: &mut Strings) -> Self {
         let mut sites = Sites { rows: Vec::new(), lifetimes: Vec::new(), row_of: Vec::new() };
+        let others = (site::overflowed() > 0)
+            .then(|| sites.push(empty_row(("(other sites)", 0, 0, "(any)"), 0, strings)));
+        sites.row_of.push(others);
         let mut known = HashMap::new();
-        // Site 0 stands for those beyond the recorder's table.
-        sites.push(empty_row(("(other sites)", 0, 0, "(any)"), 0, strings));
-        sites.row_of.push(SiteIndex(0));
         for (_, site) in site::all() {
             let identity = identity(&site);
             let row = || sites.push(empty_row(identity, site.future_bytes, strings));
             let row = *known.entry(identity).or_insert_with(row);
-            sites.row_of.push(row);
+            sites.row_of.push(Some(row));
         }
         for shard in totals::all() {
             for id in 0..sites.row_of.len() {
-                if let Some(totals) = shard.peek(SiteId(id as u32)) {
-                    sites.add(sites.row_of[id], totals);
+                if let (Some(row), Some(totals)) = (sites.row_of[id], shard.peek(SiteId(id as u32))) {
+                    sites.add(row, totals);
                 }
             }
         }
         sites
     }
 
-    /// The row of a recorder's site.
-    pub(super) fn row_of(&self, site: SiteId) -> SiteIndex {
-        self.row_of.get(site.0 as usize).copied().unwrap_or(SiteIndex(0))
+    /// The row of a recorder's site; none if it was registered after [`collect`](Sites::collect).
+    pub(super) fn row_of(&self, site: SiteId) -> Option<SiteIndex> {
+        self.row_of.get(site.0 as usize).copied().flatten()
     }
 
     /// The two tables of the file.

@@ -47,7 +47,8 @@ impl LiveTasks {
         for found in &self.found {
             let Some(look) = found.slot.look().filter(|look| look.id == found.id) else { continue };
             let name = if look.labelled { self.name_of(found) } else { None };
-            table.push(TaskRow { name: name.map(|name| strings.intern(&name)), ..row(&look, sites, anchor) });
+            let Some(row) = row(&look, sites, anchor) else { continue };
+            table.push(TaskRow { name: name.map(|name| strings.intern(&name)), ..row });
         }
         table
     }
@@ -67,27 +68,27 @@ impl LiveTasks {
     }
 }
 
-fn row(look: &Look, sites: &Sites, anchor: &Anchor) -> TaskRow {
+fn row(look: &Look, sites: &Sites, anchor: &Anchor) -> Option<TaskRow> {
     let state = match look.seq {
         0 => TaskState::NeverPolled,
         seq if seq % 2 == 1 => TaskState::Polling,
         _ => TaskState::Idle,
     };
-    TaskRow {
+    Some(TaskRow {
         id: TaskId(look.id),
         // SAFETY: the slot holds what the task's own first poll stored.
         tokio_id: unsafe { tokio_id::number(look.tokio_id) },
-        site: sites.row_of(look.site),
+        site: sites.row_of(look.site)?,
         name: None,
         parent: look.parent.id().map(TaskId),
-        parent_site: look.parent.site().map(|site| sites.row_of(site)),
+        parent_site: look.parent.site().and_then(|site| sites.row_of(site)),
         state,
         spawned_us: anchor.us(look.spawned_ns),
         last_poll_us: (look.last_start_ns > 0).then(|| anchor.us(look.last_start_ns)),
         polls: polls(look.seq),
         busy_ns: look.busy_ns,
         longest_poll_ns: look.longest_ns,
-    }
+    })
 }
 
 /// The last ends of every thread.
@@ -97,14 +98,14 @@ pub(super) fn recent_ends() -> Vec<End> {
     ends.split_off(ends.len().saturating_sub(MAX_ENDS))
 }
 
-/// The row of an end.
-pub(super) fn end_row(end: &End, sites: &Sites, anchor: &Anchor) -> EndRow {
-    EndRow {
+/// The row of an end that was read before the sites were collected.
+pub(super) fn end_row(end: &End, sites: &Sites, anchor: &Anchor) -> Option<EndRow> {
+    Some(EndRow {
         id: TaskId(end.id),
-        site: sites.row_of(end.site),
+        site: sites.row_of(end.site)?,
         outcome: end.outcome,
         spawned_us: anchor.us(end.spawned_ns),
         ended_us: anchor.us(end.ended_ns),
         polls: end.polls,
-    }
+    })
 }

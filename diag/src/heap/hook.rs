@@ -12,9 +12,9 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::errno;
 use super::intern::Stacks;
 use super::large::{Entry, Large};
-use super::memory;
 use super::record::{RecordId, Records, Sample};
 use super::region::{self, LARGE, Region, Slot};
 use super::{sampler, stack};
@@ -214,7 +214,7 @@ fn begin(charged: usize, size: usize) -> Option<(&'static Tables, RecordId)> {
     let rate_bytes = sampler::decide(charged)?;
     let tables = tables()?;
     let mut frames = [0; stack::MAX_FRAMES];
-    let depth = memory::keeping_errno(|| stack::capture(&mut frames));
+    let depth = errno::keep(|| stack::capture(&mut frames));
     let record = tables.records.begin(Sample {
         birth: 0,
         size_bytes: size as u64,
@@ -370,7 +370,7 @@ unsafe fn resize_large(
 }
 
 fn take_slot(tables: &Tables, layout: Layout, record: RecordId) -> Option<*mut u8> {
-    memory::keeping_errno(|| tables.region.take(layout, record))
+    errno::keep(|| tables.region.take(layout, record))
 }
 
 /// A block of the inner allocator now belongs to `record`: found by the table if it is large enough

@@ -6,7 +6,7 @@
 //! stacks get the number [`OTHER`]: the sample stays exact, only its place is not known.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use super::memory;
+use crate::memory;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The number of every stack that could not be taken or kept.

@@ -15,8 +15,8 @@
 //! and handing a block to another thread orders those. Only *free words* are contended, by exchange.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use super::memory;
 use super::record::{RECORDS, RecordId};
+use crate::memory;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 const BUCKET: usize = 4;

@@ -8,10 +8,10 @@
 //!
 //! Memory that C libraries take from `malloc` by themselves is not seen.
 
+mod errno;
 mod hook;
 mod intern;
 mod large;
-mod memory;
 pub(crate) mod modules;
 mod pool;
 mod record;

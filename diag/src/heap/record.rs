@@ -15,8 +15,8 @@
 //! is gone.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use super::memory::{self, Zeroed};
 use super::pool::Pool;
+use crate::memory::{self, Zeroed};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// How many samples can live at once: 64 GiB of small blocks at the default rate.

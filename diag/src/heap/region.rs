@@ -10,10 +10,9 @@
 use std::alloc::Layout;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-use super::memory;
 use super::pool::Pool;
 use super::record::RecordId;
-use crate::memory::Reserved;
+use crate::memory::{self, Reserved};
 
 /// Blocks from here on stay in the inner allocator and are found through the table of `large.rs`.
 pub(super) const LARGE: usize = 16 * 1024;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::ends::Ends;
 use super::site::{MAX_SITES, SiteId};
-use crate::memory;
+use crate::memory::{self, Zeroed};
 
 /// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 70 minutes.
 pub(crate) const LIFETIME_BUCKETS: usize = 24;
@@ -57,6 +57,11 @@ pub(crate) struct Shard {
     pub(crate) ends: Ends,
 }
 
+// SAFETY: zero is valid for every field: atomics, null pointers and an empty ring.
+unsafe impl Zeroed for Shard {}
+// SAFETY: counters at zero.
+unsafe impl Zeroed for [Totals; CHUNK] {}
+
 static SHARDS: AtomicPtr<Shard> = AtomicPtr::new(std::ptr::null_mut());
 
 impl Shard {
@@ -70,8 +75,7 @@ impl Shard {
     }
 
     fn create() -> Option<&'static Shard> {
-        // SAFETY: zero is valid for every field: atomics, null pointers and empty rings.
-        let shard: &'static Shard = unsafe { memory::map_zeroed_static() }?;
+        let shard: &'static Shard = memory::zeroed(1)?.first()?;
         shard.in_use.store(true, Ordering::Relaxed);
         let mut head = SHARDS.load(Ordering::Acquire);
         loop {
@@ -104,8 +108,7 @@ impl Shard {
 
     #[cold]
     fn create_chunk(&self, i: usize) -> Option<&'static [Totals; CHUNK]> {
-        // SAFETY: zeroed counters are valid counters.
-        let chunk: &'static [Totals; CHUNK] = unsafe { memory::map_zeroed_static() }?;
+        let chunk: &'static [Totals; CHUNK] = memory::zeroed(1)?.first()?;
         self.chunks[i].store(std::ptr::from_ref(chunk).cast_mut(), Ordering::Release);
         Some(chunk)
     }

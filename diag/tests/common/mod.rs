@@ -3,14 +3,14 @@
 use diag_snapshot::{EndRow, SiteRow, Snapshot, TaskRow};
 
 /// What a snapshot says of the tasks spawned at one line of a test file.
-pub struct Seen {
-    pub site: SiteRow,
-    pub live: Vec<TaskRow>,
-    pub ends: Vec<EndRow>,
+pub(crate) struct Seen {
+    pub(crate) site: SiteRow,
+    pub(crate) live: Vec<TaskRow>,
+    pub(crate) ends: Vec<EndRow>,
 }
 
 /// The tasks spawned at `line` of `file`.
-pub fn seen(snapshot: &Snapshot, file: &str, line: u32) -> Seen {
+pub(crate) fn seen(snapshot: &Snapshot, file: &str, line: u32) -> Seen {
     let is_it = |row: &SiteRow| row.line == line && snapshot.strings.show(row.file) == file;
     let index = snapshot.sites.iter().position(|row| is_it(&row)).expect("the site is in the snapshot");
     Seen {
