@@ -1,7 +1,7 @@
 //! Spawning with a record: the names of `tokio::task`, so that porting a file is changing its `use`.
 //!
-//! Each task gets a 128-byte [slot](slot) that its wrapper ([`future`]) keeps up to date while it is
-//! spawned, polled and dropped; what ends is added to the [totals](totals) of its spawn site. Nothing
+//! Each task gets a 128-byte slot that its wrapper keeps up to date while it is spawned, polled and
+//! dropped; what ends is added to the totals of its spawn site. Nothing
 //! here allocates, locks or waits after a thread's first spawn, and nothing is ever sent anywhere:
 //! the capture comes and looks.
 //!
