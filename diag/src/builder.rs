@@ -170,10 +170,14 @@ impl Builder {
 
 #[cfg(feature = "heap")]
 fn start_heap(settings: &Settings) -> Result<(), InitError> {
-    if settings.heap {
-        crate::heap::enable(settings.heap_rate_bytes).map_err(InitError::Heap)
-    } else {
-        Ok(())
+    use crate::heap::EnableError;
+    if !settings.heap {
+        return Ok(());
+    }
+    match crate::heap::enable(settings.heap_rate_bytes) {
+        // Nobody asked for it by name, and the snapshot shows that there is none.
+        Ok(()) | Err(EnableError::Unsupported) => Ok(()),
+        Err(error) => Err(InitError::Heap(error)),
     }
 }
 

@@ -35,11 +35,12 @@ mod current;
 mod files;
 mod gauge;
 #[cfg(feature = "heap")]
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "heap/unsupported.rs")]
 pub mod heap;
 mod memory;
 mod runtime;
 mod settings;
-#[cfg(feature = "heap")]
+#[cfg(all(feature = "heap", target_os = "linux", target_arch = "x86_64"))]
 mod symbols;
 mod sync;
 pub mod task;
@@ -111,7 +112,7 @@ pub(crate) fn warn(message: &dyn fmt::Display) {
 /// heap samples.
 pub(crate) fn background_thread() {
     #[cfg(feature = "heap")]
-    std::mem::forget(heap::hide_thread());
+    let _for_ever = std::mem::ManuallyDrop::new(heap::hide_thread());
     #[cfg(target_os = "linux")]
     // SAFETY: no preconditions; 0 means this thread, which Linux takes one by one. A refusal is harmless.
     unsafe {

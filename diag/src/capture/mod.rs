@@ -3,7 +3,7 @@
 //! A capture runs on the caller's thread, the agent's as a rule, and only reads what the service's
 //! threads write: no worker stops, waits or is asked for anything.
 
-#[cfg(feature = "heap")]
+#[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]
 mod heap;
 mod process;
 mod sites;
@@ -42,10 +42,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let sites = Sites::collect(&mut strings);
     let tasks = live.rows(&sites, &mut strings, &anchor);
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
-    #[cfg(feature = "heap")]
     let heap = heap::heap(&mut strings, |site| sites.row_of(site));
-    #[cfg(not(feature = "heap"))]
-    let heap = None;
     let to_us = anchor.us(clock::precise_ns());
     let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
     let (sites, lifetimes) = sites.into_tables();

@@ -6,9 +6,12 @@
 //! and a branch, frees one compare. The capture turns the live samples into the heap of a snapshot;
 //! nothing is named, written or judged here.
 //!
-//! Memory that C libraries take from `malloc` by themselves is not seen.
+//! Memory that C libraries take from `malloc` by themselves is not seen. On other platforms than Linux
+//! on x86-64 `unsupported.rs` takes the place of this file.
 
+mod alloc;
 mod errno;
+mod error;
 mod hook;
 mod intern;
 mod large;
@@ -20,42 +23,14 @@ mod sampler;
 mod stack;
 mod unwinder;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::fmt;
+use std::alloc::{GlobalAlloc, Layout};
 
+pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
+pub use error::EnableError;
 use hook::Fill;
 pub(crate) use record::Sample;
-pub use sampler::DEFAULT_RATE_BYTES;
 pub(crate) use sampler::hide_thread;
 pub(crate) use stack::without_stack;
-
-/// A global allocator that samples what is allocated through it.
-///
-/// ```
-/// #[global_allocator]
-/// static ALLOC: diag::Alloc = diag::Alloc::system();
-/// # fn main() {}
-/// ```
-///
-/// It costs next to nothing until [`enable`] is called, which `diag::init` does.
-#[derive(Debug, Default)]
-pub struct Alloc<A = System> {
-    inner: A,
-}
-
-impl Alloc<System> {
-    /// In front of the system's allocator.
-    pub const fn system() -> Self {
-        Alloc::new(System)
-    }
-}
-
-impl<A> Alloc<A> {
-    /// In front of `inner`, which keeps all blocks but the small sampled ones.
-    pub const fn new(inner: A) -> Self {
-        Alloc { inner }
-    }
-}
 
 // SAFETY: every block is either the inner allocator's, handed through with the layout it came with,
 // or a slot of the region that is at least as large and as aligned as asked; which of the two it is
@@ -112,26 +87,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 fn may_be_sampled(block: *mut u8, layout: Layout) -> bool {
     region::may_hold(block) | (layout.size() >= region::LARGE)
 }
-
-/// Why the sampler could not be turned on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EnableError {
-    /// The system gave no address space for the tables; heap samples are missing, nothing else.
-    NoAddressSpace,
-}
-
-impl fmt::Display for EnableError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            EnableError::NoAddressSpace => f.write_str(
-                "the heap sampler got no address space for its tables (100 MiB); \
-                 raise the limit (`ulimit -v`) or set DIAG_HEAP=off",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for EnableError {}
 
 /// Samples from now on, one allocation in `rate_bytes` on average; 0 records every block. What was
 /// allocated before stays unknown. Can be called again to change the rate.

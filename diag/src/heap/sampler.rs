@@ -12,9 +12,6 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Mean bytes between samples unless told otherwise, as in Go and jemalloc.
-pub const DEFAULT_RATE_BYTES: u64 = 512 * 1024;
-
 /// A rate that stands for "not sampling".
 const OFF: u64 = u64::MAX;
 /// How many bytes a thread allocates between two looks at the rate while sampling is off.
