@@ -11,7 +11,7 @@ use diag_snapshot::human;
 use super::{Class, Estimate, Finding, Grade, Subject, finding_id};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use crate::policy::{HeapGrowth, Policy};
-use crate::stats::{WeightedSum, sign_test};
+use crate::stats::WeightedSum;
 
 pub(super) const NAME: &str = "heap-growth";
 
@@ -40,10 +40,10 @@ fn grade(diff: &Diff, site: &HeapSiteDiff, limits: &HeapGrowth) -> Grade {
     if diff.same_process && kept && is_steady(site) { Grade::Likely } else { Grade::Possible }
 }
 
-/// New blocks came in the second half of the window about as often as in the first.
+/// New blocks came in the second half of the window too, at least a third as many as in the first:
+/// a cache that has reached its limit takes none.
 fn is_steady(site: &HeapSiteDiff) -> bool {
-    const SLOWED_DOWN: f64 = 0.01;
-    site.new_late > 0 && sign_test(site.new_early, site.new_late) > SLOWED_DOWN
+    site.new_late > 0 && site.new_late.saturating_mul(3) >= site.new_early
 }
 
 fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, limits: &HeapGrowth) -> Finding {
