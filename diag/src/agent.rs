@@ -17,28 +17,34 @@ use routes::Routes;
 const NEXT_PORTS: u16 = 16;
 
 /// Starts the agent and tells where it listens.
+///
+/// The runtime is made on the agent's own thread: dropped on the caller's, which may be a worker of
+/// another runtime, it would panic.
 pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<SocketAddr> {
-    let std_listener = bind(addr)?;
-    let bound = std_listener.local_addr()?;
+    let socket = bind(addr)?;
+    let bound = socket.local_addr()?;
     if bound.port() != addr.port() && addr.port() != 0 {
         crate::warn(&format_args!("{addr} is busy; the agent listens on {bound}"));
     }
+    let routes = Arc::new(Routes::new(bound, token));
+    let run = move || {
+        crate::background_thread();
+        if let Err(error) = serve(socket, routes) {
+            crate::warn(&format_args!("the agent ended ({error}); the service goes on without it"));
+        }
+    };
+    thread::Builder::new().name("diag-agent".to_owned()).spawn(run)?;
+    Ok(bound)
+}
+
+/// Serves for ever, on the calling thread.
+fn serve(socket: TcpListener, routes: Arc<Routes>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .thread_name("diag-capture")
         .on_thread_start(crate::background_thread)
         .build()?;
-    let listener = {
-        let _inside = runtime.enter();
-        Listener::new(std_listener)?
-    };
-    let routes = Arc::new(Routes::new(bound, token));
-    let run = move || {
-        crate::background_thread();
-        runtime.block_on(listener.serve(routes));
-    };
-    thread::Builder::new().name("diag-agent".to_owned()).spawn(run)?;
-    Ok(bound)
+    runtime.block_on(async { Listener::new(socket)?.serve(routes).await })
 }
 
 /// Listens on `addr`, or on one of the next ports if that one is busy.

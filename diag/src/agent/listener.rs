@@ -29,7 +29,7 @@ impl Listener {
     }
 
     /// Serves for ever.
-    pub(super) async fn serve(mut self, routes: Arc<Routes>) {
+    pub(super) async fn serve(mut self, routes: Arc<Routes>) -> io::Result<()> {
         let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         loop {
             let Some(stream) = self.accept().await else { continue };
