@@ -77,6 +77,11 @@ fn slow_heartbeats_at_a_site_of_short_tasks_are_clean() {
 }
 
 #[test]
+fn a_ramp_up_that_was_over_at_the_first_snapshot_is_clean() {
+    check(ghosts(7, 10.0, 14.5, 200.0), 15.0, 30.0, Answer::Clean, &[]);
+}
+
+#[test]
 fn silent_tasks_where_nothing_ever_ended_are_possible() {
     check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 151"]);
 }

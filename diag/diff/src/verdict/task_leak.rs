@@ -8,7 +8,7 @@
 use diag_snapshot::human;
 
 use super::{Class, Estimate, Finding, Grade, Subject, finding_id, heap_growth};
-use crate::diff::{Cohort, Diff, SiteDiff};
+use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::policy::{Policy, TaskLeak};
 use crate::report::timestamp;
 use crate::stats::sign_test;
@@ -53,6 +53,13 @@ fn busy_eighths(site: &SiteDiff) -> usize {
     site.after.rested.iter().filter(|&&rested| rested > stragglers).count()
 }
 
+/// Without a usual lifetime, tasks that were all there in the first snapshot only became older: a leak
+/// must have borne more than it ended. With one, ghosts may take the place of tasks that left.
+fn may_still_grow(site: &SiteDiff, limits: &TaskLeak) -> bool {
+    let bears = |moves: Moves| sign_test(moves.born, moves.ended) <= limits.significance;
+    site.usual_lifetime_us.is_some() || site.moves.is_none_or(bears)
+}
+
 fn stale_after_us(usual_us: u64, limits: &TaskLeak) -> u64 {
     (usual_us as f64 * limits.stale_factor) as u64
 }
@@ -74,7 +81,8 @@ impl<'a> Suspect<'a> {
         let grows = site.after.stale > site.before.stale
             && site.after.stale >= limits.min_tasks
             && sign_test(rested, moved_on) <= limits.significance
-            && busy_eighths(site) >= 4;
+            && busy_eighths(site) >= 4
+            && may_still_grow(site, limits);
         grows.then_some(Suspect { site, cohort: site.cohort })
     }
 
