@@ -17,5 +17,6 @@ fn main() -> ExitCode {
         Command::Diff(diff) => cli::diff::run(&diff, &output),
         Command::Check(check) => cli::check::run(&check, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),
+        Command::Serve(serve) => cli::serve::run(serve),
     })
 }

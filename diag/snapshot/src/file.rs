@@ -78,12 +78,20 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 /// # Errors
 /// If it cannot be opened or nothing of it is usable.
 pub fn read(path: &Path) -> Result<(Snapshot, Vec<Damage>), FileError> {
-    let bytes = read_bytes(path).map_err(failed("read", path))?;
+    let bytes = read_bytes(path)?;
     format::read(&bytes).map_err(|error| FileError::Format { path: path.to_owned(), error })
 }
 
-/// No more than any snapshot can have, for `path` may be a pipe or a device without end.
-fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+/// The bytes of the file at `path`, which are not looked at: no more than any snapshot can have, for
+/// `path` may be a pipe or a device without end.
+///
+/// # Errors
+/// If it cannot be opened or read.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FileError> {
+    read_limited(path).map_err(failed("read", path))
+}
+
+fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let mut bytes = Vec::with_capacity(file.metadata()?.len().min(MAX_DECODED_BYTES) as usize);
     file.take(MAX_DECODED_BYTES).read_to_end(&mut bytes)?;

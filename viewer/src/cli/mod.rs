@@ -9,6 +9,7 @@ pub(crate) mod exit;
 mod load;
 pub(crate) mod output;
 mod progress;
+pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod snap;
 
@@ -24,7 +25,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show` and `snap` give 0, 2 or 3 only.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `snap` and `serve` give 0, 2 or 3 only.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -50,6 +51,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Fetch a snapshot from a running service into a file
     Snap(snap::Args),
+    /// Look at snapshots and running services in a browser
+    Serve(serve::Args),
 }
 
 impl Args {

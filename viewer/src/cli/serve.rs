@@ -1,0 +1,48 @@
+//! `diag serve [SNAP|DIR|URL]...`: the viewer in a browser.
+
+use std::net::SocketAddr;
+
+use diag_viewer::{Access, ServeError, Source, bind, router, serve_on};
+
+use super::exit::{End, Failure};
+use super::output::note;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Snapshot files, folders that fill, agents of running services; default: this folder
+    #[arg(value_name = "SNAP|DIR|URL")]
+    places: Vec<String>,
+    /// Where to listen; port 0 takes any free one
+    #[arg(long, default_value = "127.0.0.1:9898")]
+    addr: SocketAddr,
+    /// Another host name under which the viewer may be reached
+    #[arg(long, value_name = "HOST")]
+    allow_host: Vec<String>,
+    /// What readers must know, and what agents are given; needed if other machines can reach it
+    #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+}
+
+pub(crate) fn run(args: Args) -> Result<End, Failure> {
+    let source = source(&args.places).map_err(Failure::Usage)?;
+    let access = Access { hosts: args.allow_host, token: args.token };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
+    runtime.block_on(serve(args.addr, source, access)).map_err(|error| Failure::Usage(error.to_string()))?;
+    Ok(End::Clean)
+}
+
+async fn serve(addr: SocketAddr, source: Source, access: Access) -> Result<(), ServeError> {
+    let listener = bind(addr, &access).await?;
+    let addr = listener.local_addr().map_err(ServeError::Io)?;
+    let launch = access.token.as_ref().map_or(String::new(), |token| format!("?token={token}"));
+    note(&format!("look at http://{addr}/{launch} (Ctrl-C ends it)"));
+    serve_on(listener, router(source, access)).await
+}
+
+fn source(places: &[String]) -> Result<Source, String> {
+    if places.is_empty() {
+        return Ok(Source::folder("."));
+    }
+    places.iter().try_fold(Source::default(), |source, place| Ok(source.and(Source::parse(place)?)))
+}

@@ -1,0 +1,159 @@
+//! The part of a tree that one picture can show: the heaviest frames under a root.
+
+use std::fmt::Write as _;
+
+use super::tree::{Flame, NodeIndex};
+
+/// So many frames a browser draws without effort.
+pub(crate) const MOST_FRAMES: usize = 6_000;
+/// And so deep: what is deeper is reached by a slice that begins further in.
+const DEEPEST: usize = 256;
+/// A name is cut where no frame of a picture has room for more.
+const LONGEST_NAME: usize = 160;
+
+/// Frames of a tree, their callers always among them.
+pub(crate) struct Slice<'a> {
+    flame: &'a Flame,
+    /// Callers before callees; the first is the root of the slice.
+    pub(crate) frames: Vec<NodeIndex>,
+    /// Frames under the root that were left out.
+    pub(crate) left_out: usize,
+}
+
+impl<'a> Slice<'a> {
+    /// At most `most` frames from `root` down, the heaviest.
+    pub(crate) fn new(flame: &'a Flame, root: NodeIndex, most: usize) -> Self {
+        let mut frames = under(flame, root);
+        let all = frames.len();
+        // A caller weighs at least what its callee does and comes first, so it is never cut before it.
+        let weight = |node: NodeIndex| flame.nodes[node.0].total_bytes;
+        frames.sort_by(|&a, &b| weight(b).total_cmp(&weight(a)).then(a.cmp(&b)));
+        frames.truncate(most.max(1));
+        frames.sort();
+        Slice { flame, left_out: all - frames.len(), frames }
+    }
+
+    /// One line a frame with the bytes that belong to no other frame of the slice: callers from
+    /// outside to inside with `;` between them, then the bytes.
+    pub(crate) fn folded(&self) -> Vec<String> {
+        let place = |node: NodeIndex| self.frames.binary_search(&node).ok();
+        let mut own: Vec<f64> =
+            self.frames.iter().map(|&node| self.flame.nodes[node.0].total_bytes).collect();
+        let mut paths: Vec<String> = Vec::with_capacity(self.frames.len());
+        for (i, &node) in self.frames.iter().enumerate() {
+            let caller = place(self.flame.nodes[node.0].parent).filter(|_| i > 0);
+            let mut path = caller.map_or(String::new(), |caller| paths[caller].clone() + ";");
+            path += &frame_name(self.flame.name(node));
+            paths.push(path);
+            if let Some(caller) = caller {
+                own[caller] -= self.flame.nodes[node.0].total_bytes;
+            }
+        }
+        let lines = paths.into_iter().zip(own).filter(|(_, own)| *own >= 0.5);
+        lines
+            .map(|(mut path, own)| {
+                let _ = write!(path, " {}", own.round() as u64);
+                path
+            })
+            .collect()
+    }
+}
+
+/// `root` and what is called from it and holds bytes, in the order of the tree.
+fn under(flame: &Flame, root: NodeIndex) -> Vec<NodeIndex> {
+    let mut depths: Vec<Option<usize>> = vec![None; flame.nodes.len()];
+    let mut frames = vec![root];
+    depths[root.0] = Some(0);
+    for (i, node) in flame.nodes.iter().enumerate().skip(root.0 + 1) {
+        depths[i] = depths[node.parent.0].map(|depth| depth + 1).filter(|&depth| depth < DEEPEST);
+        if depths[i].is_some() && node.total_bytes > 0.0 {
+            frames.push(NodeIndex(i));
+        }
+    }
+    frames
+}
+
+/// A name that can stand in a folded line: `;` parts frames there and a line end lines.
+fn frame_name(name: &str) -> String {
+    let plain = |char: char| match char {
+        ';' => ',',
+        char if char.is_control() => ' ',
+        char => char,
+    };
+    let mut text: String = name.chars().take(LONGEST_NAME).map(plain).collect();
+    if name.chars().nth(LONGEST_NAME).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use diag_snapshot::{FrameIndex, FrameRow, Heap, NameRow, SampleRow, StackIndex, StackRow, Strings};
+
+    use super::super::tree::ROOT;
+    use super::*;
+
+    /// `main` calls each function, which allocates so many bytes; every block is sampled.
+    fn flame(functions: &[(&str, u64)]) -> Flame {
+        let (mut heap, mut strings) = (Heap::default(), Strings::default());
+        let mut add = |heap: &mut Heap, name: &str, caller| {
+            let frame = FrameIndex(heap.frames.len() as u32);
+            heap.frames.push(FrameRow { module: None, offset: 0 });
+            heap.names.push(NameRow { frame, function: strings.intern(name), file: None, line: None });
+            heap.stacks.push(StackRow { caller, frame });
+            StackIndex(frame.0)
+        };
+        let main = add(&mut heap, "main", None);
+        for (birth, (name, size_bytes)) in (1..).zip(functions) {
+            let stack = add(&mut heap, name, Some(main));
+            let (rate_bytes, thread, born_us) = (0, 0, 0);
+            let (task, task_site, size_bytes) = (None, None, *size_bytes);
+            heap.samples.push(SampleRow {
+                birth,
+                size_bytes,
+                rate_bytes,
+                stack,
+                task,
+                task_site,
+                thread,
+                born_us,
+            });
+        }
+        Flame::new(&heap, &strings)
+    }
+
+    fn check(functions: &[(&str, u64)], most: usize, expected: &[&str]) {
+        let flame = flame(functions);
+        assert_eq!(Slice::new(&flame, ROOT, most).folded(), expected);
+    }
+
+    #[test]
+    fn bytes_of_frames_left_out_stay_with_their_caller() {
+        let functions = [("big", 100), ("small", 3), ("middle", 50)];
+        check(&functions, 10, &["all;main;big 100", "all;main;small 3", "all;main;middle 50"]);
+        check(&functions, 4, &["all;main 3", "all;main;big 100", "all;main;middle 50"]);
+        check(&functions, 2, &["all;main 153"]);
+    }
+
+    #[test]
+    fn paths_with_the_same_names_are_one_frame() {
+        check(&[("f", 1), ("f", 2)], 10, &["all;main;f 3"]);
+    }
+
+    #[test]
+    fn names_cannot_break_a_line() {
+        check(&[("<[u8; 8] as T>::f\n1", 7)], 10, &["all;main;<[u8, 8] as T>::f 1 7"]);
+        let long = "x".repeat(1_000);
+        check(&[(&long, 7)], 10, &[&format!("all;main;{}… 7", &long[..LONGEST_NAME])]);
+    }
+
+    #[test]
+    fn a_slice_may_begin_at_any_frame() {
+        let flame = flame(&[("a", 5), ("b", 6)]);
+        let slice = Slice::new(&flame, NodeIndex(1), 10);
+        assert_eq!(slice.folded(), ["main;a 5", "main;b 6"]);
+        assert_eq!(slice.left_out, 0);
+        assert_eq!(Slice::new(&flame, ROOT, 2).left_out, 2);
+    }
+}

@@ -1,0 +1,116 @@
+//! Live bytes by call path: one node for each path of function names.
+
+use std::collections::HashMap;
+
+use diag_diff::diff::Stacks;
+use diag_snapshot::{Heap, Strings};
+
+/// Call paths from outside to inside, a node each. A parent comes before its children.
+pub(crate) struct Flame {
+    pub(crate) nodes: Vec<Node>,
+    names: Vec<String>,
+}
+
+/// A call path by its last function.
+pub(crate) struct Node {
+    /// The path without its last function; the root is its own parent.
+    pub(crate) parent: NodeIndex,
+    name: usize,
+    /// Estimated live bytes allocated here and in what is called from here.
+    pub(crate) total_bytes: f64,
+    /// Those allocated here itself.
+    pub(crate) self_bytes: f64,
+}
+
+/// Place of a node in [`Flame::nodes`]; the same for every reading of one snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct NodeIndex(pub(crate) usize);
+
+/// The node of all paths.
+pub(crate) const ROOT: NodeIndex = NodeIndex(0);
+
+impl Flame {
+    pub(crate) fn new(heap: &Heap, strings: &Strings) -> Self {
+        let mut build = Build::default();
+        let of_stack = build.add_stacks(heap, &Stacks::new(heap, strings));
+        let Build { mut nodes, names, .. } = build;
+        for sample in heap.samples.iter() {
+            let node = of_stack.get(sample.stack.0 as usize).copied().unwrap_or(ROOT);
+            nodes[node.0].self_bytes += sample.weight_bytes();
+        }
+        for i in (0..nodes.len()).rev() {
+            nodes[i].total_bytes += nodes[i].self_bytes;
+            let (total, parent) = (nodes[i].total_bytes, nodes[i].parent);
+            if i > 0 {
+                nodes[parent.0].total_bytes += total;
+            }
+        }
+        Flame { nodes, names }
+    }
+
+    pub(crate) fn name(&self, node: NodeIndex) -> &str {
+        self.nodes.get(node.0).and_then(|node| self.names.get(node.name)).map_or("(no frame)", String::as_str)
+    }
+
+    /// The functions from the outermost to this one, the root left out.
+    pub(crate) fn path(&self, node: NodeIndex) -> Vec<NodeIndex> {
+        let mut path = Vec::new();
+        let mut next = node;
+        while next != ROOT {
+            path.push(next);
+            next = self.nodes[next.0].parent;
+        }
+        path.reverse();
+        path
+    }
+}
+
+/// A tree that grows.
+struct Build {
+    nodes: Vec<Node>,
+    names: Vec<String>,
+    name_of: HashMap<String, usize>,
+    child_of: HashMap<(NodeIndex, usize), NodeIndex>,
+}
+
+impl Default for Build {
+    fn default() -> Self {
+        let root = Node { parent: ROOT, name: 0, total_bytes: 0.0, self_bytes: 0.0 };
+        let (name_of, child_of) = (HashMap::new(), HashMap::new());
+        Build { nodes: vec![root], names: vec!["all".to_owned()], name_of, child_of }
+    }
+}
+
+impl Build {
+    /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
+    /// a file that lies, hangs at the root.
+    fn add_stacks(&mut self, heap: &Heap, stacks: &Stacks<'_>) -> Vec<NodeIndex> {
+        let mut nodes: Vec<NodeIndex> = Vec::with_capacity(heap.stacks.len());
+        for stack in heap.stacks.iter() {
+            let caller = stack.caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
+            let places = stacks.frame(stack.frame).iter().rev();
+            let node = places.fold(caller.unwrap_or(ROOT), |node, place| self.child(node, &place.function));
+            nodes.push(node);
+        }
+        nodes
+    }
+
+    fn child(&mut self, parent: NodeIndex, name: &str) -> NodeIndex {
+        let name = self.name(name);
+        let new = NodeIndex(self.nodes.len());
+        let node = *self.child_of.entry((parent, name)).or_insert(new);
+        if node == new {
+            self.nodes.push(Node { parent, name, total_bytes: 0.0, self_bytes: 0.0 });
+        }
+        node
+    }
+
+    fn name(&mut self, name: &str) -> usize {
+        if let Some(&known) = self.name_of.get(name) {
+            return known;
+        }
+        self.names.push(name.to_owned());
+        self.name_of.insert(name.to_owned(), self.names.len() - 1);
+        self.names.len() - 1
+    }
+}

@@ -1,0 +1,102 @@
+//! What stands before every page: the headers, the `Host` check, the token.
+//!
+//! A listener on loopback is no boundary by itself: any page of a browser can send requests to it
+//! under a name of its own that points here. So a request must name a host that we know. There are
+//! no CORS headers, and nothing that can be done here changes anything.
+
+use axum::extract::{Request, State};
+use axum::http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{StatusCode, uri::Authority};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+/// Names under which a viewer on this machine is reached.
+const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+const COOKIE_NAME: &str = "diag_token";
+
+/// Nothing runs in a page: it is readable without scripts, so none are allowed.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; base-uri 'none'; \
+         form-action 'self'; frame-ancestors 'none'",
+    ),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (REFERRER_POLICY, "no-referrer"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (CACHE_CONTROL, "no-store"),
+];
+
+/// Who may read. The default: whoever is on this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// Host names besides those of loopback under which the viewer may be reached.
+    pub hosts: Vec<String>,
+    /// What readers must know: letters, digits and `-._~`. Also given to the agents that are asked.
+    pub token: Option<String>,
+}
+
+impl Access {
+    fn allows_host(&self, headers: &HeaderMap) -> bool {
+        let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+        authority.is_some_and(|authority| {
+            let known = LOOPBACK.into_iter().chain(self.hosts.iter().map(String::as_str));
+            known.into_iter().any(|host| host.eq_ignore_ascii_case(authority.host()))
+        })
+    }
+
+    fn allows_token(&self, headers: &HeaderMap) -> bool {
+        let Some(token) = &self.token else { return true };
+        let bearer =
+            headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let cookies = cookies.flat_map(|value| value.split("; "));
+        let cookies = cookies.filter_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+        bearer.into_iter().chain(cookies).any(|given| is_same(given, token))
+    }
+
+    /// The answer to a launch address `/?token=..`: a cookie, and the page without the token in its
+    /// address.
+    fn launch(&self, request: &Request) -> Option<Response> {
+        let query = request.uri().query().filter(|_| request.uri().path() == "/")?;
+        let given = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
+        let token = self.token.as_deref().filter(|token| is_same(given, token))?;
+        let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/");
+        let home = [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)];
+        Some((StatusCode::SEE_OTHER, home).into_response())
+    }
+}
+
+/// In a time that depends on the length of what was given alone.
+fn is_same(given: &str, token: &str) -> bool {
+    let differing = given.bytes().zip(token.bytes().cycle()).fold(0, |all, (a, b)| all | (a ^ b));
+    given.len() == token.len() && differing == 0
+}
+
+/// Answers in place of the pages what may not be read, and adds the headers to every answer.
+pub(crate) async fn guard(
+    State(access): State<std::sync::Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let mut response = if !access.allows_host(request.headers()) {
+        let next = "open it as http://127.0.0.1, or allow the name with `--allow-host`";
+        (StatusCode::FORBIDDEN, format!("this viewer does not go by that host name: {next}\n"))
+            .into_response()
+    } else if let Some(launched) = access.launch(&request) {
+        launched
+    } else if !access.allows_token(request.headers()) {
+        let next = "open the address that `diag serve` printed, or send `Authorization: Bearer TOKEN`";
+        (StatusCode::UNAUTHORIZED, format!("this viewer asks for a token: {next}\n")).into_response()
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,315 @@
+//! Which snapshots there are now, and the few of them that are kept in memory.
+//!
+//! Files are looked for again at each listing and read when they are new; what was seen of them is
+//! remembered by path, size and time. Nothing is watched in the background: a page that is not
+//! loaded costs nothing, and an agent that is not asked is left in peace.
+
+mod shots;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use diag_diff::{Policy, Report, diff_with, judge};
+use diag_snapshot::{content_id, file};
+use hyper::body::Bytes;
+
+use crate::loaded::{Loaded, Summary};
+use crate::recent::Recent;
+use crate::source::{Place, Source};
+use shots::Shots;
+
+/// Tasks of the snapshots that are kept, together: about 100 bytes each.
+const KEPT_TASKS: u64 = 5_000_000;
+/// Rows of the reports that are kept.
+const KEPT_REPORT_ROWS: u64 = 100_000;
+/// So many files of a folder are listed, the newest.
+const LISTED_FILES: usize = 200;
+/// What no file name has as its id: the newest snapshot.
+const LIVE: &str = "live";
+
+/// All snapshots of a [`Source`].
+pub(crate) struct Library {
+    places: Vec<Place>,
+    shots: Vec<Shots>,
+    known: Mutex<BTreeMap<Origin, Entry>>,
+    loaded: Mutex<Recent<String, Arc<Loaded>>>,
+    reports: Mutex<Recent<(String, String), Arc<Report>>>,
+}
+
+/// Where the bytes of one snapshot are; other bytes have another origin.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Origin {
+    File { path: PathBuf, bytes: u64, modified: Option<SystemTime> },
+    Shot { agent: String, number: u64 },
+}
+
+/// What an origin holds, or why it cannot be read.
+type Entry = Result<Summary, String>;
+
+/// Everything there is at one moment.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    /// Readable ones in the order of time, each content once.
+    pub(crate) snapshots: Vec<Summary>,
+    /// What could not be read, and what to do about it.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Why there is no page.
+#[derive(Clone, Debug)]
+pub(crate) enum Absent {
+    /// Nothing goes by that name.
+    NotFound(String),
+    /// It is there and cannot be used for this.
+    Unusable(String),
+}
+
+impl Library {
+    pub(crate) fn new(source: Source, token: Option<&str>) -> Self {
+        let agents = source.places.iter().filter_map(|place| match place {
+            Place::Agent(agent) => Some(Shots::new(agent.clone(), token.map(str::to_owned))),
+            Place::File(_) | Place::Folder(_) => None,
+        });
+        Library {
+            shots: agents.collect(),
+            places: source.places,
+            known: Mutex::default(),
+            loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
+            reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
+        }
+    }
+
+    /// Looks at every place again; an agent is asked for a new snapshot unless the last is new enough.
+    pub(crate) async fn list(self: &Arc<Self>) -> Listing {
+        let mut found = Vec::new();
+        let mut problems = Vec::new();
+        for shots in &self.shots {
+            let (now, problem) = shots.refreshed().await;
+            found.extend(now);
+            problems.extend(problem);
+        }
+        let library = Arc::clone(self);
+        blocking(move || library.list_with(found, problems)).await.unwrap_or_default()
+    }
+
+    /// The snapshot with this id, or the newest for `live`.
+    pub(crate) async fn open(self: &Arc<Self>, id: &str) -> Result<Arc<Loaded>, Absent> {
+        if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {
+            return Ok(loaded);
+        }
+        let listing = self.list().await;
+        let summary = match id {
+            LIVE => listing.snapshots.last(),
+            id => listing.snapshots.iter().find(|summary| summary.id == id),
+        };
+        let Some(id) = summary.map(|summary| summary.id.clone()) else {
+            let next = "the overview lists those that are there now";
+            return Err(Absent::NotFound(format!("no snapshot `{id}`: {next}")));
+        };
+        let library = Arc::clone(self);
+        blocking(move || library.load(&id)).await?
+    }
+
+    /// The judged diff of two snapshots: what `diag diff` says of them.
+    pub(crate) async fn report(
+        self: &Arc<Self>,
+        before: &Arc<Loaded>,
+        after: &Arc<Loaded>,
+    ) -> Result<Arc<Report>, Absent> {
+        let key = (before.summary.id.clone(), after.summary.id.clone());
+        if let Some(report) = lock(&self.reports).get(&key) {
+            return Ok(report);
+        }
+        let (before, after) = (Arc::clone(before), Arc::clone(after));
+        let report = Arc::new(blocking(move || compare(&before, &after)).await??);
+        lock(&self.reports).put(key, Arc::clone(&report));
+        Ok(report)
+    }
+
+    fn list_with(&self, shots: Vec<(Origin, Bytes)>, mut problems: Vec<String>) -> Listing {
+        let mut entries = BTreeMap::new();
+        for (origin, bytes) in shots {
+            let entry = self.entry(&origin, || Ok(bytes.to_vec()));
+            entries.insert(origin, entry);
+        }
+        for origin in self.files(&mut problems) {
+            let entry = self.entry(&origin, || origin.read());
+            entries.insert(origin, entry);
+        }
+        let listing = listing(entries.values(), problems);
+        // What could not be read is tried again: a file may become readable without a new time.
+        entries.retain(|_, entry| entry.is_ok());
+        *lock(&self.known) = entries;
+        listing
+    }
+
+    fn files(&self, problems: &mut Vec<String>) -> Vec<Origin> {
+        let mut files = Vec::new();
+        for place in &self.places {
+            match place {
+                Place::File(path) => files.push(Origin::file(path)),
+                Place::Folder(path) => files.extend(folder(path, problems)),
+                Place::Agent(_) => {}
+            }
+        }
+        files
+    }
+
+    /// What is known of the origin, or what reading it shows.
+    fn entry(&self, origin: &Origin, read: impl FnOnce() -> Result<Vec<u8>, String>) -> Entry {
+        if let Some(entry) = lock(&self.known).get(origin) {
+            return entry.clone();
+        }
+        let loaded = read().and_then(|bytes| parse(origin, &bytes));
+        if let Ok(loaded) = &loaded {
+            self.keep(loaded);
+        }
+        loaded.map(|loaded| loaded.summary.clone())
+    }
+
+    fn load(&self, id: &str) -> Result<Arc<Loaded>, Absent> {
+        if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {
+            return Ok(loaded);
+        }
+        let gone = || Absent::NotFound(format!("snapshot `{id}` is gone: reload the overview"));
+        let origin = self.origin_of(id).ok_or_else(gone)?;
+        let bytes = match &origin {
+            Origin::File { .. } => origin.read().map_err(Absent::Unusable)?,
+            Origin::Shot { .. } => {
+                self.shots.iter().find_map(|shots| shots.bytes(&origin)).ok_or_else(gone)?
+            }
+        };
+        let loaded = parse(&origin, &bytes).map_err(Absent::Unusable)?;
+        self.keep(&loaded);
+        Ok(loaded)
+    }
+
+    /// Of several with this id the one that lost least.
+    fn origin_of(&self, id: &str) -> Option<Origin> {
+        let known = lock(&self.known);
+        let summaries = known.iter().filter_map(|(origin, entry)| Some((origin, entry.as_ref().ok()?)));
+        let with_id = summaries.filter(|(_, summary)| summary.id == id);
+        with_id.min_by_key(|(_, summary)| summary.lost.len()).map(|(origin, _)| origin.clone())
+    }
+
+    /// A damaged snapshot is not kept: a whole copy of it has the same id.
+    fn keep(&self, loaded: &Arc<Loaded>) {
+        if loaded.summary.lost.is_empty() {
+            lock(&self.loaded).put(loaded.summary.id.clone(), Arc::clone(loaded));
+        }
+    }
+}
+
+impl Origin {
+    /// The file as it is now; one that is not there is an origin too, with nothing known of it.
+    fn file(path: &Path) -> Self {
+        let facts = fs::metadata(path).ok();
+        let bytes = facts.as_ref().map_or(0, fs::Metadata::len);
+        Origin::File { path: path.to_owned(), bytes, modified: facts.and_then(|facts| facts.modified().ok()) }
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Origin::File { path, .. } => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Origin::Shot { agent, number } => format!("{agent} #{number}"),
+        }
+    }
+
+    fn read(&self) -> Result<Vec<u8>, String> {
+        match self {
+            Origin::File { path, .. } => file::read_bytes(path).map_err(|error| error.to_string()),
+            Origin::Shot { agent, .. } => Err(format!("{agent}: this snapshot is no longer kept")),
+        }
+    }
+}
+
+fn parse(origin: &Origin, bytes: &[u8]) -> Result<Arc<Loaded>, String> {
+    let name = origin.name();
+    let (snapshot, damages) = diag_snapshot::read(bytes).map_err(|error| format!("{name}: {error}"))?;
+    let id = content_id(bytes).map(|id| id.short()).ok_or_else(|| format!("{name}: no header"))?;
+    Ok(Arc::new(Loaded::new(id, name, snapshot, &damages)))
+}
+
+/// The snapshot files of a folder in the order of time. What links point to lies elsewhere and is
+/// not opened.
+fn folder(path: &Path, problems: &mut Vec<String>) -> Vec<Origin> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(format!("cannot list {}: {error}", path.display()));
+            return Vec::new();
+        }
+    };
+    let is_snapshot = |entry: &fs::DirEntry| {
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        let diag = entry.path().extension().is_some_and(|extension| extension == "diag");
+        diag && !hidden && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    let mut files: Vec<Origin> =
+        entries.flatten().filter(is_snapshot).map(|entry| Origin::file(&entry.path())).collect();
+    files.sort_by(|a, b| a.age_key().cmp(&b.age_key()));
+    if let Some(more) = files.len().checked_sub(LISTED_FILES).filter(|&more| more > 0) {
+        let next = "give them by name to see them";
+        problems.push(format!("{} older files of {} are not listed: {next}", more, path.display()));
+        files.drain(..more);
+    }
+    files
+}
+
+impl Origin {
+    fn age_key(&self) -> (Option<SystemTime>, &Path) {
+        match self {
+            Origin::File { path, modified, .. } => (*modified, path),
+            Origin::Shot { .. } => (None, Path::new("")),
+        }
+    }
+}
+
+fn listing<'a>(entries: impl Iterator<Item = &'a Entry>, mut problems: Vec<String>) -> Listing {
+    let mut snapshots: BTreeMap<&str, &Summary> = BTreeMap::new();
+    for entry in entries {
+        match entry {
+            Err(error) => problems.push(error.clone()),
+            Ok(summary) => {
+                let same = snapshots.entry(&summary.id).or_insert(summary);
+                if same.lost.len() > summary.lost.len() {
+                    *same = summary;
+                }
+            }
+        }
+    }
+    let mut snapshots: Vec<Summary> = snapshots.into_values().cloned().collect();
+    snapshots.sort_by(|a, b| (a.taken_unix_us, &a.name).cmp(&(b.taken_unix_us, &b.name)));
+    Listing { snapshots, problems }
+}
+
+fn compare(before: &Loaded, after: &Loaded) -> Result<Report, Absent> {
+    for loaded in [before, after] {
+        if let Some(lost) = loaded.summary.lost.first() {
+            return Err(Absent::Unusable(format!(
+                "{}: {lost}; a damaged file is not compared, copy it again",
+                loaded.summary.name
+            )));
+        }
+    }
+    let policy = Policy::default();
+    let diff = diff_with(&before.snapshot, &after.snapshot, policy.diff_options());
+    let diff = diff.map_err(|refusal| Absent::Unusable(refusal.to_string()))?;
+    Ok(judge(&diff, &policy))
+}
+
+/// Runs what takes long beside the threads that answer requests.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Absent> {
+    let failed = |error: tokio::task::JoinError| Absent::Unusable(format!("the viewer failed: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(failed)
+}
+
+/// What is kept is whole at every moment, so a panic elsewhere does not spoil it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

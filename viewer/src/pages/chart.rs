@@ -1,0 +1,95 @@
+//! Small pictures as SVG text: how a number moved, how a whole divides, how times spread.
+//!
+//! They are made of numbers alone, so nothing in them needs escaping, and they carry no colour: the
+//! style sheet gives it by class. Every number in them stands beside them as text too.
+
+use std::fmt::Write as _;
+
+const WIDTH: f64 = 320.0;
+const HEIGHT: f64 = 72.0;
+const MARGIN: f64 = 6.0;
+
+/// A line through points `(when, how much)` from 0 to the largest value, a dot for each.
+pub(crate) fn trend(points: &[(f64, f64)]) -> String {
+    let from = points.iter().map(|point| point.0).fold(f64::INFINITY, f64::min);
+    let to = points.iter().map(|point| point.0).fold(from, f64::max);
+    let most = points.iter().map(|point| point.1).fold(1.0, f64::max);
+    let x = |when: f64| MARGIN + (WIDTH - 2.0 * MARGIN) * (when - from) / (to - from).max(1.0);
+    let y = |value: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * value / most;
+    let places: Vec<(f64, f64)> = points.iter().map(|&(when, value)| (x(when), y(value))).collect();
+    let mut svg = open("trend", WIDTH, HEIGHT);
+    let ground = HEIGHT - MARGIN;
+    let _ = write!(svg, "<path class=\"ground\" d=\"M0 {ground}H{WIDTH}\"/>");
+    if let (Some(first), Some(last)) = (places.first(), places.last()) {
+        let line: String = places.iter().map(|(x, y)| format!("L{x:.1} {y:.1}")).collect();
+        let (from, to) = (first.0, last.0);
+        let _ = write!(svg, "<path class=\"area\" d=\"M{from:.1} {ground}{line}L{to:.1} {ground}Z\"/>");
+        let _ = write!(svg, "<path class=\"line\" d=\"M{from:.1} {:.1}{line}\"/>", first.1);
+    }
+    for (x, y) in places {
+        let _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>");
+    }
+    svg + "</svg>"
+}
+
+/// Parts of a whole side by side, with the class `part-0`, `part-1`, ..
+pub(crate) fn parts(parts: &[u64]) -> String {
+    const WIDTH: f64 = 90.0;
+    let whole = parts.iter().map(|&part| part as f64).sum::<f64>().max(1.0);
+    let mut svg = open("parts", WIDTH, 8.0);
+    let mut x = 0.0;
+    for (i, &part) in parts.iter().enumerate().filter(|(_, part)| **part > 0) {
+        let width = WIDTH * part as f64 / whole;
+        let _ = write!(svg, "<rect class=\"part-{i}\" x=\"{x:.2}\" width=\"{width:.2}\" height=\"8\"/>");
+        x += width;
+    }
+    svg + "</svg>"
+}
+
+/// One bar a bucket, the largest as high as the picture.
+pub(crate) fn histogram(buckets: &[u64]) -> String {
+    let most = buckets.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let step = WIDTH / buckets.len().max(1) as f64;
+    let mut svg = open("histogram", WIDTH, HEIGHT);
+    let _ = write!(svg, "<path class=\"ground\" d=\"M0 {HEIGHT}H{WIDTH}\"/>");
+    for (i, &count) in buckets.iter().enumerate().filter(|(_, count)| **count > 0) {
+        // One task among a million is still to be seen.
+        let height = ((HEIGHT - MARGIN) * count as f64 / most).max(2.0);
+        let (x, y, width) = (step * i as f64 + 1.0, HEIGHT - height, (step - 2.0).max(1.0));
+        let _ = write!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"/>");
+    }
+    svg + "</svg>"
+}
+
+fn open(class: &str, width: f64, height: f64) -> String {
+    format!(
+        "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trend_begins_at_zero_and_ends_at_the_largest() {
+        let svg = trend(&[(0.0, 0.0), (10.0, 50.0), (20.0, 100.0)]);
+        assert!(svg.contains("M6.0 66L6.0 66.0L160.0 36.0L314.0 6.0L314.0 66Z"), "{svg}");
+        assert_eq!(svg.matches("<circle").count(), 3);
+    }
+
+    #[test]
+    fn odd_numbers_draw_something() {
+        for points in [&[][..], &[(5.0, 0.0)], &[(5.0, 1.0), (5.0, 2.0)]] {
+            assert!(!trend(points).contains("NaN"));
+        }
+        assert!(!parts(&[0, 0]).contains("rect"));
+        assert!(!histogram(&[]).contains("NaN"));
+    }
+
+    #[test]
+    fn parts_fill_the_width() {
+        assert_eq!(parts(&[1, 0, 3]).matches("<rect").count(), 2);
+        assert!(parts(&[1, 0, 3]).contains("class=\"part-2\" x=\"22.50\" width=\"67.50\""));
+    }
+}

@@ -1,0 +1,166 @@
+//! `/d/{a}..{b}`: what changed between two snapshots, and what of it leaks.
+//!
+//! The report is the one of `diag diff`, and so is the JSON document, byte for byte.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use diag_diff::report::{Change, HeapSiteChange, Report, SiteChange, json, text};
+use diag_diff::verdict::Estimate;
+use diag_diff::{Answer, Finding};
+use diag_snapshot::human;
+use serde::Deserialize;
+
+use super::{Ask, Page, diff, filters};
+use crate::library::Absent;
+use crate::loaded::{Loaded, Summary};
+
+/// So many rows stand on the page; JSON has all of them.
+const LISTED: usize = 100;
+
+pub(crate) async fn page(State(ask): State<Ask>, Path(pair): Path<String>) -> Response {
+    ask.answer(Pair::open(&ask, &pair).await.map(DiffPage::new))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Two {
+    a: String,
+    b: String,
+}
+
+/// What the form of the overview asks for, under its lasting address.
+pub(crate) async fn compare(State(ask): State<Ask>, Query(two): Query<Two>) -> Response {
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_id(&two.a) && is_id(&two.b) {
+        return Redirect::to(&format!("/d/{}..{}", two.a, two.b)).into_response();
+    }
+    ask.absent(Absent::Unusable("two snapshots are compared: choose them on the overview".to_owned()))
+}
+
+/// Two snapshots and what they say.
+pub(super) struct Pair {
+    pub(super) before: Arc<Loaded>,
+    pub(super) after: Arc<Loaded>,
+    pub(super) report: Arc<Report>,
+}
+
+impl Pair {
+    pub(super) async fn open(ask: &Ask, pair: &str) -> Result<Self, Absent> {
+        let wrong = || Absent::NotFound(format!("`{pair}` is not two snapshots: write `/d/BEFORE..AFTER`"));
+        let (before, after) = pair.split_once("..").ok_or_else(wrong)?;
+        let (before, after) = (ask.library.open(before).await?, ask.library.open(after).await?);
+        let report = ask.library.report(&before, &after).await?;
+        Ok(Pair { before, after, report })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "diff.html")]
+struct DiffPage {
+    /// Both ids, as in the address.
+    pair: String,
+    before: Summary,
+    after: Summary,
+    report: Arc<Report>,
+    /// Place of each listed spawn site in the second snapshot.
+    site_indices: Vec<Option<u32>>,
+}
+
+impl DiffPage {
+    fn new(pair: Pair) -> Self {
+        let sites = pair.report.sites.iter().take(LISTED);
+        let index = |site: &SiteChange| pair.after.site_at(&site.location, &site.name).map(|index| index.0);
+        DiffPage {
+            pair: format!("{}..{}", pair.before.summary.id, pair.after.summary.id),
+            before: pair.before.summary.clone(),
+            after: pair.after.summary.clone(),
+            site_indices: sites.map(index).collect(),
+            report: pair.report,
+        }
+    }
+
+    fn sites(&self) -> impl Iterator<Item = (&SiteChange, &Option<u32>)> {
+        self.report.sites.iter().zip(&self.site_indices)
+    }
+
+    fn unlisted_sites(&self) -> u64 {
+        (self.report.sites.len() - self.site_indices.len()) as u64
+    }
+
+    fn heap_sites(&self) -> impl Iterator<Item = &HeapSiteChange> {
+        self.report.heap.iter().flat_map(|heap| heap.sites.iter().take(LISTED))
+    }
+
+    fn unlisted_heap_sites(&self) -> u64 {
+        let all = self.report.heap.as_ref().map_or(0, |heap| heap.sites.len());
+        all.saturating_sub(LISTED) as u64
+    }
+}
+
+impl Page for DiffPage {
+    fn json(&self) -> String {
+        json::render(&self.report)
+    }
+}
+
+/// How sure a finding is, as a class of the style sheet.
+pub(super) fn weight(finding: &Finding, report: &Report) -> &'static str {
+    if finding.fails(report.fail_on) { "alarm" } else { "doubt" }
+}
+
+/// The answer, as a class of the style sheet.
+pub(super) fn tone(report: &Report) -> &'static str {
+    match report.answer {
+        Answer::Clean => "good",
+        Answer::Findings if report.fails => "alarm",
+        Answer::Findings | Answer::InsufficientData => "doubt",
+    }
+}
+
+/// In which direction a number went, as a class of the style sheet; the sign says it too.
+pub(super) fn direction(delta: f64) -> &'static str {
+    match delta {
+        delta if delta > 0.0 => "grew",
+        delta if delta < 0.0 => "shrank",
+        _ => "same",
+    }
+}
+
+/// As [`direction`], of a count.
+pub(super) fn way(change: &Change) -> &'static str {
+    direction(change.delta() as f64)
+}
+
+/// Heap growth below what chance explains is grey.
+pub(super) fn heap_direction(site: &HeapSiteChange) -> &'static str {
+    let growth = &site.growth.growth;
+    if growth.low_bytes > 0.0 || growth.high_bytes < 0.0 { direction(growth.estimate_bytes) } else { "same" }
+}
+
+/// The sign is written out, also for growth.
+pub(super) fn signed(growth: &Estimate) -> String {
+    let sign = if growth.estimate_bytes > 0.0 { "+" } else { "" };
+    format!("{sign}{}", growth.estimate())
+}
+
+pub(super) fn chance(site: &HeapSiteChange) -> String {
+    let chance = site.chance;
+    if chance < 0.001 { "< 0.001".to_owned() } else { format!("{chance:.3}") }
+}
+
+/// All counts of a spawn site, in the order of the table of a verdict.
+pub(super) fn totals(site: &SiteChange) -> [Change; 7] {
+    [site.live, site.stale, site.spawned, site.done, site.cancelled, site.panicked, site.never_polled]
+}
+
+/// The times between the two, in words.
+pub(super) fn window(report: &Report) -> String {
+    human::duration(report.window_ns.unsigned_abs())
+}
+
+/// One line of a finding.
+pub(super) fn summary(finding: &Finding) -> String {
+    text::summary(finding)
+}

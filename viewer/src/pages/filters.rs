@@ -1,0 +1,67 @@
+//! How templates put numbers and names into words: the functions of reports, under short names.
+//!
+//! What is not known is `–`. Names come from snapshots and are hostile until shown otherwise; the
+//! templates escape what these filters return.
+
+use std::borrow::Borrow;
+
+use askama::{Result, Values};
+use diag_snapshot::human;
+
+const UNKNOWN: &str = "–";
+
+#[askama::filter_fn]
+pub(crate) fn count<N: Borrow<u64>>(number: N, _: &dyn Values) -> Result<String> {
+    Ok(human::count(*number.borrow()))
+}
+
+#[askama::filter_fn]
+pub(crate) fn known_count(number: &Option<u64>, _: &dyn Values) -> Result<String> {
+    Ok(number.map_or(UNKNOWN.to_owned(), human::count))
+}
+
+#[askama::filter_fn]
+pub(crate) fn duration<N: Borrow<u64>>(ns: N, _: &dyn Values) -> Result<String> {
+    Ok(human::duration(*ns.borrow()))
+}
+
+#[askama::filter_fn]
+pub(crate) fn known_duration(ns: &Option<u64>, _: &dyn Values) -> Result<String> {
+    Ok(ns.map_or(UNKNOWN.to_owned(), human::duration))
+}
+
+#[askama::filter_fn]
+pub(crate) fn size(bytes: &f64, _: &dyn Values) -> Result<String> {
+    Ok(human::bytes(*bytes as u64))
+}
+
+#[askama::filter_fn]
+pub(crate) fn known_size(bytes: &Option<f64>, _: &dyn Values) -> Result<String> {
+    Ok(bytes.map_or(UNKNOWN.to_owned(), |bytes| human::bytes(bytes as u64)))
+}
+
+#[askama::filter_fn]
+pub(crate) fn whole_size(bytes: &u64, _: &dyn Values) -> Result<String> {
+    Ok(human::bytes(*bytes))
+}
+
+#[askama::filter_fn]
+pub(crate) fn known_whole_size(bytes: &Option<u64>, _: &dyn Values) -> Result<String> {
+    Ok(bytes.map_or(UNKNOWN.to_owned(), human::bytes))
+}
+
+#[askama::filter_fn]
+pub(crate) fn percent(share: &f64, _: &dyn Values) -> Result<String> {
+    Ok(format!("{share:.1} %"))
+}
+
+#[askama::filter_fn]
+pub(crate) fn name(text: &str, _: &dyn Values) -> Result<String> {
+    Ok(human::name(text))
+}
+
+/// A type as people call it: without the `{{closure}}` that every `async fn` and block ends in.
+#[askama::filter_fn]
+pub(crate) fn type_name(text: &str, _: &dyn Values) -> Result<String> {
+    Ok(human::name(text.trim_end_matches("::{{closure}}")))
+}

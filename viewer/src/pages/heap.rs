@@ -1,0 +1,234 @@
+//! `/s/{s}/heap`: the live heap of a snapshot as a picture and as tables.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use diag_diff::diff::{Place, Stacks};
+use diag_diff::stats::WeightedSum;
+use diag_diff::verdict::Estimate;
+use diag_snapshot::{Heap, StackIndex};
+use serde::{Deserialize, Serialize};
+
+use super::{Ask, Page, estimate, filters, to_json};
+use crate::flame::slice::{MOST_FRAMES, Slice};
+use crate::flame::svg::{self, Theme};
+use crate::flame::tree::{Flame, NodeIndex, ROOT};
+use crate::library::{Absent, blocking};
+use crate::loaded::{Loaded, Summary};
+
+/// So many functions stand on the page, the heaviest.
+const LISTED: usize = 50;
+
+#[derive(Deserialize)]
+pub(crate) struct Choice {
+    /// The frame that the picture begins at.
+    #[serde(default)]
+    root: usize,
+    #[serde(default)]
+    theme: Theme,
+}
+
+pub(crate) async fn page(
+    State(ask): State<Ask>,
+    Path(s): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Response {
+    ask.answer(heap(&ask, &s, choice).await)
+}
+
+pub(crate) async fn svg(
+    State(ask): State<Ask>,
+    Path(s): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Response {
+    match picture(&ask, &s, choice).await {
+        Ok(svg) => {
+            let headers =
+                [(CONTENT_TYPE, "image/svg+xml"), (CONTENT_SECURITY_POLICY, svg::CONTENT_SECURITY_POLICY)];
+            (headers, svg).into_response()
+        }
+        Err(absent) => ask.absent(absent),
+    }
+}
+
+async fn heap(ask: &Ask, s: &str, choice: Choice) -> Result<HeapPage, Absent> {
+    let loaded = ask.library.open(s).await?;
+    blocking(move || HeapPage::new(&loaded, choice.root)).await?
+}
+
+async fn picture(ask: &Ask, s: &str, choice: Choice) -> Result<Vec<u8>, Absent> {
+    let loaded = ask.library.open(s).await?;
+    blocking(move || {
+        let flame = loaded.flame().ok_or_else(not_sampled)?;
+        let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
+        svg::draw(&slice, choice.theme).map_err(|error| Absent::Unusable(format!("nothing to draw: {error}")))
+    })
+    .await?
+}
+
+fn root(flame: &Flame, root: usize) -> Result<NodeIndex, Absent> {
+    let missing = || Absent::NotFound(format!("no frame {root} in this heap: begin at its root"));
+    flame.nodes.get(root).map(|_| NodeIndex(root)).ok_or_else(missing)
+}
+
+fn not_sampled() -> Absent {
+    let next = "link `diag::Alloc` as the global allocator (the README shows the line) and take it again";
+    Absent::NotFound(format!("the heap is not sampled in this snapshot: {next}"))
+}
+
+#[derive(Template, Serialize)]
+#[template(path = "heap.html")]
+struct HeapPage {
+    schema: &'static str,
+    snapshot: Summary,
+    heap: Option<HeapView>,
+}
+
+#[derive(Serialize)]
+struct HeapView {
+    live: Estimate,
+    samples: u64,
+    /// Mean bytes between two samples.
+    rate_bytes: u64,
+    unwinder: String,
+    /// Frames of the picture that were too small for it.
+    left_out_frames: u64,
+    /// From the outermost frame to the one that the picture begins at, both included.
+    root: Vec<FrameView>,
+    /// What the last of these calls, the heaviest first.
+    callees: Vec<FrameView>,
+    /// Allocating functions, the heaviest first.
+    functions: Vec<FunctionView>,
+    unlisted_functions: u64,
+}
+
+#[derive(Serialize)]
+struct FrameView {
+    index: usize,
+    name: String,
+    total_bytes: f64,
+    self_bytes: f64,
+    /// Of all live bytes, in percent.
+    share_percent: f64,
+}
+
+#[derive(Serialize)]
+struct FunctionView {
+    name: String,
+    location: String,
+    live: Estimate,
+    share_percent: f64,
+    samples: u64,
+    /// The heaviest stack of this function, innermost first.
+    stack: Vec<String>,
+}
+
+impl HeapPage {
+    fn new(loaded: &Loaded, root_index: usize) -> Result<Self, Absent> {
+        let heap = match (&loaded.snapshot.heap, loaded.flame()) {
+            (Some(heap), Some(flame)) => Some(HeapView::new(loaded, heap, flame, root(flame, root_index)?)),
+            _ => None,
+        };
+        Ok(HeapPage { schema: "diag.heap/1", snapshot: loaded.summary.clone(), heap })
+    }
+}
+
+impl Page for HeapPage {
+    fn json(&self) -> String {
+        to_json(self)
+    }
+}
+
+impl HeapView {
+    fn new(loaded: &Loaded, heap: &Heap, flame: &Flame, root: NodeIndex) -> Self {
+        let mut all = WeightedSum::default();
+        heap.samples.iter().for_each(|sample| all.add(sample.size_bytes as f64, sample.probability()));
+        let mut functions = functions(heap, &Stacks::new(heap, &loaded.snapshot.strings), all.sum);
+        let unlisted = functions.len().saturating_sub(LISTED);
+        functions.truncate(LISTED);
+        HeapView {
+            live: estimate(&all, heap.facts.rate_bytes),
+            samples: heap.samples.len() as u64,
+            rate_bytes: heap.facts.rate_bytes,
+            unwinder: heap.facts.unwinder.clone(),
+            left_out_frames: Slice::new(flame, root, MOST_FRAMES).left_out as u64,
+            root: std::iter::once(ROOT)
+                .chain(flame.path(root))
+                .map(|node| FrameView::new(flame, node))
+                .collect(),
+            callees: callees(flame, root),
+            functions,
+            unlisted_functions: unlisted as u64,
+        }
+    }
+
+    /// The frame that the picture begins at.
+    fn root_index(&self) -> usize {
+        self.root.last().map_or(0, |frame| frame.index)
+    }
+}
+
+impl FrameView {
+    fn new(flame: &Flame, index: NodeIndex) -> Self {
+        let node = &flame.nodes[index.0];
+        FrameView {
+            index: index.0,
+            name: flame.name(index).to_owned(),
+            total_bytes: node.total_bytes,
+            self_bytes: node.self_bytes,
+            share_percent: percent(node.total_bytes, flame.nodes[ROOT.0].total_bytes),
+        }
+    }
+}
+
+fn callees(flame: &Flame, root: NodeIndex) -> Vec<FrameView> {
+    let below = (root.0 + 1..flame.nodes.len()).map(NodeIndex);
+    let called =
+        below.filter(|&node| flame.nodes[node.0].parent == root && flame.nodes[node.0].total_bytes > 0.0);
+    let mut callees: Vec<FrameView> = called.map(|node| FrameView::new(flame, node)).collect();
+    callees.sort_by(|a, b| b.total_bytes.total_cmp(&a.total_bytes));
+    callees.truncate(LISTED);
+    callees
+}
+
+#[derive(Default)]
+struct Tally {
+    live: WeightedSum,
+    by_stack: BTreeMap<StackIndex, f64>,
+}
+
+fn functions(heap: &Heap, stacks: &Stacks<'_>, all_bytes: f64) -> Vec<FunctionView> {
+    let mut tallies: BTreeMap<Place, Tally> = BTreeMap::new();
+    for sample in heap.samples.iter() {
+        let tally = tallies.entry(stacks.site(sample.stack)).or_default();
+        tally.live.add(sample.size_bytes as f64, sample.probability());
+        *tally.by_stack.entry(sample.stack).or_default() += sample.weight_bytes();
+    }
+    let mut tallies: Vec<(Place, Tally)> = tallies.into_iter().collect();
+    tallies.sort_by(|a, b| b.1.live.sum.total_cmp(&a.1.live.sum));
+    let view = |(place, tally): (Place, Tally)| FunctionView {
+        location: place.location(),
+        live: estimate(&tally.live, heap.facts.rate_bytes),
+        share_percent: percent(tally.live.sum, all_bytes),
+        samples: tally.live.samples,
+        stack: heaviest(&tally)
+            .map(|stack| stacks.stack(stack))
+            .unwrap_or_default()
+            .iter()
+            .map(Place::to_string)
+            .collect(),
+        name: place.function,
+    };
+    tallies.into_iter().map(view).collect()
+}
+
+fn heaviest(tally: &Tally) -> Option<StackIndex> {
+    tally.by_stack.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(&stack, _)| stack)
+}
+
+fn percent(part: f64, all: f64) -> f64 {
+    if all > 0.0 { part / all * 100.0 } else { 0.0 }
+}

@@ -1,0 +1,139 @@
+//! The pages: one file each, with what it shows as a struct.
+//!
+//! A handler asks the library, makes the struct and lets it be rendered: as HTML by its template,
+//! as JSON under `/api/v1`. Numbers are put into words by the same functions as on the command line.
+
+mod chart;
+mod diff;
+#[expect(unreachable_pub, reason = "the filter macro makes public items")]
+mod filters;
+mod heap;
+mod help;
+mod overview;
+mod site;
+mod task;
+mod tasks;
+mod verdict;
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use diag_diff::stats::WeightedSum;
+use diag_diff::verdict::Estimate;
+use serde::Serialize;
+
+use crate::assets;
+use crate::library::{Absent, Library};
+
+pub(crate) fn routes(library: Arc<Library>) -> Router {
+    let html = Ask { library: Arc::clone(&library), form: Form::Html };
+    let json = Ask { library, form: Form::Json };
+    let extra = Router::new()
+        .route("/s/{s}/heap.svg", get(heap::svg))
+        .route("/compare", get(diff::compare))
+        .route("/help", get(help::page))
+        .route("/healthz", get(async || "ok\n"))
+        .with_state(html.clone());
+    twins()
+        .fallback(nothing_here)
+        .with_state(html)
+        .merge(extra)
+        .merge(assets::routes())
+        .nest("/api/v1", twins().fallback(nothing_here).with_state(json))
+}
+
+/// The pages that are there twice, for people and for programs.
+fn twins() -> Router<Ask> {
+    Router::new()
+        .route("/", get(overview::page))
+        .route("/s/{s}/tasks", get(tasks::page))
+        .route("/s/{s}/site/{i}", get(site::page))
+        .route("/s/{s}/heap", get(heap::page))
+        .route("/d/{pair}", get(diff::page))
+        .route("/d/{pair}/v/{id}", get(verdict::page))
+}
+
+async fn nothing_here(State(ask): State<Ask>) -> Response {
+    ask.absent(Absent::NotFound("nothing has this address: begin at the overview".to_owned()))
+}
+
+/// Whom a request asks, and how the answer is to look.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    library: Arc<Library>,
+    form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Html,
+    Json,
+}
+
+/// What a page shows.
+trait Page: Template {
+    /// The same as a JSON document, with a line end.
+    fn json(&self) -> String;
+}
+
+/// Serialising fails only for maps whose keys are not strings, and no page has one.
+fn to_json(page: &impl Serialize) -> String {
+    serde_json::to_string_pretty(page)
+        .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())
+        + "\n"
+}
+
+/// A sum of heap samples with its 95 % interval; the mean distance between samples is the weight of
+/// one that was not seen.
+fn estimate(sum: &WeightedSum, rate_bytes: u64) -> Estimate {
+    let interval = sum.interval(rate_bytes as f64);
+    Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
+}
+
+impl Ask {
+    fn answer<P: Page>(&self, page: Result<P, Absent>) -> Response {
+        match page {
+            Ok(page) => self.render(StatusCode::OK, &page),
+            Err(absent) => self.absent(absent),
+        }
+    }
+
+    fn absent(&self, absent: Absent) -> Response {
+        let (status, error) = match absent {
+            Absent::NotFound(error) => (StatusCode::NOT_FOUND, error),
+            Absent::Unusable(error) => (StatusCode::UNPROCESSABLE_ENTITY, error),
+        };
+        self.render(status, &ErrorPage { error })
+    }
+
+    fn render<P: Page>(&self, status: StatusCode, page: &P) -> Response {
+        if self.form == Form::Json {
+            return (status, [(CONTENT_TYPE, "application/json")], page.json()).into_response();
+        }
+        match page.render() {
+            Ok(html) => (status, Html(html)).into_response(),
+            Err(error) => {
+                let text = format!("the page cannot be rendered: {error}; its twin under /api/v1 may help\n");
+                (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
+            }
+        }
+    }
+}
+
+#[derive(Template, Serialize)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    error: String,
+}
+
+impl Page for ErrorPage {
+    fn json(&self) -> String {
+        to_json(self)
+    }
+}

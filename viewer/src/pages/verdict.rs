@@ -1,0 +1,96 @@
+//! `/d/{a}..{b}/v/{id}`: one finding with everything that bears on it.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use diag_diff::Finding;
+use diag_diff::report::{HeapSiteChange, Report, SiteChange};
+use diag_snapshot::SiteIndex;
+use serde::Serialize;
+
+use super::diff::Pair;
+use super::task::TaskView;
+use super::{Ask, Page, diff, filters, to_json};
+use crate::library::{Absent, blocking};
+use crate::loaded::{Loaded, Summary};
+
+/// So many tasks are shown as samples, those that rest the longest.
+const SAMPLES: usize = 3;
+
+pub(crate) async fn page(State(ask): State<Ask>, Path((pair, id)): Path<(String, String)>) -> Response {
+    ask.answer(verdict(&ask, &pair, id).await)
+}
+
+async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
+    let pair = Pair::open(ask, pair).await?;
+    blocking(move || Verdict::new(&pair, &id)).await?
+}
+
+#[derive(Template, Serialize)]
+#[template(path = "verdict.html")]
+struct Verdict {
+    schema: &'static str,
+    before: Summary,
+    after: Summary,
+    finding: Finding,
+    /// The spawn site, if it is about one.
+    site: Option<SiteChange>,
+    /// Its place in the second snapshot.
+    site_index: Option<u32>,
+    /// The allocating function, if it is about one.
+    function: Option<HeapSiteChange>,
+    /// Some live tasks of the site in the second snapshot.
+    samples: Vec<TaskView>,
+    #[serde(skip)]
+    report: Arc<Report>,
+}
+
+impl Verdict {
+    fn new(pair: &Pair, id: &str) -> Result<Self, Absent> {
+        let (report, after) = (&pair.report, &pair.after);
+        let finding = report.findings.iter().find(|finding| finding.id == id).cloned();
+        let missing =
+            || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
+        let finding = finding.ok_or_else(missing)?;
+        let is_subject = |location: &str, name: &str| {
+            finding.subject.location == location && finding.subject.name.as_deref() == Some(name)
+        };
+        let site = report.sites.iter().find(|site| is_subject(&site.location, &site.name)).cloned();
+        let heap_sites = report.heap.iter().flat_map(|heap| &heap.sites);
+        let site_index = site.as_ref().and_then(|site| after.site_at(&site.location, &site.name));
+        Ok(Verdict {
+            schema: "diag.verdict/1",
+            before: pair.before.summary.clone(),
+            after: after.summary.clone(),
+            function: heap_sites
+                .clone()
+                .find(|function| is_subject(&function.location, &function.name))
+                .cloned(),
+            samples: site_index.map(|index| samples(after, index)).unwrap_or_default(),
+            site_index: site_index.map(|index| index.0),
+            site,
+            finding,
+            report: Arc::clone(report),
+        })
+    }
+}
+
+impl Page for Verdict {
+    fn json(&self) -> String {
+        to_json(self)
+    }
+}
+
+fn samples(loaded: &Loaded, index: SiteIndex) -> Vec<TaskView> {
+    let Some(site) = loaded.tasks().sites.get(index.0 as usize) else { return Vec::new() };
+    let mut tasks: Vec<_> = loaded.tasks().of_site(&loaded.snapshot, site).collect();
+    let middle = SAMPLES.min(tasks.len());
+    if middle < tasks.len() {
+        tasks.select_nth_unstable_by_key(middle, |task| (task.last_progress_us(), task.id));
+    }
+    tasks.truncate(middle);
+    tasks.sort_by_key(|task| (task.last_progress_us(), task.id));
+    tasks.iter().map(|task| TaskView::new(loaded, task)).collect()
+}
