@@ -43,21 +43,8 @@ fn snapshot(first: u64, tasks: u64, now_us: u64) -> Snapshot {
 }
 
 fn site(snapshot: &mut Snapshot, line: u32) -> SiteRow {
-    SiteRow {
-        file: snapshot.strings.intern("scale.rs"),
-        line,
-        column: 1,
-        type_name: snapshot.strings.intern("scale::task"),
-        future_bytes: 512,
-        spawned: 200_000,
-        done: 1000,
-        cancelled: 0,
-        panicked: 0,
-        never_polled: 0,
-        polls: 0,
-        busy_ns: 0,
-        longest_poll_ns: 0,
-    }
+    let (file, type_name) = (snapshot.strings.intern("scale.rs"), snapshot.strings.intern("scale::task"));
+    SiteRow { spawned: 200_000, done: 1000, ..SiteRow::new(file, line, 1, type_name, 512) }
 }
 
 fn task(id: u64, now_us: u64) -> TaskRow {

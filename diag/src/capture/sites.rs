@@ -105,19 +105,6 @@ fn empty_row(
     future_bytes: usize,
     strings: &mut Strings,
 ) -> SiteRow {
-    SiteRow {
-        file: strings.intern(file),
-        line,
-        column,
-        type_name: strings.intern(type_name),
-        future_bytes: future_bytes as u64,
-        spawned: 0,
-        done: 0,
-        cancelled: 0,
-        panicked: 0,
-        never_polled: 0,
-        polls: 0,
-        busy_ns: 0,
-        longest_poll_ns: 0,
-    }
+    let (file, type_name) = (strings.intern(file), strings.intern(type_name));
+    SiteRow::new(file, line, column, type_name, future_bytes as u64)
 }

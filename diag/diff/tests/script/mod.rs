@@ -147,21 +147,8 @@ fn stack(heap: &mut Heap, strings: &mut Strings, function: &str) -> StackIndex {
 }
 
 fn site(snapshot: &mut Snapshot, line: u32) -> SiteRow {
-    SiteRow {
-        file: snapshot.strings.intern("svc.rs"),
-        line,
-        column: 9,
-        type_name: snapshot.strings.intern(&format!("svc::task_{line}")),
-        future_bytes: 256,
-        spawned: 0,
-        done: 0,
-        cancelled: 0,
-        panicked: 0,
-        never_polled: 0,
-        polls: 0,
-        busy_ns: 0,
-        longest_poll_ns: 0,
-    }
+    let (file, type_name) = (snapshot.strings.intern("svc.rs"), &format!("svc::task_{line}"));
+    SiteRow::new(file, line, 9, snapshot.strings.intern(type_name), 256)
 }
 
 fn row(id: u64, site: SiteIndex, task: &Task, now: f64) -> TaskRow {

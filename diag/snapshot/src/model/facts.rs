@@ -1,0 +1,91 @@
+//! The facts of a snapshot: few, written as JSON, and free to gain fields.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Facts that do not change while the process lives.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Process {
+    /// Name of the service: the executable's unless the owner said otherwise.
+    pub service: String,
+    /// The same number for two snapshots of one process, different for any other process.
+    pub instance: u64,
+    /// Operating system's process id.
+    pub pid: u32,
+    /// Host name, if it could be read.
+    pub host: Option<String>,
+    /// Path of the executable, if it could be read.
+    pub exe: Option<String>,
+    /// Build id of the executable, lower-case hex, if it has one.
+    pub build_id: Option<String>,
+    /// Architecture and system, `x86_64-linux`.
+    pub target: String,
+    /// Version of the recorder.
+    pub diag_version: String,
+    /// True if the service was built with debug assertions: its timings are not those of a release.
+    pub debug_build: bool,
+    /// Process start, microseconds since the Unix epoch: the anchor of all `_us` times.
+    pub started_unix_us: u64,
+    /// `DIAG_LABELS` and labels from code.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// When and how a snapshot was taken, and what it could not see.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Capture {
+    /// The first row was read at this time.
+    pub from_us: u64,
+    /// The last row was read at this time.
+    pub to_us: u64,
+    /// Tasks spawned or ended between the two: rows and totals may differ by so many, no more.
+    pub came_or_went: u64,
+    /// One precise poll timing in so many polls; 1 is exact, 0 means timing is off.
+    pub timing_one_in: u32,
+    /// The tokio runtimes that the recorder knows.
+    pub runtimes: Vec<Runtime>,
+    /// Numbers that the service published.
+    pub gauges: Vec<Gauge>,
+    /// Facts about the process as the system sees it.
+    pub resources: Resources,
+    /// What the recorder dropped or skipped since start, by name; empty when nothing was.
+    pub dropped: BTreeMap<String, u64>,
+}
+
+/// One tokio runtime, for coverage: tasks it counts against tasks we follow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Runtime {
+    /// Name for people, unique in the snapshot.
+    pub name: String,
+    /// Worker threads.
+    pub workers: u64,
+    /// `RuntimeMetrics::num_alive_tasks`, which counts neither LocalSet tasks nor `spawn_blocking`.
+    pub alive_tasks: Option<u64>,
+}
+
+/// A number that the service publishes about itself, to compare tasks with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gauge {
+    /// Name given by the service.
+    pub name: String,
+    /// Value when the snapshot was taken.
+    pub value: i64,
+}
+
+/// What the operating system says about the process. `None`: could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// Resident memory.
+    pub rss_bytes: Option<u64>,
+    /// Threads of the process.
+    pub threads: Option<u64>,
+    /// Open file descriptors.
+    pub open_fds: Option<u64>,
+    /// Memory that the recorder itself holds, not from the global allocator.
+    pub diag_bytes: Option<u64>,
+}

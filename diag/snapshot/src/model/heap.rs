@@ -1,0 +1,257 @@
+//! The sampled heap: blocks, stacks, frames, names, modules.
+
+use serde::{Deserialize, Serialize};
+
+use super::cell::{narrow, none, some};
+use super::site::SiteIndex;
+use super::task::TaskId;
+use crate::strings::StringIndex;
+use crate::table::{Column, Row, Table, Target};
+
+/// The sampled live heap: one row a sampled block that was not freed yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Heap {
+    /// Totals and settings.
+    pub facts: HeapFacts,
+    /// Live sampled blocks, by ascending birth number.
+    pub samples: Table<SampleRow>,
+    /// Call stacks as a tree: a row is a frame under the stack of its caller.
+    pub stacks: Table<StackRow>,
+    /// Code addresses.
+    pub frames: Table<FrameRow>,
+    /// Names and lines of frames, innermost inlined function first; empty if not symbolized yet.
+    pub names: Table<NameRow>,
+    /// Executable and shared libraries.
+    pub modules: Table<ModuleRow>,
+}
+
+/// Settings and totals of the heap sampler.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeapFacts {
+    /// Mean bytes between two samples, when the snapshot was taken.
+    pub rate_bytes: u64,
+    /// Birth number that the next sample will get: samples born later are new in a later snapshot.
+    pub next_birth: u64,
+    /// Blocks that should have been sampled and were not, because there was no room.
+    pub refused: u64,
+    /// How stacks are taken: `frame-pointers`, `framehop` or `caller-only`.
+    pub unwinder: String,
+}
+
+/// Index of a stack in [`Heap::stacks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StackIndex(pub u32);
+
+/// Index of a frame in [`Heap::frames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FrameIndex(pub u32);
+
+/// Index of a module in [`Heap::modules`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ModuleIndex(pub u32);
+
+/// A live sampled block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SampleRow {
+    /// Never reused in this process; the key that joins two snapshots.
+    pub birth: u64,
+    /// The largest size that the block had, bytes.
+    pub size_bytes: u64,
+    /// The sampling rate at its birth, mean bytes between samples.
+    pub rate_bytes: u64,
+    /// Who allocated it; the innermost frame.
+    pub stack: StackIndex,
+    /// The task that allocated it (not always its owner); none outside of a tracked task.
+    pub task: Option<TaskId>,
+    /// Spawn site of that task, which may have ended long ago.
+    pub task_site: Option<SiteIndex>,
+    /// Small number of the allocating thread.
+    pub thread: u32,
+    /// Allocated at.
+    pub born_us: u64,
+}
+
+impl SampleRow {
+    /// Chance that a block of this size was sampled: `1 - exp(-size/rate)`, the Poisson process by
+    /// bytes of the sampler. 1 if the rate is 0 (every block recorded).
+    pub fn probability(&self) -> f64 {
+        if self.rate_bytes == 0 {
+            return 1.0;
+        }
+        -(-(self.size_bytes.max(1) as f64) / self.rate_bytes as f64).exp_m1()
+    }
+
+    /// Live bytes that this sample stands for: size over probability (Horvitz-Thompson).
+    pub fn weight_bytes(&self) -> f64 {
+        self.size_bytes as f64 / self.probability()
+    }
+}
+
+impl Row for SampleRow {
+    type Cells = [u64; 8];
+    const TABLE: &'static str = "samples";
+    const COLUMNS: &'static [Column] = &[
+        Column::ascending("birth"),
+        Column::plain("size_bytes"),
+        Column::plain("rate_bytes"),
+        Column::plain("stack").index(Target::Stacks),
+        Column::delta("task").optional(),
+        Column::plain("task_site").optional().index(Target::Sites),
+        Column::plain("thread"),
+        Column::delta("born_us"),
+    ];
+
+    fn to_cells(&self) -> Self::Cells {
+        [
+            self.birth,
+            self.size_bytes,
+            self.rate_bytes,
+            self.stack.0.into(),
+            some(self.task.map(|task| task.0)),
+            some(self.task_site.map(|site| site.0)),
+            self.thread.into(),
+            self.born_us,
+        ]
+    }
+
+    fn from_cells(&[birth, size, rate, stack, task, task_site, thread, born_us]: &Self::Cells) -> Self {
+        SampleRow {
+            birth,
+            size_bytes: size,
+            rate_bytes: rate,
+            stack: StackIndex(narrow(stack)),
+            task: none(task).map(TaskId),
+            task_site: none(task_site).map(|site| SiteIndex(narrow(site))),
+            thread: narrow(thread),
+            born_us,
+        }
+    }
+}
+
+/// A frame and the stack that called it. A caller's row always comes before its callees' rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StackRow {
+    /// The stack of the caller; none at the outermost frame.
+    pub caller: Option<StackIndex>,
+    /// The frame itself.
+    pub frame: FrameIndex,
+}
+
+impl Row for StackRow {
+    type Cells = [u64; 2];
+    const TABLE: &'static str = "stacks";
+    const COLUMNS: &'static [Column] = &[
+        Column::delta("caller").optional().index(Target::Stacks),
+        Column::delta("frame").index(Target::Frames),
+    ];
+
+    fn to_cells(&self) -> Self::Cells {
+        [some(self.caller.map(|caller| caller.0)), self.frame.0.into()]
+    }
+
+    fn from_cells(&[caller, frame]: &Self::Cells) -> Self {
+        StackRow {
+            caller: none(caller).map(|caller| StackIndex(narrow(caller))),
+            frame: FrameIndex(narrow(frame)),
+        }
+    }
+}
+
+/// A code address: the return address as the stack held it, so symbols are looked up one byte before.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrameRow {
+    /// The module that it lies in, if known.
+    pub module: Option<ModuleIndex>,
+    /// Offset from the module's base, or the address itself without a module.
+    pub offset: u64,
+}
+
+impl Row for FrameRow {
+    type Cells = [u64; 2];
+    const TABLE: &'static str = "frames";
+    const COLUMNS: &'static [Column] =
+        &[Column::plain("module").optional().index(Target::Modules), Column::delta("offset")];
+
+    fn to_cells(&self) -> Self::Cells {
+        [some(self.module.map(|module| module.0)), self.offset]
+    }
+
+    fn from_cells(&[module, offset]: &Self::Cells) -> Self {
+        FrameRow { module: none(module).map(|module| ModuleIndex(narrow(module))), offset }
+    }
+}
+
+/// A function that a frame lies in; several rows for one frame are functions inlined into each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NameRow {
+    /// Which frame; ascending in the table.
+    pub frame: FrameIndex,
+    /// Demangled name without hash.
+    pub function: StringIndex,
+    /// Source file, if the debug info says so.
+    pub file: Option<StringIndex>,
+    /// Line, if the debug info says so.
+    pub line: Option<u32>,
+}
+
+impl Row for NameRow {
+    type Cells = [u64; 4];
+    const TABLE: &'static str = "names";
+    const COLUMNS: &'static [Column] = &[
+        Column::delta("frame").index(Target::Frames),
+        Column::delta("function").index(Target::Strings),
+        Column::delta("file").optional().index(Target::Strings),
+        Column::delta("line").optional(),
+    ];
+
+    fn to_cells(&self) -> Self::Cells {
+        [self.frame.0.into(), self.function.0.into(), some(self.file.map(|file| file.0)), some(self.line)]
+    }
+
+    fn from_cells(&[frame, function, file, line]: &Self::Cells) -> Self {
+        NameRow {
+            frame: FrameIndex(narrow(frame)),
+            function: StringIndex(narrow(function)),
+            file: none(file).map(|file| StringIndex(narrow(file))),
+            line: none(line).map(narrow),
+        }
+    }
+}
+
+/// An executable or shared library that frames lie in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ModuleRow {
+    /// Path when it was loaded.
+    pub path: StringIndex,
+    /// Build id, lower-case hex, if it has one.
+    pub build_id: Option<StringIndex>,
+    /// Address that offset 0 was loaded at.
+    pub base: u64,
+    /// Bytes from the base to the end of the last segment.
+    pub size_bytes: u64,
+}
+
+impl Row for ModuleRow {
+    type Cells = [u64; 4];
+    const TABLE: &'static str = "modules";
+    const COLUMNS: &'static [Column] = &[
+        Column::plain("path").index(Target::Strings),
+        Column::plain("build_id").optional().index(Target::Strings),
+        Column::plain("base"),
+        Column::plain("size_bytes"),
+    ];
+
+    fn to_cells(&self) -> Self::Cells {
+        [self.path.0.into(), some(self.build_id.map(|id| id.0)), self.base, self.size_bytes]
+    }
+
+    fn from_cells(&[path, build_id, base, size_bytes]: &Self::Cells) -> Self {
+        ModuleRow {
+            path: StringIndex(narrow(path)),
+            build_id: none(build_id).map(|id| StringIndex(narrow(id))),
+            base,
+            size_bytes,
+        }
+    }
+}
