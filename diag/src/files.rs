@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use crate::settings::Settings;
 
+/// A temporary file that was not written to for so long has no writer any more.
+const LEFT_OVER: Duration = Duration::from_secs(600);
+
 static SKIPPED: AtomicU64 = AtomicU64::new(0);
 
 /// Files that could not be written, or whose turn passed while another was written.
@@ -81,18 +84,27 @@ impl<'a> Series<'a> {
         self.dir.join(format!("{}{pid}-{unix_ms:013}.diag", self.prefix))
     }
 
-    /// Removes the oldest files of the series beyond `keep`. What cannot be removed stays.
+    /// Removes the oldest files of the series beyond `keep`, and what a killed process left half
+    /// written. What cannot be removed stays.
     fn prune(&self, keep: usize) {
         let Ok(entries) = fs::read_dir(self.dir) else { return };
-        let mut files: Vec<(u64, PathBuf)> = entries
-            .flatten()
-            .filter_map(|entry| Some((self.time_of(&entry.path())?, entry.path())))
-            .collect();
+        let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        let mut files: Vec<(u64, &PathBuf)> =
+            paths.iter().filter_map(|path| Some((self.time_of(path)?, path))).collect();
         files.sort();
         let surplus = files.len().saturating_sub(keep);
-        for (_, path) in files.drain(..surplus) {
+        let surplus = files.drain(..surplus).map(|(_, path)| path);
+        for path in surplus.chain(paths.iter().filter(|path| self.is_left_over(path))) {
             let _ = fs::remove_file(path);
         }
+    }
+
+    /// True for a temporary file of the series that nobody has written to for long.
+    fn is_left_over(&self, path: &Path) -> bool {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let is_ours = name.strip_prefix('.').is_some_and(|name| name.starts_with(&self.prefix));
+        let untouched = || fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
+        is_ours && name.ends_with(".tmp") && untouched().is_some_and(|time| time > LEFT_OVER)
     }
 
     /// The time in a file's name; none for files that are not of the series.
@@ -113,13 +125,19 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("diag-files-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let series = Series::new(&dir, "or/ders");
-        let kept = [series.path(7, 20), series.path(6, 30)];
+        let [old, new] =
+            [".or_ders-5-9.diag.5-0.tmp", ".or_ders-8-9.diag.8-0.tmp"].map(|name| dir.join(name));
+        fs::write(&old, "half").unwrap();
+        let long_ago = std::time::SystemTime::now() - 2 * LEFT_OVER;
+        fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+        let kept = [series.path(7, 20), series.path(6, 30), new];
         let foreign = [dir.join("orders-7-10.diag"), dir.join("or_ders-notes.diag"), dir.join("x.diag")];
         for path in kept.iter().chain(&foreign).chain(&[series.path(9, 10)]) {
             fs::write(path, "").unwrap();
         }
         series.prune(2);
-        assert!(!series.path(9, 10).exists());
+        assert!(!series.path(9, 10).exists(), "one too many");
+        assert!(!old.exists(), "a leftover");
         assert!(kept.iter().chain(&foreign).all(|path| path.exists()));
         fs::remove_dir_all(&dir).unwrap();
     }
