@@ -46,6 +46,8 @@ fn a_sample_names_its_caller_and_its_task() {
     let functions: Vec<&str> = names.iter().map(|(function, ..)| function.as_str()).collect();
     let at = functions.iter().position(|name| name.ends_with("::session_buffer"));
     let at = at.unwrap_or_else(|| panic!("session_buffer is not among {functions:#?}"));
+    let hook = functions.iter().position(|name| name.contains("heap::hook"));
+    assert_eq!(hook, None, "the hook's own frames are not the service's: {functions:#?}");
     let (_, file, caller_line) = &names[at + 1];
     assert!(file.as_deref().is_some_and(|file| file.ends_with("heap_stacks.rs")), "{names:#?}");
     assert_eq!(*caller_line, Some(line), "{names:#?}");

@@ -17,7 +17,8 @@ use super::intern::Stacks;
 use super::large::{Entry, Large};
 use super::record::{RecordId, Records, Sample};
 use super::region::{self, LARGE, Region, Slot};
-use super::{sampler, stack};
+use super::sampler;
+use super::stack::{self, Registers};
 
 static TABLES: OnceLock<Tables> = OnceLock::new();
 static REFUSED: AtomicU64 = AtomicU64::new(0);
@@ -129,7 +130,7 @@ pub(super) enum Fill {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
-    let Some((tables, record)) = begin(layout.size(), layout.size()) else {
+    let Some((tables, record)) = begin(stack::registers(), layout.size(), layout.size()) else {
         // SAFETY: by the promise of the caller.
         return unsafe { obtain(inner, layout, fill) };
     };
@@ -197,7 +198,8 @@ pub(super) unsafe fn realloc_due(
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
-    let Some((tables, record)) = begin(new_size.saturating_sub(layout.size()), new_size) else {
+    let growth = new_size.saturating_sub(layout.size());
+    let Some((tables, record)) = begin(stack::registers(), growth, new_size) else {
         // SAFETY: by the promise of the caller.
         return unsafe { inner.realloc(block, layout, new_size) };
     };
@@ -209,12 +211,13 @@ pub(super) unsafe fn realloc_due(
     new
 }
 
-/// Publishes a sample if the countdown says so. `charged` are the bytes that were taken off it.
-fn begin(charged: usize, size: usize) -> Option<(&'static Tables, RecordId)> {
+/// Publishes a sample if the countdown says so. `charged` are the bytes that were taken off it. The
+/// stack begins with the caller of the function that `from` was taken in, without the hook's frames.
+fn begin(from: Registers, charged: usize, size: usize) -> Option<(&'static Tables, RecordId)> {
     let rate_bytes = sampler::decide(charged)?;
     let tables = tables()?;
     let mut frames = [0; stack::MAX_FRAMES];
-    let depth = errno::keep(|| stack::capture(&mut frames));
+    let depth = errno::keep(|| stack::capture(from, &mut frames));
     let record = tables.records.begin(Sample {
         birth: 0,
         size_bytes: size as u64,

@@ -77,13 +77,12 @@ pub(crate) fn without_stack() -> u64 {
     WITHOUT_STACK.load(Ordering::Relaxed)
 }
 
-/// Fills in the callers of this function and returns how many; 0 if the stack cannot be walked now.
-#[inline(never)]
-pub(super) fn capture(frames: &mut Frames) -> usize {
-    let here = registers();
-    let depth = Bounds::of(here.sp).map_or(0, |bounds| match (POINTERS_WHOLE.get(), UNWINDER.get()) {
-        (Some(true), _) => follow_pointers(here, bounds, frames),
-        (_, Some(unwinder)) => unwinder.walk(here, bounds, frames).unwrap_or(0),
+/// Fills in the callers of the function that `from` was taken in, which must not have returned yet.
+/// Gives how many there are; 0 if the stack cannot be walked now.
+pub(super) fn capture(from: Registers, frames: &mut Frames) -> usize {
+    let depth = Bounds::of(from.sp).map_or(0, |bounds| match (POINTERS_WHOLE.get(), UNWINDER.get()) {
+        (Some(true), _) => follow_pointers(from, bounds, frames),
+        (_, Some(unwinder)) => unwinder.walk(from, bounds, frames).unwrap_or(0),
         _ => 0,
     });
     if depth == 0 {
@@ -195,7 +194,7 @@ fn main_stack_top() -> Option<u64> {
 
 /// The registers at one instruction of the function that this is inlined into.
 #[inline(always)]
-fn registers() -> Registers {
+pub(super) fn registers() -> Registers {
     let (ip, sp, fp): (u64, u64, u64);
     // SAFETY: copies three registers, reads no memory.
     unsafe {
