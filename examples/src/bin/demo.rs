@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -18,11 +19,15 @@ use diag_examples::iothub::transport::{self, Transport};
 use diag_examples::iothub::{Config, Faults, Hub, Truth};
 use diag_examples::{args, progress};
 use diag_snapshot::{Snapshot, file};
+use diag_viewer::{Access, Source};
 use serde::Serialize;
 
 /// With it the report names the code and the tasks that allocated what grows.
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
+
+/// Where the findings are served; another port if this one is taken.
+const VIEWER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9898);
 
 /// Starts an IoT hub with two faults in this process, takes two snapshots, and says what leaks.
 #[derive(Parser)]
@@ -61,7 +66,7 @@ fn main() -> anyhow::Result<()> {
     let outcome = Outcome::new(files, truth)?;
     outcome.print(&args)?;
     if !args.once {
-        runtime.block_on(stay(&diag))?;
+        runtime.block_on(stay(&diag, outcome.source()))?;
     }
     run.driver.stop()?;
     Ok(())
@@ -172,6 +177,11 @@ impl Outcome {
         })
     }
 
+    /// The two files, for the viewer.
+    fn source(&self) -> Source {
+        Source::file(&self.before).and(Source::file(&self.after))
+    }
+
     fn print(&self, args: &Args) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match args.format {
@@ -227,13 +237,21 @@ fn read(path: &Path) -> anyhow::Result<Snapshot> {
     Ok(snapshot)
 }
 
-/// Leaves the hub and its agent running, for a look at them live.
-async fn stay(diag: &diag::Guard) -> io::Result<()> {
+/// Leaves the hub and its agent running, and serves what was found until Ctrl-C.
+async fn stay(diag: &diag::Guard, source: Source) -> anyhow::Result<()> {
     // What is said here is for the person at the terminal: standard output has the findings and nothing else.
     let mut terminal = io::stderr();
-    writeln!(terminal, "\nThe hub keeps running until Ctrl-C.")?;
+    let (access, any_port) = (Access::default(), SocketAddr::new(VIEWER.ip(), 0));
+    let listener = match diag_viewer::bind(VIEWER, &access).await {
+        Ok(listener) => listener,
+        Err(_) => diag_viewer::bind(any_port, &access).await?,
+    };
+    writeln!(terminal, "\nThe same in a browser, until Ctrl-C: http://{}", listener.local_addr()?)?;
     if let Some(addr) = diag.agent_addr() {
-        writeln!(terminal, "  its tasks at this moment: curl http://{addr}/dump")?;
+        writeln!(terminal, "  the hub goes on; its tasks at this moment: curl http://{addr}/dump")?;
     }
-    tokio::signal::ctrl_c().await
+    tokio::select! {
+        served = diag_viewer::serve_on(listener, diag_viewer::router(source, access)) => Ok(served?),
+        pressed = tokio::signal::ctrl_c() => Ok(pressed?),
+    }
 }
