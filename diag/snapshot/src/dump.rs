@@ -36,7 +36,7 @@ fn header(snapshot: &Snapshot) -> String {
 fn resources(resources: &Resources) -> String {
     let facts = [
         resources.rss_bytes.map(|rss| format!("rss {}", bytes(rss))),
-        resources.diag_bytes.map(|own| format!("of that diag {}", bytes(own))),
+        resources.diag_bytes.map(|own| format!("diag has mapped {} for itself", bytes(own))),
         resources.threads.map(|threads| format!("{} threads", count(threads))),
         resources.open_fds.map(|fds| format!("{} open files", count(fds))),
     ];

@@ -31,7 +31,7 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
     }
 }
 
-/// What the process uses now; `diag_bytes` is the recorder's own share.
+/// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
 pub(super) fn resources(diag_bytes: u64) -> Resources {
     Resources {
         rss_bytes: status_number("VmRSS:").and_then(|kib| kib.checked_mul(1_024)),

@@ -86,6 +86,7 @@ pub struct Resources {
     pub threads: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
-    /// Memory that the recorder itself holds, not from the global allocator.
+    /// Memory that the recorder has mapped for itself, none of it from the global allocator; what it
+    /// has not touched yet is not resident.
     pub diag_bytes: Option<u64>,
 }
