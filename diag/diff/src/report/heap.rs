@@ -4,7 +4,7 @@ use diag_snapshot::human;
 use serde::Serialize;
 
 use crate::diff::{Growth, HeapDiff, HeapSiteDiff};
-use crate::verdict::{Estimate, signed_bytes};
+use crate::verdict::{Estimate, signed_bytes, whole};
 
 /// The sampled heap in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,6 +28,7 @@ pub struct HeapSiteChange {
     /// Chance that churn alone looks like this, adjusted for the number of functions.
     pub chance: f64,
     /// Live bytes whose allocating task has ended.
+    #[serde(serialize_with = "whole")]
     pub ended_tasks_bytes: f64,
     /// Live bytes by spawn site of the allocating task.
     pub by_task_site: Vec<TaskSiteBytes>,
@@ -39,8 +40,10 @@ pub struct HeapSiteChange {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct GrowthBytes {
     /// Live in the first snapshot.
+    #[serde(serialize_with = "whole")]
     pub before_bytes: f64,
     /// Live in the second snapshot.
+    #[serde(serialize_with = "whole")]
     pub after_bytes: f64,
     /// The growth with its 95 % interval.
     pub growth: Estimate,
@@ -56,6 +59,7 @@ pub struct TaskSiteBytes {
     /// `file:line:column` of the spawn site.
     pub location: String,
     /// Live bytes.
+    #[serde(rename = "live_bytes", serialize_with = "whole")]
     pub bytes: f64,
 }
 

@@ -9,7 +9,7 @@ mod task_leak;
 mod untracked_growth;
 
 use diag_snapshot::human;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diff::{Diff, Site};
@@ -149,10 +149,13 @@ impl From<&Site> for Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Estimate {
     /// The best guess, bytes.
+    #[serde(serialize_with = "whole")]
     pub estimate_bytes: f64,
     /// Lower end of the 95 % interval, bytes.
+    #[serde(serialize_with = "whole")]
     pub low_bytes: f64,
     /// Upper end of the 95 % interval, bytes.
+    #[serde(serialize_with = "whole")]
     pub high_bytes: f64,
 }
 
@@ -166,6 +169,11 @@ impl Estimate {
     pub fn interval(&self) -> String {
         format!("{} to {}", signed_bytes(self.low_bytes), signed_bytes(self.high_bytes))
     }
+}
+
+/// An estimated size as a whole number of bytes: what a reader of the JSON expects of `_bytes`.
+pub(crate) fn whole<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(bytes.round() as i64)
 }
 
 /// A size for people that may have shrunk.
