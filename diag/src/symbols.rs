@@ -71,6 +71,9 @@ fn look_up(module: &LoadedModule, offsets: &[u64]) -> Option<Vec<Functions>> {
             (_, None) => {}
         }
         qualify(&mut functions);
+        if let Some(root) = context.as_ref().and_then(|context| own_root(context, address)) {
+            functions.iter_mut().for_each(|function| shorten(function, root));
+        }
         functions.into()
     };
     Some(offsets.iter().map(one).collect())
@@ -87,6 +90,21 @@ fn debug_info(context: &Context<'_>, address: u64) -> Vec<Function> {
         functions.push(Function { name: name.unwrap_or_else(|| "(unnamed)".to_owned()), file, line });
     }
     functions
+}
+
+/// The folder that the compiler ran in, if that is the root of the service's own workspace: paths below
+/// it then are those that spawn sites have. A package of a registry, or std's, keeps its whole path.
+fn own_root<'a>(context: &Context<'a>, address: u64) -> Option<&'a str> {
+    let unit = context.find_dwarf_and_unit(address).skip_all_loads()?;
+    let root = std::str::from_utf8(unit.unit.comp_dir?.slice()).ok()?;
+    (package(root).is_none() && !root.starts_with("/rustc/")).then_some(root)
+}
+
+fn shorten(function: &mut Function, root: &str) {
+    let inside = |file: &str| Some(file.strip_prefix(root)?.strip_prefix('/')?.to_owned());
+    if let Some(file) = function.file.as_deref().and_then(inside) {
+        function.file = Some(file);
+    }
 }
 
 /// Line tables name an inlined function without its path. Its file tells crate and module: for a file
