@@ -7,14 +7,15 @@ use diag_diff::stats::WeightedSum;
 use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskId, TaskRow, TaskState, human};
 use serde::Serialize;
 
-use crate::flame::tree::Flame;
+use crate::flame::tree::{Flame, Frames};
 
 /// A snapshot that was read.
 pub(crate) struct Loaded {
     pub(crate) summary: Summary,
     pub(crate) snapshot: Snapshot,
     tasks: OnceLock<TaskIndex>,
-    flame: OnceLock<Option<Flame>>,
+    own_frames: OnceLock<Option<Flame>>,
+    all_frames: OnceLock<Option<Flame>>,
 }
 
 /// What the overview and the head of each page say about a snapshot.
@@ -45,7 +46,8 @@ pub(crate) struct Summary {
 impl Loaded {
     pub(crate) fn new(id: String, name: String, snapshot: Snapshot, damages: &[Damage]) -> Self {
         let summary = Summary::of(id, name, &snapshot, damages);
-        Loaded { summary, snapshot, tasks: OnceLock::new(), flame: OnceLock::new() }
+        let (own_frames, all_frames) = (OnceLock::new(), OnceLock::new());
+        Loaded { summary, snapshot, tasks: OnceLock::new(), own_frames, all_frames }
     }
 
     pub(crate) fn tasks(&self) -> &TaskIndex {
@@ -53,9 +55,13 @@ impl Loaded {
     }
 
     /// None if the heap is not sampled.
-    pub(crate) fn flame(&self) -> Option<&Flame> {
-        let new = || self.snapshot.heap.as_ref().map(|heap| Flame::new(heap, &self.snapshot.strings));
-        self.flame.get_or_init(new).as_ref()
+    pub(crate) fn flame(&self, frames: Frames) -> Option<&Flame> {
+        let flame = match frames {
+            Frames::Own => &self.own_frames,
+            Frames::All => &self.all_frames,
+        };
+        let heap = || self.snapshot.heap.as_ref();
+        flame.get_or_init(|| heap().map(|heap| Flame::new(heap, &self.snapshot.strings, frames))).as_ref()
     }
 
     /// The site that a report calls by this location and type name.

@@ -2,12 +2,16 @@
 
 use std::fmt::Write as _;
 
-use super::tree::{Flame, NodeIndex};
+use diag_snapshot::human;
+
+use super::tree::{Flame, NodeIndex, ROOT};
 
 /// So many frames a browser draws without effort.
 pub(crate) const MOST_FRAMES: usize = 6_000;
 /// And so deep: what is deeper is reached by a slice that begins further in.
 const DEEPEST: usize = 256;
+/// Outermost frames that the slice left out.
+const TOO_SMALL: &str = "(smaller)";
 /// A name is cut where no frame of a picture has room for more.
 const LONGEST_NAME: usize = 160;
 
@@ -18,6 +22,8 @@ pub(crate) struct Slice<'a> {
     pub(crate) frames: Vec<NodeIndex>,
     /// Frames under the root that were left out.
     pub(crate) left_out: usize,
+    /// How many frames lie above each other at most.
+    pub(crate) depth: usize,
 }
 
 impl<'a> Slice<'a> {
@@ -27,14 +33,17 @@ impl<'a> Slice<'a> {
         let all = frames.len();
         // A caller weighs at least what its callee does and comes first, so it is never cut before it.
         let weight = |node: NodeIndex| flame.nodes[node.0].total_bytes;
-        frames.sort_by(|&a, &b| weight(b).total_cmp(&weight(a)).then(a.cmp(&b)));
+        frames.sort_by(|&(a, _), &(b, _)| weight(b).total_cmp(&weight(a)).then(a.cmp(&b)));
         frames.truncate(most.max(1));
+        let depth = frames.iter().map(|(_, depth)| depth + 1).max().unwrap_or(0);
+        let mut frames: Vec<NodeIndex> = frames.into_iter().map(|(node, _)| node).collect();
         frames.sort();
-        Slice { flame, left_out: all - frames.len(), frames }
+        Slice { flame, left_out: all - frames.len(), frames, depth }
     }
 
     /// One line a frame with the bytes that belong to no other frame of the slice: callers from
-    /// outside to inside with `;` between them, then the bytes.
+    /// outside to inside with `;` between them, then the bytes. The root of the whole tree is no
+    /// frame: a picture has one of its own for it.
     pub(crate) fn folded(&self) -> Vec<String> {
         let place = |node: NodeIndex| self.frames.binary_search(&node).ok();
         let mut own: Vec<f64> =
@@ -42,9 +51,12 @@ impl<'a> Slice<'a> {
         let mut paths: Vec<String> = Vec::with_capacity(self.frames.len());
         for (i, &node) in self.frames.iter().enumerate() {
             let caller = place(self.flame.nodes[node.0].parent).filter(|_| i > 0);
-            let mut path = caller.map_or(String::new(), |caller| paths[caller].clone() + ";");
-            path += &frame_name(self.flame.name(node));
-            paths.push(path);
+            let outer = caller.map(|caller| paths[caller].as_str()).filter(|outer| !outer.is_empty());
+            paths.push(match (outer, frame_name(self.flame.name(node))) {
+                _ if node == ROOT => String::new(),
+                (Some(outer), name) => format!("{outer};{name}"),
+                (None, name) => name,
+            });
             if let Some(caller) = caller {
                 own[caller] -= self.flame.nodes[node.0].total_bytes;
             }
@@ -52,6 +64,9 @@ impl<'a> Slice<'a> {
         let lines = paths.into_iter().zip(own).filter(|(_, own)| *own >= 0.5);
         lines
             .map(|(mut path, own)| {
+                if path.is_empty() {
+                    path.push_str(TOO_SMALL);
+                }
                 let _ = write!(path, " {}", own.round() as u64);
                 path
             })
@@ -59,39 +74,34 @@ impl<'a> Slice<'a> {
     }
 }
 
-/// `root` and what is called from it and holds bytes, in the order of the tree.
-fn under(flame: &Flame, root: NodeIndex) -> Vec<NodeIndex> {
+/// `root` and what is called from it and holds bytes, in the order of the tree, with the depth of each.
+fn under(flame: &Flame, root: NodeIndex) -> Vec<(NodeIndex, usize)> {
     let mut depths: Vec<Option<usize>> = vec![None; flame.nodes.len()];
-    let mut frames = vec![root];
+    let mut frames = vec![(root, 0)];
     depths[root.0] = Some(0);
     for (i, node) in flame.nodes.iter().enumerate().skip(root.0 + 1) {
         depths[i] = depths[node.parent.0].map(|depth| depth + 1).filter(|&depth| depth < DEEPEST);
-        if depths[i].is_some() && node.total_bytes > 0.0 {
-            frames.push(NodeIndex(i));
+        if let Some(depth) = depths[i].filter(|_| node.total_bytes > 0.0) {
+            frames.push((NodeIndex(i), depth));
         }
     }
     frames
 }
 
-/// A name that can stand in a folded line: `;` parts frames there and a line end lines.
+/// A name that can stand in a folded line, where `;` parts frames.
 fn frame_name(name: &str) -> String {
-    let plain = |char: char| match char {
-        ';' => ',',
-        char if char.is_control() => ' ',
-        char => char,
-    };
-    let mut text: String = name.chars().take(LONGEST_NAME).map(plain).collect();
-    if name.chars().nth(LONGEST_NAME).is_some() {
-        text.push('…');
+    let mut cut: String = name.chars().take(LONGEST_NAME).collect();
+    if cut.len() < name.len() {
+        cut.push('…');
     }
-    text
+    human::name(&cut).replace(';', ",")
 }
 
 #[cfg(test)]
 mod tests {
     use diag_snapshot::{FrameIndex, FrameRow, Heap, NameRow, SampleRow, StackIndex, StackRow, Strings};
 
-    use super::super::tree::ROOT;
+    use super::super::tree::Frames;
     use super::*;
 
     /// `main` calls each function, which allocates so many bytes; every block is sampled.
@@ -120,7 +130,7 @@ mod tests {
                 born_us,
             });
         }
-        Flame::new(&heap, &strings)
+        Flame::new(&heap, &strings, Frames::All)
     }
 
     fn check(functions: &[(&str, u64)], most: usize, expected: &[&str]) {
@@ -131,21 +141,21 @@ mod tests {
     #[test]
     fn bytes_of_frames_left_out_stay_with_their_caller() {
         let functions = [("big", 100), ("small", 3), ("middle", 50)];
-        check(&functions, 10, &["all;main;big 100", "all;main;small 3", "all;main;middle 50"]);
-        check(&functions, 4, &["all;main 3", "all;main;big 100", "all;main;middle 50"]);
-        check(&functions, 2, &["all;main 153"]);
+        check(&functions, 10, &["main;big 100", "main;small 3", "main;middle 50"]);
+        check(&functions, 4, &["main 3", "main;big 100", "main;middle 50"]);
+        check(&functions, 2, &["main 153"]);
     }
 
     #[test]
     fn paths_with_the_same_names_are_one_frame() {
-        check(&[("f", 1), ("f", 2)], 10, &["all;main;f 3"]);
+        check(&[("f", 1), ("f", 2)], 10, &["main;f 3"]);
     }
 
     #[test]
     fn names_cannot_break_a_line() {
-        check(&[("<[u8; 8] as T>::f\n1", 7)], 10, &["all;main;<[u8, 8] as T>::f 1 7"]);
+        check(&[("<[u8; 8] as T>::f\n1", 7)], 10, &["main;<[u8, 8] as T>::f\\n1 7"]);
         let long = "x".repeat(1_000);
-        check(&[(&long, 7)], 10, &[&format!("all;main;{}… 7", &long[..LONGEST_NAME])]);
+        check(&[(&long, 7)], 10, &[&format!("main;{}… 7", &long[..LONGEST_NAME])]);
     }
 
     #[test]
@@ -153,7 +163,7 @@ mod tests {
         let flame = flame(&[("a", 5), ("b", 6)]);
         let slice = Slice::new(&flame, NodeIndex(1), 10);
         assert_eq!(slice.folded(), ["main;a 5", "main;b 6"]);
-        assert_eq!(slice.left_out, 0);
+        assert_eq!((slice.left_out, slice.depth), (0, 2));
         assert_eq!(Slice::new(&flame, ROOT, 2).left_out, 2);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use inferno::flamegraph::color::{BackgroundColor, BasicPalette, Color, Palette};
+use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::slice::Slice;
@@ -23,31 +23,66 @@ pub(crate) enum Theme {
     Dark,
 }
 
+/// Functions of one crate have one colour: light ones, since inferno writes in black on both themes.
+const CRATE_COLOURS: [Color; 8] = [
+    rgb(0x9e, 0xc5, 0xd8),
+    rgb(0xe3, 0xc1, 0x9a),
+    rgb(0xb5, 0xcf, 0xa0),
+    rgb(0xd3, 0xb6, 0xd6),
+    rgb(0xe0, 0xb4, 0xae),
+    rgb(0xa9, 0xcf, 0xc4),
+    rgb(0xd8, 0xcf, 0x98),
+    rgb(0xb4, 0xbc, 0xe0),
+];
+const FRAME_HEIGHT: usize = 18;
+
 /// Draws the slice; fails only if inferno refuses a line.
 pub(crate) fn draw(slice: &Slice<'_>, theme: Theme) -> io::Result<Vec<u8>> {
     let lines = slice.folded();
+    let mut colours = PaletteMap::default();
+    colours.insert("all", CRATE_COLOURS[0]);
+    for name in lines.iter().flat_map(|line| line.rsplit_once(' ').map_or("", |(path, _)| path).split(';')) {
+        colours.insert(name.to_owned(), colour_of(name));
+    }
+    let mut options = options(theme);
+    options.palette_map = Some(&mut colours);
     let mut svg = Vec::new();
-    from_lines(&mut options(theme), lines.iter().map(String::as_str), &mut svg)?;
+    from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
     Ok(svg)
 }
 
-fn options(theme: Theme) -> Options<'static> {
+/// Pixels from the top of the picture to its bottom: the frames, inferno's own one for all of them,
+/// and its margins.
+pub(crate) fn height(slice: &Slice<'_>) -> usize {
+    FRAME_HEIGHT * (slice.depth + 1) + 90
+}
+
+fn options<'a>(theme: Theme) -> Options<'a> {
     let (paper, ink) = match theme {
-        Theme::Light => ((255, 255, 255), (29, 39, 51)),
-        Theme::Dark => ((22, 27, 34), (222, 228, 235)),
+        Theme::Light => (rgb(0xff, 0xff, 0xff), rgb(0x1d, 0x27, 0x33)),
+        Theme::Dark => (rgb(0x16, 0x1b, 0x22), rgb(0xde, 0xe4, 0xeb)),
     };
-    let colour = |(r, g, b)| Color { r, g, b };
     let mut options = Options::default();
     options.title = String::new();
     options.count_name = "bytes".to_owned();
     options.name_type = String::new();
-    options.colors = Palette::Basic(BasicPalette::Orange);
-    options.bgcolors = Some(BackgroundColor::Flat(colour(paper)));
-    options.uicolor = colour(ink);
-    options.deterministic = true;
+    options.bgcolors = Some(BackgroundColor::Flat(paper));
+    options.uicolor = ink;
     // Frames were chosen already: inferno is not to drop any.
     options.min_width = 0.0;
     options.direction = Direction::Inverted;
-    options.frame_height = 18;
+    options.frame_height = FRAME_HEIGHT;
     options
+}
+
+/// By the crate in the name: `hub` of `<hub::Session as core::ops::Drop>::drop`.
+fn colour_of(name: &str) -> Color {
+    let path = name.trim_start_matches(['<', '&']);
+    let of_crate = path.split("::").next().unwrap_or(path);
+    let sum = of_crate.bytes().fold(0usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    CRATE_COLOURS[sum % CRATE_COLOURS.len()]
+}
+
+const fn rgb(r: u8, g: u8, b: u8) -> Color {
+    Color { r, g, b }
 }

@@ -1,8 +1,9 @@
 //! Live bytes by call path: one node for each path of function names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use diag_diff::diff::Stacks;
+use diag_diff::diff::{Place, Stacks};
 use diag_snapshot::{Heap, Strings};
 
 /// Call paths from outside to inside, a node each. A parent comes before its children.
@@ -26,16 +27,32 @@ pub(crate) struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeIndex(pub(crate) usize);
 
+/// Which functions make a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Frames {
+    /// Those of the service and of its libraries, without collections, allocator and runtime.
+    #[default]
+    Own,
+    /// Every function.
+    All,
+}
+
+/// Stands for a stack without a function of its own.
+const NONE_OWN: &str = "(only std and runtime)";
+
 /// The node of all paths.
 pub(crate) const ROOT: NodeIndex = NodeIndex(0);
 
 impl Flame {
-    pub(crate) fn new(heap: &Heap, strings: &Strings) -> Self {
+    pub(crate) fn new(heap: &Heap, strings: &Strings, frames: Frames) -> Self {
         let mut build = Build::default();
-        let of_stack = build.add_stacks(heap, &Stacks::new(heap, strings));
+        let of_stack = build.add_stacks(heap, &Stacks::new(heap, strings), frames);
+        let none_own = build.child(ROOT, NONE_OWN);
         let Build { mut nodes, names, .. } = build;
         for sample in heap.samples.iter() {
-            let node = of_stack.get(sample.stack.0 as usize).copied().unwrap_or(ROOT);
+            let node = of_stack.get(sample.stack.0 as usize).copied().filter(|&node| node != ROOT);
+            let node = node.unwrap_or(none_own);
             nodes[node.0].self_bytes += sample.weight_bytes();
         }
         for i in (0..nodes.len()).rev() {
@@ -52,11 +69,11 @@ impl Flame {
         self.nodes.get(node.0).and_then(|node| self.names.get(node.name)).map_or("(no frame)", String::as_str)
     }
 
-    /// The functions from the outermost to this one, the root left out.
-    pub(crate) fn path(&self, node: NodeIndex) -> Vec<NodeIndex> {
+    /// The functions from the outermost to this one, the root left out and no more than `most`.
+    pub(crate) fn path(&self, node: NodeIndex, most: usize) -> Vec<NodeIndex> {
         let mut path = Vec::new();
         let mut next = node;
-        while next != ROOT {
+        while next != ROOT && path.len() < most {
             path.push(next);
             next = self.nodes[next.0].parent;
         }
@@ -84,12 +101,14 @@ impl Default for Build {
 impl Build {
     /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
     /// a file that lies, hangs at the root.
-    fn add_stacks(&mut self, heap: &Heap, stacks: &Stacks<'_>) -> Vec<NodeIndex> {
+    fn add_stacks(&mut self, heap: &Heap, stacks: &Stacks<'_>, frames: Frames) -> Vec<NodeIndex> {
         let mut nodes: Vec<NodeIndex> = Vec::with_capacity(heap.stacks.len());
         for stack in heap.stacks.iter() {
             let caller = stack.caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
-            let places = stacks.frame(stack.frame).iter().rev();
-            let node = places.fold(caller.unwrap_or(ROOT), |node, place| self.child(node, &place.function));
+            let shown = |place: &&Place| frames == Frames::All || !place.is_plumbing();
+            let places = stacks.frame(stack.frame).iter().rev().filter(shown);
+            let node =
+                places.fold(caller.unwrap_or(ROOT), |node, place| self.child(node, &frame_name(place)));
             nodes.push(node);
         }
         nodes
@@ -112,5 +131,15 @@ impl Build {
         self.names.push(name.to_owned());
         self.name_of.insert(name.to_owned(), self.names.len() - 1);
         self.names.len() - 1
+    }
+}
+
+/// The function; with its file where it is called by something like `{async_fn#0}`, as inlined ones
+/// often are.
+fn frame_name(place: &Place) -> Cow<'_, str> {
+    let file = place.file.as_deref().and_then(|file| file.rsplit('/').next());
+    match file.filter(|_| !place.function.contains("::")) {
+        Some(file) => Cow::Owned(format!("{} in {file}", place.function)),
+        None => Cow::Borrowed(&place.function),
     }
 }

@@ -88,3 +88,40 @@ impl Kept {
         self.first.iter().chain(&self.last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(answers: usize, expected: &[u64]) {
+        let mut kept = Kept::default();
+        (0..answers).for_each(|_| kept.add("here:1", Bytes::new()));
+        let numbers: Vec<u64> = kept.all().map(|(origin, _)| number(origin)).collect();
+        assert_eq!(numbers, expected, "after {answers} answers");
+    }
+
+    fn number(origin: &Origin) -> u64 {
+        match origin {
+            Origin::Shot { number, .. } => *number,
+            Origin::File { .. } => 0,
+        }
+    }
+
+    #[test]
+    fn the_first_stays_and_the_last_few() {
+        check(0, &[]);
+        check(1, &[1]);
+        check(8, &[1, 2, 3, 4, 5, 6, 7, 8]);
+        check(20, &[1, 14, 15, 16, 17, 18, 19, 20]);
+    }
+
+    #[test]
+    fn a_silent_agent_leaves_the_last_answer_with_its_age() {
+        let mut kept = Kept::default();
+        assert_eq!(kept.stale("gone"), "gone");
+        kept.add("here:1", Bytes::new());
+        kept.answered = Instant::now().checked_sub(Duration::from_secs(90));
+        assert_eq!(kept.stale("gone"), "gone; what is shown is stale, 1.5 min old");
+        assert!(!kept.is_fresh());
+    }
+}

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use diag_diff::report::{Change, HeapSiteChange, Report, SiteChange, json, text};
+use diag_diff::report::{Change, HeapSiteChange, Report, SiteChange, json};
 use diag_diff::verdict::Estimate;
 use diag_diff::{Answer, Finding};
 use diag_snapshot::human;
@@ -160,7 +160,31 @@ pub(super) fn window(report: &Report) -> String {
     human::duration(report.window_ns.unsigned_abs())
 }
 
-/// One line of a finding.
-pub(super) fn summary(finding: &Finding) -> String {
-    text::summary(finding)
+/// What was found, as a heading: `94 tasks, 6.3 MiB`, `99 MiB, grown by 49 MiB`.
+pub(super) fn headline(finding: &Finding) -> String {
+    join(
+        [
+            finding.count.map(|count| format!("{} tasks", human::count(count))),
+            finding.bytes.map(|bytes| bytes.estimate()),
+            finding.growth.map(|growth| format!("grown by {}", growth.estimate())),
+        ],
+        ", ",
+    )
+}
+
+/// How exactly that is known, how fast it grows and since when.
+pub(super) fn measures(finding: &Finding) -> String {
+    join(
+        [
+            finding.bytes.map(|bytes| format!("bytes, 95 %: {}", bytes.interval())),
+            finding.growth.map(|growth| format!("growth, 95 %: {}", growth.interval())),
+            finding.rate_per_s.map(|rate| format!("{rate:+.1} a second")),
+            finding.since.map(|since| format!("since {since:.0}")),
+        ],
+        " · ",
+    )
+}
+
+fn join<const N: usize>(parts: [Option<String>; N], between: &str) -> String {
+    parts.into_iter().flatten().collect::<Vec<_>>().join(between)
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Ask, Page, estimate, filters, to_json};
 use crate::flame::slice::{MOST_FRAMES, Slice};
 use crate::flame::svg::{self, Theme};
-use crate::flame::tree::{Flame, NodeIndex, ROOT};
+use crate::flame::tree::{Flame, Frames, NodeIndex, ROOT};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -24,9 +24,11 @@ const LISTED: usize = 50;
 
 #[derive(Deserialize)]
 pub(crate) struct Choice {
-    /// The frame that the picture begins at.
+    /// The frame that the picture begins at, a place in the tree of these frames.
     #[serde(default)]
     root: usize,
+    #[serde(default)]
+    frames: Frames,
     #[serde(default)]
     theme: Theme,
 }
@@ -56,13 +58,13 @@ pub(crate) async fn svg(
 
 async fn heap(ask: &Ask, s: &str, choice: Choice) -> Result<HeapPage, Absent> {
     let loaded = ask.library.open(s).await?;
-    blocking(move || HeapPage::new(&loaded, choice.root)).await?
+    blocking(move || HeapPage::new(&loaded, &choice)).await?
 }
 
 async fn picture(ask: &Ask, s: &str, choice: Choice) -> Result<Vec<u8>, Absent> {
     let loaded = ask.library.open(s).await?;
     blocking(move || {
-        let flame = loaded.flame().ok_or_else(not_sampled)?;
+        let flame = loaded.flame(choice.frames).ok_or_else(not_sampled)?;
         let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
         svg::draw(&slice, choice.theme).map_err(|error| Absent::Unusable(format!("nothing to draw: {error}")))
     })
@@ -94,6 +96,8 @@ struct HeapView {
     /// Mean bytes between two samples.
     rate_bytes: u64,
     unwinder: String,
+    /// Which functions the call paths are made of.
+    frames: Frames,
     /// Frames of the picture that were too small for it.
     left_out_frames: u64,
     /// From the outermost frame to the one that the picture begins at, both included.
@@ -103,6 +107,9 @@ struct HeapView {
     /// Allocating functions, the heaviest first.
     functions: Vec<FunctionView>,
     unlisted_functions: u64,
+    /// Of the whole picture, pixels.
+    #[serde(skip)]
+    picture_height: usize,
 }
 
 #[derive(Serialize)]
@@ -127,9 +134,12 @@ struct FunctionView {
 }
 
 impl HeapPage {
-    fn new(loaded: &Loaded, root_index: usize) -> Result<Self, Absent> {
-        let heap = match (&loaded.snapshot.heap, loaded.flame()) {
-            (Some(heap), Some(flame)) => Some(HeapView::new(loaded, heap, flame, root(flame, root_index)?)),
+    fn new(loaded: &Loaded, choice: &Choice) -> Result<Self, Absent> {
+        let heap = match (&loaded.snapshot.heap, loaded.flame(choice.frames)) {
+            (Some(heap), Some(flame)) => {
+                let root = root(flame, choice.root)?;
+                Some(HeapView::new(loaded, heap, flame, root, choice.frames))
+            }
             _ => None,
         };
         Ok(HeapPage { schema: "diag.heap/1", snapshot: loaded.summary.clone(), heap })
@@ -143,25 +153,36 @@ impl Page for HeapPage {
 }
 
 impl HeapView {
-    fn new(loaded: &Loaded, heap: &Heap, flame: &Flame, root: NodeIndex) -> Self {
+    fn new(loaded: &Loaded, heap: &Heap, flame: &Flame, root: NodeIndex, frames: Frames) -> Self {
         let mut all = WeightedSum::default();
         heap.samples.iter().for_each(|sample| all.add(sample.size_bytes as f64, sample.probability()));
         let mut functions = functions(heap, &Stacks::new(heap, &loaded.snapshot.strings), all.sum);
         let unlisted = functions.len().saturating_sub(LISTED);
         functions.truncate(LISTED);
+        let slice = Slice::new(flame, root, MOST_FRAMES);
         HeapView {
             live: estimate(&all, heap.facts.rate_bytes),
             samples: heap.samples.len() as u64,
             rate_bytes: heap.facts.rate_bytes,
             unwinder: heap.facts.unwinder.clone(),
-            left_out_frames: Slice::new(flame, root, MOST_FRAMES).left_out as u64,
+            frames,
+            left_out_frames: slice.left_out as u64,
+            picture_height: svg::height(&slice),
             root: std::iter::once(ROOT)
-                .chain(flame.path(root))
+                .chain(flame.path(root, LISTED))
                 .map(|node| FrameView::new(flame, node))
                 .collect(),
             callees: callees(flame, root),
             functions,
             unlisted_functions: unlisted as u64,
+        }
+    }
+
+    /// The query that keeps to these frames.
+    fn frames_word(&self) -> &'static str {
+        match self.frames {
+            Frames::Own => "own",
+            Frames::All => "all",
         }
     }
 

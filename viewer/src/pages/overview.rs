@@ -160,9 +160,9 @@ async fn compare(library: &Arc<Library>, snapshots: &[Summary]) -> Compared {
 
 /// The first of the same process, else of the same service: tasks can be followed only in a process.
 fn oldest<'a>(snapshots: &'a [Summary], newest: &Summary) -> Option<&'a Summary> {
-    let others = || snapshots.iter().filter(|summary| summary.id != newest.id);
-    let same_process = others().find(|summary| summary.instance == newest.instance);
-    same_process.or_else(|| others().find(|summary| summary.service == newest.service))
+    let is_other = |summary: &&Summary| summary.id != newest.id && summary.service == newest.service;
+    let others = || snapshots.iter().filter(is_other);
+    others().find(|summary| summary.instance == newest.instance).or_else(|| others().next())
 }
 
 async fn judged(library: &Arc<Library>, before: &str, after: &str) -> Result<Arc<Report>, Absent> {

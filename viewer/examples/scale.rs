@@ -1,0 +1,55 @@
+//! How fast the pages of 1.2 million tasks are, without a network: the time from a request to its
+//! last byte, the first time and again. Run it with `--release`.
+#![expect(clippy::print_stdout, reason = "it is a measurement")]
+
+#[path = "../tests/site/mod.rs"]
+mod site;
+
+use std::time::{Duration, Instant};
+
+use site::crowd::crowd;
+use site::{Folder, Viewer};
+
+const TASKS: u64 = 1_200_000;
+const STACKS: u32 = 100_000;
+const PAGES: [&str; 13] = [
+    "/s/live/tasks",
+    "/s/live/tasks?sort=idle",
+    "/s/live/tasks?sort=held",
+    "/s/live/tasks?q=:42:",
+    "/s/live/tasks?state=polling",
+    "/s/live/site/0",
+    "/s/live/site/0?sort=idle",
+    "/s/live/site/0?sort=polls",
+    "/s/live/site/0?sort=held",
+    "/s/live/site/0?state=polling",
+    "/s/live/heap",
+    "/s/live/heap.svg",
+    "/",
+];
+
+#[tokio::main]
+async fn main() {
+    for sites in [1, 1_000] {
+        let folder = Folder::new(&format!("measure-{sites}"));
+        folder.write("crowd.diag", &crowd(TASKS, sites, STACKS));
+        println!("{TASKS} tasks at {sites} spawn sites, {STACKS} stacks: milliseconds cold, warm, kilobytes");
+        for path in PAGES {
+            // Each page meets a viewer that has read nothing yet.
+            let viewer = folder.viewer();
+            let (cold, _) = timed(&viewer, path).await;
+            let (warm, bytes) = timed(&viewer, path).await;
+            println!("{:>8.1} {:>8.1} {:>7}  {path}", ms(cold), ms(warm), bytes / 1024);
+        }
+    }
+}
+
+async fn timed(viewer: &Viewer, path: &str) -> (Duration, usize) {
+    let started = Instant::now();
+    let bytes = viewer.page(path).await.len();
+    (started.elapsed(), bytes)
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,166 @@
+//! Snapshots made to break pages: names full of markup, damaged files, links that lead out.
+
+#[path = "../../diag/diff/tests/script/mod.rs"]
+mod script;
+mod site;
+
+use axum::http::StatusCode;
+use diag_snapshot::{
+    FrameIndex, FrameRow, Heap, NameRow, SampleRow, SiteIndex, Snapshot, StackIndex, StackRow,
+};
+use script::{Service, in_order, steady};
+use site::Folder;
+
+const MARKUP: &str = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>";
+
+/// A snapshot in which every name is `name`.
+fn named(name: &str, now: f64) -> Snapshot {
+    let mut snapshot = Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(now);
+    let text = snapshot.strings.intern(name);
+    snapshot.process.service = name.to_owned();
+    snapshot.process.host = Some(name.to_owned());
+    snapshot.sites = snapshot
+        .sites
+        .iter()
+        .map(|site| diag_snapshot::SiteRow { file: text, type_name: text, ..site })
+        .collect();
+    snapshot.tasks = (snapshot.tasks.iter())
+        .map(|task| diag_snapshot::TaskRow { name: Some(text), parent_site: Some(SiteIndex(0)), ..task })
+        .collect();
+    let mut heap = Heap::default();
+    heap.facts.unwinder = name.to_owned();
+    heap.frames.push(FrameRow { module: None, offset: 1 });
+    heap.names.push(NameRow { frame: FrameIndex(0), function: text, file: Some(text), line: Some(1) });
+    heap.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
+    let (task, task_site) = (None, None);
+    let (size_bytes, rate_bytes, stack, thread, born_us) = (1 << 20, 0, StackIndex(0), 0, 5);
+    heap.samples.push(SampleRow {
+        birth: 1,
+        size_bytes,
+        rate_bytes,
+        stack,
+        task,
+        task_site,
+        thread,
+        born_us,
+    });
+    snapshot.heap = Some(heap);
+    snapshot
+}
+
+/// Every page over two such snapshots.
+async fn pages(test: &str, name: &str) -> Vec<(String, String)> {
+    let folder = Folder::new(test);
+    let (a, b) = (folder.write("a.diag", &named(name, 20.0)), folder.write("b.diag", &named(name, 40.0)));
+    let viewer = folder.viewer();
+    let mut pages = Vec::new();
+    for path in [
+        "/".to_owned(),
+        format!("/s/{b}/tasks"),
+        format!("/s/{b}/site/0"),
+        format!("/s/{b}/heap"),
+        format!("/s/{b}/heap.svg"),
+        format!("/d/{a}..{b}"),
+    ] {
+        pages.push((path.clone(), viewer.page(&path).await));
+    }
+    pages
+}
+
+#[tokio::test]
+async fn markup_in_names_is_text() {
+    for (path, body) in pages("markup", MARKUP).await {
+        // The flamegraph has a script of its own.
+        assert!(!body.contains("<script>alert"), "{path}");
+        assert!(!body.contains("<img"), "{path}");
+        assert!(body.contains("alert("), "{path} does not show the name at all");
+    }
+}
+
+#[tokio::test]
+async fn markup_in_a_query_is_text() {
+    let folder = Folder::new("query");
+    let b = folder.write("b.diag", &named("svc", 40.0));
+    let query = "q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&state=%22%3E%3Cscript%3E";
+    let body = folder.viewer().page(&format!("/s/{b}/tasks?{query}")).await;
+    assert!(!body.contains("<script"), "{body}");
+    let body = folder.viewer().get("/s/%3Cscript%3E/tasks").await.body;
+    assert!(!body.contains("<script"), "{body}");
+}
+
+#[tokio::test]
+async fn control_characters_and_semicolons_do_no_harm() {
+    for (path, body) in pages("control", "<[u8; 8] as T>::f\u{1b}[31m\u{202e}\u{0}\nx").await {
+        assert!(!body.contains(['\u{1b}', '\u{0}', '\u{202e}']), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn huge_names_are_cut() {
+    for (path, body) in pages("huge", &"n".repeat(1 << 20)).await {
+        assert!(body.len() < 200_000, "{path} has {} bytes", body.len());
+    }
+}
+
+#[tokio::test]
+async fn damaged_files_are_shown_as_such() {
+    let folder = Folder::new("damaged");
+    let whole = named("svc", 40.0);
+    let id = folder.write("whole.diag", &whole);
+    let bytes = std::fs::read(folder.0.join("whole.diag")).expect("a file");
+    let mut flipped = diag_snapshot::write(&named("svc", 20.0));
+    let last = flipped.len() - 3;
+    flipped[last] ^= 0x10;
+    let damaged = diag_snapshot::content_id(&flipped).expect("a header").short();
+    std::fs::write(folder.0.join("flipped.diag"), flipped).expect("a file");
+    std::fs::write(folder.0.join("cut.diag"), &bytes[..40]).expect("a file");
+    std::fs::write(folder.0.join("other.diag"), "hello\n").expect("a file");
+    let viewer = folder.viewer();
+    let page = viewer.page("/").await;
+    for says in ["other.diag: ", "not a diag snapshot", "cut.diag: ", "damaged</span>"] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    assert!(viewer.page(&format!("/s/{damaged}/tasks")).await.contains("Damaged:"));
+    let refused = viewer.get(&format!("/d/{damaged}..{id}")).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("a damaged file is not compared"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn a_whole_copy_replaces_a_damaged_one() {
+    let folder = Folder::new("copy");
+    let id = folder.write("a.diag", &named("svc", 40.0));
+    let whole = std::fs::read(folder.0.join("a.diag")).expect("a file");
+    let mut flipped = whole.clone();
+    let last = flipped.len() - 3;
+    flipped[last] ^= 0x10;
+    std::fs::write(folder.0.join("a.diag"), flipped).expect("a file");
+    let viewer = folder.viewer();
+    assert!(viewer.page(&format!("/s/{id}/tasks")).await.contains("Damaged:"));
+    std::fs::write(folder.0.join("b.diag"), whole).expect("a file");
+    viewer.page("/").await;
+    assert!(!viewer.page(&format!("/s/{id}/tasks")).await.contains("Damaged:"));
+}
+
+#[tokio::test]
+async fn a_folder_is_not_left() {
+    let (outside, inside) = (Folder::new("outside"), Folder::new("inside"));
+    let id = outside.write("secret.diag", &named("svc", 40.0));
+    std::os::unix::fs::symlink(outside.0.join("secret.diag"), inside.0.join("link.diag")).expect("a link");
+    std::fs::create_dir(inside.0.join("deeper.diag")).expect("a folder");
+    std::fs::write(inside.0.join(".hidden.diag"), "").expect("a file");
+    std::fs::write(inside.0.join("notes.txt"), "").expect("a file");
+    let viewer = inside.viewer();
+    let listed = viewer.json("/api/v1").await;
+    assert_eq!(
+        (listed["snapshots"].as_array().map(Vec::len), listed["problems"].as_array().map(Vec::len)),
+        (Some(0), Some(0))
+    );
+    for path in [
+        format!("/s/{id}/tasks"),
+        "/s/..%2Fsecret.diag/tasks".to_owned(),
+        "/s/%2Fetc%2Fpasswd/heap".to_owned(),
+    ] {
+        assert_eq!(viewer.get(&path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}

@@ -1,0 +1,311 @@
+//! Every page and its JSON twin, over a scripted service with one leak of tasks and one of memory.
+
+#[path = "../../diag/diff/tests/script/mod.rs"]
+mod script;
+mod site;
+
+use axum::http::{Request, StatusCode};
+use diag_viewer::{Access, Source, router};
+use script::{Block, Service, churn, ghosts, in_order};
+use site::{Folder, Viewer};
+
+/// Four hundred tasks that rest for ever among healthy ones, and a cache that only grows.
+fn leaking() -> Service {
+    let tasks = in_order([churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05), ghosts(7, 0.0, 20.0, 20.0)].concat());
+    let block = |i: u32| Block {
+        function: "svc::cache::put",
+        size_bytes: 256 << 10,
+        born: f64::from(i) * 0.04,
+        freed: None,
+        task: Some(i as usize % tasks.len()),
+    };
+    let blocks = (0..750).map(block).collect();
+    Service { blocks, ..Service::new(tasks) }
+}
+
+/// The program as it is built, for what it prints.
+fn diag(folder: &std::path::Path, args: &[&str]) -> String {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_diag"))
+        .current_dir(folder)
+        .args(args)
+        .env_remove("DIAG_TOKEN")
+        .output()
+        .expect("the program runs");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+struct Scene {
+    folder: Folder,
+    viewer: Viewer,
+    a: String,
+    b: String,
+}
+
+impl Scene {
+    fn new(test: &str) -> Self {
+        let folder = Folder::new(test);
+        let service = leaking();
+        let (a, b) = (folder.write("a.diag", &service.at(15.0)), folder.write("b.diag", &service.at(30.0)));
+        Scene { viewer: folder.viewer(), folder, a, b }
+    }
+
+    /// `path` with the ids of the two snapshots in place of `{a}` and `{b}`.
+    fn path(&self, path: &str) -> String {
+        path.replace("{a}", &self.a).replace("{b}", &self.b)
+    }
+
+    async fn check(&self, path: &str, says: &str) {
+        let body = self.viewer.page(&self.path(path)).await;
+        assert!(body.contains(says), "{path} does not say {says:?}:\n{body}");
+    }
+
+    async fn check_refused(&self, path: &str, status: StatusCode, says: &str) {
+        let answer = self.viewer.get(&self.path(path)).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert!(answer.body.contains(says), "{path} does not say {says:?}:\n{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn every_page_says_what_it_is_for() {
+    let scene = Scene::new("every");
+    scene.check("/", "2 findings").await;
+    scene.check("/", "400 tasks").await;
+    scene.check("/?every=5", "http-equiv=\"refresh\" content=\"5\"").await;
+    scene.check("/s/{b}/tasks", "svc.rs:7:9").await;
+    scene.check("/s/live/tasks", "b.diag").await;
+    scene.check("/s/{b}/site/0", "svc::task_7").await;
+    scene.check("/s/{b}/heap", "svc::cache::put").await;
+    scene.check("/s/{b}/heap?frames=all", "RawVec").await;
+    scene.check("/s/{b}/heap.svg", "svc::cache::put").await;
+    scene.check("/d/{a}..{b}", "400 tasks have done nothing").await;
+    scene.check("/d/{a}..{b}", "too early to say").await;
+    scene.check("/help", "How to read these pages").await;
+}
+
+#[tokio::test]
+async fn every_documented_address_answers() {
+    let scene = Scene::new("urls");
+    let report = scene.viewer.json(&scene.path("/api/v1/d/{a}..{b}")).await;
+    let finding = report["findings"][0]["id"].as_str().expect("a finding");
+    let fill = |path: &str| {
+        let path = path.replace("{s}", &scene.b).replace("{i}", "0").replace("{id}", finding);
+        scene.path(&path)
+    };
+    let documented = include_str!("../URLS.md").split('`').filter(|code| {
+        let ends = ["/", "/?token=..", "/compare"].contains(code);
+        code.starts_with('/') && !ends && !code.contains(' ')
+    });
+    let mut count = 0;
+    for path in documented {
+        let answer = scene.viewer.get(&fill(path)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        count += 1;
+    }
+    assert!(count >= 16, "only {count} addresses were found in URLS.md");
+    let compared = scene.viewer.get(&scene.path("/compare?a={a}&b={b}")).await;
+    assert_eq!(compared.status, StatusCode::SEE_OTHER);
+    assert_eq!(compared.headers["location"], scene.path("/d/{a}..{b}"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_in_either_form() {
+    let scene = Scene::new("missing");
+    let not_found = StatusCode::NOT_FOUND;
+    scene.check_refused("/s/0123456789/tasks", not_found, "no snapshot").await;
+    scene.check_refused("/s/{b}/site/99", not_found, "no spawn site 99").await;
+    scene.check_refused("/s/{b}/heap?root=99999", not_found, "no frame 99999").await;
+    scene.check_refused("/d/{a}..{b}/v/none", not_found, "no finding none").await;
+    scene.check_refused("/d/{a}", not_found, "BEFORE..AFTER").await;
+    scene.check_refused("/nothing", not_found, "<title>").await;
+    scene.check_refused("/api/v1/nothing", not_found, "{\n  \"error\":").await;
+    scene.check_refused("/api/v1/s/0123456789/tasks", not_found, "{\n  \"error\":").await;
+    scene.check_refused("/s/{b}/tasks?sort=colour", StatusCode::BAD_REQUEST, "sort").await;
+    scene.check_refused("/s/{b}/site/0?after=x", StatusCode::UNPROCESSABLE_ENTITY, "after=x").await;
+    scene.check_refused("/compare?a=..%2F..&b={b}", StatusCode::UNPROCESSABLE_ENTITY, "choose them").await;
+}
+
+#[tokio::test]
+async fn the_diff_page_has_the_numbers_of_the_command_line() {
+    let scene = Scene::new("numbers");
+    let cli = diag(&scene.folder.0, &["diff", "a.diag", "b.diag", "--format", "json"]);
+    assert_eq!(scene.viewer.page(&scene.path("/api/v1/d/{a}..{b}")).await, cli);
+    let report: serde_json::Value = serde_json::from_str(&cli).expect("JSON");
+    let page = scene.viewer.page(&scene.path("/d/{a}..{b}")).await;
+    for site in report["sites"].as_array().expect("sites") {
+        for count in [&site["live"]["before"], &site["live"]["after"], &site["stale"]["after"]] {
+            let cell = format!(">{}<", diag_snapshot::human::count(count.as_u64().expect("a count")));
+            assert!(page.contains(&cell), "{cell} is not on the page");
+        }
+    }
+    for finding in report["findings"].as_array().expect("findings") {
+        let verdict =
+            scene.path(&format!("/api/v1/d/{{a}}..{{b}}/v/{}", finding["id"].as_str().expect("an id")));
+        assert_eq!(&scene.viewer.json(&verdict).await["finding"], finding);
+    }
+}
+
+#[tokio::test]
+async fn the_task_list_has_the_numbers_of_the_command_line() {
+    let scene = Scene::new("tasks");
+    let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&cli).expect("JSON");
+    let tasks = scene.viewer.json(&scene.path("/api/v1/s/{b}/tasks")).await;
+    let site = &tasks["sites"][0];
+    for field in ["location", "name", "live", "spawned", "done", "future_bytes"] {
+        assert_eq!(site[field], shown["sites"][0][field], "{field}");
+    }
+    let report = scene.viewer.json(&scene.path("/api/v1/d/{a}..{b}")).await;
+    for spread in ["age_ns", "idle_ns"] {
+        assert_eq!(site[spread]["p50"], report["sites"][0][spread]["p50"], "{spread}");
+        assert_eq!(site[spread]["max"], report["sites"][0][spread]["max"], "{spread}");
+    }
+    let bytes = &report["findings"][0]["bytes"];
+    assert_eq!(&site["held"], bytes, "the finding and the list weigh the same tasks");
+}
+
+#[tokio::test]
+async fn pages_of_tasks_join_without_a_gap() {
+    let scene = Scene::new("paging");
+    let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "jsonl"]);
+    let all: Vec<serde_json::Value> =
+        cli.lines().map(|line| serde_json::from_str(line).expect("a task")).collect();
+    for (sort, field) in [("age", "age_ns"), ("idle", "idle_ns"), ("polls", "polls")] {
+        let mut expected: Vec<(i128, u64)> = all.iter().map(|task| key(task, field)).collect();
+        expected.sort();
+        assert_eq!(walk(&scene, sort, field).await, expected, "sorted by {sort}");
+    }
+}
+
+/// Falling value, then rising id.
+fn key(task: &serde_json::Value, field: &str) -> (i128, u64) {
+    let id = task["id"].as_str().expect("an id").parse().expect("a number");
+    (-i128::from(task[field].as_u64().expect("a number")), id)
+}
+
+async fn walk(scene: &Scene, sort: &str, field: &str) -> Vec<(i128, u64)> {
+    let (mut keys, mut after) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/api/v1/s/{{b}}/site/0?sort={sort}&after={after}");
+        let page = scene.viewer.json(&scene.path(&path)).await;
+        keys.extend(page["tasks"].as_array().expect("tasks").iter().map(|task| key(task, field)));
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => return keys,
+        }
+    }
+}
+
+#[tokio::test]
+async fn filters_leave_what_they_name() {
+    let scene = Scene::new("filters");
+    let count = async |query: &str| {
+        let tasks = scene.viewer.json(&scene.path(&format!("/api/v1/s/{{b}}/tasks?{query}"))).await;
+        tasks["matching_sites"].as_u64().expect("a count")
+    };
+    assert_eq!(count("").await, 1);
+    assert_eq!(count("q=svc.rs").await, 1);
+    assert_eq!(count("q=task_7").await, 1);
+    assert_eq!(count("q=elsewhere").await, 0);
+    assert_eq!(count("state=idle").await, 1);
+    assert_eq!(count("state=polling").await, 0);
+}
+
+#[tokio::test]
+async fn a_folder_that_fills_shows_what_came() {
+    let folder = Folder::new("fills");
+    let viewer = folder.viewer();
+    assert!(viewer.page("/").await.contains("Nothing to show yet"));
+    let healthy = Service::new(churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05));
+    folder.write("a.diag", &healthy.at(15.0));
+    assert!(viewer.page("/").await.contains("what grows takes two"));
+    folder.write("b.diag", &healthy.at(30.0));
+    let page = viewer.page("/").await;
+    assert!(page.contains("clean: nothing leaks") && page.contains("Nothing grows"), "{page}");
+    let other = Service { name: "other", ..healthy };
+    folder.write("c.diag", &other.at(31.0));
+    assert!(viewer.page("/").await.contains("what grows takes two"), "of the newest service there is one");
+    let ids = viewer.json("/api/v1").await;
+    let id = |i: usize| ids["snapshots"][i]["id"].as_str().expect("an id").to_owned();
+    let refused = viewer.get(&format!("/d/{}..{}", id(0), id(2))).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.body.contains("two services"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn only_known_hosts_are_answered() {
+    let folder = Folder::new("hosts");
+    let check = async |viewer: &Viewer, host: Option<&str>, expected: StatusCode| {
+        let request = Request::get("/healthz");
+        let request = host.into_iter().fold(request, |request, host| request.header("host", host));
+        assert_eq!(viewer.ask(request).await.status, expected, "{host:?}");
+    };
+    let viewer = folder.viewer();
+    for host in ["localhost", "LOCALHOST:9898", "127.0.0.1:1", "[::1]:9898"] {
+        check(&viewer, Some(host), StatusCode::OK).await;
+    }
+    for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:9898", "", "127.0.0.2"] {
+        check(&viewer, Some(host), StatusCode::FORBIDDEN).await;
+    }
+    check(&viewer, None, StatusCode::FORBIDDEN).await;
+    let access = Access { hosts: vec!["dev.internal".to_owned()], token: None };
+    let viewer = Viewer(router(Source::folder(&folder.0), access));
+    check(&viewer, Some("dev.internal:9898"), StatusCode::OK).await;
+    check(&viewer, Some("evil.example"), StatusCode::FORBIDDEN).await;
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers() {
+    let scene = Scene::new("headers");
+    for path in ["/", "/nothing", "/a/style.css", "/api/v1", "/s/{b}/heap.svg", "/s/{b}/tasks?sort=no"] {
+        check_headers(&scene.viewer.get(&scene.path(path)).await.headers, path);
+    }
+    check_headers(&scene.viewer.ask(Request::get("/").header("host", "evil.example")).await.headers, "403");
+    let policy =
+        |answer: site::Answer| answer.headers["content-security-policy"].to_str().expect("text").to_owned();
+    let page = policy(scene.viewer.get("/").await);
+    assert!(page.starts_with("default-src 'none'; style-src 'self'") && !page.contains("script"), "{page}");
+    let svg = policy(scene.viewer.get(&scene.path("/s/{b}/heap.svg")).await);
+    assert!(svg.contains("sandbox allow-scripts") && !svg.contains("same-origin"), "{svg}");
+}
+
+fn check_headers(headers: &axum::http::HeaderMap, path: &str) {
+    for name in [
+        "content-security-policy",
+        "x-content-type-options",
+        "referrer-policy",
+        "cross-origin-opener-policy",
+        "cross-origin-resource-policy",
+        "cache-control",
+    ] {
+        assert!(headers.contains_key(name), "{path} lacks {name}");
+    }
+    assert!(!headers.contains_key("access-control-allow-origin"), "{path}");
+}
+
+#[tokio::test]
+async fn a_token_keeps_others_out() {
+    let folder = Folder::new("token");
+    let access = Access { hosts: Vec::new(), token: Some("s3cret".to_owned()) };
+    let viewer = Viewer(router(Source::folder(&folder.0), access));
+    let get = |path: &str| Request::get(path).header("host", "localhost");
+    for (name, value, expected) in [
+        ("x-nothing", "", StatusCode::UNAUTHORIZED),
+        ("authorization", "Bearer s3cret", StatusCode::OK),
+        ("authorization", "Bearer s3cre", StatusCode::UNAUTHORIZED),
+        ("authorization", "Bearer s3cret0", StatusCode::UNAUTHORIZED),
+        ("authorization", "Bearer ", StatusCode::UNAUTHORIZED),
+        ("cookie", "other=1; diag_token=s3cret", StatusCode::OK),
+        ("cookie", "diag_token=", StatusCode::UNAUTHORIZED),
+    ] {
+        let answer = viewer.ask(get("/").header(name, value)).await;
+        assert_eq!(answer.status, expected, "{name}: {value}");
+    }
+    assert_eq!(viewer.ask(get("/?token=wrong")).await.status, StatusCode::UNAUTHORIZED);
+    let launched = viewer.ask(get("/?token=s3cret")).await;
+    assert_eq!(
+        (launched.status, &launched.headers["location"]),
+        (StatusCode::SEE_OTHER, &"/".parse().expect("a value"))
+    );
+    assert_eq!(launched.headers["set-cookie"], "diag_token=s3cret; HttpOnly; SameSite=Strict; Path=/");
+}

@@ -1,0 +1,78 @@
+//! A folder of snapshots and a viewer over it, asked without a socket.
+#![allow(dead_code, unreachable_pub, reason = "each test file includes it and uses its own part")]
+
+pub mod crowd;
+
+use std::path::PathBuf;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request, StatusCode};
+use diag_snapshot::Snapshot;
+use diag_viewer::{Access, Source, router};
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+/// A folder that is removed at the end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("diag-viewer-{test}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary folder");
+        Folder(path)
+    }
+
+    /// Writes a snapshot and gives its id back.
+    pub fn write(&self, name: &str, snapshot: &Snapshot) -> String {
+        let bytes = diag_snapshot::write(snapshot);
+        diag_snapshot::file::write(&self.0.join(name), &bytes).expect("a snapshot file");
+        diag_snapshot::content_id(&bytes).expect("a header").short()
+    }
+
+    pub fn viewer(&self) -> Viewer {
+        Viewer(router(Source::folder(&self.0), Access::default()))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// All pages.
+pub struct Viewer(pub Router);
+
+/// What one request brought.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Viewer {
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Request::get(path).header("host", "localhost:9898")).await
+    }
+
+    pub async fn ask(&self, request: axum::http::request::Builder) -> Answer {
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.0.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        let body = String::from_utf8(body.to_vec()).expect("text");
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// The body of a page that is there.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    pub async fn json(&self, path: &str) -> serde_json::Value {
+        serde_json::from_str(&self.page(path).await).expect("JSON")
+    }
+}
