@@ -20,6 +20,7 @@ const PLUMBING_CRATES: &[&str] = &[
     "tokio-util",
     "futures_util",
     "diag",
+    "__rustc",
 ];
 
 /// How the names of functions begin that belong to no crate.
@@ -62,7 +63,8 @@ impl Place {
         }
     }
 
-    fn is_plumbing(&self) -> bool {
+    /// True of the allocator, of collections and of the runtime: what names no place of the service.
+    pub fn is_plumbing(&self) -> bool {
         // The path may stand in a qualified form: `<alloc::vec::Vec<T> as ..>::clone`.
         let path = self.function.trim_start_matches(['<', '&']);
         let of_crate = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"));
@@ -184,6 +186,7 @@ mod tests {
         check("alloc::raw_vec::RawVec<T>::grow_one", "", true);
         check("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "", true);
         check("__rust_alloc", "", true);
+        check("__rustc::__rust_alloc", "shop/src/main.rs", true);
         check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
         check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);
         check("{closure#0}", "/r/index-1/tokio-1.54.1/src/runtime/task/core.rs", true);
