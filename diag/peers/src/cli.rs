@@ -13,7 +13,7 @@ pub(crate) struct Cli {
     /// Print JSON instead of a table.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Fewer rounds, sizes and operations: minutes become seconds, and the band wider.
+    /// Fewer rounds and sizes, no peer a second time with flags: sooner done, and the band wider.
     #[arg(long)]
     pub(crate) quick: bool,
     /// Only rows of these names, separated by commas.
@@ -30,13 +30,15 @@ pub(crate) struct Cli {
     pub(crate) gate: Option<PathBuf>,
 }
 
-/// The two comparisons.
+/// The three comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum What {
     /// Task recorders: spawn, poll, channel round trip, memory of a parked task.
     Tasks,
     /// Heap profilers: allocate and free, realloc, big blocks.
     Heap,
+    /// A small service under load: what linking diag costs it, switched on and off.
+    Service,
 }
 
 impl Cli {
@@ -47,10 +49,12 @@ impl Cli {
 
     /// Rounds of timing processes; none if only instructions are asked for.
     pub(crate) fn rounds(&self) -> usize {
-        match (self.instructions_only, self.quick) {
-            (true, _) => 0,
-            (false, true) => 5,
-            (false, false) => 15,
+        match (self.instructions_only, self.what, self.quick) {
+            (true, _, _) => 0,
+            (false, What::Service, true) => 11,
+            (false, What::Service, false) => 41,
+            (false, _, true) => 5,
+            (false, _, false) => 15,
         }
     }
 }

@@ -33,7 +33,7 @@ struct Row {
 /// Builds and runs all that the command line asks for.
 pub(crate) fn measure(cli: &Cli) -> Result<Vec<Measured>> {
     let variants = || HEAP.iter().filter(|one| one.subjects.iter().any(|name| cli.wants(name)));
-    let programs = build::programs(variants().map(|one| &one.variant))?;
+    let programs = build::programs(variants().map(|one| &one.variant), &[])?;
     let mut measured: Vec<Measured> = variants().map(|variant| Measured::new(variant, cli)).collect();
     for round in 0..cli.rounds() {
         for (one, program) in measured.iter_mut().zip(&programs) {

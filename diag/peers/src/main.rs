@@ -1,7 +1,7 @@
 //! Runs diag and its peers side by side and prints what each of them costs.
 //!
 //! ```text
-//! cargo run --release --manifest-path diag/peers/Cargo.toml -- tasks|heap [--json] [--quick] [--only a,b]
+//! cargo run --release --manifest-path diag/peers/Cargo.toml -- tasks|heap|service [--json] [--quick] [--only a,b]
 //! ```
 //!
 //! Each peer is built by itself and measured as its own process, round after round by turns. A
@@ -19,6 +19,7 @@ mod heap;
 mod process;
 mod progress;
 mod report;
+mod service;
 mod stats;
 mod table;
 mod tasks;
@@ -59,7 +60,7 @@ fn run(cli: &Cli) -> Result<ExitCode> {
 
 fn measure(cli: &Cli) -> Result<(Report, String)> {
     let clock_read_ns = clock::recorder_read_ns();
-    let mut report = Report { clock_read_ns, tasks: Vec::new(), heap: Vec::new() };
+    let mut report = Report { clock_read_ns, tasks: Vec::new(), heap: Vec::new(), service: Vec::new() };
     let text = match cli.what {
         What::Tasks => {
             let measured = tasks::measure(cli)?;
@@ -70,6 +71,11 @@ fn measure(cli: &Cli) -> Result<(Report, String)> {
             let measured = heap::measure(cli)?;
             report.heap = heap::rows(&measured);
             heap::text(&measured)
+        }
+        What::Service => {
+            let measured = service::measure(cli)?;
+            report.service = service::rows(&measured);
+            service::text(&measured)
         }
     };
     Ok((report, format!("{text}one read of the recorder's clock: {clock_read_ns:.1} ns\n")))

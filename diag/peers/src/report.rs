@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that was measured; one of the two lists is empty.
+/// Everything that was measured; all lists but one are empty.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Report {
     /// One read of the clock that the recorder stamps with; printed, not used.
@@ -13,6 +13,9 @@ pub(crate) struct Report {
     pub(crate) tasks: Vec<TaskRow>,
     /// The heap peers.
     pub(crate) heap: Vec<HeapRow>,
+    /// The service with and without diag.
+    #[serde(default)]
+    pub(crate) service: Vec<ServiceRow>,
 }
 
 /// One task peer on one runtime.
@@ -48,6 +51,21 @@ pub(crate) struct HeapRow {
     pub(crate) instructions: Option<f64>,
     /// The same one by one.
     pub(crate) instructions_of: BTreeMap<String, f64>,
+}
+
+/// The service built and started in one way; everything is of one request to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ServiceRow {
+    pub(crate) name: String,
+    /// CPU time of the process, user and system.
+    pub(crate) cpu_ns: Option<f64>,
+    /// That against `plain`, median over the rounds.
+    pub(crate) cpu_ratio: Option<f64>,
+    /// How far three of four rounds of `plain` are from themselves, as a share.
+    pub(crate) cpu_band: Option<f64>,
+    pub(crate) requests_per_s: Option<f64>,
+    /// On one thread.
+    pub(crate) instructions: Option<f64>,
 }
 
 /// The sum of counts, if there are any.

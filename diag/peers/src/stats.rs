@@ -22,28 +22,35 @@ fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
 
 /// How a series of rounds compares with the baseline of the same rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Compared {
-    /// The difference is no larger than three of four rounds of the baseline with itself.
-    NotMeasurable,
-    /// The medians of what the rounds add to the baseline, and of their ratios to it.
-    Added { ns: f64, ratio: f64 },
+pub(crate) struct Compared {
+    /// The median of what a round adds to the baseline, in its unit.
+    pub(crate) added: f64,
+    /// The median of a round's ratio to the baseline.
+    pub(crate) ratio: f64,
+    /// Three of four rounds of the baseline are no further from itself than this share of it; none
+    /// if it was not taken twice.
+    pub(crate) band: Option<f64>,
 }
 
-/// How far two series are apart, round by round.
-pub(crate) fn distances(one: &[f64], other: &[f64]) -> Vec<f64> {
-    one.iter().zip(other).map(|(one, other)| (one - other).abs()).collect()
+impl Compared {
+    /// Whether the difference is larger than that of the baseline with itself.
+    pub(crate) fn is_measurable(&self) -> bool {
+        self.band.is_none_or(|band| (self.ratio - 1.0).abs() > band)
+    }
+}
+
+/// How far two series are apart, round by round, as a share of the second.
+pub(crate) fn distances(one: &[f64], base: &[f64]) -> Vec<f64> {
+    one.iter().zip(base).map(|(one, base)| (one / base - 1.0).abs()).collect()
 }
 
 /// Compares round by round; `again` holds the distances of the baseline from itself. None without
 /// rounds.
 pub(crate) fn compare(series: &[f64], base: &[f64], again: &[f64]) -> Option<Compared> {
-    let ns = median(series.iter().zip(base).map(|(one, base)| one - base))?;
-    let ratio = median(series.iter().zip(base).map(|(one, base)| one / base))?;
-    let band = third_quartile(again.iter().copied());
-    Some(if band.is_some_and(|band| ns.abs() <= band) {
-        Compared::NotMeasurable
-    } else {
-        Compared::Added { ns, ratio }
+    Some(Compared {
+        added: median(series.iter().zip(base).map(|(one, base)| one - base))?,
+        ratio: median(series.iter().zip(base).map(|(one, base)| one / base))?,
+        band: third_quartile(again.iter().copied()),
     })
 }
 
@@ -67,12 +74,16 @@ mod tests {
 
     #[test]
     fn a_difference_inside_the_band_is_not_measurable() {
-        let base = [100.0, 102.0, 98.0, 100.0];
-        let again = distances(&[103.0, 100.0, 98.5, 97.0], &base);
-        assert_eq!(compare(&[102.0, 105.0, 101.0, 103.0], &base, &again), Some(Compared::NotMeasurable));
-        let twice = Some(Compared::Added { ns: 100.0, ratio: 2.0 });
-        assert_eq!(compare(&[200.0, 204.0, 196.0, 200.0], &base, &again), twice);
-        assert_eq!(compare(&[200.0], &[100.0], &[]), twice);
+        let base = [100.0, 200.0, 100.0, 100.0];
+        let again = distances(&[103.0, 200.0, 98.0, 97.0], &base);
+        let check = |series: &[f64], again: &[f64], added, ratio, measurable| {
+            let compared = compare(series, &base, again).expect("there are rounds");
+            assert_eq!((compared.added, compared.ratio), (added, ratio));
+            assert_eq!(compared.is_measurable(), measurable);
+        };
+        check(&[102.0, 204.0, 102.0, 102.0], &again, 2.0, 1.02, false);
+        check(&[200.0, 400.0, 200.0, 200.0], &again, 100.0, 2.0, true);
+        check(&[102.0], &[], 2.0, 1.02, true);
         assert_eq!(compare(&[], &base, &again), None);
     }
 }

@@ -24,11 +24,20 @@ pub(crate) fn figure(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"))
 }
 
-/// What stands beside a figure; nothing where there is nothing to compare with.
+/// What stands beside a time; nothing where there is nothing to compare with.
 pub(crate) fn compared(value: Option<Compared>) -> String {
+    beside(value, |value| format!("{:+.1} {:.2}x", value.added, value.ratio))
+}
+
+/// The same in percent of the baseline.
+pub(crate) fn percent(value: Option<Compared>) -> String {
+    beside(value, |value| format!("{:+.1} %", (value.ratio - 1.0) * 100.0))
+}
+
+fn beside(value: Option<Compared>, text: impl Fn(Compared) -> String) -> String {
     match value {
-        Some(Compared::NotMeasurable) => "not measurable".to_owned(),
-        Some(Compared::Added { ns, ratio }) => format!("{ns:+.1} {ratio:.2}x"),
+        Some(value) if value.is_measurable() => text(value),
+        Some(_) => "not measurable".to_owned(),
         None => String::new(),
     }
 }
@@ -41,9 +50,17 @@ mod tests {
     fn names_stand_left_and_figures_right() {
         let rows = [vec!["name".to_owned(), "ns".to_owned()], vec!["a".to_owned(), figure(Some(123.46))]];
         assert_eq!(lay_out(1, &rows), "name     ns\na     123.5\n");
-        assert_eq!(
-            (figure(None), compared(Some(Compared::NotMeasurable))),
-            ("-".into(), "not measurable".into())
-        );
+    }
+
+    #[test]
+    fn beside_a_figure_stands_what_it_adds() {
+        let check = |ratio, band, expected: [&str; 2]| {
+            let value = Some(Compared { added: 12.34, ratio, band });
+            assert_eq!([compared(value), percent(value)], expected);
+        };
+        check(1.234, Some(0.1), ["+12.3 1.23x", "+23.4 %"]);
+        check(1.234, None, ["+12.3 1.23x", "+23.4 %"]);
+        check(1.234, Some(0.3), ["not measurable", "not measurable"]);
+        assert_eq!([figure(None), compared(None)], ["-", ""]);
     }
 }

@@ -23,8 +23,9 @@ pub(crate) struct Measured {
 
 /// Builds and runs all that the command line asks for.
 pub(crate) fn measure(cli: &Cli) -> Result<Vec<Measured>> {
-    let variants = || TASKS.iter().filter(|variant| cli.wants(variant.name));
-    let programs = build::programs(variants())?;
+    let variants = || TASKS.iter().filter(|variant| wants(cli, variant));
+    let features: &[&str] = if cli.instructions_only { &[] } else { &["peers-bench/park"] };
+    let programs = build::programs(variants(), features)?;
     let peers: Vec<(&Variant, &PathBuf)> = variants().zip(&programs).collect();
     let mut measured = Vec::new();
     for &flavor in Flavor::ALL {
@@ -53,6 +54,12 @@ pub(crate) fn measure(cli: &Cli) -> Result<Vec<Measured>> {
     }
     progress::show("");
     Ok(measured)
+}
+
+/// Whether the row is asked for. The quick table has no peer a second time with flags.
+fn wants(cli: &Cli, variant: &Variant) -> bool {
+    let is_second = TASKS.iter().any(|other| other.name == variant.name && other.flags != variant.flags);
+    cli.wants(variant.name) && !(cli.quick && is_second && !variant.flags.is_empty())
 }
 
 /// The mean over the sizes of the parked future, one process a size.

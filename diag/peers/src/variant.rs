@@ -46,6 +46,14 @@ pub(crate) static TASKS: &[Variant] = &[
     variant("console-subscriber", "peer-console-subscriber", UNSTABLE, &[]),
 ];
 
+/// The service: the first is the baseline, the second the same once more.
+pub(crate) static SERVICE: &[Variant] = &[
+    variant("plain", "peer-service-plain", NONE, &[]),
+    variant("plain-again", "peer-service-plain", NONE, &[]),
+    variant("diag", "peer-service-diag", NONE, &[]),
+    variant("diag-off", "peer-service-diag", NONE, OFF),
+];
+
 /// The heap peers. Those of `diag` carry the baseline of their inner allocator.
 pub(crate) static HEAP: &[HeapVariant] = &[
     over(Inner::System, variant("diag", "peer-heap-diag", FRAME_POINTERS, &[]), VALUES),

@@ -68,6 +68,15 @@ pub enum HeapRequest {
     Count(String, Inner, Op, u64),
 }
 
+/// A request to a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceRequest {
+    /// Print `cpu_ns` and `wall_ns` of one request to it, on two workers.
+    Time,
+    /// Answer so many requests on one thread and print nothing: for callgrind.
+    Count(u64),
+}
+
 /// Task sizes that [`TaskRequest::Park`] knows: 0 to 504 bytes in words.
 pub const PARK_SIZES: usize = 64;
 
@@ -148,6 +157,25 @@ impl HeapRequest {
     }
 }
 
+impl ServiceRequest {
+    /// The arguments of a service's process.
+    pub fn to_args(self) -> Vec<String> {
+        match self {
+            ServiceRequest::Time => words(["time"]),
+            ServiceRequest::Count(requests) => words(["count", &requests.to_string()]),
+        }
+    }
+
+    /// The request in a process's arguments, if it is one.
+    pub fn from_args(args: &[String]) -> Option<Self> {
+        match strs(args)[..] {
+            ["time"] => Some(ServiceRequest::Time),
+            ["count", requests] => Some(ServiceRequest::Count(requests.parse().ok()?)),
+            _ => None,
+        }
+    }
+}
+
 fn words<const N: usize>(words: [&str; N]) -> Vec<String> {
     words.map(str::to_owned).to_vec()
 }
@@ -171,6 +199,9 @@ mod tests {
         for &op in Op::ALL {
             let request = HeapRequest::Count("diag".to_owned(), Inner::Mimalloc, op, 7);
             assert_eq!(HeapRequest::from_args(&request.to_args()), Some(request));
+        }
+        for request in [ServiceRequest::Time, ServiceRequest::Count(7)] {
+            assert_eq!(ServiceRequest::from_args(&request.to_args()), Some(request));
         }
     }
 

@@ -1,5 +1,7 @@
 //! The task workloads, generic over how a task is spawned.
 //!
+//! A peer's global allocator is [`Fixed`], which counting runs alone switch on.
+//!
 //! No IO or time driver is enabled, so that a figure holds scheduler and peer and no system call.
 
 use std::future::Future;
@@ -13,11 +15,9 @@ use tokio::task::JoinError;
 
 use crate::clock;
 use crate::figures::{self, Figures};
-use crate::request::{Flavor, PARK_SIZES, TaskRequest, Workload};
+use crate::fixed::Fixed;
+use crate::request::{Flavor, TaskRequest, Workload};
 use crate::timed::{self, Timed};
-
-/// Tasks parked at once to weigh one.
-const PARKED: usize = 60_000;
 
 /// A way to run tasks: what a user of the peer would write.
 pub trait Peer: 'static {
@@ -50,14 +50,18 @@ fn answer<P: Peer>(peer: &P, request: TaskRequest) -> Figures {
     match request {
         TaskRequest::Time(flavor) => time(peer, flavor),
         TaskRequest::Count(workload, count) => {
+            Fixed::begin();
             run::<P>(&runtime(peer, Flavor::CurrentThread), workload, count);
             Figures::new()
         }
-        TaskRequest::Park(words) => Figures::from([("bytes".to_owned(), parked_bytes(peer, words))]),
+        #[cfg(feature = "park")]
+        TaskRequest::Park(words) => crate::park::weigh(peer, words),
+        #[cfg(not(feature = "park"))]
+        TaskRequest::Park(_) => panic!("this peer was built for counting; the feature `park` is off"),
     }
 }
 
-fn runtime<P: Peer>(peer: &P, flavor: Flavor) -> Runtime {
+pub(crate) fn runtime<P: Peer>(peer: &P, flavor: Flavor) -> Runtime {
     peer.build(match flavor {
         Flavor::CurrentThread => Builder::new_current_thread(),
         Flavor::MultiThread => {
@@ -94,11 +98,11 @@ fn run<P: Peer>(runtime: &Runtime, workload: Workload, count: u64) {
     });
 }
 
-fn on_a_worker(runtime: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
+pub(crate) fn on_a_worker(runtime: &Runtime, work: impl Future<Output = ()> + Send + 'static) {
     runtime.block_on(runtime.spawn(work)).expect("the workload neither panics nor is cancelled");
 }
 
-async fn joined<P: Peer, F>(future: F)
+pub(crate) async fn joined<P: Peer, F>(future: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -147,51 +151,4 @@ impl Future for SelfWake {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
-}
-
-/// Never ready; holds so many words.
-struct Parked<const WORDS: usize>([u64; WORDS]);
-
-impl<const WORDS: usize> Future for Parked<WORDS> {
-    type Output = u64;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<u64> {
-        match std::hint::black_box(self.0.first()) {
-            Some(&word) if word != 0 => Poll::Ready(word),
-            _ => Poll::Pending,
-        }
-    }
-}
-
-macro_rules! park_each {
-    ($($words:literal)+) => { [$(park::<P, $words>),+] };
-}
-
-/// Resident bytes of one parked task whose future has so many words of state.
-fn parked_bytes<P: Peer>(peer: &P, words: usize) -> f64 {
-    let park: [fn(); PARK_SIZES] = park_each!(
-        0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
-        32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
-    );
-    let runtime = runtime(peer, Flavor::CurrentThread);
-    // A first task pays for whatever the peer makes once.
-    on_a_worker(&runtime, joined::<P, _>(async {}));
-    let before = resident_bytes();
-    on_a_worker(&runtime, async move {
-        (0..PARKED).for_each(|_| park[words]());
-        // The queue is first in, first out: when this one has run, all have been polled.
-        joined::<P, _>(async {}).await;
-    });
-    (resident_bytes() - before) / PARKED as f64
-}
-
-fn park<P: Peer, const WORDS: usize>() {
-    drop(P::spawn(Parked([0; WORDS])));
-}
-
-/// Exact, unlike `statm`, whose counters the kernel adds up only now and then.
-fn resident_bytes() -> f64 {
-    let rollup = std::fs::read_to_string("/proc/self/smaps_rollup").expect("/proc is mounted");
-    let kib = rollup.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB"));
-    kib.and_then(|kib| kib.parse::<f64>().ok()).expect("smaps_rollup has an Rss line") * 1024.0
 }

@@ -7,8 +7,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use console_subscriber::ConsoleLayer;
+use peers_bench::fixed::Fixed;
 use peers_bench::tasks::{self, Peer};
 use tokio::task::JoinHandle;
+
+#[global_allocator]
+static ALLOC: Fixed = Fixed;
 
 struct Console;
 

@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
+use peers_bench::fixed::Fixed;
 use peers_bench::tasks::{self, Peer};
+
+#[global_allocator]
+static ALLOC: Fixed = Fixed;
 
 struct Diag;
 

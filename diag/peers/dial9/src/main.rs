@@ -5,9 +5,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use dial9::{Dial9HandleTokioExt, DiskBuffer, Recorder, TokioAttachOptions};
+use peers_bench::fixed::Fixed;
 use peers_bench::tasks::{self, Peer};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
+
+#[global_allocator]
+static ALLOC: Fixed = Fixed;
 
 /// What the trace may take on disk.
 const TRACE_BYTES: u64 = 64 << 20;

@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
+use peers_bench::fixed::Fixed;
 use peers_bench::tasks::{self, Peer};
 use tokio::task::JoinHandle;
 use tokio_metrics::TaskMonitorCore;
+
+#[global_allocator]
+static ALLOC: Fixed = Fixed;
 
 static MONITOR: TaskMonitorCore = TaskMonitorCore::new();
 

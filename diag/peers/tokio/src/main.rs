@@ -2,8 +2,12 @@
 
 use std::process::ExitCode;
 
+use peers_bench::fixed::Fixed;
 use peers_bench::tasks::{self, Peer};
 use tokio::task::JoinHandle;
+
+#[global_allocator]
+static ALLOC: Fixed = Fixed;
 
 struct Tokio;
 
