@@ -1,12 +1,13 @@
 //! A snapshot in memory with what its pages need, each part made once and when first asked for.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use diag_diff::stats::WeightedSum;
-use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskId, TaskRow, TaskState, human};
+use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState, human};
 use serde::Serialize;
 
+use crate::flame::functions::Functions;
 use crate::flame::tree::{Flame, Frames};
 
 /// A snapshot that was read.
@@ -16,6 +17,7 @@ pub(crate) struct Loaded {
     tasks: OnceLock<TaskIndex>,
     own_frames: OnceLock<Option<Flame>>,
     all_frames: OnceLock<Option<Flame>>,
+    functions: OnceLock<Option<Functions>>,
 }
 
 /// What the overview and the head of each page say about a snapshot.
@@ -46,8 +48,14 @@ pub(crate) struct Summary {
 impl Loaded {
     pub(crate) fn new(id: String, name: String, snapshot: Snapshot, damages: &[Damage]) -> Self {
         let summary = Summary::of(id, name, &snapshot, damages);
-        let (own_frames, all_frames) = (OnceLock::new(), OnceLock::new());
-        Loaded { summary, snapshot, tasks: OnceLock::new(), own_frames, all_frames }
+        Loaded {
+            summary,
+            snapshot,
+            tasks: OnceLock::new(),
+            own_frames: OnceLock::new(),
+            all_frames: OnceLock::new(),
+            functions: OnceLock::new(),
+        }
     }
 
     pub(crate) fn tasks(&self) -> &TaskIndex {
@@ -62,6 +70,14 @@ impl Loaded {
         };
         let heap = || self.snapshot.heap.as_ref();
         flame.get_or_init(|| heap().map(|heap| Flame::new(heap, &self.snapshot.strings, frames))).as_ref()
+    }
+
+    /// None if the heap is not sampled.
+    pub(crate) fn functions(&self) -> Option<&Functions> {
+        let heap = || self.snapshot.heap.as_ref();
+        self.functions
+            .get_or_init(|| heap().map(|heap| Functions::new(heap, &self.snapshot.strings)))
+            .as_ref()
     }
 
     /// The site that a report calls by this location and type name.
@@ -96,12 +112,12 @@ impl Summary {
 
 /// The live tasks of a snapshot by spawn site.
 pub(crate) struct TaskIndex {
-    /// Places in the task table, the tasks of one site side by side and in the order of the table.
+    /// Places in the task table, the tasks of one site and state side by side.
     rows: Vec<u32>,
     /// One for each row of the site table.
     pub(crate) sites: Vec<SiteTasks>,
-    /// Live heap bytes that a live task allocated; none of a task without a sample.
-    pub(crate) held: HashMap<TaskId, f64>,
+    /// Live heap bytes that each task of the table allocated; 0 without a sample of it.
+    held: Vec<f64>,
     by_place: BTreeMap<(String, String), SiteIndex>,
 }
 
@@ -115,6 +131,8 @@ pub(crate) struct SiteTasks {
     pub(crate) polls: u64,
     pub(crate) age_us: Option<Spread>,
     pub(crate) idle_us: Option<Spread>,
+    /// How many are how old: by powers of two of milliseconds.
+    pub(crate) ages: Vec<u64>,
     /// Live heap that these tasks allocated.
     pub(crate) held: WeightedSum,
 }
@@ -137,6 +155,7 @@ impl TaskIndex {
         for task in snapshot.tasks.iter() {
             if let Some(site) = sites.get_mut(task.site.0 as usize) {
                 site.live += 1;
+                site.states[state_place(task.state)] += 1;
             }
         }
         let mut first = 0;
@@ -144,39 +163,41 @@ impl TaskIndex {
             site.first = first;
             first += site.live as usize;
         }
-        let mut index =
-            TaskIndex { rows: vec![0; first], sites, held: HashMap::new(), by_place: by_place(snapshot) };
+        let held = vec![0.0; snapshot.tasks.len()];
+        let mut index = TaskIndex { rows: vec![0; first], sites, held, by_place: by_place(snapshot) };
         index.fill(snapshot);
         index.weigh(snapshot);
         index
     }
 
-    /// Sorts the tasks to their sites by counting.
+    /// Sorts the tasks to their sites and states by counting.
     fn fill(&mut self, snapshot: &Snapshot) {
         let now_us = snapshot.capture.to_us;
         let mut times = vec![(Vec::new(), Vec::new()); self.sites.len()];
+        let mut next: Vec<[usize; 4]> = self.sites.iter().map(SiteTasks::firsts).collect();
         for (i, task) in (0..).zip(snapshot.tasks.iter()) {
-            let Some(site) = self.sites.get_mut(task.site.0 as usize) else { continue };
-            let (ages, idles) = &mut times[task.site.0 as usize];
-            self.rows[site.first + ages.len()] = i;
-            ages.push(now_us.saturating_sub(task.spawned_us));
-            idles.push(now_us.saturating_sub(task.last_progress_us()));
-            site.states[state_place(task.state)] += 1;
+            let place = task.site.0 as usize;
+            let Some(site) = self.sites.get_mut(place) else { continue };
+            let row = &mut next[place][state_place(task.state)];
+            self.rows[*row] = i;
+            *row += 1;
             site.polls = site.polls.saturating_add(task.polls);
+            times[place].0.push(now_us.saturating_sub(task.spawned_us));
+            times[place].1.push(now_us.saturating_sub(task.last_progress_us()));
         }
         for (site, (ages, idles)) in self.sites.iter_mut().zip(&mut times) {
+            ages.iter().for_each(|age_us| add(&mut site.ages, (age_us / 1000).max(1).ilog2(), 1));
             site.age_us = Spread::of(ages);
             site.idle_us = Spread::of(idles);
         }
     }
 
     fn weigh(&mut self, snapshot: &Snapshot) {
-        let live = snapshot.tasks.columns().first();
         // A row keeps its id as it is, and ids ascend.
-        let lives = |task: TaskId| live.is_some_and(|ids| ids.binary_search(&task.0).is_ok());
+        let ids = snapshot.tasks.columns().first().map_or(&[][..], Vec::as_slice);
         for sample in snapshot.heap.iter().flat_map(|heap| heap.samples.iter()) {
-            let Some(task) = sample.task.filter(|&task| lives(task)) else { continue };
-            *self.held.entry(task).or_default() += sample.weight_bytes();
+            let Some(row) = sample.task.and_then(|task| ids.binary_search(&task.0).ok()) else { continue };
+            self.held[row] += sample.weight_bytes();
             let site = sample.task_site.and_then(|site| self.sites.get_mut(site.0 as usize));
             if let Some(site) = site {
                 site.held.add(sample.size_bytes as f64, sample.probability());
@@ -184,19 +205,45 @@ impl TaskIndex {
         }
     }
 
-    /// The live tasks of a site in the order of the table, which is that of their ids.
-    pub(crate) fn of_site<'a>(
-        &'a self,
-        snapshot: &'a Snapshot,
-        site: &SiteTasks,
-    ) -> impl Iterator<Item = TaskRow> + 'a {
-        let rows = self.rows.get(site.first..site.first + site.live as usize).unwrap_or_default();
-        rows.iter().filter_map(|&row| snapshot.tasks.get(row as usize))
+    /// Places in the task table of the live tasks of a site, all or those in one of [`STATES`].
+    pub(crate) fn rows(&self, site: &SiteTasks, state: Option<usize>) -> &[u32] {
+        let first = state.map_or(site.first, |state| site.firsts()[state]);
+        let count = state.map_or(site.live, |state| site.states[state]);
+        self.rows.get(first..first + count as usize).unwrap_or_default()
+    }
+
+    /// Live heap that the task in this row allocated; none without a sample of it.
+    pub(crate) fn held_bytes(&self, row: u32) -> Option<f64> {
+        self.held.get(row as usize).copied().filter(|&bytes| bytes > 0.0)
     }
 }
 
+impl SiteTasks {
+    /// Where the rows of each state begin.
+    fn firsts(&self) -> [usize; 4] {
+        let mut first = self.first;
+        self.states.map(|count| {
+            let this = first;
+            first += count as usize;
+            this
+        })
+    }
+}
+
+/// Powers of two of milliseconds: the last is 17 years and more.
+const MOST_BUCKETS: usize = 40;
+
+/// Counts into a bucket, which may be new.
+pub(crate) fn add(buckets: &mut Vec<u64>, bucket: u32, count: u64) {
+    let bucket = (bucket as usize).min(MOST_BUCKETS - 1);
+    if buckets.len() <= bucket {
+        buckets.resize(bucket + 1, 0);
+    }
+    buckets[bucket] = buckets[bucket].saturating_add(count);
+}
+
 /// Place of a state in [`STATES`].
-pub(crate) fn state_place(state: TaskState) -> usize {
+fn state_place(state: TaskState) -> usize {
     STATES.iter().position(|&other| other == state).unwrap_or(STATES.len() - 1)
 }
 

@@ -3,6 +3,7 @@
 //! No frame is lost for being small: what a slice leaves out is one node at the end of its parent,
 //! and a slice may begin at any frame.
 
+pub(crate) mod functions;
 pub(crate) mod slice;
 pub(crate) mod svg;
 pub(crate) mod tree;

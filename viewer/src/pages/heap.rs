@@ -1,25 +1,22 @@
 //! `/s/{s}/heap`: the live heap of a snapshot as a picture and as tables.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use diag_diff::diff::{Place, Stacks};
-use diag_diff::stats::WeightedSum;
 use diag_diff::verdict::Estimate;
-use diag_snapshot::{Heap, StackIndex};
+use diag_snapshot::Heap;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, estimate, filters, to_json};
+use crate::flame::functions::{Function, Functions};
 use crate::flame::slice::{MOST_FRAMES, Slice};
 use crate::flame::svg::{self, Theme};
 use crate::flame::tree::{Flame, Frames, NodeIndex, ROOT};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 
-/// So many functions stand on the page, the heaviest.
+/// So many frames stand on the page, above and below the one that the picture begins at.
 const LISTED: usize = 50;
 
 #[derive(Deserialize)]
@@ -135,10 +132,10 @@ struct FunctionView {
 
 impl HeapPage {
     fn new(loaded: &Loaded, choice: &Choice) -> Result<Self, Absent> {
-        let heap = match (&loaded.snapshot.heap, loaded.flame(choice.frames)) {
-            (Some(heap), Some(flame)) => {
-                let root = root(flame, choice.root)?;
-                Some(HeapView::new(loaded, heap, flame, root, choice.frames))
+        let heap = match (&loaded.snapshot.heap, loaded.functions(), loaded.flame(choice.frames)) {
+            (Some(heap), Some(functions), Some(flame)) => {
+                let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
+                Some(HeapView::new(heap, functions, flame, &slice, choice))
             }
             _ => None,
         };
@@ -153,28 +150,23 @@ impl Page for HeapPage {
 }
 
 impl HeapView {
-    fn new(loaded: &Loaded, heap: &Heap, flame: &Flame, root: NodeIndex, frames: Frames) -> Self {
-        let mut all = WeightedSum::default();
-        heap.samples.iter().for_each(|sample| all.add(sample.size_bytes as f64, sample.probability()));
-        let mut functions = functions(heap, &Stacks::new(heap, &loaded.snapshot.strings), all.sum);
-        let unlisted = functions.len().saturating_sub(LISTED);
-        functions.truncate(LISTED);
-        let slice = Slice::new(flame, root, MOST_FRAMES);
+    fn new(heap: &Heap, functions: &Functions, flame: &Flame, slice: &Slice<'_>, choice: &Choice) -> Self {
+        let (root, rate_bytes) = (NodeIndex(choice.root), heap.facts.rate_bytes);
+        let function = |function: &Function| FunctionView::new(function, rate_bytes, functions.live.sum);
         HeapView {
-            live: estimate(&all, heap.facts.rate_bytes),
-            samples: heap.samples.len() as u64,
-            rate_bytes: heap.facts.rate_bytes,
+            live: estimate(&functions.live, rate_bytes),
+            samples: functions.live.samples,
+            rate_bytes,
             unwinder: heap.facts.unwinder.clone(),
-            frames,
+            frames: choice.frames,
             left_out_frames: slice.left_out as u64,
-            picture_height: svg::height(&slice),
-            root: std::iter::once(ROOT)
-                .chain(flame.path(root, LISTED))
+            picture_height: svg::height(slice),
+            root: (std::iter::once(ROOT).chain(flame.path(root, LISTED)))
                 .map(|node| FrameView::new(flame, node))
                 .collect(),
             callees: callees(flame, root),
-            functions,
-            unlisted_functions: unlisted as u64,
+            functions: functions.heaviest.iter().map(function).collect(),
+            unlisted_functions: functions.unlisted as u64,
         }
     }
 
@@ -205,6 +197,19 @@ impl FrameView {
     }
 }
 
+impl FunctionView {
+    fn new(function: &Function, rate_bytes: u64, all_bytes: f64) -> Self {
+        FunctionView {
+            name: function.place.function.clone(),
+            location: function.place.location(),
+            live: estimate(&function.live, rate_bytes),
+            share_percent: percent(function.live.sum, all_bytes),
+            samples: function.live.samples,
+            stack: function.stack.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
 fn callees(flame: &Flame, root: NodeIndex) -> Vec<FrameView> {
     let below = (root.0 + 1..flame.nodes.len()).map(NodeIndex);
     let called =
@@ -213,41 +218,6 @@ fn callees(flame: &Flame, root: NodeIndex) -> Vec<FrameView> {
     callees.sort_by(|a, b| b.total_bytes.total_cmp(&a.total_bytes));
     callees.truncate(LISTED);
     callees
-}
-
-#[derive(Default)]
-struct Tally {
-    live: WeightedSum,
-    by_stack: BTreeMap<StackIndex, f64>,
-}
-
-fn functions(heap: &Heap, stacks: &Stacks<'_>, all_bytes: f64) -> Vec<FunctionView> {
-    let mut tallies: BTreeMap<Place, Tally> = BTreeMap::new();
-    for sample in heap.samples.iter() {
-        let tally = tallies.entry(stacks.site(sample.stack)).or_default();
-        tally.live.add(sample.size_bytes as f64, sample.probability());
-        *tally.by_stack.entry(sample.stack).or_default() += sample.weight_bytes();
-    }
-    let mut tallies: Vec<(Place, Tally)> = tallies.into_iter().collect();
-    tallies.sort_by(|a, b| b.1.live.sum.total_cmp(&a.1.live.sum));
-    let view = |(place, tally): (Place, Tally)| FunctionView {
-        location: place.location(),
-        live: estimate(&tally.live, heap.facts.rate_bytes),
-        share_percent: percent(tally.live.sum, all_bytes),
-        samples: tally.live.samples,
-        stack: heaviest(&tally)
-            .map(|stack| stacks.stack(stack))
-            .unwrap_or_default()
-            .iter()
-            .map(Place::to_string)
-            .collect(),
-        name: place.function,
-    };
-    tallies.into_iter().map(view).collect()
-}
-
-fn heaviest(tally: &Tally) -> Option<StackIndex> {
-    tally.by_stack.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(&stack, _)| stack)
 }
 
 fn percent(part: f64, all: f64) -> f64 {

@@ -5,19 +5,17 @@ use std::collections::BinaryHeap;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use diag_snapshot::{SiteIndex, TaskRow};
+use diag_snapshot::{Row, SiteIndex, TaskRow};
 use serde::{Deserialize, Serialize};
 
 use super::task::TaskView;
 use super::tasks::SiteView;
 use super::{Ask, Page, chart, filters, to_json};
 use crate::library::{Absent, blocking};
-use crate::loaded::{Loaded, STATES, SiteTasks, Summary, state_place};
+use crate::loaded::{Loaded, STATES, SiteTasks, Summary, add};
 
 /// A browser shows so many rows at once without effort.
 const ROWS: usize = 100;
-/// Powers of two of milliseconds: the last is 35 years.
-const MOST_BUCKETS: usize = 40;
 
 #[derive(Deserialize)]
 pub(crate) struct Choice {
@@ -108,7 +106,7 @@ impl Site {
             state: choice.state.clone(),
             matching_tasks,
             next: rows.last().filter(|_| more).map(|(key, _)| format!("{}-{}", key.value.0, key.id)),
-            tasks: rows.iter().map(|(_, task)| TaskView::new(loaded, task)).collect(),
+            tasks: rows.iter().filter_map(|&(_, row)| TaskView::new(loaded, row)).collect(),
             lives: Lives::new(loaded, index, tasks),
         })
     }
@@ -156,81 +154,79 @@ impl Choice {
     }
 
     /// The first rows after a place, one more than a page holds, and how many rows there are in all.
-    fn first_rows(
-        &self,
-        loaded: &Loaded,
-        site: &SiteTasks,
-        after: Option<Key>,
-    ) -> (Vec<(Key, TaskRow)>, u64) {
+    fn first_rows(&self, loaded: &Loaded, site: &SiteTasks, after: Option<Key>) -> (Vec<(Key, u32)>, u64) {
         let state = STATES.iter().position(|state| state.as_str() == self.state);
-        let all = state.map_or(site.live, |state| site.states[state]);
-        let mut first: BinaryHeap<Row> = BinaryHeap::with_capacity(ROWS + 2);
-        for task in loaded.tasks().of_site(&loaded.snapshot, site) {
-            if state.is_some_and(|state| state_place(task.state) != state) {
-                continue;
-            }
-            let key = self.sort.key(loaded, &task);
+        let rows = loaded.tasks().rows(site, state);
+        let key = Keys::new(loaded, self.sort);
+        // A heap of the first so far: the last of them is the one to beat.
+        let mut first: BinaryHeap<(Key, u32)> = BinaryHeap::with_capacity(ROWS + 2);
+        for &row in rows {
+            let key = key.of(row);
             let is_later = after.is_none_or(|after| key > after);
             let has_room = first.len() <= ROWS || first.peek().is_some_and(|last| key < last.0);
             if is_later && has_room {
-                first.push(Row(key, task));
+                first.push((key, row));
                 if first.len() > ROWS + 1 {
                     first.pop();
                 }
             }
         }
-        (first.into_sorted_vec().into_iter().map(|Row(key, task)| (key, task)).collect(), all)
+        (first.into_sorted_vec(), rows.len() as u64)
     }
 }
 
-/// Ordered by the key alone, which no two tasks share.
-struct Row(Key, TaskRow);
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Self) -> bool {
-        self.0 == other.0
-    }
+/// The columns of the task table that a list is sorted by. Whole rows would be read twelve columns
+/// wide, a million times.
+struct Keys<'a> {
+    loaded: &'a Loaded,
+    sort: Sort,
+    ids: &'a [u64],
+    values: &'a [u64],
+    spawned: &'a [u64],
 }
 
-impl Eq for Row {}
-
-impl PartialOrd for Row {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Row {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
-impl Sort {
-    fn key(self, loaded: &Loaded, task: &TaskRow) -> Key {
-        let now_us = loaded.snapshot.capture.to_us;
-        let value = match self {
-            Sort::Age => now_us.saturating_sub(task.spawned_us),
-            Sort::Idle => now_us.saturating_sub(task.last_progress_us()),
-            Sort::Polls => task.polls,
-            Sort::Busy => task.busy_ns,
-            Sort::Longest => task.longest_poll_ns,
-            Sort::Held => loaded.tasks().held.get(&task.id).map_or(0, |&bytes| bytes as u64),
+impl<'a> Keys<'a> {
+    fn new(loaded: &'a Loaded, sort: Sort) -> Self {
+        let column = |name| column(loaded, name);
+        let values = match sort {
+            Sort::Age | Sort::Held => "spawned_us",
+            Sort::Idle => "last_poll_us",
+            Sort::Polls => "polls",
+            Sort::Busy => "busy_ns",
+            Sort::Longest => "longest_poll_ns",
         };
-        Key { value: std::cmp::Reverse(value), id: task.id.0 }
+        Keys { loaded, sort, ids: column("id"), values: column(values), spawned: column("spawned_us") }
     }
+
+    fn of(&self, row: u32) -> Key {
+        let i = row as usize;
+        let cell = |column: &[u64]| column.get(i).copied().unwrap_or(0);
+        let now_us = self.loaded.snapshot.capture.to_us;
+        let value = match self.sort {
+            Sort::Age => now_us.saturating_sub(cell(self.values)),
+            // An optional column holds 0 for none and n + 1 for n.
+            Sort::Idle => {
+                now_us.saturating_sub(cell(self.values).checked_sub(1).unwrap_or(cell(self.spawned)))
+            }
+            Sort::Polls | Sort::Busy | Sort::Longest => cell(self.values),
+            Sort::Held => self.loaded.tasks().held_bytes(row).map_or(0, |bytes| bytes as u64),
+        };
+        Key { value: std::cmp::Reverse(value), id: cell(self.ids) }
+    }
+}
+
+/// Empty if the table has no such column, which it always has.
+fn column<'a>(loaded: &'a Loaded, name: &str) -> &'a [u64] {
+    let place = TaskRow::COLUMNS.iter().position(|column| column.name == name);
+    place.and_then(|place| loaded.snapshot.tasks.columns().get(place)).map_or(&[], Vec::as_slice)
 }
 
 impl Lives {
     fn new(loaded: &Loaded, index: SiteIndex, site: &SiteTasks) -> Self {
         let snapshot = &loaded.snapshot;
-        let mut lives = Lives { ended: Vec::new(), live: Vec::new() };
+        let mut lives = Lives { ended: Vec::new(), live: site.ages.clone() };
         for row in snapshot.lifetimes.iter().filter(|row| row.site == index) {
-            add(&mut lives.ended, row.bucket as usize, row.count);
-        }
-        for task in loaded.tasks().of_site(snapshot, site) {
-            let age_ms = snapshot.capture.to_us.saturating_sub(task.spawned_us) / 1000;
-            add(&mut lives.live, age_ms.max(1).ilog2() as usize, 1);
+            add(&mut lives.ended, row.bucket, row.count);
         }
         let buckets = lives.ended.len().max(lives.live.len());
         lives.ended.resize(buckets, 0);
@@ -250,12 +246,4 @@ impl Lives {
     fn ends_ns(&self) -> u64 {
         1_000_000 << self.ended.len()
     }
-}
-
-fn add(buckets: &mut Vec<u64>, bucket: usize, count: u64) {
-    let bucket = bucket.min(MOST_BUCKETS - 1);
-    if buckets.len() <= bucket {
-        buckets.resize(bucket + 1, 0);
-    }
-    buckets[bucket] = buckets[bucket].saturating_add(count);
 }

@@ -1,6 +1,6 @@
 //! A live task as pages show it.
 
-use diag_snapshot::{Snapshot, TaskRow};
+use diag_snapshot::Snapshot;
 use serde::Serialize;
 
 use crate::loaded::Loaded;
@@ -31,9 +31,11 @@ pub(crate) struct ParentSite {
 }
 
 impl TaskView {
-    pub(crate) fn new(loaded: &Loaded, task: &TaskRow) -> Self {
+    /// The task in this row of the table, if there is one.
+    pub(crate) fn new(loaded: &Loaded, row: u32) -> Option<Self> {
         let snapshot = &loaded.snapshot;
-        TaskView {
+        let task = snapshot.tasks.get(row as usize)?;
+        Some(TaskView {
             id: task.id.0.to_string(),
             tokio_id: task.tokio_id.map(|id| id.to_string()),
             name: task.name.map(|name| snapshot.strings.show(name).to_owned()),
@@ -43,12 +45,12 @@ impl TaskView {
             polls: task.polls,
             busy_ns: task.busy_ns,
             longest_poll_ns: task.longest_poll_ns,
-            held_bytes: loaded.tasks().held.get(&task.id).copied(),
+            held_bytes: loaded.tasks().held_bytes(row),
             parent: task.parent.map(|parent| parent.0.to_string()),
             parent_site: task
                 .parent_site
                 .map(|site| ParentSite { index: site.0, location: snapshot.site_location(site) }),
-        }
+        })
     }
 }
 

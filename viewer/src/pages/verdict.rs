@@ -85,12 +85,13 @@ impl Page for Verdict {
 
 fn samples(loaded: &Loaded, index: SiteIndex) -> Vec<TaskView> {
     let Some(site) = loaded.tasks().sites.get(index.0 as usize) else { return Vec::new() };
-    let mut tasks: Vec<_> = loaded.tasks().of_site(&loaded.snapshot, site).collect();
-    let middle = SAMPLES.min(tasks.len());
-    if middle < tasks.len() {
-        tasks.select_nth_unstable_by_key(middle, |task| (task.last_progress_us(), task.id));
+    let task = |row: u32| Some((loaded.snapshot.tasks.get(row as usize)?.last_progress_us(), row));
+    let mut tasks: Vec<(u64, u32)> =
+        loaded.tasks().rows(site, None).iter().filter_map(|&row| task(row)).collect();
+    if tasks.len() > SAMPLES {
+        tasks.select_nth_unstable(SAMPLES);
+        tasks.truncate(SAMPLES);
     }
-    tasks.truncate(middle);
-    tasks.sort_by_key(|task| (task.last_progress_us(), task.id));
-    tasks.iter().map(|task| TaskView::new(loaded, task)).collect()
+    tasks.sort();
+    tasks.into_iter().filter_map(|(_, row)| TaskView::new(loaded, row)).collect()
 }
