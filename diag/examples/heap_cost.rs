@@ -2,8 +2,9 @@
 //!
 //! All variants are called as values in this one binary, turn by turn, with a second thread alive
 //! (glibc is three times faster without one). `system again` is the same code twice: a difference of
-//! that size means nothing. Each figure is the best of the rounds; the last column of a case is the
-//! ratio to `system`. Run: `cargo run --release -p diag --example heap_cost`
+//! that size means nothing. `never on` is measured first, against `system` in rounds of its own, and
+//! `off` after 70,000 blocks went by. Each figure is the best of the rounds, with its ratio to
+//! `system`. Run: `cargo run --release -p diag --example heap_cost`
 #![expect(clippy::print_stdout, reason = "prints a table")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -13,7 +14,17 @@ use std::time::{Duration, Instant};
 static DIAG: diag::Alloc = diag::Alloc::system();
 
 const ROUNDS: usize = 60;
-const VARIANTS: [&str; 4] = ["system", "system again", "diag off", "diag on"];
+
+/// What stands behind a figure.
+#[derive(Clone, Copy)]
+enum Variant {
+    Plain,
+    NeverOn,
+    Off,
+    On,
+}
+
+use Variant::{NeverOn, Off, On, Plain};
 
 struct Case {
     name: &'static str,
@@ -40,22 +51,15 @@ const CASES: [Case; 7] = [
 
 fn main() {
     let second = std::thread::spawn(std::thread::park);
+    let never_on = CASES.each_ref().map(|case| measure(case, [Plain, NeverOn]));
     let held = live_set();
-    println!(
-        "{:<32}{:>14}{:>14}{:>14}{:>14}",
-        "ns per operation", VARIANTS[0], VARIANTS[1], VARIANTS[2], VARIANTS[3]
-    );
-    for case in &CASES {
-        let best = measure(case);
-        let cell = |ns: f64| format!("{ns:.1} {:.2}x", ns / best[0]);
-        println!(
-            "{:<32}{:>14.1}{:>14}{:>14}{:>14}",
-            case.name,
-            best[0],
-            cell(best[1]),
-            cell(best[2]),
-            cell(best[3])
-        );
+    let head = ["system", "system again", "never on", "off", "on"].map(|name| format!("{name:>14}")).concat();
+    println!("{:<32}{head}", "ns per operation");
+    for (case, [plain_before, never_on]) in CASES.iter().zip(never_on) {
+        let [plain, again, off, on] = measure(case, [Plain, Plain, Off, On]);
+        let cell = |ns: f64, plain: f64| format!("{:>14}", format!("{ns:.1} {:.2}x", ns / plain));
+        let cells = [cell(again, plain), cell(never_on, plain_before), cell(off, plain), cell(on, plain)];
+        println!("{:<32}{plain:>14.1}{}", case.name, cells.concat());
     }
     let heap = diag::snapshot().heap.unwrap_or_default();
     println!(
@@ -70,7 +74,7 @@ fn main() {
 
 /// 200 MiB in blocks of 100 KB and 1 KB, so that the tables are not empty.
 fn live_set() -> Vec<*mut u8> {
-    turn(true);
+    turn(On);
     let layout = |i: usize| {
         Layout::from_size_align(if i.is_multiple_of(50) { 100_000 } else { 1_000 }, 8).expect("a layout")
     };
@@ -78,24 +82,25 @@ fn live_set() -> Vec<*mut u8> {
     (0..70_000).map(|i| unsafe { DIAG.alloc(layout(i)) }).collect()
 }
 
-fn measure(case: &Case) -> [f64; 4] {
-    let mut best = [f64::INFINITY; 4];
+/// The best of all rounds for each variant.
+fn measure<const N: usize>(case: &Case, variants: [Variant; N]) -> [f64; N] {
+    let mut best = [f64::INFINITY; N];
     for round in 0..ROUNDS {
         // Another one first each time, so that no variant always finds the caches warm.
-        for i in (0..4).map(|i| (i + round) % 4) {
-            turn(i == 3);
-            let run = if i < 2 { case.system } else { case.diag };
+        for i in (0..N).map(|i| (i + round) % N) {
+            turn(variants[i]);
+            let run = if let Plain = variants[i] { case.system } else { case.diag };
             best[i] = best[i].min(run());
         }
     }
     best
 }
 
-fn turn(on: bool) {
-    if on {
-        diag::heap::enable(diag::heap::DEFAULT_RATE_BYTES).expect("address space for the tables");
-    } else {
-        diag::heap::disable();
+fn turn(variant: Variant) {
+    match variant {
+        Plain | NeverOn => {}
+        Off => diag::heap::disable(),
+        On => diag::heap::enable(diag::heap::DEFAULT_RATE_BYTES).expect("address space for the tables"),
     }
 }
 

@@ -12,6 +12,8 @@
 mod alloc;
 mod errno;
 mod error;
+#[cfg(test)]
+mod estimate;
 mod hook;
 mod intern;
 mod large;

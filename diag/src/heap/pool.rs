@@ -65,3 +65,55 @@ impl Pool {
         self.head.compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
 }
+
+/// `RUSTFLAGS="--cfg diag_loom" cargo test -p diag --lib --release models`
+#[cfg(all(test, diag_loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    struct Shared {
+        pool: Pool,
+        links: [AtomicU32; 3],
+        /// 1 while an index is in a hand.
+        taken: [AtomicU32; 3],
+    }
+
+    impl Shared {
+        fn take(&self) -> Option<u32> {
+            let index = self.pool.take(|i| &self.links[i as usize])?;
+            assert_eq!(self.taken[index as usize].swap(1, Ordering::Relaxed), 0, "in two hands");
+            Some(index)
+        }
+
+        fn give(&self, index: u32) {
+            self.taken[index as usize].store(0, Ordering::Relaxed);
+            self.pool.give(index, |i| &self.links[i as usize]);
+        }
+    }
+
+    /// One thread that takes two and gives back the first (the ABA pattern) beside one that takes: no
+    /// index is ever in two hands, and none is lost.
+    #[test]
+    fn an_index_is_in_one_hand() {
+        loom::model(|| {
+            let zeros = || std::array::from_fn(|_| AtomicU32::new(0));
+            let shared = Arc::new(Shared { pool: Pool::new(3), links: zeros(), taken: zeros() });
+            let first = [shared.take(), shared.take()];
+            first.into_iter().flatten().for_each(|index| shared.give(index));
+            let other = {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || shared.take().into_iter().for_each(|index| shared.give(index)))
+            };
+            let (one, two) = (shared.take(), shared.take());
+            one.into_iter().for_each(|index| shared.give(index));
+            two.into_iter().for_each(|index| shared.give(index));
+            other.join().unwrap();
+            let mut all: Vec<u32> = std::iter::from_fn(|| shared.take()).collect();
+            all.sort_unstable();
+            assert_eq!(all, [0, 1, 2]);
+        });
+    }
+}

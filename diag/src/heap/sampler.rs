@@ -131,6 +131,12 @@ impl Drop for Hidden {
     }
 }
 
+/// Makes this thread's draws the same in each run.
+#[cfg(test)]
+pub(super) fn seed_thread(seed: u64) {
+    THREAD.with(|thread| thread.random.set(seed));
+}
+
 impl Thread {
     /// Bytes to the next sampling point: exponential with mean `rate`; 0 for rate 0, which records
     /// every block.

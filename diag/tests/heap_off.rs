@@ -1,0 +1,17 @@
+//! `DIAG_HEAP=off`: the allocator is linked and nothing is sampled.
+
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+#[test]
+fn nothing_is_sampled() {
+    // SAFETY: the only thread that reads or writes the environment.
+    unsafe {
+        std::env::set_var("DIAG_HEAP", "off");
+        std::env::set_var("DIAG_ADDR", "off");
+    }
+    diag::init();
+    // Each would be sampled almost surely.
+    let held: Vec<Vec<u8>> = (0..40).map(|_| vec![1; 4 << 20]).collect();
+    assert_eq!(diag::snapshot().heap, None, "{} blocks are held", held.len());
+}
