@@ -9,6 +9,7 @@ use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::slice::Slice;
+use super::tree::ROOT;
 
 /// Its own script and style, and nothing else: no request, no cookie, no access to our pages.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
@@ -40,7 +41,8 @@ const FRAME_HEIGHT: usize = 18;
 pub(crate) fn draw(slice: &Slice<'_>, theme: Theme) -> io::Result<Vec<u8>> {
     let lines = slice.folded();
     let mut colours = PaletteMap::default();
-    colours.insert("all", CRATE_COLOURS[0]);
+    // The outermost frame, which inferno adds and calls `all`, has no name in the map.
+    colours.insert("", CRATE_COLOURS[0]);
     for name in lines.iter().flat_map(|line| line.rsplit_once(' ').map_or("", |(path, _)| path).split(';')) {
         colours.insert(name.to_owned(), colour_of(name));
     }
@@ -51,10 +53,11 @@ pub(crate) fn draw(slice: &Slice<'_>, theme: Theme) -> io::Result<Vec<u8>> {
     Ok(svg)
 }
 
-/// Pixels from the top of the picture to its bottom: the frames, inferno's own one for all of them,
-/// and its margins.
+/// Pixels from the top of the picture to its bottom. Inferno adds a frame for everything, which is
+/// the root of the whole tree, and leaves room for four lines of text above and one below.
 pub(crate) fn height(slice: &Slice<'_>) -> usize {
-    FRAME_HEIGHT * (slice.depth + 1) + 90
+    let frames = slice.depth + usize::from(slice.frames.first() != Some(&ROOT));
+    FRAME_HEIGHT * frames + 76
 }
 
 fn options<'a>(theme: Theme) -> Options<'a> {
