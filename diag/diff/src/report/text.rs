@@ -112,18 +112,13 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
 
 /// `LEAK (likely): 659 tasks at hub.rs:88:9, +46.3/s, since 2026-05-01T03:00:00Z`.
 pub(super) fn title(finding: &Finding) -> String {
-    let (class, grade) = (finding.class.as_str().to_uppercase(), finding.grade.as_str());
-    format!("{class} ({grade}): {}", summary(finding))
-}
-
-/// What was found and where, without how sure it is: `659 tasks at hub.rs:88:9, +46.3/s`.
-pub fn summary(finding: &Finding) -> String {
+    let mut title = format!("{} ({}): ", finding.class.as_str().to_uppercase(), finding.grade.as_str());
     let what = [
         finding.count.map(|count| format!("{} tasks", human::count(count))),
         finding.bytes.map(|bytes| format!("{} (95 %: {})", bytes.estimate(), bytes.interval())),
         finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
     ];
-    let mut title = what.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = write!(title, " at {}", finding.subject.location);
     if let Some(rate) = finding.rate_per_s {
         let _ = write!(title, ", {rate:+.1}/s");
