@@ -12,7 +12,7 @@
 mod alloc;
 mod errno;
 mod error;
-#[cfg(test)]
+#[cfg(all(test, not(diag_loom)))]
 mod estimate;
 mod hook;
 mod intern;

@@ -53,6 +53,7 @@ pub(super) struct Records {
 }
 
 #[repr(align(64))]
+#[cfg_attr(all(test, diag_loom), derive(Default))]
 struct Record {
     birth: AtomicU64,
     size: AtomicU64,
@@ -77,15 +78,8 @@ impl Records {
     /// Publishes a sample and gives it its birth number; `None` if the table is full.
     pub(super) fn begin(&self, sample: Sample) -> Option<RecordId> {
         let id = self.free.take(|i| &self.table[i as usize].link)?;
-        let record = &self.table[id as usize];
-        fence(Ordering::Release);
-        record.size.store(sample.size_bytes, Ordering::Relaxed);
-        record.rate.store(sample.rate_bytes, Ordering::Relaxed);
-        record.task.store(sample.task, Ordering::Relaxed);
-        record.born.store(sample.born_ns, Ordering::Relaxed);
-        record.stack.store(sample.stack, Ordering::Relaxed);
-        record.thread.store(sample.thread, Ordering::Relaxed);
-        record.birth.store(self.next_birth.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+        let birth = self.next_birth.fetch_add(1, Ordering::Relaxed);
+        self.table[id as usize].publish(Sample { birth, ..sample });
         Some(RecordId(id))
     }
 
@@ -101,7 +95,7 @@ impl Records {
 
     /// The block is gone.
     pub(super) fn end(&self, id: RecordId) {
-        self.table[id.0 as usize].birth.store(0, Ordering::Release);
+        self.table[id.0 as usize].withdraw();
         self.free.give(id.0, |i| &self.table[i as usize].link);
     }
 
@@ -117,6 +111,21 @@ impl Records {
 }
 
 impl Record {
+    fn publish(&self, sample: Sample) {
+        fence(Ordering::Release);
+        self.size.store(sample.size_bytes, Ordering::Relaxed);
+        self.rate.store(sample.rate_bytes, Ordering::Relaxed);
+        self.task.store(sample.task, Ordering::Relaxed);
+        self.born.store(sample.born_ns, Ordering::Relaxed);
+        self.stack.store(sample.stack, Ordering::Relaxed);
+        self.thread.store(sample.thread, Ordering::Relaxed);
+        self.birth.store(sample.birth, Ordering::Release);
+    }
+
+    fn withdraw(&self) {
+        self.birth.store(0, Ordering::Release);
+    }
+
     fn read(&self) -> Option<Sample> {
         let birth = self.birth.load(Ordering::Acquire);
         let sample = Sample {
@@ -131,5 +140,49 @@ impl Record {
         fence(Ordering::Acquire);
         // Another birth by now: this one's block was freed while we looked, so it is not live.
         (birth != 0 && self.birth.load(Ordering::Relaxed) == birth).then_some(sample)
+    }
+}
+
+/// `RUSTFLAGS="--cfg diag_loom" cargo test -p diag --lib --release models`
+#[cfg(all(test, diag_loom))]
+mod models {
+    use loom::sync::Arc;
+    use loom::thread;
+
+    use super::*;
+
+    /// A sample whose fields all say its birth.
+    fn sample(birth: u64) -> Sample {
+        let small = birth as u32;
+        Sample {
+            birth,
+            size_bytes: birth,
+            rate_bytes: birth,
+            task: birth,
+            born_ns: birth,
+            stack: small,
+            thread: small,
+        }
+    }
+
+    /// A reader beside the end of a sample and the start of the next in the same record sees one
+    /// sample's fields, or none.
+    #[test]
+    fn a_sample_is_read_whole() {
+        loom::model(|| {
+            let record = Arc::new(Record::default());
+            record.publish(sample(1));
+            let reader = {
+                let record = Arc::clone(&record);
+                thread::spawn(move || {
+                    if let Some(seen) = record.read() {
+                        assert_eq!(seen, sample(seen.birth));
+                    }
+                })
+            };
+            record.withdraw();
+            record.publish(sample(2));
+            reader.join().unwrap();
+        });
     }
 }

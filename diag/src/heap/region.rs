@@ -8,11 +8,12 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::alloc::Layout;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 
 use super::pool::Pool;
 use super::record::RecordId;
 use crate::memory::{self, Reserved};
+use crate::sync::atomic::{AtomicU32, Ordering};
 
 /// Blocks from here on stay in the inner allocator and are found through the table of `large.rs`.
 pub(super) const LARGE: usize = 16 * 1024;

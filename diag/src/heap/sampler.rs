@@ -132,7 +132,7 @@ impl Drop for Hidden {
 }
 
 /// Makes this thread's draws the same in each run.
-#[cfg(test)]
+#[cfg(all(test, not(diag_loom)))]
 pub(super) fn seed_thread(seed: u64) {
     THREAD.with(|thread| thread.random.set(seed));
 }
