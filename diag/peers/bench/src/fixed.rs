@@ -1,4 +1,4 @@
-//! The allocator under the task peers while their instructions are counted.
+//! The allocator under the task peers and the service while their instructions are counted.
 //!
 //! glibc serves tokio's 128-byte aligned cells by searching and splitting what its heap happens to
 //! hold, so the same spawn took 2,200 instructions in one build and 2,350 in the next. Here a block

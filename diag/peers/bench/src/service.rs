@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
 use crate::figures::{self, Figures};
+use crate::fixed::Fixed;
 use crate::request::{Flavor, ServiceRequest};
 use crate::tasks::{self, Peer};
 
@@ -45,6 +46,7 @@ fn answer<P: Peer>(peer: &P, request: ServiceRequest) -> Figures {
     match request {
         ServiceRequest::Time => time::<P>(&tasks::runtime(peer, Flavor::MultiThread)),
         ServiceRequest::Count(requests) => {
+            Fixed::begin();
             run::<P>(&tasks::runtime(peer, Flavor::CurrentThread), requests);
             Figures::new()
         }

@@ -3,11 +3,12 @@
 
 use std::process::ExitCode;
 
+use peers_bench::fixed::Fixed;
 use peers_bench::service;
 use peers_bench::tasks::Peer;
 
 #[global_allocator]
-static ALLOC: diag::Alloc = diag::Alloc::system();
+static ALLOC: diag::Alloc<Fixed> = diag::Alloc::new(Fixed);
 
 struct Diag;
 

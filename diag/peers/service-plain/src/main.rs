@@ -2,9 +2,13 @@
 
 use std::process::ExitCode;
 
+use peers_bench::fixed::Fixed;
 use peers_bench::service;
 use peers_bench::tasks::Peer;
 use tokio::task::JoinHandle;
+
+#[global_allocator]
+static ALLOC: Fixed = Fixed;
 
 struct Tokio;
 
