@@ -4,7 +4,7 @@ use super::cell::narrow;
 use crate::strings::StringIndex;
 use crate::table::{Column, Row, Target};
 
-/// Index of a site in [`Snapshot::sites`].
+/// Index of a site in [`Snapshot::sites`](crate::Snapshot::sites).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SiteIndex(pub u32);
 
@@ -33,7 +33,7 @@ pub struct SiteRow {
     pub never_polled: u64,
     /// Polls of tasks that ended; live tasks carry their own.
     pub polls: u64,
-    /// Time inside polls of tasks that ended: an estimate, as [`TaskRow::busy_ns`].
+    /// Time inside polls of tasks that ended: an estimate, as [`TaskRow::busy_ns`](crate::TaskRow::busy_ns).
     pub busy_ns: u64,
     /// The longest poll of any ended task.
     pub longest_poll_ns: u64,

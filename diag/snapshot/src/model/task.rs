@@ -67,7 +67,7 @@ pub struct TaskRow {
     pub last_poll_us: Option<u64>,
     /// Polls so far.
     pub polls: u64,
-    /// Time inside polls: an estimate from sampled polls, see [`Capture::timing_one_in`].
+    /// Time inside polls: an estimate from sampled polls, see [`Capture::timing_one_in`](crate::Capture::timing_one_in).
     pub busy_ns: u64,
     /// The longest poll known: by the coarse clock, or exactly if it was sampled.
     pub longest_poll_ns: u64,
