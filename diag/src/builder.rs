@@ -119,38 +119,38 @@ impl Builder {
 
     /// Starts, as [`crate::init`] does; what cannot be had is said on stderr.
     pub fn init(self) {
-        match self.start() {
-            Ok((guard, bad)) => {
-                bad.iter().for_each(|bad| crate::warn(bad));
-                // Not dropped: `init` has nobody to hand the guard to, so it lives as long as the process.
-                std::mem::forget(guard);
-            }
-            Err(InitError::AlreadyInitialized) => {}
-            Err(error) => crate::warn(&error),
-        }
+        let Some((guard, problems)) = self.start() else { return };
+        problems.iter().for_each(|problem| crate::warn(problem));
+        // Not dropped: `init` has nobody to hand the guard to, so it lives as long as the process.
+        std::mem::forget(guard);
     }
 
     /// Starts.
     ///
     /// # Errors
-    /// If it was started before, a `DIAG_*` variable cannot be used, or a thread cannot be started. The
-    /// service may go on either way.
+    /// If it was started before, a `DIAG_*` variable cannot be used, or a part cannot be started: the
+    /// first of these. All other parts run, and the service may go on.
     pub fn try_init(self) -> Result<Guard, InitError> {
-        let (guard, bad) = self.start()?;
-        match bad.into_iter().next() {
-            Some(bad) => Err(InitError::Setting(bad)),
+        let (guard, problems) = self.start().ok_or(InitError::AlreadyInitialized)?;
+        match problems.into_iter().next() {
             None => Ok(guard),
+            Some(problem) => {
+                std::mem::forget(guard);
+                Err(problem)
+            }
         }
     }
 
-    fn start(mut self) -> Result<(Guard, Vec<BadSetting>), InitError> {
+    /// Starts whatever can be started; none if that was done before.
+    fn start(mut self) -> Option<(Guard, Vec<InitError>)> {
         static STARTED: AtomicBool = AtomicBool::new(false);
         if STARTED.swap(true, Ordering::AcqRel) {
-            return Err(InitError::AlreadyInitialized);
+            return None;
         }
-        let bad = self.settings.apply(std::env::vars_os().filter_map(|(name, value)| {
+        let vars = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        }));
+        });
+        let mut problems: Vec<_> = self.settings.apply(vars).into_iter().map(InitError::Setting).collect();
         let settings = self.settings;
         settings::install(settings.clone());
         crate::record(settings.enabled);
@@ -158,13 +158,14 @@ impl Builder {
         if settings.enabled {
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
-            start_heap(&settings)?;
-            if settings.dir.is_some() {
-                files::start(&settings).map_err(InitError::Thread)?;
+            problems.extend(start_heap(&settings).err());
+            problems.extend(files::start(&settings).map_err(InitError::Thread).err());
+            match start_agent(&settings) {
+                Ok(addr) => guard.agent = addr,
+                Err(error) => problems.push(error),
             }
-            guard.agent = start_agent(&settings)?;
         }
-        Ok((guard, bad))
+        Some((guard, problems))
     }
 }
 
