@@ -6,10 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::groups::{GROUP, Groups};
 use super::slot::Slot;
-#[cfg(not(all(test, diag_loom)))]
-use crate::memory;
-use crate::memory::Reserved;
-use crate::sync::atomic::AtomicU64;
+use crate::memory::{self, Reserved};
 
 /// Live tasks that can be followed: 16.7 million, 2 GiB of address space. Less if the process has a
 /// limit on that.
@@ -37,7 +34,7 @@ impl Slab {
     fn new(slots: usize) -> Option<Self> {
         let groups = slots / GROUP;
         let memory = Reserved::new(slots * size_of::<Slot>())?;
-        let groups = Groups::new(words(groups)?, words(groups.div_ceil(64))?);
+        let groups = Groups::new(memory::zeroed(groups)?, memory::zeroed(groups.div_ceil(64))?);
         Some(Slab { memory, groups, committed: AtomicU32::new(0) })
     }
 
@@ -109,16 +106,4 @@ impl Slab {
             });
         }
     }
-}
-
-/// `n` zeroed words for ever.
-#[cfg(not(all(test, diag_loom)))]
-fn words(n: usize) -> Option<&'static [AtomicU64]> {
-    memory::zeroed(n)
-}
-
-/// Loom's atomics are no plain words; the models bring their own masks and never come here.
-#[cfg(all(test, diag_loom))]
-fn words(_: usize) -> Option<&'static [AtomicU64]> {
-    None
 }
