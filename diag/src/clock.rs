@@ -72,6 +72,7 @@ impl Anchor {
 pub(crate) fn anchor() -> Anchor {
     static ANCHOR: OnceLock<Anchor> = OnceLock::new();
     *ANCHOR.get_or_init(|| {
+        // Where the system does not say when it began, the process begins for us here.
         let uptime_ns = process_uptime_ns().unwrap_or_default();
         let unix_us =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
