@@ -8,9 +8,9 @@ use diag_snapshot::{EndRow, Strings, Table, TaskId, TaskRow, TaskState};
 use super::sites::Sites;
 use crate::clock::Anchor;
 use crate::task::ends::End;
-use crate::task::slab::{Slab, slab};
+use crate::task::slab::slab;
 use crate::task::slot::{Look, Slot, polls};
-use crate::task::{tokio_id, totals};
+use crate::task::{local, tokio_id, totals};
 
 /// Recent ends in a file at the most.
 const MAX_ENDS: usize = 1_024;
@@ -23,22 +23,20 @@ struct Found {
 
 /// Tasks alive now, by ascending id: what the rows will be, in 16 bytes each.
 pub(super) struct LiveTasks {
-    slab: Option<&'static Slab>,
     found: Vec<Found>,
 }
 
 impl LiveTasks {
     /// Looks through all slots, and hands the memory of empty groups back on the way.
     pub(super) fn find() -> Self {
-        let slab = slab();
         let mut found = Vec::new();
-        if let Some(slab) = slab {
+        if let Some(slab) = slab() {
             slab.trim();
             found.extend(slab.slots().filter_map(|slot| slot.id().map(|id| Found { id, slot })));
         }
         // Ids were given in blocks, so this is mostly runs in order.
         found.sort_by_key(|found| found.id);
-        LiveTasks { slab, found }
+        LiveTasks { found }
     }
 
     /// Each one's row, if it still lives.
@@ -46,26 +44,24 @@ impl LiveTasks {
         let mut table = Table::with_capacity(self.found.len());
         for found in &self.found {
             let Some(look) = found.slot.look().filter(|look| look.id == found.id) else { continue };
-            let name = if look.labelled { self.name_of(found) } else { None };
+            let name = if look.labelled { name_of(found) } else { None };
             let Some(row) = row(&look, sites, anchor) else { continue };
             table.push(TaskRow { name: name.map(|name| strings.intern(&name)), ..row });
         }
         table
     }
+}
 
-    /// The task's name, unless the task has ended meanwhile.
-    fn name_of(&self, found: &Found) -> Option<String> {
-        let slot = found.slot;
-        let pinned = slot.pin()?;
-        // SAFETY: pinned until the `unpin` below.
-        let name = unsafe { slot.label() }.map(str::to_owned);
-        if slot.unpin()
-            && let Some(slab) = self.slab
-        {
-            slab.free(slot);
-        }
-        name.filter(|_| pinned == found.id)
+/// The task's name, unless the task has ended meanwhile.
+fn name_of(found: &Found) -> Option<String> {
+    let slot = found.slot;
+    let pinned = slot.pin()?;
+    // SAFETY: pinned until the `unpin` below.
+    let name = unsafe { slot.label() }.map(str::to_owned);
+    if slot.unpin() {
+        local::free_slot(slot);
     }
+    name.filter(|_| pinned == found.id)
 }
 
 fn row(look: &Look, sites: &Sites, anchor: &Anchor) -> Option<TaskRow> {

@@ -75,13 +75,6 @@ impl Slab {
         (index / GROUP, index % GROUP)
     }
 
-    /// Empties a slot that is the caller's to free, and gives it back.
-    pub(crate) fn free(&self, slot: &Slot) {
-        slot.clear();
-        let (group, bit) = self.place(slot);
-        self.give(group, 1 << bit);
-    }
-
     /// Gives slots back that are cleared and that the caller owned.
     #[inline]
     pub(crate) fn give(&self, group: usize, mask: u64) {
