@@ -25,21 +25,8 @@ pub fn crowd(tasks: u64, sites: u64, stacks: u32) -> Snapshot {
 }
 
 fn site(strings: &mut Strings, line: u32, spawned: u64) -> SiteRow {
-    SiteRow {
-        file: strings.intern("crowd.rs"),
-        line,
-        column: 5,
-        type_name: strings.intern("crowd::member"),
-        future_bytes: 64,
-        spawned,
-        done: 0,
-        cancelled: 0,
-        panicked: 0,
-        never_polled: 0,
-        polls: 0,
-        busy_ns: 0,
-        longest_poll_ns: 0,
-    }
+    let (file, type_name) = (strings.intern("crowd.rs"), strings.intern("crowd::member"));
+    SiteRow { spawned, ..SiteRow::new(file, line, 5, type_name, 64) }
 }
 
 fn task(id: u64, site: SiteIndex) -> TaskRow {
