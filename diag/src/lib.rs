@@ -32,6 +32,8 @@ mod builder;
 mod capture;
 mod clock;
 mod current;
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+mod errno;
 mod files;
 mod gauge;
 #[cfg(feature = "heap")]
@@ -40,7 +42,13 @@ pub mod heap;
 mod memory;
 mod runtime;
 mod settings;
-#[cfg(all(feature = "heap", target_os = "linux", target_arch = "x86_64"))]
+#[cfg_attr(
+    not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
+    path = "stack/unsupported.rs"
+)]
+#[allow(dead_code, unused_imports, reason = "each feature uses another part")]
+mod stack;
+#[allow(dead_code, reason = "as of the stacks that it names")]
 mod symbols;
 mod sync;
 pub mod task;

@@ -9,8 +9,8 @@ use diag_snapshot::{
 
 use crate::clock;
 use crate::current::CurrentTask;
-use crate::heap::modules::{self, LoadedModule};
 use crate::heap::{self, Sample};
+use crate::stack::{LoadedModule, modules};
 use crate::symbols;
 use crate::task::SiteId;
 

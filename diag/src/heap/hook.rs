@@ -12,16 +12,17 @@ use std::ptr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::errno;
 use super::intern::Stacks;
 use super::large::{Entry, Large};
 use super::record::{RecordId, Records, Sample};
 use super::region::{self, LARGE, Region, Slot};
 use super::sampler;
-use super::stack::{self, Registers};
+use crate::errno;
+use crate::stack::{self, Registers};
 
 static TABLES: OnceLock<Tables> = OnceLock::new();
 static REFUSED: AtomicU64 = AtomicU64::new(0);
+static WITHOUT_STACK: AtomicU64 = AtomicU64::new(0);
 
 /// All that the sampler keeps, built once before the first sample.
 pub(super) struct Tables {
@@ -75,6 +76,11 @@ pub(super) fn tables() -> Option<&'static Tables> {
 /// Blocks that should have been sampled and were not, because there was no room.
 pub(super) fn refused() -> u64 {
     REFUSED.load(Ordering::Relaxed)
+}
+
+/// Samples whose stack could not be taken, since start.
+pub(crate) fn without_stack() -> u64 {
+    WITHOUT_STACK.load(Ordering::Relaxed)
 }
 
 /// Where a sampled block lies.
@@ -217,7 +223,10 @@ fn begin(from: Registers, charged: usize, size: usize) -> Option<(&'static Table
     let rate_bytes = sampler::decide(charged)?;
     let tables = tables()?;
     let mut frames = [0; stack::MAX_FRAMES];
-    let depth = errno::keep(|| stack::capture(from, &mut frames));
+    let depth = stack::capture(from, &mut frames);
+    if depth == 0 {
+        WITHOUT_STACK.fetch_add(1, Ordering::Relaxed);
+    }
     let record = tables.records.begin(Sample {
         birth: 0,
         size_bytes: size as u64,

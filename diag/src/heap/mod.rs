@@ -10,29 +10,27 @@
 //! on x86-64 `unsupported.rs` takes the place of this file.
 
 mod alloc;
-mod errno;
 mod error;
 #[cfg(all(test, not(diag_loom)))]
 mod estimate;
 mod hook;
 mod intern;
 mod large;
-pub(crate) mod modules;
 mod pool;
 mod record;
 mod region;
 mod sampler;
-mod stack;
-mod unwinder;
 
 use std::alloc::{GlobalAlloc, Layout};
 
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
 pub use error::EnableError;
 use hook::Fill;
+pub(crate) use hook::without_stack;
 pub(crate) use record::Sample;
 pub(crate) use sampler::hide_thread;
-pub(crate) use stack::without_stack;
+
+use crate::stack;
 
 // SAFETY: every block is either the inner allocator's, handed through with the layout it came with,
 // or a slot of the region that is at least as large and as aligned as asked; which of the two it is
@@ -130,6 +128,8 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
     if next_birth == 1 && !is_linked() {
         return None;
     }
+    // A sample may have passed through a library that was loaded since the last capture; later ones will.
+    stack::prepare();
     // Births from here on belong to the next snapshot, which would otherwise count them twice.
     let mut samples: Vec<Sample> = tables.records.live().filter(|sample| sample.birth < next_birth).collect();
     samples.sort_unstable_by_key(|sample| sample.birth);

@@ -4,26 +4,10 @@
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::fmt::Write as _;
+use std::mem::offset_of;
 use std::ops::Range;
 
-/// A module and where it lies.
-#[derive(Clone, Debug)]
-pub(crate) struct LoadedModule {
-    /// Path of its file.
-    pub(crate) path: String,
-    /// True for the executable, false for a library.
-    pub(crate) is_executable: bool,
-    /// Lower-case hex.
-    pub(crate) build_id: Option<String>,
-    /// What is added to an address in the file to give the one in memory.
-    pub(crate) base: u64,
-    /// Its segments in memory.
-    pub(crate) memory: Range<u64>,
-    /// `.eh_frame_hdr` by addresses in the file: a sorted index of the functions.
-    index: Option<Range<u64>>,
-    /// `.eh_frame` by addresses in the file, up to the end of its segment.
-    frames: Option<Range<u64>>,
-}
+use super::module::LoadedModule;
 
 /// The unwind tables of a module, in memory that stays.
 pub(super) struct UnwindTables {
@@ -56,6 +40,34 @@ pub(crate) fn loaded() -> Vec<LoadedModule> {
     // SAFETY: the callback gets the pointer that is passed here, to a vector that outlives the call.
     unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut modules).cast()) };
     modules
+}
+
+/// How often a module was loaded or unloaded since start: if the number is the same as before, so are the
+/// modules. `None` if the loader does not count.
+pub(super) fn changes() -> Option<u64> {
+    let mut changes = None;
+    // SAFETY: the callback gets the pointer that is passed here, to a value that outlives the call.
+    unsafe { libc::dl_iterate_phdr(Some(count_changes), (&raw mut changes).cast()) };
+    changes
+}
+
+/// # Safety
+/// `changes` must point to the value to set, `info` to `size` bytes of what the loader describes a
+/// module with.
+unsafe extern "C" fn count_changes(
+    info: *mut libc::dl_phdr_info,
+    size: usize,
+    changes: *mut c_void,
+) -> c_int {
+    if size >= offset_of!(libc::dl_phdr_info, dlpi_subs) + size_of::<libc::c_ulonglong>() {
+        // SAFETY: both by the promise of the caller; the fields lie within the size that was told.
+        unsafe {
+            let sum = (*info).dlpi_adds.wrapping_add((*info).dlpi_subs);
+            *changes.cast::<Option<u64>>() = Some(sum);
+        }
+    }
+    // The counters are the process's and the same for each module: one is enough.
+    1
 }
 
 /// # Safety

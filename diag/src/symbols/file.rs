@@ -1,55 +1,25 @@
-//! Names and lines of code addresses, from the files of this process's modules on disk.
+//! Reads names and lines from a module's file, one file at a time.
 //!
-//! Runs on the thread that captures, never on one of the service's: a first look into a large
-//! executable takes tens of milliseconds. Each address is looked up once; afterwards only its names
-//! are kept, files and tables are let go. Split and compressed debug info is not read here: such a
-//! frame gets the name from the symbol table, and without one none at all, for a reader of the
-//! snapshot to add by build id.
+//! Split and compressed debug info is not read here: such a frame gets the name from the symbol table, and
+//! without one none at all, for a reader of the snapshot to add by build id.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
 use object::{Object, ObjectSection};
 
-use crate::heap::modules::LoadedModule;
-
-/// A function that an address lies in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Function {
-    /// Demangled, without hash.
-    pub(crate) name: String,
-    pub(crate) file: Option<String>,
-    pub(crate) line: Option<u32>,
-}
-
-/// The functions at one address, the innermost inlined one first; empty if nothing is known.
-pub(crate) type Functions = Arc<[Function]>;
-
-/// Names by module path and return address less base.
-static KNOWN: Mutex<Option<HashMap<String, HashMap<u64, Functions>>>> = Mutex::new(None);
-
-/// The functions behind return addresses, given as offsets from the module's base, in their order.
-pub(crate) fn functions(module: &LoadedModule, offsets: &[u64]) -> Vec<Functions> {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default().entry(module.path.clone()).or_default();
-    let new: Vec<u64> = offsets.iter().copied().filter(|offset| !known.contains_key(offset)).collect();
-    if !new.is_empty() {
-        let found = look_up(module, &new).unwrap_or_else(|| vec![Functions::default(); new.len()]);
-        known.extend(new.into_iter().zip(found));
-    }
-    offsets.iter().map(|offset| known[offset].clone()).collect()
-}
+use super::{Function, Functions};
+use crate::stack::LoadedModule;
+use crate::stack::modules::hex;
 
 /// Reads the module's file; `None` if it cannot be read or is another build by now.
-fn look_up(module: &LoadedModule, offsets: &[u64]) -> Option<Vec<Functions>> {
+pub(super) fn look_up(module: &LoadedModule, offsets: &[u64]) -> Option<Vec<Functions>> {
     // The executable itself may have been replaced on disk; this link still leads to the old one.
     let path = if module.is_executable { "/proc/self/exe" } else { &module.path };
     let mapped = Mapped::open(path)?;
     let file = object::File::parse(mapped.bytes()).ok()?;
-    let build_id = file.build_id().ok()?.map(crate::heap::modules::hex);
+    let build_id = file.build_id().ok()?.map(hex);
     if build_id != module.build_id {
         return None;
     }

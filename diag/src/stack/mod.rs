@@ -1,0 +1,25 @@
+//! Call stacks: return addresses, without a lock, an allocation or a stray read.
+//!
+//! Taken by the heap sampler in the allocation hook and by the task recorder where a future leaves its
+//! waker. Frame pointers are followed where they are whole, which is ten times faster; otherwise framehop
+//! reads the unwind tables (`unwinder.rs`). Never libgcc's unwinder: its lock has hung services. A walk
+//! reads nothing but what `readable.rs` allows.
+//!
+//! Names are not looked up here but in `symbols`, far from the service's threads.
+
+mod module;
+pub(crate) mod modules;
+mod readable;
+mod unwinder;
+mod walk;
+
+pub(crate) use module::LoadedModule;
+pub(crate) use walk::{Frames, MAX_FRAMES, Registers, capture, capture_until, method, registers};
+
+/// Loads the unwind tables and tests the frame pointers; later calls only take up libraries that were
+/// loaded in between. Not to be called from a hook.
+pub(crate) fn prepare() {
+    unwinder::prepare();
+    readable::prepare();
+    walk::prepare();
+}

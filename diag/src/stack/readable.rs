@@ -1,0 +1,118 @@
+//! The stack memory that a walk may read: pages that the kernel has confirmed to be readable, from the
+//! stack pointer up to the top of this thread's stack, checked once per thread and depth.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::arch::asm;
+use std::cell::Cell;
+use std::sync::OnceLock;
+
+use crate::errno;
+
+const PAGE: u64 = 4096;
+/// No deeper stack is checked: 16 MiB in pages.
+const MAX_PAGES: u64 = 4096;
+/// How much is read of a stack that is not the thread's own, such as a coroutine's.
+const FOREIGN_PAGES: u64 = 8;
+
+/// Top of the first thread's stack; none if it could not be found.
+static MAIN_TOP: OnceLock<Option<u64>> = OnceLock::new();
+
+thread_local! {
+    /// The part of this thread's own stack that is known to be readable.
+    static CHECKED: Cell<Readable> = const { Cell::new(Readable { low: 0, high: 0 }) };
+}
+
+/// Readable stack memory: the only addresses that a walk may read.
+#[derive(Clone, Copy)]
+pub(super) struct Readable {
+    low: u64,
+    high: u64,
+}
+
+/// Finds the first thread's stack, once. Not to be called from a hook.
+pub(super) fn prepare() {
+    MAIN_TOP.get_or_init(main_stack_top);
+}
+
+impl Readable {
+    /// The readable memory above `sp`; `None` if not even that page is.
+    pub(super) fn of(sp: u64) -> Option<Readable> {
+        let known = CHECKED.get();
+        if (known.low..known.high).contains(&sp) {
+            return Some(Readable { low: sp, ..known });
+        }
+        let own = if (sp..sp + MAX_PAGES * PAGE).contains(&known.low) {
+            // The same stack, deeper than ever before.
+            readable(sp, known.low).then_some(known)
+        } else {
+            Readable::own_top(sp).filter(|&top| readable(sp, top)).map(|high| Readable { low: sp, high })
+        };
+        match own {
+            Some(own) => {
+                CHECKED.set(Readable { low: sp, ..own });
+                Some(Readable { low: sp, ..own })
+            }
+            None => Readable::foreign(sp),
+        }
+    }
+
+    /// The top of the stack that `sp` would lie in if it were the thread's own: the thread's control
+    /// block, which both glibc and musl put at its top, or the top of the first thread's stack.
+    fn own_top(sp: u64) -> Option<u64> {
+        let tops = [Some(thread_pointer()), MAIN_TOP.get().copied().flatten()];
+        tops.into_iter().flatten().filter(|&top| (sp..sp + MAX_PAGES * PAGE).contains(&top)).min()
+    }
+
+    /// The next few pages above `sp`, checked anew each time: a coroutine's stack may be unmapped.
+    fn foreign(sp: u64) -> Option<Readable> {
+        let mut high = sp / PAGE * PAGE;
+        while high < sp + FOREIGN_PAGES * PAGE && page_is_readable(high) {
+            high += PAGE;
+        }
+        (high > sp).then_some(Readable { low: sp, high })
+    }
+
+    /// The word at `address`; `None` outside of the bounds.
+    pub(super) fn read(self, address: u64) -> Option<u64> {
+        if !address.is_multiple_of(8) || address < self.low || address >= self.high {
+            return None;
+        }
+        let word: u64;
+        // SAFETY: an aligned word inside of memory that `readable` has confirmed, which is our own
+        // stack. In assembler, because it belongs to frames that the compiler knows nothing of here.
+        unsafe { asm!("mov {}, [{}]", out(reg) word, in(reg) address, options(nostack, readonly)) };
+        Some(word)
+    }
+}
+
+/// True if every page from `low` to `high` can be read.
+fn readable(low: u64, high: u64) -> bool {
+    (low / PAGE..high.div_ceil(PAGE)).all(|page| page_is_readable(page * PAGE))
+}
+
+/// Asks the kernel, which answers instead of faulting: a signal mask is copied from the address
+/// before the request is found to be nonsense. Nothing is changed, and no sandbox forbids this call.
+fn page_is_readable(page: u64) -> bool {
+    const NONSENSE: libc::c_int = -1;
+    errno::keep(|| {
+        // SAFETY: the kernel checks the address itself, and the invalid request changes no mask.
+        let answer = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NONSENSE, page, 0_usize, 8_usize) };
+        answer == -1 && errno::get() == libc::EINVAL
+    })
+}
+
+/// The upper end of the mapping that the kernel calls `[stack]`.
+fn main_stack_top() -> Option<u64> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|line| line.ends_with("[stack]"))?;
+    let (_, rest) = line.split_once('-')?;
+    u64::from_str_radix(rest.split_once(' ')?.0, 16).ok()
+}
+
+/// The thread's control block, which begins with its own address (System V ABI, thread-local storage).
+fn thread_pointer() -> u64 {
+    let pointer: u64;
+    // SAFETY: the first word of the control block is always readable.
+    unsafe { asm!("mov {}, fs:0", out(reg) pointer, options(nostack, readonly, preserves_flags)) };
+    pointer
+}

@@ -1,0 +1,52 @@
+//! Takes the place of `stack` where no stacks are taken: no feature `stacks`, or another platform than Linux
+//! on x86-64. Every stack is empty.
+
+mod module;
+
+pub(crate) use module::LoadedModule;
+
+/// As where stacks are taken.
+pub(crate) const MAX_FRAMES: usize = 128;
+/// The addresses of a stack, of which there are none.
+pub(crate) type Frames = [u64; MAX_FRAMES];
+
+/// Where a walk would start.
+#[derive(Clone, Copy)]
+pub(crate) struct Registers {
+    /// Stack pointer.
+    pub(crate) sp: u64,
+}
+
+/// Nothing to prepare.
+pub(crate) fn prepare() {}
+
+/// How stacks are taken, in the words of the snapshot.
+pub(crate) fn method() -> &'static str {
+    "none"
+}
+
+/// No stack.
+pub(crate) fn capture(_from: Registers, _frames: &mut Frames) -> usize {
+    0
+}
+
+/// No stack.
+pub(crate) fn capture_until(_from: Registers, _frames: &mut [u64], _stop: u64) -> usize {
+    0
+}
+
+/// No registers.
+#[inline(always)]
+pub(crate) fn registers() -> Registers {
+    Registers { sp: 0 }
+}
+
+/// The modules that frames would lie in.
+pub(crate) mod modules {
+    use super::LoadedModule;
+
+    /// None, as there are no frames.
+    pub(crate) fn loaded() -> Vec<LoadedModule> {
+        Vec::new()
+    }
+}

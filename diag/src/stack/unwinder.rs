@@ -1,0 +1,123 @@
+//! Walks by unwind tables with framehop, for code without frame pointers, which is the default.
+//!
+//! Tables and caches are set up before the first walk. A walk takes one of a fixed number of caches, and
+//! when all are in use it gives up: it never waits. When libraries were loaded since, all tables are read
+//! anew and put in the place of the old ones, which stay in memory: a walk may be reading them. That is
+//! done a limited number of times; a walk through a library that is not known follows its frame pointer
+//! or ends there.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use framehop::{
+    CacheNative, ExplicitModuleSectionInfo, FrameAddress, Module, MustNotAllocateDuringUnwind,
+    UnwindRegsNative, Unwinder as _, UnwinderNative,
+};
+
+use super::Registers;
+use super::module::LoadedModule;
+use super::modules;
+
+type Tables = UnwinderNative<&'static [u8], MustNotAllocateDuringUnwind>;
+type Rules = CacheNative<MustNotAllocateDuringUnwind>;
+
+/// More threads than this hardly ever walk at the same moment; each cache takes 40 KiB.
+const MAX_CACHES: usize = 16;
+/// A service that loads libraries for ever must not make us keep tables for ever: each takes some KiB.
+const MAX_LOADS: u32 = 64;
+
+/// The tables of all modules, null before the first are loaded. Stored with Release when they are whole,
+/// read with Acquire, never freed.
+static TABLES: AtomicPtr<Tables> = AtomicPtr::new(std::ptr::null_mut());
+static CACHES: OnceLock<Vec<Cache>> = OnceLock::new();
+
+struct Cache {
+    taken: AtomicBool,
+    rules: UnsafeCell<Rules>,
+}
+
+// SAFETY: `rules` is reached only by the thread that set `taken`, see `Cache::with`.
+unsafe impl Sync for Cache {}
+
+/// Loads the tables, if that was not done since the last change of the process's modules. Uses the global
+/// allocator.
+pub(super) fn prepare() {
+    static LOADS: Mutex<(u32, Option<u64>)> = Mutex::new((0, None));
+    let mut loads = LOADS.lock().unwrap_or_else(PoisonError::into_inner);
+    let changes = modules::changes();
+    if *loads == (0, None) || (loads.0 < MAX_LOADS && loads.1 != changes) {
+        *loads = (loads.0 + 1, changes);
+        CACHES.get_or_init(caches);
+        TABLES.store(Box::into_raw(Box::new(load())), Ordering::Release);
+    }
+}
+
+/// Fills in the callers of the function that `from` was taken in, the last being that whose stack pointer
+/// was `stop`. `read` gives a word of the stack. `None` if no cache is free.
+pub(super) fn walk(
+    from: Registers,
+    read: impl Fn(u64) -> Option<u64>,
+    frames: &mut [u64],
+    stop: u64,
+) -> Option<usize> {
+    // SAFETY: null, or from `Box::into_raw` in `prepare`, and never freed.
+    let tables = unsafe { TABLES.load(Ordering::Acquire).as_ref() }?;
+    let mut read = |address| read(address).ok_or(());
+    CACHES.get()?.iter().find_map(|cache| {
+        cache.with(|rules| {
+            let mut at = FrameAddress::from_instruction_pointer(from.ip);
+            let mut registers = UnwindRegsNative::new(from.ip, from.sp, from.fp);
+            for (depth, frame) in frames.iter_mut().enumerate() {
+                // The end, or a frame that cannot be left: what was found is right as far as it goes.
+                let Ok(Some(address)) = tables.unwind_frame(at, &mut registers, rules, &mut read) else {
+                    return depth;
+                };
+                let Some(caller) = FrameAddress::from_return_address(address) else { return depth };
+                *frame = address;
+                if registers.sp() >= stop {
+                    return depth + 1;
+                }
+                at = caller;
+            }
+            frames.len()
+        })
+    })
+}
+
+impl Cache {
+    /// Runs `work` with the rules unless another thread has them.
+    fn with<T>(&self, work: impl FnOnce(&mut Rules) -> T) -> Option<T> {
+        if self.taken.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: `taken` was false and is true now, so nobody else has the rules until the store.
+        let result = work(unsafe { &mut *self.rules.get() });
+        self.taken.store(false, Ordering::Release);
+        Some(result)
+    }
+}
+
+fn caches() -> Vec<Cache> {
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+    let cache = |_| Cache { taken: AtomicBool::new(false), rules: UnsafeCell::new(Rules::new_in()) };
+    (0..MAX_CACHES.min(2 * cores)).map(cache).collect()
+}
+
+fn load() -> Tables {
+    let mut tables = Tables::new();
+    modules::loaded().iter().filter_map(unwind_tables).for_each(|module| tables.add_module(module));
+    tables
+}
+
+fn unwind_tables(module: &LoadedModule) -> Option<Module<&'static [u8]>> {
+    let tables = module.pinned_tables()?;
+    let sections = ExplicitModuleSectionInfo {
+        eh_frame_hdr_svma: Some(tables.index.0),
+        eh_frame_hdr: Some(tables.index.1),
+        eh_frame_svma: Some(tables.frames.0),
+        eh_frame: Some(tables.frames.1),
+        ..Default::default()
+    };
+    Some(Module::new(module.path.clone(), module.memory.clone(), module.base, sections))
+}

@@ -1,0 +1,104 @@
+//! Takes a stack on the thread that it is the stack of.
+//!
+//! A self-test at start compares the chain of frame pointers with what the unwind tables say of the same
+//! stack. If the chain is whole (the service was built with `-C force-frame-pointers=yes`) it is followed
+//! from then on.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::arch::asm;
+use std::sync::OnceLock;
+
+use super::readable::Readable;
+use super::unwinder;
+
+/// Deeper stacks lose their outermost frames.
+pub(crate) const MAX_FRAMES: usize = 128;
+/// The addresses of a stack, innermost first.
+pub(crate) type Frames = [u64; MAX_FRAMES];
+
+/// The outermost frames are libc's, which has no frame pointers: so many may be missing.
+const C_FRAMES: usize = 4;
+/// Lies above every stack.
+const NOWHERE: u64 = u64::MAX;
+
+static POINTERS_WHOLE: OnceLock<bool> = OnceLock::new();
+
+/// Where a walk starts.
+#[derive(Clone, Copy)]
+pub(crate) struct Registers {
+    pub(crate) ip: u64,
+    pub(crate) sp: u64,
+    pub(crate) fp: u64,
+}
+
+/// Tests the frame pointers, once. After the unwinder is prepared.
+pub(super) fn prepare() {
+    POINTERS_WHOLE.get_or_init(pointers_are_whole);
+}
+
+/// How stacks are taken, in the words of the snapshot.
+pub(crate) fn method() -> &'static str {
+    match POINTERS_WHOLE.get() {
+        Some(true) => "frame-pointers",
+        Some(false) => "framehop",
+        None => "none",
+    }
+}
+
+/// Fills in the callers of the function that `from` was taken in, which must not have returned yet.
+/// Gives how many there are; 0 if the stack cannot be walked now.
+#[inline]
+pub(crate) fn capture(from: Registers, frames: &mut Frames) -> usize {
+    capture_until(from, frames, NOWHERE)
+}
+
+/// As [`capture`], but ends with the return address into the function whose stack pointer was `stop`,
+/// together with all that is inlined in it.
+pub(crate) fn capture_until(from: Registers, frames: &mut [u64], stop: u64) -> usize {
+    let (Some(&whole), Some(stack)) = (POINTERS_WHOLE.get(), Readable::of(from.sp)) else { return 0 };
+    if whole {
+        follow_pointers(from.fp, stack, frames, stop)
+    } else {
+        unwinder::walk(from, |address| stack.read(address), frames, stop).unwrap_or(0)
+    }
+}
+
+/// The registers at one instruction of the function that this is inlined into.
+#[inline(always)]
+pub(crate) fn registers() -> Registers {
+    let (ip, sp, fp): (u64, u64, u64);
+    // SAFETY: copies three registers, reads no memory.
+    unsafe {
+        asm!("lea {}, [rip]", "mov {}, rsp", "mov {}, rbp", out(reg) ip, out(reg) sp, out(reg) fp,
+             options(nomem, nostack, preserves_flags));
+    }
+    Registers { ip, sp, fp }
+}
+
+/// The chain of frame pointers: each points at its caller's, and above it lies the return address.
+fn follow_pointers(mut fp: u64, stack: Readable, frames: &mut [u64], stop: u64) -> usize {
+    const POINTER_AND_ADDRESS: u64 = 16;
+    for (depth, frame) in frames.iter_mut().enumerate() {
+        let (Some(next), Some(address @ 1..)) = (stack.read(fp), stack.read(fp.wrapping_add(8))) else {
+            return depth;
+        };
+        *frame = address;
+        if next <= fp || fp + POINTER_AND_ADDRESS >= stop {
+            return depth + 1;
+        }
+        fp = next;
+    }
+    frames.len()
+}
+
+/// True if both ways tell the same of the stack that we are called on.
+#[inline(never)]
+fn pointers_are_whole() -> bool {
+    let (mut by_pointers, mut by_tables) = ([0; MAX_FRAMES], [0; MAX_FRAMES]);
+    let here = registers();
+    let Some(stack) = Readable::of(here.sp) else { return false };
+    let read = |address| stack.read(address);
+    let whole = unwinder::walk(here, read, &mut by_tables, NOWHERE).unwrap_or(0);
+    let found = follow_pointers(here.fp, stack, &mut by_pointers, NOWHERE);
+    found > C_FRAMES && found + C_FRAMES >= whole && by_tables.starts_with(&by_pointers[..found])
+}
