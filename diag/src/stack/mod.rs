@@ -7,9 +7,13 @@
 //!
 //! Names are not looked up here but in `symbols`, far from the service's threads.
 
+#[cfg(test)]
+mod late_library;
 mod module;
 pub(crate) mod modules;
 mod readable;
+#[cfg(test)]
+pub(crate) mod testing;
 mod unwinder;
 mod walk;
 

@@ -102,3 +102,58 @@ fn pointers_are_whole() -> bool {
     let found = follow_pointers(here.fp, stack, &mut by_pointers, NOWHERE);
     found > C_FRAMES && found + C_FRAMES >= whole && by_tables.starts_with(&by_pointers[..found])
 }
+
+#[cfg(test)]
+mod tests {
+    use std::hint::black_box;
+
+    use super::*;
+    use crate::stack::testing::names;
+
+    type Taken = ([u64; MAX_FRAMES], usize);
+
+    /// As our own poll: the walk is to end here.
+    #[inline(never)]
+    fn poll(calls: usize) -> (Taken, Taken) {
+        let stop = registers().sp;
+        black_box(step(calls, stop))
+    }
+
+    #[inline(never)]
+    fn step(calls: usize, stop: u64) -> (Taken, Taken) {
+        if calls == 0 { black_box(leaf(stop)) } else { black_box(step(calls - 1, stop)) }
+    }
+
+    /// The stack up to `stop`, and the whole of it.
+    #[inline(never)]
+    fn leaf(stop: u64) -> (Taken, Taken) {
+        let (mut short, mut whole) = ([0; MAX_FRAMES], [0; MAX_FRAMES]);
+        let here = registers();
+        let len = capture_until(here, &mut short, stop);
+        ((short, len), (whole, capture(here, &mut whole)))
+    }
+
+    #[test]
+    fn a_walk_ends_at_the_function_that_was_named() {
+        crate::stack::prepare();
+        for calls in [0, 1, 7, 40] {
+            let ((short, len), (_, whole)) = poll(calls);
+            // One address into each `step`, and one into `poll`.
+            assert_eq!(len, calls + 2);
+            assert!(whole > len, "the test's thread has callers: {whole}");
+            let names = names(&short[..len]);
+            assert!(
+                names[0].ends_with("tests::step") && names[len - 1].ends_with("tests::poll"),
+                "{names:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_walk_stays_within_the_room_it_gets() {
+        crate::stack::prepare();
+        let mut room = [0; 3];
+        assert_eq!(capture_until(registers(), &mut room, NOWHERE), 3);
+        assert!(room.iter().all(|&address| address != 0));
+    }
+}
