@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use diag_snapshot::{Heap, NameRow, SampleRow, Snapshot};
+use diag_snapshot::{NameRow, SampleRow, Snapshot};
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -14,11 +14,11 @@ fn session_buffer() -> Vec<u8> {
     black_box(Vec::with_capacity(BLOCK_BYTES))
 }
 
-fn names(snapshot: &Snapshot, heap: &Heap, sample: &SampleRow) -> Vec<(String, Option<String>, Option<u32>)> {
+fn names(snapshot: &Snapshot, sample: &SampleRow) -> Vec<(String, Option<String>, Option<u32>)> {
     let mut names = Vec::new();
     let mut next = Some(sample.stack);
-    while let Some(row) = next.and_then(|stack| heap.stacks.get(stack.0 as usize)) {
-        let here = heap.names.iter().filter(|name: &NameRow| name.frame == row.frame);
+    while let Some(row) = next.and_then(|stack| snapshot.stacks.stacks.get(stack.0 as usize)) {
+        let here = snapshot.stacks.names.iter().filter(|name: &NameRow| name.frame == row.frame);
         let text = |index| snapshot.strings.show(index).to_owned();
         names.extend(here.map(|name| (text(name.function), name.file.map(text), name.line)));
         next = row.caller;
@@ -42,7 +42,7 @@ fn a_sample_names_its_caller_and_its_task() {
     let sample = ours.next().expect("every block is recorded at rate 0");
     assert_eq!(ours.next(), None, "one block of this size is held: {} bytes", held.capacity());
 
-    let names = names(&snapshot, heap, &sample);
+    let names = names(&snapshot, &sample);
     let functions: Vec<&str> = names.iter().map(|(function, ..)| function.as_str()).collect();
     let at = functions.iter().position(|name| name.ends_with("::session_buffer"));
     let at = at.unwrap_or_else(|| panic!("session_buffer is not among {functions:#?}"));

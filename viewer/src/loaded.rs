@@ -68,16 +68,12 @@ impl Loaded {
             Frames::Own => &self.own_frames,
             Frames::All => &self.all_frames,
         };
-        let heap = || self.snapshot.heap.as_ref();
-        flame.get_or_init(|| heap().map(|heap| Flame::new(heap, &self.snapshot.strings, frames))).as_ref()
+        flame.get_or_init(|| Flame::new(&self.snapshot, frames)).as_ref()
     }
 
     /// None if the heap is not sampled.
     pub(crate) fn functions(&self) -> Option<&Functions> {
-        let heap = || self.snapshot.heap.as_ref();
-        self.functions
-            .get_or_init(|| heap().map(|heap| Functions::new(heap, &self.snapshot.strings)))
-            .as_ref()
+        self.functions.get_or_init(|| Functions::new(&self.snapshot)).as_ref()
     }
 
     /// The site that a report calls by this location and type name.
@@ -127,7 +123,7 @@ pub(crate) struct SiteTasks {
     first: usize,
     pub(crate) live: u64,
     /// In the order of [`STATES`].
-    pub(crate) states: [u64; 4],
+    pub(crate) states: [u64; 5],
     pub(crate) polls: u64,
     pub(crate) age_us: Option<Spread>,
     pub(crate) idle_us: Option<Spread>,
@@ -138,8 +134,14 @@ pub(crate) struct SiteTasks {
 }
 
 /// Every state, in the order in which pages show them.
-pub(crate) const STATES: [TaskState; 4] =
-    [TaskState::Idle, TaskState::Polling, TaskState::NeverPolled, TaskState::Unknown];
+pub(crate) const STATES: [TaskState; 5] =
+    [TaskState::Idle, TaskState::Woken, TaskState::Polling, TaskState::NeverPolled, TaskState::Unknown];
+
+/// The states that a page lets choose from, and which of them is chosen.
+pub(crate) fn state_choices(chosen: &str) -> impl Iterator<Item = (&'static str, bool)> {
+    let known = STATES.into_iter().filter(|&state| state != TaskState::Unknown);
+    known.map(move |state| (state.as_str(), state.as_str() == chosen))
+}
 
 /// Middle and largest of some times.
 #[derive(Clone, Copy)]
@@ -174,7 +176,7 @@ impl TaskIndex {
     fn fill(&mut self, snapshot: &Snapshot) {
         let now_us = snapshot.capture.to_us;
         let mut times = vec![(Vec::new(), Vec::new()); self.sites.len()];
-        let mut next: Vec<[usize; 4]> = self.sites.iter().map(SiteTasks::firsts).collect();
+        let mut next: Vec<[usize; 5]> = self.sites.iter().map(SiteTasks::firsts).collect();
         for (i, task) in (0..).zip(snapshot.tasks.iter()) {
             let place = task.site.0 as usize;
             let Some(site) = self.sites.get_mut(place) else { continue };
@@ -220,7 +222,7 @@ impl TaskIndex {
 
 impl SiteTasks {
     /// Where the rows of each state begin.
-    fn firsts(&self) -> [usize; 4] {
+    fn firsts(&self) -> [usize; 5] {
         let mut first = self.first;
         self.states.map(|count| {
             let this = first;

@@ -29,9 +29,14 @@ fn named(name: &str, now: f64) -> Snapshot {
         .collect();
     let mut heap = Heap::default();
     heap.facts.unwinder = name.to_owned();
-    heap.frames.push(FrameRow { module: None, offset: 1 });
-    heap.names.push(NameRow { frame: FrameIndex(0), function: text, file: Some(text), line: Some(1) });
-    heap.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
+    snapshot.stacks.frames.push(FrameRow { module: None, offset: 1 });
+    snapshot.stacks.names.push(NameRow {
+        frame: FrameIndex(0),
+        function: text,
+        file: Some(text),
+        line: Some(1),
+    });
+    snapshot.stacks.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
     let (task, task_site) = (None, None);
     let (size_bytes, rate_bytes, stack, thread, born_us) = (1 << 20, 0, StackIndex(0), 0, 5);
     heap.samples.push(SampleRow {

@@ -51,18 +51,14 @@ fn task(id: u64, now_us: u64) -> TaskRow {
     // A fixed scramble of the id, so that neighbours differ as they do in a service.
     let chance = id.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
     let spawned_us = (id * 300).min(now_us);
+    let site = SiteIndex((chance % u64::from(SITES)) as u32);
     TaskRow {
-        id: TaskId(id),
         tokio_id: Some(id + 7),
-        site: SiteIndex((chance % u64::from(SITES)) as u32),
-        name: None,
-        parent: None,
-        parent_site: None,
         state: TaskState::Idle,
-        spawned_us,
         last_poll_us: Some(spawned_us + chance % (now_us - spawned_us + 1)),
         polls: 1 + chance % 100,
         busy_ns: chance,
         longest_poll_ns: chance / 2,
+        ..TaskRow::new(TaskId(id), site, spawned_us)
     }
 }

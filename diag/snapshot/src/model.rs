@@ -3,18 +3,26 @@
 //! Times are microseconds since the process started (`_us`), durations nanoseconds (`_ns`), sizes
 //! bytes. The one wall-clock anchor is [`Process::started_unix_us`].
 
+mod cancel;
 mod cell;
+mod end;
 mod facts;
 mod heap;
+mod histogram;
+mod parked;
 mod site;
+mod stack;
 mod task;
 
-pub use facts::{Capture, Gauge, Process, Resources, Runtime};
-pub use heap::{
-    FrameIndex, FrameRow, Heap, HeapFacts, ModuleIndex, ModuleRow, NameRow, SampleRow, StackIndex, StackRow,
-};
-pub use site::{LifetimeRow, SiteIndex, SiteRow};
-pub use task::{EndRow, Outcome, TaskId, TaskRow, TaskState};
+pub use cancel::CancelBy;
+pub use end::{EndRow, Outcome, ZombieRow};
+pub use facts::{Capture, Gauge, ParkedFacts, Process, Resources, Runtime};
+pub use heap::{Heap, HeapFacts, SampleRow};
+pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow};
+pub use parked::{ParkedRow, ThreadRow};
+pub use site::{SiteIndex, SiteKind, SiteRow};
+pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
+pub use task::{TaskId, TaskRow, TaskState};
 
 use crate::strings::Strings;
 use crate::table::Table;
@@ -32,10 +40,22 @@ pub struct Snapshot {
     pub sites: Table<SiteRow>,
     /// How long the ended tasks of each site lived.
     pub lifetimes: Table<LifetimeRow>,
+    /// How long the polls of each site's tasks took.
+    pub poll_times: Table<PollTimeRow>,
+    /// How long each site's tasks, once woken, waited for their poll.
+    pub poll_delays: Table<PollDelayRow>,
     /// Every live task, by ascending id.
     pub tasks: Table<TaskRow>,
     /// Some of the last tasks that ended, oldest first: a bounded sample, not a log.
     pub ends: Table<EndRow>,
+    /// Ended tasks whose memory is still held, by ascending id.
+    pub zombies: Table<ZombieRow>,
+    /// What some of the tasks are parked on, by ascending task.
+    pub parked: Table<ParkedRow>,
+    /// Threads that are held up in a poll.
+    pub threads: Table<ThreadRow>,
+    /// The call stacks that samples, parked tasks and threads point to.
+    pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
     pub heap: Option<Heap>,
 }
@@ -44,6 +64,14 @@ impl Snapshot {
     /// When the capture was finished, microseconds since the Unix epoch.
     pub fn taken_unix_us(&self) -> u64 {
         self.process.started_unix_us.saturating_add(self.capture.to_us)
+    }
+
+    /// Live tasks that tokio counts as well, if they belong to a runtime that we know: what coverage
+    /// sets against [`Runtime::alive_tasks`].
+    pub fn tracked_tasks(&self) -> u64 {
+        let counted: Vec<bool> = self.sites.iter().map(|site| site.is_counted_by_tokio()).collect();
+        let is_counted = |task: &TaskRow| counted.get(task.site.0 as usize).copied().unwrap_or(true);
+        self.tasks.iter().filter(is_counted).count() as u64
     }
 
     /// `file:line:column` of a site, as people know it.

@@ -25,11 +25,11 @@ pub enum Target {
     Strings,
     /// [`Snapshot::sites`](crate::Snapshot::sites)
     Sites,
-    /// [`Heap::stacks`](crate::Heap::stacks)
+    /// [`Stacks::stacks`](crate::Stacks::stacks)
     Stacks,
-    /// [`Heap::frames`](crate::Heap::frames)
+    /// [`Stacks::frames`](crate::Stacks::frames)
     Frames,
-    /// [`Heap::modules`](crate::Heap::modules)
+    /// [`Stacks::modules`](crate::Stacks::modules)
     Modules,
 }
 
@@ -100,8 +100,10 @@ pub trait Row: Copy {
     fn from_cells(cells: &Self::Cells) -> Self;
 }
 
-/// Rows of one kind, kept as columns.
+/// Rows of one kind, kept as columns. An optional column that is absent in every row is kept as an
+/// empty one: what a service does not record takes neither memory nor room in the file.
 pub struct Table<R> {
+    rows: usize,
     columns: Vec<Vec<u64>>,
     row: PhantomData<fn() -> R>,
 }
@@ -109,23 +111,35 @@ pub struct Table<R> {
 impl<R: Row> Table<R> {
     /// An empty table with room for `rows`.
     pub fn with_capacity(rows: usize) -> Self {
-        let columns = R::COLUMNS.iter().map(|_| Vec::with_capacity(rows)).collect();
-        Table { columns, row: PhantomData }
+        let room = |column: &Column| Vec::with_capacity(if column.optional { 0 } else { rows });
+        Table { rows: 0, columns: R::COLUMNS.iter().map(room).collect(), row: PhantomData }
     }
 
-    /// A table of these columns, one vector for each of [`Row::COLUMNS`] and all of one length;
-    /// `None` if they are not.
-    pub(crate) fn from_columns(columns: Vec<Vec<u64>>) -> Option<Self> {
-        let rows = columns.first()?.len();
-        let fits = columns.len() == R::COLUMNS.len() && columns.iter().all(|column| column.len() == rows);
-        fits.then_some(Table { columns, row: PhantomData })
+    /// A table of these columns, one vector for each of [`Row::COLUMNS`] and all of `rows` values,
+    /// or empty if it is optional and absent; `None` if they are not.
+    pub(crate) fn from_columns(rows: usize, mut columns: Vec<Vec<u64>>) -> Option<Self> {
+        for (column, values) in R::COLUMNS.iter().zip(&mut columns) {
+            if column.optional && values.iter().all(|&value| value == 0) {
+                *values = Vec::new();
+            } else if values.len() != rows {
+                return None;
+            }
+        }
+        (columns.len() == R::COLUMNS.len()).then_some(Table { rows, columns, row: PhantomData })
     }
 
     /// Adds a row at the end.
     pub fn push(&mut self, row: R) {
-        for (column, cell) in self.columns.iter_mut().zip(row.to_cells().as_ref()) {
-            column.push(*cell);
+        let columns = R::COLUMNS.iter().zip(&mut self.columns);
+        for ((column, values), &cell) in columns.zip(row.to_cells().as_ref()) {
+            if column.optional && cell == 0 && values.is_empty() {
+                continue;
+            }
+            // The first value of a column that was absent so far.
+            values.resize(self.rows, 0);
+            values.push(cell);
         }
+        self.rows += 1;
     }
 
     /// Row `i`, if there is one.
@@ -140,7 +154,7 @@ impl<R: Row> Table<R> {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.columns.first().map_or(0, Vec::len)
+        self.rows
     }
 
     /// True if there are none.
@@ -148,7 +162,8 @@ impl<R: Row> Table<R> {
         self.len() == 0
     }
 
-    /// The values of each column, in the order of [`Row::COLUMNS`].
+    /// The values of each column, in the order of [`Row::COLUMNS`]; none of a column that is absent in
+    /// every row.
     pub fn columns(&self) -> &[Vec<u64>] {
         &self.columns
     }
@@ -156,7 +171,7 @@ impl<R: Row> Table<R> {
     fn row(&self, i: usize) -> R {
         let mut cells = R::Cells::default();
         for (cell, column) in cells.as_mut().iter_mut().zip(&self.columns) {
-            *cell = column[i];
+            *cell = column.get(i).copied().unwrap_or(0);
         }
         R::from_cells(&cells)
     }
@@ -179,13 +194,13 @@ impl<R: Row> FromIterator<R> for Table<R> {
 
 impl<R> Clone for Table<R> {
     fn clone(&self) -> Self {
-        Table { columns: self.columns.clone(), row: PhantomData }
+        Table { rows: self.rows, columns: self.columns.clone(), row: PhantomData }
     }
 }
 
 impl<R> PartialEq for Table<R> {
     fn eq(&self, other: &Self) -> bool {
-        self.columns == other.columns
+        self.rows == other.rows && self.columns == other.columns
     }
 }
 

@@ -27,8 +27,14 @@ fn check_rest(whole: &Snapshot, partial: &Snapshot, damage: &[Damage]) {
     assert!(lost("lifetimes") || whole.lifetimes == partial.lifetimes);
     assert!(lost("tasks") || whole.tasks == partial.tasks);
     assert!(lost("ends") || whole.ends == partial.ends);
-    let heap = ["samples", "stacks", "frames", "names", "modules"];
-    assert!(heap.into_iter().any(lost) || whole.heap == partial.heap);
+    assert!(lost("poll_times") || whole.poll_times == partial.poll_times);
+    assert!(lost("poll_delays") || whole.poll_delays == partial.poll_delays);
+    assert!(lost("zombies") || whole.zombies == partial.zombies);
+    assert!(lost("parked") || whole.parked == partial.parked);
+    assert!(lost("threads") || whole.threads == partial.threads);
+    let stacks = ["stacks", "frames", "names", "modules"];
+    assert!(stacks.into_iter().any(lost) || whole.stacks == partial.stacks);
+    assert!(["samples", "stacks", "frames"].into_iter().any(lost) || whole.heap == partial.heap);
     assert_eq!(partial.heap.is_none(), ["samples", "stacks", "frames"].into_iter().any(lost));
 }
 
@@ -143,7 +149,7 @@ proptest! {
     /// Behind right digests the decoders see the bytes themselves.
     #[test]
     fn arbitrary_sections_never_panic(
-        section in 0usize..11,
+        section in 0usize..16,
         bytes in prop::collection::vec(any::<u8>(), 0..64),
         at in any::<prop::sample::Index>(),
     ) {

@@ -1,13 +1,16 @@
-//! `testdata/snapshots/v1.diag` was written by the first version and must be readable for ever.
+//! `testdata/snapshots/v1.diag` was written by the first version, `v1.1.diag` by version 1.1, and
+//! both must be readable for ever.
 //!
-//! `DIAG_BLESS=1` rewrites the expected texts, and the file only if there is none. A new version of
-//! the format gets a golden file beside this one.
+//! `DIAG_BLESS=1` rewrites the expected texts, and writes the newest file only if there is none. A new
+//! version of the format gets a golden file beside these.
 
 mod support;
 
 use std::path::{Path, PathBuf};
 
-use diag_snapshot::{Row, Snapshot, Table, TaskId, TaskRow, TaskState, dump::dump, file, read, write};
+use diag_snapshot::{
+    CancelBy, Row, Snapshot, Table, TaskId, TaskRow, TaskState, dump::dump, file, read, write,
+};
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/snapshots").join(name)
@@ -32,19 +35,18 @@ fn example() -> Snapshot {
     let mut snapshot = support::service(24, 24);
     let name = Some(snapshot.strings.intern("conn \"17\"\u{1b}[2J\u{202e}"));
     let last = snapshot.tasks.iter().last().expect("24 tasks");
+    let id = TaskId(last.id.0 + 1);
+    snapshot.tasks.push(TaskRow { name, ..TaskRow::new(id, last.site, last.spawned_us) });
+    let lost = TaskRow { wakers: Some(0), lost: Some(2), state: TaskState::Idle, ..last };
+    snapshot.tasks.push(TaskRow { id: TaskId(id.0 + 1), ..lost });
+    let asked = TaskRow { cancel_us: Some(last.spawned_us), cancel_by: Some(CancelBy::Abort), ..last };
     snapshot.tasks.push(TaskRow {
-        id: TaskId(last.id.0 + 1),
-        tokio_id: None,
-        name,
-        parent: None,
-        parent_site: None,
-        state: TaskState::NeverPolled,
-        last_poll_us: None,
-        polls: 0,
-        busy_ns: 0,
-        longest_poll_ns: 0,
-        ..last
+        id: TaskId(id.0 + 2),
+        state: TaskState::Polling,
+        thread: Some(9),
+        ..asked
     });
+    snapshot.tasks.push(TaskRow { id: TaskId(id.0 + 3), state: TaskState::Woken, ..last });
     snapshot
 }
 
@@ -54,15 +56,21 @@ fn model(snapshot: &Snapshot) -> String {
     text += &format!("strings\n{:#?}\n", snapshot.strings);
     text += &rows(&snapshot.sites);
     text += &rows(&snapshot.lifetimes);
+    text += &rows(&snapshot.poll_times);
+    text += &rows(&snapshot.poll_delays);
     text += &rows(&snapshot.tasks);
     text += &rows(&snapshot.ends);
+    text += &rows(&snapshot.zombies);
+    text += &rows(&snapshot.parked);
+    text += &rows(&snapshot.threads);
     let heap = snapshot.heap.as_ref().expect("it samples its heap");
     text += &format!("{:#?}\n", heap.facts);
     text += &rows(&heap.samples);
-    text += &rows(&heap.stacks);
-    text += &rows(&heap.frames);
-    text += &rows(&heap.names);
-    text + &rows(&heap.modules)
+    let stacks = &snapshot.stacks;
+    text += &rows(&stacks.stacks);
+    text += &rows(&stacks.frames);
+    text += &rows(&stacks.names);
+    text + &rows(&stacks.modules)
 }
 
 fn rows<R: Row + std::fmt::Debug>(table: &Table<R>) -> String {
@@ -70,15 +78,28 @@ fn rows<R: Row + std::fmt::Debug>(table: &Table<R>) -> String {
     std::iter::once(format!("{}\n", R::TABLE)).chain(rows).collect()
 }
 
+fn check_file(name: &str) -> Snapshot {
+    let (snapshot, damage) = file::read(&testdata(&format!("{name}.diag"))).expect("readable for ever");
+    assert_eq!(damage, []);
+    check(&format!("{name}.dump.txt"), &dump(&snapshot));
+    check(&format!("{name}.model.txt"), &model(&snapshot));
+    assert_eq!(read(&write(&snapshot)), Ok((snapshot.clone(), vec![])));
+    snapshot
+}
+
 #[test]
-fn the_golden_file_reads_as_ever() {
-    let path = testdata("v1.diag");
+fn the_file_of_1_0_reads_as_ever_and_has_nothing_of_1_1() {
+    let snapshot = check_file("v1");
+    let later = [snapshot.zombies.len(), snapshot.parked.len(), snapshot.threads.len()];
+    assert_eq!((later, snapshot.poll_times.len(), snapshot.poll_delays.len()), ([0; 3], 0, 0));
+    assert!(snapshot.tasks.iter().all(|task| task.wakers.is_none() && task.lost.is_none()));
+}
+
+#[test]
+fn the_file_of_1_1_reads_as_ever() {
+    let path = testdata("v1.1.diag");
     if bless() && !path.exists() {
         file::write(&path, &write(&example())).expect("testdata is writable");
     }
-    let (snapshot, damage) = file::read(&path).expect("readable for ever");
-    assert_eq!(damage, []);
-    check("v1.dump.txt", &dump(&snapshot));
-    check("v1.model.txt", &model(&snapshot));
-    assert_eq!(read(&write(&snapshot)), Ok((snapshot, vec![])));
+    check_file("v1.1");
 }

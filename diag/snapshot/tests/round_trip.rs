@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::table::{Coding, Target};
 use diag_snapshot::{
-    Capture, Gauge, Heap, HeapFacts, Process, Resources, Row, Runtime, Snapshot, Strings, Table, TaskId,
-    TaskRow, read, write,
+    Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resources, Row, Runtime, SiteIndex, Snapshot,
+    Stacks, Strings, Table, TaskId, TaskRow, read, write,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -102,42 +102,79 @@ fn capture() -> impl Strategy<Value = Capture> {
         alive_tasks,
     });
     let gauge = any::<(String, i64)>().prop_map(|(name, value)| Gauge { name, value });
-    let resources = any::<[Option<u64>; 4]>().prop_map(|[rss_bytes, threads, open_fds, diag_bytes]| {
-        Resources { rss_bytes, threads, open_fds, diag_bytes }
-    });
+    let resources = any::<[Option<u64>; 6]>().prop_map(
+        |[rss_bytes, threads, open_fds, diag_bytes, throttled_us, throttled_periods]| Resources {
+            rss_bytes,
+            threads,
+            open_fds,
+            diag_bytes,
+            throttled_us,
+            throttled_periods,
+        },
+    );
+    let parked =
+        any::<[u64; 6]>().prop_map(|[asked, answered, timed_out, stacks_dropped, per_group, spent_us]| {
+            ParkedFacts { asked, answered, timed_out, stacks_dropped, per_group, spent_us }
+        });
     let dropped = btree_map(any::<String>(), any::<u64>(), 0..4);
     let times = any::<(u64, u64, u64, u32)>();
-    (times, vec(runtime, 0..3), vec(gauge, 0..3), resources, dropped).prop_map(
-        |((from_us, to_us, came_or_went, timing_one_in), runtimes, gauges, resources, dropped)| Capture {
-            from_us,
-            to_us,
-            came_or_went,
-            timing_one_in,
-            runtimes,
-            gauges,
-            resources,
-            dropped,
+    (times, vec(runtime, 0..3), vec(gauge, 0..3), resources, dropped, option::of(parked)).prop_map(
+        |((from_us, to_us, came_or_went, timing_one_in), runtimes, gauges, resources, dropped, parked)| {
+            Capture {
+                from_us,
+                to_us,
+                came_or_went,
+                timing_one_in,
+                runtimes,
+                gauges,
+                resources,
+                dropped,
+                parked,
+            }
         },
     )
+}
+
+fn stacks(sizes: Sizes, rows: usize) -> impl Strategy<Value = Stacks> {
+    let stacks = table(sizes.stacks, sizes);
+    let frames = table(sizes.frames, sizes);
+    (stacks, frames, table(rows, sizes), table(sizes.modules, sizes))
+        .prop_map(|(stacks, frames, names, modules)| Stacks { stacks, frames, names, modules })
 }
 
 fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
     let facts = any::<(u64, u64, u64, String)>().prop_map(|(rate_bytes, next_birth, refused, unwinder)| {
         HeapFacts { rate_bytes, next_birth, refused, unwinder }
     });
-    let samples = table(rows, sizes);
-    let stacks = table(sizes.stacks, sizes);
-    let frames = table(sizes.frames, sizes);
-    let names = table(rows, sizes);
-    let modules = table(sizes.modules, sizes);
-    (facts, samples, stacks, frames, names, modules).prop_map(
-        |(facts, samples, stacks, frames, names, modules)| Heap {
-            facts,
-            samples,
+    (facts, table(rows, sizes)).prop_map(|(facts, samples)| Heap { facts, samples })
+}
+
+/// Everything that points to sites, tasks or stacks.
+fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
+    let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    let tasks =
+        (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    (sites, tasks, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
+        |(
+            (sites, lifetimes, poll_times, poll_delays),
+            (tasks, ends, zombies, parked, threads),
             stacks,
-            frames,
-            names,
-            modules,
+            heap,
+        )| {
+            Snapshot {
+                sites,
+                lifetimes,
+                poll_times,
+                poll_delays,
+                tasks,
+                ends,
+                zombies,
+                parked,
+                threads,
+                stacks,
+                heap,
+                ..Snapshot::default()
+            }
         },
     )
 }
@@ -150,18 +187,8 @@ fn snapshot() -> impl Strategy<Value = Snapshot> {
                 strings.intern(name);
             }
             let sizes = Sizes { strings: strings.len(), sites, modules, frames, stacks };
-            let tables = (table(sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-            (process(), capture(), Just(strings), tables, option::of(heap(sizes, rows))).prop_map(
-                |(process, capture, strings, (sites, lifetimes, tasks, ends), heap)| Snapshot {
-                    process,
-                    capture,
-                    strings,
-                    sites,
-                    lifetimes,
-                    tasks,
-                    ends,
-                    heap,
-                },
+            (process(), capture(), Just(strings), tables(sizes, rows)).prop_map(
+                |(process, capture, strings, tables)| Snapshot { process, capture, strings, ..tables },
             )
         },
     )
@@ -218,6 +245,11 @@ fn every_section_name_fits_and_every_table_can_be_counted() {
     check::<TaskRow>();
     check::<diag_snapshot::SiteRow>();
     check::<diag_snapshot::LifetimeRow>();
+    check::<diag_snapshot::PollTimeRow>();
+    check::<diag_snapshot::PollDelayRow>();
+    check::<diag_snapshot::ZombieRow>();
+    check::<diag_snapshot::ParkedRow>();
+    check::<diag_snapshot::ThreadRow>();
     check::<diag_snapshot::EndRow>();
     check::<diag_snapshot::SampleRow>();
     check::<diag_snapshot::StackRow>();
@@ -227,17 +259,28 @@ fn every_section_name_fits_and_every_table_can_be_counted() {
 }
 
 #[test]
+fn what_is_absent_in_every_row_takes_no_column() {
+    let plain: Table<TaskRow> = (0..3).map(|id| TaskRow::new(TaskId(id), SiteIndex(0), 9)).collect();
+    let filled = TaskRow::COLUMNS.iter().zip(plain.columns()).filter(|(_, values)| !values.is_empty());
+    assert!(filled.clone().all(|(column, _)| !column.optional));
+    let tasks = Snapshot { tasks: plain, ..support::service(3, 0) };
+    let (read, damage) = read(&write(&tasks)).expect("the file is whole");
+    assert_eq!((read.tasks, damage), (tasks.tasks, vec![]));
+}
+
+#[test]
 fn a_task_keeps_what_is_absent_absent() {
-    let task = TaskRow {
-        tokio_id: None,
-        name: None,
-        parent: None,
-        parent_site: None,
-        last_poll_us: None,
-        ..support::service(1, 0).tasks.get(0).expect("one task")
+    let task = TaskRow::new(TaskId(7), SiteIndex(0), 9);
+    let zero = TaskRow {
+        tokio_id: Some(0),
+        last_poll_us: Some(0),
+        wakers: Some(0),
+        lost: Some(0),
+        ..TaskRow::new(TaskId(8), SiteIndex(0), 9)
     };
-    let zero = TaskRow { id: TaskId(task.id.0 + 1), tokio_id: Some(0), last_poll_us: Some(0), ..task };
-    let tasks = Snapshot { tasks: [task, zero].into_iter().collect(), ..support::service(1, 0) };
+    let last = TaskRow { id: TaskId(9), ..task };
+    let rows = [task, zero, last];
+    let tasks = Snapshot { tasks: rows.into_iter().collect(), ..support::service(1, 0) };
     let (read, _) = read(&write(&tasks)).expect("the file is whole");
-    assert_eq!(read.tasks.iter().collect::<Vec<_>>(), [task, zero]);
+    assert_eq!(read.tasks.iter().collect::<Vec<_>>(), rows);
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use diag_snapshot::{
     FrameIndex, FrameRow, Heap, HeapFacts, ModuleIndex, ModuleRow, NameRow, SampleRow, SiteIndex, StackIndex,
-    StackRow, Strings, TaskId,
+    StackRow, Stacks, Strings, TaskId,
 };
 
 use crate::clock;
@@ -17,9 +17,13 @@ use crate::task::SiteId;
 /// What a sample whose stack is not known is filed under.
 const NO_STACK: &str = "(other)";
 
-/// The live samples; `None` if the service does not sample its heap. `site` gives the row of a spawn
-/// site.
-pub(crate) fn heap(strings: &mut Strings, site: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Heap> {
+/// The live samples, and their stacks into `stacks`; `None` if the service does not sample its heap.
+/// `site` gives the row of a spawn site.
+pub(crate) fn heap(
+    strings: &mut Strings,
+    stacks: &mut Stacks,
+    site: impl Fn(SiteId) -> Option<SiteIndex>,
+) -> Option<Heap> {
     let (facts, samples) = heap::live()?;
     let mut tree = Tree::new(modules::loaded());
     let mut by_number = HashMap::new();
@@ -37,15 +41,15 @@ pub(crate) fn heap(strings: &mut Strings, site: impl Fn(SiteId) -> Option<SiteIn
             born_us: anchor.us(sample.born_ns),
         }
     };
-    let mut heap = Heap { samples: samples.iter().map(row).collect(), ..Heap::default() };
-    heap.facts = HeapFacts {
+    let samples = samples.iter().map(row).collect();
+    let facts = HeapFacts {
         rate_bytes: facts.rate_bytes,
         next_birth: facts.next_birth,
         refused: facts.refused,
         unwinder: facts.unwinder.to_owned(),
     };
-    tree.write(&mut heap, strings);
-    Some(heap)
+    *stacks = tree.into_stacks(strings);
+    Some(Heap { facts, samples })
 }
 
 /// The stacks seen so far. A frame is met once however many stacks pass through it.
@@ -91,17 +95,20 @@ impl Tree {
         })
     }
 
-    fn write(&self, heap: &mut Heap, strings: &mut Strings) {
-        heap.stacks = self.stacks.iter().copied().collect();
-        heap.frames = self.frames.iter().copied().collect();
-        heap.names = self.names(strings).into_iter().collect();
+    fn into_stacks(self, strings: &mut Strings) -> Stacks {
+        let names = self.names(strings).into_iter().collect();
         let row = |module: &LoadedModule| ModuleRow {
             path: strings.intern(&module.path),
             build_id: module.build_id.as_deref().map(|id| strings.intern(id)),
             base: module.base,
             size_bytes: module.memory.end.saturating_sub(module.base),
         };
-        heap.modules = self.modules.iter().map(row).collect();
+        Stacks {
+            names,
+            modules: self.modules.iter().map(row).collect(),
+            stacks: self.stacks.into_iter().collect(),
+            frames: self.frames.into_iter().collect(),
+        }
     }
 
     /// The names of all frames, in the order of the frames, which are looked up module by module.

@@ -12,7 +12,7 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use diag_snapshot::{Capture, Snapshot, Strings};
+use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
 use sites::Sites;
 use tasks::LiveTasks;
@@ -42,7 +42,8 @@ pub(crate) fn snapshot() -> Snapshot {
     let sites = Sites::collect(&mut strings);
     let tasks = live.rows(&sites, &mut strings, &anchor);
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
-    let heap = heap::heap(&mut strings, |site| sites.row_of(site));
+    let mut stacks = Stacks::default();
+    let heap = heap::heap(&mut strings, &mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
     let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
     let (sites, lifetimes) = sites.into_tables();
@@ -58,13 +59,16 @@ pub(crate) fn snapshot() -> Snapshot {
             gauges: gauge::all(),
             resources: process::resources(memory::mapped_bytes()),
             dropped: dropped(),
+            parked: None,
         },
         strings,
         sites,
         lifetimes,
         tasks,
         ends,
+        stacks,
         heap,
+        ..Snapshot::default()
     }
 }
 

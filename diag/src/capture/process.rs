@@ -39,6 +39,7 @@ pub(super) fn resources(diag_bytes: u64) -> Resources {
         // Less the one that reads the folder.
         open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64),
         diag_bytes: Some(diag_bytes),
+        ..Resources::default()
     }
 }
 

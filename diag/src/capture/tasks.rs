@@ -71,19 +71,16 @@ fn row(look: &Look, sites: &Sites, anchor: &Anchor) -> Option<TaskRow> {
         _ => TaskState::Idle,
     };
     Some(TaskRow {
-        id: TaskId(look.id),
         // SAFETY: the slot holds what the task's own first poll stored.
         tokio_id: unsafe { tokio_id::number(look.tokio_id) },
-        site: sites.row_of(look.site)?,
-        name: None,
         parent: look.parent.id().map(TaskId),
         parent_site: look.parent.site().and_then(|site| sites.row_of(site)),
         state,
-        spawned_us: anchor.us(look.spawned_ns),
         last_poll_us: (look.last_start_ns > 0).then(|| anchor.us(look.last_start_ns)),
         polls: polls(look.seq),
         busy_ns: look.busy_ns,
         longest_poll_ns: look.longest_ns,
+        ..TaskRow::new(TaskId(look.id), sites.row_of(look.site)?, anchor.us(look.spawned_ns))
     })
 }
 
@@ -103,5 +100,7 @@ pub(super) fn end_row(end: &End, sites: &Sites, anchor: &Anchor) -> Option<EndRo
         spawned_us: anchor.us(end.spawned_ns),
         ended_us: anchor.us(end.ended_ns),
         polls: end.polls,
+        cancel_us: None,
+        cancel_by: None,
     })
 }

@@ -117,7 +117,7 @@ impl<'a> View<'a> {
             taken: human::time(snapshot.taken_unix_us()),
             uptime_ns: ns(capture.to_us),
             capture_ns: ns(capture.to_us.saturating_sub(capture.from_us)),
-            tracked_tasks: snapshot.tasks.len() as u64,
+            tracked_tasks: snapshot.tracked_tasks(),
             alive_tasks: capture
                 .runtimes
                 .iter()

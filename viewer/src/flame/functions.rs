@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use diag_diff::diff::{Place, Stacks};
+use diag_diff::diff::{NamedStacks, Place};
 use diag_diff::stats::WeightedSum;
-use diag_snapshot::{Heap, StackIndex, Strings};
+use diag_snapshot::{Heap, Snapshot, StackIndex};
 
 /// So many are kept.
 const MOST: usize = 50;
@@ -35,8 +35,10 @@ struct Tally {
 }
 
 impl Functions {
-    pub(crate) fn new(heap: &Heap, strings: &Strings) -> Self {
-        let stacks = Stacks::new(heap, strings);
+    /// None if the snapshot has no heap.
+    pub(crate) fn new(snapshot: &Snapshot) -> Option<Self> {
+        let heap = snapshot.heap.as_ref()?;
+        let stacks = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let mut live = WeightedSum::default();
         let mut tallies: BTreeMap<Place, Tally> = BTreeMap::new();
         for (stack, sum) in by_stack(heap) {
@@ -57,7 +59,7 @@ impl Functions {
             live: tally.live,
             stack: tally.heaviest.map(|(_, stack)| stacks.stack(stack)).unwrap_or_default(),
         };
-        Functions { live, heaviest: tallies.into_iter().map(function).collect(), unlisted }
+        Some(Functions { live, heaviest: tallies.into_iter().map(function).collect(), unlisted })
     }
 }
 

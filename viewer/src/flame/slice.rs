@@ -99,24 +99,27 @@ fn frame_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use diag_snapshot::{FrameIndex, FrameRow, Heap, NameRow, SampleRow, StackIndex, StackRow, Strings};
+    use diag_snapshot::{
+        FrameIndex, FrameRow, Heap, NameRow, SampleRow, Snapshot, StackIndex, StackRow, Stacks,
+    };
 
     use super::super::tree::Frames;
     use super::*;
 
     /// `main` calls each function, which allocates so many bytes; every block is sampled.
     fn flame(functions: &[(&str, u64)]) -> Flame {
-        let (mut heap, mut strings) = (Heap::default(), Strings::default());
-        let mut add = |heap: &mut Heap, name: &str, caller| {
-            let frame = FrameIndex(heap.frames.len() as u32);
-            heap.frames.push(FrameRow { module: None, offset: 0 });
-            heap.names.push(NameRow { frame, function: strings.intern(name), file: None, line: None });
-            heap.stacks.push(StackRow { caller, frame });
+        let (mut snapshot, mut heap) = (Snapshot::default(), Heap::default());
+        let Snapshot { strings, stacks: Stacks { stacks, frames, names, .. }, .. } = &mut snapshot;
+        let mut add = |name: &str, caller| {
+            let frame = FrameIndex(frames.len() as u32);
+            frames.push(FrameRow { module: None, offset: 0 });
+            names.push(NameRow { frame, function: strings.intern(name), file: None, line: None });
+            stacks.push(StackRow { caller, frame });
             StackIndex(frame.0)
         };
-        let main = add(&mut heap, "main", None);
+        let main = add("main", None);
         for (birth, (name, size_bytes)) in (1..).zip(functions) {
-            let stack = add(&mut heap, name, Some(main));
+            let stack = add(name, Some(main));
             let (rate_bytes, thread, born_us) = (0, 0, 0);
             let (task, task_site, size_bytes) = (None, None, *size_bytes);
             heap.samples.push(SampleRow {
@@ -130,7 +133,8 @@ mod tests {
                 born_us,
             });
         }
-        Flame::new(&heap, &strings, Frames::All)
+        snapshot.heap = Some(heap);
+        Flame::new(&snapshot, Frames::All).expect("a heap")
     }
 
     fn check(functions: &[(&str, u64)], most: usize, expected: &[&str]) {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use diag_diff::diff::{Place, Stacks};
-use diag_snapshot::{Heap, Strings};
+use diag_diff::diff::{NamedStacks, Place};
+use diag_snapshot::{Snapshot, Stacks};
 
 /// Call paths from outside to inside, a node each. A parent comes before its children.
 pub(crate) struct Flame {
@@ -45,9 +45,12 @@ const NONE_OWN: &str = "(only std and runtime)";
 pub(crate) const ROOT: NodeIndex = NodeIndex(0);
 
 impl Flame {
-    pub(crate) fn new(heap: &Heap, strings: &Strings, frames: Frames) -> Self {
+    /// None if the snapshot has no heap.
+    pub(crate) fn new(snapshot: &Snapshot, frames: Frames) -> Option<Self> {
+        let heap = snapshot.heap.as_ref()?;
+        let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let mut build = Build::default();
-        let of_stack = build.add_stacks(heap, &Stacks::new(heap, strings), frames);
+        let of_stack = build.add_stacks(&snapshot.stacks, &named, frames);
         let none_own = build.child(ROOT, NONE_OWN);
         let Build { mut nodes, names, .. } = build;
         for sample in heap.samples.iter() {
@@ -62,7 +65,7 @@ impl Flame {
                 nodes[parent.0].total_bytes += total;
             }
         }
-        Flame { nodes, names }
+        Some(Flame { nodes, names })
     }
 
     pub(crate) fn name(&self, node: NodeIndex) -> &str {
@@ -101,12 +104,12 @@ impl Default for Build {
 impl Build {
     /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
     /// a file that lies, hangs at the root.
-    fn add_stacks(&mut self, heap: &Heap, stacks: &Stacks<'_>, frames: Frames) -> Vec<NodeIndex> {
-        let mut nodes: Vec<NodeIndex> = Vec::with_capacity(heap.stacks.len());
-        for stack in heap.stacks.iter() {
+    fn add_stacks(&mut self, stacks: &Stacks, named: &NamedStacks<'_>, frames: Frames) -> Vec<NodeIndex> {
+        let mut nodes: Vec<NodeIndex> = Vec::with_capacity(stacks.stacks.len());
+        for stack in stacks.stacks.iter() {
             let caller = stack.caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
             let shown = |place: &&Place| frames == Frames::All || !place.is_plumbing();
-            let places = stacks.frame(stack.frame).iter().rev().filter(shown);
+            let places = named.frame(stack.frame).iter().rev().filter(shown);
             let node =
                 places.fold(caller.unwrap_or(ROOT), |node, place| self.child(node, &frame_name(place)));
             nodes.push(node);

@@ -12,7 +12,7 @@ use super::task::TaskView;
 use super::tasks::SiteView;
 use super::{Ask, Page, chart, filters, to_json};
 use crate::library::{Absent, blocking};
-use crate::loaded::{Loaded, STATES, SiteTasks, Summary, add};
+use crate::loaded::{Loaded, STATES, SiteTasks, Summary, add, state_choices};
 
 /// A browser shows so many rows at once without effort.
 const ROWS: usize = 100;
@@ -128,9 +128,8 @@ impl Site {
         ]
     }
 
-    fn states(&self) -> [(&'static str, bool); 3] {
-        let [idle, polling, never, _] = STATES.map(|state| (state.as_str(), state.as_str() == self.state));
-        [idle, polling, never]
+    fn states(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        state_choices(&self.state)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, estimate, filters, to_json};
 use crate::library::{Absent, blocking};
-use crate::loaded::{Loaded, STATES, SiteTasks, Spread, Summary};
+use crate::loaded::{Loaded, STATES, SiteTasks, Spread, Summary, state_choices};
 
 /// So many sites stand on the page; a filter finds the others.
 const LISTED_SITES: usize = 200;
@@ -153,9 +153,8 @@ impl Tasks {
         ]
     }
 
-    fn states(&self) -> [(&'static str, bool); 3] {
-        let [idle, polling, never, _] = STATES.map(|state| (state.as_str(), state.as_str() == self.state));
-        [idle, polling, never]
+    fn states(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        state_choices(&self.state)
     }
 }
 

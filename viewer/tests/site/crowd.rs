@@ -2,7 +2,7 @@
 
 use diag_snapshot::{
     FrameIndex, FrameRow, Heap, NameRow, Process, Runtime, SampleRow, SiteIndex, SiteRow, Snapshot,
-    StackIndex, StackRow, Strings, TaskId, TaskRow, TaskState,
+    StackIndex, StackRow, Stacks, Strings, TaskId, TaskRow, TaskState,
 };
 
 /// Functions that frames are made of.
@@ -20,7 +20,8 @@ pub fn crowd(tasks: u64, sites: u64, stacks: u32) -> Snapshot {
         snapshot.sites.push(site);
     }
     (0..tasks).for_each(|id| snapshot.tasks.push(task(id, SiteIndex((id % sites) as u32))));
-    snapshot.heap = Some(heap(&mut snapshot.strings, stacks, tasks, sites));
+    snapshot.stacks = call_stacks(&mut snapshot.strings, stacks);
+    snapshot.heap = Some(heap(stacks, tasks, sites));
     snapshot
 }
 
@@ -31,35 +32,36 @@ fn site(strings: &mut Strings, line: u32, spawned: u64) -> SiteRow {
 
 fn task(id: u64, site: SiteIndex) -> TaskRow {
     TaskRow {
-        id: TaskId(id),
         tokio_id: Some(id),
-        site,
-        name: None,
-        parent: None,
-        parent_site: None,
         state: if id % 10 == 3 { TaskState::Polling } else { TaskState::Idle },
-        spawned_us: id * 2,
         last_poll_us: Some(id * 2 + id % 97),
         polls: id * 7_919 % 1_000,
         busy_ns: id % 13,
-        longest_poll_ns: 0,
+        ..TaskRow::new(TaskId(id), site, id * 2)
     }
 }
 
 /// A tree in which every stack hangs under one of half its number: some 17 frames deep at 100,000.
-fn heap(strings: &mut Strings, stacks: u32, tasks: u64, sites: u64) -> Heap {
-    let mut heap = Heap::default();
-    heap.facts.rate_bytes = 512 << 10;
+fn call_stacks(strings: &mut Strings, stacks: u32) -> Stacks {
+    let mut tree = Stacks::default();
     for function in 0..FUNCTIONS {
-        heap.frames.push(FrameRow { module: None, offset: function.into() });
+        tree.frames.push(FrameRow { module: None, offset: function.into() });
         let name = strings.intern(&format!("crowd::module_{}::function_{function}", function % 50));
         let (file, line) = (Some(strings.intern("crowd.rs")), Some(function));
-        heap.names.push(NameRow { frame: FrameIndex(function), function: name, file, line });
+        tree.names.push(NameRow { frame: FrameIndex(function), function: name, file, line });
     }
     for stack in 0..stacks {
         let caller = (stack > 0).then_some(StackIndex(stack / 2));
-        heap.stacks
-            .push(StackRow { caller, frame: FrameIndex(stack.wrapping_mul(2_654_435_761) % FUNCTIONS) });
+        let frame = FrameIndex(stack.wrapping_mul(2_654_435_761) % FUNCTIONS);
+        tree.stacks.push(StackRow { caller, frame });
+    }
+    tree
+}
+
+fn heap(stacks: u32, tasks: u64, sites: u64) -> Heap {
+    let mut heap = Heap::default();
+    heap.facts.rate_bytes = 512 << 10;
+    for stack in 0..stacks {
         let task = u64::from(stack) * 31 % tasks;
         heap.samples.push(SampleRow {
             birth: stack.into(),

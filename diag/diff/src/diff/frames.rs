@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use diag_snapshot::{FrameIndex, Heap, StackIndex, Strings, human};
+use diag_snapshot::{FrameIndex, StackIndex, Stacks, Strings, human};
 
 /// Crates whose functions do not name an allocation site.
 const PLUMBING_CRATES: &[&str] = &[
@@ -92,33 +92,33 @@ impl fmt::Display for Place {
     }
 }
 
-/// The stacks of one heap with names.
-pub struct Stacks<'a> {
-    heap: &'a Heap,
+/// The stacks of one snapshot with names.
+pub struct NamedStacks<'a> {
+    stacks: &'a Stacks,
     /// Functions of each frame, innermost first; never empty.
     frames: Vec<Vec<Place>>,
     /// What names each stack; none if it is plumbing throughout.
     named_by: Vec<Option<(FrameIndex, usize)>>,
 }
 
-impl<'a> Stacks<'a> {
-    /// Names every frame; `strings` are those of the heap's snapshot.
-    pub fn new(heap: &'a Heap, strings: &Strings) -> Self {
-        let frames = frames(heap, strings);
-        let mut named_by: Vec<Option<(FrameIndex, usize)>> = Vec::with_capacity(heap.stacks.len());
-        for stack in heap.stacks.iter() {
+impl<'a> NamedStacks<'a> {
+    /// Names every frame; `strings` are those of the stacks' snapshot.
+    pub fn new(stacks: &'a Stacks, strings: &Strings) -> Self {
+        let frames = frames(stacks, strings);
+        let mut named_by: Vec<Option<(FrameIndex, usize)>> = Vec::with_capacity(stacks.stacks.len());
+        for stack in stacks.stacks.iter() {
             let own = frames.get(stack.frame.0 as usize).and_then(|places| first_named(places));
             let caller =
                 || stack.caller.and_then(|caller| named_by.get(caller.0 as usize).copied().flatten());
             named_by.push(own.map(|i| (stack.frame, i)).or_else(caller));
         }
-        Stacks { heap, frames, named_by }
+        NamedStacks { stacks, frames, named_by }
     }
 
     /// What names this stack: the innermost frame itself if all of it is plumbing.
     pub fn site(&self, stack: StackIndex) -> Place {
         let named = self.named_by.get(stack.0 as usize).copied().flatten();
-        let leaf = || Some((self.heap.stacks.get(stack.0 as usize)?.frame, 0));
+        let leaf = || Some((self.stacks.stacks.get(stack.0 as usize)?.frame, 0));
         let place = named.or_else(leaf).and_then(|(frame, i)| self.frames.get(frame.0 as usize)?.get(i));
         place.cloned().unwrap_or_else(|| Place {
             function: "(missing stack)".to_owned(),
@@ -138,7 +138,7 @@ impl<'a> Stacks<'a> {
         let mut next = Some(stack);
         // A caller's row comes before its callee's, so this ends even in a file that lies.
         while let Some((index, row)) =
-            next.and_then(|index| Some((index, self.heap.stacks.get(index.0 as usize)?)))
+            next.and_then(|index| Some((index, self.stacks.stacks.get(index.0 as usize)?)))
         {
             places.extend(self.frames.get(row.frame.0 as usize).into_iter().flatten().cloned());
             next = row.caller.filter(|caller| caller.0 < index.0);
@@ -151,9 +151,9 @@ fn first_named(places: &[Place]) -> Option<usize> {
     places.iter().position(|place| !place.is_plumbing())
 }
 
-fn frames(heap: &Heap, strings: &Strings) -> Vec<Vec<Place>> {
-    let mut frames = vec![Vec::new(); heap.frames.len()];
-    for name in heap.names.iter() {
+fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<Place>> {
+    let mut frames = vec![Vec::new(); stacks.frames.len()];
+    for name in stacks.names.iter() {
         if let Some(places) = frames.get_mut(name.frame.0 as usize) {
             places.push(Place {
                 function: strings.show(name.function).to_owned(),
@@ -162,8 +162,9 @@ fn frames(heap: &Heap, strings: &Strings) -> Vec<Vec<Place>> {
             });
         }
     }
-    for (places, frame) in frames.iter_mut().zip(heap.frames.iter()).filter(|(places, _)| places.is_empty()) {
-        let module = frame.module.and_then(|module| heap.modules.get(module.0 as usize));
+    for (places, frame) in frames.iter_mut().zip(stacks.frames.iter()).filter(|(places, _)| places.is_empty())
+    {
+        let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
         let path = module.map_or("(no module)", |module| strings.show(module.path));
         let module = path.rsplit('/').next().unwrap_or(path);
         places.push(Place { function: format!("{module}+{:#x}", frame.offset), file: None, line: None });

@@ -8,10 +8,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Heap, SampleRow, Snapshot, StackIndex};
+use diag_snapshot::{SampleRow, Snapshot, StackIndex};
 
 use super::Options;
-use super::frames::{Place, Stacks};
+use super::frames::{NamedStacks, Place};
 use super::merge::merge;
 use super::sites::{Join, Positions, Site};
 use super::tasks::TaskDiff;
@@ -100,8 +100,8 @@ pub(super) fn diff(
     let half_us = before.capture.to_us.midpoint(after.capture.to_us);
     let unseen_bytes = was.facts.rate_bytes.max(is.facts.rate_bytes) as f64;
     let mut sums = Sums { half_us, sites: BTreeMap::new(), of_live_tasks: BTreeMap::new() };
-    let before = Side::new(before, was, &join.before, tasks, same_process, options);
-    let after = Side::new(after, is, &join.after, tasks, same_process, options);
+    let before = Side::new(before, &join.before, tasks, same_process, options);
+    let after = Side::new(after, &join.after, tasks, same_process, options);
     let mut each = |was: Option<SampleRow>, is: Option<SampleRow>| sums.add(&before, was, &after, is);
     if same_process {
         merge(&was.samples, &is.samples, |sample| sample.birth, each);
@@ -114,7 +114,7 @@ pub(super) fn diff(
 
 /// One snapshot, with what is asked of it for each sample.
 struct Side<'a> {
-    stacks: Stacks<'a>,
+    stacks: NamedStacks<'a>,
     positions: &'a Positions,
     tasks: &'a TaskDiff,
     /// Ids of the live tasks, ascending.
@@ -127,15 +127,14 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(
-        snapshot: &Snapshot,
-        heap: &'a Heap,
+        snapshot: &'a Snapshot,
         positions: &'a Positions,
         tasks: &'a TaskDiff,
         with_lines: bool,
         options: Options,
     ) -> Self {
         Side {
-            stacks: Stacks::new(heap, &snapshot.strings),
+            stacks: NamedStacks::new(&snapshot.stacks, &snapshot.strings),
             positions,
             tasks,
             live: snapshot.tasks.iter().map(|task| task.id.0).collect(),

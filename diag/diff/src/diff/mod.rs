@@ -14,7 +14,7 @@ use std::fmt;
 
 use diag_snapshot::Snapshot;
 
-pub use frames::{Place, Stacks};
+pub use frames::{NamedStacks, Place};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
@@ -50,7 +50,8 @@ pub struct Side {
     pub taken_unix_us: u64,
     /// How long the process had been running.
     pub uptime_us: u64,
-    /// Tasks that the recorder follows.
+    /// Tasks that the recorder follows and the runtimes count: not those of a `LocalSet`, blocking
+    /// closures and futures inside tasks.
     pub tracked_tasks: u64,
     /// Tasks that the runtimes count; none if one of them could not be read.
     pub alive_tasks: Option<u64>,
@@ -141,8 +142,8 @@ impl Side {
     }
 
     /// Share of the live tasks that the recorder follows, 0 to 1; none if it cannot be known.
-    /// Tasks of a `LocalSet` are followed without being counted by the runtime, so the number of all
-    /// tasks is at least that of the followed ones.
+    /// Tasks may come and go between the two counts, so the number of all tasks is at least that of the
+    /// followed ones.
     pub fn coverage(&self) -> Option<f64> {
         let all = self.alive_tasks?.max(self.tracked_tasks);
         Some(if all == 0 { 1.0 } else { self.tracked_tasks as f64 / all as f64 })
@@ -164,7 +165,7 @@ fn side(snapshot: &Snapshot) -> Side {
         pid: snapshot.process.pid,
         taken_unix_us: snapshot.taken_unix_us(),
         uptime_us: snapshot.capture.to_us,
-        tracked_tasks: snapshot.tasks.len() as u64,
+        tracked_tasks: snapshot.tracked_tasks(),
         alive_tasks: alive_tasks(snapshot),
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{
     FrameIndex, FrameRow, Heap, LifetimeRow, NameRow, Process, Runtime, SampleRow, SiteIndex, SiteRow,
-    Snapshot, StackIndex, StackRow, Strings, TaskId, TaskRow, TaskState,
+    Snapshot, StackIndex, StackRow, Stacks, Strings, TaskId, TaskRow, TaskState,
 };
 
 /// 2026-01-01T00:00:00Z
@@ -97,13 +97,19 @@ impl Service {
         let alive_tasks = (self.untracked)(now).map(|untracked| untracked + snapshot.tasks.len() as u64);
         snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks }];
         if !self.blocks.is_empty() {
-            snapshot.heap = Some(self.heap(now, &mut snapshot.strings, index));
+            snapshot.heap = Some(self.heap(now, &mut snapshot.strings, &mut snapshot.stacks, index));
         }
         snapshot
     }
 
     /// The sampled heap. Which blocks are sampled depends on their place in the list alone.
-    fn heap(&self, now: f64, strings: &mut Strings, index: impl Fn(u32) -> SiteIndex) -> Heap {
+    fn heap(
+        &self,
+        now: f64,
+        strings: &mut Strings,
+        tree: &mut Stacks,
+        index: impl Fn(u32) -> SiteIndex,
+    ) -> Heap {
         let mut heap = Heap::default();
         heap.facts.rate_bytes = RATE_BYTES;
         let mut random = Random::new(77);
@@ -115,9 +121,7 @@ impl Service {
                 birth,
                 size_bytes: block.size_bytes,
                 rate_bytes: RATE_BYTES,
-                stack: *stacks
-                    .entry(block.function)
-                    .or_insert_with(|| stack(&mut heap, strings, block.function)),
+                stack: *stacks.entry(block.function).or_insert_with(|| stack(tree, strings, block.function)),
                 task: task.map(|(i, _)| TaskId(i as u64 + 1)),
                 task_site: task.map(|(_, task)| index(task.line)),
                 thread: 0,
@@ -133,15 +137,15 @@ impl Service {
 }
 
 /// `function` calls `RawVec::grow`, which calls the allocator.
-fn stack(heap: &mut Heap, strings: &mut Strings, function: &str) -> StackIndex {
+fn stack(tree: &mut Stacks, strings: &mut Strings, function: &str) -> StackIndex {
     let mut caller = None;
     for name in [function, "<alloc::raw_vec::RawVec<T> as svc::Grow>::grow", "diag::heap::alloc"] {
-        let frame = FrameIndex(heap.frames.len() as u32);
-        heap.frames.push(FrameRow { module: None, offset: frame.0.into() });
+        let frame = FrameIndex(tree.frames.len() as u32);
+        tree.frames.push(FrameRow { module: None, offset: frame.0.into() });
         let (file, line) = (Some(strings.intern("svc.rs")), Some(frame.0 + 100));
-        heap.names.push(NameRow { frame, function: strings.intern(name), file, line });
-        heap.stacks.push(StackRow { caller, frame });
-        caller = Some(StackIndex(heap.stacks.len() as u32 - 1));
+        tree.names.push(NameRow { frame, function: strings.intern(name), file, line });
+        tree.stacks.push(StackRow { caller, frame });
+        caller = Some(StackIndex(tree.stacks.len() as u32 - 1));
     }
     caller.expect("three frames")
 }
@@ -155,18 +159,11 @@ fn row(id: u64, site: SiteIndex, task: &Task, now: f64) -> TaskRow {
     let active = task.rests.unwrap_or(now).min(now) - task.spawned;
     let pauses = (active / task.pause).floor();
     TaskRow {
-        id: TaskId(id),
         tokio_id: Some(id + 100),
-        site,
-        name: None,
-        parent: None,
-        parent_site: None,
         state: TaskState::Idle,
-        spawned_us: us(task.spawned),
         last_poll_us: Some(us(task.spawned + pauses * task.pause)),
         polls: pauses as u64 + 1,
-        busy_ns: 0,
-        longest_poll_ns: 0,
+        ..TaskRow::new(TaskId(id), site, us(task.spawned))
     }
 }
 

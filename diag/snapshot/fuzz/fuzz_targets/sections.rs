@@ -12,7 +12,7 @@ use forge::Forge;
 use libfuzzer_sys::fuzz_target;
 
 static WHOLE: LazyLock<Forge> =
-    LazyLock::new(|| Forge::open(include_bytes!("../../../../testdata/snapshots/v1.diag")));
+    LazyLock::new(|| Forge::open(include_bytes!("../../../../testdata/snapshots/v1.1.diag")));
 
 fuzz_target!(|input: &[u8]| {
     let Some((&section, raw)) = input.split_first() else { return };

@@ -6,7 +6,7 @@ use super::header::{self, Entry, Header};
 use super::section::{self, Budget};
 use super::strings;
 use super::table::{self, in_column};
-use crate::model::{FrameRow, Heap, HeapFacts, ModuleRow, NameRow, SampleRow, SiteRow, Snapshot, StackRow};
+use crate::model::{Heap, HeapFacts, SiteRow, Snapshot, Stacks};
 use crate::strings::Strings;
 use crate::table::{Column, Row, Table, Target};
 
@@ -30,15 +30,22 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
     lengths.strings = strings.as_ref().map(Strings::len);
     let sites: Option<Table<SiteRow>> = reader.table(&lengths);
     lengths.sites = sites.as_ref().map(Table::len);
+    let stacks = reader.stacks(&mut lengths, facts.heap.is_some());
     let snapshot = Snapshot {
         process: facts.process.into_owned(),
         capture: facts.capture.into_owned(),
         strings: strings.unwrap_or_default(),
         sites: sites.unwrap_or_default(),
         lifetimes: reader.table(&lengths).unwrap_or_default(),
+        poll_times: reader.table_or_none(&lengths).unwrap_or_default(),
+        poll_delays: reader.table_or_none(&lengths).unwrap_or_default(),
         tasks: reader.table(&lengths).unwrap_or_default(),
         ends: reader.table(&lengths).unwrap_or_default(),
-        heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), lengths)),
+        zombies: reader.table_or_none(&lengths).unwrap_or_default(),
+        parked: reader.table_or_none(&lengths).unwrap_or_default(),
+        threads: reader.table_or_none(&lengths).unwrap_or_default(),
+        stacks,
+        heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };
     Ok((snapshot, reader.damage))
 }
@@ -126,23 +133,36 @@ impl<'a> Reader<'a> {
         self.keep(table)
     }
 
-    fn heap(&mut self, facts: HeapFacts, mut lengths: Lengths) -> Option<Heap> {
-        let modules: Option<Table<ModuleRow>> = self.table(&lengths);
+    /// A table that a file of 1.0 does not have: it is empty there, and nothing is lost.
+    fn table_or_none<R: Row>(&mut self, lengths: &Lengths) -> Option<Table<R>> {
+        let is_there = self.entries.iter().any(|entry| entry.is_named(R::TABLE));
+        if is_there { self.table(lengths) } else { Some(Table::default()) }
+    }
+
+    /// The call stacks, which a file must have if it has a heap.
+    fn stacks(&mut self, lengths: &mut Lengths, must: bool) -> Stacks {
+        let modules = self.stack_table(lengths, must);
         lengths.modules = modules.as_ref().map(Table::len);
-        let frames: Option<Table<FrameRow>> = self.table(&lengths);
+        let frames = self.stack_table(lengths, must);
         lengths.frames = frames.as_ref().map(Table::len);
-        let stacks: Option<Table<StackRow>> = self.table(&lengths);
+        let stacks = self.stack_table(lengths, must);
         lengths.stacks = stacks.as_ref().map(Table::len);
-        let names: Option<Table<NameRow>> = self.table(&lengths);
-        let samples: Option<Table<SampleRow>> = self.table(&lengths);
-        Some(Heap {
-            facts,
-            samples: samples?,
-            stacks: stacks?,
-            frames: frames?,
-            names: names.unwrap_or_default(),
+        Stacks {
+            stacks: stacks.unwrap_or_default(),
+            frames: frames.unwrap_or_default(),
+            names: self.stack_table(lengths, must).unwrap_or_default(),
             modules: modules.unwrap_or_default(),
-        })
+        }
+    }
+
+    fn stack_table<R: Row>(&mut self, lengths: &Lengths, must: bool) -> Option<Table<R>> {
+        if must { self.table(lengths) } else { self.table_or_none(lengths) }
+    }
+
+    /// A sample says nothing without its stack.
+    fn heap(&mut self, facts: HeapFacts, lengths: &Lengths) -> Option<Heap> {
+        let samples = self.table(lengths)?;
+        (lengths.stacks.is_some() && lengths.frames.is_some()).then_some(Heap { facts, samples })
     }
 
     fn keep<T>(&mut self, read: Result<T, Damage>) -> Option<T> {

@@ -10,13 +10,14 @@ use crate::table::{Coding, Column, Row, Table};
 
 /// The section of `table`, and how many rows were left out because their key was there already.
 pub(super) fn encode<R: Row>(table: &Table<R>) -> (Vec<u8>, u64) {
-    let columns = in_key_order(R::COLUMNS, table.columns());
-    let rows = columns.first().map_or(0, Vec::len);
+    let (rows, columns) = in_key_order(table);
+    let present = |(spec, values): &(&Column, &Vec<u64>)| !spec.optional || !values.is_empty();
+    let written = R::COLUMNS.iter().zip(columns.iter()).filter(present);
     let mut out = Vec::new();
     put_varint(&mut out, rows as u64);
-    put_varint(&mut out, columns.len() as u64);
+    put_varint(&mut out, written.clone().count() as u64);
     let mut data = Vec::new();
-    for (spec, values) in R::COLUMNS.iter().zip(columns.iter()) {
+    for (spec, values) in written {
         data.clear();
         let coding = column::encode(values, spec.coding, &mut data);
         put_varint(&mut out, spec.name.len() as u64);
@@ -30,25 +31,34 @@ pub(super) fn encode<R: Row>(table: &Table<R>) -> (Vec<u8>, u64) {
 
 /// The table in a section, its indices not yet checked.
 pub(super) fn decode<R: Row>(raw: &[u8], budget: &mut Budget) -> Result<Table<R>, String> {
-    let columns = decode_columns(raw, R::COLUMNS, budget)?;
-    Table::from_columns(columns).ok_or_else(|| "its columns differ in length".to_owned())
+    let (rows, columns) = decode_columns(raw, R::COLUMNS, budget)?;
+    Table::from_columns(rows, columns).ok_or_else(|| "its columns differ in length".to_owned())
 }
 
-/// The columns ordered by the ascending one, each key once. The recorder hands over its rows in that
-/// order and nothing is copied then; any other caller gets what the file can say.
-fn in_key_order<'a>(specs: &[Column], columns: &'a [Vec<u64>]) -> Cow<'a, [Vec<u64>]> {
-    let key = specs.iter().position(|spec| spec.coding == Coding::Ascending);
-    let Some(keys) = key.and_then(|key| columns.get(key)) else { return Cow::Borrowed(columns) };
+/// The rows that are written, and their columns ordered by the ascending one, each key once. The
+/// recorder hands over its rows in that order and nothing is copied then; any other caller gets what
+/// the file can say.
+fn in_key_order<R: Row>(table: &Table<R>) -> (usize, Cow<'_, [Vec<u64>]>) {
+    let columns = table.columns();
+    let as_it_is = (table.len(), Cow::Borrowed(columns));
+    let key = R::COLUMNS.iter().position(|spec| spec.coding == Coding::Ascending);
+    let Some(keys) = key.and_then(|key| columns.get(key)) else { return as_it_is };
     if keys.is_sorted_by(|before, after| before < after) {
-        return Cow::Borrowed(columns);
+        return as_it_is;
     }
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_by_key(|&row| keys[row]);
     order.dedup_by_key(|row| keys[*row]);
-    Cow::Owned(columns.iter().map(|column| order.iter().map(|&row| column[row]).collect()).collect())
+    let ordered = |column: &Vec<u64>| order.iter().filter_map(|&row| column.get(row).copied()).collect();
+    (order.len(), Cow::Owned(columns.iter().map(ordered).collect()))
 }
 
-fn decode_columns(raw: &[u8], specs: &[Column], budget: &mut Budget) -> Result<Vec<Vec<u64>>, String> {
+/// How many rows there are, and the values of each column.
+fn decode_columns(
+    raw: &[u8],
+    specs: &[Column],
+    budget: &mut Budget,
+) -> Result<(usize, Vec<Vec<u64>>), String> {
     let mut cursor = Cursor::new(raw);
     let (rows, stored) = cursor.varint().zip(cursor.varint()).ok_or("its first two numbers are cut off")?;
     let rows = checked_rows(rows, &cursor)?;
@@ -65,7 +75,8 @@ fn decode_columns(raw: &[u8], specs: &[Column], budget: &mut Budget) -> Result<V
     if cursor.left() > 0 {
         return Err(format!("{} bytes after the last column", cursor.left()));
     }
-    specs.iter().zip(columns).map(|(spec, values)| present(spec, values, rows)).collect()
+    let columns = specs.iter().zip(columns).map(|(spec, values)| present(spec, values));
+    Ok((rows, columns.collect::<Result<_, _>>()?))
 }
 
 /// A row takes at least one byte in each column that must be there, and every table has one of those.
@@ -76,10 +87,10 @@ fn checked_rows(rows: u64, cursor: &Cursor<'_>) -> Result<usize, String> {
     }
 }
 
-fn present(spec: &Column, values: Option<Vec<u64>>, rows: usize) -> Result<Vec<u64>, String> {
+fn present(spec: &Column, values: Option<Vec<u64>>) -> Result<Vec<u64>, String> {
     match values {
         Some(values) => Ok(values),
-        None if spec.optional => Ok(vec![0; rows]),
+        None if spec.optional => Ok(Vec::new()),
         None => Err(in_column(spec, "is missing")),
     }
 }

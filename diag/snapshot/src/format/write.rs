@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::facts::Facts;
 use super::header::{self, Entry};
 use super::{section, strings, table};
-use crate::model::{Heap, Snapshot};
+use crate::model::{Snapshot, Stacks};
 use crate::table::{Row, Table};
 
 /// The file of `snapshot`.
@@ -19,10 +19,16 @@ pub fn write(snapshot: &Snapshot) -> Vec<u8> {
     writer.section("strings", strings::encode(&snapshot.strings));
     writer.table(&snapshot.sites);
     writer.table(&snapshot.lifetimes);
+    writer.table(&snapshot.poll_times);
+    writer.table(&snapshot.poll_delays);
     writer.table(&snapshot.tasks);
     writer.table(&snapshot.ends);
+    writer.table(&snapshot.zombies);
+    writer.stacks(&snapshot.stacks);
+    writer.table(&snapshot.parked);
+    writer.table(&snapshot.threads);
     if let Some(heap) = &snapshot.heap {
-        writer.heap(heap);
+        writer.table(&heap.samples);
     }
     writer.finish(snapshot)
 }
@@ -48,12 +54,11 @@ impl Writer {
         }
     }
 
-    fn heap(&mut self, heap: &Heap) {
-        self.table(&heap.modules);
-        self.table(&heap.frames);
-        self.table(&heap.stacks);
-        self.table(&heap.names);
-        self.table(&heap.samples);
+    fn stacks(&mut self, stacks: &Stacks) {
+        self.table(&stacks.modules);
+        self.table(&stacks.frames);
+        self.table(&stacks.stacks);
+        self.table(&stacks.names);
     }
 
     /// Puts the facts in front, so that a file cut anywhere behind them can still be told what it is.

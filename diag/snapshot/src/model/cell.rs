@@ -15,3 +15,20 @@ pub(super) fn none(cell: u64) -> Option<u64> {
 pub(super) fn narrow(cell: u64) -> u32 {
     u32::try_from(cell).unwrap_or(u32::MAX)
 }
+
+/// A closed set with a number for each member: the number is its place in [`ALL`](Coded::ALL), for
+/// ever. A number that this reader does not know is [`UNKNOWN`](Coded::UNKNOWN).
+pub(super) trait Coded: Copy + PartialEq + 'static {
+    /// The members that have a number.
+    const ALL: &'static [Self];
+    /// What a newer format may have added.
+    const UNKNOWN: Self;
+
+    fn code(self) -> u64 {
+        Self::ALL.iter().position(|&member| member == self).unwrap_or(255) as u64
+    }
+
+    fn from_code(code: u64) -> Self {
+        usize::try_from(code).ok().and_then(|i| Self::ALL.get(i)).copied().unwrap_or(Self::UNKNOWN)
+    }
+}

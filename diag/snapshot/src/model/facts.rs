@@ -52,6 +52,26 @@ pub struct Capture {
     pub resources: Resources,
     /// What the recorder dropped or skipped since start, by name; empty when nothing was.
     pub dropped: BTreeMap<String, u64>,
+    /// The search for where tasks are parked; none if there was none.
+    pub parked: Option<ParkedFacts>,
+}
+
+/// How the tasks were asked where they are parked, for [`ParkedRow`](crate::ParkedRow).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ParkedFacts {
+    /// Tasks that were asked.
+    pub asked: u64,
+    /// Those that answered.
+    pub answered: u64,
+    /// Those that were not polled in time: their worker is busy or blocked.
+    pub timed_out: u64,
+    /// Stacks that found no room.
+    pub stacks_dropped: u64,
+    /// Tasks asked of each site and state at the most.
+    pub per_group: u64,
+    /// Time that it all took.
+    pub spent_us: u64,
 }
 
 /// One tokio runtime, for coverage: tasks it counts against tasks we follow.
@@ -89,4 +109,8 @@ pub struct Resources {
     /// Memory that the recorder has mapped for itself, none of it from the global allocator; what it
     /// has not touched yet is not resident.
     pub diag_bytes: Option<u64>,
+    /// Time that the cgroup's threads were kept off the CPUs because its share was used up.
+    pub throttled_us: Option<u64>,
+    /// Periods in which that happened.
+    pub throttled_periods: Option<u64>,
 }

@@ -1,12 +1,45 @@
-//! Spawn sites: totals since start and how long their tasks lived.
+//! Spawn sites: totals since start.
 
-use super::cell::narrow;
+use super::cell::{Coded, narrow, none, some};
 use crate::strings::StringIndex;
 use crate::table::{Column, Row, Target};
 
 /// Index of a site in [`Snapshot::sites`](crate::Snapshot::sites).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SiteIndex(pub u32);
+
+/// What a site makes. Tokio's own count of tasks has those of kind [`Task`](SiteKind::Task) only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SiteKind {
+    /// Tasks of a runtime.
+    Task,
+    /// Tasks of a `LocalSet`.
+    Local,
+    /// Closures on the threads for blocking work.
+    Blocking,
+    /// Futures inside a task that are followed by themselves.
+    Future,
+    /// A kind of a newer format than this reader.
+    Unknown,
+}
+
+impl Coded for SiteKind {
+    const ALL: &'static [Self] = &[SiteKind::Task, SiteKind::Local, SiteKind::Blocking, SiteKind::Future];
+    const UNKNOWN: Self = SiteKind::Unknown;
+}
+
+impl SiteKind {
+    /// What one of them is called.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SiteKind::Task => "task",
+            SiteKind::Local => "local task",
+            SiteKind::Blocking => "blocking closure",
+            SiteKind::Future => "future",
+            SiteKind::Unknown => "unknown",
+        }
+    }
+}
 
 /// A place in the code where tasks of one type are spawned, with its totals since start.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,6 +70,11 @@ pub struct SiteRow {
     pub busy_ns: u64,
     /// The longest poll of any ended task.
     pub longest_poll_ns: u64,
+    /// What is made here; none in files of 1.0, which know tasks only.
+    pub kind: Option<SiteKind>,
+    /// Tasks that became ready when the recorder polled them, though nothing had woken them: lost
+    /// wake-ups that were seen and, by that poll, mended.
+    pub rescued: Option<u64>,
 }
 
 impl SiteRow {
@@ -56,7 +94,14 @@ impl SiteRow {
             polls: 0,
             busy_ns: 0,
             longest_poll_ns: 0,
+            kind: None,
+            rescued: None,
         }
+    }
+
+    /// True if tokio counts what is made here among its live tasks.
+    pub fn is_counted_by_tokio(&self) -> bool {
+        self.kind.is_none_or(|kind| kind == SiteKind::Task)
     }
 
     /// Tasks that ended, whichever way.
@@ -69,7 +114,7 @@ impl SiteRow {
 }
 
 impl Row for SiteRow {
-    type Cells = [u64; 13];
+    type Cells = [u64; 15];
     const TABLE: &'static str = "sites";
     const COLUMNS: &'static [Column] = &[
         Column::plain("file").index(Target::Strings),
@@ -85,6 +130,8 @@ impl Row for SiteRow {
         Column::plain("polls"),
         Column::plain("busy_ns"),
         Column::plain("longest_poll_ns"),
+        Column::plain("kind").optional(),
+        Column::plain("rescued").optional(),
     ];
 
     fn to_cells(&self) -> Self::Cells {
@@ -102,6 +149,8 @@ impl Row for SiteRow {
             self.polls,
             self.busy_ns,
             self.longest_poll_ns,
+            some(self.kind.map(Coded::code)),
+            some(self.rescued),
         ]
     }
 
@@ -120,6 +169,8 @@ impl Row for SiteRow {
             polls,
             busy,
             longest,
+            kind,
+            rescued,
         ] = *cells;
         SiteRow {
             file: StringIndex(narrow(file)),
@@ -135,33 +186,8 @@ impl Row for SiteRow {
             polls,
             busy_ns: busy,
             longest_poll_ns: longest,
+            kind: none(kind).map(SiteKind::from_code),
+            rescued: none(rescued),
         }
-    }
-}
-
-/// How many ended tasks of a site lived for a time in `[2^bucket, 2^(bucket+1))` milliseconds;
-/// bucket 0 also holds everything under a millisecond. Only buckets that are not empty have a row.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LifetimeRow {
-    /// Whose tasks.
-    pub site: SiteIndex,
-    /// Power of two of the milliseconds; the last one that the recorder has is open above.
-    pub bucket: u32,
-    /// Ended tasks in it.
-    pub count: u64,
-}
-
-impl Row for LifetimeRow {
-    type Cells = [u64; 3];
-    const TABLE: &'static str = "lifetimes";
-    const COLUMNS: &'static [Column] =
-        &[Column::delta("site").index(Target::Sites), Column::plain("bucket"), Column::plain("count")];
-
-    fn to_cells(&self) -> Self::Cells {
-        [self.site.0.into(), self.bucket.into(), self.count]
-    }
-
-    fn from_cells(&[site, bucket, count]: &Self::Cells) -> Self {
-        LifetimeRow { site: SiteIndex(narrow(site)), bucket: narrow(bucket), count }
     }
 }

@@ -1,6 +1,7 @@
-//! Tasks, alive and ended.
+//! Live tasks.
 
-use super::cell::{narrow, none, some};
+use super::cancel::CancelBy;
+use super::cell::{Coded, narrow, none, some};
 use super::site::SiteIndex;
 use crate::strings::StringIndex;
 use crate::table::{Column, Row, Target};
@@ -18,27 +19,26 @@ pub enum TaskState {
     Idle,
     /// A poll was under way.
     Polling,
+    /// Returned `Pending`, was woken since, and waits for a worker.
+    Woken,
     /// A state of a newer format than this reader.
     Unknown,
 }
 
+impl Coded for TaskState {
+    const ALL: &'static [Self] =
+        &[TaskState::NeverPolled, TaskState::Idle, TaskState::Polling, TaskState::Woken];
+    const UNKNOWN: Self = TaskState::Unknown;
+}
+
 impl TaskState {
-    const CODES: [TaskState; 3] = [TaskState::NeverPolled, TaskState::Idle, TaskState::Polling];
-
-    fn code(self) -> u64 {
-        Self::CODES.iter().position(|&state| state == self).unwrap_or(255) as u64
-    }
-
-    fn from_code(code: u64) -> Self {
-        usize::try_from(code).ok().and_then(|i| Self::CODES.get(i)).copied().unwrap_or(TaskState::Unknown)
-    }
-
     /// One or two words for people.
     pub fn as_str(self) -> &'static str {
         match self {
             TaskState::NeverPolled => "never polled",
             TaskState::Idle => "idle",
             TaskState::Polling => "polling",
+            TaskState::Woken => "woken",
             TaskState::Unknown => "unknown",
         }
     }
@@ -63,7 +63,8 @@ pub struct TaskRow {
     pub state: TaskState,
     /// Spawned at, by the coarse clock (a few milliseconds).
     pub spawned_us: u64,
-    /// Start of the last poll, by the coarse clock; none before the first.
+    /// Start of the poll under way, else end of the last poll (in files of 1.0 its start), by the
+    /// coarse clock; none before the first.
     pub last_poll_us: Option<u64>,
     /// Polls so far.
     pub polls: u64,
@@ -71,17 +72,79 @@ pub struct TaskRow {
     pub busy_ns: u64,
     /// The longest poll known: by the coarse clock, or exactly if it was sampled.
     pub longest_poll_ns: u64,
+    /// Live clones of its waker: how many may still wake it.
+    pub wakers: Option<u32>,
+    /// Live `JoinHandle`s, `AbortHandle`s and entries of sets: how many may still end it.
+    pub handles: Option<u32>,
+    /// Times it was woken.
+    pub wakes: Option<u64>,
+    /// Those of them that came from its own poll.
+    pub self_wakes: Option<u64>,
+    /// Last woken at; none before the first wake.
+    pub woken_us: Option<u64>,
+    /// The task that woke it last, if a tracked one did.
+    pub woken_by: Option<TaskId>,
+    /// Spawn site of that task, which may have ended long ago.
+    pub woken_by_site: Option<SiteIndex>,
+    /// Kernel's id of the thread that woke it last, if no tracked task did.
+    pub woken_by_thread: Option<u32>,
+    /// Kernel's id of the thread that polls it, or polled it last.
+    pub thread: Option<u32>,
+    /// First asked to stop at.
+    pub cancel_us: Option<u64>,
+    /// By what it was asked to stop.
+    pub cancel_by: Option<CancelBy>,
+    /// Confirming polls after which again nothing could wake it: none if it is not suspected, 0 if
+    /// it is, 2 proves it.
+    pub lost: Option<u32>,
 }
 
 impl TaskRow {
-    /// Since when nothing happened: the start of the last poll, or the spawn.
+    /// A task that was spawned and nothing else.
+    pub fn new(id: TaskId, site: SiteIndex, spawned_us: u64) -> Self {
+        TaskRow {
+            id,
+            tokio_id: None,
+            site,
+            name: None,
+            parent: None,
+            parent_site: None,
+            state: TaskState::NeverPolled,
+            spawned_us,
+            last_poll_us: None,
+            polls: 0,
+            busy_ns: 0,
+            longest_poll_ns: 0,
+            wakers: None,
+            handles: None,
+            wakes: None,
+            self_wakes: None,
+            woken_us: None,
+            woken_by: None,
+            woken_by_site: None,
+            woken_by_thread: None,
+            thread: None,
+            cancel_us: None,
+            cancel_by: None,
+            lost: None,
+        }
+    }
+
+    /// Since when nothing happened: the start of the poll under way, the end of the last one, or the
+    /// spawn.
     pub fn last_progress_us(&self) -> u64 {
         self.last_poll_us.unwrap_or(self.spawned_us)
+    }
+
+    /// Since when it is in its state: a woken task since the wake, any other since its last progress.
+    pub fn state_since_us(&self) -> u64 {
+        let woken_us = self.woken_us.filter(|_| self.state == TaskState::Woken);
+        woken_us.unwrap_or_else(|| self.last_progress_us())
     }
 }
 
 impl Row for TaskRow {
-    type Cells = [u64; 12];
+    type Cells = [u64; 24];
     const TABLE: &'static str = "tasks";
     const COLUMNS: &'static [Column] = &[
         Column::ascending("id"),
@@ -96,6 +159,18 @@ impl Row for TaskRow {
         Column::plain("polls"),
         Column::plain("busy_ns"),
         Column::plain("longest_poll_ns"),
+        Column::plain("wakers").optional(),
+        Column::plain("handles").optional(),
+        Column::plain("wakes").optional(),
+        Column::plain("self_wakes").optional(),
+        Column::delta("woken_us").optional(),
+        Column::delta("woken_by").optional(),
+        Column::plain("woken_by_site").optional().index(Target::Sites),
+        Column::plain("woken_by_thread").optional(),
+        Column::plain("thread").optional(),
+        Column::delta("cancel_us").optional(),
+        Column::plain("cancel_by").optional(),
+        Column::plain("lost").optional(),
     ];
 
     fn to_cells(&self) -> Self::Cells {
@@ -112,12 +187,48 @@ impl Row for TaskRow {
             self.polls,
             self.busy_ns,
             self.longest_poll_ns,
+            some(self.wakers),
+            some(self.handles),
+            some(self.wakes),
+            some(self.self_wakes),
+            some(self.woken_us),
+            some(self.woken_by.map(|task| task.0)),
+            some(self.woken_by_site.map(|site| site.0)),
+            some(self.woken_by_thread),
+            some(self.thread),
+            some(self.cancel_us),
+            some(self.cancel_by.map(Coded::code)),
+            some(self.lost),
         ]
     }
 
     fn from_cells(cells: &Self::Cells) -> Self {
-        let [id, tokio_id, site, name, parent, parent_site, state, spawned, last_poll, polls, busy, longest] =
-            *cells;
+        let [
+            id,
+            tokio_id,
+            site,
+            name,
+            parent,
+            parent_site,
+            state,
+            spawned_us,
+            last_poll_us,
+            polls,
+            busy_ns,
+            longest_poll_ns,
+            wakers,
+            handles,
+            wakes,
+            self_wakes,
+            woken_us,
+            woken_by,
+            woken_by_site,
+            woken_by_thread,
+            thread,
+            cancel_us,
+            cancel_by,
+            lost,
+        ] = *cells;
         TaskRow {
             id: TaskId(id),
             tokio_id: none(tokio_id),
@@ -126,94 +237,23 @@ impl Row for TaskRow {
             parent: none(parent).map(TaskId),
             parent_site: none(parent_site).map(|site| SiteIndex(narrow(site))),
             state: TaskState::from_code(state),
-            spawned_us: spawned,
-            last_poll_us: none(last_poll),
-            polls,
-            busy_ns: busy,
-            longest_poll_ns: longest,
-        }
-    }
-}
-
-/// How a task ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Outcome {
-    /// Its future returned `Ready`.
-    Done,
-    /// Dropped unfinished after at least one poll: abort, a dropped set, runtime shutdown.
-    Cancelled,
-    /// A poll panicked.
-    Panicked,
-    /// Dropped before its first poll.
-    NeverPolled,
-    /// An outcome of a newer format than this reader.
-    Unknown,
-}
-
-impl Outcome {
-    const CODES: [Outcome; 4] = [Outcome::Done, Outcome::Cancelled, Outcome::Panicked, Outcome::NeverPolled];
-
-    fn code(self) -> u64 {
-        Self::CODES.iter().position(|&outcome| outcome == self).unwrap_or(255) as u64
-    }
-
-    fn from_code(code: u64) -> Self {
-        usize::try_from(code).ok().and_then(|i| Self::CODES.get(i)).copied().unwrap_or(Outcome::Unknown)
-    }
-
-    /// One or two words for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Done => "done",
-            Outcome::Cancelled => "cancelled",
-            Outcome::Panicked => "panicked",
-            Outcome::NeverPolled => "never polled",
-            Outcome::Unknown => "unknown",
-        }
-    }
-}
-
-/// A task that ended not long before the snapshot.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EndRow {
-    /// Its id while it lived.
-    pub id: TaskId,
-    /// Where it was spawned.
-    pub site: SiteIndex,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Spawned at.
-    pub spawned_us: u64,
-    /// Ended at; ascending in the table.
-    pub ended_us: u64,
-    /// Polls in its life.
-    pub polls: u64,
-}
-
-impl Row for EndRow {
-    type Cells = [u64; 6];
-    const TABLE: &'static str = "ends";
-    const COLUMNS: &'static [Column] = &[
-        Column::delta("id"),
-        Column::plain("site").index(Target::Sites),
-        Column::plain("outcome"),
-        Column::delta("spawned_us"),
-        Column::delta("ended_us"),
-        Column::plain("polls"),
-    ];
-
-    fn to_cells(&self) -> Self::Cells {
-        [self.id.0, self.site.0.into(), self.outcome.code(), self.spawned_us, self.ended_us, self.polls]
-    }
-
-    fn from_cells(&[id, site, outcome, spawned_us, ended_us, polls]: &Self::Cells) -> Self {
-        EndRow {
-            id: TaskId(id),
-            site: SiteIndex(narrow(site)),
-            outcome: Outcome::from_code(outcome),
             spawned_us,
-            ended_us,
+            last_poll_us: none(last_poll_us),
             polls,
+            busy_ns,
+            longest_poll_ns,
+            wakers: none(wakers).map(narrow),
+            handles: none(handles).map(narrow),
+            wakes: none(wakes),
+            self_wakes: none(self_wakes),
+            woken_us: none(woken_us),
+            woken_by: none(woken_by).map(TaskId),
+            woken_by_site: none(woken_by_site).map(|site| SiteIndex(narrow(site))),
+            woken_by_thread: none(woken_by_thread).map(narrow),
+            thread: none(thread).map(narrow),
+            cancel_us: none(cancel_us),
+            cancel_by: none(cancel_by).map(CancelBy::from_code),
+            lost: none(lost).map(narrow),
         }
     }
 }

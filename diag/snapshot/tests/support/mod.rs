@@ -1,9 +1,10 @@
 //! A made-up service of any size, the same on every run: what the tests and `examples/scale.rs` write.
 
 use diag_snapshot::{
-    Capture, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts, LifetimeRow, ModuleIndex, ModuleRow,
-    NameRow, Outcome, Process, Resources, Runtime, SampleRow, SiteIndex, SiteRow, Snapshot, StackIndex,
-    StackRow, Strings, TaskId, TaskRow, TaskState,
+    CancelBy, Capture, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts, LifetimeRow, ModuleIndex,
+    ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process, Resources,
+    Runtime, SampleRow, SiteIndex, SiteKind, SiteRow, Snapshot, StackIndex, StackRow, Stacks, Strings, Table,
+    TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -48,7 +49,14 @@ pub(crate) fn service(tasks: u64, samples: u64) -> Snapshot {
     sites(&mut snapshot, tasks);
     snapshot.tasks = live_tasks(&mut random, tasks).collect();
     snapshot.ends = recent_ends(&mut random, tasks).collect();
-    snapshot.heap = Some(heap(&mut random, &mut snapshot.strings, samples, tasks));
+    let stacks = samples / 10 + 1;
+    snapshot.stacks = call_stacks(&mut random, &mut snapshot.strings, stacks);
+    snapshot.heap = Some(heap(&mut random, stacks, samples, tasks));
+    snapshot.zombies = (0..tasks / 8).map(|i| zombie(400_000 + i * 3)).collect();
+    let some_tasks = snapshot.tasks.iter().step_by(7).take(256);
+    let parked = |task: TaskRow| ParkedRow { task: task.id, stack: StackIndex(random.below(stacks) as u32) };
+    snapshot.parked = some_tasks.map(parked).collect();
+    snapshot.threads = polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }
 
@@ -81,8 +89,18 @@ fn capture(tasks: u64) -> Capture {
             threads: Some(11),
             open_fds: Some(4_096),
             diag_bytes: Some(9 << 20),
+            throttled_us: Some(3_000_000),
+            throttled_periods: Some(41),
         },
         dropped: [("ends".to_owned(), 12_345)].into(),
+        parked: Some(ParkedFacts {
+            asked: 40,
+            answered: 38,
+            timed_out: 2,
+            stacks_dropped: 0,
+            per_group: 16,
+            spent_us: 900,
+        }),
     }
 }
 
@@ -105,9 +123,15 @@ fn sites(snapshot: &mut Snapshot, tasks: u64) {
             polls: tasks * 30,
             busy_ns: tasks * 90_000,
             longest_poll_ns: 18_000_000,
+            kind: Some(if i == 3 { SiteKind::Blocking } else { SiteKind::Task }),
+            rescued: Some(u64::from(i == 4)),
         });
-        for bucket in (4..9).filter(|bucket| tasks >> bucket > 0) {
-            snapshot.lifetimes.push(LifetimeRow { site: SiteIndex(i), bucket, count: tasks >> bucket });
+        let site = SiteIndex(i);
+        for (bucket, count) in (4..9).map(|bucket| (bucket, tasks >> bucket)).filter(|(_, count)| *count > 0)
+        {
+            snapshot.lifetimes.push(LifetimeRow { site, bucket, count });
+            snapshot.poll_times.push(PollTimeRow { site, bucket, count: count * 16 });
+            snapshot.poll_delays.push(PollDelayRow { site, bucket, count });
         }
     }
 }
@@ -121,19 +145,35 @@ fn live_tasks(random: &mut Random, tasks: u64) -> impl Iterator<Item = TaskRow> 
         let spawned_us = (burst_us + i % 1_000 * 50) / TICK_US * TICK_US;
         let polls = 1 + random.log_below(4_000);
         let site = if random.below(50) == 0 { 1 + random.below(5) } else { i % 2 };
+        let last_poll_us = (UPTIME_US - random.below(60_000_000)) / TICK_US * TICK_US;
+        let is_late = random.below(100) == 0;
+        let cancel = (random.below(3_000) == 0).then_some((last_poll_us + 9_000, CancelBy::SetDropped));
         TaskRow {
-            id: TaskId(id),
             tokio_id: Some(id + 17),
-            site: SiteIndex(site as u32),
-            name: None,
             parent: (site != 2).then(|| TaskId(1 + site % 3)),
             parent_site: (site != 2).then_some(SiteIndex(2)),
-            state: if random.below(2_000) == 0 { TaskState::Polling } else { TaskState::Idle },
-            spawned_us,
-            last_poll_us: Some((UPTIME_US - random.below(60_000_000)) / TICK_US * TICK_US),
+            state: match random.below(2_000) {
+                0 => TaskState::Polling,
+                1 => TaskState::Woken,
+                _ => TaskState::Idle,
+            },
+            last_poll_us: Some(last_poll_us),
             polls,
             busy_ns: polls * (2_000 + random.below(30_000)),
             longest_poll_ns: 4_000 + random.log_below(2_000_000),
+            wakers: Some(1 + u32::from(site == 1)),
+            handles: Some(u32::from(site == 3)),
+            wakes: Some(polls - 1),
+            self_wakes: Some(if site == 4 { polls / 3 } else { 0 }),
+            woken_us: (polls > 1).then_some(last_poll_us - if is_late { TICK_US } else { 0 }),
+            woken_by: (site == 0).then(|| TaskId(1 + random.below(20))),
+            woken_by_site: (site == 0).then_some(SiteIndex(2)),
+            woken_by_thread: (site != 0).then(|| 4_712 + random.below(8) as u32),
+            thread: Some(4_712 + random.below(8) as u32),
+            cancel_us: cancel.map(|(at_us, _)| at_us),
+            cancel_by: cancel.map(|(_, by)| by),
+            lost: (random.below(5_000) == 0).then_some(2),
+            ..TaskRow::new(TaskId(id), SiteIndex(site as u32), spawned_us)
         }
     })
 }
@@ -147,21 +187,42 @@ fn recent_ends(random: &mut Random, tasks: u64) -> impl Iterator<Item = EndRow> 
         spawned_us: UPTIME_US - (ends - i) * 900 - random.log_below(60_000_000),
         ended_us: UPTIME_US - (ends - i) * 900,
         polls: 1 + random.log_below(100),
+        cancel_us: i.is_multiple_of(9).then(|| UPTIME_US - (ends - i) * 900 - 40),
+        cancel_by: i.is_multiple_of(9).then_some(CancelBy::Abort),
     })
 }
 
-fn heap(random: &mut Random, strings: &mut Strings, samples: u64, tasks: u64) -> Heap {
-    let stacks = samples / 10 + 1;
-    let mut heap = Heap {
-        facts: HeapFacts {
-            rate_bytes: 512 << 10,
-            next_birth: samples * 3,
-            refused: 0,
-            unwinder: "frame-pointers".to_owned(),
-        },
-        ..Heap::default()
-    };
-    heap.modules.push(ModuleRow {
+fn zombie(id: u64) -> ZombieRow {
+    ZombieRow {
+        id: TaskId(id),
+        site: SiteIndex(5),
+        outcome: Outcome::Done,
+        spawned_us: id * 100,
+        ended_us: id * 100 + 30_000,
+        handles: 1,
+        wakers: 0,
+        cell_bytes: Some(1_024),
+    }
+}
+
+/// The threads of the tasks that were being polled.
+fn polling_threads(tasks: &Table<TaskRow>, strings: &mut Strings) -> impl Iterator<Item = ThreadRow> {
+    let polling = tasks.iter().filter(|task| task.state == TaskState::Polling);
+    (4_712..).zip(polling.map(|task| task.id)).take(8).map(|(tid, task)| ThreadRow {
+        tid,
+        name: Some(strings.intern("iothub-worker")),
+        task: Some(task),
+        watched_us: Some(20_000),
+        cpu_us: Some(19_000),
+        wait_us: Some(1_000),
+        state: Some('R'),
+        stack: Some(StackIndex(0)),
+    })
+}
+
+fn call_stacks(random: &mut Random, strings: &mut Strings, stacks: u64) -> Stacks {
+    let mut tree = Stacks::default();
+    tree.modules.push(ModuleRow {
         path: strings.intern("/usr/local/bin/iothub"),
         build_id: Some(strings.intern("8f3a5c")),
         base: 0x5555_5555_4000,
@@ -169,17 +230,28 @@ fn heap(random: &mut Random, strings: &mut Strings, samples: u64, tasks: u64) ->
     });
     for i in 0..stacks {
         let module = Some(ModuleIndex(0));
-        heap.frames.push(FrameRow { module, offset: 0x1000 + i * 64 + random.below(60) });
+        tree.frames.push(FrameRow { module, offset: 0x1000 + i * 64 + random.below(60) });
         let caller = (i > 0).then(|| StackIndex(random.below(i) as u32));
-        heap.stacks.push(StackRow { caller, frame: FrameIndex(i as u32) });
+        tree.stacks.push(StackRow { caller, frame: FrameIndex(i as u32) });
         let function = strings.intern(&format!("iothub::layer{}::call{i}", i % 30));
-        heap.names.push(NameRow {
+        tree.names.push(NameRow {
             frame: FrameIndex(i as u32),
             function,
             file: None,
             line: Some(i as u32 % 900),
         });
     }
+    tree
+}
+
+fn heap(random: &mut Random, stacks: u64, samples: u64, tasks: u64) -> Heap {
+    let facts = HeapFacts {
+        rate_bytes: 512 << 10,
+        next_birth: samples * 3,
+        refused: 0,
+        unwinder: "frame-pointers".to_owned(),
+    };
+    let mut heap = Heap { facts, ..Heap::default() };
     for i in 0..samples {
         let task = (random.below(3) > 0).then(|| TaskId(1_000 + random.below(tasks.max(1))));
         heap.samples.push(SampleRow {
