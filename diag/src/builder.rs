@@ -98,6 +98,21 @@ impl Builder {
         self
     }
 
+    /// How many tasks of each site a capture asks where they are parked (`DIAG_PARKED`); 16 by default, 0
+    /// asks none. Each is polled once for it, which no task should mind; see also
+    /// [`task::Builder::untraced`](crate::task::Builder::untraced).
+    pub fn parked(mut self, tasks_per_site: u32) -> Self {
+        self.settings.parked = tasks_per_site;
+        self
+    }
+
+    /// Whether every poll is timed by the precise clock and not one in sixteen (`DIAG_TIMING=exact`), for
+    /// some 50 ns a poll.
+    pub fn exact_timing(mut self, on: bool) -> Self {
+        self.settings.exact_timing = on;
+        self
+    }
+
     /// A label in every snapshot (`DIAG_LABELS`).
     pub fn label(mut self, key: &str, value: &str) -> Self {
         self.settings.labels.insert(key.to_owned(), value.to_owned());
@@ -154,6 +169,7 @@ impl Builder {
         let settings = self.settings;
         settings::install(settings.clone());
         crate::record(settings.enabled);
+        crate::task::local::time_exactly(settings.exact_timing);
         let mut guard = Guard { last_snapshot: settings.last_snapshot.clone(), agent: None };
         if settings.enabled {
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));

@@ -12,7 +12,7 @@ use crate::task::SiteId;
 const SITE_BITS: u32 = 20;
 
 /// A task's never-reused id (44 bits) and its site (20 bits) in one word; 0 is "no task".
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct CurrentTask(u64);
 
 impl CurrentTask {

@@ -46,6 +46,20 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
     lock().iter().map(describe).collect()
 }
 
+/// True if tokio's clock stands still in one of them, as tests and simulators have it. Only
+/// `test-util` can stop it; without that its clock is the system's.
+pub(crate) fn any_clock_paused() -> bool {
+    let paused = |(_, handle): &(String, Handle)| {
+        let _inside = handle.enter();
+        let (theirs, ours) = (tokio::time::Instant::now().into_std(), std::time::Instant::now());
+        ours.saturating_duration_since(theirs).max(theirs.saturating_duration_since(ours)) > CLOCK_SLACK
+    };
+    lock().iter().any(paused)
+}
+
+/// Two clocks that are read one after the other may differ by what the scheduler does in between.
+const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_millis(50);
+
 fn lock() -> std::sync::MutexGuard<'static, Vec<(String, Handle)>> {
     RUNTIMES.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }

@@ -24,7 +24,14 @@ pub(crate) struct Settings {
     pub(crate) heap: bool,
     /// Mean bytes between two heap samples.
     pub(crate) heap_rate_bytes: u64,
+    /// Tasks of each site that a capture asks where they are parked; 0 asks none.
+    pub(crate) parked: u32,
+    /// Whether every poll is timed precisely.
+    pub(crate) exact_timing: bool,
 }
+
+/// Tasks of each site that a capture asks where they are parked, unless told otherwise.
+const DEFAULT_PARKED: u32 = 16;
 
 /// Mean bytes between two heap samples unless told otherwise: 2,000 samples a gigabyte.
 pub(crate) const DEFAULT_HEAP_RATE_BYTES: u64 = 512 << 10;
@@ -47,6 +54,8 @@ impl Settings {
             last_snapshot: None,
             heap: true,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
+            parked: DEFAULT_PARKED,
+            exact_timing: false,
         }
     }
 
@@ -76,6 +85,8 @@ impl Settings {
                 self.heap_rate_bytes =
                     bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
             }
+            "DIAG_PARKED" => self.parked = parked(value).ok_or_else(|| bad("a number of tasks a site, or off"))?,
+            "DIAG_TIMING" => self.exact_timing = timing(value).ok_or_else(|| bad("sampled or exact"))?,
             "DIAG_LABELS" => self.labels.extend(labels(value).ok_or_else(|| bad("key=value,key=value"))?),
             _ => return Err(BadSetting::unknown(name)),
         }
@@ -84,7 +95,7 @@ impl Settings {
 }
 
 /// The names that mean something.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 11] = [
     "DIAG",
     "DIAG_ADDR",
     "DIAG_TOKEN",
@@ -93,6 +104,8 @@ const NAMES: [&str; 9] = [
     "DIAG_KEEP",
     "DIAG_HEAP",
     "DIAG_HEAP_RATE",
+    "DIAG_PARKED",
+    "DIAG_TIMING",
     "DIAG_LABELS",
 ];
 
@@ -162,6 +175,18 @@ fn heap(value: &str) -> Option<bool> {
     if value == "sample" { Some(true) } else { switch(value) }
 }
 
+fn parked(value: &str) -> Option<u32> {
+    if switch(value) == Some(false) { Some(0) } else { value.parse().ok() }
+}
+
+fn timing(value: &str) -> Option<bool> {
+    match value {
+        "sampled" => Some(false),
+        "exact" => Some(true),
+        _ => None,
+    }
+}
+
 /// `500ms`, `30s`, `5m`, `1h`; at least 100 ms.
 fn duration(value: &str) -> Option<Duration> {
     let ms = quantity(value, &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)])?;
@@ -222,10 +247,13 @@ mod tests {
             ("DIAG_EVERY", "5m"),
             ("DIAG_HEAP_RATE", "64k"),
             ("DIAG_HEAP", "off"),
+            ("DIAG_PARKED", "off"),
+            ("DIAG_TIMING", "exact"),
             ("DIAG_LABELS", "az=1,cell=b"),
         ]);
         assert_eq!((settings.addr, settings.every), (None, Duration::from_secs(300)));
         assert_eq!((settings.heap, settings.heap_rate_bytes), (false, 65_536));
+        assert_eq!((settings.parked, settings.exact_timing), (0, true));
         assert_eq!(settings.labels["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));

@@ -1,21 +1,23 @@
 //! From the recorder to the file model: the one place that knows both shapes.
 //!
-//! A capture runs on the caller's thread, the agent's as a rule, and only reads what the service's
-//! threads write: no worker stops, waits or is asked for anything.
+//! A capture runs on the caller's thread, the agent's as a rule, and reads what the service's threads
+//! write: no worker stops or waits. Some parked tasks are asked for one poll each (`parked.rs`).
 
 #[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]
 mod heap;
+mod parked;
 mod process;
 mod sites;
+mod stacks;
 mod tasks;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
+use diag_snapshot::{Capture, Snapshot, Strings};
 
 use sites::Sites;
-use tasks::LiveTasks;
+use stacks::Tree;
 
 use crate::task::{local, site};
 use crate::{clock, gauge, memory, runtime};
@@ -36,17 +38,19 @@ pub(crate) fn snapshot() -> Snapshot {
     let from_us = anchor.us(clock::precise_ns());
     let moved_before = sites::spawned_and_ended();
     let runtimes = runtime::all();
-    let live = LiveTasks::find();
+    let found = tasks::find();
+    // Before the rows: a task that is not lost but rescued by this shows so in its row.
+    let answers = parked::ask_tasks(&found);
     let ends = tasks::recent_ends();
     // Sites after the tasks: a task's site is registered before the task is born.
     let sites = Sites::collect(&mut strings);
-    let tasks = live.rows(&sites, &mut strings, &anchor);
+    let (tasks, zombies) = tasks::rows(&found, &answers.lost, &sites, &mut strings, &anchor);
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
-    let mut stacks = Stacks::default();
-    let heap = heap::heap(&mut strings, &mut stacks, |site| sites.row_of(site));
+    let mut stacks = Tree::new();
+    let parked = answers.rows(&mut stacks);
+    let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
     let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
-    let (sites, lifetimes) = sites.into_tables();
 
     Snapshot {
         process: process::facts(&anchor),
@@ -54,20 +58,24 @@ pub(crate) fn snapshot() -> Snapshot {
             from_us,
             to_us,
             came_or_went,
-            timing_one_in: local::TIMED_ONE_IN,
+            timing_one_in: local::timing_one_in(),
             runtimes,
             gauges: gauge::all(),
             resources: process::resources(memory::mapped_bytes()),
             dropped: dropped(),
-            parked: None,
+            parked: answers.facts(),
         },
-        strings,
-        sites,
-        lifetimes,
+        lifetimes: sites.lifetimes(),
+        poll_times: sites.poll_times(),
+        poll_delays: sites.poll_delays(),
+        sites: sites.into_rows(),
         tasks,
         ends,
-        stacks,
+        zombies,
+        parked,
+        stacks: stacks.into_stacks(&mut strings),
         heap,
+        strings,
         ..Snapshot::default()
     }
 }

@@ -3,31 +3,43 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use diag_snapshot::{LifetimeRow, SiteIndex, SiteRow, Strings, Table};
+use diag_snapshot::{
+    LifetimeRow, PollDelayRow, PollTimeRow, SiteIndex, SiteKind, SiteRow, Strings, Table,
+};
 
 use crate::task::SiteId;
-use crate::task::site::{self, Site};
-use crate::task::totals::{self, LIFETIME_BUCKETS, Totals};
+use crate::task::site::{self, Kind, Site};
+use crate::task::totals::{self, DELAY_BUCKETS, LIFETIME_BUCKETS, POLL_TIME_BUCKETS, Totals};
 
 /// The site table under construction, and which row each recorder's site went to.
+#[derive(Default)]
 pub(super) struct Sites {
     rows: Vec<SiteRow>,
-    lifetimes: Vec<[u64; LIFETIME_BUCKETS]>,
+    histograms: Vec<Histograms>,
     /// By the recorder's number; none for number 0 while no site was too many.
     row_of: Vec<Option<SiteIndex>>,
+}
+
+/// The histograms of one site.
+#[derive(Default)]
+struct Histograms {
+    lifetimes: [u64; LIFETIME_BUCKETS],
+    poll_times: [u64; POLL_TIME_BUCKETS],
+    delays: [u64; DELAY_BUCKETS],
 }
 
 impl Sites {
     /// All sites so far with their totals.
     pub(super) fn collect(strings: &mut Strings) -> Self {
-        let mut sites = Sites { rows: Vec::new(), lifetimes: Vec::new(), row_of: Vec::new() };
+        let mut sites = Sites::default();
         let others = (site::overflowed() > 0)
             .then(|| sites.push(empty_row(("(other sites)", 0, 0, "(any)"), 0, strings)));
         sites.row_of.push(others);
         let mut known = HashMap::new();
         for (_, site) in site::all() {
             let identity = identity(&site);
-            let row = || sites.push(empty_row(identity, site.future_bytes, strings));
+            let kind = Some(kind(site.kind));
+            let row = || sites.push(SiteRow { kind, ..empty_row(identity, site.future_bytes, strings) });
             let row = *known.entry(identity).or_insert_with(row);
             sites.row_of.push(Some(row));
         }
@@ -46,22 +58,37 @@ impl Sites {
         self.row_of.get(site.0 as usize).copied().flatten()
     }
 
-    /// The two tables of the file.
-    pub(super) fn into_tables(self) -> (Table<SiteRow>, Table<LifetimeRow>) {
-        let lifetimes = self.lifetimes.iter().enumerate().flat_map(|(site, buckets)| {
-            let used = buckets.iter().enumerate().filter(|(_, count)| **count > 0);
-            used.map(move |(bucket, &count)| LifetimeRow {
-                site: SiteIndex(site as u32),
-                bucket: bucket as u32,
-                count,
-            })
-        });
-        (self.rows.iter().copied().collect(), lifetimes.collect())
+    /// At least so much memory does a task of this site keep: its future, or what it left behind.
+    pub(super) fn cell_bytes(&self, site: SiteIndex) -> Option<u64> {
+        self.rows.get(site.0 as usize).map(|row| row.future_bytes)
+    }
+
+    /// How long tasks lived.
+    pub(super) fn lifetimes(&self) -> Table<LifetimeRow> {
+        let rows = used(&self.histograms, |histograms| &histograms.lifetimes);
+        rows.map(|(site, bucket, count)| LifetimeRow { site, bucket, count }).collect()
+    }
+
+    /// How long polls took.
+    pub(super) fn poll_times(&self) -> Table<PollTimeRow> {
+        let rows = used(&self.histograms, |histograms| &histograms.poll_times);
+        rows.map(|(site, bucket, count)| PollTimeRow { site, bucket, count }).collect()
+    }
+
+    /// How long woken tasks waited.
+    pub(super) fn poll_delays(&self) -> Table<PollDelayRow> {
+        let rows = used(&self.histograms, |histograms| &histograms.delays);
+        rows.map(|(site, bucket, count)| PollDelayRow { site, bucket, count }).collect()
+    }
+
+    /// The sites themselves.
+    pub(super) fn into_rows(self) -> Table<SiteRow> {
+        self.rows.into_iter().collect()
     }
 
     fn push(&mut self, row: SiteRow) -> SiteIndex {
         self.rows.push(row);
-        self.lifetimes.push([0; LIFETIME_BUCKETS]);
+        self.histograms.push(Histograms::default());
         SiteIndex(self.rows.len() as u32 - 1)
     }
 
@@ -76,9 +103,35 @@ impl Sites {
         row.polls += value(&totals.polls);
         row.busy_ns += value(&totals.busy_ns);
         row.longest_poll_ns = row.longest_poll_ns.max(value(&totals.longest_poll_ns));
-        for (sum, counter) in self.lifetimes[at.0 as usize].iter_mut().zip(&totals.lifetimes) {
-            *sum += value(counter);
-        }
+        row.rescued = Some(row.rescued.unwrap_or(0) + value(&totals.rescued));
+        let histograms = &mut self.histograms[at.0 as usize];
+        sum(&mut histograms.lifetimes, &totals.lifetimes);
+        sum(&mut histograms.poll_times, &totals.poll_times);
+        sum(&mut histograms.delays, &totals.delays);
+    }
+}
+
+fn sum<const N: usize>(sums: &mut [u64; N], counters: &[AtomicU64; N]) {
+    sums.iter_mut().zip(counters).for_each(|(sum, counter)| *sum += value(counter));
+}
+
+/// The buckets of one kind of histogram that are not empty.
+fn used<const N: usize>(
+    histograms: &[Histograms],
+    buckets: fn(&Histograms) -> &[u64; N],
+) -> impl Iterator<Item = (SiteIndex, u32, u64)> {
+    histograms.iter().enumerate().flat_map(move |(site, histograms)| {
+        let filled = buckets(histograms).iter().enumerate().filter(|(_, count)| **count > 0);
+        filled.map(move |(bucket, &count)| (SiteIndex(site as u32), bucket as u32, count))
+    })
+}
+
+fn kind(kind: Kind) -> SiteKind {
+    match kind {
+        Kind::Task => SiteKind::Task,
+        Kind::Local => SiteKind::Local,
+        Kind::Blocking => SiteKind::Blocking,
+        Kind::Future => SiteKind::Future,
     }
 }
 

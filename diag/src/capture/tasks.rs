@@ -1,87 +1,141 @@
-//! Live tasks, sites with their totals, recent ends.
+//! Tasks: live ones, ended ones that are still held, recent ends.
 //!
 //! Rows first, sites and totals after: so every row's site is known, and what came or went in between
 //! shows in one number.
 
-use diag_snapshot::{EndRow, Strings, Table, TaskId, TaskRow, TaskState};
+use diag_snapshot::{EndRow, Outcome, SiteIndex, Strings, Table, TaskId, TaskRow, TaskState, ZombieRow};
 
+use super::parked::Lost;
 use super::sites::Sites;
 use crate::clock::Anchor;
+use crate::current::CurrentTask;
+use crate::task::cancel::Cancel;
 use crate::task::ends::End;
 use crate::task::slab::slab;
-use crate::task::slot::{Look, Slot, polls};
+use crate::task::slot::{Look, Slot, State, Waked};
 use crate::task::{local, tokio_id, totals};
 
 /// Recent ends in a file at the most.
 const MAX_ENDS: usize = 1_024;
 
-/// A task found in a slot, to be read when its turn by id comes.
-struct Found {
-    id: u64,
-    slot: &'static Slot,
+/// A task found in a slot, to be read when its turn by id comes: 16 bytes each.
+pub(super) struct Found {
+    pub(super) task: CurrentTask,
+    pub(super) slot: &'static Slot,
 }
 
-/// Tasks alive now, by ascending id: what the rows will be, in 16 bytes each.
-pub(super) struct LiveTasks {
-    found: Vec<Found>,
-}
+impl Found {
+    /// What the slot says now, if the task is still in it.
+    pub(super) fn look(&self) -> Option<Look> {
+        self.slot.look().filter(|look| look.task == self.task)
+    }
 
-impl LiveTasks {
-    /// Looks through all slots, and hands the memory of empty groups back on the way.
-    pub(super) fn find() -> Self {
-        let mut found = Vec::new();
-        if let Some(slab) = slab() {
-            slab.trim();
-            found.extend(slab.slots().filter_map(|slot| slot.id().map(|id| Found { id, slot })));
+    /// The task's name, unless the task has ended meanwhile.
+    fn name(&self) -> Option<String> {
+        let pinned = self.slot.pin()?;
+        // SAFETY: pinned until the `unpin` below.
+        let name = unsafe { self.slot.label() }.map(str::to_owned);
+        if self.slot.unpin() {
+            local::free_slot(self.slot);
         }
-        // Ids were given in blocks, so this is mostly runs in order.
-        found.sort_by_key(|found| found.id);
-        LiveTasks { found }
+        name.filter(|_| pinned == self.task)
     }
+}
 
-    /// Each one's row, if it still lives.
-    pub(super) fn rows(&self, sites: &Sites, strings: &mut Strings, anchor: &Anchor) -> Table<TaskRow> {
-        let mut table = Table::with_capacity(self.found.len());
-        for found in &self.found {
-            let Some(look) = found.slot.look().filter(|look| look.id == found.id) else { continue };
-            let name = if look.labelled { name_of(found) } else { None };
-            let Some(row) = row(&look, sites, anchor) else { continue };
-            table.push(TaskRow { name: name.map(|name| strings.intern(&name)), ..row });
+/// Every slot in use, by ascending id of its task. Hands the memory of empty groups back on the way.
+pub(super) fn find() -> Vec<Found> {
+    let mut found = Vec::new();
+    if let Some(slab) = slab() {
+        slab.trim();
+        found.extend(slab.slots().filter_map(|slot| slot.task().map(|task| Found { task, slot })));
+    }
+    // Ids were given in blocks, so this is mostly runs in order; the id is the high part of the word.
+    found.sort_by_key(|found| found.task.word());
+    found
+}
+
+/// The rows of the tasks found: those alive, and those that ended and are still held.
+pub(super) fn rows(
+    found: &[Found],
+    lost: &Lost,
+    sites: &Sites,
+    strings: &mut Strings,
+    anchor: &Anchor,
+) -> (Table<TaskRow>, Table<ZombieRow>) {
+    let (mut tasks, mut zombies) = (Table::with_capacity(found.len()), Table::default());
+    for found in found {
+        let Some(look) = found.look() else { continue };
+        let Some((id, site)) = identity(look.task, sites) else { continue };
+        if look.state() == State::Ended {
+            zombies.push(zombie(id, site, &look, sites, anchor));
+            continue;
         }
-        table
+        let name = if look.labelled { found.name() } else { None };
+        let name = name.map(|name| strings.intern(&name));
+        tasks.push(TaskRow { name, lost: lost.confirmed(&look), ..row(id, site, &look, sites, anchor) });
     }
+    (tasks, zombies)
 }
 
-/// The task's name, unless the task has ended meanwhile.
-fn name_of(found: &Found) -> Option<String> {
-    let slot = found.slot;
-    let pinned = slot.pin()?;
-    // SAFETY: pinned until the `unpin` below.
-    let name = unsafe { slot.label() }.map(str::to_owned);
-    if slot.unpin() {
-        local::free_slot(slot);
-    }
-    name.filter(|_| pinned == found.id)
+fn identity(task: CurrentTask, sites: &Sites) -> Option<(TaskId, SiteIndex)> {
+    Some((TaskId(task.id()?), sites.row_of(task.site()?)?))
 }
 
-fn row(look: &Look, sites: &Sites, anchor: &Anchor) -> Option<TaskRow> {
-    let state = match look.seq {
-        0 => TaskState::NeverPolled,
-        seq if seq % 2 == 1 => TaskState::Polling,
-        _ => TaskState::Idle,
-    };
-    Some(TaskRow {
+fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor) -> TaskRow {
+    let counted = look.word.is_countable();
+    let woken_by = look.woken_by.filter(|_| counted);
+    let by_task = woken_by.and_then(|by| if let Waked::ByTask(task) = by { Some(task) } else { None });
+    let by_thread = woken_by.and_then(|by| if let Waked::ByThread(thread) = by { Some(thread) } else { None });
+    TaskRow {
         // SAFETY: the slot holds what the task's own first poll stored.
         tokio_id: unsafe { tokio_id::number(look.tokio_id) },
         parent: look.parent.id().map(TaskId),
         parent_site: look.parent.site().and_then(|site| sites.row_of(site)),
-        state,
-        last_poll_us: (look.last_start_ns > 0).then(|| anchor.us(look.last_start_ns)),
-        polls: polls(look.seq),
+        state: state(look.state()),
+        last_poll_us: (look.moved_ns > 0).then(|| anchor.us(look.moved_ns)),
+        polls: look.polls(),
         busy_ns: look.busy_ns,
-        longest_poll_ns: look.longest_ns,
-        ..TaskRow::new(TaskId(look.id), sites.row_of(look.site)?, anchor.us(look.spawned_ns))
-    })
+        longest_poll_ns: u64::from(look.longest_us) * 1_000,
+        wakers: counted.then(|| look.word.wakers()),
+        handles: Some(look.word.handles()),
+        wakes: counted.then(|| look.wakes()),
+        self_wakes: counted.then_some(look.self_wakes),
+        woken_us: (counted && look.woken_ns > 0).then(|| anchor.us(look.woken_ns)),
+        woken_by: by_task.and_then(CurrentTask::id).map(TaskId),
+        woken_by_site: by_task.and_then(CurrentTask::site).and_then(|site| sites.row_of(site)),
+        woken_by_thread: by_thread,
+        thread: (look.thread > 0).then_some(look.thread),
+        cancel_us: look.cancel.and_then(asked_us),
+        cancel_by: look.cancel.map(|cancel| cancel.by),
+        ..TaskRow::new(id, site, anchor.us(look.spawned_ns))
+    }
+}
+
+fn state(state: State) -> TaskState {
+    match state {
+        State::NeverPolled => TaskState::NeverPolled,
+        State::Polling => TaskState::Polling,
+        State::Woken => TaskState::Woken,
+        State::Idle => TaskState::Idle,
+        State::Ended => TaskState::Unknown,
+    }
+}
+
+fn zombie(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor) -> ZombieRow {
+    ZombieRow {
+        id,
+        site,
+        outcome: look.outcome.unwrap_or(Outcome::Unknown),
+        spawned_us: anchor.us(look.spawned_ns),
+        ended_us: anchor.us(look.moved_ns),
+        handles: look.word.handles(),
+        wakers: look.word.wakers(),
+        cell_bytes: sites.cell_bytes(site),
+    }
+}
+
+fn asked_us(cancel: Cancel) -> Option<u64> {
+    cancel.at_ns.map(|ns| ns / 1_000)
 }
 
 /// The last ends of every thread.
@@ -100,7 +154,7 @@ pub(super) fn end_row(end: &End, sites: &Sites, anchor: &Anchor) -> Option<EndRo
         spawned_us: anchor.us(end.spawned_ns),
         ended_us: anchor.us(end.ended_ns),
         polls: end.polls,
-        cancel_us: None,
-        cancel_by: None,
+        cancel_us: end.cancel.and_then(asked_us),
+        cancel_by: end.cancel.map(|cancel| cancel.by),
     })
 }

@@ -6,9 +6,12 @@ use std::panic::Location;
 
 use tokio::runtime::Handle;
 
-use super::JoinHandle;
+use super::blocking::TrackedFn;
 use super::future::Tracked;
-use super::site::Site;
+use super::handle::JoinHandle;
+use super::local_set::LocalSet;
+use super::record::Spawn;
+use super::site::Kind;
 
 /// Options of a task to be spawned, by the names of tokio's `task::Builder`.
 ///
@@ -22,6 +25,7 @@ use super::site::Site;
 #[must_use = "a builder spawns nothing by itself"]
 pub struct Builder<'a> {
     name: Option<&'a str>,
+    untraced: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -32,7 +36,13 @@ impl<'a> Builder<'a> {
 
     /// Names the task in dumps, snapshots and pages. A copy is kept while the task lives.
     pub fn name(self, name: &'a str) -> Self {
-        Builder { name: Some(name) }
+        Builder { name: Some(name), ..self }
+    }
+
+    /// Captures never poll this task to find out where it is parked. For futures that do something at
+    /// each poll, whether or not they were woken.
+    pub fn untraced(self) -> Self {
+        Builder { untraced: true, ..self }
     }
 
     /// Spawns on the current runtime.
@@ -48,7 +58,8 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Ok(tokio::spawn(self.track(future, Location::caller())))
+        let (slot, handle) = self.spec(Location::caller(), Kind::Task).begin::<F>();
+        Ok(JoinHandle::new(tokio::spawn(Tracked::new(future, slot)), handle))
     }
 
     /// Spawns on the runtime of `handle`.
@@ -61,7 +72,8 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        Ok(handle.spawn(self.track(future, Location::caller())))
+        let (slot, task) = self.spec(Location::caller(), Kind::Task).begin::<F>();
+        Ok(JoinHandle::new(handle.spawn(Tracked::new(future, slot)), task))
     }
 
     /// Spawns a `!Send` task on the current `LocalSet`.
@@ -77,10 +89,43 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        Ok(tokio::task::spawn_local(self.track(future, Location::caller())))
+        let (slot, handle) = self.spec(Location::caller(), Kind::Local).begin::<F>();
+        Ok(JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle))
     }
 
-    fn track<F>(self, future: F, caller: &'static Location<'static>) -> Tracked<F> {
-        Tracked::new(future, Site::of::<F>(caller), self.name.map(Box::from))
+    /// Spawns a `!Send` task on `local_set`.
+    ///
+    /// # Errors
+    /// Never at the moment; tokio's signature.
+    #[track_caller]
+    pub fn spawn_local_on<F>(self, future: F, local_set: &LocalSet) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let (slot, handle) = self.spec(Location::caller(), Kind::Local).begin::<F>();
+        Ok(JoinHandle::new(local_set.tokio().spawn_local(Tracked::new(future, slot)), handle))
+    }
+
+    /// Runs a closure on the blocking threads of the current runtime.
+    ///
+    /// # Errors
+    /// Never at the moment; tokio's signature.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(self, f: F) -> io::Result<JoinHandle<R>>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (slot, handle) = self.spec(Location::caller(), Kind::Blocking).begin::<F>();
+        let tracked = TrackedFn::new(f, slot);
+        Ok(JoinHandle::new(tokio::task::spawn_blocking(move || tracked.run()), handle))
+    }
+
+    fn spec(self, caller: &'static Location<'static>, kind: Kind) -> Spawn<'a> {
+        Spawn { name: self.name, traced: !self.untraced, ..Spawn::new(caller, kind) }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use diag_snapshot::Outcome;
 
+use super::cancel::Cancel;
 use super::site::SiteId;
 
 /// Entries of a ring.
@@ -24,6 +25,8 @@ pub(crate) struct End {
     pub(crate) id: u64,
     pub(crate) site: SiteId,
     pub(crate) outcome: Outcome,
+    /// Who asked it to stop.
+    pub(crate) cancel: Option<Cancel>,
     pub(crate) spawned_ns: u64,
     pub(crate) ended_ns: u64,
     pub(crate) polls: u64,
@@ -42,8 +45,9 @@ impl Ends {
     pub(crate) fn push(&self, end: End) {
         let at = self.written.load(Ordering::Relaxed);
         fence(Ordering::Release);
-        let site_and_outcome = u64::from(end.site.0) << 8 | outcome_index(end.outcome) as u64;
-        let cells = [end.id, site_and_outcome, end.spawned_ns, end.ended_ns, end.polls];
+        let cancel = u64::from(end.cancel.map_or(0, Cancel::bits));
+        let kind = cancel << 32 | u64::from(end.site.0) << 8 | outcome_index(end.outcome) as u64;
+        let cells = [end.id, kind, end.spawned_ns, end.ended_ns, end.polls];
         for (entry, cell) in self.entries[at as usize % RING].iter().zip(cells) {
             entry.store(cell, Ordering::Relaxed);
         }
@@ -72,10 +76,11 @@ impl Ends {
 }
 
 impl End {
-    fn from_cells([id, site_and_outcome, spawned_ns, ended_ns, polls]: [u64; 5]) -> Option<Self> {
-        let outcome = *OUTCOMES.get((site_and_outcome & 0xff) as usize)?;
-        let site = SiteId((site_and_outcome >> 8) as u32);
-        Some(End { id, site, outcome, spawned_ns, ended_ns, polls })
+    fn from_cells([id, kind, spawned_ns, ended_ns, polls]: [u64; 5]) -> Option<Self> {
+        let outcome = *OUTCOMES.get((kind & 0xff) as usize)?;
+        let site = SiteId(kind as u32 >> 8);
+        let cancel = Cancel::from_bits((kind >> 32) as u32);
+        Some(End { id, site, outcome, cancel, spawned_ns, ended_ns, polls })
     }
 }
 
@@ -99,7 +104,7 @@ mod tests {
     use super::*;
 
     fn end(id: u64) -> End {
-        End { id, site: SiteId(7), outcome: Outcome::Panicked, spawned_ns: 1, ended_ns: 2, polls: 3 }
+        End { id, site: SiteId(7), outcome: Outcome::Panicked, cancel: None, spawned_ns: 1, ended_ns: 2, polls: 3 }
     }
 
     fn empty() -> Ends {

@@ -4,7 +4,7 @@
 //! with a destructor, registered once a thread, hands everything back when the thread ends.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::slab::slab;
 use super::slot::{Birth, Slot};
@@ -31,6 +31,8 @@ struct Local {
     last_id: Cell<u64>,
     untimed: Cell<u32>,
     random: Cell<u64>,
+    thread: Cell<u32>,
+    in_place_ns: Cell<u64>,
 }
 
 thread_local! {
@@ -43,6 +45,8 @@ thread_local! {
             last_id: Cell::new(0),
             untimed: Cell::new(0),
             random: Cell::new(0),
+            thread: Cell::new(0),
+            in_place_ns: Cell::new(0),
         }
     };
     static LEAVE: Leave = const { Leave };
@@ -121,7 +125,38 @@ pub(crate) fn free_slot(slot: &'static Slot) {
     });
 }
 
-/// True for one poll in [`TIMED_ONE_IN`] on average. The gaps are random: "every 16th" would keep
+/// The kernel's number of the calling thread.
+#[inline]
+pub(crate) fn thread() -> u32 {
+    LOCAL.with(|local| match local.thread.get() {
+        0 => {
+            local.thread.set(thread_id());
+            local.thread.get()
+        }
+        known => known,
+    })
+}
+
+#[cold]
+fn thread_id() -> u32 {
+    #[cfg(target_os = "linux")]
+    // SAFETY: no preconditions.
+    return unsafe { libc::gettid() } as u32;
+    #[cfg(not(target_os = "linux"))]
+    u32::MAX
+}
+
+/// The poll under way spent this long in `block_in_place`.
+pub(super) fn add_in_place_ns(ns: u64) {
+    LOCAL.with(|local| local.in_place_ns.set(local.in_place_ns.get() + ns));
+}
+
+/// How long the poll that ends now spent in `block_in_place`.
+pub(super) fn take_in_place_ns() -> u64 {
+    LOCAL.with(|local| local.in_place_ns.take())
+}
+
+/// True for one poll in [`timing_one_in`] on average. The gaps are random: "every 16th" would keep
 /// step with tasks that are polled in a rhythm, or hit every one-poll task or none.
 #[inline]
 pub(crate) fn time_this_poll() -> bool {
@@ -137,8 +172,20 @@ pub(crate) fn time_this_poll() -> bool {
     })
 }
 
-/// Polls timed precisely: one in so many on average, and each counts for so many.
-pub(crate) const TIMED_ONE_IN: u32 = 16;
+/// Polls timed precisely unless asked otherwise: one in so many on average.
+const TIMED_ONE_IN: u32 = 16;
+static TIMING_ONE_IN: AtomicU32 = AtomicU32::new(TIMED_ONE_IN);
+
+/// Of so many polls one is timed precisely, and stands for so many.
+#[inline]
+pub(crate) fn timing_one_in() -> u32 {
+    TIMING_ONE_IN.load(Ordering::Relaxed)
+}
+
+/// Times every poll precisely from now on, or one in sixteen.
+pub(crate) fn time_exactly(on: bool) {
+    TIMING_ONE_IN.store(if on { 1 } else { TIMED_ONE_IN }, Ordering::Relaxed);
+}
 
 impl Local {
     #[inline]
@@ -151,13 +198,14 @@ impl Local {
         self.next_id.replace(self.next_id.get() + 1)
     }
 
-    /// Untimed polls before the next timed one: uniform in `0..=30`, mean 15 (Marsaglia's xorshift64).
+    /// Untimed polls before the next timed one: uniform in `0..=30`, mean 15 (Marsaglia's xorshift64);
+    /// none if every poll is timed.
     fn gap(&self) -> u32 {
         let mut x = self.random.get();
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
         self.random.set(x);
-        ((x >> 32) % u64::from(TIMED_ONE_IN * 2 - 1)) as u32
+        ((x >> 32) % u64::from(timing_one_in() * 2 - 1)) as u32
     }
 }

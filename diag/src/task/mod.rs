@@ -1,34 +1,59 @@
 //! Spawning with a record: the names of `tokio::task`, so that porting a file is changing its `use`.
 //!
-//! Each task gets a 128-byte slot that its wrapper keeps up to date while it is spawned, polled and
-//! dropped; what ends is added to the totals of its spawn site. Nothing
-//! here allocates, locks or waits after a thread's first spawn, and nothing is ever sent anywhere:
-//! the capture comes and looks.
+//! Each task gets a 128-byte slot that its wrapper, its waker and its handles keep up to date; what ends is
+//! added to the totals of its spawn site. Nothing here allocates, locks or waits after a thread's
+//! first spawn, and nothing is ever sent anywhere: the capture comes and looks.
+//!
+//! | file | what |
+//! |---|---|
+//! | `slot`, `word` | the record of a task and its protocol |
+//! | `record` | the guards that keep it: birth, poll, end |
+//! | `future`, `waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, a future inside of a task, a closure |
+//! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
+//! | `parked` | where tasks are parked, on demand |
+//! | `slab`, `groups`, `local`, `site`, `totals`, `ends` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
 
+mod blocking;
 mod builder;
+pub(crate) mod cancel;
 pub(crate) mod ends;
 mod future;
 mod groups;
+mod handle;
+mod join_set;
 pub(crate) mod local;
+mod local_set;
 #[cfg(all(test, diag_loom))]
 mod models;
+pub(crate) mod parked;
+mod record;
 pub(crate) mod site;
 pub(crate) mod slab;
 pub(crate) mod slot;
+mod sub;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
+mod waker;
+mod word;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::Location;
+use std::task::Poll;
 
-pub use tokio::task::{AbortHandle, Id, JoinError, JoinHandle};
+pub use tokio::task::{Id, JoinError, LocalEnterGuard, LocalKey, coop, futures, id, try_id, unconstrained};
 
+pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;
 use future::Tracked;
-use site::Site;
+pub use handle::{AbortHandle, JoinHandle};
+pub use join_set::JoinSet;
+pub use local_set::LocalSet;
+use record::Spawn;
+use site::Kind;
 pub(crate) use site::SiteId;
+pub use sub::{TrackedFuture, track};
 
 /// Spawns a task as [`tokio::spawn`] does, and records it.
 ///
@@ -50,8 +75,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let site = Site::of::<F>(Location::caller());
-    tokio::spawn(Tracked::new(future, site, None))
+    let (slot, handle) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+    JoinHandle::new(tokio::spawn(Tracked::new(future, slot)), handle)
 }
 
 /// Spawns a `!Send` task on the current `LocalSet`, as [`tokio::task::spawn_local`] does, and records it.
@@ -64,6 +89,16 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let site = Site::of::<F>(Location::caller());
-    tokio::task::spawn_local(Tracked::new(future, site, None))
+    let (slot, handle) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+    JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle)
+}
+
+/// Lets other tasks run, as [`tokio::task::yield_now`]. Counts as a wake of the task by itself.
+pub async fn yield_now() {
+    let count = |cx: &mut std::task::Context<'_>| {
+        waker::slot_of(cx.waker()).into_iter().for_each(slot::Slot::add_self_wake);
+        Poll::Ready(())
+    };
+    poll_fn(count).await;
+    tokio::task::yield_now().await;
 }

@@ -17,6 +17,19 @@ pub(crate) struct SiteId(pub(crate) u32);
 pub(crate) const MAX_SITES: usize = 1 << 14;
 const TABLE: usize = MAX_SITES * 2;
 
+/// What is spawned there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A task of a runtime.
+    Task,
+    /// A task of a `LocalSet` or `LocalRuntime`.
+    Local,
+    /// A closure on a blocking thread.
+    Blocking,
+    /// A future inside of a task.
+    Future,
+}
+
 /// What a spawn site is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
@@ -26,13 +39,14 @@ pub(crate) struct Site {
     pub(crate) type_name: &'static str,
     /// Its size.
     pub(crate) future_bytes: usize,
+    pub(crate) kind: Kind,
 }
 
 impl Site {
     /// The site of a future of type `F` spawned at `location`.
     #[inline]
-    pub(crate) fn of<F>(location: &'static Location<'static>) -> Self {
-        Site { location, type_name: std::any::type_name::<F>(), future_bytes: size_of::<F>() }
+    pub(crate) fn of<F>(location: &'static Location<'static>, kind: Kind) -> Self {
+        Site { location, type_name: std::any::type_name::<F>(), future_bytes: size_of::<F>(), kind }
     }
 
     /// True for the very same statics: enough on the hot path, not for people.
@@ -41,6 +55,7 @@ impl Site {
         std::ptr::eq(self.location, other.location)
             && std::ptr::eq(self.type_name, other.type_name)
             && self.future_bytes == other.future_bytes
+            && self.kind == other.kind
     }
 
     #[inline]
@@ -119,7 +134,7 @@ mod tests {
 
     #[track_caller]
     fn here<F>(_: F) -> Site {
-        Site::of::<F>(Location::caller())
+        Site::of::<F>(Location::caller(), Kind::Task)
     }
 
     #[test]

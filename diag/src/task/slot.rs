@@ -1,42 +1,58 @@
 //! The record of one task: 128 bytes, two cache lines, no lock.
 //!
-//! The first line is shared (spawner, handles, capture), the second is written by whoever polls the
-//! task, one thread at a time, with plain loads and stores. Threads that only look at a task thus
-//! never take its poller's line.
+//! The first line is shared (spawner, wakers, handles, capture), the second is written by whoever
+//! polls the task, one thread at a time, with plain loads and stores. Threads that wake a task or
+//! look at it thus never take its poller's line.
 //!
-//! `word` is `flags: 8 | references: 24` of the slot:
+//! What others count lies in one word, see [`word`](super::word). `seq` is odd inside a poll; `seen`
+//! are the wakes that the last poll found, the lowest 16 bits of `wakes`.
 //!
-//! | state | read from |
+//! | state | read from `seq`, `seen` and the word, while `seq` stays the same |
 //! |---|---|
-//! | free | `id == 0` |
+//! | free | `task == 0` |
 //! | never polled | `OWNER`, `seq == 0` |
 //! | polling | `OWNER`, `seq` odd |
-//! | idle | `OWNER`, `seq` even and not 0 |
-//! | ended, still looked at | no `OWNER`, references > 0 |
+//! | woken | `OWNER`, `seq` even, word's wakes != `seen` |
+//! | idle | `OWNER`, `seq` even, word's wakes == `seen`; *suspect* if there are no wakers either |
+//! | ended, still held (zombie) | no `OWNER`, wakers + handles > 0 |
 //!
 //! | transition | operations, in order |
 //! |---|---|
-//! | spawn | slot is ours, `id == 0`: `fence(Release)`, fields Relaxed, `id` Release, `word = OWNER` Release |
-//! | poll start | `seq + 1` Relaxed, `fence(Release)`, stamps Relaxed |
-//! | poll end | stamps Relaxed, `seq + 1` Release |
-//! | end | `word - OWNER` AcqRel; nothing left: free |
-//! | pin by a capture | CAS `references + 1` only while `OWNER`, Acquire, then `id` must be the expected one |
-//! | unpin | `references - 1` AcqRel; nothing left: free |
-//! | free | label freed, `id = 0` Relaxed, the slot's bit given back (Release) |
+//! | spawn | slot is ours, `task == 0`: `fence(Release)`, fields Relaxed, `task` Release, `word = OWNER + handle + wake` Release |
+//! | poll start | `seq + 1` Relaxed, `fence(Release)`, stamps and the runtime's waker Relaxed, word Acquire, `seen` Relaxed |
+//! | clone | `word + waker` Relaxed; without `INNER`: take a reference of the runtime's waker, `fetch_or(INNER)` AcqRel |
+//! | wake | stamps Relaxed, `word + wake` AcqRel, and only then the runtime's waker is woken, if `OWNER` |
+//! | wake by value | as wake, then as drop: the count falls after the forward |
+//! | drop of a clone | `word - waker` AcqRel; nothing left: free |
+//! | poll end | first time pending and no `INNER`: take it as clone does; stamps Relaxed, `seq + 1` Release |
+//! | end | stamps Relaxed, `word - OWNER` AcqRel; nothing left: free |
+//! | handle cloned, dropped | `word + handle` Relaxed, `word - handle` AcqRel; nothing left: free |
+//! | pin by a capture | CAS `word + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
+//! | free | the runtime's waker and the label dropped, `task = 0` Relaxed, the slot's bit given back (Release) |
 //!
-//! A reader takes `id` (Acquire), `seq` (Acquire), the fields, `fence(Acquire)`, and both again: the
-//! same values mean that all fields are one task's, and of one moment unless a poll was under way.
+//! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the word (Acquire), `fence(Acquire)`,
+//! and the first two again: the same values mean that all fields are one task's, and of one moment
+//! unless a poll was under way.
+//!
+//! Why *suspect* is nearly a proof: at that moment no clone of the waker exists, and clones come only
+//! from the waker that is lent to a poll, so nothing but a poll that is already owed, an abort or the
+//! runtime's shutdown can run the task. A poll is owed if a wake fell between the runtime's own mark
+//! of a poll's start and ours; two polls asked for by a capture use that one up.
+//!
+//! Wakers, handles and the owner each keep the runtime's waker alive, which keeps the runtime's task
+//! allocated, which keeps the slot's `Tracked`: a circle that ends when the runtime drops the future.
 
-use diag_snapshot::Outcome;
+use std::mem::ManuallyDrop;
+use std::task::{RawWaker, RawWakerVTable, Waker};
 
+use diag_snapshot::{CancelBy, Outcome};
+
+use super::cancel::Cancel;
 use super::ends::{End, OUTCOMES, outcome_index};
-use super::site::SiteId;
+use super::site::{Kind, SiteId};
+use super::word::{FOREIGN, HANDLE, INNER, LENT, LOCAL, OWNER, PINNED, TRACE, UNTRACED, WAKE, WAKER, Word};
 use crate::current::CurrentTask;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
-
-/// The task's future is not dropped yet.
-const OWNER: u32 = 1 << 31;
-const REFERENCES: u32 = (1 << 24) - 1;
 
 /// See the module. All zero is a free slot.
 #[repr(C, align(128))]
@@ -47,25 +63,35 @@ pub(crate) struct Slot {
 
 #[repr(C, align(64))]
 struct Shared {
-    id: AtomicU64,
-    word: AtomicU32,
-    site: AtomicU32,
+    /// The task's id and site in one.
+    task: AtomicU64,
+    word: AtomicU64,
     parent: AtomicU64,
     spawned_ns: AtomicU64,
-    label: AtomicPtr<Box<str>>,
+    /// What the runtime's waker of this task points to, the same for all of its polls.
+    inner: AtomicPtr<()>,
+    woken_ns: AtomicU64,
+    /// See [`Waked`].
+    woken_by: AtomicU64,
+    /// The kernel's number of the thread that polled last.
+    thread: AtomicU32,
+    /// See [`Cancel`].
+    cancel: AtomicU32,
 }
 
 #[repr(C, align(64))]
 struct Poller {
     seq: AtomicU64,
-    last_start_ns: AtomicU64,
+    /// When the poll under way began, or else when the last one ended, or the task.
+    moved_ns: AtomicU64,
     busy_ns: AtomicU64,
-    longest_ns: AtomicU64,
     tokio_id: AtomicU64,
-    /// 0, or 1 + the index of the outcome that the last poll settled.
-    ending: AtomicU32,
-    /// When that poll ended.
-    ended_ns: AtomicU64,
+    label: AtomicPtr<Box<str>>,
+    wakes: AtomicU64,
+    self_wakes: AtomicU64,
+    longest_us: AtomicU32,
+    /// `polls of captures << 8 | ending`; ending is 0, or 1 + the index of the outcome.
+    traces: AtomicU32,
 }
 
 #[cfg(not(all(test, diag_loom)))]
@@ -74,29 +100,134 @@ const _: () = assert!(size_of::<Slot>() == 128);
 /// What a spawn writes into its slot.
 #[derive(Debug)]
 pub(crate) struct Birth {
-    pub(crate) id: u64,
-    pub(crate) site: SiteId,
+    pub(crate) task: CurrentTask,
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
     pub(crate) label: Option<Box<str>>,
+    pub(crate) kind: Kind,
+    /// False for a task that no capture may poll.
+    pub(crate) traced: bool,
+}
+
+/// Who woke a task: a task, or a thread outside of any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waked {
+    ByTask(CurrentTask),
+    ByThread(u32),
+}
+
+impl Waked {
+    const THREAD: u64 = 1 << 63;
+
+    #[inline]
+    fn word(self) -> u64 {
+        match self {
+            Waked::ByTask(task) => task.word(),
+            Waked::ByThread(thread) => Waked::THREAD | u64::from(thread),
+        }
+    }
+
+    fn from_word(word: u64) -> Option<Self> {
+        match word {
+            0 => None,
+            word if word & Waked::THREAD != 0 => Some(Waked::ByThread(word as u32)),
+            word => Some(Waked::ByTask(CurrentTask::from_word(word))),
+        }
+    }
+}
+
+/// What a poll finds when it begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PollStart {
+    /// No poll was before it.
+    pub(crate) first: bool,
+    /// A capture asked for it.
+    pub(crate) traced: bool,
+    /// ... and nothing else did: it counts as no poll unless it turns out to be one.
+    pub(crate) quiet: bool,
+    /// Before it, nothing could wake the task.
+    pub(crate) suspect: bool,
+    /// Woken at, or spawned, if it was.
+    pub(crate) woken_ns: Option<u64>,
+}
+
+/// What a poll leaves behind when it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PollEnd {
+    pub(crate) now_ns: u64,
+    /// What it adds to the estimate of busy time.
+    pub(crate) busy_ns: u64,
+    /// How long it was, if that is known.
+    pub(crate) longest_ns: u64,
+    /// The outcome if it was the last one.
+    pub(crate) ending: Option<Outcome>,
 }
 
 /// One consistent look at a slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 pub(crate) struct Look {
-    pub(crate) id: u64,
-    pub(crate) site: SiteId,
+    pub(crate) task: CurrentTask,
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
     pub(crate) labelled: bool,
+    pub(crate) word: Word,
     /// Poll starts and ends so far: odd inside a poll.
     pub(crate) seq: u64,
+    /// Polls that captures asked for and that count as none.
+    pub(crate) traces: u64,
     /// 0 before the first poll.
-    pub(crate) last_start_ns: u64,
+    pub(crate) moved_ns: u64,
     pub(crate) busy_ns: u64,
-    pub(crate) longest_ns: u64,
+    pub(crate) longest_us: u32,
     /// The bits of `tokio::task::Id`, 0 before the first poll.
     pub(crate) tokio_id: u64,
+    pub(crate) wakes: u64,
+    pub(crate) self_wakes: u64,
+    pub(crate) woken_ns: u64,
+    pub(crate) woken_by: Option<Waked>,
+    pub(crate) thread: u32,
+    pub(crate) cancel: Option<Cancel>,
+    /// How it ended, once that is known.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// See the module's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    NeverPolled,
+    Polling,
+    Woken,
+    Idle,
+    Ended,
+}
+
+impl Look {
+    pub(crate) fn state(&self) -> State {
+        match self.seq {
+            _ if !self.word.is_alive() => State::Ended,
+            0 => State::NeverPolled,
+            seq if seq % 2 == 1 => State::Polling,
+            _ if self.word.wakes() != self.wakes as u16 => State::Woken,
+            _ => State::Idle,
+        }
+    }
+
+    /// Idle, and nothing can wake it as it seems. Sub-futures and tasks with a foreign waker, whose
+    /// wakers nobody counts, never are.
+    pub(crate) fn is_suspect(&self) -> bool {
+        self.state() == State::Idle && self.word.is_countable() && self.word.wakers() == 0
+    }
+
+    /// Polls begun, without those of captures.
+    pub(crate) fn polls(&self) -> u64 {
+        polls(self.seq, self.traces)
+    }
+
+    /// Wakes so far, without the one that every spawn is.
+    pub(crate) fn wakes(&self) -> u64 {
+        let unseen = self.word.wakes().wrapping_sub(self.wakes as u16);
+        (self.wakes + u64::from(unseen)).saturating_sub(1)
+    }
 }
 
 /// How many times a reader tries to catch a moment without a poll before it takes what it sees.
@@ -106,97 +237,194 @@ impl Slot {
     /// A free slot outside of the slab, for tests.
     #[cfg(test)]
     pub(crate) fn new() -> Self {
-        let zero = || AtomicU64::new(0);
+        let (zero, small) = (|| AtomicU64::new(0), || AtomicU32::new(0));
         Slot {
             shared: Shared {
-                id: zero(),
-                word: AtomicU32::new(0),
-                site: AtomicU32::new(0),
+                task: zero(),
+                word: zero(),
                 parent: zero(),
                 spawned_ns: zero(),
-                label: AtomicPtr::new(std::ptr::null_mut()),
+                inner: AtomicPtr::new(std::ptr::null_mut()),
+                woken_ns: zero(),
+                woken_by: zero(),
+                thread: small(),
+                cancel: small(),
             },
             poller: Poller {
                 seq: zero(),
-                last_start_ns: zero(),
+                moved_ns: zero(),
                 busy_ns: zero(),
-                longest_ns: zero(),
                 tokio_id: zero(),
-                ending: AtomicU32::new(0),
-                ended_ns: zero(),
+                label: AtomicPtr::new(std::ptr::null_mut()),
+                wakes: zero(),
+                self_wakes: zero(),
+                longest_us: small(),
+                traces: small(),
             },
         }
     }
 
-    /// Fills a free slot that belongs to the caller, and publishes it.
+    /// Fills a free slot that belongs to the caller, and publishes it, with one handle.
     #[inline]
     pub(crate) fn open(&self, birth: Birth) {
         let (shared, poller) = (&self.shared, &self.poller);
         fence(Ordering::Release);
-        shared.site.store(birth.site.0, Ordering::Relaxed);
         shared.parent.store(birth.parent.word(), Ordering::Relaxed);
         shared.spawned_ns.store(birth.spawned_ns, Ordering::Relaxed);
+        shared.inner.store(std::ptr::null_mut(), Ordering::Relaxed);
+        shared.woken_ns.store(0, Ordering::Relaxed);
+        shared.woken_by.store(0, Ordering::Relaxed);
+        shared.thread.store(0, Ordering::Relaxed);
+        shared.cancel.store(0, Ordering::Relaxed);
         let label = birth.label.map_or(std::ptr::null_mut(), |label| Box::into_raw(Box::new(label)));
-        shared.label.store(label, Ordering::Relaxed);
-        for field in
-            [&poller.seq, &poller.last_start_ns, &poller.busy_ns, &poller.longest_ns, &poller.tokio_id]
-        {
+        poller.label.store(label, Ordering::Relaxed);
+        for field in [
+            &poller.seq,
+            &poller.moved_ns,
+            &poller.busy_ns,
+            &poller.tokio_id,
+            &poller.wakes,
+            &poller.self_wakes,
+        ] {
             field.store(0, Ordering::Relaxed);
         }
-        poller.ending.store(0, Ordering::Relaxed);
-        shared.id.store(birth.id, Ordering::Release);
+        poller.longest_us.store(0, Ordering::Relaxed);
+        poller.traces.store(0, Ordering::Relaxed);
+        shared.task.store(birth.task.word(), Ordering::Release);
+        let kind = match birth.kind {
+            Kind::Task => 0,
+            Kind::Local => LOCAL,
+            Kind::Blocking => UNTRACED,
+            Kind::Future => UNTRACED | LENT,
+        };
+        let traced = if birth.traced { 0 } else { UNTRACED };
         // Last, so that who pins the task finds all of the above.
-        shared.word.store(OWNER, Ordering::Release);
+        shared.word.store((OWNER | kind | traced) + HANDLE + WAKE, Ordering::Release);
     }
 
-    /// The id of the task in it, if there is one: the quick look.
-    pub(crate) fn id(&self) -> Option<u64> {
-        Some(self.shared.id.load(Ordering::Acquire)).filter(|&id| id != 0)
+    /// The task in it, if there is one: the quick look.
+    pub(crate) fn task(&self) -> Option<CurrentTask> {
+        Some(CurrentTask::from_word(self.shared.task.load(Ordering::Acquire))).filter(|task| task.word() != 0)
     }
 
-    /// The task's id and site for the thread-local word. Only its owner may ask.
+    /// The task's id and site for the thread-local word. Only who holds the slot may ask.
     #[inline]
     pub(crate) fn current(&self) -> CurrentTask {
-        CurrentTask::new(self.shared.id.load(Ordering::Relaxed), self.site())
+        CurrentTask::from_word(self.shared.task.load(Ordering::Relaxed))
     }
 
+    /// The word as of now.
     #[inline]
-    fn site(&self) -> SiteId {
-        SiteId(self.shared.site.load(Ordering::Relaxed))
+    pub(crate) fn word(&self) -> Word {
+        Word(self.shared.word.load(Ordering::Acquire))
     }
 
-    /// A poll begins, the poller's only. True for the first one.
+    /// A poll begins on `thread`, the poller's only.
     #[inline]
-    pub(crate) fn poll_start(&self, now_ns: u64) -> bool {
-        let seq = self.poller.seq.load(Ordering::Relaxed);
-        self.poller.seq.store(seq + 1, Ordering::Relaxed);
+    pub(crate) fn poll_start(&self, now_ns: u64, thread: u32) -> PollStart {
+        let (shared, poller) = (&self.shared, &self.poller);
+        let seq = poller.seq.load(Ordering::Relaxed);
+        poller.seq.store(seq + 1, Ordering::Relaxed);
         fence(Ordering::Release);
-        self.poller.last_start_ns.store(now_ns, Ordering::Relaxed);
-        seq == 0
-    }
-
-    /// A poll ended, the poller's only; `busy_ns` is what it adds to the estimate, `longest_ns` how
-    /// long it was if that is known, `ending` the outcome and the time if it was the last one.
-    #[inline]
-    pub(crate) fn poll_end(&self, busy_ns: u64, longest_ns: u64, ending: Option<(Outcome, u64)>) {
-        let poller = &self.poller;
-        if busy_ns != 0 {
-            poller.busy_ns.store(poller.busy_ns.load(Ordering::Relaxed) + busy_ns, Ordering::Relaxed);
-            if poller.longest_ns.load(Ordering::Relaxed) < longest_ns {
-                poller.longest_ns.store(longest_ns, Ordering::Relaxed);
+        let word = self.word();
+        let seen = poller.wakes.load(Ordering::Relaxed);
+        let new = word.wakes().wrapping_sub(seen as u16);
+        poller.wakes.store(seen + u64::from(new), Ordering::Relaxed);
+        let (first, traced) = (seq == 0, word.has(TRACE));
+        let quiet = traced && new == 0;
+        if !quiet {
+            poller.moved_ns.store(now_ns, Ordering::Relaxed);
+            if shared.thread.load(Ordering::Relaxed) != thread {
+                shared.thread.store(thread, Ordering::Relaxed);
             }
         }
-        if let Some((outcome, ended_ns)) = ending {
-            poller.ending.store(1 + outcome_index(outcome) as u32, Ordering::Relaxed);
-            poller.ended_ns.store(ended_ns, Ordering::Relaxed);
+        let since = if first { &shared.spawned_ns } else { &shared.woken_ns };
+        PollStart {
+            first,
+            traced,
+            quiet,
+            suspect: quiet && word.is_countable() && word.wakers() == 0,
+            woken_ns: (new != 0).then(|| since.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// What the runtime's waker of this task points to; the poller's only, at the first poll.
+    #[inline]
+    pub(crate) fn set_inner(&self, data: *const ()) {
+        self.shared.inner.store(data.cast_mut(), Ordering::Relaxed);
+    }
+
+    /// What [`set_inner`](Slot::set_inner) stored. For the poller.
+    #[inline]
+    pub(crate) fn inner(&self) -> *const () {
+        self.shared.inner.load(Ordering::Relaxed)
+    }
+
+    /// From now on the task's wakers are not counted; the poller's only.
+    pub(crate) fn set_foreign(&self) {
+        self.shared.word.fetch_or(FOREIGN, Ordering::Relaxed);
+    }
+
+    /// A poll ended, the poller's only. True if it shows a lost wake-up: the task moved on although
+    /// nothing could have woken it but the capture that asked for this poll.
+    #[inline]
+    pub(crate) fn poll_end(&self, start: PollStart, end: PollEnd) -> bool {
+        let poller = &self.poller;
+        if end.busy_ns != 0 {
+            add(&poller.busy_ns, end.busy_ns);
+            let longest_us = u32::try_from(end.longest_ns.div_ceil(1_000)).unwrap_or(u32::MAX);
+            if poller.longest_us.load(Ordering::Relaxed) < longest_us {
+                poller.longest_us.store(longest_us, Ordering::Relaxed);
+            }
+        }
+        if start.traced {
+            return self.traced_end(start, end);
+        }
+        if let Some(outcome) = end.ending {
+            self.settle(outcome);
+        }
+        poller.moved_ns.store(end.now_ns, Ordering::Relaxed);
+        poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
+        false
+    }
+
+    #[cold]
+    fn traced_end(&self, start: PollStart, end: PollEnd) -> bool {
+        let poller = &self.poller;
+        let word = self.word();
+        let woken = word.wakes() != poller.wakes.load(Ordering::Relaxed) as u16;
+        if start.quiet && !woken && end.ending.is_none() {
+            // It counts as no poll, and the task rests since when it did.
+            let traces = poller.traces.load(Ordering::Relaxed);
+            poller.traces.store(traces.wrapping_add(1 << 8), Ordering::Relaxed);
+        } else {
+            poller.moved_ns.store(end.now_ns, Ordering::Relaxed);
+        }
+        if let Some(outcome) = end.ending {
+            self.settle(outcome);
         }
         poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
+        // After `seq`, so that who waits for this sees the poll ended.
+        self.shared.word.fetch_and(!TRACE, Ordering::Release);
+        start.suspect && (end.ending == Some(Outcome::Done) || word.wakers() > 0)
+    }
+
+    /// Remembers how the task ends, the owner's only.
+    fn settle(&self, outcome: Outcome) {
+        let traces = self.poller.traces.load(Ordering::Relaxed);
+        self.poller.traces.store(traces & !0xff | (1 + outcome_index(outcome) as u32), Ordering::Relaxed);
     }
 
     /// Remembers tokio's id, the poller's only.
     #[inline]
     pub(crate) fn set_tokio_id(&self, bits: u64) {
         self.poller.tokio_id.store(bits, Ordering::Relaxed);
+    }
+
+    /// The task woke itself, the poller's only.
+    #[inline]
+    pub(crate) fn add_self_wake(&self) {
+        add(&self.poller.self_wakes, 1);
     }
 
     /// How the task ended, now that its future is gone, with its busy time and longest poll. A task
@@ -206,20 +434,25 @@ impl Slot {
     pub(crate) fn end(&self, now_ns: impl FnOnce() -> u64) -> (End, u64, u64) {
         let (shared, poller) = (&self.shared, &self.poller);
         let seq = poller.seq.load(Ordering::Relaxed);
-        let (outcome, ended_ns) = match poller.ending.load(Ordering::Relaxed).checked_sub(1) {
-            Some(said) => (OUTCOMES[said as usize % OUTCOMES.len()], poller.ended_ns.load(Ordering::Relaxed)),
-            None if seq == 0 => (Outcome::NeverPolled, now_ns()),
-            None => (Outcome::Cancelled, now_ns()),
-        };
+        let traces = poller.traces.load(Ordering::Relaxed);
+        let outcome = outcome_of(traces).unwrap_or_else(|| {
+            poller.moved_ns.store(now_ns(), Ordering::Relaxed);
+            let outcome = if seq == 0 { Outcome::NeverPolled } else { Outcome::Cancelled };
+            self.settle(outcome);
+            outcome
+        });
+        let task = self.current();
         let end = End {
-            id: shared.id.load(Ordering::Relaxed),
-            site: self.site(),
+            id: task.id().unwrap_or_default(),
+            site: task.site().unwrap_or(SiteId(0)),
             outcome,
+            cancel: self.cancelled(),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
-            ended_ns,
-            polls: polls(seq),
+            ended_ns: poller.moved_ns.load(Ordering::Relaxed),
+            polls: polls(seq, (traces >> 8).into()),
         };
-        (end, poller.busy_ns.load(Ordering::Relaxed), poller.longest_ns.load(Ordering::Relaxed))
+        let longest_ns = u64::from(poller.longest_us.load(Ordering::Relaxed)) * 1_000;
+        (end, poller.busy_ns.load(Ordering::Relaxed), longest_ns)
     }
 
     /// The future is gone. True if the slot is now the caller's to free.
@@ -227,22 +460,156 @@ impl Slot {
     /// A read-modify-write even when nobody looks: "I am alone" could be outdated by a capture's pin.
     #[inline]
     pub(crate) fn close(&self) -> bool {
-        // A subtraction and not an `and`: x86 has one instruction that subtracts and tells the value before.
-        self.shared.word.fetch_sub(OWNER, Ordering::AcqRel) & REFERENCES == 0
+        self.give_up(OWNER)
+    }
+
+    /// Takes one thing off the word. True if the slot is now the caller's to free.
+    #[inline]
+    fn give_up(&self, what: u64) -> bool {
+        // A subtraction, also of a flag: x86 has one instruction that subtracts and tells the value before.
+        let before = self.shared.word.fetch_sub(what, Ordering::AcqRel);
+        Word(before - what).is_unheld()
+    }
+
+    /// Another handle of a slot that the caller holds already.
+    #[inline]
+    pub(crate) fn add_handle(&self) {
+        self.check(self.shared.word.fetch_add(HANDLE, Ordering::Relaxed));
+    }
+
+    /// One handle less. True if the slot is now the caller's to free.
+    #[inline]
+    pub(crate) fn drop_handle(&self) -> bool {
+        self.give_up(HANDLE)
+    }
+
+    /// A handle was exchanged for one that is not counted.
+    pub(crate) fn lend(&self) {
+        self.shared.word.fetch_or(LENT, Ordering::Relaxed);
+    }
+
+    /// Somebody with a handle asks the task to stop. The first one counts.
+    pub(crate) fn ask_to_stop(&self, cancel: Cancel) {
+        // An ended task cannot be asked any more.
+        if self.word().is_alive() && self.shared.cancel.load(Ordering::Relaxed) == 0 {
+            self.shared.cancel.store(cancel.bits(), Ordering::Relaxed);
+        }
+    }
+
+    /// Who asked the task to stop, if anybody did.
+    pub(crate) fn cancelled(&self) -> Option<Cancel> {
+        Cancel::from_bits(self.shared.cancel.load(Ordering::Relaxed))
+    }
+
+    /// Who cancelled a task that nobody asked to stop: what owned it, unless others could ask.
+    pub(crate) fn unasked(&self) -> CancelBy {
+        match self.word() {
+            word if word.has(LENT) => CancelBy::Unknown,
+            word if word.has(LOCAL) => CancelBy::LocalSetDropped,
+            _ => CancelBy::RuntimeShutdown,
+        }
+    }
+
+    /// Another clone of the task's waker, made from one that lives.
+    #[inline]
+    pub(crate) fn add_waker(&self) {
+        let before = self.shared.word.fetch_add(WAKER, Ordering::Relaxed);
+        if before & INNER == 0 {
+            self.adopt();
+        }
+        self.check(before);
+    }
+
+    /// One clone less. True if the slot is now the caller's to free.
+    #[inline]
+    pub(crate) fn drop_waker(&self) -> bool {
+        self.give_up(WAKER)
+    }
+
+    /// Wakes the task. For the holder of one of its wakers.
+    #[inline]
+    pub(crate) fn wake(&self, now_ns: u64, by: Waked) {
+        let shared = &self.shared;
+        shared.woken_ns.store(now_ns, Ordering::Relaxed);
+        shared.woken_by.store(by.word(), Ordering::Relaxed);
+        let before = shared.word.fetch_add(WAKE, Ordering::AcqRel);
+        if before & OWNER != 0 {
+            // SAFETY: the caller holds a waker: a clone, which keeps the runtime's waker alive, or the
+            // one lent to the poll under way, during which the runtime keeps it.
+            unsafe { self.inner_waker() }.wake_by_ref();
+        }
+    }
+
+    /// Asks the runtime for a poll that counts as none. True if one will come; it has ended when
+    /// [`is_traced`](Slot::is_traced) says no more. For who pins a task.
+    pub(crate) fn trace(&self) -> bool {
+        let word = self.word();
+        if !word.is_alive() || !word.is_traceable() || word.has(TRACE) {
+            return false;
+        }
+        self.shared.word.fetch_or(TRACE, Ordering::AcqRel);
+        // SAFETY: `INNER` is set, and kept while the caller's pin holds the slot.
+        unsafe { self.inner_waker() }.wake_by_ref();
+        true
+    }
+
+    /// True while a poll asked for by a capture has not ended. A task that ended owes none.
+    pub(crate) fn is_traced(&self) -> bool {
+        let word = self.word();
+        word.is_alive() && word.has(TRACE)
+    }
+
+    /// Takes a reference of the runtime's waker, once. Not on the way of each poll: it costs as much as
+    /// the rest of a poll's record.
+    ///
+    /// Called inside a poll only, which lends the waker that is cloned here.
+    #[cold]
+    pub(crate) fn adopt(&self) {
+        // SAFETY: the poll under way was given this waker by the runtime.
+        let ours = unsafe { self.inner_waker() }.clone();
+        if self.shared.word.fetch_or(INNER, Ordering::AcqRel) & INNER != 0 {
+            // Another thread that the poll lent its waker to was faster.
+            drop(ManuallyDrop::into_inner(ours));
+        }
+    }
+
+    /// True if the slot owns a reference of the runtime's waker.
+    #[inline]
+    pub(crate) fn has_inner(&self) -> bool {
+        self.shared.word.load(Ordering::Relaxed) & INNER != 0
+    }
+
+    /// The runtime's waker of this task, not to be dropped.
+    ///
+    /// # Safety
+    /// It is alive: a poll is under way, or `INNER` is set and the slot is held.
+    unsafe fn inner_waker(&self) -> ManuallyDrop<Waker> {
+        let Some(vtable) = inner_vtable() else { return ManuallyDrop::new(Waker::noop().clone()) };
+        // SAFETY: data and table of the runtime's own waker; `Tracked` compared the table, and a task
+        // with another one never comes here. It is alive, as the caller says.
+        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.inner(), vtable)) })
+    }
+
+    #[inline]
+    fn check(&self, before: u64) {
+        if Word(before).is_crowded() {
+            self.shared.word.fetch_or(PINNED, Ordering::Relaxed);
+        }
     }
 
     /// Keeps whichever task is in this slot until [`unpin`](Slot::unpin), and says which one it is;
     /// `None` if there is none that lives.
-    pub(crate) fn pin(&self) -> Option<u64> {
-        let take = |word: u32| (word & OWNER != 0 && word & REFERENCES < REFERENCES).then_some(word + 1);
+    pub(crate) fn pin(&self) -> Option<CurrentTask> {
+        let take = |word: u64| {
+            (word & OWNER != 0 && !Word(word).is_crowded() && word & PINNED == 0).then_some(word + HANDLE)
+        };
         self.shared.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).ok()?;
-        Some(self.shared.id.load(Ordering::Relaxed))
+        Some(self.current())
     }
 
     /// True if the task has ended meanwhile and the slot is now the caller's to free.
     pub(crate) fn unpin(&self) -> bool {
-        let before = self.shared.word.fetch_sub(1, Ordering::AcqRel);
-        before & OWNER == 0 && before & REFERENCES == 1
+        self.give_up(HANDLE)
     }
 
     /// The label of a pinned task.
@@ -251,65 +618,112 @@ impl Slot {
     /// The slot is pinned by the caller for as long as the label is used.
     pub(crate) unsafe fn label(&self) -> Option<&str> {
         // SAFETY: `clear` frees it, which the caller's pin holds off.
-        unsafe { self.shared.label.load(Ordering::Relaxed).as_ref() }.map(|label| &**label)
+        unsafe { self.poller.label.load(Ordering::Relaxed).as_ref() }.map(|label| &**label)
     }
 
     /// Empties a slot that is the caller's to free; its bit is given back after this.
     #[inline]
     pub(crate) fn clear(&self) {
-        let label = self.shared.label.load(Ordering::Relaxed);
+        let label = self.poller.label.load(Ordering::Relaxed);
         if !label.is_null() {
-            self.shared.label.store(std::ptr::null_mut(), Ordering::Relaxed);
+            self.poller.label.store(std::ptr::null_mut(), Ordering::Relaxed);
             // SAFETY: made by `open` from a box; the slot is ours alone, so nobody reads it.
             drop(unsafe { Box::from_raw(label) });
         }
-        self.shared.id.store(0, Ordering::Relaxed);
+        if self.has_inner() {
+            // SAFETY: the slot's own reference, given up here and nowhere else.
+            drop(ManuallyDrop::into_inner(unsafe { self.inner_waker() }));
+        }
+        self.shared.word.store(0, Ordering::Relaxed);
+        self.shared.task.store(0, Ordering::Relaxed);
     }
 
-    /// What the slot holds now; `None` if it is free, its task has ended, or tenants changed so fast
-    /// that none could be read (each of them came after the look began).
+    /// What the slot holds now; `None` if it is free, or tenants changed so fast that none could be
+    /// read (each of them came after the look began).
     pub(crate) fn look(&self) -> Option<Look> {
         (1..=TRIES).find_map(|attempt| self.try_look(attempt == TRIES)).flatten()
     }
 
-    /// `Some(None)`: surely no live task. `None`: something changed meanwhile, try again. The last
+    /// `Some(None)`: surely no task. `None`: something changed meanwhile, try again. The last
     /// attempt takes a task that is polled without a pause as it is.
     fn try_look(&self, last: bool) -> Option<Option<Look>> {
         let (shared, poller) = (&self.shared, &self.poller);
-        let id = shared.id.load(Ordering::Acquire);
-        if id == 0 {
+        let task = shared.task.load(Ordering::Acquire);
+        if task == 0 {
             return Some(None);
         }
         let seq = poller.seq.load(Ordering::Acquire);
+        let traces = poller.traces.load(Ordering::Relaxed);
         let look = Look {
-            id,
-            site: SiteId(shared.site.load(Ordering::Relaxed)),
+            task: CurrentTask::from_word(task),
             parent: CurrentTask::from_word(shared.parent.load(Ordering::Relaxed)),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
-            labelled: !shared.label.load(Ordering::Relaxed).is_null(),
+            labelled: !poller.label.load(Ordering::Relaxed).is_null(),
             seq,
-            last_start_ns: poller.last_start_ns.load(Ordering::Relaxed),
+            traces: (traces >> 8).into(),
+            moved_ns: poller.moved_ns.load(Ordering::Relaxed),
             busy_ns: poller.busy_ns.load(Ordering::Relaxed),
-            longest_ns: poller.longest_ns.load(Ordering::Relaxed),
+            longest_us: poller.longest_us.load(Ordering::Relaxed),
             tokio_id: poller.tokio_id.load(Ordering::Relaxed),
+            wakes: poller.wakes.load(Ordering::Relaxed),
+            self_wakes: poller.self_wakes.load(Ordering::Relaxed),
+            woken_ns: shared.woken_ns.load(Ordering::Relaxed),
+            woken_by: Waked::from_word(shared.woken_by.load(Ordering::Relaxed)),
+            thread: shared.thread.load(Ordering::Relaxed),
+            cancel: self.cancelled(),
+            outcome: outcome_of(traces),
+            word: self.word(),
         };
-        let alive = shared.word.load(Ordering::Relaxed) & OWNER != 0;
         fence(Ordering::Acquire);
-        let same_task = shared.id.load(Ordering::Relaxed) == id;
+        let same_task = shared.task.load(Ordering::Relaxed) == task;
         let same_moment = poller.seq.load(Ordering::Relaxed) == seq;
         match (same_task, same_moment, last) {
-            (true, true, _) => Some(alive.then_some(look)),
+            (true, true, _) => Some(Some(look)),
             // It was polled at each attempt: say that it is being polled.
-            (true, false, true) => Some(alive.then_some(Look { seq: seq | 1, ..look })),
+            (true, false, true) => Some(Some(Look { seq: seq | 1, ..look })),
             _ => None,
         }
     }
 }
 
-/// Polls begun by this `seq`.
+/// Adds to a counter that only one thread writes at a time.
 #[inline]
-pub(crate) fn polls(seq: u64) -> u64 {
-    seq.div_ceil(2)
+fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+}
+
+/// Polls begun by this `seq`, without the captures' own.
+#[inline]
+fn polls(seq: u64, traces: u64) -> u64 {
+    seq.div_ceil(2).saturating_sub(traces)
+}
+
+fn outcome_of(traces: u32) -> Option<Outcome> {
+    OUTCOMES.get(((traces & 0xff) as usize).checked_sub(1)?).copied()
+}
+
+/// The table of the runtime's wakers: one static of tokio's, learnt from the first poll of the process.
+static INNER_VTABLE: std::sync::atomic::AtomicPtr<RawWakerVTable> =
+    std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
+
+fn inner_vtable() -> Option<&'static RawWakerVTable> {
+    // SAFETY: null, or a `&'static` that `is_inner` stored.
+    unsafe { INNER_VTABLE.load(std::sync::atomic::Ordering::Acquire).as_ref() }
+}
+
+/// True if `waker` is of the one make that slots can keep: tokio's.
+#[inline]
+pub(crate) fn is_inner(waker: &Waker) -> bool {
+    let known = INNER_VTABLE.load(std::sync::atomic::Ordering::Relaxed);
+    std::ptr::eq(known, waker.vtable()) || (known.is_null() && learn_inner(waker))
+}
+
+#[cold]
+fn learn_inner(waker: &Waker) -> bool {
+    let (null, ours) = (std::ptr::null_mut(), std::ptr::from_ref(waker.vtable()).cast_mut());
+    let order = std::sync::atomic::Ordering::AcqRel;
+    INNER_VTABLE.compare_exchange(null, ours, order, std::sync::atomic::Ordering::Acquire).is_ok_and(|_| true)
+        || std::ptr::eq(INNER_VTABLE.load(std::sync::atomic::Ordering::Acquire), ours)
 }
 
 #[cfg(all(test, not(diag_loom)))]
@@ -318,28 +732,40 @@ mod tests {
 
     fn birth(id: u64) -> Birth {
         Birth {
-            id,
-            site: SiteId(3),
+            task: CurrentTask::new(id, SiteId(3)),
             parent: CurrentTask::default(),
             spawned_ns: id,
             label: Some("one".into()),
+            kind: Kind::Task,
+            traced: true,
         }
+    }
+
+    fn end(now_ns: u64, ending: Option<Outcome>) -> PollEnd {
+        PollEnd { now_ns, busy_ns: 5, longest_ns: 5, ending }
     }
 
     #[test]
     fn a_task_lives_and_its_slot_is_used_again() {
         let slot = Slot::new();
-        assert_eq!(slot.look(), None);
+        assert!(slot.look().is_none());
         slot.open(birth(1));
-        assert!(slot.poll_start(10));
-        slot.poll_end(5, 5, None);
-        assert!(!slot.poll_start(20));
+        assert_eq!(slot.look().unwrap().state(), State::NeverPolled);
+        let start = slot.poll_start(10, 7);
+        assert!(start.first);
+        slot.poll_end(start, end(12, None));
+        assert_eq!(slot.look().unwrap().moved_ns, 12);
+        let start = slot.poll_start(20, 7);
+        assert!(!start.first && start.woken_ns.is_none());
         let look = slot.look().unwrap();
-        assert_eq!((look.id, polls(look.seq), look.busy_ns, look.last_start_ns), (1, 2, 5, 20));
-        slot.poll_end(0, 0, Some((Outcome::Done, 21)));
+        assert_eq!((look.task.id(), look.polls(), look.busy_ns, look.moved_ns), (Some(1), 2, 5, 20));
+        assert_eq!((look.state(), look.thread), (State::Polling, 7));
+        slot.poll_end(start, end(21, Some(Outcome::Done)));
         assert_eq!(slot.end(|| 99).0.ended_ns, 21);
-        assert!(slot.close());
-        assert_eq!(slot.look(), None);
+        assert!(!slot.close(), "the handle holds it");
+        let zombie = slot.look().unwrap();
+        assert_eq!((zombie.state(), zombie.outcome, zombie.word.handles()), (State::Ended, Some(Outcome::Done), 1));
+        assert!(slot.drop_handle());
         slot.clear();
         slot.open(birth(2));
         assert_eq!(slot.look().unwrap().seq, 0);
@@ -350,12 +776,23 @@ mod tests {
         let slot = Slot::new();
         assert_eq!(slot.pin(), None);
         slot.open(birth(1));
-        assert_eq!(slot.pin(), Some(1));
+        assert_eq!(slot.pin().and_then(CurrentTask::id), Some(1));
+        assert!(!slot.drop_handle());
         assert!(!slot.close());
         // SAFETY: pinned above.
         assert_eq!(unsafe { slot.label() }, Some("one"));
         assert_eq!(slot.pin(), None, "an ended task cannot be pinned");
         assert!(slot.unpin());
         slot.clear();
+    }
+
+    #[test]
+    fn who_asked_first_to_stop_is_remembered() {
+        let slot = Slot::new();
+        slot.open(birth(1));
+        slot.ask_to_stop(Cancel { by: CancelBy::Abort, at_ns: Some(3 << 30) });
+        slot.ask_to_stop(Cancel { by: CancelBy::SetDropped, at_ns: Some(4 << 30) });
+        assert_eq!(slot.cancelled(), Some(Cancel { by: CancelBy::Abort, at_ns: Some(3 << 30) }));
+        assert_eq!(slot.end(|| 99).0.outcome, Outcome::NeverPolled);
     }
 }

@@ -10,13 +10,17 @@ use super::ends::Ends;
 use super::site::{MAX_SITES, SiteId};
 use crate::memory::{self, Zeroed};
 
-/// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 70 minutes.
+/// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 140 minutes.
 pub(crate) const LIFETIME_BUCKETS: usize = 24;
+/// Buckets of how long polls took, by powers of two of a microsecond: the last begins at 8 seconds.
+pub(crate) const POLL_TIME_BUCKETS: usize = 24;
+/// Buckets of how long woken tasks waited, by powers of two of a millisecond: the last begins at 32 seconds.
+pub(crate) const DELAY_BUCKETS: usize = 16;
 const CHUNK: usize = 16;
 
-/// What one thread counted for one site. 256 bytes.
+/// What one thread counted for one site. What each spawn and end touches comes first.
 #[derive(Default)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(crate) struct Totals {
     pub(crate) spawned: AtomicU64,
     /// By [`Outcome`](diag_snapshot::Outcome): done, cancelled, panicked, never polled.
@@ -25,6 +29,24 @@ pub(crate) struct Totals {
     pub(crate) busy_ns: AtomicU64,
     pub(crate) longest_poll_ns: AtomicU64,
     pub(crate) lifetimes: [AtomicU64; LIFETIME_BUCKETS],
+    /// Polls by length, estimated from the timed ones.
+    pub(crate) poll_times: [AtomicU64; POLL_TIME_BUCKETS],
+    /// Polls by the time from the wake to their start; only those of two ticks of the coarse clock and more.
+    pub(crate) delays: [AtomicU64; DELAY_BUCKETS],
+    /// Tasks that moved on only because a capture polled them.
+    pub(crate) rescued: AtomicU64,
+}
+
+impl Totals {
+    /// Counts a poll that took so long and stands for so many.
+    pub(crate) fn add_poll_time(&self, took_ns: u64, stands_for: u64) {
+        add(&self.poll_times[bucket(took_ns / 1_000, POLL_TIME_BUCKETS)], stands_for);
+    }
+
+    /// Counts a poll that began so long after the wake.
+    pub(crate) fn add_delay(&self, delay_ns: u64) {
+        add(&self.delays[bucket(delay_ns / 1_000_000, DELAY_BUCKETS)], 1);
+    }
 }
 
 /// Adds without a read-modify-write: only the shard's thread writes.
@@ -44,8 +66,13 @@ pub(crate) fn raise(counter: &AtomicU64, to: u64) {
 /// The bucket of a lifetime.
 #[inline]
 pub(crate) fn lifetime_bucket(lived_ns: u64) -> usize {
-    let ms = lived_ns / 1_000_000;
-    (ms | 1).ilog2().min(LIFETIME_BUCKETS as u32 - 1) as usize
+    bucket(lived_ns / 1_000_000, LIFETIME_BUCKETS)
+}
+
+/// The power of two at or below `value`, 0 for 0; the last bucket is open above.
+#[inline]
+fn bucket(value: u64, buckets: usize) -> usize {
+    ((value | 1).ilog2() as usize).min(buckets - 1)
 }
 
 /// One thread's counters and its last ended tasks. Lives in zeroed pages, for ever.
@@ -146,7 +173,6 @@ mod tests {
 
     #[test]
     fn a_shard_counts_for_its_sites_and_is_left_to_the_next_thread() {
-        assert_eq!(size_of::<Totals>(), 256);
         let shard = Shard::acquire().unwrap();
         add(&shard.of(SiteId(700)).unwrap().spawned, 3);
         assert_eq!(shard.peek(SiteId(700)).unwrap().spawned.load(Ordering::Relaxed), 3);

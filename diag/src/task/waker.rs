@@ -1,0 +1,84 @@
+//! The waker that a recorded task sees: it counts its clones and wakes, and forwards to the runtime's.
+//!
+//! Nothing here allocates, locks or logs: leaves clone and wake under their own locks.
+//!
+//! There are two tables. The second is lent to a poll that a capture asked for: every leaf finds
+//! that this is not the waker it has, clones it, and that clone is the moment to take its stack. Clones
+//! carry the first table, so that nothing is different after that poll.
+
+use std::mem::ManuallyDrop;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use super::slot::{Slot, Waked};
+use super::{local, parked};
+use crate::{clock, current};
+
+static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
+static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wake_by_ref, drop);
+
+/// The waker for a poll of the task in `slot`, lent and never dropped.
+#[inline]
+pub(super) fn lend(slot: &'static Slot, traced: bool) -> ManuallyDrop<Waker> {
+    let table = if traced { &TRACED_TABLE } else { &TABLE };
+    // SAFETY: the functions below keep the contract of `RawWaker`; `data` is a slot, which lives for
+    // ever. The lent waker is not counted, and not dropped.
+    ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(slot).cast(), table)) })
+}
+
+/// The slot that a waker of ours belongs to.
+pub(super) fn slot_of(waker: &Waker) -> Option<&'static Slot> {
+    let ours = std::ptr::eq(waker.vtable(), &TABLE) || std::ptr::eq(waker.vtable(), &TRACED_TABLE);
+    // SAFETY: with one of our tables, `data` is what `lend` put there.
+    ours.then(|| unsafe { slot(waker.data()) })
+}
+
+/// # Safety
+/// `data` is that of a waker with one of our tables.
+#[inline]
+unsafe fn slot(data: *const ()) -> &'static Slot {
+    // SAFETY: made from a `&'static Slot` by `lend`.
+    unsafe { &*data.cast::<Slot>() }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: called with a waker's own data.
+    unsafe { slot(data) }.add_waker();
+    RawWaker::new(data, &TABLE)
+}
+
+unsafe fn clone_traced(data: *const ()) -> RawWaker {
+    // SAFETY: called with a waker's own data.
+    parked::record(unsafe { slot(data) });
+    // SAFETY: as above.
+    unsafe { clone(data) }
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: called with a waker's own data, which is used up here: its count falls after the wake.
+    unsafe {
+        wake_by_ref(data);
+        drop(data);
+    }
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: called with a waker's own data.
+    let slot = unsafe { slot(data) };
+    let by = current::get();
+    if by.id().is_none() {
+        slot.wake(clock::coarse_ns(), Waked::ByThread(local::thread()));
+        return;
+    }
+    if by == slot.current() {
+        slot.add_self_wake();
+    }
+    slot.wake(clock::coarse_ns(), Waked::ByTask(by));
+}
+
+unsafe fn drop(data: *const ()) {
+    // SAFETY: called with a waker's own data.
+    let slot = unsafe { slot(data) };
+    if slot.drop_waker() {
+        local::free_slot(slot);
+    }
+}
