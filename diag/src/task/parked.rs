@@ -96,6 +96,7 @@ impl Drop for TracedPoll {
 /// Takes the stack of a leaf that clones the waker, if that is on the thread and in the poll that it
 /// was lent to.
 #[cold]
+#[inline(never)]
 pub(super) fn record(slot: &'static Slot) {
     let (stop, task) = (STOP.get(), slot.current());
     if stop == 0 || current::get() != task {
@@ -112,11 +113,13 @@ pub(super) fn record(slot: &'static Slot) {
     };
     let mut frames = [0; FRAMES];
     let depth = stack::capture_until(stack::registers(), &mut frames, stop);
-    for (cell, frame) in record.frames.iter().zip(&frames[..depth]) {
+    // The innermost frame is that of our own `clone`, which the table of the waker names.
+    let leaf = &frames[1.min(depth)..depth];
+    for (cell, frame) in record.frames.iter().zip(leaf) {
         cell.store(*frame, Ordering::Relaxed);
     }
     record.task.store(task.word(), Ordering::Relaxed);
-    record.depth.store(depth as u32, Ordering::Relaxed);
+    record.depth.store(leaf.len() as u32, Ordering::Relaxed);
     record.state.store(READY, Ordering::Release);
 }
 
