@@ -15,7 +15,9 @@ pub mod dump;
 pub mod file;
 pub mod format;
 pub mod human;
+pub mod leaf;
 pub mod model;
+pub mod names;
 pub mod strings;
 pub mod table;
 

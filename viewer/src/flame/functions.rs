@@ -3,8 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use diag_diff::diff::{NamedStacks, Place};
+use diag_diff::diff::AllocationSites;
 use diag_diff::stats::WeightedSum;
+use diag_snapshot::names::Place;
 use diag_snapshot::{Heap, Snapshot, StackIndex};
 
 /// So many are kept.
@@ -38,7 +39,7 @@ impl Functions {
     /// None if the snapshot has no heap.
     pub(crate) fn new(snapshot: &Snapshot) -> Option<Self> {
         let heap = snapshot.heap.as_ref()?;
-        let stacks = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+        let stacks = AllocationSites::new(snapshot);
         let mut live = WeightedSum::default();
         let mut tallies: BTreeMap<Place, Tally> = BTreeMap::new();
         for (stack, sum) in by_stack(heap) {
@@ -57,7 +58,7 @@ impl Functions {
         let function = |(place, tally): (Place, Tally)| Function {
             place,
             live: tally.live,
-            stack: tally.heaviest.map(|(_, stack)| stacks.stack(stack)).unwrap_or_default(),
+            stack: tally.heaviest.iter().flat_map(|(_, stack)| stacks.named.stack(*stack)).cloned().collect(),
         };
         Some(Functions { live, heaviest: tallies.into_iter().map(function).collect(), unlisted })
     }

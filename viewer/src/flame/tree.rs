@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use diag_diff::diff::{NamedStacks, Place};
+use diag_diff::diff::is_plumbing;
+use diag_snapshot::names::{NamedStacks, Place};
 use diag_snapshot::{Snapshot, Stacks};
 
 /// Call paths from outside to inside, a node each. A parent comes before its children.
@@ -108,7 +109,7 @@ impl Build {
         let mut nodes: Vec<NodeIndex> = Vec::with_capacity(stacks.stacks.len());
         for stack in stacks.stacks.iter() {
             let caller = stack.caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
-            let shown = |place: &&Place| frames == Frames::All || !place.is_plumbing();
+            let shown = |place: &&Place| frames == Frames::All || !is_plumbing(place);
             let places = named.frame(stack.frame).iter().rev().filter(shown);
             let node =
                 places.fold(caller.unwrap_or(ROOT), |node, place| self.child(node, &frame_name(place)));

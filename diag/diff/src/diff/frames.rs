@@ -1,12 +1,10 @@
-//! Which function a stack is known by.
+//! Which function an allocation is known by.
 //!
 //! The innermost frames of an allocation are always those of the allocator, of a collection or of
-//! the runtime. The first function that is none of these names the site. Looking names up is not
-//! done here: a snapshot carries them or shows modules and offsets.
+//! the runtime. The first function that is none of these names the site.
 
-use std::fmt;
-
-use diag_snapshot::{FrameIndex, StackIndex, Stacks, Strings, human};
+use diag_snapshot::names::{NamedStacks, Place};
+use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
 
 /// Crates whose functions do not name an allocation site.
 const PLUMBING_CRATES: &[&str] = &[
@@ -42,36 +40,12 @@ const PLUMBING_SYMBOLS: &[&str] = &[
 const PLUMBING_FILES: &[&str] =
     &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/", "diag/src/heap/", "diag/src/task/"];
 
-/// A function, and where in it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// Demangled name; module and offset if there is none.
-    pub function: String,
-    /// Source file, if known.
-    pub file: Option<String>,
-    /// Line, if known.
-    pub line: Option<u32>,
-}
-
-impl Place {
-    /// `file:line`, or the function where that is not known; safe to print.
-    pub fn location(&self) -> String {
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => format!("{}:{line}", human::name(file)),
-            (Some(file), None) => human::name(file),
-            (None, _) => human::name(&self.function),
-        }
-    }
-
-    /// True of the allocator, of collections and of the runtime: what names no place of the service.
-    pub fn is_plumbing(&self) -> bool {
-        // The path may stand in a qualified form: `<alloc::vec::Vec<T> as ..>::clone`.
-        let path = self.function.trim_start_matches(['<', '&']);
-        let of_crate = |name: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with("::"));
-        PLUMBING_CRATES.iter().any(|name| of_crate(name))
-            || PLUMBING_SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
-            || self.file.as_deref().is_some_and(is_plumbing_file)
-    }
+/// True of the allocator, of collections and of the runtime: what names no place of the service.
+pub fn is_plumbing(place: &Place) -> bool {
+    let path = place.path();
+    place.is_of_crate(PLUMBING_CRATES)
+        || PLUMBING_SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
+        || place.file.as_deref().is_some_and(is_plumbing_file)
 }
 
 /// A registry keeps a crate in a folder `name-1.2.3`.
@@ -84,92 +58,40 @@ fn is_plumbing_file(file: &str) -> bool {
         || file.split('/').any(|folder| PLUMBING_CRATES.iter().any(|name| of_crate(folder, name)))
 }
 
-/// `function (file:line)`.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&human::name(&self.function))?;
-        if self.file.is_some() { write!(f, " ({})", self.location()) } else { Ok(()) }
-    }
-}
-
-/// The stacks of one snapshot with names.
-pub struct NamedStacks<'a> {
-    stacks: &'a Stacks,
-    /// Functions of each frame, innermost first; never empty.
-    frames: Vec<Vec<Place>>,
+/// The stacks of one snapshot with the function that each allocation is known by.
+pub struct AllocationSites<'a> {
+    /// All functions.
+    pub named: NamedStacks<'a>,
     /// What names each stack; none if it is plumbing throughout.
     named_by: Vec<Option<(FrameIndex, usize)>>,
 }
 
-impl<'a> NamedStacks<'a> {
-    /// Names every frame; `strings` are those of the stacks' snapshot.
-    pub fn new(stacks: &'a Stacks, strings: &Strings) -> Self {
-        let frames = frames(stacks, strings);
-        let mut named_by: Vec<Option<(FrameIndex, usize)>> = Vec::with_capacity(stacks.stacks.len());
-        for stack in stacks.stacks.iter() {
-            let own = frames.get(stack.frame.0 as usize).and_then(|places| first_named(places));
+impl<'a> AllocationSites<'a> {
+    /// Names every stack of the snapshot.
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+        let stacks = &snapshot.stacks.stacks;
+        let mut named_by: Vec<Option<(FrameIndex, usize)>> = Vec::with_capacity(stacks.len());
+        for stack in stacks.iter() {
+            let own = named.frame(stack.frame).iter().position(|place| !is_plumbing(place));
             let caller =
                 || stack.caller.and_then(|caller| named_by.get(caller.0 as usize).copied().flatten());
             named_by.push(own.map(|i| (stack.frame, i)).or_else(caller));
         }
-        NamedStacks { stacks, frames, named_by }
+        AllocationSites { named, named_by }
     }
 
     /// What names this stack: the innermost frame itself if all of it is plumbing.
     pub fn site(&self, stack: StackIndex) -> Place {
-        let named = self.named_by.get(stack.0 as usize).copied().flatten();
-        let leaf = || Some((self.stacks.stacks.get(stack.0 as usize)?.frame, 0));
-        let place = named.or_else(leaf).and_then(|(frame, i)| self.frames.get(frame.0 as usize)?.get(i));
+        let named_by = self.named_by.get(stack.0 as usize).copied().flatten();
+        let own = named_by.and_then(|(frame, i)| self.named.frame(frame).get(i));
+        let place = own.or_else(|| self.named.stack(stack).next());
         place.cloned().unwrap_or_else(|| Place {
             function: "(missing stack)".to_owned(),
             file: None,
             line: None,
         })
     }
-
-    /// The functions of one frame, innermost first: several if they are inlined into each other.
-    pub fn frame(&self, frame: FrameIndex) -> &[Place] {
-        self.frames.get(frame.0 as usize).map_or(&[], Vec::as_slice)
-    }
-
-    /// All functions of a stack, innermost first.
-    pub fn stack(&self, stack: StackIndex) -> Vec<Place> {
-        let mut places = Vec::new();
-        let mut next = Some(stack);
-        // A caller's row comes before its callee's, so this ends even in a file that lies.
-        while let Some((index, row)) =
-            next.and_then(|index| Some((index, self.stacks.stacks.get(index.0 as usize)?)))
-        {
-            places.extend(self.frames.get(row.frame.0 as usize).into_iter().flatten().cloned());
-            next = row.caller.filter(|caller| caller.0 < index.0);
-        }
-        places
-    }
-}
-
-fn first_named(places: &[Place]) -> Option<usize> {
-    places.iter().position(|place| !place.is_plumbing())
-}
-
-fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<Place>> {
-    let mut frames = vec![Vec::new(); stacks.frames.len()];
-    for name in stacks.names.iter() {
-        if let Some(places) = frames.get_mut(name.frame.0 as usize) {
-            places.push(Place {
-                function: strings.show(name.function).to_owned(),
-                file: name.file.and_then(|file| strings.get(file)).map(str::to_owned),
-                line: name.line,
-            });
-        }
-    }
-    for (places, frame) in frames.iter_mut().zip(stacks.frames.iter()).filter(|(places, _)| places.is_empty())
-    {
-        let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
-        let path = module.map_or("(no module)", |module| strings.show(module.path));
-        let module = path.rsplit('/').next().unwrap_or(path);
-        places.push(Place { function: format!("{module}+{:#x}", frame.offset), file: None, line: None });
-    }
-    frames
 }
 
 #[cfg(test)]
@@ -179,7 +101,7 @@ mod tests {
     fn check(function: &str, file: &str, plumbing: bool) {
         let file = (!file.is_empty()).then(|| file.to_owned());
         let place = Place { function: function.to_owned(), file, line: Some(1) };
-        assert_eq!(place.is_plumbing(), plumbing, "{place}");
+        assert_eq!(is_plumbing(&place), plumbing, "{place}");
     }
 
     #[test]

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use diag_snapshot::{SampleRow, Snapshot, StackIndex};
 
 use super::Options;
-use super::frames::{NamedStacks, Place};
+use super::frames::AllocationSites;
 use super::merge::merge;
 use super::sites::{Join, Positions, Site};
 use super::tasks::TaskDiff;
 use crate::stats::{Interval, WeightedSum, benjamini_hochberg, sign_test};
+use diag_snapshot::names::Place;
 
 /// The sampled heap of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
@@ -114,7 +115,7 @@ pub(super) fn diff(
 
 /// One snapshot, with what is asked of it for each sample.
 struct Side<'a> {
-    stacks: NamedStacks<'a>,
+    stacks: AllocationSites<'a>,
     positions: &'a Positions,
     tasks: &'a TaskDiff,
     /// Ids of the live tasks, ascending.
@@ -134,7 +135,7 @@ impl<'a> Side<'a> {
         options: Options,
     ) -> Self {
         Side {
-            stacks: NamedStacks::new(&snapshot.stacks, &snapshot.strings),
+            stacks: AllocationSites::new(snapshot),
             positions,
             tasks,
             live: snapshot.tasks.iter().map(|task| task.id.0).collect(),
@@ -259,7 +260,11 @@ impl Tally {
         let heaviest =
             self.by_stack.iter().max_by(|a, b| a.1.total_cmp(b.1).then(Reverse(a.0).cmp(&Reverse(b.0))));
         HeapSiteDiff {
-            stack: heaviest.map(|(&stack, _)| after.stacks.stack(stack)).unwrap_or_default(),
+            stack: heaviest
+                .into_iter()
+                .flat_map(|(&stack, _)| after.stacks.named.stack(stack))
+                .cloned()
+                .collect(),
             place,
             growth,
             chance,

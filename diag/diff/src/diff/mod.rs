@@ -14,7 +14,7 @@ use std::fmt;
 
 use diag_snapshot::Snapshot;
 
-pub use frames::{NamedStacks, Place};
+pub use frames::{AllocationSites, is_plumbing};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
