@@ -52,6 +52,8 @@ mod stack;
 mod symbols;
 mod sync;
 pub mod task;
+#[allow(dead_code, unused_imports, reason = "until the capture looks at blocked threads")]
+mod thread;
 
 use std::fmt;
 use std::path::Path;

@@ -74,7 +74,7 @@ fn a_stack_goes_through_a_library_that_came_later() {
     calls_the_library(through);
     let names = names(&TAKEN.lock().expect("one thread only"));
     std::fs::remove_dir_all(&folder).expect("our own folder");
-    assert_eq!(names[0], "through", "{names:#?}");
+    assert!(names.len() > 1 && names[0] == "through", "{names:#?}");
     assert!(names[1].ends_with("::calls_the_library"), "{names:#?}");
     assert!(names.iter().any(|name| name.contains("thread_start") || name.contains("::main")), "{names:#?}");
 }

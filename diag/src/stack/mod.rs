@@ -7,6 +7,7 @@
 //!
 //! Names are not looked up here but in `symbols`, far from the service's threads.
 
+mod copied;
 #[cfg(test)]
 mod late_library;
 mod module;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 mod unwinder;
 mod walk;
 
+pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
 pub(crate) use walk::{Frames, MAX_FRAMES, Registers, capture, capture_until, method, registers};
 

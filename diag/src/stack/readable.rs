@@ -12,7 +12,7 @@ const PAGE: u64 = 4096;
 /// No deeper stack is checked: 16 MiB in pages.
 const MAX_PAGES: u64 = 4096;
 /// How much is read of a stack that is not the thread's own, such as a coroutine's.
-const FOREIGN_PAGES: u64 = 8;
+const FOREIGN_BYTES: u64 = 8 * PAGE;
 
 /// Top of the first thread's stack; none if it could not be found.
 static MAIN_TOP: OnceLock<Option<u64>> = OnceLock::new();
@@ -63,10 +63,22 @@ impl Readable {
         tops.into_iter().flatten().filter(|&top| (sp..sp + MAX_PAGES * PAGE).contains(&top)).min()
     }
 
+    /// The readable memory above `sp`, at most `bytes`. Leaves what is known of the thread alone, which a
+    /// signal may have caught in the middle of a change.
+    pub(super) fn unremembered(sp: u64, bytes: u64) -> Option<Readable> {
+        let top = Readable::own_top(sp).unwrap_or(sp + FOREIGN_BYTES);
+        Readable::up_to(sp, top.min(sp + bytes))
+    }
+
     /// The next few pages above `sp`, checked anew each time: a coroutine's stack may be unmapped.
     fn foreign(sp: u64) -> Option<Readable> {
+        Readable::up_to(sp, sp + FOREIGN_BYTES)
+    }
+
+    /// The pages from that of `sp` to that of `top`, or to the first that cannot be read.
+    fn up_to(sp: u64, top: u64) -> Option<Readable> {
         let mut high = sp / PAGE * PAGE;
-        while high < sp + FOREIGN_PAGES * PAGE && page_is_readable(high) {
+        while high < top && page_is_readable(high) {
             high += PAGE;
         }
         (high > sp).then_some(Readable { low: sp, high })

@@ -1,0 +1,65 @@
+//! The stack of another thread: copied by that thread in a signal handler, walked by ours.
+//!
+//! The handler must not walk: it may run on a signal stack of a few KiB, with the thread it interrupted
+//! inside of a walk of its own. The copy is read by unwind tables only: where a signal strikes, nothing
+//! says that the frame pointer is in order.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::readable::Readable;
+use super::{Frames, Registers, unwinder};
+
+/// So much of the stack is copied: frames further up are lost. Debug builds have been seen with 10 KiB a
+/// frame; a page that is never written takes no memory.
+const BYTES: usize = 256 << 10;
+const WORDS: usize = BYTES / 8;
+
+/// A stack as it was at one moment. Not by itself consistent between threads: whoever has it written and
+/// read must order the two.
+pub(crate) struct CopiedStack {
+    registers: [AtomicU64; 3],
+    len: AtomicUsize,
+    words: [AtomicU64; WORDS],
+}
+
+impl CopiedStack {
+    pub(crate) const fn new() -> Self {
+        CopiedStack {
+            registers: [const { AtomicU64::new(0) }; 3],
+            len: AtomicUsize::new(0),
+            words: [const { AtomicU64::new(0) }; WORDS],
+        }
+    }
+
+    /// Takes over the stack above `from`, which is the calling thread's. For signal handlers.
+    pub(crate) fn write(&self, from: Registers) {
+        let stack = Readable::unremembered(from.sp, BYTES as u64);
+        let addresses = (from.sp..).step_by(8);
+        let copy = |(word, address): (&AtomicU64, u64)| {
+            let value = stack?.read(address)?;
+            word.store(value, Ordering::Relaxed);
+            Some(())
+        };
+        let len = self.words.iter().zip(addresses).map_while(copy).count();
+        self.len.store(len, Ordering::Relaxed);
+        for (register, value) in self.registers.iter().zip([from.ip, from.sp, from.fp]) {
+            register.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// Fills in the addresses, innermost first, and gives how many there are. Each is one behind an
+    /// instruction that is being executed, as return addresses are, the first one too.
+    pub(crate) fn walk(&self, frames: &mut Frames) -> usize {
+        let [ip, sp, fp] = self.registers.each_ref().map(|register| register.load(Ordering::Relaxed));
+        let len = self.len.load(Ordering::Relaxed);
+        let read = |address: u64| {
+            let at = address.checked_sub(sp).filter(|distance| distance.is_multiple_of(8))? / 8;
+            let word = self.words[..len].get(usize::try_from(at).ok()?)?;
+            Some(word.load(Ordering::Relaxed))
+        };
+        let [innermost, callers @ ..] = frames;
+        *innermost = ip.wrapping_add(1);
+        1 + unwinder::walk(Registers { ip, sp, fp }, read, callers, u64::MAX).unwrap_or(0)
+    }
+}

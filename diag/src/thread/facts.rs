@@ -1,0 +1,87 @@
+//! What the kernel says of a thread, from `/proc/self/task`. Empty on systems that have no such folder.
+
+use std::fs;
+
+/// What the kernel says of a thread. Times are since its start, exact to a tick of the kernel's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Facts {
+    pub(crate) name: Option<String>,
+    /// `R` running or ready, `S` asleep, `D` asleep for a disk, see proc(5).
+    pub(crate) state: Option<char>,
+    /// Time on a core.
+    pub(crate) cpu_us: Option<u64>,
+    /// Time that it was ready to run and waited for a core.
+    pub(crate) wait_us: Option<u64>,
+}
+
+impl Facts {
+    /// The thread of this id; `None` if this process has none.
+    pub(super) fn read(tid: u32) -> Option<Self> {
+        let file = |name: &str| fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok();
+        let stat = file("stat")?;
+        let times = file("schedstat");
+        let time = |column| Some(nth(times.as_deref()?, column)? / 1_000);
+        Some(Facts {
+            name: file("comm").map(|name| name.trim_end().to_owned()),
+            state: state(&stat),
+            cpu_us: time(0),
+            wait_us: time(1),
+        })
+    }
+}
+
+/// The letter behind the name, which is in parentheses and may hold some itself.
+fn state(stat: &str) -> Option<char> {
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// Of the numbers in a line.
+fn nth(line: &str, column: usize) -> Option<u64> {
+    line.split_ascii_whitespace().nth(column)?.parse().ok()
+}
+
+/// The signals that the thread blocks, signal 1 in bit 0; `None` if there is no such thread.
+pub(super) fn blocked_signals(tid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).ok()?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
+    u64::from_str_radix(mask.trim(), 16).ok()
+}
+
+/// The number of the system call that the thread is in; `None` if it is in none.
+pub(super) fn system_call(tid: u32) -> Option<i64> {
+    let call = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
+    call.split_ascii_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_hides_no_state() {
+        assert_eq!(state("7 (a) S (b) R 1 2 3"), Some('R'));
+        assert_eq!(state("7 (tokio-runtime-w) S 1"), Some('S'));
+        assert_eq!(state("7 (cut"), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_thread_that_ended_has_no_facts() {
+        // SAFETY: no preconditions.
+        let tid = || unsafe { libc::gettid() } as u32;
+        let ended = std::thread::spawn(tid).join().expect("it only asks");
+        // The kernel may take a moment longer than the join.
+        let gone = || {
+            (0..1_000).any(|_| {
+                Facts::read(ended).is_none() || {
+                    std::thread::yield_now();
+                    false
+                }
+            })
+        };
+        assert!(gone(), "thread {ended}");
+        let own = Facts::read(tid()).expect("this thread runs");
+        assert_eq!(own.state, Some('R'));
+        assert!(own.name.is_some());
+    }
+}

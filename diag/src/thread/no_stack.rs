@@ -1,0 +1,43 @@
+//! Why there is no stack of a thread.
+
+use std::fmt;
+
+/// Why there is no stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoStack {
+    /// Not where stacks are not taken at all.
+    Unsupported,
+    /// The owner of the service forbade the signal.
+    Off,
+    /// All real-time signals have handlers.
+    NoFreeSignal,
+    /// This signal has a handler of the service's, or can have none.
+    SignalTaken(i32),
+    /// The thread blocks this signal, or waits for it in order to handle it itself.
+    SignalBlocked(i32),
+    /// The thread ended, or the system forbids the signal.
+    NotSent,
+    /// The thread did not take the signal in time: it is in the kernel, or waits for a core.
+    NoAnswer,
+    /// Another thread has begun to answer and did not end.
+    Busy,
+}
+
+impl fmt::Display for NoStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoStack::Unsupported => f.write_str("stacks are not taken on this platform"),
+            NoStack::Off => f.write_str("switched off by DIAG_SIGNAL=off"),
+            NoStack::NoFreeSignal => f.write_str("every real-time signal has a handler of the service's"),
+            NoStack::SignalTaken(signal) => {
+                write!(f, "signal {signal} has a handler already: name a free one with DIAG_SIGNAL")
+            }
+            NoStack::SignalBlocked(signal) => {
+                write!(f, "the thread blocks signal {signal}: name another one with DIAG_SIGNAL")
+            }
+            NoStack::NotSent => f.write_str("the thread ended, or the system forbids to signal it"),
+            NoStack::NoAnswer => f.write_str("the thread did not answer within 100 ms"),
+            NoStack::Busy => f.write_str("another thread has not answered yet"),
+        }
+    }
+}

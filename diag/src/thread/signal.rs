@@ -1,0 +1,240 @@
+//! The call stack of another thread, by one real-time signal sent to that thread alone.
+//!
+//! The handler copies registers and stack into a static place and ends; the walk is done here, by the
+//! thread that asked. It is installed on the first request, if the signal is free, and stays: a signal
+//! that arrives late must find it. One request at a time, by this word, which names the thread asked:
+//!
+//! | phase | next | by | ordering |
+//! |---|---|---|---|
+//! | idle | asked | us | Release |
+//! | asked | writing | the handler, if it runs on the thread asked | Acquire |
+//! | writing | done | the handler | Release, pairs with our load of it |
+//! | done | idle | us, after the walk | Relaxed |
+//! | asked | idle | us, when time is up: the signal then finds nothing to do | Relaxed |
+//!
+//! Not done: unblocking the signal in the thread, or taking it from a handler of the service's.
+
+use std::ffi::{c_int, c_void};
+use std::mem::{MaybeUninit, zeroed};
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{NoStack, facts};
+use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
+
+/// Which signal is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// Any that is free.
+    Free,
+    /// This one.
+    Number(i32),
+    /// None.
+    Off,
+}
+
+/// A thread that runs answers in microseconds; one that waits for a core should get it in this time.
+const TIMEOUT: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_micros(50);
+
+const IDLE: u64 = 0;
+const ASKED: u64 = 1;
+const WRITING: u64 = 2;
+const DONE: u64 = 3;
+/// The bits of a request that hold its phase.
+const PHASE: u64 = 3;
+
+/// The phase, and above it the id of the thread asked.
+static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
+static COPY: CopiedStack = CopiedStack::new();
+/// The owner's choice. Locked while a request runs.
+static SIGNAL: Mutex<Choice> = Mutex::new(Choice::Free);
+
+/// Which signal is used from now on.
+pub(crate) fn set_signal(choice: Choice) {
+    *SIGNAL.lock().unwrap_or_else(PoisonError::into_inner) = choice;
+}
+
+/// Appends the stack of a thread of this process, innermost first.
+pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
+    let choice = SIGNAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let signal = match *choice {
+        Choice::Off => return Err(NoStack::Off),
+        Choice::Number(signal) => signal,
+        Choice::Free => first_free().ok_or(NoStack::NoFreeSignal)?,
+    };
+    if !install(signal) {
+        return Err(NoStack::SignalTaken(signal));
+    }
+    // A thread that is just leaving the handler blocks the signal too, but not for long.
+    if !in_time(|| !is_blocked(tid, signal)) {
+        return Err(NoStack::SignalBlocked(signal));
+    }
+    ask(tid, signal)?;
+    let mut found = [0; MAX_FRAMES];
+    let depth = COPY.walk(&mut found);
+    REQUEST.store(IDLE, Ordering::Relaxed);
+    frames.extend_from_slice(&found[..depth]);
+    Ok(())
+}
+
+/// Has the thread copy its stack into `COPY`.
+fn ask(tid: u32, signal: c_int) -> Result<(), NoStack> {
+    if REQUEST.load(Ordering::Acquire) & PHASE == WRITING {
+        return Err(NoStack::Busy);
+    }
+    let asked = u64::from(tid) << 2 | ASKED;
+    REQUEST.store(asked, Ordering::Release);
+    // SAFETY: sends a signal whose handler is ours; a wrong id is refused.
+    let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) } == 0;
+    if sent {
+        in_time(|| REQUEST.load(Ordering::Acquire) & PHASE == DONE);
+    }
+    match REQUEST.compare_exchange(asked, IDLE, Ordering::Relaxed, Ordering::Acquire) {
+        Ok(_) if sent => Err(NoStack::NoAnswer),
+        Ok(_) => Err(NoStack::NotSent),
+        Err(now) if now & PHASE == DONE => Ok(()),
+        Err(_) => Err(NoStack::Busy),
+    }
+}
+
+/// Waits until `done`; false if it is not in time.
+fn in_time(done: impl Fn() -> bool) -> bool {
+    let until = Instant::now() + TIMEOUT;
+    while !done() {
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
+}
+
+/// Runs on the thread that was asked, wherever the signal struck it: touches nothing but atomics and
+/// that thread's own stack, and calls only what signal-safety(7) allows.
+extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
+    crate::errno::keep(|| {
+        // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
+        let registers = unsafe { registers(&*context.cast::<libc::ucontext_t>()) };
+        // SAFETY: no preconditions.
+        let tid = unsafe { libc::syscall(libc::SYS_gettid) } as u64;
+        let asked = tid << 2 | ASKED;
+        let writing = tid << 2 | WRITING;
+        if REQUEST.compare_exchange(asked, writing, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+            COPY.write(registers);
+            REQUEST.store(tid << 2 | DONE, Ordering::Release);
+        }
+    });
+}
+
+fn registers(context: &libc::ucontext_t) -> Registers {
+    let register = |number: c_int| context.uc_mcontext.gregs[number as usize] as u64;
+    Registers { ip: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) }
+}
+
+/// The first real-time signal whose handler is ours or nobody's. Programs that use some themselves begin
+/// with the lowest: those are left to them.
+fn first_free() -> Option<c_int> {
+    let free = [Some(ours()), Some(libc::SIG_DFL)];
+    (libc::SIGRTMIN() + 4..=libc::SIGRTMAX()).find(|&signal| free.contains(&handler_of(signal)))
+}
+
+/// Makes `handle` the signal's handler, if it has none; true if it is.
+fn install(signal: c_int) -> bool {
+    if handler_of(signal) != Some(libc::SIG_DFL) {
+        return handler_of(signal) == Some(ours());
+    }
+    // SAFETY: all zeros is a valid value: no flags, no signal masked.
+    let mut action: libc::sigaction = unsafe { zeroed() };
+    action.sa_sigaction = ours();
+    // On the signal stack: the thread's own may be a coroutine's, which is small.
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: a handler that may run at any time and place.
+    let Some(before) = (unsafe { sigaction(signal, &raw const action) }) else { return false };
+    let was_free = before.sa_sigaction == libc::SIG_DFL;
+    if !was_free {
+        // The service installed its own in between.
+        // SAFETY: the action that was in force is put back.
+        unsafe { sigaction(signal, &raw const before) };
+    }
+    was_free
+}
+
+/// The handler in force; `None` if this is no signal that could have one.
+fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
+    // SAFETY: only asks.
+    Some(unsafe { sigaction(signal, ptr::null()) }?.sa_sigaction)
+}
+
+/// Puts an action in force unless it is null. Gives the one before; `None` if the system refuses.
+///
+/// # Safety
+/// The action must be null or valid, its handler one that may run at any time.
+unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> Option<libc::sigaction> {
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: by the promise of the caller, and a place for the answer.
+    let answer = unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) };
+    // SAFETY: the call succeeded and has filled it in.
+    (answer == 0).then(|| unsafe { before.assume_init() })
+}
+
+fn ours() -> libc::sighandler_t {
+    handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t
+}
+
+/// True if the thread would not run a handler: it blocks the signal, or waits for signals in a call
+/// that would take this one for one of its own.
+fn is_blocked(tid: u32, signal: c_int) -> bool {
+    facts::blocked_signals(tid).is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+        || facts::system_call(tid) == Some(libc::SYS_rt_sigtimedwait)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::thread::tests::{alone, tid};
+
+    #[test]
+    fn a_late_answer_is_not_written() {
+        let _alone = alone();
+        let (asked, unblock) = mpsc::channel();
+        let (started, start) = mpsc::channel();
+        let signal = first_free().expect("this test binary has no handlers");
+        assert!(install(signal));
+        let thread = std::thread::spawn(move || {
+            mask(libc::SIG_BLOCK, signal);
+            started.send(tid()).expect("the test waits");
+            unblock.recv().expect("the test sends");
+            mask(libc::SIG_UNBLOCK, signal);
+        });
+        let tid = start.recv().expect("the thread sends");
+        assert_eq!(ask(tid, signal), Err(NoStack::NoAnswer));
+        let before = REQUEST.load(Ordering::Relaxed);
+        asked.send(()).expect("the thread waits");
+        thread.join().expect("it lives through the signal");
+        assert_eq!((before, REQUEST.load(Ordering::Relaxed)), (IDLE, IDLE));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_end_blocks_no_one() {
+        let _alone = alone();
+        let unfinished = u64::from(tid()) << 2 | WRITING;
+        REQUEST.store(unfinished, Ordering::Relaxed);
+        let signal = first_free().expect("this test binary has no handlers");
+        assert_eq!(ask(tid(), signal), Err(NoStack::Busy));
+        assert_eq!(REQUEST.swap(IDLE, Ordering::Relaxed), unfinished, "it may still be written");
+    }
+
+    fn mask(how: c_int, signal: c_int) {
+        // SAFETY: a set of one signal, for this thread.
+        unsafe {
+            let mut set = zeroed();
+            libc::sigaddset(&raw mut set, signal);
+            libc::pthread_sigmask(how, &raw const set, ptr::null_mut());
+        }
+    }
+}
