@@ -133,9 +133,11 @@ impl Waiting {
         waiting
     }
 
-    /// `mpsc recv`; of another kind the function itself, `other: async_channel::Recv::poll`.
+    /// `mpsc recv`; of another kind the function itself, `other: async_channel::Recv::poll`, or `own
+    /// future` if the service's own code took the waker.
     pub fn what(&self) -> String {
         match (&self.leaf, self.kind) {
+            (Some(_), LeafKind::Other) if self.leaf == self.at => "own future".to_owned(),
             (Some(leaf), LeafKind::Other) => format!("other: {}", crate::human::name(&leaf.function)),
             _ => self.kind.as_str().to_owned(),
         }

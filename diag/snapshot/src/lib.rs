@@ -18,6 +18,7 @@ pub mod human;
 pub mod leaf;
 pub mod model;
 pub mod names;
+pub mod parked;
 pub mod strings;
 pub mod table;
 

@@ -74,6 +74,13 @@ impl Snapshot {
         self.tasks.iter().filter(is_counted).count() as u64
     }
 
+    /// The live task of this id, if there is one.
+    pub fn task(&self, id: TaskId) -> Option<TaskRow> {
+        // A row keeps its id as it is, in the first column.
+        let ids = self.tasks.columns().first()?;
+        self.tasks.get(ids.binary_search(&id.0).ok()?)
+    }
+
     /// `file:line:column` of a site, as people know it.
     pub fn site_location(&self, site: SiteIndex) -> String {
         match self.sites.get(site.0 as usize) {

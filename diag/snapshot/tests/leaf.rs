@@ -67,4 +67,6 @@ fn what_another_crate_made_is_named() {
     let stack = "-\nasync_channel::Recv::poll | /registry/src/i/async-channel-2.0.0/src/lib.rs:9\n\
                  shop::cart::{async_fn#0} | src/cart.rs:7\nshop::main | src/main.rs:1";
     assert_eq!(describe(&waits(stack)), "other: async_channel::Recv::poll at src/cart.rs:7");
+    let own = "-\ncore::task::wake::clone\nshop::Slot::poll | src/slot.rs:3\nshop::main | src/main.rs:1";
+    assert_eq!(describe(&waits(own)), "own future at src/slot.rs:3");
 }

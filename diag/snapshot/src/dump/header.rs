@@ -1,0 +1,93 @@
+//! Which process this is, when it was taken, and what could be seen of it.
+
+use std::collections::BTreeMap;
+
+use super::number_of;
+use crate::human::{self, bytes, count, duration_us, name};
+use crate::model::{Heap, ParkedFacts, Resources, SiteKind, Snapshot};
+
+pub(super) fn header(snapshot: &Snapshot) -> String {
+    let (process, capture) = (&snapshot.process, &snapshot.capture);
+    let host = process.host.as_deref().map(|host| format!(" on {}", name(host))).unwrap_or_default();
+    let build = if process.debug_build { ", debug build" } else { "" };
+    let mut text = format!(
+        "{}, pid {}{host}, up {}{build}\ntaken {} in {}, {} tasks came or went meanwhile\n",
+        name(&process.service),
+        process.pid,
+        duration_us(capture.to_us),
+        human::time(snapshot.taken_unix_us()),
+        duration_us(capture.to_us.saturating_sub(capture.from_us)),
+        count(capture.came_or_went),
+    );
+    text += &resources(&capture.resources);
+    text += &snapshot.heap.as_ref().map(heap).unwrap_or_default();
+    text += &coverage(snapshot);
+    text += &capture.parked.as_ref().map(parked).unwrap_or_default();
+    text
+}
+
+fn resources(resources: &Resources) -> String {
+    let facts = [
+        resources.rss_bytes.map(|rss| format!("rss {}", bytes(rss))),
+        resources.diag_bytes.map(|own| format!("diag has mapped {} for itself", bytes(own))),
+        resources.threads.map(|threads| format!("{} threads", count(threads))),
+        resources.open_fds.map(|fds| format!("{} open files", count(fds))),
+        resources
+            .throttled_us
+            .filter(|&us| us > 0)
+            .map(|us| format!("kept off the CPUs by its cgroup for {} since start", duration_us(us))),
+    ];
+    let known: Vec<String> = facts.into_iter().flatten().collect();
+    if known.is_empty() { String::new() } else { known.join(", ") + "\n" }
+}
+
+fn heap(heap: &Heap) -> String {
+    let live: f64 = heap.samples.iter().map(|sample| sample.weight_bytes()).sum();
+    format!(
+        "heap about {} live, estimated from {} samples, one in {}\n",
+        bytes(live as u64),
+        count(heap.samples.len() as u64),
+        bytes(heap.facts.rate_bytes)
+    )
+}
+
+/// Tasks that we follow beside the number that tokio counts: the difference is not in this text.
+fn coverage(snapshot: &Snapshot) -> String {
+    let mut text = format!("{} tasks tracked{}\n", count(snapshot.tracked_tasks()), uncounted(snapshot));
+    for runtime in &snapshot.capture.runtimes {
+        let alive = match runtime.alive_tasks {
+            Some(alive) => format!("tokio counts {} tasks", count(alive)),
+            None => "tokio's count of tasks is unknown".to_owned(),
+        };
+        text += &format!("runtime {}: {alive}, {} workers\n", name(&runtime.name), count(runtime.workers));
+    }
+    text
+}
+
+/// What is tracked besides, and not among the tasks that tokio counts.
+fn uncounted(snapshot: &Snapshot) -> String {
+    let kinds: Vec<Option<SiteKind>> =
+        snapshot.sites.iter().map(|site| site.kind.filter(|_| !site.is_counted_by_tokio())).collect();
+    let mut counts: BTreeMap<SiteKind, u64> = BTreeMap::new();
+    for task in snapshot.tasks.iter() {
+        if let Some(kind) = kinds.get(task.site.0 as usize).copied().flatten() {
+            *counts.entry(kind).or_default() += 1;
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(kind, &tasks)| number_of(kind.as_str(), tasks)).collect();
+    if counts.is_empty() { String::new() } else { format!(", and {}", counts.join(", ")) }
+}
+
+/// How many tasks told where they are parked.
+fn parked(facts: &ParkedFacts) -> String {
+    let late = match facts.timed_out {
+        0 => String::new(),
+        late => format!(", {} did not in time", count(late)),
+    };
+    format!(
+        "asked {} where they wait, up to {} of each site and state: {} answered{late}\n",
+        number_of("task", facts.asked),
+        count(facts.per_group),
+        count(facts.answered),
+    )
+}

@@ -1,0 +1,59 @@
+//! Where the tasks of a snapshot are parked: what the ones that were asked answered, and what follows
+//! for the others of their spawn site and state.
+//!
+//! A service asks some tasks of each site and state only. If all of these give one answer, it stands
+//! for the rest as well; if they differ, nothing is said of the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use crate::leaf::{Waiting, describe};
+use crate::model::{SiteIndex, Snapshot, TaskId, TaskRow, TaskState};
+use crate::names::NamedStacks;
+
+/// The answers of the tasks that were asked.
+#[derive(Default)]
+pub struct Parked {
+    of_task: BTreeMap<TaskId, Rc<str>>,
+    of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Rc<str>>>,
+}
+
+impl Parked {
+    /// Reads the parked stacks of a snapshot.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        if snapshot.parked.is_empty() {
+            return Parked::default();
+        }
+        let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+        let mut waits: BTreeMap<TaskId, Vec<Waiting>> = BTreeMap::new();
+        for row in snapshot.parked.iter() {
+            waits.entry(row.task).or_default().push(Waiting::of(names.stack(row.stack)));
+        }
+        let mut parked = Parked::default();
+        let mut known: BTreeSet<Rc<str>> = BTreeSet::new();
+        for (id, waits) in waits {
+            let Some(task) = snapshot.task(id) else { continue };
+            let text = describe(&waits);
+            let text = known.get(&*text).cloned().unwrap_or_else(|| Rc::from(text));
+            known.insert(text.clone());
+            parked.of_group.entry((task.site, task.state)).or_default().insert(text.clone());
+            parked.of_task.insert(id, text);
+        }
+        parked
+    }
+
+    /// What this task waits for, `mpsc recv at src/orders.rs:131`, by its own answer or by that of all
+    /// others like it; `None` if that is not known.
+    pub fn of(&self, task: &TaskRow) -> Option<&str> {
+        let agreed = || match self.answers(task.site, task.state) {
+            Some(answers) if answers.len() == 1 => answers.first(),
+            _ => None,
+        };
+        self.of_task.get(&task.id).or_else(agreed).map(|text| &**text)
+    }
+
+    /// All that tasks of this site and state answered; `None` if none was asked.
+    fn answers(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Rc<str>>> {
+        self.of_group.get(&(site, state))
+    }
+}
