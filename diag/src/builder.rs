@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::settings::{self, BadSetting, Settings};
-use crate::{files, runtime};
+use crate::{files, runtime, ticker};
 
 /// Starts with the defaults and the environment's `DIAG_*` variables.
 ///
@@ -175,6 +175,7 @@ impl Builder {
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
             problems.extend(start_heap(&settings).err());
+            problems.extend(ticker::start().map_err(InitError::Thread).err());
             problems.extend(files::start(&settings).map_err(InitError::Thread).err());
             match start_agent(&settings) {
                 Ok(addr) => guard.agent = addr,
@@ -251,7 +252,7 @@ pub enum InitError {
     /// The heap sampler could not be turned on.
     #[cfg(feature = "heap")]
     Heap(crate::heap::EnableError),
-    /// The thread that writes files could not be started.
+    /// One of our threads could not be started, which the rest does without.
     Thread(std::io::Error),
 }
 
@@ -266,7 +267,7 @@ impl fmt::Display for InitError {
             #[cfg(feature = "heap")]
             InitError::Heap(error) => error.fmt(f),
             InitError::Thread(error) => {
-                write!(f, "the thread that writes files to DIAG_DIR could not start ({error})")
+                write!(f, "a thread that writes files to DIAG_DIR, or keeps the time, could not start ({error})")
             }
         }
     }

@@ -3,7 +3,13 @@
 //! The coarse clock (`CLOCK_MONOTONIC_COARSE`, 1 to 4 ms) costs 5 to 9 ns and is exact enough for
 //! every age and every verdict; the precise one costs 15 to 50 ns, so a poll reads it only when it
 //! is sampled. Both count nanoseconds since the same unspecified start, so stamps can be compared.
+//!
+//! A poll, its wakes and its end want three stamps, which mostly are the same. While a service
+//! polls so often that this matters, a thread of ours advances a tick every few milliseconds
+//! (`ticker.rs`): until the next one, a thread takes its last poll's start for the time. Every poll's
+//! start is read.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,6 +21,35 @@ pub(crate) fn coarse_ns() -> u64 {
     return clock(libc::CLOCK_MONOTONIC_COARSE);
     #[cfg(not(target_os = "linux"))]
     precise_ns()
+}
+
+/// The tick that runs; 0 while nobody ticks.
+static TICK: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// The last stamp that was read on this thread for a poll's start, and the tick it was read in.
+    static LAST: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// The next tick begins, or `None`: nobody ticks from now on.
+pub(crate) fn set_tick(tick: Option<u64>) {
+    TICK.store(tick.unwrap_or(0), Ordering::Relaxed);
+}
+
+/// The coarse clock at a poll's start: read, and remembered for what follows on this thread.
+#[inline]
+pub(crate) fn start_ns() -> u64 {
+    let tick = TICK.load(Ordering::Relaxed);
+    let now_ns = coarse_ns();
+    LAST.set((now_ns, tick));
+    now_ns
+}
+
+/// The coarse clock anywhere else: the last poll's start on this thread if that was in this tick.
+#[inline]
+pub(crate) fn stamp_ns() -> u64 {
+    let (then_ns, tick) = LAST.get();
+    if tick != 0 && tick == TICK.load(Ordering::Relaxed) { then_ns } else { coarse_ns() }
 }
 
 /// Nanoseconds of the precise monotonic clock.

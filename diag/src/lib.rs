@@ -52,6 +52,7 @@ mod stack;
 mod symbols;
 mod sync;
 pub mod task;
+mod ticker;
 #[allow(dead_code, unused_imports, reason = "until the capture looks at blocked threads")]
 mod thread;
 

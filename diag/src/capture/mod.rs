@@ -43,8 +43,8 @@ pub(crate) fn snapshot() -> Snapshot {
     let answers = parked::ask_tasks(&found);
     let ends = tasks::recent_ends();
     // Sites after the tasks: a task's site is registered before the task is born.
-    let sites = Sites::collect(&mut strings);
-    let (tasks, zombies) = tasks::rows(&found, &answers.lost, &sites, &mut strings, &anchor);
+    let mut sites = Sites::collect(&mut strings);
+    let (tasks, zombies) = tasks::rows(&found, &answers.lost, &mut sites, &mut strings, &anchor);
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
     let mut stacks = Tree::new();
     let parked = answers.rows(&mut stacks);

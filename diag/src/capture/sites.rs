@@ -58,6 +58,14 @@ impl Sites {
         self.row_of.get(site.0 as usize).copied().flatten()
     }
 
+    /// One of its tasks lives: so it was spawned. Spawning itself counts for no site, as it is the
+    /// hot path; whoever ended is in the totals.
+    pub(super) fn count_alive(&mut self, site: SiteIndex) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.spawned += 1;
+        }
+    }
+
     /// At least so much memory does a task of this site keep: its future, or what it left behind.
     pub(super) fn cell_bytes(&self, site: SiteIndex) -> Option<u64> {
         self.rows.get(site.0 as usize).map(|row| row.future_bytes)
@@ -95,7 +103,7 @@ impl Sites {
     fn add(&mut self, at: SiteIndex, totals: &Totals) {
         let row = &mut self.rows[at.0 as usize];
         let [done, cancelled, panicked, never_polled] = totals.ended.each_ref().map(value);
-        row.spawned += value(&totals.spawned);
+        row.spawned += done + cancelled + panicked + never_polled;
         row.done += done;
         row.cancelled += cancelled;
         row.panicked += panicked;
@@ -138,8 +146,13 @@ fn kind(kind: Kind) -> SiteKind {
 /// Tasks spawned plus tasks ended since start: the difference of two is what came or went.
 pub(super) fn spawned_and_ended() -> u64 {
     let ids = 0..=site::all().len() as u32;
-    let count = |totals: &Totals| value(&totals.spawned) + totals.ended.iter().map(value).sum::<u64>();
-    totals::all().flat_map(|shard| ids.clone().filter_map(move |id| shard.peek(SiteId(id)))).map(count).sum()
+    let ended = |totals: &Totals| totals.ended.iter().map(value).sum::<u64>();
+    totals::all()
+        .map(|shard| {
+            let totals = ids.clone().filter_map(|id| shard.peek(SiteId(id)));
+            value(&shard.spawned) + totals.map(ended).sum::<u64>()
+        })
+        .sum()
 }
 
 fn value(counter: &AtomicU64) -> u64 {

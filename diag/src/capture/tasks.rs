@@ -58,7 +58,7 @@ pub(super) fn find() -> Vec<Found> {
 pub(super) fn rows(
     found: &[Found],
     lost: &Lost,
-    sites: &Sites,
+    sites: &mut Sites,
     strings: &mut Strings,
     anchor: &Anchor,
 ) -> (Table<TaskRow>, Table<ZombieRow>) {
@@ -72,6 +72,7 @@ pub(super) fn rows(
         }
         let name = if look.labelled { found.name() } else { None };
         let name = name.map(|name| strings.intern(&name));
+        sites.count_alive(site);
         tasks.push(TaskRow { name, lost: lost.confirmed(&look), ..row(id, site, &look, sites, anchor) });
     }
     (tasks, zombies)

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::record::{EndGuard, PollGuard};
-use super::slot::{Slot, is_inner};
+use super::slot::{PollKind, Slot};
 use super::{parked, waker};
 
 /// A future whose life is recorded. Only a runtime polls it, always with wakers of the same task.
@@ -35,21 +35,17 @@ impl<F: Future> Future for Tracked<F> {
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
         let Some(slot) = slot else { return future.poll(cx) };
         let mut guard = PollGuard::start(slot, slot.current());
-        if guard.is_first() {
-            if is_inner(cx.waker()) {
-                slot.set_inner(cx.waker().data());
-            } else {
-                slot.set_foreign();
-            }
+        if guard.kind() == PollKind::First {
+            waker::learn(slot, cx.waker());
         }
-        let poll = if std::ptr::eq(slot.inner(), cx.waker().data()) {
-            if guard.is_traced() {
-                parked::poll(slot, future)
-            } else {
+        // The runtime's waker of a task is always the same; who polls with another one gets no count.
+        let is_known = std::ptr::eq(slot.inner(), cx.waker().data());
+        let poll = match guard.kind() {
+            _ if !is_known => future.poll(cx),
+            PollKind::Traced(_) => parked::poll(slot, future),
+            PollKind::First | PollKind::Later => {
                 future.poll(&mut Context::from_waker(&waker::lend(slot, false)))
             }
-        } else {
-            future.poll(cx)
         };
         guard.returned(&poll);
         poll

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::slab::slab;
 use super::slot::{Birth, Slot};
-use super::totals::Shard;
+use super::totals::{Shard, add};
 use crate::{clock, runtime};
 
 /// Ids a thread takes at once, so that spawning threads do not share a counter's line.
@@ -163,6 +163,9 @@ pub(crate) fn time_this_poll() -> bool {
     LOCAL.with(|local| match local.untimed.get() {
         0 => {
             local.untimed.set(local.gap());
+            if let Some(shard) = local.shard.get() {
+                add(&shard.polls, timing_one_in().into());
+            }
             true
         }
         n => {

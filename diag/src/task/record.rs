@@ -10,7 +10,7 @@ use super::ends::outcome_index;
 use super::handle::TaskRef;
 use super::local::{self, timing_one_in};
 use super::site::{self, Kind, Site, SiteId};
-use super::slot::{Birth, PollEnd, PollStart, Slot};
+use super::slot::{Birth, PollKind, Slot, Trace};
 use super::tokio_id;
 use super::totals::{Totals, add, lifetime_bucket, raise};
 use crate::clock;
@@ -44,9 +44,9 @@ impl Spawn<'_> {
     #[inline]
     fn open<F>(self) -> Option<&'static Slot> {
         let site = site::id_of(Site::of::<F>(self.location, self.kind));
-        let (parent, spawned_ns) = (current::get(), clock::coarse_ns());
-        if let Some(totals) = totals_of(site) {
-            add(&totals.spawned, 1);
+        let (parent, spawned_ns) = (current::get(), clock::stamp_ns());
+        if let Some(shard) = local::shard() {
+            add(&shard.spawned, 1);
         }
         let (label, kind, traced) = (self.name.map(Box::from), self.kind, self.traced);
         local::open_slot(|id| {
@@ -64,46 +64,38 @@ fn totals_of(site: SiteId) -> Option<&'static Totals> {
 pub(super) struct PollGuard {
     slot: &'static Slot,
     before: CurrentTask,
-    start: PollStart,
     started_ns: u64,
-    /// The precise clock at the start, if this poll is one of the timed.
-    timed_ns: Option<u64>,
+    /// The precise clock at the start if this poll is one of the timed, else 0.
+    timed_ns: u64,
+    kind: PollKind,
     /// What the poll says about the task's end: a panic, unless it returns.
     ending: Option<Outcome>,
 }
 
 impl PollGuard {
     /// A poll of the task in `slot` begins, during which `task` is the current one.
-    #[inline]
     pub(super) fn start(slot: &'static Slot, task: CurrentTask) -> Self {
-        let started_ns = clock::coarse_ns();
-        let start = slot.poll_start(started_ns, local::thread());
-        if start.first {
+        let started_ns = clock::start_ns();
+        let (kind, woken_ns) = slot.poll_start(started_ns, local::thread());
+        if kind == PollKind::First {
             slot.set_tokio_id(tokio_id::current_bits());
         }
-        if let Some(woken_ns) = start.woken_ns
-            && started_ns.saturating_sub(woken_ns) >= clock::two_ticks_ns()
-        {
+        if started_ns.saturating_sub(woken_ns) >= clock::two_ticks_ns() {
             count_delay(slot, started_ns - woken_ns);
         }
         PollGuard {
             slot,
             before: current::replace(task),
-            start,
             started_ns,
-            timed_ns: (!start.quiet && local::time_this_poll()).then(clock::precise_ns),
+            timed_ns: if local::time_this_poll() { clock::precise_ns() } else { 0 },
+            kind,
             ending: Some(Outcome::Panicked),
         }
     }
 
     #[inline]
-    pub(super) fn is_first(&self) -> bool {
-        self.start.first
-    }
-
-    #[inline]
-    pub(super) fn is_traced(&self) -> bool {
-        self.start.traced
+    pub(super) fn kind(&self) -> PollKind {
+        self.kind
     }
 
     /// It was the last one.
@@ -114,44 +106,61 @@ impl PollGuard {
     /// The poll came back with this.
     #[inline]
     pub(super) fn returned<T>(&mut self, poll: &Poll<T>) {
-        self.ending = poll.is_ready().then_some(Outcome::Done);
-        if self.start.first && poll.is_pending() && !self.slot.has_inner() && !self.slot.inner().is_null() {
-            self.slot.adopt();
+        match poll {
+            Poll::Ready(_) => self.finished(),
+            Poll::Pending => {
+                self.ending = None;
+                if self.kind == PollKind::First {
+                    self.slot.keep_inner();
+                }
+            }
         }
     }
 
-    /// What this poll adds to the estimate of busy time, and how long it was if that is known.
+    /// Adds the time of the poll, if that is known.
     ///
     /// A poll over two ticks of the coarse clock is known well enough from that and counts as it is;
     /// of the shorter ones, each timed one stands for [`timing_one_in`]. Time in
     /// [`block_in_place`](super::block_in_place) is not the poll's.
     #[inline]
-    fn busy(&self, now_ns: u64) -> (u64, u64) {
+    fn take_time(&self, now_ns: u64) {
         let coarse_ns = now_ns.saturating_sub(self.started_ns);
-        match self.timed_ns {
-            _ if coarse_ns >= clock::two_ticks_ns() => {
-                let own_ns = coarse_ns.saturating_sub(local::take_in_place_ns());
-                count_time(self.slot, own_ns, 1);
-                (own_ns, own_ns)
-            }
-            Some(timed_ns) => {
-                let took_ns = clock::precise_ns().saturating_sub(timed_ns);
-                count_time(self.slot, took_ns, timing_one_in().into());
-                (took_ns * u64::from(timing_one_in()), took_ns)
-            }
-            None => (0, 0),
+        if coarse_ns >= clock::two_ticks_ns() {
+            self.add_time(coarse_ns.saturating_sub(local::take_in_place_ns()), 1);
+        } else if self.timed_ns != 0 {
+            self.add_time(clock::precise_ns().saturating_sub(self.timed_ns), timing_one_in().into());
+        }
+    }
+
+    #[cold]
+    fn add_time(&self, took_ns: u64, stands_for: u64) {
+        self.slot.add_time(took_ns, took_ns * stands_for);
+        if let Some(totals) = self.slot.current().site().and_then(totals_of) {
+            totals.add_poll_time(took_ns, stands_for);
+        }
+    }
+
+    #[cold]
+    fn traced_end(&self, trace: Trace, now_ns: u64) {
+        if !trace.quiet {
+            self.take_time(now_ns);
+        }
+        if self.slot.traced_end(trace, now_ns, self.ending)
+            && let Some(totals) = self.slot.current().site().and_then(totals_of)
+        {
+            add(&totals.rescued, 1);
         }
     }
 }
 
 impl Drop for PollGuard {
-    #[inline]
     fn drop(&mut self) {
-        let now_ns = clock::coarse_ns();
-        let (busy_ns, longest_ns) = if self.start.quiet { (0, 0) } else { self.busy(now_ns) };
-        let end = PollEnd { now_ns, busy_ns, longest_ns, ending: self.ending };
-        if self.slot.poll_end(self.start, end) {
-            count_rescue(self.slot);
+        let now_ns = clock::stamp_ns();
+        if let PollKind::Traced(trace) = self.kind {
+            self.traced_end(trace, now_ns);
+        } else {
+            self.take_time(now_ns);
+            self.slot.poll_end(now_ns, self.ending);
         }
         current::replace(self.before);
     }
@@ -161,20 +170,6 @@ impl Drop for PollGuard {
 fn count_delay(slot: &Slot, delay_ns: u64) {
     if let Some(totals) = slot.current().site().and_then(totals_of) {
         totals.add_delay(delay_ns);
-    }
-}
-
-/// One poll of this length, which stands for so many.
-fn count_time(slot: &Slot, took_ns: u64, stands_for: u64) {
-    if let Some(totals) = slot.current().site().and_then(totals_of) {
-        totals.add_poll_time(took_ns, stands_for);
-    }
-}
-
-#[cold]
-fn count_rescue(slot: &Slot) {
-    if let Some(totals) = slot.current().site().and_then(totals_of) {
-        add(&totals.rescued, 1);
     }
 }
 
@@ -206,7 +201,7 @@ impl Drop for EndGuard {
 
 fn count_end(slot: &Slot) {
     let Some(shard) = local::shard() else { return };
-    let (mut end, busy_ns, longest_ns) = slot.end(clock::coarse_ns);
+    let (mut end, busy_ns, longest_ns) = slot.end(clock::stamp_ns);
     if matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) && end.cancel.is_none() {
         end.cancel = Some(Cancel { by: slot.unasked(), at_ns: None });
     }
@@ -214,7 +209,9 @@ fn count_end(slot: &Slot) {
     let Some(totals) = shard.of(end.site) else { return };
     add(&totals.ended[outcome_index(end.outcome)], 1);
     add(&totals.polls, end.polls);
-    add(&totals.busy_ns, busy_ns);
-    raise(&totals.longest_poll_ns, longest_ns);
+    if busy_ns != 0 {
+        add(&totals.busy_ns, busy_ns);
+        raise(&totals.longest_poll_ns, longest_ns);
+    }
     add(&totals.lifetimes[lifetime_bucket(end.ended_ns.saturating_sub(end.spawned_ns))], 1);
 }

@@ -136,31 +136,24 @@ impl Waked {
     }
 }
 
-/// What a poll finds when it begins.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PollStart {
-    /// No poll was before it.
-    pub(crate) first: bool,
-    /// A capture asked for it.
-    pub(crate) traced: bool,
-    /// ... and nothing else did: it counts as no poll unless it turns out to be one.
-    pub(crate) quiet: bool,
-    /// Before it, nothing could wake the task.
-    pub(crate) suspect: bool,
-    /// Woken at, or spawned, if it was.
-    pub(crate) woken_ns: Option<u64>,
+/// What kind of poll it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PollKind {
+    /// The task's first.
+    First,
+    /// Any other that the service owes the task.
+    Later,
+    /// One that a capture asked for, see [`Trace`].
+    Traced(Trace),
 }
 
-/// What a poll leaves behind when it ends.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PollEnd {
-    pub(crate) now_ns: u64,
-    /// What it adds to the estimate of busy time.
-    pub(crate) busy_ns: u64,
-    /// How long it was, if that is known.
-    pub(crate) longest_ns: u64,
-    /// The outcome if it was the last one.
-    pub(crate) ending: Option<Outcome>,
+/// A poll that a capture asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trace {
+    /// Nothing else asked for it: it counts as no poll unless it turns out to be one.
+    pub(crate) quiet: bool,
+    /// Before it, nothing could wake the task.
+    suspect: bool,
 }
 
 /// One consistent look at a slot.
@@ -215,7 +208,7 @@ impl Look {
     /// Idle, and nothing can wake it as it seems. Sub-futures and tasks with a foreign waker, whose
     /// wakers nobody counts, never are.
     pub(crate) fn is_suspect(&self) -> bool {
-        self.state() == State::Idle && self.word.is_countable() && self.word.wakers() == 0
+        self.state() == State::Idle && self.word.is_lost()
     }
 
     /// Polls begun, without those of captures.
@@ -319,9 +312,10 @@ impl Slot {
         Word(self.shared.word.load(Ordering::Acquire))
     }
 
-    /// A poll begins on `thread`, the poller's only.
+    /// A poll begins on `thread`, the poller's only. Gives its kind, and since when the task waits for
+    /// it if it was woken: a time at or before `now_ns`.
     #[inline]
-    pub(crate) fn poll_start(&self, now_ns: u64, thread: u32) -> PollStart {
+    pub(crate) fn poll_start(&self, now_ns: u64, thread: u32) -> (PollKind, u64) {
         let (shared, poller) = (&self.shared, &self.poller);
         let seq = poller.seq.load(Ordering::Relaxed);
         poller.seq.store(seq + 1, Ordering::Relaxed);
@@ -330,22 +324,21 @@ impl Slot {
         let seen = poller.wakes.load(Ordering::Relaxed);
         let new = word.wakes().wrapping_sub(seen as u16);
         poller.wakes.store(seen + u64::from(new), Ordering::Relaxed);
-        let (first, traced) = (seq == 0, word.has(TRACE));
-        let quiet = traced && new == 0;
-        if !quiet {
-            poller.moved_ns.store(now_ns, Ordering::Relaxed);
-            if shared.thread.load(Ordering::Relaxed) != thread {
-                shared.thread.store(thread, Ordering::Relaxed);
-            }
+        let trace = Trace { quiet: new == 0, suspect: new == 0 && word.is_lost() };
+        let kind = match seq {
+            _ if word.has(TRACE) => PollKind::Traced(trace),
+            0 => PollKind::First,
+            _ => PollKind::Later,
+        };
+        if word.has(TRACE) && new == 0 {
+            return (kind, now_ns);
         }
-        let since = if first { &shared.spawned_ns } else { &shared.woken_ns };
-        PollStart {
-            first,
-            traced,
-            quiet,
-            suspect: quiet && word.is_countable() && word.wakers() == 0,
-            woken_ns: (new != 0).then(|| since.load(Ordering::Relaxed)),
+        poller.moved_ns.store(now_ns, Ordering::Relaxed);
+        if shared.thread.load(Ordering::Relaxed) != thread {
+            shared.thread.store(thread, Ordering::Relaxed);
         }
+        let woken = if seq == 0 { &shared.spawned_ns } else { &shared.woken_ns };
+        (kind, if new == 0 { now_ns } else { woken.load(Ordering::Relaxed) })
     }
 
     /// What the runtime's waker of this task points to; the poller's only, at the first poll.
@@ -365,48 +358,45 @@ impl Slot {
         self.shared.word.fetch_or(FOREIGN, Ordering::Relaxed);
     }
 
-    /// A poll ended, the poller's only. True if it shows a lost wake-up: the task moved on although
-    /// nothing could have woken it but the capture that asked for this poll.
-    #[inline]
-    pub(crate) fn poll_end(&self, start: PollStart, end: PollEnd) -> bool {
+    /// A poll took so long, the poller's only: `busy_ns` is what it adds to the estimate of busy time.
+    pub(crate) fn add_time(&self, took_ns: u64, busy_ns: u64) {
         let poller = &self.poller;
-        if end.busy_ns != 0 {
-            add(&poller.busy_ns, end.busy_ns);
-            let longest_us = u32::try_from(end.longest_ns.div_ceil(1_000)).unwrap_or(u32::MAX);
-            if poller.longest_us.load(Ordering::Relaxed) < longest_us {
-                poller.longest_us.store(longest_us, Ordering::Relaxed);
-            }
+        add(&poller.busy_ns, busy_ns);
+        let took_us = u32::try_from(took_ns.div_ceil(1_000)).unwrap_or(u32::MAX);
+        if poller.longest_us.load(Ordering::Relaxed) < took_us {
+            poller.longest_us.store(took_us, Ordering::Relaxed);
         }
-        if start.traced {
-            return self.traced_end(start, end);
-        }
-        if let Some(outcome) = end.ending {
-            self.settle(outcome);
-        }
-        poller.moved_ns.store(end.now_ns, Ordering::Relaxed);
-        poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
-        false
     }
 
+    /// A poll of the service's own ended, the poller's only; `ending` is the outcome if it was the last.
+    #[inline]
+    pub(crate) fn poll_end(&self, now_ns: u64, ending: Option<Outcome>) {
+        let poller = &self.poller;
+        if let Some(outcome) = ending {
+            self.settle(outcome);
+        }
+        poller.moved_ns.store(now_ns, Ordering::Relaxed);
+        poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
+    }
+
+    /// A poll that a capture asked for ended. True if it shows a lost wake-up: the task moved on although
+    /// nothing could have woken it but that capture.
     #[cold]
-    fn traced_end(&self, start: PollStart, end: PollEnd) -> bool {
+    pub(crate) fn traced_end(&self, trace: Trace, now_ns: u64, ending: Option<Outcome>) -> bool {
         let poller = &self.poller;
         let word = self.word();
         let woken = word.wakes() != poller.wakes.load(Ordering::Relaxed) as u16;
-        if start.quiet && !woken && end.ending.is_none() {
+        if trace.quiet && !woken && ending.is_none() {
             // It counts as no poll, and the task rests since when it did.
             let traces = poller.traces.load(Ordering::Relaxed);
             poller.traces.store(traces.wrapping_add(1 << 8), Ordering::Relaxed);
+            poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
         } else {
-            poller.moved_ns.store(end.now_ns, Ordering::Relaxed);
+            self.poll_end(now_ns, ending);
         }
-        if let Some(outcome) = end.ending {
-            self.settle(outcome);
-        }
-        poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
         // After `seq`, so that who waits for this sees the poll ended.
         self.shared.word.fetch_and(!TRACE, Ordering::Release);
-        start.suspect && (end.ending == Some(Outcome::Done) || word.wakers() > 0)
+        trace.suspect && (ending == Some(Outcome::Done) || word.wakers() > 0)
     }
 
     /// Remembers how the task ends, the owner's only.
@@ -564,7 +554,7 @@ impl Slot {
     ///
     /// Called inside a poll only, which lends the waker that is cloned here.
     #[cold]
-    pub(crate) fn adopt(&self) {
+    fn adopt(&self) {
         // SAFETY: the poll under way was given this waker by the runtime.
         let ours = unsafe { self.inner_waker() }.clone();
         if self.shared.word.fetch_or(INNER, Ordering::AcqRel) & INNER != 0 {
@@ -573,9 +563,18 @@ impl Slot {
         }
     }
 
+    /// Takes a reference of the runtime's waker at the end of the first poll, if no clone did: without
+    /// one no capture could ever ask for a poll. The poller's only.
+    #[inline]
+    pub(crate) fn keep_inner(&self) {
+        if !self.has_inner() && !self.inner().is_null() {
+            self.adopt();
+        }
+    }
+
     /// True if the slot owns a reference of the runtime's waker.
     #[inline]
-    pub(crate) fn has_inner(&self) -> bool {
+    fn has_inner(&self) -> bool {
         self.shared.word.load(Ordering::Relaxed) & INNER != 0
     }
 
@@ -741,26 +740,21 @@ mod tests {
         }
     }
 
-    fn end(now_ns: u64, ending: Option<Outcome>) -> PollEnd {
-        PollEnd { now_ns, busy_ns: 5, longest_ns: 5, ending }
-    }
-
     #[test]
     fn a_task_lives_and_its_slot_is_used_again() {
         let slot = Slot::new();
         assert!(slot.look().is_none());
         slot.open(birth(1));
         assert_eq!(slot.look().unwrap().state(), State::NeverPolled);
-        let start = slot.poll_start(10, 7);
-        assert!(start.first);
-        slot.poll_end(start, end(12, None));
+        assert_eq!(slot.poll_start(10, 7), (PollKind::First, 1), "it waits since its spawn");
+        slot.add_time(5, 5);
+        slot.poll_end(12, None);
         assert_eq!(slot.look().unwrap().moved_ns, 12);
-        let start = slot.poll_start(20, 7);
-        assert!(!start.first && start.woken_ns.is_none());
+        assert_eq!(slot.poll_start(20, 7), (PollKind::Later, 20), "nothing woke it");
         let look = slot.look().unwrap();
         assert_eq!((look.task.id(), look.polls(), look.busy_ns, look.moved_ns), (Some(1), 2, 5, 20));
         assert_eq!((look.state(), look.thread), (State::Polling, 7));
-        slot.poll_end(start, end(21, Some(Outcome::Done)));
+        slot.poll_end(21, Some(Outcome::Done));
         assert_eq!(slot.end(|| 99).0.ended_ns, 21);
         assert!(!slot.close(), "the handle holds it");
         let zombie = slot.look().unwrap();

@@ -22,7 +22,6 @@ const CHUNK: usize = 16;
 #[derive(Default)]
 #[repr(C, align(64))]
 pub(crate) struct Totals {
-    pub(crate) spawned: AtomicU64,
     /// By [`Outcome`](diag_snapshot::Outcome): done, cancelled, panicked, never polled.
     pub(crate) ended: [AtomicU64; 4],
     pub(crate) polls: AtomicU64,
@@ -81,6 +80,10 @@ pub(crate) struct Shard {
     in_use: AtomicBool,
     next: AtomicPtr<Shard>,
     chunks: [AtomicPtr<[Totals; CHUNK]>; MAX_SITES / CHUNK],
+    /// Tasks spawned on this thread.
+    pub(crate) spawned: AtomicU64,
+    /// Polls on this thread, known to a few.
+    pub(crate) polls: AtomicU64,
     pub(crate) ends: Ends,
 }
 
@@ -149,6 +152,11 @@ impl Shard {
     }
 }
 
+/// Polls since start on all threads, known to a few for each.
+pub(crate) fn polls() -> u64 {
+    all().fold(0, |sum, shard| sum.wrapping_add(shard.polls.load(Ordering::Relaxed)))
+}
+
 /// Every shard there ever was.
 pub(crate) fn all() -> impl Iterator<Item = &'static Shard> {
     let mut next = SHARDS.load(Ordering::Acquire);
@@ -174,8 +182,8 @@ mod tests {
     #[test]
     fn a_shard_counts_for_its_sites_and_is_left_to_the_next_thread() {
         let shard = Shard::acquire().unwrap();
-        add(&shard.of(SiteId(700)).unwrap().spawned, 3);
-        assert_eq!(shard.peek(SiteId(700)).unwrap().spawned.load(Ordering::Relaxed), 3);
+        add(&shard.of(SiteId(700)).unwrap().polls, 3);
+        assert_eq!(shard.peek(SiteId(700)).unwrap().polls.load(Ordering::Relaxed), 3);
         assert!(shard.peek(SiteId(9_000)).is_none());
         assert!(all().any(|other| std::ptr::eq(other, shard)));
         shard.release();

@@ -9,12 +9,22 @@
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::slot::{Slot, Waked};
+use super::slot::{Slot, Waked, is_inner};
 use super::{local, parked};
 use crate::{clock, current};
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
 static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wake_by_ref, drop);
+
+/// Remembers the runtime's waker of the task in `slot`, at its first poll.
+#[cold]
+pub(super) fn learn(slot: &Slot, runtimes: &Waker) {
+    if is_inner(runtimes) {
+        slot.set_inner(runtimes.data());
+    } else {
+        slot.set_foreign();
+    }
+}
 
 /// The waker for a poll of the task in `slot`, lent and never dropped.
 #[inline]
@@ -66,13 +76,12 @@ unsafe fn wake_by_ref(data: *const ()) {
     let slot = unsafe { slot(data) };
     let by = current::get();
     if by.id().is_none() {
-        slot.wake(clock::coarse_ns(), Waked::ByThread(local::thread()));
-        return;
+        return slot.wake(clock::stamp_ns(), Waked::ByThread(local::thread()));
     }
     if by == slot.current() {
         slot.add_self_wake();
     }
-    slot.wake(clock::coarse_ns(), Waked::ByTask(by));
+    slot.wake(clock::stamp_ns(), Waked::ByTask(by));
 }
 
 unsafe fn drop(data: *const ()) {

@@ -58,6 +58,12 @@ impl Word {
         self.0 & (INNER | FOREIGN | PINNED) == INNER
     }
 
+    /// True if no waker is left that could wake the task.
+    #[inline]
+    pub(super) fn is_lost(self) -> bool {
+        self.is_countable() && self.0 & WAKERS == 0
+    }
+
     /// True if a capture can and may ask for a poll.
     pub(crate) fn is_traceable(self) -> bool {
         self.0 & (INNER | FOREIGN | UNTRACED) == INNER
