@@ -99,16 +99,25 @@ fn spread(group: &[u32], n: usize) -> impl Iterator<Item = u32> {
     (0..n).map(move |k| group[if n > 1 { k * (group.len() - 1) / (n - 1) } else { 0 }])
 }
 
-/// Has every suspect polled twice, and counts the polls after which nothing could wake it still.
+/// Has every suspect polled twice, and counts the polls after which nothing could wake it still. A poll that
+/// did not come, because no worker is free, confirms nothing.
 fn confirm(suspects: &[Task], traced: &mut Traced) -> Lost {
     let mut lost = HashMap::new();
-    let mut left = suspects.to_vec();
+    let with_polls = |task: &Task| Some((*task, polls_of_suspect(*task)?));
+    let mut left: Vec<(Task, u64)> = suspects.iter().filter_map(with_polls).collect();
     for poll in 1..=CONFIRMING_POLLS {
-        traced.add(parked::trace(&left));
-        left.retain(|(slot, task)| slot.look().is_some_and(|look| look.task == *task && look.is_suspect()));
-        lost.extend(left.iter().map(|(_, task)| (*task, poll)));
+        let asked: Vec<Task> = left.iter().map(|(task, _)| *task).collect();
+        traced.add(parked::trace(&asked));
+        let confirmed = |(task, before)| with_polls(&task).filter(|(_, now)| *now != before);
+        left = left.into_iter().filter_map(confirmed).collect();
+        lost.extend(left.iter().map(|((_, task), _)| (*task, poll)));
     }
     Lost(lost)
+}
+
+/// How often captures had this task polled, if nothing can wake it as it seems.
+fn polls_of_suspect((slot, task): Task) -> Option<u64> {
+    slot.look().filter(|look| look.task == task && look.is_suspect()).map(|look| look.traces)
 }
 
 #[cfg(test)]
