@@ -1,0 +1,328 @@
+//! Who can wake a task, who did, and which tasks nothing can wake.
+
+#[path = "common/named.rs"]
+mod named;
+
+use std::future::{pending, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use diag_snapshot::{Snapshot, TaskId, TaskRow, TaskState};
+use futures_util::future::join_all;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use named::{row, spawn};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Barrier, Mutex, Notify, RwLock, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::task::{JoinSet, spawn_blocking, yield_now};
+use tokio::time::{interval, sleep, timeout};
+
+type Leaf = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A snapshot from a thread that polls nothing, so that tasks of this runtime can answer it. All of them
+/// are asked.
+async fn snapshot() -> Snapshot {
+    // Whichever test is first; the others find it done.
+    diag::Builder::new().agent(false).parked(1_000).init();
+    spawn_blocking(diag::snapshot).await.unwrap()
+}
+
+/// Every kind of thing to wait for, and how many wakers a task that waits for it has given away.
+async fn leaves() -> Vec<(&'static str, u32, Leaf)> {
+    vec![
+        ("sleep", 1, Box::pin(sleep(LONG))),
+        ("interval", 1, Box::pin(interval_leaf())),
+        ("mpsc recv", 1, Box::pin(mpsc_recv())),
+        ("mpsc send", 1, Box::pin(mpsc_send())),
+        ("oneshot", 1, Box::pin(oneshot_leaf())),
+        ("notify", 1, Box::pin(async { Notify::new().notified().await })),
+        ("watch", 1, Box::pin(watch_leaf())),
+        ("broadcast", 1, Box::pin(broadcast_leaf())),
+        ("semaphore", 1, Box::pin(async { drop(Semaphore::new(0).acquire().await) })),
+        ("mutex", 1, Box::pin(mutex_leaf())),
+        ("rwlock read", 1, Box::pin(rwlock_read())),
+        ("rwlock write", 1, Box::pin(rwlock_write())),
+        ("barrier", 1, Box::pin(async { drop(Barrier::new(2).wait().await) })),
+        ("tcp accept", 1, Box::pin(tcp_accept())),
+        ("tcp read", 1, Box::pin(tcp_read())),
+        ("tcp write", 1, Box::pin(tcp_write())),
+        ("duplex read", 1, Box::pin(duplex_read())),
+        ("duplex write", 1, Box::pin(duplex_write())),
+        ("join", 1, Box::pin(async { drop(tokio::spawn(pending::<()>()).await) })),
+        ("join set", 1, Box::pin(join_set())),
+        ("select of two", 2, Box::pin(select_of_two())),
+        ("timeout", 2, Box::pin(async { drop(timeout(LONG, sleep(LONG)).await) })),
+        ("join of two", 2, Box::pin(async { _ = tokio::join!(sleep(LONG), sleep(LONG)) })),
+        ("join_all of three", 3, Box::pin(async { drop(join_all([LONG; 3].map(sleep)).await) })),
+        ("FuturesUnordered of three", 1, Box::pin(unordered_of_three())),
+    ]
+}
+
+async fn interval_leaf() {
+    let mut ticks = interval(LONG);
+    ticks.tick().await;
+    ticks.tick().await;
+}
+
+async fn mpsc_recv() {
+    let (_sender, mut receiver) = mpsc::channel::<()>(1);
+    receiver.recv().await;
+}
+
+async fn mpsc_send() {
+    let (sender, _receiver) = mpsc::channel(1);
+    sender.send(()).await.unwrap();
+    sender.send(()).await.unwrap();
+}
+
+async fn oneshot_leaf() {
+    let (_sender, receiver) = oneshot::channel::<()>();
+    receiver.await.unwrap();
+}
+
+async fn watch_leaf() {
+    let (_sender, mut receiver) = watch::channel(());
+    receiver.changed().await.unwrap();
+}
+
+async fn broadcast_leaf() {
+    let (_sender, mut receiver) = broadcast::channel::<()>(1);
+    receiver.recv().await.unwrap();
+}
+
+async fn mutex_leaf() {
+    let mutex = Mutex::new(());
+    let _held = mutex.lock().await;
+    let _never = mutex.lock().await;
+}
+
+async fn rwlock_read() {
+    let lock = RwLock::new(());
+    let _held = lock.write().await;
+    let _never = lock.read().await;
+}
+
+async fn rwlock_write() {
+    let lock = RwLock::new(());
+    let _held = lock.read().await;
+    let _never = lock.write().await;
+}
+
+/// Both ends of a connection over loopback.
+async fn connection() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let (client, server) = tokio::join!(TcpStream::connect(addr), listener.accept());
+    (client.unwrap(), server.unwrap().0)
+}
+
+async fn tcp_accept() {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().accept().await.unwrap();
+}
+
+async fn tcp_read() {
+    let (mut client, _server) = connection().await;
+    client.read_u8().await.unwrap();
+}
+
+async fn tcp_write() {
+    let (mut client, _server) = connection().await;
+    client.write_all(&vec![0; 64 << 20]).await.unwrap();
+}
+
+async fn duplex_read() {
+    let (mut ours, _theirs) = tokio::io::duplex(1);
+    ours.read_u8().await.unwrap();
+}
+
+async fn duplex_write() {
+    let (mut ours, _theirs) = tokio::io::duplex(1);
+    ours.write_all(&[0; 2]).await.unwrap();
+}
+
+async fn join_set() {
+    let mut set = JoinSet::new();
+    set.spawn(pending::<()>());
+    set.join_next().await;
+}
+
+async fn select_of_two() {
+    tokio::select! {
+        () = sleep(LONG) => {}
+        () = mpsc_recv() => {}
+    }
+}
+
+async fn unordered_of_three() {
+    let mut children: FuturesUnordered<_> = (0..3).map(|_| sleep(LONG)).collect();
+    children.next().await;
+}
+
+/// Spawns them all and waits until they rest.
+async fn park_all() -> Vec<(&'static str, u32)> {
+    let mut parked = Vec::new();
+    for (name, wakers, leaf) in leaves().await {
+        spawn(name, leaf);
+        parked.push((name, wakers));
+    }
+    // Connections take a few turns of the driver. Nothing but a look tells when they are there.
+    let mut polls = 0;
+    loop {
+        sleep(Duration::from_millis(20)).await;
+        let snapshot = snapshot().await;
+        let rows = parked.iter().map(|(name, _)| row(&snapshot, name)).collect::<Vec<_>>();
+        let before = std::mem::replace(&mut polls, rows.iter().map(|row| row.polls).sum());
+        if polls == before && rows.iter().all(|row| row.state == TaskState::Idle) {
+            return parked;
+        }
+    }
+}
+
+async fn each_leaf_holds_its_wakers_and_no_look_changes_anything() {
+    let parked = park_all().await;
+    let (first, second) = (snapshot().await, snapshot().await);
+    for (name, wakers) in parked {
+        let (before, after) = (row(&first, name), row(&second, name));
+        assert_eq!((name, before.wakers, before.lost), (name, Some(wakers), None));
+        assert_eq!(TaskRow { name: before.name, ..after }, before, "{name}, before and after it was polled");
+        assert!(second.parked.iter().any(|parked| parked.task == before.id), "{name} was not asked");
+    }
+    let asked = second.capture.parked.unwrap();
+    assert_eq!((asked.answered, asked.timed_out), (asked.asked, 0));
+}
+
+#[tokio::test]
+async fn each_leaf_on_one_thread() {
+    each_leaf_holds_its_wakers_and_no_look_changes_anything().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_leaf_on_two_workers() {
+    each_leaf_holds_its_wakers_and_no_look_changes_anything().await;
+}
+
+/// Comes to rest after so many polls, each of which leaves one waker the less.
+fn forgets_its_waker() -> impl Future<Output = ()> {
+    poll_fn(|cx: &mut Context<'_>| {
+        drop(cx.waker().clone());
+        Poll::Pending
+    })
+}
+
+#[tokio::test]
+async fn what_nothing_can_wake_is_proven_lost() {
+    spawn("pending", pending::<()>());
+    spawn("forgetful", forgets_its_waker());
+    let (sender, mut receiver) = mpsc::channel::<()>(1);
+    spawn("receiver", async move { receiver.recv().await });
+    let guard = spawn("guard", pending::<()>());
+    let also = guard.abort_handle();
+    yield_now().await;
+    let looks = [snapshot().await, snapshot().await];
+    for snapshot in &looks {
+        for (name, wakers, handles, lost) in [
+            ("pending", 0, 0, Some(2)),
+            ("forgetful", 0, 0, Some(2)),
+            ("receiver", 1, 0, None),
+            ("guard", 0, 2, Some(2)),
+        ] {
+            let row = row(snapshot, name);
+            assert_eq!((name, row.wakers, row.handles, row.lost), (name, Some(wakers), Some(handles), lost));
+            assert_eq!((row.state, row.polls, row.wakes), (TaskState::Idle, 1, Some(0)));
+        }
+    }
+    drop((also, guard, sender));
+    assert_eq!(row(&snapshot().await, "guard").handles, Some(0));
+}
+
+/// Of all that was spawned at the row's line.
+fn rescued(snapshot: &Snapshot, row: &TaskRow) -> u64 {
+    snapshot.sites.get(row.site.0 as usize).unwrap().rescued.unwrap()
+}
+
+#[tokio::test]
+async fn what_only_a_look_moves_on_is_counted_as_rescued() {
+    let mut polled = false;
+    let finishes =
+        poll_fn(move |_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending });
+    let mut polled = false;
+    let waits_then = async move {
+        poll_fn(move |_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending })
+            .await;
+        sleep(LONG).await;
+    };
+    let (finishes, waits) = (spawn("finishes", finishes), spawn("waits then", waits_then));
+    yield_now().await;
+    let before = diag::snapshot();
+    let sites = [row(&before, "finishes"), row(&before, "waits then")];
+    assert_eq!(
+        sites.map(|row| (row.lost, rescued(&before, &row))),
+        [(Some(0), 0); 2],
+        "nobody has answered yet"
+    );
+    let after = snapshot().await;
+    assert!(finishes.is_finished() && !waits.is_finished());
+    assert_eq!(row(&after, "waits then").lost, None);
+    assert_eq!(sites.map(|row| rescued(&after, &row)), [1, 1]);
+}
+
+#[tokio::test]
+async fn wakes_are_counted_and_who_woke_is_known() {
+    let (sender, mut receiver) = mpsc::unbounded_channel::<()>();
+    spawn("sleeper", async move { while receiver.recv().await.is_some() {} });
+    yield_now().await;
+    for _ in 0..3 {
+        sender.send(()).unwrap();
+        yield_now().await;
+    }
+    let woken = row(&snapshot().await, "sleeper");
+    assert_eq!((woken.wakes, woken.self_wakes, woken.polls), (Some(3), Some(0), 4));
+    assert_eq!((woken.woken_by, woken.woken_by_site), (None, None));
+    assert!(woken.woken_by_thread.is_some() && woken.woken_us >= Some(woken.spawned_us));
+    let ringer = spawn("ringer", async move {
+        sender.send(()).unwrap();
+        sender.closed().await;
+    });
+    yield_now().await;
+    yield_now().await;
+    let snapshot = snapshot().await;
+    let (woken, by) = (row(&snapshot, "sleeper"), row(&snapshot, "ringer"));
+    assert_eq!((woken.wakes, woken.self_wakes, woken.polls), (Some(4), Some(0), 5));
+    let expected: (Option<TaskId>, _, _) = (Some(by.id), Some(by.site), None);
+    assert_eq!((woken.woken_by, woken.woken_by_site, woken.woken_by_thread), expected);
+    ringer.abort();
+}
+
+#[tokio::test]
+async fn a_task_that_wakes_itself_is_told_apart() {
+    let mut left = 5;
+    let by_hand = poll_fn(move |cx| {
+        if left == 0 {
+            return Poll::Ready(());
+        }
+        left -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    });
+    let tasks = [
+        spawn("by hand", async { (by_hand.await, sleep(LONG).await).0 }),
+        spawn("yields", async {
+            for _ in 0..5 {
+                diag::task::yield_now().await;
+            }
+            sleep(LONG).await;
+        }),
+    ];
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    let snapshot = snapshot().await;
+    for name in ["by hand", "yields"] {
+        let row = row(&snapshot, name);
+        assert_eq!((name, row.wakes, row.self_wakes, row.polls), (name, Some(5), Some(5), 6));
+    }
+    tasks.iter().for_each(|task| task.abort());
+}
