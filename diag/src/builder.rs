@@ -170,6 +170,7 @@ impl Builder {
         settings::install(settings.clone());
         crate::record(settings.enabled);
         crate::task::local::time_exactly(settings.exact_timing);
+        crate::thread::set_signal(settings.signal);
         let mut guard = Guard { last_snapshot: settings.last_snapshot.clone(), agent: None };
         if settings.enabled {
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));

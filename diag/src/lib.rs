@@ -53,7 +53,6 @@ mod symbols;
 mod sync;
 pub mod task;
 mod ticker;
-#[allow(dead_code, unused_imports, reason = "until the capture looks at blocked threads")]
 mod thread;
 
 use std::fmt;

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
+use crate::thread::Choice;
+
 /// Settings in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
@@ -26,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) heap_rate_bytes: u64,
     /// Tasks of each site that a capture asks where they are parked; 0 asks none.
     pub(crate) parked: u32,
+    /// The signal that asks a held-up thread for its stack.
+    pub(crate) signal: Choice,
     /// Whether every poll is timed precisely.
     pub(crate) exact_timing: bool,
 }
@@ -55,6 +59,7 @@ impl Settings {
             heap: true,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
             parked: DEFAULT_PARKED,
+            signal: Choice::Free,
             exact_timing: false,
         }
     }
@@ -86,6 +91,9 @@ impl Settings {
                     bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
             }
             "DIAG_PARKED" => self.parked = parked(value).ok_or_else(|| bad("a number of tasks a site, or off"))?,
+            "DIAG_SIGNAL" => {
+                self.signal = signal(value).ok_or_else(|| bad("a number of a real-time signal, or off"))?;
+            }
             "DIAG_TIMING" => self.exact_timing = timing(value).ok_or_else(|| bad("sampled or exact"))?,
             "DIAG_LABELS" => self.labels.extend(labels(value).ok_or_else(|| bad("key=value,key=value"))?),
             _ => return Err(BadSetting::unknown(name)),
@@ -95,7 +103,7 @@ impl Settings {
 }
 
 /// The names that mean something.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "DIAG",
     "DIAG_ADDR",
     "DIAG_TOKEN",
@@ -105,6 +113,7 @@ const NAMES: [&str; 11] = [
     "DIAG_HEAP",
     "DIAG_HEAP_RATE",
     "DIAG_PARKED",
+    "DIAG_SIGNAL",
     "DIAG_TIMING",
     "DIAG_LABELS",
 ];
@@ -177,6 +186,13 @@ fn heap(value: &str) -> Option<bool> {
 
 fn parked(value: &str) -> Option<u32> {
     if switch(value) == Some(false) { Some(0) } else { value.parse().ok() }
+}
+
+fn signal(value: &str) -> Option<Choice> {
+    match switch(value) {
+        Some(false) => Some(Choice::Off),
+        _ => value.parse().ok().filter(|number| (32..=64).contains(number)).map(Choice::Number),
+    }
 }
 
 fn timing(value: &str) -> Option<bool> {
@@ -254,6 +270,7 @@ mod tests {
         assert_eq!((settings.addr, settings.every), (None, Duration::from_secs(300)));
         assert_eq!((settings.heap, settings.heap_rate_bytes), (false, 65_536));
         assert_eq!((settings.parked, settings.exact_timing), (0, true));
+        assert_eq!(apply(&[("DIAG_SIGNAL", "40")]).0.signal, Choice::Number(40));
         assert_eq!(settings.labels["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));

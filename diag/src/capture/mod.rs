@@ -10,6 +10,7 @@ mod process;
 mod sites;
 mod stacks;
 mod tasks;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -48,6 +49,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
     let mut stacks = Tree::new();
     let parked = answers.rows(&mut stacks);
+    let (threads, no_stack) = threads::held_up(&found, &sites, &mut stacks, &mut strings);
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
     let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
@@ -62,7 +64,7 @@ pub(crate) fn snapshot() -> Snapshot {
             runtimes,
             gauges: gauge::all(),
             resources: process::resources(memory::mapped_bytes()),
-            dropped: dropped(),
+            dropped: dropped(&no_stack),
             parked: answers.facts(),
         },
         lifetimes: sites.lifetimes(),
@@ -73,15 +75,15 @@ pub(crate) fn snapshot() -> Snapshot {
         ends,
         zombies,
         parked,
+        threads,
         stacks: stacks.into_stacks(&mut strings),
         heap,
         strings,
-        ..Snapshot::default()
     }
 }
 
-/// What was not recorded since start, without the zeros.
-fn dropped() -> BTreeMap<String, u64> {
+/// What was not recorded since start, without the zeros, and why held-up threads show no stack.
+fn dropped(no_stack: &[String]) -> BTreeMap<String, u64> {
     let counts = [
         ("tasks_unrecorded", local::unrecorded()),
         ("spawns_without_own_site", site::overflowed()),
@@ -89,5 +91,10 @@ fn dropped() -> BTreeMap<String, u64> {
         #[cfg(feature = "heap")]
         ("heap_samples_without_stack", crate::heap::without_stack()),
     ];
-    counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect()
+    let mut dropped: BTreeMap<String, u64> =
+        counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect();
+    for reason in no_stack {
+        *dropped.entry(format!("thread_stacks ({reason})")).or_default() += 1;
+    }
+    dropped
 }

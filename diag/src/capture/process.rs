@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use diag_snapshot::{Process, Resources};
 
 use crate::clock::Anchor;
-use crate::settings;
+use crate::{settings, thread};
 
 /// Facts that do not change while the process lives, read once.
 pub(super) fn facts(anchor: &Anchor) -> Process {
@@ -33,13 +33,15 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
 
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
 pub(super) fn resources(diag_bytes: u64) -> Resources {
+    let throttled = thread::throttled();
     Resources {
         rss_bytes: status_number("VmRSS:").and_then(|kib| kib.checked_mul(1_024)),
         threads: status_number("Threads:"),
         // Less the one that reads the folder.
         open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64),
         diag_bytes: Some(diag_bytes),
-        ..Resources::default()
+        throttled_us: throttled.map(|throttled| throttled.us),
+        throttled_periods: throttled.map(|throttled| throttled.periods),
     }
 }
 

@@ -66,6 +66,12 @@ impl Sites {
         }
     }
 
+    /// True if what is polled there holds up a worker: a task, and no closure that is meant to block.
+    pub(super) fn is_polled_by_worker(&self, site: SiteId) -> bool {
+        let row = self.row_of(site).and_then(|site| self.rows.get(site.0 as usize));
+        row.is_some_and(|row| matches!(row.kind, Some(SiteKind::Task | SiteKind::Local)))
+    }
+
     /// At least so much memory does a task of this site keep: its future, or what it left behind.
     pub(super) fn cell_bytes(&self, site: SiteIndex) -> Option<u64> {
         self.rows.get(site.0 as usize).map(|row| row.future_bytes)

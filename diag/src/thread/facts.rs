@@ -40,19 +40,6 @@ fn nth(line: &str, column: usize) -> Option<u64> {
     line.split_ascii_whitespace().nth(column)?.parse().ok()
 }
 
-/// The signals that the thread blocks, signal 1 in bit 0; `None` if there is no such thread.
-pub(super) fn blocked_signals(tid: u32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/self/task/{tid}/status")).ok()?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
-    u64::from_str_radix(mask.trim(), 16).ok()
-}
-
-/// The number of the system call that the thread is in; `None` if it is in none.
-pub(super) fn system_call(tid: u32) -> Option<i64> {
-    let call = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
-    call.split_ascii_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,10 @@
 //! For a thread that is held up inside of a poll, and only from the thread that captures. Nothing runs
 //! between two looks: there is no sampling here, and no signal before the first look.
 
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+mod blocked;
 mod facts;
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod no_stack;
 #[cfg_attr(
     not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
@@ -15,9 +18,8 @@ mod tests;
 mod throttled;
 
 pub(crate) use facts::Facts;
-pub(crate) use no_stack::NoStack;
-pub(crate) use signal::{Choice, set_signal};
-pub(crate) use throttled::{Throttled, throttled};
+pub(crate) use signal::{Choice, NoStack, set_signal};
+pub(crate) use throttled::throttled;
 
 /// What a look found.
 #[derive(Debug)]

@@ -5,8 +5,6 @@ use std::fmt;
 /// Why there is no stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoStack {
-    /// Not where stacks are not taken at all.
-    Unsupported,
     /// The owner of the service forbade the signal.
     Off,
     /// All real-time signals have handlers.
@@ -26,7 +24,6 @@ pub(crate) enum NoStack {
 impl fmt::Display for NoStack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            NoStack::Unsupported => f.write_str("stacks are not taken on this platform"),
             NoStack::Off => f.write_str("switched off by DIAG_SIGNAL=off"),
             NoStack::NoFreeSignal => f.write_str("every real-time signal has a handler of the service's"),
             NoStack::SignalTaken(signal) => {

@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{NoStack, facts};
+use super::blocked;
+pub(crate) use super::no_stack::NoStack;
 use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
 
 /// Which signal is used.
@@ -187,8 +188,8 @@ fn ours() -> libc::sighandler_t {
 /// True if the thread would not run a handler: it blocks the signal, or waits for signals in a call
 /// that would take this one for one of its own.
 fn is_blocked(tid: u32, signal: c_int) -> bool {
-    facts::blocked_signals(tid).is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
-        || facts::system_call(tid) == Some(libc::SYS_rt_sigtimedwait)
+    blocked::blocked_signals(tid).is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+        || blocked::system_call(tid) == Some(libc::SYS_rt_sigtimedwait)
 }
 
 #[cfg(test)]

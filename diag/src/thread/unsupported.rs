@@ -1,6 +1,16 @@
 //! Takes the place of `signal.rs` where no stacks are taken.
 
-use super::NoStack;
+use std::fmt;
+
+/// Why there is no stack: they are not taken here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoStack;
+
+impl fmt::Display for NoStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stacks are not taken on this platform")
+    }
+}
 
 /// Which signal would be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,5 +28,5 @@ pub(crate) fn set_signal(_choice: Choice) {}
 
 /// No stack.
 pub(super) fn stack(_tid: u32, _frames: &mut Vec<u64>) -> Result<(), NoStack> {
-    Err(NoStack::Unsupported)
+    Err(NoStack)
 }

@@ -1,0 +1,83 @@
+//! Threads that are held up in a poll: what the kernel says of them, and their stacks.
+
+use std::time::{Duration, Instant};
+
+use diag_snapshot::{Strings, Table, TaskId, ThreadRow};
+
+use super::sites::Sites;
+use super::stacks::Tree;
+use super::tasks::Found;
+use crate::task::slot::{Look, State};
+use crate::thread::{self, Facts};
+use crate::{clock, stack};
+
+/// A poll that is under way for less is an ordinary long one.
+const HELD_UP: Duration = Duration::from_millis(50);
+/// How long threads are watched, to see whether they run.
+const WATCH: Duration = Duration::from_millis(20);
+/// More threads than this are not looked at in one capture.
+const MAX_THREADS: usize = 32;
+
+/// A thread in a long poll.
+struct HeldUp<'a> {
+    found: &'a Found,
+    look: Look,
+    before: Facts,
+}
+
+/// The threads that are in a long poll now, and how many of them have no stack, and why.
+pub(super) fn held_up(
+    found: &[Found],
+    sites: &Sites,
+    stacks: &mut Tree,
+    strings: &mut Strings,
+) -> (Table<ThreadRow>, Vec<String>) {
+    let threads = find(found, sites);
+    if threads.is_empty() {
+        return Default::default();
+    }
+    stack::prepare();
+    let started = Instant::now();
+    std::thread::sleep(WATCH);
+    let (mut rows, mut no_stack) = (Vec::new(), Vec::new());
+    for thread in &threads {
+        let mut frames = Vec::new();
+        let Some(seen) = thread::look(thread.look.thread, &mut frames) else { continue };
+        // Else the poll has ended meanwhile, and this is the stack of something else.
+        let same_poll = thread.found.look().is_some_and(|look| look.seq == thread.look.seq);
+        if !same_poll {
+            continue;
+        }
+        no_stack.extend(seen.stack.as_ref().err().map(ToString::to_string));
+        rows.push(ThreadRow {
+            tid: thread.look.thread,
+            name: seen.facts.name.as_deref().map(|name| strings.intern(name)),
+            task: thread.look.task.id().map(TaskId),
+            watched_us: Some(started.elapsed().as_micros() as u64),
+            cpu_us: since(seen.facts.cpu_us, thread.before.cpu_us),
+            wait_us: since(seen.facts.wait_us, thread.before.wait_us),
+            state: seen.facts.state,
+            stack: seen.stack.is_ok().then(|| stacks.add(&frames)),
+        });
+    }
+    rows.sort_by_key(|row| row.tid);
+    (rows.into_iter().collect(), no_stack)
+}
+
+fn find<'a>(found: &'a [Found], sites: &Sites) -> Vec<HeldUp<'a>> {
+    let now_ns = clock::coarse_ns();
+    let held_up = |look: &Look| {
+        look.state() == State::Polling
+            && now_ns.saturating_sub(look.moved_ns) >= HELD_UP.as_nanos() as u64
+            && look.task.site().is_some_and(|site| sites.is_polled_by_worker(site))
+    };
+    let candidates = found.iter().filter_map(|found| Some((found, found.look().filter(held_up)?)));
+    candidates
+        .filter_map(|(found, look)| Some(HeldUp { found, look, before: thread::facts(look.thread)? }))
+        .take(MAX_THREADS)
+        .collect()
+}
+
+fn since(now: Option<u64>, before: Option<u64>) -> Option<u64> {
+    Some(now?.saturating_sub(before?))
+}

@@ -1,0 +1,59 @@
+//! A task that holds up its worker is found with the thread, what the thread does, and where.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use diag_snapshot::{Snapshot, StackIndex, TaskState};
+
+#[inline(never)]
+fn hash_for_ever(go_on: &AtomicBool) -> u64 {
+    let mut hash = 1_u64;
+    while go_on.load(Ordering::Relaxed) {
+        hash = hash.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ (hash >> 7);
+    }
+    hash
+}
+
+/// The functions of a stack, innermost first.
+fn functions(snapshot: &Snapshot, stack: StackIndex) -> Vec<String> {
+    let tables = &snapshot.stacks;
+    let rows = std::iter::successors(tables.stacks.get(stack.0 as usize), |row| {
+        tables.stacks.get(row.caller?.0 as usize)
+    });
+    rows.flat_map(|row| tables.names.iter().filter(move |name| name.frame == row.frame))
+        .map(|name| snapshot.strings.show(name.function).to_owned())
+        .collect()
+}
+
+#[test]
+fn a_held_up_worker_is_found() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let go_on = Arc::new(AtomicBool::new(true));
+    let spinning = Arc::clone(&go_on);
+    let task = runtime.spawn(async { diag::spawn(async move { hash_for_ever(&spinning) }).await });
+    // Held up is who polls for 50 ms; until then it is an ordinary task.
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    let snapshot = loop {
+        std::thread::sleep(Duration::from_millis(60));
+        let snapshot = diag::snapshot();
+        if !snapshot.threads.is_empty() {
+            break snapshot;
+        }
+        assert!(std::time::Instant::now() < deadline, "nobody was found");
+    };
+    go_on.store(false, Ordering::Relaxed);
+    runtime.block_on(task).unwrap().unwrap();
+
+    let row = snapshot.threads.get(0).unwrap();
+    let task = snapshot.tasks.iter().find(|task| Some(task.id) == row.task).unwrap();
+    assert_eq!(task.state, TaskState::Polling);
+    assert_eq!(task.thread, Some(row.tid));
+    assert_eq!(row.name.map(|name| snapshot.strings.show(name)), Some("tokio-rt-worker"));
+    assert!(row.cpu_us.unwrap() + row.wait_us.unwrap() > 0, "it neither ran nor waited for a core: {row:?}");
+    #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+    {
+        let functions = functions(&snapshot, row.stack.expect("a stack"));
+        assert!(functions.iter().any(|name| name.contains("hash_for_ever")), "{functions:#?}");
+    }
+}
