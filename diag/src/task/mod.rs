@@ -42,7 +42,9 @@ use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::task::Poll;
 
-pub use tokio::task::{Id, JoinError, LocalEnterGuard, LocalKey, coop, futures, id, try_id, unconstrained};
+// The three of `coop` are where older code knows them to be.
+pub use tokio::task::coop::{Unconstrained, consume_budget, unconstrained};
+pub use tokio::task::{Id, JoinError, LocalEnterGuard, LocalKey, coop, futures, id, try_id};
 
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;
