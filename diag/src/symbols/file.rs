@@ -6,7 +6,10 @@
 use std::fs::File;
 use std::os::fd::AsRawFd;
 
-use addr2line::gimli::{Dwarf, EndianSlice, LittleEndian, SectionId};
+use addr2line::gimli::{
+    AttributeValue, DW_AT_abstract_origin, DW_AT_name, DW_AT_specification, Dwarf, EndianSlice, LittleEndian,
+    SectionId, UnitOffset, UnitRef,
+};
 use object::{Object, ObjectSection};
 
 use super::{Function, Functions};
@@ -33,10 +36,11 @@ pub(super) fn look_up(module: &LoadedModule, offsets: &[u64]) -> Option<Vec<Func
         // The address behind a call may belong to the next line or function; the call itself does not.
         let address = offset.saturating_sub(1);
         let symbol = symbols.containing(address).map(|symbol| demangle(symbol.name()));
-        let mut functions = context.as_ref().map_or_else(Vec::new, |context| debug_info(context, address));
+        let (mut functions, types) =
+            context.as_ref().map(|context| debug_info(context, address)).unwrap_or_default();
         match (functions.last_mut(), symbol) {
             // The outermost is the one that the symbol names, with its path, which debug info may lack.
-            (Some(outermost), Some(symbol)) => outermost.name = symbol,
+            (Some(outermost), Some(symbol)) => outermost.name = with_types(symbol, types),
             (None, Some(name)) => functions.push(Function { name, file: None, line: None }),
             (_, None) => {}
         }
@@ -51,15 +55,48 @@ pub(super) fn look_up(module: &LoadedModule, offsets: &[u64]) -> Option<Vec<Func
 
 type Context<'a> = addr2line::Context<EndianSlice<'a, LittleEndian>>;
 
-fn debug_info(context: &Context<'_>, address: u64) -> Vec<Function> {
-    let mut functions = Vec::new();
-    let Ok(mut frames) = context.find_frames(address).skip_all_loads() else { return functions };
+/// The functions at an address, and the type parameters of the outermost.
+fn debug_info(context: &Context<'_>, address: u64) -> (Vec<Function>, Option<String>) {
+    let (mut functions, mut types) = (Vec::new(), None);
+    let Ok(mut frames) = context.find_frames(address).skip_all_loads() else { return (functions, types) };
+    let unit = context.find_dwarf_and_unit(address).skip_all_loads();
     while let Ok(Some(frame)) = frames.next() {
         let name = frame.function.as_ref().and_then(|function| Some(demangle(&function.raw_name().ok()?)));
         let (file, line) = frame.location.map_or((None, None), |at| (at.file.map(str::to_owned), at.line));
-        functions.push(Function { name: name.unwrap_or_else(|| "(unnamed)".to_owned()), file, line });
+        types = unit.zip(frame.dw_die_offset).and_then(|(unit, entry)| type_parameters(unit, entry));
+        let name = name.unwrap_or_else(|| "(unnamed)".to_owned());
+        functions.push(Function { name: with_types(name, types.clone()), file, line });
     }
-    functions
+    (functions, types)
+}
+
+/// Adds the type parameters, which the usual mangling leaves out, to a function of tokio's task cell:
+/// nothing else tells a closure on a blocking thread from a future. Elsewhere they would only be long.
+fn with_types(mut name: String, types: Option<String>) -> String {
+    if name.starts_with("tokio::runtime::task::") && !name.ends_with('>') {
+        name.extend(types);
+    }
+    name
+}
+
+/// `<A, B>` of the name of a function, which has them in debug info.
+fn type_parameters(
+    unit: UnitRef<'_, EndianSlice<'_, LittleEndian>>,
+    mut entry: UnitOffset,
+) -> Option<String> {
+    /// From an inlined call to its function, and from that to its declaration.
+    const MAX_STEPS: usize = 4;
+    for _ in 0..MAX_STEPS {
+        let here = unit.entry(entry).ok()?;
+        if let Some(name) = here.attr_value(DW_AT_name) {
+            let name = unit.attr_string(name).ok()?.to_string().ok()?;
+            return name.find('<').map(|start| name[start..].to_owned());
+        }
+        let next = here.attr_value(DW_AT_abstract_origin).or_else(|| here.attr_value(DW_AT_specification));
+        let Some(AttributeValue::UnitRef(next)) = next else { return None };
+        entry = next;
+    }
+    None
 }
 
 /// The folder that the compiler ran in, if that is the root of the service's own workspace: paths below
