@@ -2,33 +2,37 @@
 //!
 //! `RUSTFLAGS="--cfg diag_loom" cargo test -p diag --lib --release models`
 
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
 use diag_snapshot::Outcome;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::groups::Groups;
-use super::site::SiteId;
-use super::slot::{Birth, Look, Slot};
+use super::site::{Kind, SiteId};
+use super::slot::{Birth, Look, PollKind, Slot, State, Waked, is_inner};
 use crate::current::CurrentTask;
 
 /// A task whose fields all say its id.
 fn birth(id: u64) -> Birth {
-    let site = SiteId(id as u32);
-    Birth { id, site, parent: CurrentTask::new(id, site), spawned_ns: id, label: None }
+    let task = CurrentTask::new(id, SiteId(id as u32));
+    Birth { task, parent: task, spawned_ns: id, label: None, kind: Kind::Task, traced: true }
 }
 
 fn poll_once(slot: &Slot, id: u64) {
-    slot.poll_start(id);
-    slot.poll_end(id, id, Some((Outcome::Done, id)));
+    slot.poll_start(id, id as u32);
+    slot.add_time(id * 1_000, id);
+    slot.poll_end(id, Some(Outcome::Done));
 }
 
+/// Of the fields that loom looks into.
 fn check(look: Look) {
-    assert_eq!((u64::from(look.site.0), look.spawned_ns), (look.id, look.id));
-    assert_eq!(look.parent.id(), Some(look.id));
+    let id = look.task.id().unwrap();
+    assert_eq!((look.task.site(), look.spawned_ns), (Some(SiteId(id as u32)), id));
     match look.seq {
-        0 => assert_eq!((look.last_start_ns, look.busy_ns), (0, 0)),
-        2 => assert_eq!((look.last_start_ns, look.busy_ns), (look.id, look.id)),
+        0 => assert_eq!((look.moved_ns, look.wakes), (0, 0)),
+        2 => assert_eq!((look.moved_ns, look.wakes), (id, 1)),
         _ => assert_eq!(look.seq % 2, 1),
     }
 }
@@ -36,7 +40,7 @@ fn check(look: Look) {
 /// A reader beside whatever `work` does with a slot that holds task 1.
 fn look_beside(work: fn(&Slot)) {
     loom::model(move || {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::default());
         slot.open(birth(1));
         let reader = {
             let slot = Arc::clone(&slot);
@@ -51,7 +55,8 @@ fn look_beside(work: fn(&Slot)) {
 #[test]
 fn a_look_is_one_tasks() {
     look_beside(|slot| {
-        assert!(slot.close());
+        assert!(!slot.close());
+        assert!(slot.drop_handle());
         slot.clear();
         slot.open(birth(2));
     });
@@ -63,19 +68,19 @@ fn a_look_is_of_one_moment() {
     look_beside(|slot| poll_once(slot, 1));
 }
 
-/// A capture's pin beside the end and the reuse of the slot: exactly one frees each task, and a pin
+/// The owner, a handle and a capture's pin let go in any order: exactly one frees each task, and a pin
 /// that holds is of the task that was there.
 #[test]
 fn a_pinned_slot_is_freed_once() {
     loom::model(|| {
-        let slot = Arc::new(Slot::new());
+        let slot = Arc::new(Slot::default());
         let frees = Arc::new(AtomicUsize::new(0));
         slot.open(birth(1));
         let capture = {
             let (slot, frees) = (Arc::clone(&slot), Arc::clone(&frees));
             thread::spawn(move || {
                 if let Some(pinned) = slot.pin() {
-                    assert_eq!(slot.id(), Some(pinned), "pinned, so it cannot be reused");
+                    assert_eq!(slot.task(), Some(pinned), "pinned, so it cannot be reused");
                     if slot.unpin() {
                         slot.clear();
                         frees.fetch_add(1, Ordering::AcqRel);
@@ -83,21 +88,196 @@ fn a_pinned_slot_is_freed_once() {
                 }
             })
         };
+        let handle = {
+            let (slot, frees) = (Arc::clone(&slot), Arc::clone(&frees));
+            thread::spawn(move || {
+                if slot.drop_handle() {
+                    slot.clear();
+                    frees.fetch_add(1, Ordering::AcqRel);
+                }
+            })
+        };
         if slot.close() {
             slot.clear();
             frees.fetch_add(1, Ordering::AcqRel);
-            // The slot's owner may use it again at once, under the capture's eyes.
-            slot.open(birth(2));
-            if slot.close() {
-                slot.clear();
-            } else {
-                // The capture's pin came to the new task: it will free that one.
-                frees.fetch_sub(1, Ordering::AcqRel);
-            }
         }
+        handle.join().unwrap();
         capture.join().unwrap();
         assert_eq!(frees.load(Ordering::Acquire), 1);
-        assert_eq!(slot.id(), None);
+        assert!(slot.task().is_none());
+    });
+}
+
+/// The runtime's side of a task: references of its waker, and what its scheduler owes it.
+struct Runtime {
+    references: AtomicUsize,
+    /// 0 idle, 1 scheduled, 2 running, 3 running and notified.
+    state: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl Runtime {
+    /// A new task: scheduled, with one reference, the runtime's own. Leaked with the model.
+    fn new() -> &'static Runtime {
+        Box::leak(Box::new(Runtime {
+            references: AtomicUsize::new(1),
+            state: AtomicUsize::new(1),
+            ended: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The waker that the runtime lends to a poll. Not counted; forget it.
+    fn lent(&'static self) -> std::mem::ManuallyDrop<Waker> {
+        let raw = RawWaker::new(std::ptr::from_ref(self).cast(), &RUNTIME_TABLE);
+        // SAFETY: the table below keeps the contract; the runtime's side lives for ever.
+        std::mem::ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
+    }
+
+    fn take_reference(&self) {
+        assert!(self.references.fetch_add(1, Ordering::AcqRel) > 0, "cloned after it was freed");
+    }
+
+    fn drop_reference(&self) {
+        assert!(self.references.fetch_sub(1, Ordering::AcqRel) > 0, "dropped once too often");
+    }
+
+    fn wake(&self) {
+        assert!(self.references.load(Ordering::Acquire) > 0, "woken after it was freed");
+        let next = |state| match state {
+            0 => Some(1),
+            2 => Some(3),
+            _ => None,
+        };
+        let _ = self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+    }
+
+    /// Polls as long as a poll is owed, at most `times`.
+    fn run(&'static self, slot: &Slot, times: usize, mut poll: impl FnMut(PollKind)) {
+        for _ in 0..times {
+            if self.state.compare_exchange(1, 2, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                return;
+            }
+            let (kind, _) = slot.poll_start(1, 1);
+            if slot.inner().is_null() {
+                assert!(is_inner(&self.lent()));
+                slot.set_inner(std::ptr::from_ref(self).cast());
+            }
+            poll(kind);
+            if kind == PollKind::First {
+                slot.keep_inner();
+            }
+            match kind {
+                PollKind::Traced(trace) => assert!(!slot.traced_end(trace, 1, None), "no clone, no rescue"),
+                PollKind::First | PollKind::Later => slot.poll_end(1, None),
+            }
+            // Idle, or scheduled anew if a wake came meanwhile.
+            let settle = |state| if state == 3 { Some(1) } else { Some(0) };
+            self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, settle).unwrap();
+        }
+    }
+
+    /// The runtime drops the future, and its own reference.
+    fn end(&self, slot: &Slot) -> bool {
+        self.ended.store(1, Ordering::Release);
+        let free = slot.close();
+        self.drop_reference();
+        free
+    }
+}
+
+static RUNTIME_TABLE: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        // SAFETY: `data` is a leaked `Runtime`, in all of these.
+        unsafe { &*data.cast::<Runtime>() }.take_reference();
+        RawWaker::new(data, &RUNTIME_TABLE)
+    },
+    // SAFETY: as above.
+    |data| unsafe {
+        (*data.cast::<Runtime>()).wake();
+        (*data.cast::<Runtime>()).drop_reference();
+    },
+    // SAFETY: as above.
+    |data| unsafe { (*data.cast::<Runtime>()).wake() },
+    // SAFETY: as above.
+    |data| unsafe { (*data.cast::<Runtime>()).drop_reference() },
+);
+
+/// As the waker's table does it: the count falls after the wake.
+fn wake_by_value(slot: &Slot) -> bool {
+    slot.wake(2, Waked::ByThread(2));
+    slot.drop_waker()
+}
+
+/// A stale clone is woken and dropped while its task ends and its slot is used again: nothing is touched
+/// after it is freed, and the runtime's waker is dropped once.
+#[test]
+fn a_stale_clone_touches_no_new_task() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::default());
+        let runtime = Runtime::new();
+        slot.open(birth(1));
+        assert!(!slot.drop_handle());
+        runtime.run(&slot, 1, |_| slot.add_waker());
+        let waker = {
+            let slot = Arc::clone(&slot);
+            thread::spawn(move || {
+                if wake_by_value(&slot) {
+                    slot.clear();
+                }
+            })
+        };
+        if runtime.end(&slot) {
+            slot.clear();
+            slot.open(birth(2));
+            assert_eq!(slot.look().unwrap().wakes(), 0, "the old task's wake");
+        }
+        waker.join().unwrap();
+        assert_eq!(runtime.references.load(Ordering::Acquire), 0, "the runtime's waker was not given back");
+    });
+}
+
+/// A leaf that becomes ready and wakes the task by the last clone of its waker, while a capture suspects
+/// that the task is lost and confirms it twice. The task then waits for ever with no waker at all, which is
+/// rightly proven; but never before it has seen that the leaf is ready.
+#[test]
+fn a_task_that_will_be_woken_is_never_proven_lost() {
+    loom::model(|| {
+        let slot = Arc::new(Slot::default());
+        let runtime = Runtime::new();
+        let (ready, moved_on) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        slot.open(birth(1));
+        // The first poll left one clone with the leaf.
+        runtime.run(&slot, 1, |_| slot.add_waker());
+        let leaf = {
+            let (slot, ready) = (Arc::clone(&slot), Arc::clone(&ready));
+            thread::spawn(move || {
+                ready.store(1, Ordering::Release);
+                assert!(!wake_by_value(&slot));
+            })
+        };
+        let poll = {
+            let (ready, moved_on) = (Arc::clone(&ready), Arc::clone(&moved_on));
+            move |_| {
+                if ready.load(Ordering::Acquire) == 1 {
+                    moved_on.store(1, Ordering::Release);
+                }
+            }
+        };
+        // The only worker is this thread, as long as a poll is owed.
+        let suspect = || slot.look().is_some_and(|look| look.is_suspect());
+        let confirmed = || {
+            let asked = slot.trace();
+            runtime.run(&slot, 3, &poll);
+            asked && !slot.is_traced() && suspect()
+        };
+        if suspect() && confirmed() && confirmed() {
+            assert_eq!(moved_on.load(Ordering::Acquire), 1, "proven lost, and it was yet to be woken");
+        }
+        leaf.join().unwrap();
+        runtime.run(&slot, 3, &poll);
+        assert_eq!(moved_on.load(Ordering::Acquire), 1, "the wake did not arrive");
+        let look = slot.look().unwrap();
+        assert_eq!((look.state(), look.wakes()), (State::Idle, 1));
     });
 }
 

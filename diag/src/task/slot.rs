@@ -53,43 +53,47 @@ use super::site::{Kind, SiteId};
 use super::word::{FOREIGN, HANDLE, INNER, LENT, LOCAL, OWNER, PINNED, TRACE, UNTRACED, WAKE, WAKER, Word};
 use crate::current::CurrentTask;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::unmodelled;
 
 /// See the module. All zero is a free slot.
+#[derive(Default)]
 #[repr(C, align(128))]
 pub(crate) struct Slot {
     shared: Shared,
     poller: Poller,
 }
 
+#[derive(Default)]
 #[repr(C, align(64))]
 struct Shared {
     /// The task's id and site in one.
     task: AtomicU64,
     word: AtomicU64,
-    parent: AtomicU64,
+    parent: unmodelled::AtomicU64,
     spawned_ns: AtomicU64,
     /// What the runtime's waker of this task points to, the same for all of its polls.
     inner: AtomicPtr<()>,
-    woken_ns: AtomicU64,
+    woken_ns: unmodelled::AtomicU64,
     /// See [`Waked`].
-    woken_by: AtomicU64,
+    woken_by: unmodelled::AtomicU64,
     /// The kernel's number of the thread that polled last.
-    thread: AtomicU32,
+    thread: unmodelled::AtomicU32,
     /// See [`Cancel`].
-    cancel: AtomicU32,
+    cancel: unmodelled::AtomicU32,
 }
 
+#[derive(Default)]
 #[repr(C, align(64))]
 struct Poller {
     seq: AtomicU64,
     /// When the poll under way began, or else when the last one ended, or the task.
     moved_ns: AtomicU64,
-    busy_ns: AtomicU64,
-    tokio_id: AtomicU64,
-    label: AtomicPtr<Box<str>>,
+    busy_ns: unmodelled::AtomicU64,
+    tokio_id: unmodelled::AtomicU64,
+    label: unmodelled::AtomicPtr<Box<str>>,
     wakes: AtomicU64,
-    self_wakes: AtomicU64,
-    longest_us: AtomicU32,
+    self_wakes: unmodelled::AtomicU64,
+    longest_us: unmodelled::AtomicU32,
     /// `polls of captures << 8 | ending`; ending is 0, or 1 + the index of the outcome.
     traces: AtomicU32,
 }
@@ -227,36 +231,6 @@ impl Look {
 const TRIES: usize = if cfg!(all(test, diag_loom)) { 2 } else { 4 };
 
 impl Slot {
-    /// A free slot outside of the slab, for tests.
-    #[cfg(test)]
-    pub(crate) fn new() -> Self {
-        let (zero, small) = (|| AtomicU64::new(0), || AtomicU32::new(0));
-        Slot {
-            shared: Shared {
-                task: zero(),
-                word: zero(),
-                parent: zero(),
-                spawned_ns: zero(),
-                inner: AtomicPtr::new(std::ptr::null_mut()),
-                woken_ns: zero(),
-                woken_by: zero(),
-                thread: small(),
-                cancel: small(),
-            },
-            poller: Poller {
-                seq: zero(),
-                moved_ns: zero(),
-                busy_ns: zero(),
-                tokio_id: zero(),
-                label: AtomicPtr::new(std::ptr::null_mut()),
-                wakes: zero(),
-                self_wakes: zero(),
-                longest_us: small(),
-                traces: small(),
-            },
-        }
-    }
-
     /// Fills a free slot that belongs to the caller, and publishes it, with one handle.
     #[inline]
     pub(crate) fn open(&self, birth: Birth) {
@@ -271,18 +245,14 @@ impl Slot {
         shared.cancel.store(0, Ordering::Relaxed);
         let label = birth.label.map_or(std::ptr::null_mut(), |label| Box::into_raw(Box::new(label)));
         poller.label.store(label, Ordering::Relaxed);
-        for field in [
-            &poller.seq,
-            &poller.moved_ns,
-            &poller.busy_ns,
-            &poller.tokio_id,
-            &poller.wakes,
-            &poller.self_wakes,
-        ] {
-            field.store(0, Ordering::Relaxed);
-        }
-        poller.longest_us.store(0, Ordering::Relaxed);
+        poller.seq.store(0, Ordering::Relaxed);
+        poller.moved_ns.store(0, Ordering::Relaxed);
+        poller.wakes.store(0, Ordering::Relaxed);
         poller.traces.store(0, Ordering::Relaxed);
+        poller.busy_ns.store(0, Ordering::Relaxed);
+        poller.tokio_id.store(0, Ordering::Relaxed);
+        poller.self_wakes.store(0, Ordering::Relaxed);
+        poller.longest_us.store(0, Ordering::Relaxed);
         shared.task.store(birth.task.word(), Ordering::Release);
         let kind = match birth.kind {
             Kind::Task => 0,
@@ -337,8 +307,12 @@ impl Slot {
         if shared.thread.load(Ordering::Relaxed) != thread {
             shared.thread.store(thread, Ordering::Relaxed);
         }
-        let woken = if seq == 0 { &shared.spawned_ns } else { &shared.woken_ns };
-        (kind, if new == 0 { now_ns } else { woken.load(Ordering::Relaxed) })
+        let waits_since = match seq {
+            _ if new == 0 => now_ns,
+            0 => shared.spawned_ns.load(Ordering::Relaxed),
+            _ => shared.woken_ns.load(Ordering::Relaxed),
+        };
+        (kind, waits_since)
     }
 
     /// What the runtime's waker of this task points to; the poller's only, at the first poll.
@@ -687,7 +661,7 @@ impl Slot {
 
 /// Adds to a counter that only one thread writes at a time.
 #[inline]
-fn add(counter: &AtomicU64, n: u64) {
+fn add(counter: &unmodelled::AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 
@@ -742,7 +716,7 @@ mod tests {
 
     #[test]
     fn a_task_lives_and_its_slot_is_used_again() {
-        let slot = Slot::new();
+        let slot = Slot::default();
         assert!(slot.look().is_none());
         slot.open(birth(1));
         assert_eq!(slot.look().unwrap().state(), State::NeverPolled);
@@ -767,7 +741,7 @@ mod tests {
 
     #[test]
     fn a_pinned_slot_is_freed_by_who_lets_go_last() {
-        let slot = Slot::new();
+        let slot = Slot::default();
         assert_eq!(slot.pin(), None);
         slot.open(birth(1));
         assert_eq!(slot.pin().and_then(CurrentTask::id), Some(1));
@@ -782,7 +756,7 @@ mod tests {
 
     #[test]
     fn who_asked_first_to_stop_is_remembered() {
-        let slot = Slot::new();
+        let slot = Slot::default();
         slot.open(birth(1));
         slot.ask_to_stop(Cancel { by: CancelBy::Abort, at_ns: Some(3 << 30) });
         slot.ask_to_stop(Cancel { by: CancelBy::SetDropped, at_ns: Some(4 << 30) });
