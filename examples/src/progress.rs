@@ -1,4 +1,4 @@
-//! One line on standard error that says what a program waits for.
+//! One line on standard error that says what a program does or waits for.
 //!
 //! Only a terminal gets it: logs and pipes stay free of it, and so does standard output always.
 
@@ -10,21 +10,18 @@ const EVERY: Duration = Duration::from_millis(250);
 
 /// Waits until `end`, with a line about it four times a second.
 pub async fn wait_until(end: Instant, mut line: impl FnMut() -> String) {
-    let visible = io::stderr().is_terminal();
     let left = || end.saturating_duration_since(Instant::now());
     while !left().is_zero() {
-        if visible {
-            rewrite(&line());
-        }
+        show(&line());
         tokio::time::sleep(left().min(EVERY)).await;
     }
-    if visible {
-        rewrite("");
-    }
+    show("");
 }
 
-/// Replaces the line. A terminal that went away is no reason to stop what we wait for.
-fn rewrite(line: &str) {
+/// Replaces the line. A terminal that went away is no reason to stop.
+pub fn show(line: &str) {
     let mut terminal = io::stderr().lock();
-    let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
+    if terminal.is_terminal() {
+        let _ = write!(terminal, "\r\x1b[2K{line}").and_then(|()| terminal.flush());
+    }
 }
