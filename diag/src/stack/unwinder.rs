@@ -7,6 +7,7 @@
 //! or ends there.
 
 use std::cell::UnsafeCell;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -25,11 +26,11 @@ type Rules = CacheNative<MustNotAllocateDuringUnwind>;
 /// More threads than this hardly ever walk at the same moment; each cache takes 40 KiB.
 const MAX_CACHES: usize = 16;
 /// A service that loads libraries for ever must not make us keep tables for ever: each takes some KiB.
-const MAX_LOADS: u32 = 64;
+const MAX_LOADS: usize = 64;
 
 /// The tables of all modules, null before the first are loaded. Stored with Release when they are whole,
 /// read with Acquire, never freed.
-static TABLES: AtomicPtr<Tables> = AtomicPtr::new(std::ptr::null_mut());
+static TABLES: AtomicPtr<Tables> = AtomicPtr::new(ptr::null_mut());
 static CACHES: OnceLock<Vec<Cache>> = OnceLock::new();
 
 struct Cache {
@@ -40,16 +41,24 @@ struct Cache {
 // SAFETY: `rules` is reached only by the thread that set `taken`, see `Cache::with`.
 unsafe impl Sync for Cache {}
 
+/// All tables that were ever loaded, and the process's count of changes at the last time.
+struct Loads {
+    tables: Vec<&'static Tables>,
+    changes: Option<u64>,
+}
+
 /// Loads the tables, if that was not done since the last change of the process's modules. Uses the global
 /// allocator.
 pub(super) fn prepare() {
-    static LOADS: Mutex<(u32, Option<u64>)> = Mutex::new((0, None));
+    static LOADS: Mutex<Loads> = Mutex::new(Loads { tables: Vec::new(), changes: None });
     let mut loads = LOADS.lock().unwrap_or_else(PoisonError::into_inner);
     let changes = modules::changes();
-    if *loads == (0, None) || (loads.0 < MAX_LOADS && loads.1 != changes) {
-        *loads = (loads.0 + 1, changes);
+    if loads.tables.is_empty() || (loads.changes != changes && loads.tables.len() < MAX_LOADS) {
         CACHES.get_or_init(caches);
-        TABLES.store(Box::into_raw(Box::new(load())), Ordering::Release);
+        let tables: &'static Tables = Box::leak(Box::new(load()));
+        TABLES.store(ptr::from_ref(tables).cast_mut(), Ordering::Release);
+        loads.tables.push(tables);
+        loads.changes = changes;
     }
 }
 
@@ -61,7 +70,7 @@ pub(super) fn walk(
     frames: &mut [u64],
     stop: u64,
 ) -> Option<usize> {
-    // SAFETY: null, or from `Box::into_raw` in `prepare`, and never freed.
+    // SAFETY: null, or what `prepare` leaked, which nobody writes to.
     let tables = unsafe { TABLES.load(Ordering::Acquire).as_ref() }?;
     let mut read = |address| read(address).ok_or(());
     CACHES.get()?.iter().find_map(|cache| {

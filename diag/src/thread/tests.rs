@@ -3,7 +3,7 @@
 use std::hint::{black_box, spin_loop};
 use std::io::{PipeReader, Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -66,8 +66,9 @@ struct Shared {
 }
 
 impl Shared {
-    fn leaked() -> &'static Shared {
-        Box::leak(Box::default())
+    fn new() -> (Arc<Shared>, Arc<Shared>) {
+        let shared = Arc::new(Shared::default());
+        (shared.clone(), shared)
     }
 
     /// True until the test has seen enough.
@@ -127,8 +128,8 @@ fn reads(mut pipe: PipeReader) -> std::io::Result<u8> {
 #[test]
 fn a_running_thread_is_named_with_its_function() {
     let _alone = alone();
-    let shared = Shared::leaked();
-    let (tid, thread) = started("spinner", || spins(shared));
+    let (shared, theirs) = Shared::new();
+    let (tid, thread) = started("spinner", move || spins(&theirs));
     let (look, names) = see(tid, "tests::spins");
     shared.stop.store(true, Ordering::Relaxed);
     thread.join().expect("it lives through the looks");
@@ -162,11 +163,11 @@ fn a_read_goes_on_after_a_look() {
 #[test]
 fn a_thousand_looks_harm_nothing() {
     let _alone = alone();
-    let shared = Shared::leaked();
-    let (tid, thread) = started("spinner", || {
+    let (shared, theirs) = Shared::new();
+    let (tid, thread) = started("spinner", move || {
         // SAFETY: the address of this thread's errno is valid as long as the thread.
         unsafe { *libc::__errno_location() = 123 };
-        spins(shared);
+        spins(&theirs);
         crate::errno::get()
     });
     see(tid, "tests::spins");
@@ -189,8 +190,8 @@ fn wherever_the_signal_strikes() {
         (|shared| assert!(takes_its_own_stack(shared)), "tests::takes_its_own_stack"),
         (|shared| dives(20, shared), "tests::dives"),
     ] {
-        let shared = Shared::leaked();
-        let (tid, thread) = started("worker", move || work(shared));
+        let (shared, theirs) = Shared::new();
+        let (tid, thread) = started("worker", move || work(&theirs));
         see(tid, function);
         let stack = |_| {
             let mut frames = Vec::new();
@@ -211,8 +212,8 @@ fn wherever_the_signal_strikes() {
 #[test]
 fn a_stack_too_deep_to_copy_loses_its_outer_end() {
     let _alone = alone();
-    let shared = Shared::leaked();
-    let (tid, thread) = started("diver", || dives(100, shared));
+    let (shared, theirs) = Shared::new();
+    let (tid, thread) = started("diver", move || dives(100, &theirs));
     let (look, names) = see(tid, "tests::spins");
     shared.stop.store(true, Ordering::Relaxed);
     thread.join().expect("it lives through the looks");
