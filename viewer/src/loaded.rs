@@ -195,8 +195,7 @@ impl TaskIndex {
     }
 
     fn weigh(&mut self, snapshot: &Snapshot) {
-        // A row keeps its id as it is, and ids ascend.
-        let ids = snapshot.tasks.columns().first().map_or(&[][..], Vec::as_slice);
+        let ids = snapshot.tasks.column("id");
         for sample in snapshot.heap.iter().flat_map(|heap| heap.samples.iter()) {
             let Some(row) = sample.task.and_then(|task| ids.binary_search(&task.0).ok()) else { continue };
             self.held[row] += sample.weight_bytes();

@@ -18,4 +18,4 @@ pub mod verdict;
 pub use diff::{Diff, NotComparable, diff, diff_with};
 pub use policy::{Policy, PolicyError};
 pub use report::Report;
-pub use verdict::{Answer, Class, Finding, Grade, judge};
+pub use verdict::{Answer, Class, Finding, Grade, judge, judge_one};

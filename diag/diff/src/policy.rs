@@ -19,6 +19,24 @@
 //! [rules.untracked-growth]
 //! min_tasks = 10
 //! min_growth = 0.1
+//!
+//! [rules.lost-waker]
+//! min_tasks = 1
+//! with_handle = false
+//!
+//! [rules.zombie]
+//! min_tasks = 10
+//! min_age_s = 60.0
+//!
+//! [rules.cancelled-but-running]
+//! grace_s = 10.0
+//!
+//! [rules.blocked-executor]
+//! min_poll_s = 1.0
+//!
+//! [rules.busy-self-wake]
+//! min_polls_per_s = 10000.0
+//! min_self_share = 0.9
 //! ```
 //!
 //! Only readers use it: a service under test never opens a policy file.
@@ -58,6 +76,16 @@ pub struct Rules {
     pub heap_growth: HeapGrowth,
     /// See [`crate::verdict`].
     pub untracked_growth: UntrackedGrowth,
+    /// See [`crate::verdict`].
+    pub lost_waker: LostWaker,
+    /// See [`crate::verdict`].
+    pub zombie: ZombieLimits,
+    /// See [`crate::verdict`].
+    pub cancelled_but_running: CancelledButRunning,
+    /// See [`crate::verdict`].
+    pub blocked_executor: BlockedExecutor,
+    /// See [`crate::verdict`].
+    pub busy_self_wake: BusySelfWake,
 }
 
 /// Thresholds of `task-leak`.
@@ -95,6 +123,52 @@ pub struct UntrackedGrowth {
     pub min_growth: f64,
 }
 
+/// Thresholds of `lost-waker`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LostWaker {
+    /// So many tasks at least. Default: 1.
+    pub min_tasks: u64,
+    /// True to tell of tasks that a live handle may still end, too. Default: false.
+    pub with_handle: bool,
+}
+
+/// Thresholds of `zombie`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ZombieLimits {
+    /// So many ended tasks of one site at least. Default: 10.
+    pub min_tasks: u64,
+    /// Each held for so long after its end, seconds. Default: 60.
+    pub min_age_s: f64,
+}
+
+/// Thresholds of `cancelled-but-running`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CancelledButRunning {
+    /// A task may take so long to stop, seconds. Default: 10.
+    pub grace_s: f64,
+}
+
+/// Thresholds of `blocked-executor`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockedExecutor {
+    /// A poll may take so long, seconds. Default: 1.
+    pub min_poll_s: f64,
+}
+
+/// Thresholds of `busy-self-wake`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BusySelfWake {
+    /// So many polls a second at least. Default: 10,000.
+    pub min_polls_per_s: f64,
+    /// So large a share of them asked for by the task itself, 0 to 1. Default: 0.9.
+    pub min_self_share: f64,
+}
+
 impl Default for Policy {
     fn default() -> Self {
         let rules = Rules::default();
@@ -118,6 +192,36 @@ impl Default for HeapGrowth {
 impl Default for UntrackedGrowth {
     fn default() -> Self {
         UntrackedGrowth { min_tasks: 10, min_growth: 0.1 }
+    }
+}
+
+impl Default for LostWaker {
+    fn default() -> Self {
+        LostWaker { min_tasks: 1, with_handle: false }
+    }
+}
+
+impl Default for ZombieLimits {
+    fn default() -> Self {
+        ZombieLimits { min_tasks: 10, min_age_s: 60.0 }
+    }
+}
+
+impl Default for CancelledButRunning {
+    fn default() -> Self {
+        CancelledButRunning { grace_s: 10.0 }
+    }
+}
+
+impl Default for BlockedExecutor {
+    fn default() -> Self {
+        BlockedExecutor { min_poll_s: 1.0 }
+    }
+}
+
+impl Default for BusySelfWake {
+    fn default() -> Self {
+        BusySelfWake { min_polls_per_s: 10_000.0, min_self_share: 0.9 }
     }
 }
 
@@ -178,7 +282,8 @@ impl Policy {
     }
 
     fn refuse_senseless(&self) -> Result<(), PolicyError> {
-        let leak = &self.rules.task_leak;
+        let rules = &self.rules;
+        let leak = &rules.task_leak;
         let share = |value: f64| (0.0..=1.0).contains(&value);
         let checks = [
             ("min_window_s", self.min_window_s >= 0.0, "0 or more"),
@@ -187,10 +292,23 @@ impl Policy {
             ("rules.task-leak.significance", share(leak.significance), "a probability from 0 to 1"),
             (
                 "rules.heap-growth.significance",
-                share(self.rules.heap_growth.significance),
+                share(rules.heap_growth.significance),
                 "a probability from 0 to 1",
             ),
-            ("rules.untracked-growth.min_growth", self.rules.untracked_growth.min_growth >= 0.0, "0 or more"),
+            ("rules.untracked-growth.min_growth", rules.untracked_growth.min_growth >= 0.0, "0 or more"),
+            ("rules.zombie.min_age_s", rules.zombie.min_age_s >= 0.0, "0 or more"),
+            ("rules.cancelled-but-running.grace_s", rules.cancelled_but_running.grace_s >= 0.0, "0 or more"),
+            ("rules.blocked-executor.min_poll_s", rules.blocked_executor.min_poll_s >= 0.0, "0 or more"),
+            (
+                "rules.busy-self-wake.min_polls_per_s",
+                rules.busy_self_wake.min_polls_per_s >= 0.0,
+                "0 or more",
+            ),
+            (
+                "rules.busy-self-wake.min_self_share",
+                share(rules.busy_self_wake.min_self_share),
+                "a share from 0 to 1",
+            ),
         ];
         if self.version != 1 {
             return Err(PolicyError::Version(self.version));
@@ -273,6 +391,8 @@ mod tests {
             "[rules.task-leak]\nstale_factor = nan",
             "key `rules.task-leak.stale_factor` must be 1 or more",
         );
+        refuse("rules.busy-self-wake.min_self_share = 2", "must be a share from 0 to 1");
+        refuse("rules.zombie.min_age = 2", "did you mean `rules.zombie.min_age_s`?");
         refuse("min_window_s = ", "line 1");
     }
 }

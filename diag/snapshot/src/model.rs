@@ -22,7 +22,7 @@ pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow};
 pub use parked::{ParkedRow, ThreadRow};
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
-pub use task::{TaskId, TaskRow, TaskState};
+pub use task::{TaskId, TaskRow, TaskState, TaskTimes};
 
 use crate::strings::Strings;
 use crate::table::Table;
@@ -70,15 +70,13 @@ impl Snapshot {
     /// sets against [`Runtime::alive_tasks`].
     pub fn tracked_tasks(&self) -> u64 {
         let counted: Vec<bool> = self.sites.iter().map(|site| site.is_counted_by_tokio()).collect();
-        let is_counted = |task: &TaskRow| counted.get(task.site.0 as usize).copied().unwrap_or(true);
-        self.tasks.iter().filter(is_counted).count() as u64
+        let is_counted = |site: &&u64| counted.get(**site as usize).copied().unwrap_or(true);
+        self.tasks.column("site").iter().filter(is_counted).count() as u64
     }
 
     /// The live task of this id, if there is one.
     pub fn task(&self, id: TaskId) -> Option<TaskRow> {
-        // A row keeps its id as it is, in the first column.
-        let ids = self.tasks.columns().first()?;
-        self.tasks.get(ids.binary_search(&id.0).ok()?)
+        self.tasks.get(self.tasks.column("id").binary_search(&id.0).ok()?)
     }
 
     /// `file:line:column` of a site, as people know it.

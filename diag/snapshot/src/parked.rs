@@ -52,6 +52,11 @@ impl Parked {
         self.of_task.get(&task.id).or_else(agreed).map(|text| &**text)
     }
 
+    /// All that idle tasks of this site wait for.
+    pub fn idle_at(&self, site: SiteIndex) -> impl Iterator<Item = &str> {
+        self.answers(site, TaskState::Idle).into_iter().flatten().map(|text| &**text)
+    }
+
     /// All that tasks of this site and state answered; `None` if none was asked.
     fn answers(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Rc<str>>> {
         self.of_group.get(&(site, state))

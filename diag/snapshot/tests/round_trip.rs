@@ -269,6 +269,18 @@ fn what_is_absent_in_every_row_takes_no_column() {
 }
 
 #[test]
+fn times_are_those_of_the_rows() {
+    let tasks = support::service(500, 0).tasks;
+    let whole = tasks
+        .iter()
+        .map(|task| (task.id, task.site, task.state, task.spawned_us, task.last_progress_us(), task.polls));
+    let times = tasks
+        .times()
+        .map(|task| (task.id, task.site, task.state, task.spawned_us, task.last_progress_us(), task.polls));
+    assert!(whole.eq(times));
+}
+
+#[test]
 fn a_task_keeps_what_is_absent_absent() {
     let task = TaskRow::new(TaskId(7), SiteIndex(0), 9);
     let zero = TaskRow {

@@ -1,13 +1,16 @@
 //! `diag show SNAP`: what is in one snapshot, as it is.
 //!
-//! Of a damaged file it shows what is left, says what is lost, and fails. It makes no verdict: one
-//! snapshot shows what is, two show what grows.
+//! Of a damaged file it shows what is left, says what is lost, and fails. What one snapshot proves by
+//! itself is printed too, but it judges nothing: the exit code does not depend on it, and only two
+//! snapshots show what grows.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use diag_diff::report::text::grid;
-use diag_snapshot::{Snapshot, TaskRow, dump, file, human};
+use diag_diff::report::text::{self as report, grid};
+use diag_diff::{Finding, Policy, judge_one};
+use diag_snapshot::parked::Parked;
+use diag_snapshot::{CancelBy, Snapshot, TaskRow, dump, file, human};
 use serde::Serialize;
 
 use super::exit::{End, Failure};
@@ -69,6 +72,8 @@ struct View<'a> {
     dropped: &'a BTreeMap<String, u64>,
     heap_samples: Option<u64>,
     lost: &'a [String],
+    /// What this snapshot shows without another.
+    findings: Vec<Finding>,
     sites: Vec<SiteView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tasks: Option<Vec<TaskView<'a>>>,
@@ -97,11 +102,21 @@ struct TaskView<'a> {
     parent: Option<String>,
     parent_site: Option<String>,
     state: &'static str,
+    waiting_at: Option<String>,
     age_ns: u64,
     idle_ns: u64,
     polls: u64,
     busy_ns: u64,
     longest_poll_ns: u64,
+    wakers: Option<u32>,
+    handles: Option<u32>,
+    wakes: Option<u64>,
+    self_wakes: Option<u64>,
+    /// Last woken so long ago.
+    woken_ns: Option<u64>,
+    woken_by: Option<String>,
+    asked_to_stop_ns: Option<u64>,
+    asked_to_stop_by: Option<&'static str>,
 }
 
 impl<'a> View<'a> {
@@ -129,6 +144,7 @@ impl<'a> View<'a> {
             dropped: &capture.dropped,
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
             lost,
+            findings: judge_one(snapshot, &Policy::default()),
             sites: sites(snapshot),
             tasks: tasks.then(|| tasks_of(snapshot).collect()),
         }
@@ -162,11 +178,12 @@ fn sites(snapshot: &Snapshot) -> Vec<SiteView> {
 }
 
 fn tasks_of(snapshot: &Snapshot) -> impl Iterator<Item = TaskView<'_>> {
-    snapshot.tasks.iter().map(|task| task_view(snapshot, task))
+    let parked = Parked::new(snapshot);
+    snapshot.tasks.iter().map(move |task| task_view(snapshot, &parked, &task))
 }
 
-fn task_view(snapshot: &Snapshot, task: TaskRow) -> TaskView<'_> {
-    let since_ns = |us: u64| ns(snapshot.capture.to_us.saturating_sub(us));
+fn task_view<'a>(snapshot: &'a Snapshot, parked: &Parked, task: &TaskRow) -> TaskView<'a> {
+    let since_ns = |us| ns(snapshot.capture.to_us.saturating_sub(us));
     TaskView {
         id: task.id.0.to_string(),
         tokio_id: task.tokio_id.map(|id| id.to_string()),
@@ -175,11 +192,20 @@ fn task_view(snapshot: &Snapshot, task: TaskRow) -> TaskView<'_> {
         parent: task.parent.map(|parent| parent.0.to_string()),
         parent_site: task.parent_site.map(|site| snapshot.site_location(site)),
         state: task.state.as_str(),
+        waiting_at: parked.of(task).map(str::to_owned),
         age_ns: since_ns(task.spawned_us),
         idle_ns: since_ns(task.last_progress_us()),
         polls: task.polls,
         busy_ns: task.busy_ns,
         longest_poll_ns: task.longest_poll_ns,
+        wakers: task.wakers,
+        handles: task.handles,
+        wakes: task.wakes,
+        self_wakes: task.self_wakes,
+        woken_ns: task.woken_us.map(since_ns),
+        woken_by: task.woken_by.map(|by| by.0.to_string()),
+        asked_to_stop_ns: task.cancel_us.map(since_ns),
+        asked_to_stop_by: task.cancel_by.map(CancelBy::as_str),
     }
 }
 
@@ -216,7 +242,8 @@ fn text(view: &View<'_>) -> String {
     rows.extend(view.sites.iter().map(cells));
     let gauges: String =
         view.gauges.iter().map(|(name, value)| format!("gauge {}: {value}\n", human::name(name))).collect();
-    format!("{}\n{gauges}\n{}\n", about(view), grid(&rows).join("\n"))
+    let findings = report::findings(&view.findings);
+    format!("{}\n{gauges}\n{findings}{}\n", about(view), grid(&rows).join("\n"))
 }
 
 fn markdown(view: &View<'_>) -> String {

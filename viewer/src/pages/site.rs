@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use diag_snapshot::{Row, SiteIndex, TaskRow};
+use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
 use super::task::TaskView;
@@ -174,8 +174,8 @@ impl Choice {
     }
 }
 
-/// The columns of the task table that a list is sorted by. Whole rows would be read twelve columns
-/// wide, a million times.
+/// The columns of the task table that a list is sorted by. Whole rows would be read two dozen
+/// columns wide, a million times.
 struct Keys<'a> {
     loaded: &'a Loaded,
     sort: Sort,
@@ -186,7 +186,7 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn new(loaded: &'a Loaded, sort: Sort) -> Self {
-        let column = |name| column(loaded, name);
+        let column = |name| loaded.snapshot.tasks.column(name);
         let values = match sort {
             Sort::Age | Sort::Held => "spawned_us",
             Sort::Idle => "last_poll_us",
@@ -212,12 +212,6 @@ impl<'a> Keys<'a> {
         };
         Key { value: std::cmp::Reverse(value), id: cell(self.ids) }
     }
-}
-
-/// Empty if the table has no such column, which it always has.
-fn column<'a>(loaded: &'a Loaded, name: &str) -> &'a [u64] {
-    let place = TaskRow::COLUMNS.iter().position(|column| column.name == name);
-    place.and_then(|place| loaded.snapshot.tasks.columns().get(place)).map_or(&[], Vec::as_slice)
 }
 
 impl Lives {

@@ -105,7 +105,7 @@ pub(super) fn diff(
     let after = Side::new(after, &join.after, tasks, same_process, options);
     let mut each = |was: Option<SampleRow>, is: Option<SampleRow>| sums.add(&before, was, &after, is);
     if same_process {
-        merge(&was.samples, &is.samples, |sample| sample.birth, each);
+        merge(was.samples.iter(), is.samples.iter(), |sample| sample.birth, each);
     } else {
         was.samples.iter().for_each(|sample| each(Some(sample), None));
         is.samples.iter().for_each(|sample| each(None, Some(sample)));
@@ -119,7 +119,7 @@ struct Side<'a> {
     positions: &'a Positions,
     tasks: &'a TaskDiff,
     /// Ids of the live tasks, ascending.
-    live: Vec<u64>,
+    live: &'a [u64],
     now_us: u64,
     stale_factor: f64,
     /// Lines move from build to build, so they tell functions apart only within one process.
@@ -138,7 +138,7 @@ impl<'a> Side<'a> {
             stacks: AllocationSites::new(snapshot),
             positions,
             tasks,
-            live: snapshot.tasks.iter().map(|task| task.id.0).collect(),
+            live: snapshot.tasks.column("id"),
             now_us: snapshot.capture.to_us,
             stale_factor: options.stale_factor,
             with_lines,

@@ -6,6 +6,7 @@
 mod frames;
 mod heap;
 mod merge;
+mod now;
 mod sites;
 mod tasks;
 
@@ -16,11 +17,12 @@ use diag_snapshot::Snapshot;
 
 pub use frames::{AllocationSites, is_plumbing};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
+pub use now::{Asked, Lost, Now, Polling, SiteNow, Spinning, Zombie};
 pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
-/// snapshots do.
+/// snapshots do; [`now`](Diff::now) is about the second alone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Diff {
     /// Name of the service, the same in both.
@@ -37,6 +39,8 @@ pub struct Diff {
     pub tasks: TaskDiff,
     /// The sampled heap; none unless both have one.
     pub heap: Option<HeapDiff>,
+    /// What the second snapshot shows by itself.
+    pub now: Now,
     /// What the tasks were measured with.
     pub options: Options,
 }
@@ -130,6 +134,7 @@ pub fn diff_with(before: &Snapshot, after: &Snapshot, options: Options) -> Resul
         window_us,
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
         tasks,
+        now: Now::of(after, same_process.then_some(before)),
         options,
     })
 }

@@ -165,7 +165,7 @@ fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions)
     }
 }
 
-fn sites(snapshot: &Snapshot) -> impl Iterator<Item = Site> {
+pub(super) fn sites(snapshot: &Snapshot) -> impl Iterator<Item = Site> {
     snapshot.sites.iter().map(|row| Site {
         file: snapshot.strings.show(row.file).to_owned(),
         line: row.line,

@@ -9,7 +9,7 @@
 //! One pass over each snapshot and one over both, which are sorted by id. Why a task rests is not
 //! asked here.
 
-use diag_snapshot::{SiteIndex, Snapshot, TaskRow, TaskState};
+use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;
 use super::merge::merge;
@@ -158,7 +158,7 @@ impl Rest {
         Rest { factor: options.stale_factor, usual_us, least_us }
     }
 
-    fn is_stale(&self, task: &TaskRow, idle_us: u64) -> bool {
+    fn is_stale(&self, task: &TaskTimes, idle_us: u64) -> bool {
         let own_us = mean_pause_us(task).unwrap_or(0.0) * self.factor;
         task.state != TaskState::Polling && idle_us as f64 >= self.least_us.max(own_us)
     }
@@ -185,7 +185,7 @@ impl Rest {
 }
 
 /// Mean time between the polls that a task had; none before the second.
-fn mean_pause_us(task: &TaskRow) -> Option<f64> {
+fn mean_pause_us(task: &TaskTimes) -> Option<f64> {
     let pauses = task.polls.checked_sub(1).filter(|&pauses| pauses > 0)?;
     Some(task.last_poll_us?.saturating_sub(task.spawned_us) as f64 / pauses as f64)
 }
@@ -199,7 +199,7 @@ fn sides(
 ) -> Vec<SiteSide> {
     let now_us = snapshot.capture.to_us;
     let mut times = vec![Times::default(); rests.len()];
-    for task in snapshot.tasks.iter() {
+    for task in snapshot.tasks.times() {
         let Some(i) = place(task.site) else { continue };
         let idle_us = idle_us(&task, now_us);
         times[i].ages_us.push(now_us.saturating_sub(task.spawned_us));
@@ -234,7 +234,7 @@ impl Times {
     }
 }
 
-fn idle_us(task: &TaskRow, now_us: u64) -> u64 {
+fn idle_us(task: &TaskTimes, now_us: u64) -> u64 {
     now_us.saturating_sub(task.last_progress_us())
 }
 
@@ -242,8 +242,8 @@ fn idle_us(task: &TaskRow, now_us: u64) -> u64 {
 fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<(Moves, Cohort)> {
     let mut followed = vec![(Moves::default(), Cohort::default()); rests.len()];
     merge(
-        &before.tasks,
-        &after.tasks,
+        before.tasks.times(),
+        after.tasks.times(),
         |task| task.id.0,
         |was, is| {
             let place = match was {

@@ -39,6 +39,11 @@ fn write_finding(out: &mut String, finding: &Finding) {
             let _ = writeln!(out, "- {label}{}", escape(sentence));
         }
     }
+    for (label, place) in [("waits for", &finding.waiting_at), ("held by", &finding.held_by)] {
+        if let Some(place) = place {
+            let _ = writeln!(out, "- {label}: {}", escape(&human::name(place)));
+        }
+    }
     let _ = writeln!(out, "\n**Next:** {}  ", escape(&finding.advice));
     let _ = writeln!(out, "**Risk:** {}  ", escape(&finding.risk));
     let _ = writeln!(out, "`{} {}`\n", finding.rule, finding.id);

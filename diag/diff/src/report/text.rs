@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use diag_snapshot::human;
 
 use super::{HeapChange, Moment, Report, heap, sites};
-use crate::verdict::{Answer, Finding, Grade, signed_bytes};
+use crate::verdict::{Answer, Estimate, Finding, Grade, signed_bytes};
 
 /// So many spawn sites are listed; JSON has all of them.
 pub(super) const LISTED_SITES: usize = 12;
@@ -19,6 +19,13 @@ pub fn render(report: &Report) -> String {
 /// The report with the colours of a terminal.
 pub fn render_coloured(report: &Report) -> String {
     write(report, |text, colour| format!("\x1b[{}m{text}\x1b[0m", colour.code()))
+}
+
+/// Findings alone, without colour.
+pub fn findings(findings: &[Finding]) -> String {
+    let mut out = String::new();
+    findings.iter().for_each(|finding| write_finding(&mut out, finding, |text, _| text.to_owned()));
+    out
 }
 
 #[derive(Clone, Copy)]
@@ -100,7 +107,7 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
             let _ = writeln!(out, "  {mark} {sentence}");
         }
     }
-    for (label, place) in [("waits at", &finding.waiting_at), ("held by", &finding.held_by)] {
+    for (label, place) in [("waits for", &finding.waiting_at), ("held by", &finding.held_by)] {
         if let Some(place) = place {
             let _ = writeln!(out, "  {label}: {}", human::name(place));
         }
@@ -114,8 +121,8 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
 pub(super) fn title(finding: &Finding) -> String {
     let mut title = format!("{} ({}): ", finding.class.as_str().to_uppercase(), finding.grade.as_str());
     let what = [
-        finding.count.map(|count| format!("{} tasks", human::count(count))),
-        finding.bytes.map(|bytes| format!("{} (95 %: {})", bytes.estimate(), bytes.interval())),
+        finding.count.map(|count| super::plural(count as usize, "task")),
+        finding.bytes.map(size),
         finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
     ];
     title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
@@ -127,6 +134,14 @@ pub(super) fn title(finding: &Finding) -> String {
         let _ = write!(title, ", since {since:.0}");
     }
     title
+}
+
+/// With its interval, if it is not exact.
+fn size(bytes: Estimate) -> String {
+    match bytes.low_bytes == bytes.high_bytes {
+        true => bytes.estimate(),
+        false => format!("{} (95 %: {})", bytes.estimate(), bytes.interval()),
+    }
 }
 
 fn write_sites(out: &mut String, report: &Report, paint: Paint) {

@@ -8,7 +8,7 @@
 
 use diag_snapshot::human;
 
-use super::{Class, Estimate, Finding, Grade, Subject, finding_id};
+use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use crate::policy::{HeapGrowth, Policy};
 use crate::stats::WeightedSum;
@@ -51,14 +51,6 @@ fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, limits: &HeapGrowt
     let grade = grade(diff, site, limits);
     let interval = site.growth.interval;
     Finding {
-        id: finding_id(NAME, Class::Leak, &subject),
-        rule: NAME,
-        class: Class::Leak,
-        grade,
-        subject,
-        since: None,
-        count: None,
-        rate_per_s: None,
         bytes: Some(estimate(&site.growth.after, heap.unseen_bytes)),
         growth: Some(Estimate {
             estimate_bytes: site.growth.bytes(),
@@ -67,10 +59,9 @@ fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, limits: &HeapGrowt
         }),
         evidence: evidence(diff, site),
         counter_evidence: counter_evidence(diff, site, limits),
-        waiting_at: None,
-        held_by: None,
         advice: advice(diff, site, grade),
         risk: risk(diff, site),
+        ..Finding::new(NAME, Class::Leak, grade, subject)
     }
 }
 

@@ -1,20 +1,26 @@
 //! Says what of a diff is a leak: findings, and the answer as a whole.
 //!
-//! Every rule is a pure function from the diff and the policy to findings, listed in [`RULES`];
+//! Every rule is a pure function from facts and the policy to findings, listed in [`RULES`]; some need
+//! what changed, some only what one snapshot shows.
 //! `VERDICTS.md` beside this crate says what each one means. A rule never prints: reports do.
 
 mod answer;
+mod blocked_executor;
+mod busy_self_wake;
+mod cancelled_but_running;
 mod heap_growth;
+mod lost_waker;
 mod task_leak;
 mod untracked_growth;
+mod zombie;
 
-use diag_snapshot::human;
+use diag_snapshot::{Snapshot, human};
 use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::diff::{Diff, Site};
+use crate::diff::{Diff, Now, Site};
 use crate::policy::Policy;
-use crate::report::Report;
+use crate::report::{Report, timestamp};
 
 pub use answer::Answer;
 
@@ -22,15 +28,28 @@ pub use answer::Answer;
 pub struct Rule {
     /// Name in reports and in `diag.toml`.
     pub name: &'static str,
-    /// What it finds in a diff.
-    pub judge: fn(&Diff, &Policy) -> Vec<Finding>,
+    /// What it finds.
+    pub judge: Judge,
+}
+
+/// What a rule looks at.
+pub enum Judge {
+    /// What changed between two snapshots.
+    Change(fn(&Diff, &Policy) -> Vec<Finding>),
+    /// What one snapshot shows, which of two is the second.
+    Now(fn(&Now, &Policy) -> Vec<Finding>),
 }
 
 /// All rules.
 pub const RULES: &[Rule] = &[
-    Rule { name: task_leak::NAME, judge: task_leak::judge },
-    Rule { name: heap_growth::NAME, judge: heap_growth::judge },
-    Rule { name: untracked_growth::NAME, judge: untracked_growth::judge },
+    Rule { name: lost_waker::NAME, judge: Judge::Now(lost_waker::judge) },
+    Rule { name: blocked_executor::NAME, judge: Judge::Now(blocked_executor::judge) },
+    Rule { name: cancelled_but_running::NAME, judge: Judge::Now(cancelled_but_running::judge) },
+    Rule { name: busy_self_wake::NAME, judge: Judge::Now(busy_self_wake::judge) },
+    Rule { name: zombie::NAME, judge: Judge::Now(zombie::judge) },
+    Rule { name: task_leak::NAME, judge: Judge::Change(task_leak::judge) },
+    Rule { name: heap_growth::NAME, judge: Judge::Change(heap_growth::judge) },
+    Rule { name: untracked_growth::NAME, judge: Judge::Change(untracked_growth::judge) },
 ];
 
 /// What kind of trouble it is.
@@ -113,7 +132,7 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// What speaks against it, a sentence each.
     pub counter_evidence: Vec<String>,
-    /// The `.await` at which it waits.
+    /// What it waits for, and at which line.
     pub waiting_at: Option<String>,
     /// Who holds it.
     pub held_by: Option<String>,
@@ -124,6 +143,28 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// A finding of which nothing more is known yet.
+    fn new(rule: &'static str, class: Class, grade: Grade, subject: Subject) -> Self {
+        Finding {
+            id: finding_id(rule, class, &subject),
+            rule,
+            class,
+            grade,
+            subject,
+            since: None,
+            count: None,
+            rate_per_s: None,
+            bytes: None,
+            growth: None,
+            evidence: Vec::new(),
+            counter_evidence: Vec::new(),
+            waiting_at: None,
+            held_by: None,
+            advice: String::new(),
+            risk: String::new(),
+        }
+    }
+
     /// True if a check under this policy fails because of it.
     pub fn fails(&self, fail_on: Grade) -> bool {
         self.class != Class::Retention && self.grade >= fail_on
@@ -191,7 +232,27 @@ pub fn finding_id(rule: &str, class: Class, subject: &Subject) -> String {
 
 /// Judges a diff: the surest and largest finding first.
 pub fn judge(diff: &Diff, policy: &Policy) -> Report {
-    let mut findings: Vec<Finding> = RULES.iter().flat_map(|rule| (rule.judge)(diff, policy)).collect();
+    let findings = RULES.iter().flat_map(|rule| match rule.judge {
+        Judge::Change(judge) => judge(diff, policy),
+        Judge::Now(judge) => judge(&diff.now, policy),
+    });
+    let findings = surest_first(findings.collect());
+    let reasons = answer::too_little(diff, policy, &findings);
+    Report::new(diff, policy, findings, reasons)
+}
+
+/// What one snapshot shows by itself: the surest and largest finding first. That it shows nothing
+/// does not make it clean.
+pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+    let now = Now::of(snapshot, None);
+    let findings = RULES.iter().flat_map(|rule| match rule.judge {
+        Judge::Change(_) => Vec::new(),
+        Judge::Now(judge) => judge(&now, policy),
+    });
+    surest_first(findings.collect())
+}
+
+fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
         (b.grade, b.count, &a.rule, &a.subject.location).cmp(&(
             a.grade,
@@ -200,6 +261,10 @@ pub fn judge(diff: &Diff, policy: &Policy) -> Report {
             &b.subject.location,
         ))
     });
-    let reasons = answer::too_little(diff, policy, &findings);
-    Report::new(diff, policy, findings, reasons)
+    findings
+}
+
+/// So long before the snapshot was taken.
+fn ago(now: &Now, us: u64) -> Option<jiff::Timestamp> {
+    timestamp(now.taken_unix_us.saturating_sub(us))
 }

@@ -3,11 +3,11 @@
 //! In a healthy service tasks come to rest about as often as resting tasks move on. A site where
 //! far more came to rest than moved on, by an exact sign test and not all at once, is a finding; it is *likely* if the
 //! site has a usual lifetime and not one task of a large enough stale cohort moved in the whole
-//! window. What the tasks wait for is not looked at here.
+//! window. What the tasks wait for is told if they were asked, but does not decide.
 
 use diag_snapshot::human;
 
-use super::{Class, Estimate, Finding, Grade, Subject, finding_id, heap_growth};
+use super::{Class, Estimate, Finding, Grade, Subject, heap_growth};
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::policy::{Policy, TaskLeak};
 use crate::report::timestamp;
@@ -95,15 +95,9 @@ impl<'a> Suspect<'a> {
     }
 
     fn finding(&self, diff: &Diff, limits: &TaskLeak) -> Finding {
-        let subject = Subject::from(&self.site.site);
         let grade = self.grade(diff, limits);
         let rate_per_s = self.rate_per_s(diff);
         Finding {
-            id: finding_id(NAME, Class::Leak, &subject),
-            rule: NAME,
-            class: Class::Leak,
-            grade,
-            subject,
             since: self
                 .site
                 .after
@@ -112,13 +106,12 @@ impl<'a> Suspect<'a> {
             count: Some(self.site.after.stale),
             rate_per_s,
             bytes: self.bytes(diff),
-            growth: None,
             evidence: self.evidence(diff, limits),
             counter_evidence: self.counter_evidence(diff, limits),
-            waiting_at: None,
-            held_by: None,
+            waiting_at: diff.now.waits.get(&self.site.site).cloned(),
             advice: self.advice(grade, diff, limits),
             risk: risk(rate_per_s, self.site.future_bytes),
+            ..Finding::new(NAME, Class::Leak, grade, Subject::from(&self.site.site))
         }
     }
 

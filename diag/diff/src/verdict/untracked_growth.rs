@@ -5,7 +5,7 @@
 
 use diag_snapshot::human;
 
-use super::{Class, Finding, Grade, Subject, finding_id};
+use super::{Class, Finding, Grade, Subject};
 use crate::diff::Diff;
 use crate::policy::Policy;
 use crate::report::Change;
@@ -28,28 +28,19 @@ fn finding(diff: &Diff, change: Change) -> Finding {
     let subject = Subject { location: "(untracked)".to_owned(), name: None };
     let more = change.after.saturating_sub(change.before);
     Finding {
-        id: finding_id(NAME, Class::Leak, &subject),
-        rule: NAME,
-        class: Class::Leak,
-        grade: Grade::Possible,
-        subject,
-        since: None,
         count: Some(change.after),
         rate_per_s: (diff.same_process && diff.window_us > 0)
             .then(|| more as f64 * 1e6 / diff.window_us as f64),
-        bytes: None,
-        growth: None,
         evidence: vec![format!("tasks that the runtime counts and the recorder does not follow: {change}")],
         counter_evidence: vec![format!(
             "only their number is known: {} new connections of a library would look the same",
             human::count(more)
         )],
-        waiting_at: None,
-        held_by: None,
         advice:
             "spawn your own tasks with `diag::spawn`, so that the rest is what libraries spawn; then take \
                  a third snapshot and see whether the rest still grows"
                 .to_owned(),
         risk: "a leak in a task that is not tracked has no name".to_owned(),
+        ..Finding::new(NAME, Class::Leak, Grade::Possible, subject)
     }
 }

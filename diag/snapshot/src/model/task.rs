@@ -4,7 +4,7 @@ use super::cancel::CancelBy;
 use super::cell::{Coded, narrow, none, some};
 use super::site::SiteIndex;
 use crate::strings::StringIndex;
-use crate::table::{Column, Row, Target};
+use crate::table::{Column, Row, Table, Target};
 
 /// Never-reused number of a task in its process: 44 bits, not tokio's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,6 +32,11 @@ impl Coded for TaskState {
 }
 
 impl TaskState {
+    /// What stands for it in the column `state`.
+    pub fn number(self) -> u64 {
+        self.code()
+    }
+
     /// One or two words for people.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -140,6 +145,51 @@ impl TaskRow {
     pub fn state_since_us(&self) -> u64 {
         let woken_us = self.woken_us.filter(|_| self.state == TaskState::Woken);
         woken_us.unwrap_or_else(|| self.last_progress_us())
+    }
+}
+
+/// When a task did what: the part of a [`TaskRow`] by which two snapshots are compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TaskTimes {
+    /// As in [`TaskRow::id`].
+    pub id: TaskId,
+    /// As in [`TaskRow::site`].
+    pub site: SiteIndex,
+    /// As in [`TaskRow::state`].
+    pub state: TaskState,
+    /// As in [`TaskRow::spawned_us`].
+    pub spawned_us: u64,
+    /// As in [`TaskRow::last_poll_us`].
+    pub last_poll_us: Option<u64>,
+    /// As in [`TaskRow::polls`].
+    pub polls: u64,
+}
+
+impl TaskTimes {
+    /// As [`TaskRow::last_progress_us`].
+    pub fn last_progress_us(&self) -> u64 {
+        self.last_poll_us.unwrap_or(self.spawned_us)
+    }
+}
+
+impl Table<TaskRow> {
+    /// The times of all tasks in order, from six columns: a million of them in a tenth of the time
+    /// that the whole rows take.
+    pub fn times(&self) -> impl Iterator<Item = TaskTimes> {
+        let names = ["id", "site", "state", "spawned_us", "last_poll_us", "polls"];
+        let columns = names.map(|name| self.column(name));
+        (0..self.len()).map(move |i| {
+            let [id, site, state, spawned_us, last_poll_us, polls] =
+                columns.map(|column| column.get(i).copied().unwrap_or(0));
+            TaskTimes {
+                id: TaskId(id),
+                site: SiteIndex(narrow(site)),
+                state: TaskState::from_code(state),
+                spawned_us,
+                last_poll_us: none(last_poll_us),
+                polls,
+            }
+        })
     }
 }
 

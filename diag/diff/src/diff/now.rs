@@ -1,0 +1,242 @@
+//! What one snapshot shows without another: tasks that nothing can wake, that were asked to stop,
+//! that are polled for long or wake themselves, and ended ones that are still held.
+//!
+//! Tasks without any of this are not listed, so a healthy service costs nothing here.
+
+use std::collections::BTreeMap;
+
+use diag_snapshot::leaf::Waiting;
+use diag_snapshot::names::NamedStacks;
+use diag_snapshot::parked::Parked;
+use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
+
+use super::sites::{self, Site};
+
+/// Facts about one snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Now {
+    /// When it was taken, microseconds since the Unix epoch.
+    pub taken_unix_us: u64,
+    /// Sites at which something is to be told.
+    pub sites: Vec<SiteNow>,
+    /// What idle tasks of a site wait for, as far as they were asked: `mpsc recv at src/orders.rs:131`.
+    pub waits: BTreeMap<Site, String>,
+    /// Tasks that were woken and wait for a worker.
+    pub woken: u64,
+    /// The longest that one of these has been waiting.
+    pub woken_longest_us: u64,
+    /// Time since start that the process was kept off the CPUs by its cgroup.
+    pub throttled_us: Option<u64>,
+}
+
+/// What is to be told of one site.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SiteNow {
+    /// The site.
+    pub site: Site,
+    /// What is made there.
+    pub kind: SiteKind,
+    /// Tasks that nothing can wake, as far as seen.
+    pub lost: Vec<Lost>,
+    /// Tasks that the recorder's own poll found ready though nothing had woken them.
+    pub rescued: u64,
+    /// Tasks that were asked to stop.
+    pub asked: Vec<Asked>,
+    /// Tasks that are being polled.
+    pub polling: Vec<Polling>,
+    /// Tasks that wake themselves more often than others wake them.
+    pub spinning: Vec<Spinning>,
+    /// Ended tasks that are still held.
+    pub zombies: Vec<Zombie>,
+}
+
+/// A task that nothing can wake.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lost {
+    /// For how long it has been idle.
+    pub idle_us: u64,
+    /// Polls that confirmed it.
+    pub confirmed: u32,
+    /// Handles that may still end it; none if not known.
+    pub handles: Option<u32>,
+}
+
+/// A task that was asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Asked {
+    /// So long ago.
+    pub ago_us: u64,
+    /// By what.
+    pub by: CancelBy,
+    /// What it does instead.
+    pub state: TaskState,
+    /// And since so long ago.
+    pub still_us: u64,
+}
+
+/// A poll under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Polling {
+    /// For so long.
+    pub for_us: u64,
+    /// The thread that it holds up, if it was looked at.
+    pub thread: Option<ThreadRow>,
+    /// The line where that thread is.
+    pub at: Option<String>,
+}
+
+/// A task that wakes itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spinning {
+    /// Polls a second, since the first snapshot if the task was in it, else since its spawn.
+    pub polls_per_s: f64,
+    /// Share of these polls that it asked for itself, 0 to 1.
+    pub self_share: f64,
+}
+
+/// An ended task that is still held.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Zombie {
+    /// Ended so long ago.
+    pub ended_ago_us: u64,
+    /// Handles and entries of sets that hold it.
+    pub handles: u32,
+    /// Wakers that hold it.
+    pub wakers: u32,
+    /// At least this much memory is kept.
+    pub cell_bytes: u64,
+}
+
+impl Now {
+    /// The facts of `snapshot`. An earlier one of the same process shows what tasks did since.
+    pub fn of(snapshot: &Snapshot, earlier: Option<&Snapshot>) -> Self {
+        let mut sites: Vec<SiteNow> = site_rows(snapshot).collect();
+        let mut now = Now {
+            taken_unix_us: snapshot.taken_unix_us(),
+            throttled_us: snapshot.capture.resources.throttled_us,
+            ..Now::default()
+        };
+        let look = Look { snapshot, earlier, names: NamedStacks::new(&snapshot.stacks, &snapshot.strings) };
+        for task in notable_tasks(snapshot) {
+            if task.state == TaskState::Woken {
+                now.woken += 1;
+                now.woken_longest_us = now.woken_longest_us.max(look.since(task.state_since_us()));
+            }
+            if let Some(site) = sites.get_mut(task.site.0 as usize) {
+                look.add_task(site, &task);
+            }
+        }
+        for zombie in snapshot.zombies.iter() {
+            if let Some(site) = sites.get_mut(zombie.site.0 as usize) {
+                site.zombies.push(Zombie {
+                    ended_ago_us: look.since(zombie.ended_us),
+                    handles: zombie.handles,
+                    wakers: zombie.wakers,
+                    cell_bytes: zombie.cell_bytes.unwrap_or(0),
+                });
+            }
+        }
+        now.waits = waits(snapshot, &sites);
+        now.sites = sites.into_iter().filter(SiteNow::has_something).collect();
+        now
+    }
+}
+
+impl SiteNow {
+    fn has_something(&self) -> bool {
+        self.rescued > 0
+            || !self.lost.is_empty()
+            || !self.asked.is_empty()
+            || !self.polling.is_empty()
+            || !self.spinning.is_empty()
+            || !self.zombies.is_empty()
+    }
+}
+
+fn site_rows(snapshot: &Snapshot) -> impl Iterator<Item = SiteNow> {
+    sites::sites(snapshot).zip(snapshot.sites.iter()).map(|(site, row)| SiteNow {
+        site,
+        kind: row.kind.unwrap_or(SiteKind::Task),
+        lost: Vec::new(),
+        rescued: row.rescued.unwrap_or(0),
+        asked: Vec::new(),
+        polling: Vec::new(),
+        spinning: Vec::new(),
+        zombies: Vec::new(),
+    })
+}
+
+/// The few tasks that anything can be told of. Whole rows would be read two dozen columns wide.
+fn notable_tasks(snapshot: &Snapshot) -> impl Iterator<Item = TaskRow> {
+    let tasks = &snapshot.tasks;
+    let [state, lost, cancel, own] =
+        ["state", "lost", "cancel_us", "self_wakes"].map(|name| tasks.column(name));
+    let cell = |column: &[u64], i: usize| column.get(i).copied().unwrap_or(0);
+    let idle = TaskState::Idle.number();
+    // An optional column holds 0 for none and n + 1 for n.
+    let is_notable = move |i: &usize| {
+        cell(state, *i) != idle || cell(lost, *i) > 0 || cell(cancel, *i) > 0 || cell(own, *i) > 1
+    };
+    (0..tasks.len()).filter(is_notable).filter_map(|i| tasks.get(i))
+}
+
+fn waits(snapshot: &Snapshot, sites: &[SiteNow]) -> BTreeMap<Site, String> {
+    let parked = Parked::new(snapshot);
+    let of_site = |(i, site): (u32, &SiteNow)| {
+        let answers: Vec<&str> = parked.idle_at(SiteIndex(i)).collect();
+        (!answers.is_empty()).then(|| (site.site.clone(), answers.join(" or ")))
+    };
+    (0..).zip(sites).filter_map(of_site).collect()
+}
+
+/// A snapshot with what is asked of it for each task.
+struct Look<'a> {
+    snapshot: &'a Snapshot,
+    earlier: Option<&'a Snapshot>,
+    names: NamedStacks<'a>,
+}
+
+impl Look<'_> {
+    fn since(&self, us: u64) -> u64 {
+        self.snapshot.capture.to_us.saturating_sub(us)
+    }
+
+    fn add_task(&self, site: &mut SiteNow, task: &TaskRow) {
+        if let Some(confirmed) = task.lost {
+            let idle_us = self.since(task.last_progress_us());
+            site.lost.push(Lost { idle_us, confirmed, handles: task.handles });
+        }
+        if let Some(at_us) = task.cancel_us {
+            let by = task.cancel_by.unwrap_or(CancelBy::Unknown);
+            let still_us = self.since(task.state_since_us());
+            site.asked.push(Asked { ago_us: self.since(at_us), by, state: task.state, still_us });
+        }
+        if task.state == TaskState::Polling {
+            site.polling.push(self.polling(task));
+        }
+        site.spinning.extend(self.spinning(task));
+    }
+
+    fn polling(&self, task: &TaskRow) -> Polling {
+        let thread = self.snapshot.threads.iter().find(|thread| thread.task == Some(task.id));
+        let stack = thread.and_then(|thread| thread.stack);
+        let at = stack.and_then(|stack| Waiting::of(self.names.stack(stack)).at);
+        Polling { for_us: self.since(task.state_since_us()), thread, at: at.map(|at| at.to_string()) }
+    }
+
+    /// `None` of a task that others wake at least as often.
+    fn spinning(&self, task: &TaskRow) -> Option<Spinning> {
+        let self_wakes = task.self_wakes.filter(|wakes| wakes.saturating_mul(2) > task.polls)?;
+        let before = self.earlier.and_then(|earlier| Some((earlier, earlier.task(task.id)?)));
+        let (polls, own, from_us) = match before {
+            Some((earlier, was)) => (was.polls, was.self_wakes.unwrap_or(0), earlier.capture.to_us),
+            None => (0, 0, task.spawned_us),
+        };
+        let polls = task.polls.saturating_sub(polls) as f64;
+        let seconds = self.since(from_us) as f64 / 1e6;
+        (polls > 0.0 && seconds > 0.0).then(|| Spinning {
+            polls_per_s: polls / seconds,
+            self_share: (self_wakes.saturating_sub(own) as f64 / polls).min(1.0),
+        })
+    }
+}

@@ -1,0 +1,120 @@
+//! `blocked-executor`: a poll that does not return and keeps a worker from all other tasks.
+//!
+//! How long the poll has been under way is a fact; why, the look at its thread says: on a CPU it
+//! computes, asleep it sits in a blocking call, ready without a CPU the machine is short of them, and
+//! then the task is not to blame. Closures on the threads for blocking work are there to block.
+
+use diag_snapshot::{SiteKind, ThreadRow, human};
+
+use super::{Class, Finding, Grade, Subject};
+use crate::diff::{Now, Polling, SiteNow};
+use crate::policy::{BlockedExecutor, Policy};
+
+pub(super) const NAME: &str = "blocked-executor";
+
+pub(super) fn judge(now: &Now, policy: &Policy) -> Vec<Finding> {
+    let limits = &policy.rules.blocked_executor;
+    let sites = now.sites.iter().filter(|site| matches!(site.kind, SiteKind::Task | SiteKind::Local));
+    sites.filter_map(|site| finding(now, site, limits)).collect()
+}
+
+/// What the thread of a poll does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Computing,
+    Sleeping,
+    /// Ready to run, but without a CPU for most of the time.
+    Starving,
+    Unknown,
+}
+
+fn doing(thread: Option<&ThreadRow>) -> Doing {
+    let Some(thread) = thread else { return Doing::Unknown };
+    let share = |us: Option<u64>| match (us, thread.watched_us) {
+        (Some(us), Some(watched_us)) if watched_us > 0 => us as f64 / watched_us as f64,
+        _ => 0.0,
+    };
+    let (on_cpu, waits) = (share(thread.cpu_us), share(thread.wait_us));
+    match thread.state {
+        _ if waits > 0.5 => Doing::Starving,
+        _ if on_cpu > 0.5 => Doing::Computing,
+        Some('S' | 'D') => Doing::Sleeping,
+        Some('R') => Doing::Computing,
+        _ => Doing::Unknown,
+    }
+}
+
+fn finding(now: &Now, site: &SiteNow, limits: &BlockedExecutor) -> Option<Finding> {
+    let least_us = (limits.min_poll_s * 1e6) as u64;
+    let long: Vec<&Polling> = site.polling.iter().filter(|polling| polling.for_us >= least_us).collect();
+    let longest = *long.iter().max_by_key(|polling| polling.for_us)?;
+    let doing = doing(longest.thread.as_ref());
+    let (class, grade) = match doing {
+        Doing::Computing => (Class::Runaway, Grade::Proven),
+        Doing::Sleeping => (Class::Stuck, Grade::Proven),
+        Doing::Starving => (Class::Stuck, Grade::Possible),
+        Doing::Unknown => (Class::Stuck, Grade::Likely),
+    };
+    Some(Finding {
+        since: super::ago(now, longest.for_us),
+        count: Some(long.len() as u64),
+        evidence: evidence(now, longest, doing),
+        counter_evidence: counter_evidence(now, longest, doing),
+        held_by: longest.thread.map(|thread| match &longest.at {
+            Some(at) => format!("thread {} in {at}", thread.tid),
+            None => format!("thread {}", thread.tid),
+        }),
+        advice: advice(doing).to_owned(),
+        risk: "tasks of that worker wait until it returns, timers and connections included".to_owned(),
+        ..Finding::new(NAME, class, grade, Subject::from(&site.site))
+    })
+}
+
+fn evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<String> {
+    let for_so_long = human::duration_us(polling.for_us);
+    let mut evidence = vec![match doing {
+        Doing::Sleeping => format!("one poll has been asleep in a blocking call for {for_so_long}"),
+        _ => format!("one poll has been under way for {for_so_long}"),
+    }];
+    evidence.extend(polling.thread.as_ref().and_then(|thread| times(thread, "ran on a CPU", thread.cpu_us)));
+    if now.woken > 0 {
+        evidence.push(format!(
+            "woken tasks that wait for a worker: {}, the longest for {}",
+            human::count(now.woken),
+            human::duration_us(now.woken_longest_us)
+        ));
+    }
+    evidence
+}
+
+fn counter_evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<String> {
+    if doing == Doing::Unknown {
+        return vec!["its thread was not looked at: it may have been without a CPU".to_owned()];
+    }
+    let waits = |thread: &ThreadRow| times(thread, "was ready and got no CPU", thread.wait_us);
+    let mut against: Vec<String> = polling.thread.as_ref().and_then(waits).into_iter().collect();
+    if let Some(us) = now.throttled_us.filter(|&us| us > 0) {
+        against.push(format!(
+            "its cgroup kept the process off the CPUs for {} since start",
+            human::duration_us(us)
+        ));
+    }
+    against
+}
+
+fn times(thread: &ThreadRow, what: &str, us: Option<u64>) -> Option<String> {
+    let (us, watched_us) = (us.filter(|&us| us > 0)?, thread.watched_us?);
+    let (us, watched) = (human::duration_us(us), human::duration_us(watched_us));
+    Some(format!("thread {} {what} for {us} of {watched}", thread.tid))
+}
+
+fn advice(doing: Doing) -> &'static str {
+    match doing {
+        Doing::Computing => "move the work to `spawn_blocking` or a thread of its own, or let it yield",
+        Doing::Sleeping => {
+            "use the async form of the call, or `spawn_blocking`; do not hold std locks across long work"
+        }
+        Doing::Starving => "give the process more CPU, or fewer busy threads, before looking at the task",
+        Doing::Unknown => "look at the thread: take a snapshot with the stacks of threads switched on",
+    }
+}

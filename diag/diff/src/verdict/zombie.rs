@@ -1,0 +1,91 @@
+//! `zombie`: tasks that ended and whose memory is still held.
+//!
+//! A `JoinHandle`, an `AbortHandle`, an entry of a `JoinSet` or a stale waker keeps the whole cell of
+//! a task, its output included, and no number of tokio's counts it. That memory is kept is a fact of
+//! one snapshot; that it becomes more shows in when the tasks ended: over the whole time and up to
+//! now, or in one go. What has ended just now may still be awaited.
+
+use diag_snapshot::human;
+
+use super::{Class, Estimate, Finding, Grade, Subject};
+use crate::diff::{Now, SiteNow, Zombie};
+use crate::policy::{Policy, ZombieLimits};
+
+pub(super) const NAME: &str = "zombie";
+
+pub(super) fn judge(now: &Now, policy: &Policy) -> Vec<Finding> {
+    let limits = &policy.rules.zombie;
+    now.sites.iter().filter_map(|site| finding(now, site, limits)).collect()
+}
+
+fn finding(now: &Now, site: &SiteNow, limits: &ZombieLimits) -> Option<Finding> {
+    let least_us = (limits.min_age_s * 1e6) as u64;
+    let held: Vec<&Zombie> = site.zombies.iter().filter(|zombie| zombie.ended_ago_us >= least_us).collect();
+    if held.len() < limits.min_tasks.max(1) as usize {
+        return None;
+    }
+    let longest_us = held.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0);
+    let eighths = busy_eighths(&site.zombies, longest_us);
+    let (class, grade) =
+        match eighths >= 4 && site.zombies.iter().any(|zombie| is_last_eighth(zombie, longest_us)) {
+            true => (Class::Leak, Grade::Likely),
+            false => (Class::Retention, Grade::Proven),
+        };
+    let bytes = held.iter().fold(0u64, |sum, zombie| sum.saturating_add(zombie.cell_bytes)) as f64;
+    Some(Finding {
+        since: super::ago(now, longest_us),
+        count: Some(held.len() as u64),
+        bytes: (bytes > 0.0).then_some(Estimate {
+            estimate_bytes: bytes,
+            low_bytes: bytes,
+            high_bytes: bytes,
+        }),
+        evidence: vec![
+            format!(
+                "they ended {} to {} ago, and none was dropped",
+                human::duration_us(held.iter().map(|zombie| zombie.ended_ago_us).min().unwrap_or(0)),
+                human::duration_us(longest_us)
+            ),
+            format!("they ended in {eighths} of 8 equal parts of the time since the first of them"),
+        ],
+        counter_evidence: vec!["what they hold besides their own cell is not counted".to_owned()],
+        held_by: Some(holders(&held)),
+        advice:
+            "await or drop the handles of tasks that ended: `JoinSet::join_next` takes them out of the set, \
+                 `TaskTracker` keeps none"
+                .to_owned(),
+        risk: match class {
+            Class::Leak => {
+                "every ended task adds its cell and its output, and no count of live tasks shows it"
+            }
+            _ => "the memory is kept for as long as its holder is",
+        }
+        .to_owned(),
+        ..Finding::new(NAME, class, grade, Subject::from(&site.site))
+    })
+}
+
+fn busy_eighths(zombies: &[Zombie], longest_us: u64) -> usize {
+    let mut ended = [false; 8];
+    for zombie in zombies {
+        ended[eighth(zombie, longest_us)] = true;
+    }
+    ended.into_iter().filter(|&ended| ended).count()
+}
+
+fn is_last_eighth(zombie: &Zombie, longest_us: u64) -> bool {
+    eighth(zombie, longest_us) == 0
+}
+
+/// In which eighth of the time since the first of them it ended; 0 is the last.
+fn eighth(zombie: &Zombie, longest_us: u64) -> usize {
+    let part = u128::from(zombie.ended_ago_us) * 8 / u128::from(longest_us.saturating_add(1));
+    (part as usize).min(7)
+}
+
+fn holders(held: &[&Zombie]) -> String {
+    let sum = |of: fn(&Zombie) -> u32| held.iter().map(|zombie| u64::from(of(zombie))).sum::<u64>();
+    let (handles, wakers) = (sum(|zombie| zombie.handles), sum(|zombie| zombie.wakers));
+    let handles = format!("{} handles or entries of a JoinSet", human::count(handles));
+    if wakers == 0 { handles } else { format!("{handles}, {} wakers", human::count(wakers)) }
+}

@@ -1,0 +1,245 @@
+//! The rules that need one snapshot, each on a fault and on its healthy twin.
+
+use std::path::Path;
+
+use diag_diff::report::text;
+use diag_diff::{Answer, Policy, diff, judge, judge_one};
+use diag_snapshot::{
+    CancelBy, FrameIndex, FrameRow, NameRow, Outcome, ParkedRow, Process, Runtime, SiteIndex, SiteKind,
+    SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
+};
+
+const SECOND: u64 = 1_000_000;
+/// Up for ten minutes.
+const NOW: u64 = 600 * SECOND;
+
+/// A service with one site of this kind and nothing else yet.
+fn service(kind: SiteKind) -> Snapshot {
+    let process = Process { service: "svc".to_owned(), instance: 1, ..Process::default() };
+    let mut snapshot = Snapshot { process, ..Snapshot::default() };
+    snapshot.process.started_unix_us = 1_777_593_600 * SECOND;
+    snapshot.capture.to_us = NOW;
+    snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(0) }];
+    let (file, name) = (snapshot.strings.intern("svc.rs"), snapshot.strings.intern("svc::work::{{closure}}"));
+    snapshot.sites.push(SiteRow { kind: Some(kind), ..SiteRow::new(file, 7, 9, name, 64) });
+    snapshot
+}
+
+/// An ordinary task that was polled last half a minute ago.
+fn idle() -> TaskRow {
+    TaskRow {
+        state: TaskState::Idle,
+        last_poll_us: Some(NOW - 30 * SECOND),
+        polls: 40,
+        wakers: Some(1),
+        handles: Some(0),
+        wakes: Some(39),
+        self_wakes: Some(0),
+        woken_us: Some(NOW - 30 * SECOND),
+        ..TaskRow::new(TaskId(0), SiteIndex(0), NOW - 60 * SECOND)
+    }
+}
+
+fn with_tasks(kind: SiteKind, tasks: &[TaskRow]) -> Snapshot {
+    let tasks = (1..).zip(tasks).map(|(id, &task)| TaskRow { id: TaskId(id), ..task });
+    Snapshot { tasks: tasks.collect(), ..service(kind) }
+}
+
+/// A stack with this function alone, at `svc.rs:5`.
+fn stack(snapshot: &mut Snapshot, function: &str) -> StackIndex {
+    let (function, file) = (snapshot.strings.intern(function), Some(snapshot.strings.intern("svc.rs")));
+    snapshot.stacks.frames.push(FrameRow { module: None, offset: 0 });
+    snapshot.stacks.names.push(NameRow { frame: FrameIndex(0), function, file, line: Some(5) });
+    snapshot.stacks.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
+    StackIndex(0)
+}
+
+/// One finding a line: `stuck proven lost-waker 3`.
+fn check(snapshot: &Snapshot, expected: &[&str]) {
+    let found: Vec<String> = (judge_one(snapshot, &Policy::default()).iter())
+        .map(|found| {
+            let count = found.count.map_or("?".to_owned(), |count| count.to_string());
+            format!("{} {} {} {count}", found.class.as_str(), found.grade.as_str(), found.rule)
+        })
+        .collect();
+    assert_eq!(found, expected, "{}", text::findings(&judge_one(snapshot, &Policy::default())));
+}
+
+fn lost(confirmed: u32) -> TaskRow {
+    TaskRow { wakers: Some(0), lost: Some(confirmed), ..idle() }
+}
+
+#[test]
+fn lost_tasks_are_proven_by_two_polls_and_likely_before() {
+    check(&with_tasks(SiteKind::Task, &[lost(2), lost(2), lost(3), idle()]), &["stuck proven lost-waker 3"]);
+    check(&with_tasks(SiteKind::Task, &[lost(0), lost(1)]), &["stuck likely lost-waker 2"]);
+    check(&with_tasks(SiteKind::Task, &[lost(2), lost(1)]), &["stuck proven lost-waker 1"]);
+}
+
+#[test]
+fn a_task_that_a_handle_can_end_is_no_lost_one() {
+    let guarded = TaskRow { handles: Some(1), ..lost(2) };
+    let unknown = TaskRow { handles: None, ..lost(2) };
+    let snapshot = with_tasks(SiteKind::Task, &[guarded, unknown, idle()]);
+    check(&snapshot, &[]);
+    let policy = Policy::parse("rules.lost-waker.with_handle = true").expect("valid");
+    assert_eq!(judge_one(&snapshot, &policy)[0].count, Some(2));
+    check(&with_tasks(SiteKind::Future, &[lost(2)]), &[]);
+}
+
+#[test]
+fn a_task_that_our_poll_woke_was_lost() {
+    let mut snapshot = with_tasks(SiteKind::Task, &[idle()]);
+    snapshot.sites = snapshot.sites.iter().map(|site| SiteRow { rescued: Some(2), ..site }).collect();
+    check(&snapshot, &["stuck likely lost-waker 2"]);
+}
+
+/// So many tasks that ended one after the other, the first `from` and the last `to` seconds ago.
+fn zombies(tasks: u64, from: u64, to: u64) -> Snapshot {
+    let ended_us = |i| NOW - from * SECOND + i * (from - to) * SECOND / tasks.max(2).saturating_sub(1);
+    let zombie = |i| ZombieRow {
+        id: TaskId(i),
+        site: SiteIndex(0),
+        outcome: Outcome::Done,
+        spawned_us: 0,
+        ended_us: ended_us(i),
+        handles: 1,
+        wakers: 0,
+        cell_bytes: Some(4_224),
+    };
+    Snapshot { zombies: (0..tasks).map(zombie).collect(), ..service(SiteKind::Task) }
+}
+
+#[test]
+fn ended_tasks_that_pile_up_are_a_leak_and_a_batch_is_kept() {
+    check(&zombies(10_000, 500, 0), &["leak likely zombie 8800"]);
+    check(&zombies(10_000, 500, 490), &["retention proven zombie 10000"]);
+}
+
+#[test]
+fn handles_that_are_not_awaited_yet_are_silent() {
+    check(&zombies(10_000, 50, 0), &[]);
+    check(&zombies(9, 500, 400), &[]);
+}
+
+fn asked(ago_s: u64, state: TaskState) -> TaskRow {
+    TaskRow { cancel_us: Some(NOW - ago_s * SECOND), cancel_by: Some(CancelBy::SetDropped), state, ..idle() }
+}
+
+#[test]
+fn tasks_that_do_not_stop_are_told_apart_by_what_they_do() {
+    // It began its poll long before it was asked.
+    let polling = asked(12, TaskState::Polling);
+    let stuck = "stuck proven cancelled-but-running 1";
+    check(&with_tasks(SiteKind::Task, &[polling]), &[stuck, "stuck likely blocked-executor 1"]);
+    check(&with_tasks(SiteKind::Task, &[asked(12, TaskState::Woken)]), &[stuck]);
+    check(&with_tasks(SiteKind::Blocking, &[polling]), &[stuck]);
+    let advice =
+        |kind| judge_one(&with_tasks(kind, &[polling]), &Policy::default()).pop().expect("it is late").advice;
+    assert!(advice(SiteKind::Blocking).contains("cannot be aborted"));
+}
+
+#[test]
+fn a_task_may_take_its_time_to_stop() {
+    check(&with_tasks(SiteKind::Task, &[asked(9, TaskState::Woken), idle()]), &[]);
+}
+
+/// A poll under way for so long, on a thread that was watched for 20 ms.
+fn polling(for_s: u64, kind: SiteKind, state: char, cpu_us: u64, wait_us: u64) -> Snapshot {
+    let task = TaskRow { state: TaskState::Polling, last_poll_us: Some(NOW - for_s * SECOND), ..idle() };
+    let waiting = TaskRow { state: TaskState::Woken, woken_us: Some(NOW - 2 * SECOND), ..idle() };
+    let mut snapshot = with_tasks(kind, &[task, waiting, waiting]);
+    let stack = Some(stack(&mut snapshot, "svc::hash"));
+    let times = (Some(20_000), Some(cpu_us), Some(wait_us));
+    snapshot.threads.push(ThreadRow {
+        tid: 77,
+        name: None,
+        task: Some(TaskId(1)),
+        watched_us: times.0,
+        cpu_us: times.1,
+        wait_us: times.2,
+        state: Some(state),
+        stack,
+    });
+    snapshot
+}
+
+#[test]
+fn a_long_poll_is_told_by_what_its_thread_does() {
+    let task = SiteKind::Task;
+    check(&polling(2, task, 'R', 19_000, 100), &["runaway proven blocked-executor 1"]);
+    check(&polling(2, task, 'S', 0, 0), &["stuck proven blocked-executor 1"]);
+    check(&polling(2, task, 'R', 1_000, 18_000), &["stuck possible blocked-executor 1"]);
+    let mut unseen = polling(2, task, 'R', 0, 0);
+    unseen.threads = Default::default();
+    check(&unseen, &["stuck likely blocked-executor 1"]);
+    let finding = &judge_one(&polling(2, task, 'R', 19_000, 100), &Policy::default())[0];
+    assert_eq!(finding.held_by.as_deref(), Some("thread 77 in svc::hash (svc.rs:5)"));
+    assert_eq!(finding.evidence[2], "woken tasks that wait for a worker: 2, the longest for 2 s");
+}
+
+#[test]
+fn short_polls_and_blocking_closures_are_silent() {
+    check(&polling(0, SiteKind::Task, 'R', 20_000, 0), &[]);
+    check(&polling(500, SiteKind::Blocking, 'S', 0, 0), &[]);
+}
+
+fn spinning(polls: u64, self_wakes: u64) -> TaskRow {
+    TaskRow { polls, wakes: Some(polls), self_wakes: Some(self_wakes), last_poll_us: Some(NOW), ..idle() }
+}
+
+#[test]
+fn a_task_that_asks_for_every_poll_itself_runs_away() {
+    check(
+        &with_tasks(SiteKind::Task, &[spinning(6_000_000, 5_990_000)]),
+        &["runaway likely busy-self-wake 1"],
+    );
+}
+
+#[test]
+fn honest_work_and_busy_channels_are_silent() {
+    // A thousand pieces a second, each yielding; a million messages from others.
+    check(&with_tasks(SiteKind::Task, &[spinning(60_000, 60_000), spinning(6_000_000, 1_000)]), &[]);
+}
+
+#[test]
+fn what_a_task_does_now_outweighs_what_it_did() {
+    // In its first hour it was quiet, and since the first snapshot it spins.
+    let quiet = TaskRow { spawned_us: 0, ..spinning(1_000, 0) };
+    let busy = TaskRow { spawned_us: 0, ..spinning(601_000, 600_000) };
+    let mut before = with_tasks(SiteKind::Task, &[quiet]);
+    before.capture.to_us = NOW - 10 * SECOND;
+    let after = with_tasks(SiteKind::Task, &[busy]);
+    check(&after, &[]);
+    let report = judge(&diff(&before, &after).expect("one service"), &Policy::default());
+    assert_eq!((report.answer, report.findings[0].rule), (Answer::Findings, "busy-self-wake"));
+    assert_eq!(
+        report.findings[0].evidence[0],
+        "60,000 polls a second, 100 % of them asked for by the task itself"
+    );
+}
+
+/// Read it as a colleague would say it; `DIAG_BLESS=1` rewrites it.
+#[test]
+fn the_text_of_every_rule() {
+    let mut parked = with_tasks(SiteKind::Task, &[lost(2), lost(2), idle(), asked(14, TaskState::Idle)]);
+    let stack = stack(&mut parked, "svc::work::{{closure}}");
+    parked.parked.push(ParkedRow { task: TaskId(3), stack });
+    let scenes = [
+        parked,
+        polling(2, SiteKind::Task, 'R', 19_000, 400),
+        polling(3, SiteKind::Task, 'S', 0, 0),
+        with_tasks(SiteKind::Blocking, &[asked(14, TaskState::Polling)]),
+        with_tasks(SiteKind::Task, &[spinning(6_000_000, 5_990_000)]),
+        zombies(10_000, 500, 0),
+        zombies(12, 300, 299),
+    ];
+    let actual: String =
+        scenes.iter().map(|scene| text::findings(&judge_one(scene, &Policy::default()))).collect();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diff/one-file.txt");
+    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &actual).expect("testdata is writable");
+    }
+    let expected = std::fs::read_to_string(&path).expect("the expected text is there");
+    assert_eq!(actual, expected, "DIAG_BLESS=1 rewrites it");
+}
