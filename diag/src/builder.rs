@@ -98,7 +98,7 @@ impl Builder {
         self
     }
 
-    /// How many tasks of each site a capture asks where they are parked (`DIAG_PARKED`); 16 by default, 0
+    /// How many tasks of each site a capture asks where they are parked (`DIAG_PARKED`); 256 by default, 0
     /// asks none. Each is polled once for it, which no task should mind; see also
     /// [`task::Builder::untraced`](crate::task::Builder::untraced).
     pub fn parked(mut self, tasks_per_site: u32) -> Self {

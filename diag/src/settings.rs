@@ -35,7 +35,7 @@ pub(crate) struct Settings {
 }
 
 /// Tasks of each site that a capture asks where they are parked, unless told otherwise.
-const DEFAULT_PARKED: u32 = 16;
+const DEFAULT_PARKED: u32 = 256;
 
 /// Mean bytes between two heap samples unless told otherwise: 2,000 samples a gigabyte.
 pub(crate) const DEFAULT_HEAP_RATE_BYTES: u64 = 512 << 10;

@@ -12,6 +12,8 @@ use crate::task::parked::{self, Parked, Traced};
 use crate::task::slot::{Look, Slot, State};
 use crate::{runtime, settings};
 
+/// Tasks that are asked in one capture at the most: some tens of milliseconds of the workers' time.
+const MAX_ASKED: usize = 16_384;
 /// Suspects that are confirmed in one capture at the most.
 const MAX_SUSPECTS: usize = 1_024;
 /// Polls that have to agree before anybody says *proven*.
@@ -87,6 +89,7 @@ fn choose(found: &[Found], per_group: usize) -> (Vec<Task>, Vec<Task>) {
             groups.entry(found.task.site()).or_default().push(i as u32);
         }
     }
+    let per_group = per_group.min((MAX_ASKED / groups.len().max(1)).max(1));
     let mut chosen: Vec<u32> = groups.values().flat_map(|group| spread(group, per_group)).collect();
     chosen.sort_unstable();
     let task = |i: u32| (found[i as usize].slot, found[i as usize].task);
