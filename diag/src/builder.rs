@@ -268,7 +268,10 @@ impl fmt::Display for InitError {
             #[cfg(feature = "heap")]
             InitError::Heap(error) => error.fmt(f),
             InitError::Thread(error) => {
-                write!(f, "a thread that writes files to DIAG_DIR, or keeps the time, could not start ({error})")
+                write!(
+                    f,
+                    "a thread that writes files to DIAG_DIR, or keeps the time, could not start ({error})"
+                )
             }
         }
     }

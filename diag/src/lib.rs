@@ -52,8 +52,8 @@ mod stack;
 mod symbols;
 mod sync;
 pub mod task;
-mod ticker;
 mod thread;
+mod ticker;
 
 use std::fmt;
 use std::path::Path;

@@ -90,7 +90,9 @@ impl Settings {
                 self.heap_rate_bytes =
                     bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
             }
-            "DIAG_PARKED" => self.parked = parked(value).ok_or_else(|| bad("a number of tasks a site, or off"))?,
+            "DIAG_PARKED" => {
+                self.parked = parked(value).ok_or_else(|| bad("a number of tasks a site, or off"))?
+            }
             "DIAG_SIGNAL" => {
                 self.signal = signal(value).ok_or_else(|| bad("a number of a real-time signal, or off"))?;
             }

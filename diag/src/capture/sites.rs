@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use diag_snapshot::{
-    LifetimeRow, PollDelayRow, PollTimeRow, SiteIndex, SiteKind, SiteRow, Strings, Table,
-};
+use diag_snapshot::{LifetimeRow, PollDelayRow, PollTimeRow, SiteIndex, SiteKind, SiteRow, Strings, Table};
 
 use crate::task::SiteId;
 use crate::task::site::{self, Kind, Site};

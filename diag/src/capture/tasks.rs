@@ -86,7 +86,8 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
     let counted = look.word.is_countable();
     let woken_by = look.woken_by.filter(|_| counted);
     let by_task = woken_by.and_then(|by| if let Waked::ByTask(task) = by { Some(task) } else { None });
-    let by_thread = woken_by.and_then(|by| if let Waked::ByThread(thread) = by { Some(thread) } else { None });
+    let by_thread =
+        woken_by.and_then(|by| if let Waked::ByThread(thread) = by { Some(thread) } else { None });
     TaskRow {
         // SAFETY: the slot holds what the task's own first poll stored.
         tokio_id: unsafe { tokio_id::number(look.tokio_id) },

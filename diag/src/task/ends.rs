@@ -104,7 +104,15 @@ mod tests {
     use super::*;
 
     fn end(id: u64) -> End {
-        End { id, site: SiteId(7), outcome: Outcome::Panicked, cancel: None, spawned_ns: 1, ended_ns: 2, polls: 3 }
+        End {
+            id,
+            site: SiteId(7),
+            outcome: Outcome::Panicked,
+            cancel: None,
+            spawned_ns: 1,
+            ended_ns: 2,
+            polls: 3,
+        }
     }
 
     fn empty() -> Ends {

@@ -176,8 +176,7 @@ pub(crate) fn trace(tasks: &[(&'static Slot, CurrentTask)]) -> Traced {
     stack::prepare();
     let Some(records) = *SINK.get_or_init(|| memory::zeroed(RECORDS)) else { return traced };
     for tasks in tasks.chunks(AT_ONCE) {
-        let pinned: Vec<Pinned> =
-            tasks.iter().filter_map(|(slot, task)| Pinned::new(slot, *task)).collect();
+        let pinned: Vec<Pinned> = tasks.iter().filter_map(|(slot, task)| Pinned::new(slot, *task)).collect();
         let asked: Vec<&Pinned> = pinned.iter().filter(|pinned| pinned.slot.trace()).collect();
         let late = wait(&asked);
         traced.asked += asked.len() as u64;

@@ -732,7 +732,10 @@ mod tests {
         assert_eq!(slot.end(|| 99).0.ended_ns, 21);
         assert!(!slot.close(), "the handle holds it");
         let zombie = slot.look().unwrap();
-        assert_eq!((zombie.state(), zombie.outcome, zombie.word.handles()), (State::Ended, Some(Outcome::Done), 1));
+        assert_eq!(
+            (zombie.state(), zombie.outcome, zombie.word.handles()),
+            (State::Ended, Some(Outcome::Done), 1)
+        );
         assert!(slot.drop_handle());
         slot.clear();
         slot.open(birth(2));
