@@ -6,10 +6,10 @@
 //!
 //! A poll, its wakes and its end want three stamps, which mostly are the same. While a service
 //! polls so often that this matters, a thread of ours advances a tick every few milliseconds
-//! (`ticker.rs`): until the next one, a thread takes its last poll's start for the time. Every poll's
-//! start is read.
+//! (`ticker.rs`), and a thread reads the clock once in a tick. Late ticks make stamps as much older.
 
 use std::cell::Cell;
+use std::num::NonZeroU64;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,31 +25,32 @@ pub(crate) fn coarse_ns() -> u64 {
 
 /// The tick that runs; 0 while nobody ticks.
 static TICK: AtomicU64 = AtomicU64::new(0);
+/// No tick: what was read without one is not remembered.
+const NO_TICK: u64 = u64::MAX;
 
 thread_local! {
-    /// The last stamp that was read on this thread for a poll's start, and the tick it was read in.
-    static LAST: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    /// What this thread read last, and in which tick.
+    static LAST: Cell<(u64, u64)> = const { Cell::new((0, NO_TICK)) };
 }
 
-/// The next tick begins, or `None`: nobody ticks from now on.
-pub(crate) fn set_tick(tick: Option<u64>) {
-    TICK.store(tick.unwrap_or(0), Ordering::Relaxed);
+/// This tick begins, or with `None` nobody ticks any more. A number must not come twice.
+pub(crate) fn set_tick(tick: Option<NonZeroU64>) {
+    TICK.store(tick.map_or(0, NonZeroU64::get), Ordering::Relaxed);
 }
 
-/// The coarse clock at a poll's start: read, and remembered for what follows on this thread.
-#[inline]
-pub(crate) fn start_ns() -> u64 {
-    let tick = TICK.load(Ordering::Relaxed);
-    let now_ns = coarse_ns();
-    LAST.set((now_ns, tick));
-    now_ns
-}
-
-/// The coarse clock anywhere else: the last poll's start on this thread if that was in this tick.
+/// The coarse clock as it was read first in this tick on this thread; as it is now while nobody ticks.
 #[inline]
 pub(crate) fn stamp_ns() -> u64 {
-    let (then_ns, tick) = LAST.get();
-    if tick != 0 && tick == TICK.load(Ordering::Relaxed) { then_ns } else { coarse_ns() }
+    let (now_ns, tick) = LAST.get();
+    if tick == TICK.load(Ordering::Relaxed) { now_ns } else { read_stamp() }
+}
+
+#[cold]
+fn read_stamp() -> u64 {
+    let tick = TICK.load(Ordering::Relaxed);
+    let now_ns = coarse_ns();
+    LAST.set((now_ns, if tick == 0 { NO_TICK } else { tick }));
+    now_ns
 }
 
 /// Nanoseconds of the precise monotonic clock.

@@ -1,12 +1,13 @@
 //! The thread that tells pollers that time passes, while they poll so often that asking the clock costs.
 //!
-//! A tick costs some microseconds of this thread and spares two clock reads a poll, so it runs only while
+//! A tick costs some microseconds of this thread and spares three clock reads a poll, so it runs only while
 //! there are many polls; else it looks four times a second whether there are.
 //!
 //! It allocates nothing.
 //!
 //! Deliberately not here: any time. A tick only says that a remembered stamp is old.
 
+use std::num::NonZeroU64;
 use std::thread;
 use std::time::Duration;
 
@@ -27,18 +28,21 @@ pub(crate) fn start() -> std::io::Result<()> {
 }
 
 fn run() {
-    let (mut tick, mut polls) = (1, totals::polls());
+    let (mut tick, mut polls) = (NonZeroU64::MIN, totals::polls());
     loop {
         thread::sleep(LOOK);
-        let mut before = std::mem::replace(&mut polls, totals::polls());
-        while polls.wrapping_sub(before) >= MANY_POLLS {
+        while many_since(&mut polls) {
             for _ in 0..LOOK.as_millis() / TICK.as_millis() {
                 clock::set_tick(Some(tick));
-                tick += 1;
+                tick = tick.saturating_add(1);
                 thread::sleep(TICK);
             }
-            before = std::mem::replace(&mut polls, totals::polls());
         }
         clock::set_tick(None);
     }
+}
+
+fn many_since(polls: &mut u64) -> bool {
+    let before = std::mem::replace(polls, totals::polls());
+    polls.wrapping_sub(before) >= MANY_POLLS
 }

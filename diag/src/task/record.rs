@@ -75,7 +75,7 @@ pub(super) struct PollGuard {
 impl PollGuard {
     /// A poll of the task in `slot` begins, during which `task` is the current one.
     pub(super) fn start(slot: &'static Slot, task: CurrentTask) -> Self {
-        let started_ns = clock::start_ns();
+        let started_ns = clock::stamp_ns();
         let (kind, woken_ns) = slot.poll_start(started_ns, local::thread());
         if kind == PollKind::First {
             slot.set_tokio_id(tokio_id::current_bits());
