@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use diag_diff::stats::WeightedSum;
+use diag_diff::{Finding, Policy, judge_one};
+use diag_snapshot::parked::Parked;
 use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState, human};
 use serde::Serialize;
 
@@ -15,6 +17,8 @@ pub(crate) struct Loaded {
     pub(crate) summary: Summary,
     pub(crate) snapshot: Snapshot,
     tasks: OnceLock<TaskIndex>,
+    parked: OnceLock<Parked>,
+    findings: OnceLock<Vec<Finding>>,
     own_frames: OnceLock<Option<Flame>>,
     all_frames: OnceLock<Option<Flame>>,
     functions: OnceLock<Option<Functions>>,
@@ -52,6 +56,8 @@ impl Loaded {
             summary,
             snapshot,
             tasks: OnceLock::new(),
+            parked: OnceLock::new(),
+            findings: OnceLock::new(),
             own_frames: OnceLock::new(),
             all_frames: OnceLock::new(),
             functions: OnceLock::new(),
@@ -60,6 +66,16 @@ impl Loaded {
 
     pub(crate) fn tasks(&self) -> &TaskIndex {
         self.tasks.get_or_init(|| TaskIndex::new(&self.snapshot))
+    }
+
+    /// Where the tasks are parked.
+    pub(crate) fn parked(&self) -> &Parked {
+        self.parked.get_or_init(|| Parked::new(&self.snapshot))
+    }
+
+    /// What this snapshot shows by itself.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        self.findings.get_or_init(|| judge_one(&self.snapshot, &Policy::default()))
     }
 
     /// None if the heap is not sampled.

@@ -5,7 +5,7 @@
 //! for the rest as well; if they differ, nothing is said of the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::leaf::{Waiting, describe};
 use crate::model::{SiteIndex, Snapshot, TaskId, TaskRow, TaskState};
@@ -14,8 +14,8 @@ use crate::names::NamedStacks;
 /// The answers of the tasks that were asked.
 #[derive(Default)]
 pub struct Parked {
-    of_task: BTreeMap<TaskId, Rc<str>>,
-    of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Rc<str>>>,
+    of_task: BTreeMap<TaskId, Arc<str>>,
+    of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Arc<str>>>,
 }
 
 impl Parked {
@@ -30,11 +30,11 @@ impl Parked {
             waits.entry(row.task).or_default().push(Waiting::of(names.stack(row.stack)));
         }
         let mut parked = Parked::default();
-        let mut known: BTreeSet<Rc<str>> = BTreeSet::new();
+        let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
         for (id, waits) in waits {
             let Some(task) = snapshot.task(id) else { continue };
             let text = describe(&waits);
-            let text = known.get(&*text).cloned().unwrap_or_else(|| Rc::from(text));
+            let text = known.get(&*text).cloned().unwrap_or_else(|| Arc::from(text));
             known.insert(text.clone());
             parked.of_group.entry((task.site, task.state)).or_default().insert(text.clone());
             parked.of_task.insert(id, text);
@@ -58,7 +58,7 @@ impl Parked {
     }
 
     /// All that tasks of this site and state answered; `None` if none was asked.
-    fn answers(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Rc<str>>> {
+    fn answers(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Arc<str>>> {
         self.of_group.get(&(site, state))
     }
 }

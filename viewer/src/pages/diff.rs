@@ -164,7 +164,10 @@ pub(super) fn window(report: &Report) -> String {
 pub(super) fn headline(finding: &Finding) -> String {
     join(
         [
-            finding.count.map(|count| format!("{} tasks", human::count(count))),
+            finding.count.map(|count| match count {
+                1 => "1 task".to_owned(),
+                count => format!("{} tasks", human::count(count)),
+            }),
             finding.bytes.map(|bytes| bytes.estimate()),
             finding.growth.map(|growth| format!("grown by {}", growth.estimate())),
         ],
@@ -176,7 +179,10 @@ pub(super) fn headline(finding: &Finding) -> String {
 pub(super) fn measures(finding: &Finding) -> String {
     join(
         [
-            finding.bytes.map(|bytes| format!("bytes, 95 %: {}", bytes.interval())),
+            finding
+                .bytes
+                .filter(|bytes| bytes.low_bytes < bytes.high_bytes)
+                .map(|bytes| format!("bytes, 95 %: {}", bytes.interval())),
             finding.growth.map(|growth| format!("growth, 95 %: {}", growth.interval())),
             finding.rate_per_s.map(|rate| format!("{rate:+.1} a second")),
             finding.since.map(|since| format!("since {since:.0}")),

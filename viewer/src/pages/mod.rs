@@ -9,6 +9,7 @@ mod diff;
 mod filters;
 mod heap;
 mod help;
+mod now;
 mod overview;
 mod site;
 mod task;

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use diag_snapshot::SiteIndex;
+use diag_snapshot::{SiteIndex, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use super::task::TaskView;
@@ -81,6 +81,8 @@ struct Site {
     next: Option<String>,
     /// How long tasks lived and live.
     lives: Lives,
+    /// How long polls took and were waited for.
+    polls: Polls,
 }
 
 /// Tasks by the time that they lived, or live until now. Bucket `b` is from 2^b to 2^(b+1)
@@ -89,6 +91,45 @@ struct Site {
 struct Lives {
     ended: Vec<u64>,
     live: Vec<u64>,
+}
+
+/// Polls by how long they took: bucket `b` is from 2^b to 2^(b+1) microseconds. And by how long the
+/// woken task had waited for them, in milliseconds.
+#[derive(Serialize)]
+struct Polls {
+    times: Vec<u64>,
+    delays: Vec<u64>,
+}
+
+impl Polls {
+    fn new(snapshot: &Snapshot, index: SiteIndex) -> Self {
+        let mut polls = Polls { times: Vec::new(), delays: Vec::new() };
+        for row in snapshot.poll_times.iter().filter(|row| row.site == index) {
+            add(&mut polls.times, row.bucket, row.count);
+        }
+        for row in snapshot.poll_delays.iter().filter(|row| row.site == index) {
+            add(&mut polls.delays, row.bucket, row.count);
+        }
+        polls
+    }
+
+    fn times_chart(&self) -> String {
+        chart::histogram(&self.times)
+    }
+
+    /// Where the axis ends, nanoseconds.
+    fn times_end_ns(&self) -> u64 {
+        1_000 << self.times.len()
+    }
+
+    fn delays_chart(&self) -> String {
+        chart::histogram(&self.delays)
+    }
+
+    /// Where the axis ends, nanoseconds.
+    fn delays_end_ns(&self) -> u64 {
+        1_000_000 << self.delays.len()
+    }
 }
 
 impl Site {
@@ -108,6 +149,7 @@ impl Site {
             next: rows.last().filter(|_| more).map(|(key, _)| format!("{}-{}", key.value.0, key.id)),
             tasks: rows.iter().filter_map(|&(_, row)| TaskView::new(loaded, row)).collect(),
             lives: Lives::new(loaded, index, tasks),
+            polls: Polls::new(&loaded.snapshot, index),
         })
     }
 

@@ -5,11 +5,13 @@ use std::cmp::Reverse;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use diag_diff::Finding;
 use diag_diff::verdict::Estimate;
-use diag_snapshot::{SiteIndex, SiteRow, human};
+use diag_snapshot::{SiteIndex, SiteKind, SiteRow, human};
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Page, chart, estimate, filters, to_json};
+use super::now::{ThreadView, ZombieView};
+use super::{Ask, Page, chart, diff, estimate, filters, now, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, STATES, SiteTasks, Spread, Summary, state_choices};
 
@@ -68,6 +70,12 @@ struct Tasks {
     /// Live tasks of these sites.
     matching_tasks: u64,
     sites: Vec<SiteView>,
+    /// What this snapshot shows by itself.
+    findings: Vec<Finding>,
+    /// Threads that are held up in a poll.
+    threads: Vec<ThreadView>,
+    /// Ended tasks that are still held.
+    zombies: Vec<ZombieView>,
 }
 
 /// A spawn site with its live tasks.
@@ -91,6 +99,10 @@ pub(super) struct SiteView {
     pub(super) panicked: u64,
     pub(super) never_polled: u64,
     pub(super) future_bytes: u64,
+    /// Tasks, or what else is made there.
+    pub(super) kind: &'static str,
+    /// What its idle tasks wait for, as far as they were asked.
+    pub(super) waits: Vec<String>,
     /// Live heap that the live tasks allocated; none if the heap is not sampled.
     pub(super) held: Option<Estimate>,
 }
@@ -125,6 +137,9 @@ impl Tasks {
             sites: (rows.iter().take(LISTED_SITES))
                 .map(|(i, (site, tasks))| SiteView::new(loaded, SiteIndex(*i as u32), site, tasks))
                 .collect(),
+            findings: loaded.findings().to_vec(),
+            threads: now::threads(&loaded.snapshot),
+            zombies: now::zombies(&loaded.snapshot),
             sort: choice.sort,
             q: choice.q,
             state: choice.state,
@@ -221,6 +236,8 @@ impl SiteView {
             panicked: site.panicked,
             never_polled: site.never_polled,
             future_bytes: site.future_bytes,
+            kind: site.kind.unwrap_or(SiteKind::Task).as_str(),
+            waits: loaded.parked().idle_at(index).map(str::to_owned).collect(),
             held: snapshot.heap.as_ref().map(|heap| estimate(&tasks.held, heap.facts.rate_bytes)),
         }
     }

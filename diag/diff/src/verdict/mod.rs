@@ -252,14 +252,12 @@ pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     surest_first(findings.collect())
 }
 
+/// What is kept but bounded comes last, however sure that is.
 fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
-        (b.grade, b.count, &a.rule, &a.subject.location).cmp(&(
-            a.grade,
-            a.count,
-            &b.rule,
-            &b.subject.location,
-        ))
+        let is_kept = |finding: &Finding| finding.class == Class::Retention;
+        let by_weight = (is_kept(a), b.grade, b.count).cmp(&(is_kept(b), a.grade, a.count));
+        by_weight.then_with(|| (a.rule, &a.subject.location).cmp(&(b.rule, &b.subject.location)))
     });
     findings
 }
