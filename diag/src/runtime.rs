@@ -5,6 +5,7 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 
@@ -46,19 +47,20 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
     lock().iter().map(describe).collect()
 }
 
-/// True if tokio's clock stands still in one of them, as tests and simulators have it. Only
-/// `test-util` can stop it; without that its clock is the system's.
+/// True if tokio's clock stands still in one of them, as tests and simulators have it: only `test-util`
+/// can stop it. Takes a millisecond, to see it move.
 pub(crate) fn any_clock_paused() -> bool {
-    let paused = |(_, handle): &(String, Handle)| {
-        let _inside = handle.enter();
-        let (theirs, ours) = (tokio::time::Instant::now().into_std(), std::time::Instant::now());
-        ours.saturating_duration_since(theirs).max(theirs.saturating_duration_since(ours)) > CLOCK_SLACK
+    let times = || {
+        let time = |(_, handle): &(String, Handle)| {
+            let _inside = handle.enter();
+            tokio::time::Instant::now()
+        };
+        lock().iter().map(time).collect::<Vec<_>>()
     };
-    lock().iter().any(paused)
+    let before = times();
+    std::thread::sleep(Duration::from_millis(1));
+    before.iter().zip(times()).any(|(before, now)| *before == now)
 }
-
-/// Two clocks that are read one after the other may differ by what the scheduler does in between.
-const CLOCK_SLACK: std::time::Duration = std::time::Duration::from_millis(50);
 
 fn lock() -> std::sync::MutexGuard<'static, Vec<(String, Handle)>> {
     RUNTIMES.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
