@@ -7,3 +7,4 @@
 pub mod args;
 pub mod iothub;
 pub mod progress;
+pub mod wakeups;

@@ -46,7 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
     ensure!(batches >= SAMPLES as u64, "--spawns {}: too few to tell, give a million", args.spawns);
     let _diag = diag::Builder::new().service("soak").agent(false).try_init()?;
     let (started, soak) = (Instant::now(), Soak::new());
-    let samples = run(batches, &soak)?;
+    let samples = run(batches, soak)?;
     let verdict = Verdict::of(&samples, &diag::snapshot(), 2 * batches * BATCH);
     let crossed = soak.crossed.load(Ordering::Relaxed);
     writeln!(io::stdout(), "{}", verdict.in_words(started.elapsed(), crossed))?;
@@ -131,7 +131,13 @@ fn spawn(n: u64, peer: &Handle, soak: &'static Soak) -> Option<JoinHandle<()>> {
         CROSSED.set(CROSSED.get() + u64::from(HERE.get() != spawner));
         match n % 32 {
             1 => yield_now().await,
-            2 => poll_fn(|cx: &mut Context<'_>| Poll::Ready(soak.leave_behind(cx.waker()))).await,
+            2 => {
+                poll_fn(|cx: &mut Context<'_>| {
+                    soak.leave_behind(cx.waker());
+                    Poll::Ready(())
+                })
+                .await;
+            }
             _ => {}
         }
     };
@@ -141,7 +147,7 @@ fn spawn(n: u64, peer: &Handle, soak: &'static Soak) -> Option<JoinHandle<()>> {
         handle.abort();
     }
     // The last of a batch is awaited, and so are all those before it.
-    (n % 2 == 0 || n == BATCH - 1).then_some(handle)
+    (n.is_multiple_of(2) || n == BATCH - 1).then_some(handle)
 }
 
 /// The memory at one moment.
