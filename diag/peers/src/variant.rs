@@ -31,6 +31,7 @@ const UNSTABLE: &str = "--cfg tokio_unstable";
 /// dial9 and pprof-alloc walk frame pointers and nothing else, so all heap peers get them.
 const FRAME_POINTERS: &str = "-C force-frame-pointers=yes";
 const OFF: &[(&str, &str)] = &[("DIAG", "off")];
+const EXACT: &[(&str, &str)] = &[("DIAG_TIMING", "exact")];
 const JEMALLOC_PROF: &[(&str, &str)] = &[("_RJEM_MALLOC_CONF", "prof:true,lg_prof_sample:19")];
 
 /// The task peers. The first is the baseline of the ratios, the second the same once more.
@@ -38,6 +39,7 @@ pub(crate) static TASKS: &[Variant] = &[
     variant("tokio", "peer-tokio", NONE, &[]),
     variant("tokio-again", "peer-tokio", NONE, &[]),
     variant("diag", "peer-diag", NONE, &[]),
+    variant("diag-exact", "peer-diag", NONE, EXACT),
     variant("diag-off", "peer-diag", NONE, OFF),
     variant("tokio-metrics", "peer-tokio-metrics", NONE, &[]),
     variant("dial9", "peer-dial9", NONE, &[]),
