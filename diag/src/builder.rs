@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::settings::{self, BadSetting, Settings};
+use crate::settings::{self, BadSetting, HeapMode, Settings};
 use crate::{files, runtime, ticker};
 
 /// Starts with the defaults and the environment's `DIAG_*` variables.
@@ -94,7 +94,16 @@ impl Builder {
     /// Whether the heap is sampled (`DIAG_HEAP=off`), if [`diag::Alloc`](crate::Alloc) is linked.
     #[cfg(feature = "heap")]
     pub fn heap(mut self, on: bool) -> Self {
-        self.settings.heap = on;
+        self.settings.heap = if on { HeapMode::Sample } else { HeapMode::Off };
+        self
+    }
+
+    /// Records every block and not one in so many bytes (`DIAG_HEAP=full`), for tests and staging: an
+    /// allocation then takes some hundred times as long, and sizes are exact to the byte. Up to 1,048,575
+    /// blocks are kept; what is beyond is counted in the snapshot as refused.
+    #[cfg(feature = "heap")]
+    pub fn heap_full(mut self) -> Self {
+        self.settings.heap = HeapMode::Full;
         self
     }
 
@@ -190,10 +199,12 @@ impl Builder {
 #[cfg(feature = "heap")]
 fn start_heap(settings: &Settings) -> Result<(), InitError> {
     use crate::heap::EnableError;
-    if !settings.heap {
-        return Ok(());
-    }
-    match crate::heap::enable(settings.heap_rate_bytes) {
+    let rate_bytes = match settings.heap {
+        HeapMode::Off => return Ok(()),
+        HeapMode::Sample => settings.heap_rate_bytes,
+        HeapMode::Full => 0,
+    };
+    match crate::heap::enable(rate_bytes) {
         // Nobody asked for it by name, and the snapshot shows that there is none.
         Ok(()) | Err(EnableError::Unsupported) => Ok(()),
         Err(error) => Err(InitError::Heap(error)),

@@ -22,8 +22,8 @@ pub(crate) struct Settings {
     pub(crate) keep: usize,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) last_snapshot: Option<PathBuf>,
-    /// Whether the heap is sampled, if `diag::Alloc` is linked.
-    pub(crate) heap: bool,
+    /// What is recorded of the heap, if `diag::Alloc` is linked.
+    pub(crate) heap: HeapMode,
     /// Mean bytes between two heap samples.
     pub(crate) heap_rate_bytes: u64,
     /// Tasks of each site that a capture asks where they are parked; 0 asks none.
@@ -32,6 +32,16 @@ pub(crate) struct Settings {
     pub(crate) signal: Choice,
     /// Whether every poll is timed precisely.
     pub(crate) exact_timing: bool,
+}
+
+/// What is recorded of the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HeapMode {
+    Off,
+    /// Some blocks, by [`Settings::heap_rate_bytes`].
+    Sample,
+    /// Every block.
+    Full,
 }
 
 /// Tasks of each site that a capture asks where they are parked, unless told otherwise.
@@ -56,7 +66,7 @@ impl Settings {
             keep: 60,
             labels: BTreeMap::new(),
             last_snapshot: None,
-            heap: true,
+            heap: HeapMode::Sample,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
             parked: DEFAULT_PARKED,
             signal: Choice::Free,
@@ -85,7 +95,7 @@ impl Settings {
                 let keep = value.parse().ok().filter(|&keep| keep > 0);
                 self.keep = keep.ok_or_else(|| bad("a number of files, at least 1"))?;
             }
-            "DIAG_HEAP" => self.heap = heap(value).ok_or_else(|| bad("off or sample"))?,
+            "DIAG_HEAP" => self.heap = heap(value).ok_or_else(|| bad("off, sample or full"))?,
             "DIAG_HEAP_RATE" => {
                 self.heap_rate_bytes =
                     bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
@@ -182,8 +192,12 @@ fn address(value: &str) -> Option<Option<SocketAddr>> {
     value.replace("localhost:", "127.0.0.1:").parse().ok().map(Some)
 }
 
-fn heap(value: &str) -> Option<bool> {
-    if value == "sample" { Some(true) } else { switch(value) }
+fn heap(value: &str) -> Option<HeapMode> {
+    match value {
+        "sample" => Some(HeapMode::Sample),
+        "full" => Some(HeapMode::Full),
+        _ => switch(value).map(|on| if on { HeapMode::Sample } else { HeapMode::Off }),
+    }
 }
 
 fn parked(value: &str) -> Option<u32> {
@@ -270,9 +284,10 @@ mod tests {
             ("DIAG_LABELS", "az=1,cell=b"),
         ]);
         assert_eq!((settings.addr, settings.every), (None, Duration::from_secs(300)));
-        assert_eq!((settings.heap, settings.heap_rate_bytes), (false, 65_536));
+        assert_eq!((settings.heap, settings.heap_rate_bytes), (HeapMode::Off, 65_536));
         assert_eq!((settings.parked, settings.exact_timing), (0, true));
         assert_eq!(apply(&[("DIAG_SIGNAL", "40")]).0.signal, Choice::Number(40));
+        assert_eq!(apply(&[("DIAG_HEAP", "full")]).0.heap, HeapMode::Full);
         assert_eq!(settings.labels["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));

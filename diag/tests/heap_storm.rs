@@ -16,7 +16,6 @@ const STEPS: u64 = 40_000;
 struct Block {
     start: usize,
     size: usize,
-    largest: usize,
     mark: u8,
 }
 
@@ -31,7 +30,7 @@ impl Block {
         // SAFETY: non-zero size.
         let start = unsafe { ALLOC.alloc(layout(size)) };
         assert!(!start.is_null());
-        let block = Block { start: start.expose_provenance(), size, largest: size, mark };
+        let block = Block { start: start.expose_provenance(), size, mark };
         block.write();
         block
     }
@@ -63,7 +62,6 @@ impl Block {
         assert_eq!(unsafe { new.read() }, self.mark);
         self.start = new.expose_provenance();
         self.size = size;
-        self.largest = self.largest.max(size);
         self.write();
     }
 
@@ -141,7 +139,7 @@ fn the_live_set_is_the_truth() {
     });
     let held: Vec<Block> = held.into_iter().chain(shared.into_inner().expect("no panic under it")).collect();
 
-    let mut truth: Vec<u64> = held.iter().map(|block| block.largest as u64).collect();
+    let mut truth: Vec<u64> = held.iter().map(|block| block.size as u64).collect();
     let mut found: Vec<u64> =
         diag::snapshot().heap.expect("on").samples.iter().map(|s| s.size_bytes).collect();
     truth.sort_unstable();

@@ -22,7 +22,7 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
             birth: sample.birth,
             size_bytes: sample.size_bytes,
             rate_bytes: sample.rate_bytes,
-            stack: *by_number.entry(sample.stack).or_insert_with(|| stacks.add(&heap::frames(sample))),
+            stack: *by_number.entry(sample.stack).or_insert_with(|| stacks.add(&heap::frames(sample.stack))),
             task: task.id().map(TaskId),
             task_site: task.site().and_then(&site),
             thread: sample.thread,

@@ -9,74 +9,18 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::intern::Stacks;
-use super::large::{Entry, Large};
-use super::record::{RecordId, Records, Sample};
-use super::region::{self, LARGE, Region, Slot};
+use super::large::Entry;
+use super::record::{RecordId, Sample};
+use super::region::{self, LARGE, Slot};
 use super::sampler;
+use super::tables::{Reason, Tables, tables};
+use super::testing;
 use crate::errno;
 use crate::stack::{self, Registers};
 
-static TABLES: OnceLock<Tables> = OnceLock::new();
-static REFUSED: AtomicU64 = AtomicU64::new(0);
 static WITHOUT_STACK: AtomicU64 = AtomicU64::new(0);
-
-/// All that the sampler keeps, built once before the first sample.
-pub(super) struct Tables {
-    region: Region,
-    large: Large,
-    pub(super) records: Records,
-    pub(super) stacks: Stacks,
-}
-
-impl Tables {
-    fn new() -> Option<Self> {
-        Some(Tables {
-            large: Large::new()?,
-            records: Records::new()?,
-            stacks: Stacks::new()?,
-            region: Region::reserve()?,
-        })
-    }
-
-    /// Enters a block of the inner allocator in the table.
-    fn enter(&self, block: *mut u8, record: RecordId) {
-        if !self.large.insert(block, record) {
-            self.refuse(record);
-        }
-    }
-
-    /// The block is not sampled after all.
-    fn refuse(&self, record: RecordId) {
-        self.records.end(record);
-        count_refused();
-    }
-}
-
-/// Builds the tables unless they are there; false if the system has no address space for them.
-pub(super) fn prepare() -> bool {
-    if TABLES.get().is_none()
-        && let Some(tables) = Tables::new()
-    {
-        // A second thread that built them too loses its own: address space, hardly any memory.
-        let _ = TABLES.set(tables);
-    }
-    TABLES.get().is_some()
-}
-
-/// The tables, once they are built.
-#[inline]
-pub(super) fn tables() -> Option<&'static Tables> {
-    TABLES.get()
-}
-
-/// Blocks that should have been sampled and were not, because there was no room.
-pub(super) fn refused() -> u64 {
-    REFUSED.load(Ordering::Relaxed)
-}
 
 /// Samples whose stack could not be taken, since start.
 pub(crate) fn without_stack() -> u64 {
@@ -106,7 +50,7 @@ fn find(block: *mut u8, layout: Layout) -> Option<(&'static Tables, Home)> {
 fn forget(tables: &Tables, home: Home) -> bool {
     match home {
         Home::Slot(slot) => {
-            tables.records.end(tables.region.record(slot));
+            tables.end(tables.region.record(slot));
             tables.region.give(slot);
             true
         }
@@ -114,7 +58,7 @@ fn forget(tables: &Tables, home: Home) -> bool {
             let record = entry.record();
             // Before the block goes back: from then on another thread may get the same address.
             entry.remove();
-            tables.records.end(record);
+            tables.end(record);
             false
         }
     }
@@ -136,14 +80,14 @@ pub(super) enum Fill {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
-    let Some((tables, record)) = begin(stack::registers(), layout.size(), layout.size()) else {
+    let Some((tables, record)) = begin(stack::registers(), layout.size(), layout.size(), Reason::New) else {
         // SAFETY: by the promise of the caller.
         return unsafe { obtain(inner, layout, fill) };
     };
     // SAFETY: by the promise of the caller.
     let block = unsafe { settle(inner, tables, record, layout, fill) };
     if block.is_null() {
-        tables.records.end(record);
+        tables.end(record);
     }
     block
 }
@@ -205,21 +149,27 @@ pub(super) unsafe fn realloc_due(
     new_size: usize,
 ) -> *mut u8 {
     let growth = new_size.saturating_sub(layout.size());
-    let Some((tables, record)) = begin(stack::registers(), growth, new_size) else {
+    let reason = Reason::Grown(growth as u64);
+    let Some((tables, record)) = begin(stack::registers(), growth, new_size, reason) else {
         // SAFETY: by the promise of the caller.
         return unsafe { inner.realloc(block, layout, new_size) };
     };
     // SAFETY: by the promise of the caller.
     let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
     if new.is_null() {
-        tables.records.end(record);
+        tables.end(record);
     }
     new
 }
 
 /// Publishes a sample if the countdown says so. `charged` are the bytes that were taken off it. The
 /// stack begins with the caller of the function that `from` was taken in, without the hook's frames.
-fn begin(from: Registers, charged: usize, size: usize) -> Option<(&'static Tables, RecordId)> {
+fn begin(
+    from: Registers,
+    charged: usize,
+    size: usize,
+    reason: Reason,
+) -> Option<(&'static Tables, RecordId)> {
     let rate_bytes = sampler::decide(charged)?;
     let tables = tables()?;
     let mut frames = [0; stack::MAX_FRAMES];
@@ -227,7 +177,7 @@ fn begin(from: Registers, charged: usize, size: usize) -> Option<(&'static Table
     if depth == 0 {
         WITHOUT_STACK.fetch_add(1, Ordering::Relaxed);
     }
-    let record = tables.records.begin(Sample {
+    let sample = Sample {
         birth: 0,
         size_bytes: size as u64,
         rate_bytes,
@@ -235,11 +185,11 @@ fn begin(from: Registers, charged: usize, size: usize) -> Option<(&'static Table
         born_ns: crate::clock::coarse_ns(),
         stack: tables.stacks.intern(&frames[..depth]),
         thread: sampler::thread_number(),
-    });
-    if record.is_none() {
-        count_refused();
+    };
+    if rate_bytes == 0 {
+        testing::note(sample.stack, charged);
     }
-    Some((tables, record?))
+    Some((tables, tables.begin(sample, reason)?))
 }
 
 /// Gives a sampled block memory: a slot, or the inner allocator's and an entry. If that is null,
@@ -261,12 +211,13 @@ unsafe fn settle(
             // SAFETY: the slot is ours and holds at least `size` bytes.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };
         }
-        tables.records.grow(record, layout.size());
+        tables.resize(record, layout.size());
         return block;
     }
     // SAFETY: by the promise of the caller.
     let block = unsafe { obtain(inner, layout, fill) };
     if !block.is_null() {
+        tables.resize(record, layout.size());
         enter_or_refuse(tables, record, block, layout.size());
     }
     block
@@ -290,7 +241,7 @@ unsafe fn resize(
     if new_size < LARGE
         && let Some(new) = take_slot(tables, new_layout, record)
     {
-        tables.records.grow(record, new_size);
+        tables.resize(record, new_size);
         // SAFETY: two different blocks that both hold the smaller size; the old one is done with.
         unsafe {
             ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
@@ -301,6 +252,7 @@ unsafe fn resize(
     // SAFETY: by the promise of the caller.
     let new = unsafe { inner.realloc(block, layout, new_size) };
     if !new.is_null() {
+        tables.resize(record, new_size);
         enter_or_refuse(tables, record, new, new_size);
     }
     new
@@ -322,7 +274,7 @@ unsafe fn resize_slot(
 ) -> *mut u8 {
     let record = tables.region.record(slot);
     if new_size <= slot.capacity() {
-        tables.records.grow(record, new_size);
+        tables.resize(record, new_size);
         return block;
     }
     // SAFETY: `new_size` with this alignment is a layout, by the promise of the caller.
@@ -371,12 +323,12 @@ unsafe fn resize_large(
         held.put_back();
         return new;
     }
-    tables.records.grow(record, new_size);
+    tables.resize(record, new_size);
     if new == block {
         held.put_back();
     } else {
         held.release();
-        tables.enter(new, record);
+        enter_or_refuse(tables, record, new, new_size);
     }
     new
 }
@@ -385,11 +337,12 @@ fn take_slot(tables: &Tables, layout: Layout, record: RecordId) -> Option<*mut u
     errno::keep(|| tables.region.take(layout, record))
 }
 
-/// A block of the inner allocator now belongs to `record`: found by the table if it is large enough
-/// for a free to look there.
+/// A large block of the inner allocator now belongs to `record`, if the table has room for it. A small one
+/// never does: nobody would look for it when it is freed.
 fn enter_or_refuse(tables: &Tables, record: RecordId, block: *mut u8, size: usize) {
-    tables.records.grow(record, size);
-    if size >= LARGE { tables.enter(block, record) } else { tables.refuse(record) }
+    if size < LARGE || !tables.large.insert(block, record) {
+        tables.refuse(record);
+    }
 }
 
 /// # Safety
@@ -401,8 +354,4 @@ unsafe fn obtain(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u
         // SAFETY: by the promise of the caller.
         Fill::Zero => unsafe { inner.alloc_zeroed(layout) },
     }
-}
-
-fn count_refused() {
-    REFUSED.fetch_add(1, Ordering::Relaxed);
 }

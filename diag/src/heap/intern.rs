@@ -4,36 +4,45 @@
 //! one back needs no second table. Two threads that bring the same new stack at once both write it
 //! and one entry wins; the loser's words stay unused. When the table or the arena is full, further
 //! stacks get the number [`OTHER`]: the sample stays exact, only its place is not known.
+//!
+//! Each stack has a [`Tally`].
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
+use super::tally::Tally;
 use crate::memory;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The number of every stack that could not be taken or kept.
 pub(super) const OTHER: u32 = 0;
 
-const ENTRIES_BITS: u32 = 16;
-/// 8 MiB of address space: 40,000 stacks of 25 frames.
-const WORDS: u32 = 1 << 20;
 /// How far from its own entry a stack may lie.
 const PROBES: usize = 64;
 
 /// All stacks seen so far.
 pub(super) struct Stacks {
-    /// `hash's high half << 32 | number`; 0 is free, and 0 is no stack's number.
+    /// `hash's high half << 32 | number`; 0 is free, and 0 is no stack's number. A power of two of them.
     entries: &'static [AtomicU64],
+    /// Of each stack `place of its tally << 8 | length`, then its frames.
     words: &'static [AtomicU64],
-    /// Words from here on are free; word 0 is the length of the empty stack, `OTHER`.
+    /// Words from here on are free; word 0 is that of the empty stack, `OTHER`.
     used: AtomicU32,
+    tallies: &'static [Tally],
+    /// Tallies from here on are nobody's; the first is that of `OTHER`.
+    tallies_used: AtomicU32,
 }
 
+const LEN_BITS: u32 = 8;
+const _: () = assert!(crate::stack::MAX_FRAMES < 1 << LEN_BITS);
+
 impl Stacks {
-    /// An empty table; `None` if there is no memory for it.
-    pub(super) fn new() -> Option<Self> {
+    /// An empty table for `2^bits` stacks of so many frames in all; `None` if there is no memory for it.
+    pub(super) fn new(bits: u32, frames: u32) -> Option<Self> {
         Some(Stacks {
-            entries: memory::zeroed(1 << ENTRIES_BITS)?,
-            words: memory::zeroed(WORDS as usize)?,
+            entries: memory::zeroed(1 << bits)?,
+            words: memory::zeroed(frames as usize)?,
             used: AtomicU32::new(1),
+            tallies: memory::zeroed(1 << bits)?,
+            tallies_used: AtomicU32::new(1),
         })
     }
 
@@ -45,7 +54,7 @@ impl Stacks {
         let hash = hash(frames);
         let mut written = None;
         for probe in 0..PROBES {
-            let entry = &self.entries[(hash as usize + probe) & ((1 << ENTRIES_BITS) - 1)];
+            let entry = &self.entries[(hash as usize + probe) & (self.entries.len() - 1)];
             let mut seen = entry.load(Ordering::Acquire);
             if seen == 0 {
                 let Some(number) = written.or_else(|| self.write(frames)) else { return OTHER };
@@ -67,21 +76,37 @@ impl Stacks {
     /// The frames of a stack, innermost first, as return addresses; none for [`OTHER`].
     pub(super) fn frames(&self, number: u32) -> impl Iterator<Item = u64> {
         let start = number as usize;
-        let len = self.words[start].load(Ordering::Relaxed) as usize;
+        let len = self.words[start].load(Ordering::Relaxed) as usize & ((1 << LEN_BITS) - 1);
         self.words[start + 1..][..len].iter().map(|word| word.load(Ordering::Relaxed))
     }
 
+    /// The counters of a stack.
+    pub(super) fn tally(&self, number: u32) -> &Tally {
+        &self.tallies[(self.words[number as usize].load(Ordering::Relaxed) >> LEN_BITS) as usize]
+    }
+
+    /// The numbers of all stacks, [`OTHER`] first.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+        let kept = self.entries.iter().map(|entry| entry.load(Ordering::Acquire) as u32);
+        std::iter::once(OTHER).chain(kept.filter(|&number| number != 0))
+    }
+
     fn write(&self, frames: &[u64]) -> Option<u32> {
-        let needed = frames.len() as u32 + 1;
-        let take = |used: u32| used.checked_add(needed).filter(|&end| end <= WORDS);
-        let start = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
-        let words = &self.words[start as usize..][..needed as usize];
-        words[0].store(frames.len() as u64, Ordering::Relaxed);
+        let start = take(&self.used, frames.len() as u32 + 1, self.words.len())?;
+        let tally = take(&self.tallies_used, 1, self.tallies.len())?;
+        let words = &self.words[start as usize..][..=frames.len()];
+        words[0].store(u64::from(tally) << LEN_BITS | frames.len() as u64, Ordering::Relaxed);
         for (word, frame) in words[1..].iter().zip(frames) {
             word.store(*frame, Ordering::Relaxed);
         }
         Some(start)
     }
+}
+
+/// The first of `needed` places that are the caller's from now on.
+fn take(used: &AtomicU32, needed: u32, len: usize) -> Option<u32> {
+    let more = |used: u32| used.checked_add(needed).filter(|&end| end as usize <= len);
+    used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()
 }
 
 /// Multiply and fold, one step a frame; the finish spreads the last frame over all bits.

@@ -8,25 +8,27 @@
 //! | word | meaning |
 //! |---|---|
 //! | 0 | free |
-//! | `address / 8 << 19 \| record` | the block at `address` is sampled |
+//! | `address / 8 << 20 \| record` | the block at `address` is sampled |
 //! | `HELD` | its block is being moved; the mover will put a key back or free the word |
 //!
 //! Everything is Relaxed: a key is entered, looked for and removed only by the owner of the block,
 //! and handing a block to another thread orders those. Only *free words* are contended, by exchange.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use super::record::{RECORDS, RecordId};
+use super::record::RecordId;
 use crate::memory;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
 const BUCKET: usize = 4;
 const BUCKET_BITS: u32 = 16;
-const RECORD_BITS: u32 = 19;
+const RECORD_BITS: u32 = 20;
+/// What the kernel gives to a process that does not ask for more.
+const ADDRESS_BITS: u32 = 47;
 const RECORD_MASK: u64 = (1 << RECORD_BITS) - 1;
 /// The key of an address that no block can have.
 const HELD: u64 = u64::MAX;
 
-const _: () = assert!(RECORDS as u64 <= RECORD_MASK);
+const _: () = assert!(ADDRESS_BITS - 3 + RECORD_BITS <= u64::BITS);
 
 /// Sampled blocks of `LARGE` bytes and more.
 pub(super) struct Large {
@@ -44,7 +46,7 @@ impl Large {
     /// Enters a block; false if its bucket is full or its address cannot be packed.
     pub(super) fn insert(&self, block: *mut u8, record: RecordId) -> bool {
         // What does not fit a word: no allocator gives such an address to a block of this size.
-        if block.addr() & 7 != 0 || block.addr() >> 48 != 0 {
+        if block.addr() & 7 != 0 || block.addr() >> ADDRESS_BITS != 0 {
             return false;
         }
         let key = key_of(block);

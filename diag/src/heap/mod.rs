@@ -20,8 +20,12 @@ mod pool;
 mod record;
 mod region;
 mod sampler;
+mod tables;
+mod tally;
+pub mod testing;
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::collections::HashMap;
 
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
 pub use error::EnableError;
@@ -29,8 +33,12 @@ use hook::Fill;
 pub(crate) use hook::without_stack;
 pub(crate) use record::Sample;
 pub(crate) use sampler::hide_thread;
+use tables::{Capacity, tables};
+pub(crate) use tally::Totals;
 
+use crate::current::CurrentTask;
 use crate::stack;
+use crate::task::SiteId;
 
 // SAFETY: every block is either the inner allocator's, handed through with the layout it came with,
 // or a slot of the region that is at least as large and as aligned as asked; which of the two it is
@@ -91,12 +99,14 @@ fn may_be_sampled(block: *mut u8, layout: Layout) -> bool {
 /// Samples from now on, one allocation in `rate_bytes` on average; 0 records every block. What was
 /// allocated before stays unknown. Can be called again to change the rate.
 ///
-/// Threads that ran before take it up within 1 MiB of their own allocations, new ones at once.
+/// Threads that ran before take it up within 1 MiB of their own allocations, or at their next sample if
+/// they sampled before; the caller and new ones at once. The first call also decides how much can be kept:
+/// 131,072 samples, or 1,048,575 if every block is recorded.
 pub fn enable(rate_bytes: u64) -> Result<(), EnableError> {
     let ready = {
         let _hidden = hide_thread();
         stack::prepare();
-        hook::prepare()
+        tables::prepare(if rate_bytes == 0 { Capacity::ALL_BLOCKS } else { Capacity::SAMPLES })
     };
     if !ready {
         return Err(EnableError::NoAddressSpace);
@@ -123,7 +133,7 @@ pub(crate) struct Facts {
 /// The live samples by birth, and the facts; `None` if nothing was ever sampled here: the service
 /// has another allocator, or never turned the sampler on.
 pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
-    let tables = hook::tables()?;
+    let tables = tables()?;
     let next_birth = tables.records.next_birth();
     if next_birth == 1 && !is_linked() {
         return None;
@@ -139,7 +149,7 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
     let facts = Facts {
         rate_bytes: sampler::rate().unwrap_or(DEFAULT_RATE_BYTES),
         next_birth,
-        refused: hook::refused(),
+        refused: tables::refused(),
         unwinder: stack::method(),
     };
     Some((facts, samples))
@@ -152,7 +162,35 @@ fn is_linked() -> bool {
     sampler::countdown() != before
 }
 
-/// The return addresses of a sample's stack, innermost first; none if it could not be taken.
-pub(crate) fn frames(sample: &Sample) -> Vec<u64> {
-    hook::tables().map_or_else(Vec::new, |tables| tables.stacks.frames(sample.stack).collect())
+/// What was allocated and freed since start by each stack, by its number, and for each spawn site.
+pub(crate) fn totals() -> (Vec<(u32, Totals)>, Vec<(SiteId, Totals)>) {
+    let Some(tables) = tables() else { return Default::default() };
+    let (mut by_stack, mut by_site) = (HashMap::new(), HashMap::new());
+    for (sample, bytes) in tables.records.uncounted_growth().filter(|&(_, bytes)| bytes > 0) {
+        *by_stack.entry(sample.stack).or_default() += bytes;
+        if let Some(site) = CurrentTask::from_word(sample.task).site() {
+            *by_site.entry(site).or_default() += bytes;
+        }
+    }
+    let with_growth = |totals: Totals, growth_bytes: Option<&u64>| Totals {
+        allocated_bytes: totals.allocated_bytes + growth_bytes.unwrap_or(&0),
+        ..totals
+    };
+    let stacks = tables
+        .stacks
+        .numbers()
+        .map(|stack| (stack, with_growth(tables.stacks.tally(stack).totals(), by_stack.get(&stack))));
+    let sites = tables.sites().map(|(site, tally)| {
+        let site = SiteId(site as u32);
+        (site, with_growth(tally.totals(), by_site.get(&site)))
+    });
+    (
+        stacks.filter(|(_, totals)| !totals.is_empty()).collect(),
+        sites.filter(|(_, totals)| !totals.is_empty()).collect(),
+    )
+}
+
+/// The return addresses of a stack, innermost first; none if it could not be taken.
+pub(crate) fn frames(stack: u32) -> Vec<u64> {
+    tables().map_or_else(Vec::new, |tables| tables.stacks.frames(stack).collect())
 }

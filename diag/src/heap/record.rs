@@ -19,15 +19,12 @@ use super::pool::Pool;
 use crate::memory::{self, Zeroed};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// How many samples can live at once: 64 GiB of small blocks at the default rate.
-pub(super) const RECORDS: u32 = 1 << 17;
-
 /// A live sampled block, as the recorder keeps it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Sample {
     /// Never reused; set by [`Records::begin`].
     pub(crate) birth: u64,
-    /// The largest size that the block had.
+    /// The largest size that the block had; its size now if every block is recorded.
     pub(crate) size_bytes: u64,
     /// Mean bytes between samples when its countdown was drawn; 0 if every block was recorded.
     pub(crate) rate_bytes: u64,
@@ -62,17 +59,34 @@ struct Record {
     born: AtomicU64,
     stack: AtomicU32,
     thread: AtomicU32,
+    /// The size up to which the tallies have counted it.
+    counted: AtomicU64,
     link: AtomicU32,
+}
+
+/// What is left of a sample when its block is gone.
+pub(super) struct Ended {
+    pub(super) sample: Sample,
+    /// Growth that no tally knows of.
+    pub(super) uncounted_growth_bytes: u64,
+}
+
+/// A change of size that is to be counted at once.
+pub(super) struct Resized {
+    pub(super) stack: u32,
+    pub(super) task: u64,
+    pub(super) from_bytes: u64,
+    pub(super) to_bytes: u64,
 }
 
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for Record {}
 
 impl Records {
-    /// An empty table; `None` if there is no memory for it.
-    pub(super) fn new() -> Option<Self> {
-        let table = memory::zeroed(RECORDS as usize)?;
-        Some(Records { table, free: Pool::new(RECORDS), next_birth: AtomicU64::new(1) })
+    /// An empty table of so many; `None` if there is no memory for it.
+    pub(super) fn new(limit: u32) -> Option<Self> {
+        let table = memory::zeroed(limit as usize)?;
+        Some(Records { table, free: Pool::new(limit), next_birth: AtomicU64::new(1) })
     }
 
     /// Publishes a sample and gives it its birth number; `None` if the table is full.
@@ -83,25 +97,46 @@ impl Records {
         Some(RecordId(id))
     }
 
-    /// The block has this size now; a shrink is forgotten, the weight goes by the largest.
+    /// The block has this size now. A shrink is forgotten, since the weight goes by the largest size; where
+    /// every block is recorded all have the same weight, and their sizes are exact.
+    ///
+    /// Growth is counted when the block ends, for the sake of blocks that grow in many steps.
     #[inline]
-    pub(super) fn grow(&self, id: RecordId, size: usize) {
+    pub(super) fn resize(&self, id: RecordId, size: u64) -> Option<Resized> {
         // Only the owner of the block writes here, so this needs no exchange.
-        let largest = &self.table[id.0 as usize].size;
-        if size as u64 > largest.load(Ordering::Relaxed) {
-            largest.store(size as u64, Ordering::Relaxed);
+        let record = &self.table[id.0 as usize];
+        let before = record.size.load(Ordering::Relaxed);
+        if size > before {
+            record.size.store(size, Ordering::Relaxed);
         }
+        (record.rate.load(Ordering::Relaxed) == 0 && size != before)
+            .then(|| record.resize_exactly(before, size))
     }
 
     /// The block is gone.
-    pub(super) fn end(&self, id: RecordId) {
-        self.table[id.0 as usize].withdraw();
+    pub(super) fn end(&self, id: RecordId) -> Ended {
+        let record = &self.table[id.0 as usize];
+        let ended = record.ended();
+        record.withdraw();
         self.free.give(id.0, |i| &self.table[i as usize].link);
+        ended
+    }
+
+    /// Growth of the live samples that no tally knows of yet.
+    pub(super) fn uncounted_growth(&self) -> impl Iterator<Item = (Sample, u64)> {
+        self.used().filter_map(|record| {
+            let counted = record.counted.load(Ordering::Relaxed);
+            record.read().map(|sample| (sample, sample.size_bytes.saturating_sub(counted)))
+        })
     }
 
     /// The samples that live, in no order. Those born or freed meanwhile may be there or not.
     pub(super) fn live(&self) -> impl Iterator<Item = Sample> {
-        self.table[..self.free.high_water() as usize].iter().filter_map(Record::read)
+        self.used().filter_map(Record::read)
+    }
+
+    fn used(&self) -> impl Iterator<Item = &Record> {
+        self.table[..self.free.high_water() as usize].iter()
     }
 
     /// The birth number that the next sample will get.
@@ -114,6 +149,7 @@ impl Record {
     fn publish(&self, sample: Sample) {
         fence(Ordering::Release);
         self.size.store(sample.size_bytes, Ordering::Relaxed);
+        self.counted.store(sample.size_bytes, Ordering::Relaxed);
         self.rate.store(sample.rate_bytes, Ordering::Relaxed);
         self.task.store(sample.task, Ordering::Relaxed);
         self.born.store(sample.born_ns, Ordering::Relaxed);
@@ -127,19 +163,37 @@ impl Record {
     }
 
     fn read(&self) -> Option<Sample> {
-        let birth = self.birth.load(Ordering::Acquire);
-        let sample = Sample {
-            birth,
+        let sample = self.fields();
+        fence(Ordering::Acquire);
+        // Another birth by now: this one's block was freed while we looked, so it is not live.
+        (sample.birth != 0 && self.birth.load(Ordering::Relaxed) == sample.birth).then_some(sample)
+    }
+
+    fn fields(&self) -> Sample {
+        Sample {
+            birth: self.birth.load(Ordering::Acquire),
             size_bytes: self.size.load(Ordering::Relaxed),
             rate_bytes: self.rate.load(Ordering::Relaxed),
             task: self.task.load(Ordering::Relaxed),
             born_ns: self.born.load(Ordering::Relaxed),
             stack: self.stack.load(Ordering::Relaxed),
             thread: self.thread.load(Ordering::Relaxed),
-        };
-        fence(Ordering::Acquire);
-        // Another birth by now: this one's block was freed while we looked, so it is not live.
-        (birth != 0 && self.birth.load(Ordering::Relaxed) == birth).then_some(sample)
+        }
+    }
+
+    /// Read by the block's owner, who alone writes.
+    fn ended(&self) -> Ended {
+        let sample = self.fields();
+        let counted = self.counted.load(Ordering::Relaxed);
+        Ended { sample, uncounted_growth_bytes: sample.size_bytes.saturating_sub(counted) }
+    }
+
+    #[cold]
+    fn resize_exactly(&self, from_bytes: u64, to_bytes: u64) -> Resized {
+        self.size.store(to_bytes, Ordering::Relaxed);
+        self.counted.store(to_bytes, Ordering::Relaxed);
+        let Sample { stack, task, .. } = self.fields();
+        Resized { stack, task, from_bytes, to_bytes }
     }
 }
 

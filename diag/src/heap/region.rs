@@ -89,9 +89,12 @@ impl Region {
     }
 
     /// Memory for a block of this layout in the name of `record`, with whatever its last tenant left
-    /// in it; `None` if it is too large or too strictly aligned, or no slot is free.
+    /// in it; `None` if it is too large or too strictly aligned, or no slot is free that would do.
     pub(super) fn take(&self, layout: Layout, record: RecordId) -> Option<*mut u8> {
-        let class = class_of(layout)?;
+        (class_of(layout)?..CLASSES).find_map(|class| self.take_of(class, record))
+    }
+
+    fn take_of(&self, class: u32, record: RecordId) -> Option<*mut u8> {
         let pool = &self.classes[class as usize].free;
         let index = pool.take(|i| self.owner_of(Slot { class, index: i }))?;
         let slot = Slot { class, index };

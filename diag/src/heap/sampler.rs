@@ -84,6 +84,11 @@ pub(super) fn set_rate(rate_bytes: Option<u64>) {
         SEED.fetch_xor(crate::clock::precise_ns().wrapping_mul(GOLDEN), Ordering::Relaxed);
     }
     RATE.store(rate_bytes.unwrap_or(OFF), Ordering::Relaxed);
+    look_again();
+}
+
+/// Makes this thread take up the rate in force at its next allocation.
+pub(super) fn look_again() {
     THREAD.with(|thread| {
         // A hidden thread stays hidden.
         if thread.left.get() < NEVER / 2 {

@@ -13,7 +13,7 @@ mod file;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::stack::LoadedModule;
+use crate::stack::{LoadedModule, modules};
 
 /// A function that an address lies in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,4 +40,18 @@ pub(crate) fn functions(module: &LoadedModule, offsets: &[u64]) -> Vec<Functions
         known.extend(new.into_iter().zip(found));
     }
     offsets.iter().map(|offset| known[offset].clone()).collect()
+}
+
+/// The functions at each of these return addresses; none where no module lies.
+pub(crate) fn at(addresses: &[u64]) -> Vec<Functions> {
+    let mut found = vec![Functions::default(); addresses.len()];
+    for module in modules::loaded() {
+        let inside = |at: &usize| module.memory.contains(&addresses[*at]);
+        let inside: Vec<usize> = (0..addresses.len()).filter(inside).collect();
+        let offsets: Vec<u64> = inside.iter().map(|&at| addresses[at] - module.base).collect();
+        for (at, functions) in inside.into_iter().zip(functions(&module, &offsets)) {
+            found[at] = functions;
+        }
+    }
+    found
 }

@@ -1,4 +1,4 @@
-//! When there is no room for a sample, it is refused and counted, and the block is an ordinary one.
+//! Pitfall 6: when there is no room for a sample, it is refused and counted, and the block is an ordinary one.
 
 use std::alloc::{GlobalAlloc, Layout};
 
@@ -6,7 +6,9 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 
 #[test]
 fn a_refused_sample_is_counted() {
-    diag::heap::enable(0).expect("the test machine has address space");
+    // The first call decides how much can be kept: 131,072 samples.
+    diag::heap::enable(diag::heap::DEFAULT_RATE_BYTES).expect("the test machine has address space");
+    diag::heap::enable(0).expect("the tables are there");
     const BLOCKS: u64 = 150_000;
     let layout = Layout::from_size_align(48, 8).expect("a layout");
     // SAFETY: non-zero size.

@@ -1,0 +1,158 @@
+//! All that the sampler keeps, built once before the first sample and there for ever.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::intern::Stacks;
+use super::large::Large;
+use super::record::{RecordId, Records, Resized, Sample};
+use super::region::Region;
+use super::tally::Tally;
+use super::testing;
+use crate::current::CurrentTask;
+use crate::memory;
+
+static TABLES: OnceLock<Tables> = OnceLock::new();
+static REFUSED: AtomicU64 = AtomicU64::new(0);
+
+/// Spawn sites that are told apart; those beyond share the first row, as site 0 does with the recorder.
+const SITES: usize = 1 << 14;
+
+/// How much is kept.
+#[derive(Clone, Copy)]
+pub(super) struct Capacity {
+    /// Sampled blocks that live at once.
+    records: u32,
+    /// Different stacks, as a power of two.
+    stacks_bits: u32,
+    /// Frames of all stacks.
+    frames: u32,
+}
+
+impl Capacity {
+    /// 64 GiB of small blocks at the default rate; 40,000 stacks of 25 frames.
+    pub(super) const SAMPLES: Capacity = Capacity { records: 1 << 17, stacks_bits: 16, frames: 1 << 20 };
+    /// Where every block is recorded.
+    pub(super) const ALL_BLOCKS: Capacity =
+        Capacity { records: (1 << 20) - 1, stacks_bits: 18, frames: 1 << 23 };
+}
+
+/// See the module.
+pub(super) struct Tables {
+    pub(super) region: Region,
+    pub(super) large: Large,
+    pub(super) records: Records,
+    pub(super) stacks: Stacks,
+    /// By spawn site of the allocating task.
+    sites: &'static [Tally],
+}
+
+/// Builds the tables unless they are there, in whatever capacity; false if the system has no address space
+/// for them.
+pub(super) fn prepare(capacity: Capacity) -> bool {
+    if TABLES.get().is_none()
+        && let Some(tables) = Tables::new(capacity)
+    {
+        // A second thread that built them too loses its own: address space, hardly any memory.
+        let _ = TABLES.set(tables);
+    }
+    TABLES.get().is_some()
+}
+
+/// The tables, once they are built.
+#[inline]
+pub(super) fn tables() -> Option<&'static Tables> {
+    TABLES.get()
+}
+
+/// Blocks that should have been sampled and were not, because there was no room.
+pub(super) fn refused() -> u64 {
+    REFUSED.load(Ordering::Relaxed)
+}
+
+/// How a block came to be sampled.
+#[derive(Clone, Copy)]
+pub(super) enum Reason {
+    /// When it was allocated.
+    New,
+    /// When it grew by so many bytes.
+    Grown(u64),
+}
+
+impl Tables {
+    fn new(capacity: Capacity) -> Option<Self> {
+        Some(Tables {
+            large: Large::new()?,
+            records: Records::new(capacity.records)?,
+            stacks: Stacks::new(capacity.stacks_bits, capacity.frames)?,
+            sites: memory::zeroed(SITES)?,
+            region: Region::reserve()?,
+        })
+    }
+
+    /// Publishes a sample; `None` if there is no room, which is counted.
+    pub(super) fn begin(&self, sample: Sample, reason: Reason) -> Option<RecordId> {
+        self.tallies(sample.stack, sample.task).for_each(|tally| match reason {
+            Reason::New => tally.allocated(sample.size_bytes, sample.rate_bytes),
+            Reason::Grown(bytes) => tally.became_sampled(bytes, sample.rate_bytes),
+        });
+        let record = self.records.begin(sample);
+        if record.is_none() {
+            count_refused();
+        }
+        record
+    }
+
+    /// The sampled block has this size now.
+    #[inline]
+    pub(super) fn resize(&self, record: RecordId, size: usize) {
+        if let Some(resized) = self.records.resize(record, size as u64) {
+            self.count_resized(resized);
+        }
+    }
+
+    /// The sampled block is gone.
+    pub(super) fn end(&self, record: RecordId) {
+        let ended = self.records.end(record);
+        let Sample { size_bytes, rate_bytes, .. } = ended.sample;
+        let age_ns = crate::clock::coarse_ns().saturating_sub(ended.sample.born_ns);
+        self.tallies(ended.sample.stack, ended.sample.task).for_each(|tally| {
+            tally.grown(ended.uncounted_growth_bytes);
+            tally.freed(size_bytes, rate_bytes, age_ns);
+        });
+    }
+
+    /// The block is not sampled after all: whether and when it is freed will not be known.
+    pub(super) fn refuse(&self, record: RecordId) {
+        self.records.end(record);
+        count_refused();
+    }
+
+    /// Every site that a block was allocated for, by its number, and its counters.
+    pub(super) fn sites(&self) -> impl Iterator<Item = (usize, &Tally)> {
+        self.sites.iter().enumerate()
+    }
+
+    #[cold]
+    fn count_resized(&self, Resized { stack, task, from_bytes, to_bytes }: Resized) {
+        if to_bytes > from_bytes {
+            testing::note(stack, (to_bytes - from_bytes) as usize);
+        }
+        self.tallies(stack, task).for_each(|tally| {
+            tally.grown(to_bytes.saturating_sub(from_bytes));
+            tally.shrunk(from_bytes.saturating_sub(to_bytes));
+        });
+    }
+
+    /// The counters of a stack, and of the task's site if there is a task.
+    fn tallies(&self, stack: u32, task: u64) -> impl Iterator<Item = &Tally> {
+        let site = CurrentTask::from_word(task).site();
+        let of_site = site.map(|site| self.sites.get(site.0 as usize).unwrap_or(&self.sites[0]));
+        [Some(self.stacks.tally(stack)), of_site].into_iter().flatten()
+    }
+}
+
+fn count_refused() {
+    REFUSED.fetch_add(1, Ordering::Relaxed);
+}
