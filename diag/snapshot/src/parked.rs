@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::leaf::{Waiting, describe};
-use crate::model::{SiteIndex, Snapshot, TaskId, TaskRow, TaskState};
+use crate::model::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
 use crate::names::NamedStacks;
 
 /// The answers of the tasks that were asked.
@@ -25,9 +25,12 @@ impl Parked {
             return Parked::default();
         }
         let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+        // Thousands of tasks wait at a few places: each stack is read once.
+        let mut read: BTreeMap<StackIndex, Waiting> = BTreeMap::new();
         let mut waits: BTreeMap<TaskId, Vec<Waiting>> = BTreeMap::new();
         for row in snapshot.parked.iter() {
-            waits.entry(row.task).or_default().push(Waiting::of(names.stack(row.stack)));
+            let waiting = read.entry(row.stack).or_insert_with(|| Waiting::of(names.stack(row.stack)));
+            waits.entry(row.task).or_default().push(waiting.clone());
         }
         let mut parked = Parked::default();
         let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
@@ -45,20 +48,25 @@ impl Parked {
     /// What this task waits for, `mpsc recv at src/orders.rs:131`, by its own answer or by that of all
     /// others like it; `None` if that is not known.
     pub fn of(&self, task: &TaskRow) -> Option<&str> {
-        let agreed = || match self.answers(task.site, task.state) {
+        let agreed = || match self.answers_of(task.site, task.state) {
             Some(answers) if answers.len() == 1 => answers.first(),
             _ => None,
         };
         self.of_task.get(&task.id).or_else(agreed).map(|text| &**text)
     }
 
+    /// Each task that was asked, with what it waits for.
+    pub fn answers(&self) -> impl Iterator<Item = (TaskId, &str)> {
+        self.of_task.iter().map(|(&task, text)| (task, &**text))
+    }
+
     /// All that idle tasks of this site wait for.
     pub fn idle_at(&self, site: SiteIndex) -> impl Iterator<Item = &str> {
-        self.answers(site, TaskState::Idle).into_iter().flatten().map(|text| &**text)
+        self.answers_of(site, TaskState::Idle).into_iter().flatten().map(|text| &**text)
     }
 
     /// All that tasks of this site and state answered; `None` if none was asked.
-    fn answers(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Arc<str>>> {
+    fn answers_of(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Arc<str>>> {
         self.of_group.get(&(site, state))
     }
 }

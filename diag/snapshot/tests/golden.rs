@@ -1,5 +1,5 @@
-//! `testdata/snapshots/v1.diag` was written by the first version, `v1.1.diag` by version 1.1, and
-//! both must be readable for ever.
+//! `testdata/snapshots/v1.diag` was written by the first version, `v1.1.diag` by version 1.1 and so on, and
+//! all must be readable for ever.
 //!
 //! `DIAG_BLESS=1` rewrites the expected texts, and writes the newest file only if there is none. A new
 //! version of the format gets a golden file beside these.
@@ -66,6 +66,10 @@ fn model(snapshot: &Snapshot) -> String {
     let heap = snapshot.heap.as_ref().expect("it samples its heap");
     text += &format!("{:#?}\n", heap.facts);
     text += &rows(&heap.samples);
+    text += &rows(&heap.stack_totals);
+    text += &rows(&heap.stack_ages);
+    text += &rows(&heap.site_totals);
+    text += &rows(&heap.site_ages);
     let stacks = &snapshot.stacks;
     text += &rows(&stacks.stacks);
     text += &rows(&stacks.frames);
@@ -96,10 +100,17 @@ fn the_file_of_1_0_reads_as_ever_and_has_nothing_of_1_1() {
 }
 
 #[test]
-fn the_file_of_1_1_reads_as_ever() {
-    let path = testdata("v1.1.diag");
+fn the_file_of_1_1_reads_as_ever_and_has_nothing_of_1_2() {
+    let heap = check_file("v1.1").heap.expect("it samples its heap");
+    assert_eq!([heap.stack_totals.len(), heap.site_totals.len()], [0; 2]);
+    assert_eq!([heap.stack_ages.len(), heap.site_ages.len()], [0; 2]);
+}
+
+#[test]
+fn the_file_of_1_2_reads_as_ever() {
+    let path = testdata("v1.2.diag");
     if bless() && !path.exists() {
         file::write(&path, &write(&example())).expect("testdata is writable");
     }
-    check_file("v1.1");
+    check_file("v1.2");
 }

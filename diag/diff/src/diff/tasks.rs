@@ -6,9 +6,12 @@
 //! is, at a site whose tasks usually live a second. Where nothing ended yet there is no usual
 //! lifetime, and the task must have rested for a whole window instead.
 //!
-//! One pass over each snapshot and one over both, which are sorted by id. Why a task rests is not
-//! asked here.
+//! One pass over each snapshot and one over both, which are sorted by id. What a stale task waits for
+//! is told where that is known, and decides nothing here.
 
+use std::collections::BTreeMap;
+
+use diag_snapshot::parked::Parked;
 use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;
@@ -57,6 +60,9 @@ pub struct SiteSide {
     pub rested: [u64; 8],
     /// The longest rest of a stale task, microseconds.
     pub longest_stale_us: Option<u64>,
+    /// What those of the stale tasks that were asked wait for, and how many of them:
+    /// `mpsc recv at src/orders.rs:131`.
+    pub stale_waits: BTreeMap<String, u64>,
     /// Time since spawn of the live tasks, microseconds.
     pub age_us: Option<Spread>,
     /// Time since the last poll, or the spawn, of the live tasks, microseconds.
@@ -208,7 +214,16 @@ fn sides(
             times[i].stale_idles_us.push(idle_us);
         }
     }
-    times.into_iter().zip(rests).map(|(times, rest)| times.side(rest, window_us, now_us)).collect()
+    let sides = times.into_iter().zip(rests).map(|(times, rest)| times.side(rest, window_us, now_us));
+    let mut sides: Vec<SiteSide> = sides.collect();
+    for (task, waits) in Parked::new(snapshot).answers() {
+        let Some(task) = snapshot.task(task).map(|task| task.times()) else { continue };
+        let Some(i) = place(task.site) else { continue };
+        if rests[i].is_stale(&task, idle_us(&task, now_us)) {
+            *sides[i].stale_waits.entry(waits.to_owned()).or_default() += 1;
+        }
+    }
+    sides
 }
 
 /// The live tasks of one site.
@@ -228,6 +243,7 @@ impl Times {
             young: self.ages_us.iter().filter(|&&age_us| rest.is_young(age_us)).count() as u64,
             rested: rest.eighths(&self.stale_idles_us, window_us, now_us),
             longest_stale_us: self.stale_idles_us.iter().copied().max(),
+            stale_waits: BTreeMap::new(),
             age_us: Spread::of(&mut self.ages_us),
             idle_us: Spread::of(&mut self.idles_us),
         }

@@ -108,11 +108,22 @@ impl<'a> Suspect<'a> {
             bytes: self.bytes(diff),
             evidence: self.evidence(diff, limits),
             counter_evidence: self.counter_evidence(diff, limits),
-            waiting_at: diff.now.waits.get(&self.site.site).cloned(),
+            waiting_at: self.waits(),
             advice: self.advice(grade, diff, limits),
             risk: risk(rate_per_s, self.site.future_bytes),
             ..Finding::new(NAME, Class::Leak, grade, Subject::from(&self.site.site))
         }
+    }
+
+    /// What most of those that were asked wait for.
+    fn waits(&self) -> Option<String> {
+        let waits = &self.site.after.stale_waits;
+        let asked: u64 = waits.values().sum();
+        let (what, tasks) = waits.iter().max_by_key(|(_, tasks)| **tasks)?;
+        Some(match *tasks == asked {
+            true => what.clone(),
+            false => format!("{what} ({} of {} asked)", human::count(*tasks), human::count(asked)),
+        })
     }
 
     /// What the live tasks of the site allocated and nobody freed.

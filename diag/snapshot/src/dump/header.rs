@@ -11,13 +11,13 @@ pub(super) fn header(snapshot: &Snapshot) -> String {
     let host = process.host.as_deref().map(|host| format!(" on {}", name(host))).unwrap_or_default();
     let build = if process.debug_build { ", debug build" } else { "" };
     let mut text = format!(
-        "{}, pid {}{host}, up {}{build}\ntaken {} in {}, {} tasks came or went meanwhile\n",
+        "{}, pid {}{host}, up {}{build}\ntaken {} in {}, {} came or went meanwhile\n",
         name(&process.service),
         process.pid,
         duration_us(capture.to_us),
         human::time(snapshot.taken_unix_us()),
         duration_us(capture.to_us.saturating_sub(capture.from_us)),
-        count(capture.came_or_went),
+        number_of("task", capture.came_or_went),
     );
     text += &resources(&capture.resources);
     text += &snapshot.heap.as_ref().map(heap).unwrap_or_default();
@@ -53,7 +53,8 @@ fn heap(heap: &Heap) -> String {
 
 /// Tasks that we follow beside the number that tokio counts: the difference is not in this text.
 fn coverage(snapshot: &Snapshot) -> String {
-    let mut text = format!("{} tasks tracked{}\n", count(snapshot.tracked_tasks()), uncounted(snapshot));
+    let mut text =
+        format!("{} tracked{}\n", number_of("task", snapshot.tracked_tasks()), uncounted(snapshot));
     for runtime in &snapshot.capture.runtimes {
         let alive = match runtime.alive_tasks {
             Some(alive) => format!("tokio counts {} tasks", count(alive)),

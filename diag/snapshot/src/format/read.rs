@@ -161,8 +161,15 @@ impl<'a> Reader<'a> {
 
     /// A sample says nothing without its stack.
     fn heap(&mut self, facts: HeapFacts, lengths: &Lengths) -> Option<Heap> {
-        let samples = self.table(lengths)?;
-        (lengths.stacks.is_some() && lengths.frames.is_some()).then_some(Heap { facts, samples })
+        let heap = Heap {
+            facts,
+            samples: self.table(lengths)?,
+            stack_totals: self.table_or_none(lengths).unwrap_or_default(),
+            stack_ages: self.table_or_none(lengths).unwrap_or_default(),
+            site_totals: self.table_or_none(lengths).unwrap_or_default(),
+            site_ages: self.table_or_none(lengths).unwrap_or_default(),
+        };
+        (lengths.stacks.is_some() && lengths.frames.is_some()).then_some(heap)
     }
 
     fn keep<T>(&mut self, read: Result<T, Damage>) -> Option<T> {

@@ -29,6 +29,10 @@ pub fn write(snapshot: &Snapshot) -> Vec<u8> {
     writer.table(&snapshot.threads);
     if let Some(heap) = &snapshot.heap {
         writer.table(&heap.samples);
+        writer.table(&heap.stack_totals);
+        writer.table(&heap.stack_ages);
+        writer.table(&heap.site_totals);
+        writer.table(&heap.site_ages);
     }
     writer.finish(snapshot)
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::cell::{narrow, none, some};
+use super::heap_totals::{SiteAgeRow, SiteTotalsRow, StackAgeRow, StackTotalsRow};
 use super::site::SiteIndex;
 use super::stack::StackIndex;
 use super::task::TaskId;
@@ -16,6 +17,14 @@ pub struct Heap {
     /// Live sampled blocks, by ascending birth number. Their stacks are in
     /// [`Snapshot::stacks`](crate::Snapshot::stacks).
     pub samples: Table<SampleRow>,
+    /// What each stack has allocated and freed since start.
+    pub stack_totals: Table<StackTotalsRow>,
+    /// At what age the blocks of each stack were freed.
+    pub stack_ages: Table<StackAgeRow>,
+    /// What the tasks of each spawn site have allocated since start, and what of it was freed.
+    pub site_totals: Table<SiteTotalsRow>,
+    /// At what age these were freed.
+    pub site_ages: Table<SiteAgeRow>,
 }
 
 /// Settings and totals of the heap sampler.
@@ -37,7 +46,7 @@ pub struct HeapFacts {
 pub struct SampleRow {
     /// Never reused in this process; the key that joins two snapshots.
     pub birth: u64,
-    /// The largest size that the block had, bytes.
+    /// The largest size that the block had, bytes; its size now if every block is recorded.
     pub size_bytes: u64,
     /// The sampling rate at its birth, mean bytes between samples.
     pub rate_bytes: u64,

@@ -141,6 +141,12 @@ impl TaskRow {
         self.last_poll_us.unwrap_or(self.spawned_us)
     }
 
+    /// The part by which two snapshots are compared.
+    pub fn times(&self) -> TaskTimes {
+        let &TaskRow { id, site, state, spawned_us, last_poll_us, polls, .. } = self;
+        TaskTimes { id, site, state, spawned_us, last_poll_us, polls }
+    }
+
     /// Since when it is in its state: a woken task since the wake, any other since its last progress.
     pub fn state_since_us(&self) -> u64 {
         let woken_us = self.woken_us.filter(|_| self.state == TaskState::Woken);

@@ -3,8 +3,9 @@
 use diag_snapshot::{
     CancelBy, Capture, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts, LifetimeRow, ModuleIndex,
     ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process, Resources,
-    Runtime, SampleRow, SiteIndex, SiteKind, SiteRow, Snapshot, StackIndex, StackRow, Stacks, Strings, Table,
-    TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
+    Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow, Snapshot, StackAgeRow,
+    StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow, TaskState, ThreadRow,
+    ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -264,6 +265,31 @@ fn heap(random: &mut Random, stacks: u64, samples: u64, tasks: u64) -> Heap {
             thread: random.below(8) as u32,
             born_us: i * UPTIME_US / samples,
         });
+    }
+    for stack in (0..stacks as u32).map(StackIndex) {
+        let allocated_blocks = 1 + random.log_below(1 << 30);
+        let freed_blocks = random.below(allocated_blocks + 1);
+        let [allocated_bytes, freed_bytes] = [allocated_blocks, freed_blocks].map(|blocks| blocks * 48);
+        heap.stack_totals.push(StackTotalsRow {
+            stack,
+            allocated_blocks,
+            allocated_bytes,
+            freed_blocks,
+            freed_bytes,
+        });
+        heap.stack_ages.push(StackAgeRow { stack, bucket: stack.0 % 24, count: 1 + freed_blocks });
+    }
+    for site in (0..6).map(SiteIndex) {
+        let (allocated_blocks, freed_blocks) = (tasks * 40, tasks * 39);
+        let [allocated_bytes, freed_bytes] = [allocated_blocks, freed_blocks].map(|blocks| blocks * 900);
+        heap.site_totals.push(SiteTotalsRow {
+            site,
+            allocated_blocks,
+            allocated_bytes,
+            freed_blocks,
+            freed_bytes,
+        });
+        heap.site_ages.push(SiteAgeRow { site, bucket: 11, count: freed_blocks });
     }
     heap
 }
