@@ -3,6 +3,7 @@
 mod script;
 
 use diag_diff::{Answer, Policy, Report, diff, judge};
+use diag_snapshot::{FrameIndex, FrameRow, NameRow, ParkedRow, StackIndex, StackRow, TaskRow};
 use script::{Service, Task, churn, ghosts, in_order, steady};
 
 /// Judges the service at two moments.
@@ -167,4 +168,25 @@ fn unreadable_coverage_is_too_little() {
     let service = Service { untracked: |_| None, ..Service::new(in_order(healthy(7, 40.0))) };
     let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
     assert_eq!(judge(&diff, &Policy::default()).answer, Answer::InsufficientData);
+}
+
+/// The tasks of a leak tell what they wait for, the healthy ones beside them are not heard.
+#[test]
+fn a_leak_says_what_the_stale_tasks_wait_for() {
+    let service = Service::new(in_order([healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat()));
+    let mut after = service.at(30.0);
+    let [stays, goes] = ["svc::stays", "svc::goes"].map(|function| {
+        let frame = FrameIndex(after.stacks.frames.len() as u32);
+        after.stacks.frames.push(FrameRow { module: None, offset: 0 });
+        let (function, file) = (after.strings.intern(function), Some(after.strings.intern("svc.rs")));
+        after.stacks.names.push(NameRow { frame, function, file, line: Some(frame.0 + 1) });
+        after.stacks.stacks.push(StackRow { caller: None, frame });
+        StackIndex(frame.0)
+    });
+    let is_ghost = |task: &TaskRow| task.last_progress_us() < 25_000_000;
+    after.parked = (after.tasks.iter())
+        .map(|task| ParkedRow { task: task.id, stack: if is_ghost(&task) { stays } else { goes } })
+        .collect();
+    let report = judge(&diff(&service.at(15.0), &after).expect("one service"), &Policy::default());
+    assert_eq!(report.findings[0].waiting_at.as_deref(), Some("own future at svc.rs:1"));
 }
