@@ -1,20 +1,24 @@
-//! The heap part of a snapshot: the live samples.
+//! The heap part of a snapshot: the live samples, and what was allocated and freed since start.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use diag_snapshot::{Heap, HeapFacts, SampleRow, SiteIndex, TaskId};
+use diag_snapshot::{
+    Heap, HeapFacts, SampleRow, SiteAgeRow, SiteIndex, SiteTotalsRow, StackAgeRow, StackIndex,
+    StackTotalsRow, TaskId,
+};
 
 use super::stacks::Tree;
 use crate::clock;
 use crate::current::CurrentTask;
-use crate::heap::{self, Sample};
+use crate::heap::{self, Sample, Totals};
 use crate::task::SiteId;
 
 /// The live samples, with their stacks in `stacks`; `None` if the service does not sample its heap.
 /// `site` gives the row of a spawn site.
 pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Heap> {
     let (facts, samples) = heap::live()?;
-    let mut by_number = HashMap::new();
+    let mut rows = HashMap::new();
+    let mut stack = |number: u32| *rows.entry(number).or_insert_with(|| stacks.add(&heap::frames(number)));
     let anchor = clock::anchor();
     let row = |sample: &Sample| {
         let task = CurrentTask::from_word(sample.task);
@@ -22,7 +26,7 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
             birth: sample.birth,
             size_bytes: sample.size_bytes,
             rate_bytes: sample.rate_bytes,
-            stack: *by_number.entry(sample.stack).or_insert_with(|| stacks.add(&heap::frames(sample.stack))),
+            stack: stack(sample.stack),
             task: task.id().map(TaskId),
             task_site: task.site().and_then(&site),
             thread: sample.thread,
@@ -36,5 +40,43 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
         refused: facts.refused,
         unwinder: facts.unwinder.to_owned(),
     };
-    Some(Heap { facts, samples })
+    let mut heap = Heap { facts, samples, ..Heap::default() };
+    let totals = heap::totals();
+    totals.by_stack.iter().for_each(|(number, totals)| push_stack(&mut heap, stack(*number), totals));
+    // Several numbers may be of one site.
+    let mut by_site: BTreeMap<SiteIndex, Totals> = BTreeMap::new();
+    for (number, totals) in &totals.by_site {
+        if let Some(site) = site(SiteId(*number)) {
+            *by_site.entry(site).or_default() += totals;
+        }
+    }
+    by_site.iter().for_each(|(&site, totals)| push_site(&mut heap, site, totals));
+    Some(heap)
+}
+
+fn push_stack(heap: &mut Heap, stack: StackIndex, totals: &Totals) {
+    heap.stack_totals.push(StackTotalsRow {
+        stack,
+        allocated_blocks: totals.allocated_blocks,
+        allocated_bytes: totals.allocated_bytes,
+        freed_blocks: totals.freed_blocks,
+        freed_bytes: totals.freed_bytes,
+    });
+    ages(totals).for_each(|(bucket, count)| heap.stack_ages.push(StackAgeRow { stack, bucket, count }));
+}
+
+fn push_site(heap: &mut Heap, site: SiteIndex, totals: &Totals) {
+    heap.site_totals.push(SiteTotalsRow {
+        site,
+        allocated_blocks: totals.allocated_blocks,
+        allocated_bytes: totals.allocated_bytes,
+        freed_blocks: totals.freed_blocks,
+        freed_bytes: totals.freed_bytes,
+    });
+    ages(totals).for_each(|(bucket, count)| heap.site_ages.push(SiteAgeRow { site, bucket, count }));
+}
+
+/// The buckets that are not empty.
+fn ages(totals: &Totals) -> impl Iterator<Item = (u32, u64)> {
+    (0..).zip(totals.ages.map(u64::from)).filter(|(_, count)| *count > 0)
 }

@@ -85,10 +85,11 @@ impl Stacks {
         &self.tallies[(self.words[number as usize].load(Ordering::Relaxed) >> LEN_BITS) as usize]
     }
 
-    /// The numbers of all stacks, [`OTHER`] first.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
+    /// The numbers and counters of all stacks, [`OTHER`] first.
+    pub(super) fn tallies(&self) -> impl Iterator<Item = (u32, &Tally)> {
         let kept = self.entries.iter().map(|entry| entry.load(Ordering::Acquire) as u32);
-        std::iter::once(OTHER).chain(kept.filter(|&number| number != 0))
+        let numbers = std::iter::once(OTHER).chain(kept.filter(|&number| number != 0));
+        numbers.map(|number| (number, self.tally(number)))
     }
 
     fn write(&self, frames: &[u64]) -> Option<u32> {

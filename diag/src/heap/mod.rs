@@ -26,6 +26,7 @@ pub mod testing;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::collections::HashMap;
+use std::hash::Hash;
 
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
 pub use error::EnableError;
@@ -34,11 +35,11 @@ pub(crate) use hook::without_stack;
 pub(crate) use record::Sample;
 pub(crate) use sampler::hide_thread;
 use tables::{Capacity, tables};
+use tally::Tally;
 pub(crate) use tally::Totals;
 
 use crate::current::CurrentTask;
 use crate::stack;
-use crate::task::SiteId;
 
 // SAFETY: every block is either the inner allocator's, handed through with the layout it came with,
 // or a slot of the region that is at least as large and as aligned as asked; which of the two it is
@@ -162,32 +163,42 @@ fn is_linked() -> bool {
     sampler::countdown() != before
 }
 
-/// What was allocated and freed since start by each stack, by its number, and for each spawn site.
-pub(crate) fn totals() -> (Vec<(u32, Totals)>, Vec<(SiteId, Totals)>) {
-    let Some(tables) = tables() else { return Default::default() };
-    let (mut by_stack, mut by_site) = (HashMap::new(), HashMap::new());
-    for (sample, bytes) in tables.records.uncounted_growth().filter(|&(_, bytes)| bytes > 0) {
-        *by_stack.entry(sample.stack).or_default() += bytes;
+/// What was allocated and freed since start; what has nothing is left out.
+#[derive(Default)]
+pub(crate) struct AllTotals {
+    /// By number of the stack.
+    pub(crate) by_stack: Vec<(u32, Totals)>,
+    /// By number of the allocating task's spawn site.
+    pub(crate) by_site: Vec<(u32, Totals)>,
+}
+
+/// The totals, for the capture.
+pub(crate) fn totals() -> AllTotals {
+    let Some(tables) = tables() else { return AllTotals::default() };
+    let (mut stack_growth, mut site_growth) = (HashMap::new(), HashMap::new());
+    for (sample, bytes) in tables.records.uncounted_growth() {
+        *stack_growth.entry(sample.stack).or_default() += bytes;
         if let Some(site) = CurrentTask::from_word(sample.task).site() {
-            *by_site.entry(site).or_default() += bytes;
+            *site_growth.entry(site.0).or_default() += bytes;
         }
     }
-    let with_growth = |totals: Totals, growth_bytes: Option<&u64>| Totals {
-        allocated_bytes: totals.allocated_bytes + growth_bytes.unwrap_or(&0),
-        ..totals
-    };
-    let stacks = tables
-        .stacks
-        .numbers()
-        .map(|stack| (stack, with_growth(tables.stacks.tally(stack).totals(), by_stack.get(&stack))));
-    let sites = tables.sites().map(|(site, tally)| {
-        let site = SiteId(site as u32);
-        (site, with_growth(tally.totals(), by_site.get(&site)))
+    AllTotals {
+        by_stack: non_empty(tables.stacks.tallies(), &stack_growth),
+        by_site: non_empty(tables.site_tallies(), &site_growth),
+    }
+}
+
+/// The totals that are not empty, each with what its live samples have grown by.
+fn non_empty<'a, K: Copy + Eq + Hash>(
+    tallies: impl Iterator<Item = (K, &'a Tally)>,
+    growth: &HashMap<K, u64>,
+) -> Vec<(K, Totals)> {
+    let totals = tallies.map(|(key, tally)| {
+        let mut totals = tally.totals();
+        totals.allocated_bytes += growth.get(&key).unwrap_or(&0);
+        (key, totals)
     });
-    (
-        stacks.filter(|(_, totals)| !totals.is_empty()).collect(),
-        sites.filter(|(_, totals)| !totals.is_empty()).collect(),
-    )
+    totals.filter(|(_, totals)| *totals != Totals::default()).collect()
 }
 
 /// The return addresses of a stack, innermost first; none if it could not be taken.

@@ -129,9 +129,9 @@ impl Tables {
         count_refused();
     }
 
-    /// Every site that a block was allocated for, by its number, and its counters.
-    pub(super) fn sites(&self) -> impl Iterator<Item = (usize, &Tally)> {
-        self.sites.iter().enumerate()
+    /// The numbers and counters of all spawn sites.
+    pub(super) fn site_tallies(&self) -> impl Iterator<Item = (u32, &Tally)> {
+        (0..).zip(self.sites)
     }
 
     #[cold]

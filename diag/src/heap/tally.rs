@@ -5,6 +5,7 @@
 //! each right by itself, not all of them as of one instant.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::memory::Zeroed;
@@ -40,10 +41,13 @@ pub(crate) struct Totals {
     pub(crate) ages: [u32; AGE_BUCKETS],
 }
 
-impl Totals {
-    /// True if nothing was ever counted.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Totals::default()
+impl AddAssign<&Totals> for Totals {
+    fn add_assign(&mut self, other: &Totals) {
+        self.allocated_blocks += other.allocated_blocks;
+        self.allocated_bytes += other.allocated_bytes;
+        self.freed_blocks += other.freed_blocks;
+        self.freed_bytes += other.freed_bytes;
+        self.ages.iter_mut().zip(other.ages).for_each(|(count, more)| *count = count.saturating_add(more));
     }
 }
 
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_exponential_agrees_with_the_standard_one() {
-        let mut x = 1e-9;
+        let mut x = 1e-9_f64;
         while x < 60.0 {
             let expected = -(-x).exp_m1();
             assert!((one_less_exp(x) / expected - 1.0).abs() < 1e-12, "1 - exp(-{x})");

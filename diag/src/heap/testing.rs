@@ -58,7 +58,7 @@ impl HeapStats {
     fn read() -> Self {
         let Some(tables) = tables() else { return HeapStats::default() };
         let mut stats = HeapStats::default();
-        for totals in tables.stacks.numbers().map(|stack| tables.stacks.tally(stack).totals()) {
+        for totals in tables.stacks.tallies().map(|(_, tally)| tally.totals()) {
             stats.total_blocks += totals.allocated_blocks;
             stats.total_bytes += totals.allocated_bytes;
             // Wrapping: counters of one moment are read one after the other.
