@@ -109,10 +109,7 @@ fn woken_while_the_worker_is_busy() {
     let delays = after.poll_delays.iter().filter(|delay| delay.site == woken.site);
     let delays: Vec<u32> = delays.map(|delay| delay.bucket).collect();
     let at_least = (A_WHILE.as_millis() / 2).ilog2();
-    assert!(
-        delays.len() == 1 && delays[0] >= at_least,
-        "the poll came {A_WHILE:?} after the wake: {delays:?}"
-    );
+    assert!(delays.last() >= Some(&at_least), "the poll came {A_WHILE:?} after the wake: {delays:?}");
 }
 
 #[test]
