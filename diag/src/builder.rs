@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::settings::{self, BadSetting, HeapMode, Settings};
+use crate::settings::{self, BadSetting, Settings};
 use crate::{files, runtime, ticker};
 
 /// Starts with the defaults and the environment's `DIAG_*` variables.
@@ -94,7 +94,7 @@ impl Builder {
     /// Whether the heap is sampled (`DIAG_HEAP=off`), if [`diag::Alloc`](crate::Alloc) is linked.
     #[cfg(feature = "heap")]
     pub fn heap(mut self, on: bool) -> Self {
-        self.settings.heap = if on { HeapMode::Sample } else { HeapMode::Off };
+        self.settings.heap = if on { settings::HeapMode::Sample } else { settings::HeapMode::Off };
         self
     }
 
@@ -103,7 +103,7 @@ impl Builder {
     /// blocks are kept; what is beyond is counted in the snapshot as refused.
     #[cfg(feature = "heap")]
     pub fn heap_full(mut self) -> Self {
-        self.settings.heap = HeapMode::Full;
+        self.settings.heap = settings::HeapMode::Full;
         self
     }
 
@@ -199,6 +199,7 @@ impl Builder {
 #[cfg(feature = "heap")]
 fn start_heap(settings: &Settings) -> Result<(), InitError> {
     use crate::heap::EnableError;
+    use crate::settings::HeapMode;
     let rate_bytes = match settings.heap {
         HeapMode::Off => return Ok(()),
         HeapMode::Sample => settings.heap_rate_bytes,
