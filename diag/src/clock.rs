@@ -39,13 +39,14 @@ pub(crate) fn set_tick(tick: Option<NonZeroU64>) {
 }
 
 /// The coarse clock as it was read first in this tick on this thread; as it is now while nobody ticks.
-#[inline]
+#[inline(always)]
 pub(crate) fn stamp_ns() -> u64 {
     let (now_ns, tick) = LAST.get();
     if tick == TICK.load(Ordering::Relaxed) { now_ns } else { read_stamp() }
 }
 
 #[cold]
+#[inline(never)]
 fn read_stamp() -> u64 {
     let tick = TICK.load(Ordering::Relaxed);
     let now_ns = coarse_ns();

@@ -1,7 +1,7 @@
 //! The thread that tells pollers that time passes, while they poll so often that asking the clock costs.
 //!
 //! A tick costs some microseconds of this thread and spares three clock reads a poll, so it runs only while
-//! there are many polls; else it looks four times a second whether there are.
+//! there are many polls; else it looks now and then whether there are.
 //!
 //! It allocates nothing.
 //!
@@ -16,9 +16,12 @@ use crate::task::totals;
 
 /// As long as a tick of the kernel's coarse clock.
 const TICK: Duration = Duration::from_millis(4);
-const LOOK: Duration = Duration::from_millis(250);
-/// Polls in the time of a look from which on ticking costs less than it spares: 100,000 a second.
-const MANY_POLLS: u64 = 25_000;
+/// Ticks between two looks whether there are still many polls.
+const TICKS: u32 = 64;
+/// Looks come fewer and fewer while there are not many polls: the first and the last pause.
+const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(640)];
+/// Polls a millisecond from which on ticking costs less than it spares.
+const MANY_A_MS: u64 = 100;
 
 /// Starts the thread. Without it everything is as exact, and a poll some nanoseconds dearer.
 pub(crate) fn start() -> std::io::Result<()> {
@@ -28,11 +31,14 @@ pub(crate) fn start() -> std::io::Result<()> {
 }
 
 fn run() {
-    let (mut tick, mut polls) = (NonZeroU64::MIN, totals::polls());
+    let (mut tick, mut polls, mut pause) = (NonZeroU64::MIN, totals::polls(), PAUSES[0]);
     loop {
-        thread::sleep(LOOK);
-        while many_since(&mut polls) {
-            for _ in 0..LOOK.as_millis() / TICK.as_millis() {
+        thread::sleep(pause);
+        pause = (2 * pause).min(PAUSES[1]);
+        let mut since = pause / 2;
+        while many(&mut polls, since) {
+            (pause, since) = (PAUSES[0], TICKS * TICK);
+            for _ in 0..TICKS {
                 clock::set_tick(Some(tick));
                 tick = tick.saturating_add(1);
                 thread::sleep(TICK);
@@ -42,7 +48,8 @@ fn run() {
     }
 }
 
-fn many_since(polls: &mut u64) -> bool {
+/// True if there were many polls since the last call, which was so long ago.
+fn many(polls: &mut u64, since: Duration) -> bool {
     let before = std::mem::replace(polls, totals::polls());
-    polls.wrapping_sub(before) >= MANY_POLLS
+    polls.wrapping_sub(before) >= MANY_A_MS * since.as_millis() as u64
 }

@@ -156,7 +156,7 @@ pub(super) fn end_row(end: &End, sites: &Sites, anchor: &Anchor) -> Option<EndRo
         spawned_us: anchor.us(end.spawned_ns),
         ended_us: anchor.us(end.ended_ns),
         polls: end.polls,
-        cancel_us: end.cancel.and_then(asked_us),
-        cancel_by: end.cancel.map(|cancel| cancel.by),
+        cancel_us: end.cancel().and_then(asked_us),
+        cancel_by: end.cancel().map(|cancel| cancel.by),
     })
 }

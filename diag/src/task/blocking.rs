@@ -70,11 +70,11 @@ impl<F> TrackedFn<F> {
     where
         F: FnOnce() -> R,
     {
-        let mut guard = self.slot.map(|slot| PollGuard::start(slot, slot.current()));
+        let guard = self.slot.map(|slot| PollGuard::start(slot, slot.current()));
         let Some(f) = self.f.take() else { unreachable!("`run` takes the closure and itself with it") };
         let value = f();
-        if let Some(guard) = &mut guard {
-            guard.finished();
+        if let Some(guard) = guard {
+            guard.end(true);
         }
         value
     }

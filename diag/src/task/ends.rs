@@ -25,8 +25,8 @@ pub(crate) struct End {
     pub(crate) id: u64,
     pub(crate) site: SiteId,
     pub(crate) outcome: Outcome,
-    /// Who asked it to stop.
-    pub(crate) cancel: Option<Cancel>,
+    /// Who asked it to stop: [`Cancel::bits`], or 0.
+    pub(crate) cancel_bits: u32,
     pub(crate) spawned_ns: u64,
     pub(crate) ended_ns: u64,
     pub(crate) polls: u64,
@@ -45,8 +45,8 @@ impl Ends {
     pub(crate) fn push(&self, end: End) {
         let at = self.written.load(Ordering::Relaxed);
         fence(Ordering::Release);
-        let cancel = u64::from(end.cancel.map_or(0, Cancel::bits));
-        let kind = cancel << 32 | u64::from(end.site.0) << 8 | outcome_index(end.outcome) as u64;
+        let kind =
+            u64::from(end.cancel_bits) << 32 | u64::from(end.site.0) << 8 | outcome_index(end.outcome) as u64;
         let cells = [end.id, kind, end.spawned_ns, end.ended_ns, end.polls];
         for (entry, cell) in self.entries[at as usize % RING].iter().zip(cells) {
             entry.store(cell, Ordering::Relaxed);
@@ -76,11 +76,16 @@ impl Ends {
 }
 
 impl End {
+    /// Who asked the task to stop, if anybody did.
+    pub(crate) fn cancel(&self) -> Option<Cancel> {
+        Cancel::from_bits(self.cancel_bits)
+    }
+
     fn from_cells([id, kind, spawned_ns, ended_ns, polls]: [u64; 5]) -> Option<Self> {
         let outcome = *OUTCOMES.get((kind & 0xff) as usize)?;
         let site = SiteId(kind as u32 >> 8);
-        let cancel = Cancel::from_bits((kind >> 32) as u32);
-        Some(End { id, site, outcome, cancel, spawned_ns, ended_ns, polls })
+        let cancel_bits = (kind >> 32) as u32;
+        Some(End { id, site, outcome, cancel_bits, spawned_ns, ended_ns, polls })
     }
 }
 
@@ -108,7 +113,7 @@ mod tests {
             id,
             site: SiteId(7),
             outcome: Outcome::Panicked,
-            cancel: None,
+            cancel_bits: 0,
             spawned_ns: 1,
             ended_ns: 2,
             polls: 3,

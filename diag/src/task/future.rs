@@ -34,7 +34,7 @@ impl<F: Future> Future for Tracked<F> {
         // place by our `drop`.
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
         let Some(slot) = slot else { return future.poll(cx) };
-        let mut guard = PollGuard::start(slot, slot.current());
+        let guard = PollGuard::start(slot, slot.current());
         if guard.kind() == PollKind::First {
             waker::learn(slot, cx.waker());
         }
@@ -47,7 +47,7 @@ impl<F: Future> Future for Tracked<F> {
                 future.poll(&mut Context::from_waker(&waker::lend(slot, false)))
             }
         };
-        guard.returned(&poll);
+        guard.end(poll.is_ready());
         poll
     }
 }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::slab::slab;
-use super::slot::{Birth, Slot};
+use super::slot::Slot;
 use super::totals::{Shard, add};
 use crate::{clock, runtime};
 
@@ -88,10 +88,10 @@ fn first_use(local: &Local) -> Option<&'static Shard> {
     Some(shard)
 }
 
-/// A slot for a new task, filled in and published; `None` (and counted) if there is no room.
+/// A free slot for a new task, and the task's id; `None` (and counted) if there is no room.
 #[inline]
-pub(crate) fn open_slot(birth: impl FnOnce(u64) -> Birth) -> Option<&'static Slot> {
-    let slot = LOCAL.with(|local| {
+pub(crate) fn take_slot() -> Option<(&'static Slot, u64)> {
+    let taken = LOCAL.with(|local| {
         let slab = slab()?;
         if local.free.get() == 0 {
             let (group, free) = slab.take_group()?;
@@ -100,14 +100,12 @@ pub(crate) fn open_slot(birth: impl FnOnce(u64) -> Birth) -> Option<&'static Slo
         }
         let free = local.free.get();
         local.free.set(free & (free - 1));
-        let slot = slab.slot(local.group.get(), free.trailing_zeros() as usize);
-        slot.open(birth(local.take_id()));
-        Some(slot)
+        Some((slab.slot(local.group.get(), free.trailing_zeros() as usize), local.take_id()))
     });
-    if slot.is_none() {
+    if taken.is_none() {
         UNRECORDED.fetch_add(1, Ordering::Relaxed);
     }
-    slot
+    taken
 }
 
 /// Clears a slot that is the caller's to free and gives it back, on whichever thread.
@@ -129,21 +127,9 @@ pub(crate) fn free_slot(slot: &'static Slot) {
 #[inline]
 pub(crate) fn thread() -> u32 {
     LOCAL.with(|local| match local.thread.get() {
-        0 => {
-            local.thread.set(thread_id());
-            local.thread.get()
-        }
+        0 => local.learn_thread(),
         known => known,
     })
-}
-
-#[cold]
-fn thread_id() -> u32 {
-    #[cfg(target_os = "linux")]
-    // SAFETY: no preconditions.
-    return unsafe { libc::gettid() } as u32;
-    #[cfg(not(target_os = "linux"))]
-    u32::MAX
 }
 
 /// The poll under way spent this long in `block_in_place`.
@@ -156,21 +142,15 @@ pub(super) fn take_in_place_ns() -> u64 {
     LOCAL.with(|local| local.in_place_ns.take())
 }
 
-/// True for one poll in [`timing_one_in`] on average. The gaps are random: "every 16th" would keep
-/// step with tasks that are polled in a rhythm, or hit every one-poll task or none.
-#[inline]
-pub(crate) fn time_this_poll() -> bool {
+/// The precise clock for one poll in [`timing_one_in`] on average, else 0. The gaps are random: "every
+/// 16th" would keep step with tasks that are polled in a rhythm, or hit every one-poll task or none.
+#[inline(always)]
+pub(crate) fn time_this_poll() -> u64 {
     LOCAL.with(|local| match local.untimed.get() {
-        0 => {
-            local.untimed.set(local.gap());
-            if let Some(shard) = local.shard.get() {
-                add(&shard.polls, timing_one_in().into());
-            }
-            true
-        }
+        0 => local.time_poll(),
         n => {
             local.untimed.set(n - 1);
-            false
+            0
         }
     })
 }
@@ -191,6 +171,28 @@ pub(crate) fn time_exactly(on: bool) {
 }
 
 impl Local {
+    #[cold]
+    #[inline(never)]
+    fn learn_thread(&self) -> u32 {
+        #[cfg(target_os = "linux")]
+        // SAFETY: no preconditions.
+        let thread = unsafe { libc::gettid() } as u32;
+        #[cfg(not(target_os = "linux"))]
+        let thread = u32::MAX;
+        self.thread.set(thread);
+        thread
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn time_poll(&self) -> u64 {
+        self.untimed.set(self.gap());
+        if let Some(shard) = self.shard.get() {
+            add(&shard.polls, timing_one_in().into());
+        }
+        clock::precise_ns()
+    }
+
     #[inline]
     fn take_id(&self) -> u64 {
         if self.next_id.get() > self.last_id.get() {

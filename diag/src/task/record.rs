@@ -1,7 +1,7 @@
 //! Keeping a task's record: its birth, each poll and its end, whatever it is that is polled.
 
+use std::mem::ManuallyDrop;
 use std::panic::Location;
-use std::task::Poll;
 
 use diag_snapshot::Outcome;
 
@@ -37,22 +37,24 @@ impl Spawn<'_> {
     /// reference that its handle gets.
     #[inline]
     pub(super) fn begin<F>(self) -> (Option<&'static Slot>, TaskRef) {
-        let slot = if crate::is_recording() { self.open::<F>() } else { None };
+        let site = Site::of::<F>(self.location, self.kind);
+        let slot = if crate::is_recording() { self.open(&site) } else { None };
         (slot, TaskRef::of_spawn(slot))
     }
 
-    #[inline]
-    fn open<F>(self) -> Option<&'static Slot> {
-        let site = site::id_of(Site::of::<F>(self.location, self.kind));
-        let (parent, spawned_ns) = (current::get(), clock::stamp_ns());
-        if let Some(shard) = local::shard() {
-            add(&shard.spawned, 1);
-        }
-        let (label, kind, traced) = (self.name.map(Box::from), self.kind, self.traced);
-        local::open_slot(|id| {
-            let task = CurrentTask::new(id, site);
-            Birth { task, parent, spawned_ns, label, kind, traced }
-        })
+    fn open(self, site: &Site) -> Option<&'static Slot> {
+        let (shard, site) = (local::shard()?, site::id_of(site));
+        let (slot, id) = local::take_slot()?;
+        add(&shard.spawned, 1);
+        slot.open(Birth {
+            task: CurrentTask::new(id, site),
+            parent: current::get(),
+            spawned_ns: clock::stamp_ns(),
+            label: self.name.map(Box::from),
+            kind: self.kind,
+            traced: self.traced,
+        });
+        Some(slot)
     }
 }
 
@@ -60,7 +62,9 @@ fn totals_of(site: SiteId) -> Option<&'static Totals> {
     local::shard().and_then(|shard| shard.of(site))
 }
 
-/// One poll: the task is current while it lives, its drop takes the time, on unwinding too.
+/// One poll: the task is current until [`end`](PollGuard::end), or until the guard is dropped by a panic.
+///
+/// What every poll does is inlined into it; what few do is not.
 pub(super) struct PollGuard {
     slot: &'static Slot,
     before: CurrentTask,
@@ -68,53 +72,50 @@ pub(super) struct PollGuard {
     /// The precise clock at the start if this poll is one of the timed, else 0.
     timed_ns: u64,
     kind: PollKind,
-    /// What the poll says about the task's end: a panic, unless it returns.
-    ending: Option<Outcome>,
 }
 
 impl PollGuard {
     /// A poll of the task in `slot` begins, during which `task` is the current one.
+    #[inline(always)]
     pub(super) fn start(slot: &'static Slot, task: CurrentTask) -> Self {
         let started_ns = clock::stamp_ns();
         let (kind, woken_ns) = slot.poll_start(started_ns, local::thread());
         if kind == PollKind::First {
             slot.set_tokio_id(tokio_id::current_bits());
         }
-        if started_ns.saturating_sub(woken_ns) >= clock::two_ticks_ns() {
-            count_delay(slot, started_ns - woken_ns);
+        let waited_ns = started_ns.saturating_sub(woken_ns);
+        if waited_ns >= clock::two_ticks_ns() {
+            count_delay(slot, waited_ns);
         }
-        PollGuard {
-            slot,
-            before: current::replace(task),
-            started_ns,
-            timed_ns: if local::time_this_poll() { clock::precise_ns() } else { 0 },
-            kind,
-            ending: Some(Outcome::Panicked),
-        }
+        let timed_ns = local::time_this_poll();
+        PollGuard { slot, before: current::replace(task), started_ns, timed_ns, kind }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn kind(&self) -> PollKind {
         self.kind
     }
 
-    /// It was the last one.
-    pub(super) fn finished(&mut self) {
-        self.ending = Some(Outcome::Done);
+    /// The poll came back, and the task is done with it or not.
+    #[inline(always)]
+    pub(super) fn end(self, is_ready: bool) {
+        let this = ManuallyDrop::new(self);
+        if this.kind == PollKind::First && !is_ready {
+            this.slot.keep_inner();
+        }
+        this.settle(is_ready.then_some(Outcome::Done));
     }
 
-    /// The poll came back with this.
-    #[inline]
-    pub(super) fn returned<T>(&mut self, poll: &Poll<T>) {
-        match poll {
-            Poll::Ready(_) => self.finished(),
-            Poll::Pending => {
-                self.ending = None;
-                if self.kind == PollKind::First {
-                    self.slot.keep_inner();
-                }
-            }
+    #[inline(always)]
+    fn settle(&self, ending: Option<Outcome>) {
+        let now_ns = clock::stamp_ns();
+        if let PollKind::Traced(trace) = self.kind {
+            self.traced_end(trace, now_ns, ending);
+        } else {
+            self.take_time(now_ns);
+            self.slot.poll_end(now_ns, ending);
         }
+        current::replace(self.before);
     }
 
     /// Adds the time of the poll, if that is known.
@@ -122,7 +123,7 @@ impl PollGuard {
     /// A poll over two ticks of the coarse clock is known well enough from that and counts as it is;
     /// of the shorter ones, each timed one stands for [`timing_one_in`]. Time in
     /// [`block_in_place`](super::block_in_place) is not the poll's.
-    #[inline]
+    #[inline(always)]
     fn take_time(&self, now_ns: u64) {
         let coarse_ns = now_ns.saturating_sub(self.started_ns);
         if coarse_ns >= clock::two_ticks_ns() {
@@ -133,6 +134,7 @@ impl PollGuard {
     }
 
     #[cold]
+    #[inline(never)]
     fn add_time(&self, took_ns: u64, stands_for: u64) {
         self.slot.add_time(took_ns, took_ns * stands_for);
         if let Some(totals) = self.slot.current().site().and_then(totals_of) {
@@ -141,11 +143,12 @@ impl PollGuard {
     }
 
     #[cold]
-    fn traced_end(&self, trace: Trace, now_ns: u64) {
+    #[inline(never)]
+    fn traced_end(&self, trace: Trace, now_ns: u64, ending: Option<Outcome>) {
         if !trace.quiet {
             self.take_time(now_ns);
         }
-        if self.slot.traced_end(trace, now_ns, self.ending)
+        if self.slot.traced_end(trace, now_ns, ending)
             && let Some(totals) = self.slot.current().site().and_then(totals_of)
         {
             add(&totals.rescued, 1);
@@ -154,15 +157,10 @@ impl PollGuard {
 }
 
 impl Drop for PollGuard {
+    #[cold]
+    #[inline(never)]
     fn drop(&mut self) {
-        let now_ns = clock::stamp_ns();
-        if let PollKind::Traced(trace) = self.kind {
-            self.traced_end(trace, now_ns);
-        } else {
-            self.take_time(now_ns);
-            self.slot.poll_end(now_ns, self.ending);
-        }
-        current::replace(self.before);
+        self.settle(Some(Outcome::Panicked));
     }
 }
 
@@ -202,8 +200,8 @@ impl Drop for EndGuard {
 fn count_end(slot: &Slot) {
     let Some(shard) = local::shard() else { return };
     let (mut end, busy_ns, longest_ns) = slot.end(clock::stamp_ns);
-    if matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) && end.cancel.is_none() {
-        end.cancel = Some(Cancel { by: slot.unasked(), at_ns: None });
+    if end.cancel_bits == 0 && matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) {
+        end.cancel_bits = Cancel { by: slot.unasked(), at_ns: None }.bits();
     }
     shard.ends.push(end);
     let Some(totals) = shard.of(end.site) else { return };

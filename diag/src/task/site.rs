@@ -82,15 +82,15 @@ static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
 
 /// The number of `site`, given at its first spawn.
 #[inline]
-pub(crate) fn id_of(site: Site) -> SiteId {
+pub(crate) fn id_of(site: &Site) -> SiteId {
     let mut i = site.hash();
     loop {
         let entry = ENTRIES[i].load(Ordering::Acquire);
         // SAFETY: entries are published whole by `register` and never freed.
         match unsafe { entry.as_ref() } {
-            Some(entry) if entry.site.same_statics(&site) => return entry.id,
+            Some(entry) if entry.site.same_statics(site) => return entry.id,
             Some(_) => i = (i + 1) % TABLE,
-            None => return register(site),
+            None => return register(*site),
         }
     }
 }
@@ -141,17 +141,17 @@ mod tests {
     fn equal_sites_share_a_number_and_others_do_not() {
         let twice: Vec<Site> = (0..2).map(|_| here(async {})).collect();
         let other = here(async {});
-        assert_eq!(id_of(twice[0]), id_of(twice[1]));
-        assert_ne!(id_of(twice[0]), id_of(other));
-        assert_ne!(id_of(other), SiteId(0));
-        assert!(all().contains(&(id_of(other), other)));
+        assert_eq!(id_of(&twice[0]), id_of(&twice[1]));
+        assert_ne!(id_of(&twice[0]), id_of(&other));
+        assert_ne!(id_of(&other), SiteId(0));
+        assert!(all().contains(&(id_of(&other), other)));
     }
 
     #[test]
     fn one_line_tells_types_apart() {
         #[track_caller]
         fn helper<F>(f: F) -> SiteId {
-            id_of(here(f))
+            id_of(&here(f))
         }
         assert_ne!(helper(async {}), helper(async {}));
     }

@@ -26,7 +26,7 @@
 //! | drop of a clone | `word - waker` AcqRel; nothing left: free |
 //! | poll end | first time pending and no `INNER`: take it as clone does; stamps Relaxed, `seq + 1` Release |
 //! | end | stamps Relaxed, `word - OWNER` AcqRel; nothing left: free |
-//! | handle cloned, dropped | `word + handle` Relaxed, `word - handle` AcqRel; nothing left: free |
+//! | handle cloned, dropped | `word + handle` Relaxed, `word - handle` AcqRel, or a load if only this is left; nothing left: free |
 //! | pin by a capture | CAS `word + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
 //! | free | the runtime's waker and the label dropped, `task = 0` Relaxed, the slot's bit given back (Release) |
 //!
@@ -282,9 +282,9 @@ impl Slot {
         Word(self.shared.word.load(Ordering::Acquire))
     }
 
-    /// A poll begins on `thread`, the poller's only. Gives its kind, and since when the task waits for
-    /// it if it was woken: a time at or before `now_ns`.
-    #[inline]
+    /// A poll begins on `thread`, the poller's only. Gives its kind, and when the task was woken last if that
+    /// is what it waited for.
+    #[inline(always)]
     pub(crate) fn poll_start(&self, now_ns: u64, thread: u32) -> (PollKind, u64) {
         let (shared, poller) = (&self.shared, &self.poller);
         let seq = poller.seq.load(Ordering::Relaxed);
@@ -294,25 +294,21 @@ impl Slot {
         let seen = poller.wakes.load(Ordering::Relaxed);
         let new = word.wakes().wrapping_sub(seen as u16);
         poller.wakes.store(seen + u64::from(new), Ordering::Relaxed);
-        let trace = Trace { quiet: new == 0, suspect: new == 0 && word.is_lost() };
-        let kind = match seq {
-            _ if word.has(TRACE) => PollKind::Traced(trace),
-            0 => PollKind::First,
-            _ => PollKind::Later,
-        };
-        if word.has(TRACE) && new == 0 {
-            return (kind, now_ns);
+        if word.has(TRACE) {
+            let trace = Trace { quiet: new == 0, suspect: new == 0 && word.is_lost() };
+            if !trace.quiet {
+                poller.moved_ns.store(now_ns, Ordering::Relaxed);
+            }
+            return (PollKind::Traced(trace), now_ns);
         }
         poller.moved_ns.store(now_ns, Ordering::Relaxed);
         if shared.thread.load(Ordering::Relaxed) != thread {
             shared.thread.store(thread, Ordering::Relaxed);
         }
-        let waits_since = match seq {
-            _ if new == 0 => now_ns,
-            0 => shared.spawned_ns.load(Ordering::Relaxed),
-            _ => shared.woken_ns.load(Ordering::Relaxed),
-        };
-        (kind, waits_since)
+        if seq == 0 {
+            return (PollKind::First, shared.spawned_ns.load(Ordering::Relaxed));
+        }
+        (PollKind::Later, if new == 0 { now_ns } else { shared.woken_ns.load(Ordering::Relaxed) })
     }
 
     /// What the runtime's waker of this task points to; the poller's only, at the first poll.
@@ -343,7 +339,7 @@ impl Slot {
     }
 
     /// A poll of the service's own ended, the poller's only; `ending` is the outcome if it was the last.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll_end(&self, now_ns: u64, ending: Option<Outcome>) {
         let poller = &self.poller;
         if let Some(outcome) = ending {
@@ -410,7 +406,7 @@ impl Slot {
             id: task.id().unwrap_or_default(),
             site: task.site().unwrap_or(SiteId(0)),
             outcome,
-            cancel: self.cancelled(),
+            cancel_bits: shared.cancel.load(Ordering::Relaxed),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
             ended_ns: poller.moved_ns.load(Ordering::Relaxed),
             polls: polls(seq, (traces >> 8).into()),
@@ -425,6 +421,13 @@ impl Slot {
     #[inline]
     pub(crate) fn close(&self) -> bool {
         self.give_up(OWNER)
+    }
+
+    /// True if the task has ended and what the caller holds is all that is left: then nobody else can take
+    /// hold of the slot, and it is the caller's to free without another read-modify-write.
+    #[inline]
+    fn is_last(&self, held: u64) -> bool {
+        Word(self.word().0.wrapping_sub(held)).is_unheld()
     }
 
     /// Takes one thing off the word. True if the slot is now the caller's to free.
@@ -444,7 +447,7 @@ impl Slot {
     /// One handle less. True if the slot is now the caller's to free.
     #[inline]
     pub(crate) fn drop_handle(&self) -> bool {
-        self.give_up(HANDLE)
+        self.is_last(HANDLE) || self.give_up(HANDLE)
     }
 
     /// A handle was exchanged for one that is not counted.

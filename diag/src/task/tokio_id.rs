@@ -10,7 +10,6 @@ use tokio::task::Id;
 const _: () = assert!(size_of::<Id>() == 8 && size_of::<Option<Id>>() == 8);
 
 /// The bits of the running task's id; 0 outside of a tokio task.
-#[inline]
 pub(crate) fn current_bits() -> u64 {
     // SAFETY: 8 bytes without padding, by the assertion above; `None` takes the one invalid value.
     unsafe { std::mem::transmute::<Option<Id>, u64>(tokio::task::try_id()) }

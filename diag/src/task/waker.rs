@@ -17,7 +17,7 @@ static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, dro
 static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wake_by_ref, drop);
 
 /// Remembers the runtime's waker of the task in `slot`, at its first poll.
-#[cold]
+#[inline]
 pub(super) fn learn(slot: &Slot, runtimes: &Waker) {
     if is_inner(runtimes) {
         slot.set_inner(runtimes.data());
