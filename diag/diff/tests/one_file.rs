@@ -146,10 +146,21 @@ fn a_task_may_take_its_time_to_stop() {
 
 /// A poll under way for so long, on a thread that was watched for 20 ms.
 fn polling(for_s: u64, kind: SiteKind, state: char, cpu_us: u64, wait_us: u64) -> Snapshot {
+    polling_in("svc::hash", for_s, kind, state, cpu_us, wait_us)
+}
+
+fn polling_in(
+    function: &str,
+    for_s: u64,
+    kind: SiteKind,
+    state: char,
+    cpu_us: u64,
+    wait_us: u64,
+) -> Snapshot {
     let task = TaskRow { state: TaskState::Polling, last_poll_us: Some(NOW - for_s * SECOND), ..idle() };
     let waiting = TaskRow { state: TaskState::Woken, woken_us: Some(NOW - 2 * SECOND), ..idle() };
     let mut snapshot = with_tasks(kind, &[task, waiting, waiting]);
-    let stack = Some(stack(&mut snapshot, "svc::hash"));
+    let stack = Some(stack(&mut snapshot, function));
     let times = (Some(20_000), Some(cpu_us), Some(wait_us));
     snapshot.threads.push(ThreadRow {
         tid: 77,
@@ -180,6 +191,7 @@ fn a_long_poll_is_told_by_what_its_thread_does() {
 
 #[test]
 fn short_polls_and_blocking_closures_are_silent() {
+    check(&polling_in("tokio::task::blocking::block_in_place", 2, SiteKind::Task, 'S', 0, 0), &[]);
     check(&polling(0, SiteKind::Task, 'R', 20_000, 0), &[]);
     check(&polling(500, SiteKind::Blocking, 'S', 0, 0), &[]);
 }

@@ -83,6 +83,8 @@ pub struct Polling {
     pub thread: Option<ThreadRow>,
     /// The line where that thread is.
     pub at: Option<String>,
+    /// True inside of `block_in_place`, which has given the worker's other tasks away.
+    pub in_place: bool,
 }
 
 /// A task that wakes itself.
@@ -221,7 +223,14 @@ impl Look<'_> {
         let thread = self.snapshot.threads.iter().find(|thread| thread.task == Some(task.id));
         let stack = thread.and_then(|thread| thread.stack);
         let at = stack.and_then(|stack| Waiting::of(self.names.stack(stack)).at);
-        Polling { for_us: self.since(task.state_since_us()), thread, at: at.map(|at| at.to_string()) }
+        let is_in_place =
+            |stack| self.names.stack(stack).any(|place| place.function.contains("block_in_place"));
+        Polling {
+            for_us: self.since(task.state_since_us()),
+            thread,
+            at: at.map(|at| at.to_string()),
+            in_place: stack.is_some_and(is_in_place),
+        }
     }
 
     /// `None` of a task that others wake at least as often.

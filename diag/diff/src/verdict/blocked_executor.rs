@@ -2,7 +2,8 @@
 //!
 //! How long the poll has been under way is a fact; why, the look at its thread says: on a CPU it
 //! computes, asleep it sits in a blocking call, ready without a CPU the machine is short of them, and
-//! then the task is not to blame. Closures on the threads for blocking work are there to block.
+//! then the task is not to blame. Closures on the threads for blocking work are there to block, and so
+//! is what runs inside of `block_in_place`.
 
 use diag_snapshot::{SiteKind, ThreadRow, human};
 
@@ -46,7 +47,8 @@ fn doing(thread: Option<&ThreadRow>) -> Doing {
 
 fn finding(now: &Now, site: &SiteNow, limits: &BlockedExecutor) -> Option<Finding> {
     let least_us = (limits.min_poll_s * 1e6) as u64;
-    let long: Vec<&Polling> = site.polling.iter().filter(|polling| polling.for_us >= least_us).collect();
+    let is_long = |polling: &&Polling| polling.for_us >= least_us && !polling.in_place;
+    let long: Vec<&Polling> = site.polling.iter().filter(is_long).collect();
     let longest = *long.iter().max_by_key(|polling| polling.for_us)?;
     let doing = doing(longest.thread.as_ref());
     let (class, grade) = match doing {
