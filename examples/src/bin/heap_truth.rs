@@ -53,13 +53,13 @@ macro_rules! sites {
 }
 
 sites! {
-    planted_64: 6_000 blocks |_| Vec::with_capacity(64);
-    planted_256: 3_000 blocks |_| vec![1; 256];
+    planted_64: 12_000 blocks |_| Vec::with_capacity(64);
+    planted_256: 4_000 blocks |_| vec![1; 256];
     planted_4_kib: 500 blocks |_| vec![0; 4_096];
-    planted_large: 100 blocks |_| vec![0; 20_000];
-    planted_grown: 400 blocks |_| grown(64, 2_048);
+    planted_large: 150 blocks |_| vec![0; 20_000];
+    planted_grown: 600 blocks |_| grown(64, 2_048);
     planted_grown_large: 60 blocks |_| grown(1_000, 40_000);
-    planted_mixed: 2_000 blocks |i| vec![1; 16 + i % 50 * 11];
+    planted_mixed: 4_000 blocks |i| vec![1; 16 + i % 50 * 11];
     planted_churned: 300 blocks |i| { (0..9).for_each(|_| drop(black_box(vec![1_u8; 2_000]))); vec![1; 1_500 + i] };
     planted_few_64: 1_000 blocks |_| Vec::with_capacity(64);
     planted_few_4_kib: 10 blocks |_| vec![0; 4_096];
@@ -112,7 +112,7 @@ impl Run {
         let held: Vec<Held> = std::thread::scope(|scope| {
             let plant = |i: usize| {
                 let site = move || {
-                    let mut held = Vec::with_capacity(6_000);
+                    let mut held = Vec::with_capacity(12_000);
                     SITES[i].1(&mut held);
                     held
                 };
