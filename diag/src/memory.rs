@@ -61,14 +61,7 @@ impl Reserved {
     /// Reserves `bytes` without backing: `mlockall` does not touch it, and it counts against
     /// `RLIMIT_AS` only.
     pub(crate) fn new(bytes: usize) -> Option<Self> {
-        let start = map(bytes, libc::PROT_NONE)?;
-        // Sparse use backed by huge pages would cost 2 MiB where 4 KiB are in use. A refusal is harmless.
-        #[cfg(target_os = "linux")]
-        // SAFETY: the range was just mapped by us.
-        unsafe {
-            libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE);
-        }
-        Some(Reserved { start, bytes })
+        Some(Reserved { start: map(bytes, libc::PROT_NONE)?, bytes })
     }
 
     /// First byte of the range.
@@ -110,5 +103,12 @@ fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a new anonymous mapping wherever the kernel likes.
     let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-    (start != libc::MAP_FAILED).then(|| NonNull::new(start.cast())).flatten()
+    let start = NonNull::new(start).filter(|start| start.as_ptr() != libc::MAP_FAILED)?;
+    // Sparse use backed by huge pages would cost 2 MiB where 4 KiB are in use. A refusal is harmless.
+    #[cfg(target_os = "linux")]
+    // SAFETY: the range was just mapped by us.
+    unsafe {
+        libc::madvise(start.as_ptr(), bytes, libc::MADV_NOHUGEPAGE);
+    }
+    Some(start.cast())
 }

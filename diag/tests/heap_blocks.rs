@@ -1,4 +1,4 @@
-//! A sampled block is an ordinary block: its bytes, its alignment and its bookkeeping are right
+//! Pitfalls 1 and 2: a sampled block is an ordinary block: its bytes, its alignment and its bookkeeping are right
 //! through every way of allocating, resizing and freeing it.
 //!
 //! The allocator is used as a value here and every block is recorded (rate 0), so the live samples

@@ -1,4 +1,4 @@
-//! The hook calls nothing of the allocator but the one call that it stands for.
+//! Pitfall 3: the hook calls nothing of the allocator but the one call that it stands for.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

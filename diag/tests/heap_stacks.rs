@@ -1,4 +1,4 @@
-//! A sample knows the code and the task that allocated it, without any build flag.
+//! Pitfall 12: a sample knows the code and the task that allocated it, without any build flag.
 
 use std::hint::black_box;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use diag_snapshot::{Process, Resources};
 
@@ -11,14 +11,12 @@ use crate::{settings, thread};
 
 /// Facts that do not change while the process lives, read once.
 pub(super) fn facts(anchor: &Anchor) -> Process {
-    static INSTANCE: OnceLock<u64> = OnceLock::new();
     let settings = settings::current();
     let exe = std::env::current_exe().ok();
     let name = || exe.as_ref()?.file_name()?.to_str().map(str::to_owned);
     Process {
         service: settings.service.or_else(name).unwrap_or_else(|| "unnamed".to_owned()),
-        // The standard library's random keys: a new number for every process.
-        instance: *INSTANCE.get_or_init(|| RandomState::new().hash_one(anchor.start_unix_us)),
+        instance: instance(anchor),
         pid: std::process::id(),
         host: first_line("/proc/sys/kernel/hostname"),
         exe: exe.as_ref().map(|exe| exe.to_string_lossy().into_owned()),
@@ -29,6 +27,16 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
         started_unix_us: anchor.start_unix_us,
         labels: settings.labels,
     }
+}
+
+/// The same number as long as the process lives, and a new one in a forked child.
+fn instance(anchor: &Anchor) -> u64 {
+    static OF_PROCESS: Mutex<Option<(u32, u64)>> = Mutex::new(None);
+    let mut of_process = OF_PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
+    let pid = std::process::id();
+    // The standard library's random keys. Children of one parent have the same, hence the id.
+    let new = || (pid, RandomState::new().hash_one((anchor.start_unix_us, pid)));
+    of_process.filter(|(of, _)| *of == pid).unwrap_or_else(|| *of_process.insert(new())).1
 }
 
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.

@@ -1,0 +1,70 @@
+//! In a library that is loaded at run time, thread-locals are reached another way and the allocator is not the
+//! process's own: samples are taken all the same.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const LIBRARY: &str = r#"
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+/// How many of 100 blocks are known while they live, and how many afterwards.
+#[unsafe(no_mangle)]
+pub extern "C" fn samples() -> u64 {
+    diag::heap::enable(0).expect("address space");
+    let known = || {
+        let heap = diag::snapshot().heap.expect("the sampler is on");
+        heap.samples.iter().filter(|sample| sample.size_bytes == 4_321).count() as u64
+    };
+    let blocks: Vec<Vec<u8>> = (0..100).map(|_| std::hint::black_box(vec![0; 4_321])).collect();
+    let before = known();
+    drop(std::thread::spawn(move || drop(blocks)).join());
+    before << 32 | known()
+}
+"#;
+
+/// The newest build of diag beside this test.
+fn diag(folder: &Path) -> Option<PathBuf> {
+    let files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let is_diag = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        name.starts_with("libdiag-") && name.ends_with(".rlib")
+    };
+    files.filter(is_diag).max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok())
+}
+
+fn build(library: &Path) -> bool {
+    let itself = std::env::current_exe().expect("this test has a path");
+    let folder = itself.parent().expect("it lies in a folder");
+    let Some(diag) = diag(folder) else { return false };
+    let source = library.with_extension("rs");
+    std::fs::write(&source, LIBRARY).expect("the temporary folder can be written");
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.args(["--edition=2024", "--crate-type=cdylib"]).arg("-o").args([library, &source]);
+    rustc.arg("--extern").arg(format!("diag={}", diag.display()));
+    rustc.arg("-L").arg(format!("dependency={}", folder.display()));
+    rustc.status().is_ok_and(|status| status.success())
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that proves nothing must say so")]
+fn a_library_that_is_loaded_samples_its_own_blocks() {
+    let folder = std::env::temp_dir().join(format!("diag-cdylib-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let library = folder.join("libsampled.so");
+    if !build(&library) {
+        return eprintln!("skipped: no rustc, or another build of diag");
+    }
+    let path = CString::new(library.to_str().expect("an ordinary path")).expect("no zero in it");
+    // SAFETY: our own library, whose only initializers are std's, and a symbol of it with this signature.
+    let samples = unsafe {
+        let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOW);
+        assert!(!handle.is_null(), "{}", library.display());
+        let samples = libc::dlsym(handle, c"samples".as_ptr());
+        assert!(!samples.is_null(), "the library has its function");
+        std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> u64>(samples)
+    };
+    assert_eq!(samples(), 100 << 32);
+    std::fs::remove_dir_all(&folder).expect("our own folder");
+}
