@@ -507,16 +507,17 @@ impl Slot {
         }
     }
 
-    /// Asks the runtime for a poll that counts as none. True if one will come; it has ended when
-    /// [`is_traced`](Slot::is_traced) says no more. For who pins a task.
+    /// Asks the runtime for a poll that counts as none. True if one will come, or is still to come from an
+    /// earlier time; it has ended when [`is_traced`](Slot::is_traced) says no more. For who pins a task.
     pub(crate) fn trace(&self) -> bool {
         let word = self.word();
-        if !word.is_alive() || !word.is_traceable() || word.has(TRACE) {
+        if !word.is_alive() || !word.is_traceable() {
             return false;
         }
-        self.shared.word.fetch_or(TRACE, Ordering::AcqRel);
-        // SAFETY: `INNER` is set, and kept while the caller's pin holds the slot.
-        unsafe { self.inner_waker() }.wake_by_ref();
+        if self.shared.word.fetch_or(TRACE, Ordering::AcqRel) & TRACE == 0 {
+            // SAFETY: `INNER` is set, and kept while the caller's pin holds the slot.
+            unsafe { self.inner_waker() }.wake_by_ref();
+        }
         true
     }
 
