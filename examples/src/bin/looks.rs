@@ -5,7 +5,8 @@
 //! Build it with `RUSTFLAGS="-C force-frame-pointers=yes"` for the other way to take stacks.
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::pin::Pin;
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -44,7 +45,9 @@ const ASK_WITHOUT: Duration = Duration::from_millis(60);
 const LATER_FACTOR: f64 = 1.25;
 const LATER_BY: Duration = Duration::from_millis(1);
 
+/// Times that all tasks are asked; and if the machine is too busy for them to answer in time, at the most.
 const ASKED: usize = 15;
+const MAX_ASKED: usize = 200;
 const TICK: Duration = Duration::from_millis(1);
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -67,12 +70,18 @@ fn ask_all(tasks: u64) -> anyhow::Result<bool> {
     park(tasks, &runtime);
     let mut spent = Vec::new();
     let mut last = diag::snapshot();
-    for n in 0..ASKED {
-        progress::show(&format!("asking {tasks} tasks, {} of {ASKED} times", n + 1));
-        last = diag::snapshot();
-        let parked = last.capture.parked.as_ref().context("the snapshot asked no task")?;
-        ensure!(parked.asked == tasks, "{} tasks were asked instead of {tasks}", parked.asked);
-        spent.push(Duration::from_micros(parked.spent_us));
+    for n in 0..MAX_ASKED {
+        progress::show(&format!("asking {tasks} tasks, {} of {ASKED} times", spent.len() + 1));
+        let snapshot = diag::snapshot();
+        let parked = snapshot.capture.parked.as_ref().context("the snapshot asked no task")?;
+        if parked.answered == tasks {
+            spent.push(Duration::from_micros(parked.spent_us));
+            last = snapshot;
+        }
+        if spent.len() == ASKED {
+            break;
+        }
+        ensure!(n + 1 < MAX_ASKED, "the machine is too busy for {tasks} tasks to answer in time");
     }
     progress::show("");
     spent.sort_unstable();
@@ -80,45 +89,49 @@ fn ask_all(tasks: u64) -> anyhow::Result<bool> {
     let bar = if unwinder == "frame-pointers" { ASK_WITH_FRAME_POINTERS } else { ASK_WITHOUT };
     let bar = bar.mul_f64(tasks as f64 / 10_000.0);
     let good = spent[0] <= bar;
-    let parked = last.capture.parked.unwrap_or_default();
     writeln!(
         io::stdout(),
         "{}: {} tasks asked where they are parked in {} at best, {} in the median of {ASKED}, by {unwinder}; \
-         {} answered, {} stacks; bar {}",
+         {} stacks; bar {}",
         if good { "fast" } else { "SLOW" },
         human::count(tasks),
         duration(spent[0]),
-        duration(spent[ASKED / 2]),
-        human::count(parked.answered),
+        duration(median(spent)),
         human::count(last.parked.len() as u64),
         duration(bar),
     )?;
     Ok(good)
 }
 
-/// Captures back to back beside a task that ticks, in turns with none. True if the ticks are hardly later.
+/// Captures of the agent back to back beside a task that ticks, in turns with none. True if the ticks are
+/// hardly later.
 fn capture_beside(tasks: u64, span: Duration) -> anyhow::Result<bool> {
     const TURNS: u32 = 10;
-    let _diag = diag::Builder::new().service("looks").agent(false).try_init()?;
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let diag = diag::Builder::new().service("looks").addr(any_port).try_init()?;
+    let agent = diag.agent_addr().context("there is no agent to ask; DIAG_ADDR is off")?;
     let runtime = tokio::runtime::Runtime::new()?;
     park(tasks, &runtime);
     let (mut without, mut with, mut captures) = (Vec::new(), Vec::new(), 0);
     for turn in 0..TURNS {
         progress::show(&format!("turn {} of {TURNS}", turn + 1));
-        without.extend(runtime.block_on(tick(span / TURNS)));
+        without.push(p99(runtime.block_on(runtime.spawn(tick(span / TURNS)))?));
         let ticks = runtime.spawn(tick(span / TURNS));
-        captures += capture_until(|| ticks.is_finished());
-        with.extend(runtime.block_on(ticks)?);
+        while !ticks.is_finished() {
+            capture(agent)?;
+            captures += 1;
+        }
+        with.push(p99(runtime.block_on(ticks)?));
     }
     progress::show("");
-    let (without, with) = (p99(without), p99(with));
+    let (without, with) = (median(without), median(with));
     ensure!(!without.is_zero(), "there were no ticks; give more --seconds");
     let factor = with.as_secs_f64() / without.as_secs_f64();
     let good = factor <= LATER_FACTOR || with <= without + LATER_BY;
     writeln!(
         io::stdout(),
         "{}: the p99 lateness of a task that ticks each {} is {}, and {} beside {captures} captures of {} tasks \
-         back to back: {factor:.2} times, {} more; bars {LATER_FACTOR} times or {} more",
+         back to back (medians of {TURNS} turns): {factor:.2} times, {} more; bars {LATER_FACTOR} times or {} more",
         if good { "quiet" } else { "LOUD" },
         duration(TICK),
         duration(without),
@@ -130,13 +143,14 @@ fn capture_beside(tasks: u64, span: Duration) -> anyhow::Result<bool> {
     Ok(good)
 }
 
-fn capture_until(is_over: impl Fn() -> bool) -> u64 {
-    let mut captures = 0;
-    while !is_over() {
-        drop(diag::snapshot());
-        captures += 1;
-    }
-    captures
+/// Has the agent take a snapshot, on its own thread, and fetches it.
+fn capture(agent: SocketAddr) -> anyhow::Result<()> {
+    let mut stream = TcpStream::connect(agent)?;
+    stream.write_all(b"GET /snapshot HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    ensure!(answer.starts_with(b"HTTP/1.1 200"), "the agent gave no snapshot");
+    Ok(())
 }
 
 /// How late each tick was.
@@ -151,9 +165,17 @@ async fn tick(span: Duration) -> Vec<Duration> {
     late
 }
 
-fn p99(mut late: Vec<Duration>) -> Duration {
-    late.sort_unstable();
-    late.get(late.len() * 99 / 100).copied().unwrap_or_default()
+fn p99(late: Vec<Duration>) -> Duration {
+    quantile(late, 99)
+}
+
+fn median(spans: Vec<Duration>) -> Duration {
+    quantile(spans, 50)
+}
+
+fn quantile(mut spans: Vec<Duration>, percent: usize) -> Duration {
+    spans.sort_unstable();
+    spans.get(spans.len() * percent / 100).copied().unwrap_or_default()
 }
 
 /// Parks the tasks on leaves of several kinds, and waits until all of them rest.
