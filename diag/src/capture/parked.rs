@@ -77,20 +77,29 @@ pub(super) fn ask_tasks(found: &[Found]) -> Answers {
 
 type Task = (&'static Slot, CurrentTask);
 
-/// Of each site's idle tasks some of all ages, and the suspects, which are asked in any case.
+/// Of each site's idle tasks some of all ages, and the suspects, which are asked in any case. A task that
+/// an earlier capture asked and that was not polled until now may be in that very poll: it is waited for.
 fn choose(found: &[Found], per_group: usize) -> (Vec<Task>, Vec<Task>) {
     let mut groups: HashMap<Option<SiteId>, Vec<u32>> = HashMap::new();
-    let mut suspects = Vec::new();
+    let (mut owed, mut suspects) = (Vec::new(), Vec::new());
     for (i, found) in found.iter().enumerate() {
-        let Some(look) = found.look().filter(|look| look.state() == State::Idle) else { continue };
-        if look.is_suspect() && suspects.len() < MAX_SUSPECTS {
+        let Some(look) = found.look() else { continue };
+        let is_owed = look.is_owed_a_trace();
+        if look.state() != State::Idle && !is_owed {
+            continue;
+        }
+        if look.has_no_waker() && suspects.len() < MAX_SUSPECTS {
             suspects.push((found.slot, found.task));
-        } else if look.word.is_traceable() {
+        } else if look.word.is_traceable() && !is_owed {
             groups.entry(found.task.site()).or_default().push(i as u32);
+        }
+        if is_owed {
+            owed.push(i as u32);
         }
     }
     let per_group = per_group.min((MAX_ASKED / groups.len().max(1)).max(1));
     let mut chosen: Vec<u32> = groups.values().flat_map(|group| spread(group, per_group)).collect();
+    chosen.extend(owed);
     chosen.sort_unstable();
     let task = |i: u32| (found[i as usize].slot, found[i as usize].task);
     (chosen.into_iter().map(task).collect(), suspects)

@@ -94,9 +94,13 @@ struct Poller {
     wakes: AtomicU64,
     self_wakes: unmodelled::AtomicU64,
     longest_us: unmodelled::AtomicU32,
-    /// `polls of captures << 8 | ending`; ending is 0, or 1 + the index of the outcome.
+    /// `polls of captures << 8 | QUIET | ending`; ending is 0, or 1 + the index of the outcome.
     traces: AtomicU32,
 }
+
+/// A poll that counts as none is under way.
+const QUIET: u32 = 1 << 7;
+const ENDING: u32 = QUIET - 1;
 
 #[cfg(not(all(test, diag_loom)))]
 const _: () = assert!(size_of::<Slot>() == 128);
@@ -172,6 +176,8 @@ pub(crate) struct Look {
     pub(crate) seq: u64,
     /// Polls that captures asked for and that count as none.
     pub(crate) traces: u64,
+    /// One of them is under way: the task rests as before.
+    quiet: bool,
     /// 0 before the first poll.
     pub(crate) moved_ns: u64,
     pub(crate) busy_ns: u64,
@@ -203,7 +209,7 @@ impl Look {
         match self.seq {
             _ if !self.word.is_alive() => State::Ended,
             0 => State::NeverPolled,
-            seq if seq % 2 == 1 => State::Polling,
+            seq if seq % 2 == 1 && !self.quiet => State::Polling,
             _ if self.word.wakes() != self.wakes as u16 => State::Woken,
             _ => State::Idle,
         }
@@ -212,12 +218,22 @@ impl Look {
     /// Idle, and nothing can wake it as it seems. Sub-futures and tasks with a foreign waker, whose
     /// wakers nobody counts, never are.
     pub(crate) fn is_suspect(&self) -> bool {
-        self.state() == State::Idle && self.word.is_lost()
+        self.state() == State::Idle && !self.quiet && self.has_no_waker()
+    }
+
+    /// No waker of it is left, if they were counted.
+    pub(crate) fn has_no_waker(&self) -> bool {
+        self.word.is_lost()
+    }
+
+    /// A capture asked it for a poll that has not ended.
+    pub(crate) fn is_owed_a_trace(&self) -> bool {
+        self.word.is_alive() && self.word.has(TRACE)
     }
 
     /// Polls begun, without those of captures.
     pub(crate) fn polls(&self) -> u64 {
-        polls(self.seq, self.traces)
+        polls(self.seq - u64::from(self.quiet), self.traces)
     }
 
     /// Wakes so far, without the one that every spawn is.
@@ -296,7 +312,9 @@ impl Slot {
         poller.wakes.store(seen + u64::from(new), Ordering::Relaxed);
         if word.has(TRACE) {
             let trace = Trace { quiet: new == 0, suspect: new == 0 && word.is_lost() };
-            if !trace.quiet {
+            if trace.quiet {
+                poller.traces.store(poller.traces.load(Ordering::Relaxed) | QUIET, Ordering::Relaxed);
+            } else {
                 poller.moved_ns.store(now_ns, Ordering::Relaxed);
             }
             return (PollKind::Traced(trace), now_ns);
@@ -356,9 +374,10 @@ impl Slot {
         let poller = &self.poller;
         let word = self.word();
         let woken = word.wakes() != poller.wakes.load(Ordering::Relaxed) as u16;
+        let traces = poller.traces.load(Ordering::Relaxed) & !QUIET;
+        poller.traces.store(traces, Ordering::Relaxed);
         if trace.quiet && !woken && ending.is_none() {
             // It counts as no poll, and the task rests since when it did.
-            let traces = poller.traces.load(Ordering::Relaxed);
             poller.traces.store(traces.wrapping_add(1 << 8), Ordering::Relaxed);
             poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
         } else {
@@ -372,7 +391,8 @@ impl Slot {
     /// Remembers how the task ends, the owner's only.
     fn settle(&self, outcome: Outcome) {
         let traces = self.poller.traces.load(Ordering::Relaxed);
-        self.poller.traces.store(traces & !0xff | (1 + outcome_index(outcome) as u32), Ordering::Relaxed);
+        let ending = 1 + outcome_index(outcome) as u32;
+        self.poller.traces.store(traces & !ENDING | ending, Ordering::Relaxed);
     }
 
     /// Remembers tokio's id, the poller's only.
@@ -638,6 +658,7 @@ impl Slot {
             labelled: !poller.label.load(Ordering::Relaxed).is_null(),
             seq,
             traces: (traces >> 8).into(),
+            quiet: traces & QUIET != 0,
             moved_ns: poller.moved_ns.load(Ordering::Relaxed),
             busy_ns: poller.busy_ns.load(Ordering::Relaxed),
             longest_us: poller.longest_us.load(Ordering::Relaxed),
@@ -657,7 +678,7 @@ impl Slot {
         match (same_task, same_moment, last) {
             (true, true, _) => Some(Some(look)),
             // It was polled at each attempt: say that it is being polled.
-            (true, false, true) => Some(Some(Look { seq: seq | 1, ..look })),
+            (true, false, true) => Some(Some(Look { seq: seq | 1, quiet: false, ..look })),
             _ => None,
         }
     }
@@ -676,7 +697,7 @@ fn polls(seq: u64, traces: u64) -> u64 {
 }
 
 fn outcome_of(traces: u32) -> Option<Outcome> {
-    OUTCOMES.get(((traces & 0xff) as usize).checked_sub(1)?).copied()
+    OUTCOMES.get(((traces & ENDING) as usize).checked_sub(1)?).copied()
 }
 
 /// The table of the runtime's wakers: one static of tokio's, learnt from the first poll of the process.
@@ -759,6 +780,24 @@ mod tests {
         assert_eq!(slot.pin(), None, "an ended task cannot be pinned");
         assert!(slot.unpin());
         slot.clear();
+    }
+
+    #[test]
+    fn a_poll_for_a_capture_shows_as_none() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        slot.poll_start(10, 7);
+        slot.poll_end(12, None);
+        slot.shared.word.fetch_or(TRACE, Ordering::Relaxed);
+        let before = slot.look().unwrap();
+        let (kind, _) = slot.poll_start(900, 8);
+        let PollKind::Traced(trace) = kind else { panic!("{kind:?}") };
+        let during = slot.look().unwrap();
+        slot.traced_end(trace, 901, None);
+        for look in [during, slot.look().unwrap()] {
+            assert_eq!((look.state(), look.polls(), look.moved_ns, look.thread), (State::Idle, 1, 12, 7));
+        }
+        assert_eq!((before.state(), before.polls()), (State::Idle, 1));
     }
 
     #[test]
