@@ -11,6 +11,7 @@
 //! The bytes are described in `SPEC.md` beside this crate.
 #![forbid(unsafe_code)]
 
+pub mod container;
 pub mod dump;
 pub mod file;
 pub mod format;

@@ -5,20 +5,12 @@
 //! `-`, and a function is a line, innermost first, `function | file:line`. `DIAG_BLESS=1` rewrites
 //! what is expected.
 
+mod place;
+
 use std::path::Path;
 
 use diag_snapshot::leaf::{Waiting, describe};
-use diag_snapshot::names::Place;
-
-fn place(line: &str) -> Place {
-    let (function, at) = line.split_once(" | ").map_or((line, None), |(function, at)| (function, Some(at)));
-    let at = at.and_then(|at| at.rsplit_once(':'));
-    Place {
-        function: function.to_owned(),
-        file: at.map(|(file, _)| file.to_owned()),
-        line: at.and_then(|(_, line)| line.parse().ok()),
-    }
-}
+use place::place;
 
 fn waits(stacks: &str) -> Vec<Waiting> {
     let stacks = stacks.split("-\n").skip(1);

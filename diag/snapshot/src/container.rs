@@ -1,0 +1,121 @@
+//! What kind of thing a sampled block is part of, read from the names of its stack.
+//!
+//! The innermost functions of an allocation are the allocator's; then comes what asked for the block. Going
+//! outwards from there, what wraps it says more: a vector inside of a string is a string's, a box inside of a
+//! channel is the channel's. The walk ends at the first function that is the service's own.
+//!
+//! Only names are looked at, so a stack without debug info says less.
+
+use crate::names::Place;
+
+/// The kinds of things that a block is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Container {
+    /// The elements of a `Vec`, or of what is built on one.
+    Vec,
+    /// The elements of a `VecDeque`.
+    VecDeque,
+    /// The text of a `String`.
+    String,
+    /// The table of a `HashMap` or `HashSet`.
+    HashMap,
+    /// A node of a `BTreeMap` or `BTreeSet`.
+    BTreeMap,
+    /// What a `Box` holds.
+    Box,
+    /// What an `Arc` or `Rc` holds.
+    Arc,
+    /// Messages on their way, and what the ends of a channel share.
+    Channel,
+    /// A spawned task: its future and its state.
+    TaskCell,
+    /// A buffer of the `bytes` crate.
+    Bytes,
+    /// Something that is none of these.
+    Other,
+}
+
+use Container::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String, TaskCell, Vec, VecDeque};
+
+impl Container {
+    /// Reads a stack, innermost function first.
+    pub fn of<'a>(stack: impl IntoIterator<Item = &'a Place>) -> Self {
+        let plumbing = stack.into_iter().take_while(|place| is_plumbing(place));
+        plumbing.fold(Other, |inner, place| wrapped(inner, place).unwrap_or(inner))
+    }
+
+    /// The type's name, or a word or two for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Vec => "Vec",
+            VecDeque => "VecDeque",
+            String => "String",
+            HashMap => "HashMap",
+            BTreeMap => "BTreeMap",
+            Box => "Box",
+            Arc => "Arc",
+            Channel => "channel",
+            TaskCell => "task",
+            Bytes => "BytesMut",
+            Other => "other",
+        }
+    }
+}
+
+type Rule = (&'static [Container], &'static str, &'static str, Container);
+
+/// What a block of these kinds is, asked for by a function of this module. Where the name lacks the module,
+/// the file of the standard library tells it, such as `/alloc/src/vec/`.
+const WRAPPED: &[Rule] = &[
+    (&[Other], "alloc::raw_vec", "/alloc/src/raw_vec", Vec),
+    (&[Other], "alloc::boxed", "/alloc/src/boxed", Box),
+    (&[Other], "hashbrown", "/hashbrown-", HashMap),
+    (&[Vec], "alloc::collections::vec_deque", "/collections/vec_deque/", VecDeque),
+    (&[Vec], "alloc::string", "/alloc/src/string.rs", String),
+    (&[Vec], "alloc::str", "/alloc/src/str.rs", String),
+    (&[Vec], "alloc::fmt", "/alloc/src/fmt.rs", String),
+    (&[Other, Box], "alloc::collections::btree", "/collections/btree/", BTreeMap),
+    (&[Other, Box], "alloc::sync", "/alloc/src/sync.rs", Arc),
+    (&[Other, Box], "alloc::rc", "/alloc/src/rc.rs", Arc),
+    (&[Vec, Box], "bytes", "/bytes-", Bytes),
+    (&[Box], "tokio::runtime::task", "/src/runtime/task/", TaskCell),
+    (&[Other, Vec, Box, Arc], "tokio::sync::mpsc", "/src/sync/mpsc/", Channel),
+    (&[Vec, Box, Arc], "tokio::sync::oneshot", "/src/sync/oneshot.rs", Channel),
+    (&[Vec, Box, Arc], "tokio::sync::broadcast", "/src/sync/broadcast.rs", Channel),
+    (&[Vec, Box, Arc], "tokio::sync::watch", "/src/sync/watch.rs", Channel),
+    (&[Vec, Box, Arc], "std::sync::mpmc", "/std/src/sync/mpmc/", Channel),
+    (&[Vec, Box, Arc], "std::sync::mpsc", "/std/src/sync/mpsc.rs", Channel),
+    (&[Vec, VecDeque, Box, Arc], "futures_channel", "/futures-channel-", Channel),
+    (&[Vec, VecDeque, Box, Arc], "async_channel", "/async-channel-", Channel),
+    (&[Vec, VecDeque, Box, Arc], "concurrent_queue", "/concurrent-queue-", Channel),
+    (&[Vec, VecDeque, Box, Arc], "crossbeam_channel", "/crossbeam-channel-", Channel),
+    (&[Vec, VecDeque, Box, Arc], "flume", "/flume-", Channel),
+    (&[Vec, VecDeque, Box, Arc], "kanal", "/kanal-", Channel),
+];
+
+/// Crates, and parts of files, of all that a block passes through before it gets to the service.
+const PLUMBING_CRATES: &[&str] = &["alloc", "core", "std", "__rustc"];
+const PLUMBING_FILES: &[&str] = &["/rustc/", "/rustlib/", "/rust/deps/", "/diag/src/heap/"];
+
+fn wrapped(inner: Container, place: &Place) -> Option<Container> {
+    let fits = |rule: &&Rule| rule.0.contains(&inner) && (is_within(place, rule.1) || lies_in(place, rule.2));
+    WRAPPED.iter().find(fits).map(|rule| rule.3)
+}
+
+/// True of the allocator and of the crates in the table. What has no path is the compiler's.
+fn is_plumbing(place: &Place) -> bool {
+    let is_symbol = !place.function.contains("::") || place.function.contains("__rust_");
+    let crates = WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
+    is_symbol
+        || is_within(place, "diag::heap")
+        || PLUMBING_CRATES.iter().copied().chain(crates).any(|name| place.is_of_crate(&[name]))
+        || PLUMBING_FILES.iter().any(|part| lies_in(place, part))
+}
+
+fn is_within(place: &Place, module: &str) -> bool {
+    place.path().strip_prefix(module).is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn lies_in(place: &Place, part: &str) -> bool {
+    place.file.as_deref().is_some_and(|file| file.contains(part))
+}
