@@ -20,8 +20,9 @@ const TICK: Duration = Duration::from_millis(4);
 const TICKS: u32 = 64;
 /// Looks come fewer and fewer while there are not many polls: the first and the last pause.
 const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(640)];
-/// Polls a millisecond from which on ticking costs less than it spares.
-const MANY_A_MS: u64 = 100;
+/// Polls a millisecond from which on ticking costs much less than it spares. More than a program does under an
+/// instruction counter, whose counts shall not depend on it.
+const MANY_A_MS: u64 = 250;
 
 /// Starts the thread. Without it everything is as exact, and a poll some nanoseconds dearer.
 pub(crate) fn start() -> std::io::Result<()> {
