@@ -8,8 +8,9 @@ use super::stacks::Tree;
 use super::tasks::Found;
 use crate::current::CurrentTask;
 use crate::task::SiteId;
+use crate::task::look::{Look, State};
 use crate::task::parked::{self, Parked, Traced};
-use crate::task::slot::{Look, Slot, State};
+use crate::task::slot::Slot;
 use crate::{runtime, settings};
 
 /// Tasks that are asked in one capture at the most: some tens of milliseconds of the workers' time.

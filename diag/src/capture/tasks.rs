@@ -11,9 +11,11 @@ use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
 use crate::task::ends::End;
+use crate::task::look::{Look, State};
+use crate::task::pinned::Pinned;
 use crate::task::slab::slab;
-use crate::task::slot::{Look, Slot, State, Waked};
-use crate::task::{local, tokio_id, totals};
+use crate::task::slot::{Slot, Waked};
+use crate::task::{tokio_id, totals};
 
 /// Recent ends in a file at the most.
 const MAX_ENDS: usize = 1_024;
@@ -32,13 +34,7 @@ impl Found {
 
     /// The task's name, unless the task has ended meanwhile.
     fn name(&self) -> Option<String> {
-        let pinned = self.slot.pin()?;
-        // SAFETY: pinned until the `unpin` below.
-        let name = unsafe { self.slot.label() }.map(str::to_owned);
-        if self.slot.unpin() {
-            local::free_slot(self.slot);
-        }
-        name.filter(|_| pinned == self.task)
+        Pinned::new(self.slot, self.task)?.label().map(str::to_owned)
     }
 }
 

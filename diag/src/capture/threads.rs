@@ -7,7 +7,7 @@ use diag_snapshot::{Strings, Table, TaskId, ThreadRow};
 use super::sites::Sites;
 use super::stacks::Tree;
 use super::tasks::Found;
-use crate::task::slot::{Look, State};
+use crate::task::look::{Look, State};
 use crate::thread::{self, Facts};
 use crate::{clock, stack};
 

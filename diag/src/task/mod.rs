@@ -6,11 +6,11 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `slot`, `word` | the record of a task and its protocol |
+//! | `slot`, `word`, `look` | the record of a task, its protocol, and what a reader finds in it |
 //! | `record` | the guards that keep it: birth, poll, end |
-//! | `future`, `waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, a future inside of a task, a closure |
+//! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
-//! | `parked` | where tasks are parked, on demand |
+//! | `parked`, `pinned` | where tasks are parked, on demand; a task held meanwhile |
 //! | `slab`, `groups`, `local`, `site`, `totals`, `ends` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
@@ -22,12 +22,15 @@ pub(crate) mod ends;
 mod future;
 mod groups;
 mod handle;
+mod inner;
 mod join_set;
 pub(crate) mod local;
 mod local_set;
+pub(crate) mod look;
 #[cfg(all(test, diag_loom))]
 mod models;
 pub(crate) mod parked;
+pub(crate) mod pinned;
 mod record;
 pub(crate) mod site;
 pub(crate) mod slab;

@@ -10,8 +10,10 @@ use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::groups::Groups;
+use super::inner::is_inner;
+use super::look::{Look, State};
 use super::site::{Kind, SiteId};
-use super::slot::{Birth, Look, PollKind, Slot, State, Waked, is_inner};
+use super::slot::{Birth, PollKind, Slot, Waked};
 use crate::current::CurrentTask;
 
 /// A task whose fields all say its id.

@@ -21,8 +21,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::pinned::Pinned;
 use super::slot::Slot;
-use super::{local, waker};
+use super::waker;
 use crate::current::{self, CurrentTask};
 use crate::memory::{self, Zeroed};
 use crate::stack;
@@ -177,7 +178,7 @@ pub(crate) fn trace(tasks: &[(&'static Slot, CurrentTask)]) -> Traced {
     let Some(records) = *SINK.get_or_init(|| memory::zeroed(RECORDS)) else { return traced };
     for tasks in tasks.chunks(AT_ONCE) {
         let pinned: Vec<Pinned> = tasks.iter().filter_map(|(slot, task)| Pinned::new(slot, *task)).collect();
-        let asked: Vec<&Pinned> = pinned.iter().filter(|pinned| pinned.slot.trace()).collect();
+        let asked: Vec<&Pinned> = pinned.iter().filter(|pinned| pinned.slot().trace()).collect();
         let late = wait(&asked);
         traced.asked += asked.len() as u64;
         traced.answered += (asked.len() - late) as u64;
@@ -192,28 +193,6 @@ pub(crate) fn trace(tasks: &[(&'static Slot, CurrentTask)]) -> Traced {
     traced
 }
 
-/// A task that cannot go away meanwhile.
-struct Pinned {
-    slot: &'static Slot,
-    task: CurrentTask,
-}
-
-impl Pinned {
-    /// None if the task has ended.
-    fn new(slot: &'static Slot, task: CurrentTask) -> Option<Self> {
-        let pinned = Pinned { slot, task: slot.pin()? };
-        (pinned.task == task).then_some(pinned)
-    }
-}
-
-impl Drop for Pinned {
-    fn drop(&mut self) {
-        if self.slot.unpin() {
-            local::free_slot(self.slot);
-        }
-    }
-}
-
 /// Waits until all polls have ended, but not for ever. How many have not.
 fn wait(asked: &[&Pinned]) -> usize {
     // An idle worker answers at once, so that sleeping would be the longest part.
@@ -221,13 +200,13 @@ fn wait(asked: &[&Pinned]) -> usize {
     let started = Instant::now();
     let mut done = 0;
     loop {
-        done += asked[done..].iter().take_while(|pinned| !pinned.slot.is_traced()).count();
+        done += asked[done..].iter().take_while(|pinned| !pinned.slot().is_traced()).count();
         let waited = started.elapsed();
         if done == asked.len() {
             return 0;
         }
         if waited > PATIENCE {
-            return asked[done..].iter().filter(|pinned| pinned.slot.is_traced()).count();
+            return asked[done..].iter().filter(|pinned| pinned.slot().is_traced()).count();
         }
         if waited < EAGER {
             std::thread::yield_now();
@@ -239,7 +218,7 @@ fn wait(asked: &[&Pinned]) -> usize {
 
 /// Takes what the polls have left, and frees what was too late for an earlier capture.
 fn collect(records: &[Record], asked: &[&Pinned], stacks: &mut Vec<Parked>) {
-    let mut asked: Vec<CurrentTask> = asked.iter().map(|pinned| pinned.task).collect();
+    let mut asked: Vec<CurrentTask> = asked.iter().map(|pinned| pinned.task()).collect();
     asked.sort_unstable_by_key(|task| task.word());
     for record in records {
         if record.state.load(Ordering::Acquire) != READY {

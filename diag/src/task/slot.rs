@@ -43,12 +43,14 @@
 //! allocated, which keeps the slot's `Tracked`: a circle that ends when the runtime drops the future.
 
 use std::mem::ManuallyDrop;
-use std::task::{RawWaker, RawWakerVTable, Waker};
+use std::task::{RawWaker, Waker};
 
 use diag_snapshot::{CancelBy, Outcome};
 
 use super::cancel::Cancel;
 use super::ends::{End, OUTCOMES, outcome_index};
+use super::inner;
+use super::look::{Look, polls};
 use super::site::{Kind, SiteId};
 use super::word::{FOREIGN, HANDLE, INNER, LENT, LOCAL, OWNER, PINNED, TRACE, UNTRACED, WAKE, WAKER, Word};
 use crate::current::CurrentTask;
@@ -162,85 +164,6 @@ pub(crate) struct Trace {
     pub(crate) quiet: bool,
     /// Before it, nothing could wake the task.
     suspect: bool,
-}
-
-/// One consistent look at a slot.
-#[derive(Clone, Copy)]
-pub(crate) struct Look {
-    pub(crate) task: CurrentTask,
-    pub(crate) parent: CurrentTask,
-    pub(crate) spawned_ns: u64,
-    pub(crate) labelled: bool,
-    pub(crate) word: Word,
-    /// Poll starts and ends so far: odd inside a poll.
-    pub(crate) seq: u64,
-    /// Polls that captures asked for and that count as none.
-    pub(crate) traces: u64,
-    /// One of them is under way: the task rests as before.
-    quiet: bool,
-    /// 0 before the first poll.
-    pub(crate) moved_ns: u64,
-    pub(crate) busy_ns: u64,
-    pub(crate) longest_us: u32,
-    /// The bits of `tokio::task::Id`, 0 before the first poll.
-    pub(crate) tokio_id: u64,
-    pub(crate) wakes: u64,
-    pub(crate) self_wakes: u64,
-    pub(crate) woken_ns: u64,
-    pub(crate) woken_by: Option<Waked>,
-    pub(crate) thread: u32,
-    pub(crate) cancel: Option<Cancel>,
-    /// How it ended, once that is known.
-    pub(crate) outcome: Option<Outcome>,
-}
-
-/// See the module's table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
-    NeverPolled,
-    Polling,
-    Woken,
-    Idle,
-    Ended,
-}
-
-impl Look {
-    pub(crate) fn state(&self) -> State {
-        match self.seq {
-            _ if !self.word.is_alive() => State::Ended,
-            0 => State::NeverPolled,
-            seq if seq % 2 == 1 && !self.quiet => State::Polling,
-            _ if self.word.wakes() != self.wakes as u16 => State::Woken,
-            _ => State::Idle,
-        }
-    }
-
-    /// Idle, and nothing can wake it as it seems. Sub-futures and tasks with a foreign waker, whose
-    /// wakers nobody counts, never are.
-    pub(crate) fn is_suspect(&self) -> bool {
-        self.state() == State::Idle && !self.quiet && self.has_no_waker()
-    }
-
-    /// No waker of it is left, if they were counted.
-    pub(crate) fn has_no_waker(&self) -> bool {
-        self.word.is_lost()
-    }
-
-    /// A capture asked it for a poll that has not ended.
-    pub(crate) fn is_owed_a_trace(&self) -> bool {
-        self.word.is_alive() && self.word.has(TRACE)
-    }
-
-    /// Polls begun, without those of captures.
-    pub(crate) fn polls(&self) -> u64 {
-        polls(self.seq - u64::from(self.quiet), self.traces)
-    }
-
-    /// Wakes so far, without the one that every spawn is.
-    pub(crate) fn wakes(&self) -> u64 {
-        let unseen = self.word.wakes().wrapping_sub(self.wakes as u16);
-        (self.wakes + u64::from(unseen)).saturating_sub(1)
-    }
 }
 
 /// How many times a reader tries to catch a moment without a poll before it takes what it sees.
@@ -543,8 +466,7 @@ impl Slot {
 
     /// True while a poll asked for by a capture has not ended. A task that ended owes none.
     pub(crate) fn is_traced(&self) -> bool {
-        let word = self.word();
-        word.is_alive() && word.has(TRACE)
+        self.word().is_owed_a_trace()
     }
 
     /// Takes a reference of the runtime's waker, once. Not on the way of each poll: it costs as much as
@@ -581,10 +503,10 @@ impl Slot {
     /// # Safety
     /// It is alive: a poll is under way, or `INNER` is set and the slot is held.
     unsafe fn inner_waker(&self) -> ManuallyDrop<Waker> {
-        let Some(vtable) = inner_vtable() else { return ManuallyDrop::new(Waker::noop().clone()) };
+        let Some(table) = inner::table() else { return ManuallyDrop::new(Waker::noop().clone()) };
         // SAFETY: data and table of the runtime's own waker; `Tracked` compared the table, and a task
         // with another one never comes here. It is alive, as the caller says.
-        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.inner(), vtable)) })
+        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.inner(), table)) })
     }
 
     #[inline]
@@ -690,42 +612,13 @@ fn add(counter: &unmodelled::AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 
-/// Polls begun by this `seq`, without the captures' own.
-#[inline]
-fn polls(seq: u64, traces: u64) -> u64 {
-    seq.div_ceil(2).saturating_sub(traces)
-}
-
 fn outcome_of(traces: u32) -> Option<Outcome> {
     OUTCOMES.get(((traces & ENDING) as usize).checked_sub(1)?).copied()
 }
 
-/// The table of the runtime's wakers: one static of tokio's, learnt from the first poll of the process.
-static INNER_VTABLE: std::sync::atomic::AtomicPtr<RawWakerVTable> =
-    std::sync::atomic::AtomicPtr::new(std::ptr::null_mut());
-
-fn inner_vtable() -> Option<&'static RawWakerVTable> {
-    // SAFETY: null, or a `&'static` that `is_inner` stored.
-    unsafe { INNER_VTABLE.load(std::sync::atomic::Ordering::Acquire).as_ref() }
-}
-
-/// True if `waker` is of the one make that slots can keep: tokio's.
-#[inline]
-pub(crate) fn is_inner(waker: &Waker) -> bool {
-    let known = INNER_VTABLE.load(std::sync::atomic::Ordering::Relaxed);
-    std::ptr::eq(known, waker.vtable()) || (known.is_null() && learn_inner(waker))
-}
-
-#[cold]
-fn learn_inner(waker: &Waker) -> bool {
-    let (null, ours) = (std::ptr::null_mut(), std::ptr::from_ref(waker.vtable()).cast_mut());
-    let order = std::sync::atomic::Ordering::AcqRel;
-    INNER_VTABLE.compare_exchange(null, ours, order, std::sync::atomic::Ordering::Acquire).is_ok_and(|_| true)
-        || std::ptr::eq(INNER_VTABLE.load(std::sync::atomic::Ordering::Acquire), ours)
-}
-
 #[cfg(all(test, not(diag_loom)))]
 mod tests {
+    use super::super::look::State;
     use super::*;
 
     fn birth(id: u64) -> Birth {

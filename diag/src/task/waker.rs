@@ -9,7 +9,8 @@
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::slot::{Slot, Waked, is_inner};
+use super::inner::is_inner;
+use super::slot::{Slot, Waked};
 use super::{local, parked};
 use crate::{clock, current};
 

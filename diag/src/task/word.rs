@@ -58,6 +58,12 @@ impl Word {
         self.0 & (INNER | FOREIGN | PINNED) == INNER
     }
 
+    /// True while a poll that a capture asked for has not ended. A task that ended owes none.
+    #[inline]
+    pub(super) fn is_owed_a_trace(self) -> bool {
+        self.0 & (OWNER | TRACE) == OWNER | TRACE
+    }
+
     /// True if no waker is left that could wake the task.
     #[inline]
     pub(super) fn is_lost(self) -> bool {
