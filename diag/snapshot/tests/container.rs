@@ -5,35 +5,22 @@
 
 mod place;
 
-use std::path::Path;
-
 use diag_snapshot::container::Container;
 use diag_snapshot::names::Place;
-use place::place;
+use place::{check, place};
 
-fn check(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/containers").join(name);
-    let expected = std::fs::read_to_string(&path).expect("the stacks are there");
-    let stacks = expected.split("# ").skip(1).filter_map(|stack| stack.split_once('\n'));
-    let kind = |stack: &str| Container::of(&stack.lines().map(place).collect::<Vec<Place>>()).as_str();
-    let actual: String = stacks.map(|(_, stack)| format!("# {}\n{stack}", kind(stack))).collect();
-    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(&path, &actual).expect("testdata is writable");
-    }
-    let heads = |text: &str| -> Vec<String> {
-        text.lines().filter(|line| line.starts_with("# ")).map(str::to_owned).collect()
-    };
-    assert_eq!(heads(&actual), heads(&expected), "{name}");
+fn kind(stack: &str) -> String {
+    Container::of(&stack.lines().map(place).collect::<Vec<Place>>()).as_str().to_owned()
 }
 
 #[test]
 fn stacks_of_a_release_build_with_line_tables() {
-    check("release.txt");
+    check("containers/release.txt", kind);
 }
 
 #[test]
 fn stacks_of_a_debug_build() {
-    check("debug.txt");
+    check("containers/debug.txt", kind);
 }
 
 /// A module and an offset is all that a stripped build gives.

@@ -7,10 +7,8 @@
 
 mod place;
 
-use std::path::Path;
-
 use diag_snapshot::leaf::{Waiting, describe};
-use place::place;
+use place::{check, place};
 
 fn waits(stacks: &str) -> Vec<Waiting> {
     let stacks = stacks.split("-\n").skip(1);
@@ -21,29 +19,14 @@ fn waits(stacks: &str) -> Vec<Waiting> {
         .collect()
 }
 
-fn check(name: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/leaves").join(name);
-    let expected = std::fs::read_to_string(&path).expect("the stacks are there");
-    let tasks = expected.split("# ").skip(1).filter_map(|task| task.split_once('\n'));
-    let actual: String =
-        tasks.map(|(_, stacks)| format!("# {}\n{stacks}", describe(&waits(stacks)))).collect();
-    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(&path, &actual).expect("testdata is writable");
-    }
-    let heads = |text: &str| {
-        text.lines().filter(|line| line.starts_with("# ")).map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(heads(&actual), heads(&expected), "{name}");
-}
-
 #[test]
 fn stacks_of_a_release_build_with_line_tables() {
-    check("release.txt");
+    check("leaves/release.txt", |stacks| describe(&waits(stacks)));
 }
 
 #[test]
 fn stacks_of_a_debug_build() {
-    check("debug.txt");
+    check("leaves/debug.txt", |stacks| describe(&waits(stacks)));
 }
 
 /// A module and an offset is all that a stripped build gives.

@@ -151,11 +151,11 @@ fn asked(snapshot: &Snapshot, task: &TaskRow) -> String {
 fn facts(group: &Group) -> String {
     let polls = number_of("poll", group.polls);
     let (busy, longest) = (duration(group.busy_ns), duration(group.longest_poll_ns));
-    let known_by = match (group.oldest.wakers, group.oldest.handles) {
-        (None, None) => String::new(),
-        _ => format!(", {}, {}", number_of("waker", group.wakers), number_of("handle", group.handles)),
-    };
-    format!("    {polls}, busy {busy}, longest {longest}{known_by}\n")
+    // Nobody counts the wakers of a closure, or of a future inside of a task: no number, and not "no waker".
+    let wakers = group.oldest.wakers.map(|_| number_of("waker", group.wakers));
+    let handles = group.oldest.handles.map(|_| number_of("handle", group.handles));
+    let known: String = [wakers, handles].into_iter().flatten().map(|number| format!(", {number}")).collect();
+    format!("    {polls}, busy {busy}, longest {longest}{known}\n")
 }
 
 /// Which is the oldest, and who woke it last.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::cell::{narrow, none, some};
-use super::heap_totals::{SiteAgeRow, SiteTotalsRow, StackAgeRow, StackTotalsRow};
+use super::heap_totals::{SiteTotalsRow, StackTotalsRow};
+use super::histogram::{SiteAgeRow, StackAgeRow};
 use super::site::SiteIndex;
 use super::stack::StackIndex;
 use super::task::TaskId;

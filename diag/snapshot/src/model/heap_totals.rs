@@ -47,40 +47,6 @@ macro_rules! totals {
     };
 }
 
-/// The same for histograms of ages.
-macro_rules! ages {
-    ($(#[$doc:meta])* $row:ident in $table:literal, $(#[$key_doc:meta])* $key:ident: $Key:ident of $target:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq)]
-        pub struct $row {
-            $(#[$key_doc])*
-            pub $key: $Key,
-            /// Power of two; the last one that the recorder has is open above.
-            pub bucket: u32,
-            /// Sampled blocks in it: not scaled to all blocks.
-            pub count: u64,
-        }
-
-        impl Row for $row {
-            type Cells = [u64; 3];
-            const TABLE: &'static str = $table;
-            const COLUMNS: &'static [Column] = &[
-                Column::delta(stringify!($key)).index(Target::$target),
-                Column::plain("bucket"),
-                Column::plain("count"),
-            ];
-
-            fn to_cells(&self) -> Self::Cells {
-                [self.$key.0.into(), self.bucket.into(), self.count]
-            }
-
-            fn from_cells(&[key, bucket, count]: &Self::Cells) -> Self {
-                $row { $key: $Key(narrow(key)), bucket: narrow(bucket), count }
-            }
-        }
-    };
-}
-
 totals! {
     /// What a call stack has allocated since start, and what of it was freed.
     StackTotalsRow in "stack_totals",
@@ -91,22 +57,6 @@ totals! {
 totals! {
     /// What the tasks of a spawn site have allocated since start, and what of it was freed, by whomever.
     SiteTotalsRow in "site_totals",
-    /// Where the tasks were spawned.
-    site: SiteIndex of Sites
-}
-
-ages! {
-    /// How many sampled blocks of a stack were freed at an age in `[2^bucket, 2^(bucket+1))` milliseconds;
-    /// bucket 0 also holds everything under a millisecond.
-    StackAgeRow in "stack_ages",
-    /// Who allocated.
-    stack: StackIndex of Stacks
-}
-
-ages! {
-    /// How many sampled blocks that tasks of a site allocated were freed at an age in
-    /// `[2^bucket, 2^(bucket+1))` milliseconds; bucket 0 also holds everything under a millisecond.
-    SiteAgeRow in "site_ages",
     /// Where the tasks were spawned.
     site: SiteIndex of Sites
 }
