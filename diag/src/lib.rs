@@ -46,9 +46,9 @@ mod settings;
     not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
     path = "stack/unsupported.rs"
 )]
-#[allow(dead_code, unused_imports, reason = "each feature uses another part")]
+#[cfg_attr(not(feature = "heap"), allow(dead_code, unused_imports, reason = "samples use all of it"))]
 mod stack;
-#[allow(dead_code, reason = "as of the stacks that it names")]
+#[cfg_attr(not(feature = "heap"), allow(dead_code, reason = "samples use all of it"))]
 mod symbols;
 mod sync;
 pub mod task;

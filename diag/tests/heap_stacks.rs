@@ -2,7 +2,8 @@
 
 use std::hint::black_box;
 
-use diag_snapshot::{NameRow, SampleRow, Snapshot};
+use diag_snapshot::names::NamedStacks;
+use diag_snapshot::{SampleRow, Snapshot};
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -15,15 +16,8 @@ fn session_buffer() -> Vec<u8> {
 }
 
 fn names(snapshot: &Snapshot, sample: &SampleRow) -> Vec<(String, Option<String>, Option<u32>)> {
-    let mut names = Vec::new();
-    let mut next = Some(sample.stack);
-    while let Some(row) = next.and_then(|stack| snapshot.stacks.stacks.get(stack.0 as usize)) {
-        let here = snapshot.stacks.names.iter().filter(|name: &NameRow| name.frame == row.frame);
-        let text = |index| snapshot.strings.show(index).to_owned();
-        names.extend(here.map(|name| (text(name.function), name.file.map(text), name.line)));
-        next = row.caller;
-    }
-    names
+    let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+    names.stack(sample.stack).map(|at| (at.function.clone(), at.file.clone(), at.line)).collect()
 }
 
 #[test]

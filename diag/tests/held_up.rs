@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use diag_snapshot::names::NamedStacks;
 use diag_snapshot::{Snapshot, StackIndex, TaskState};
 
 #[inline(never)]
@@ -17,13 +18,8 @@ fn hash_for_ever(go_on: &AtomicBool) -> u64 {
 
 /// The functions of a stack, innermost first.
 fn functions(snapshot: &Snapshot, stack: StackIndex) -> Vec<String> {
-    let tables = &snapshot.stacks;
-    let rows = std::iter::successors(tables.stacks.get(stack.0 as usize), |row| {
-        tables.stacks.get(row.caller?.0 as usize)
-    });
-    rows.flat_map(|row| tables.names.iter().filter(move |name| name.frame == row.frame))
-        .map(|name| snapshot.strings.show(name.function).to_owned())
-        .collect()
+    let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+    names.stack(stack).map(|place| place.function.clone()).collect()
 }
 
 #[test]
