@@ -101,8 +101,6 @@ impl Loaded {
 impl Summary {
     fn of(id: String, name: String, snapshot: &Snapshot, damages: &[Damage]) -> Self {
         let process = &snapshot.process;
-        let weigh =
-            |heap: &diag_snapshot::Heap| heap.samples.iter().map(|sample| sample.weight_bytes()).sum();
         Summary {
             id,
             name,
@@ -114,7 +112,7 @@ impl Summary {
             uptime_ns: snapshot.capture.to_us.saturating_mul(1000),
             tracked_tasks: snapshot.tasks.len() as u64,
             rss_bytes: snapshot.capture.resources.rss_bytes,
-            heap_bytes: snapshot.heap.as_ref().map(weigh),
+            heap_bytes: snapshot.heap.as_ref().map(diag_snapshot::Heap::live_bytes),
             lost: damages.iter().map(ToString::to_string).collect(),
             taken_unix_us: snapshot.taken_unix_us(),
             instance: process.instance,

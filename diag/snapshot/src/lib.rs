@@ -17,6 +17,7 @@ pub mod file;
 pub mod format;
 pub mod human;
 pub mod leaf;
+pub mod memory;
 pub mod model;
 pub mod names;
 pub mod parked;

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::table::{Coding, Target};
 use diag_snapshot::{
-    Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resources, Row, Runtime, SiteIndex, Snapshot,
-    Stacks, Strings, Table, TaskId, TaskRow, read, write,
+    AllocatorStats, Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resident, Resources, Row, Runtime,
+    SiteIndex, Snapshot, Stacks, Strings, Table, TaskId, TaskRow, read, write,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -102,14 +102,30 @@ fn capture() -> impl Strategy<Value = Capture> {
         alive_tasks,
     });
     let gauge = any::<(String, i64)>().prop_map(|(name, value)| Gauge { name, value });
-    let resources = any::<[Option<u64>; 6]>().prop_map(
-        |[rss_bytes, threads, open_fds, diag_bytes, throttled_us, throttled_periods]| Resources {
-            rss_bytes,
-            threads,
-            open_fds,
-            diag_bytes,
-            throttled_us,
-            throttled_periods,
+    let resident = any::<[u64; 4]>().prop_map(|[rss_bytes, files_bytes, stacks_bytes, diag_bytes]| {
+        Resident { rss_bytes, files_bytes, stacks_bytes, diag_bytes }
+    });
+    let allocator = any::<(String, u64, u64)>().prop_map(|(name, in_use_bytes, held_bytes)| AllocatorStats {
+        name,
+        in_use_bytes,
+        held_bytes,
+    });
+    let resources = (any::<[Option<u64>; 6]>(), option::of(resident), option::of(allocator)).prop_map(
+        |(
+            [rss_bytes, threads, open_fds, diag_bytes, throttled_us, throttled_periods],
+            resident,
+            allocator,
+        )| {
+            Resources {
+                rss_bytes,
+                threads,
+                open_fds,
+                diag_bytes,
+                throttled_us,
+                throttled_periods,
+                resident,
+                allocator,
+            }
         },
     );
     let parked =

@@ -42,10 +42,9 @@ fn resources(resources: &Resources) -> String {
 }
 
 fn heap(heap: &Heap) -> String {
-    let live: f64 = heap.samples.iter().map(|sample| sample.weight_bytes()).sum();
     format!(
         "heap about {} live, estimated from {} samples, one in {}\n",
-        bytes(live as u64),
+        bytes(heap.live_bytes() as u64),
         count(heap.samples.len() as u64),
         bytes(heap.facts.rate_bytes)
     )

@@ -113,4 +113,35 @@ pub struct Resources {
     pub throttled_us: Option<u64>,
     /// Periods in which that happened.
     pub throttled_periods: Option<u64>,
+    /// Resident memory by what is mapped; none if it could not be read.
+    pub resident: Option<Resident>,
+    /// What the allocator says of itself; none if it says nothing.
+    pub allocator: Option<AllocatorStats>,
+}
+
+/// Resident memory by what is mapped, all of one reading. What is in none of the parts is anonymous
+/// memory: the allocator's, and whatever libraries map for themselves.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Resident {
+    /// All of it.
+    pub rss_bytes: u64,
+    /// Of files: code, and whatever else is mapped from the disk or shared.
+    pub files_bytes: u64,
+    /// Of the stacks of threads, as far as they can be told from other memory.
+    pub stacks_bytes: u64,
+    /// Of the recorder's own tables, without the sampled blocks: those are the service's.
+    pub diag_bytes: u64,
+}
+
+/// What an allocator says of itself. It counts what C libraries take from it, too.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AllocatorStats {
+    /// Its name: `glibc malloc`, or as the service calls it.
+    pub name: String,
+    /// Bytes in blocks that are in use.
+    pub in_use_bytes: u64,
+    /// Bytes that it has from the system and that are in no block.
+    pub held_bytes: u64,
 }

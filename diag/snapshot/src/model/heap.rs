@@ -28,6 +28,13 @@ pub struct Heap {
     pub site_ages: Table<SiteAgeRow>,
 }
 
+impl Heap {
+    /// Live bytes, as estimated from the samples.
+    pub fn live_bytes(&self) -> f64 {
+        self.samples.iter().map(|sample| sample.weight_bytes()).sum()
+    }
+}
+
 /// Settings and totals of the heap sampler.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

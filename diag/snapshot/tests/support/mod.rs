@@ -92,6 +92,7 @@ fn capture(tasks: u64) -> Capture {
             diag_bytes: Some(9 << 20),
             throttled_us: Some(3_000_000),
             throttled_periods: Some(41),
+            ..Resources::default()
         },
         dropped: [("ends".to_owned(), 12_345)].into(),
         parked: Some(ParkedFacts {
