@@ -50,6 +50,7 @@ pub(super) fn resources(diag_bytes: u64) -> Resources {
         diag_bytes: Some(diag_bytes),
         throttled_us: throttled.map(|throttled| throttled.us),
         throttled_periods: throttled.map(|throttled| throttled.periods),
+        ..Resources::default()
     }
 }
 
