@@ -95,10 +95,10 @@ fn the_growth_lies_in_its_interval_and_names_the_tasks() {
     let interval = site.growth.interval;
     assert!((interval.low..=interval.high).contains(&truth), "{truth} is not in {interval:?}");
     assert_eq!(site.growth.gone.samples, 0);
-    assert!(site.ended_tasks_bytes > site.growth.after.sum * 0.9);
-    let tasks: Vec<String> = site.by_task_site.keys().map(ToString::to_string).collect();
+    assert!(site.after.of_ended_tasks.sum > site.growth.after.sum * 0.9);
+    let tasks: Vec<String> = site.after.by_task_site.keys().map(ToString::to_string).collect();
     assert_eq!(tasks, ["svc.rs:7:9"]);
-    let names: Vec<&str> = site.stack.iter().map(|place| place.function.as_str()).collect();
+    let names: Vec<&str> = site.after.stack.iter().map(|place| place.function.as_str()).collect();
     assert_eq!(names, ["diag::heap::alloc", "<alloc::raw_vec::RawVec<T> as svc::Grow>::grow", "svc::keep"]);
 }
 

@@ -5,24 +5,30 @@
 //! their totals. Owners are not known here: a block counts for the task that allocated it, which
 //! may have given it away.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use diag_snapshot::{SampleRow, Snapshot, StackIndex};
+use diag_snapshot::names::Place;
+use diag_snapshot::{SampleRow, Snapshot};
 
 use super::Options;
 use super::frames::AllocationSites;
+use super::holdings::{FunctionHoldings, Holdings, Turnover, add};
 use super::merge::merge;
 use super::sites::{Join, Positions, Site};
 use super::tasks::TaskDiff;
 use crate::stats::{Interval, WeightedSum, benjamini_hochberg, sign_test};
-use diag_snapshot::names::Place;
 
 /// The sampled heap of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeapDiff {
+    /// What the first snapshot holds.
+    pub before: Holdings,
+    /// What the second snapshot holds.
+    pub after: Holdings,
     /// All of it.
     pub total: Growth,
+    /// Allocated and freed between the two; none for two processes.
+    pub window: Option<Turnover>,
     /// By allocating function, the largest growth first.
     pub sites: Vec<HeapSiteDiff>,
     /// Live bytes that live tasks allocated, by their spawn site, in the second snapshot.
@@ -36,10 +42,12 @@ pub struct HeapDiff {
 pub struct HeapSiteDiff {
     /// The function, and the line in it.
     pub place: Place,
-    /// The stack of most of the live bytes in the second snapshot, innermost first.
-    pub stack: Vec<Place>,
-    /// How much it grew.
+    /// What it holds in the second snapshot.
+    pub after: FunctionHoldings,
+    /// How much that grew.
     pub growth: Growth,
+    /// Allocated and freed between the two; none for two processes.
+    pub window: Option<Turnover>,
     /// Chance of this growth, or more, where as much is allocated as freed; adjusted for the
     /// number of functions asked.
     pub chance: f64,
@@ -49,10 +57,6 @@ pub struct HeapSiteDiff {
     pub new_late: u64,
     /// Samples older than is usual for the tasks that allocated them.
     pub overdue: Overdue,
-    /// Live bytes in the second snapshot by spawn site of the allocating task.
-    pub by_task_site: BTreeMap<Site, f64>,
-    /// Live bytes in the second snapshot whose allocating task has ended.
-    pub ended_tasks_bytes: f64,
 }
 
 /// Live bytes in both snapshots and the difference between them.
@@ -88,29 +92,37 @@ pub struct Overdue {
     pub freed: u64,
 }
 
-/// None if either snapshot has no heap.
+/// None if either snapshot has no heap. `now` is what the second holds.
 pub(super) fn diff(
     before: &Snapshot,
     after: &Snapshot,
+    now: Option<&Holdings>,
     same_process: bool,
     join: &Join,
     tasks: &TaskDiff,
     options: Options,
 ) -> Option<HeapDiff> {
     let (was, is) = (before.heap.as_ref()?, after.heap.as_ref()?);
-    let half_us = before.capture.to_us.midpoint(after.capture.to_us);
-    let unseen_bytes = was.facts.rate_bytes.max(is.facts.rate_bytes) as f64;
-    let mut sums = Sums { half_us, sites: BTreeMap::new(), of_live_tasks: BTreeMap::new() };
-    let before = Side::new(before, &join.before, tasks, same_process, options);
-    let after = Side::new(after, &join.after, tasks, same_process, options);
-    let mut each = |was: Option<SampleRow>, is: Option<SampleRow>| sums.add(&before, was, &after, is);
+    let holdings = if same_process {
+        (Holdings::of(before)?, now?.clone())
+    } else {
+        (Holdings::without_lines(before)?, Holdings::without_lines(after)?)
+    };
+    let mut moves =
+        Moves { half_us: before.capture.to_us.midpoint(after.capture.to_us), functions: BTreeMap::new() };
+    let (before, after) = (
+        Side::new(before, &join.before, tasks, same_process, options),
+        Side::new(after, &join.after, tasks, same_process, options),
+    );
+    let mut each = |was: Option<SampleRow>, is: Option<SampleRow>| moves.add(&before, was, &after, is);
     if same_process {
         merge(was.samples.iter(), is.samples.iter(), |sample| sample.birth, each);
     } else {
         was.samples.iter().for_each(|sample| each(Some(sample), None));
         is.samples.iter().for_each(|sample| each(None, Some(sample)));
     }
-    Some(sums.finish(&after, unseen_bytes))
+    let of_live_tasks = of_live_tasks(&holdings.1, join, tasks);
+    Some(moves.finish(holdings, same_process, of_live_tasks))
 }
 
 /// One snapshot, with what is asked of it for each sample.
@@ -118,8 +130,6 @@ struct Side<'a> {
     stacks: AllocationSites<'a>,
     positions: &'a Positions,
     tasks: &'a TaskDiff,
-    /// Ids of the live tasks, ascending.
-    live: &'a [u64],
     now_us: u64,
     stale_factor: f64,
     /// Lines move from build to build, so they tell functions apart only within one process.
@@ -138,7 +148,6 @@ impl<'a> Side<'a> {
             stacks: AllocationSites::new(snapshot),
             positions,
             tasks,
-            live: snapshot.tasks.column("id"),
             now_us: snapshot.capture.to_us,
             stale_factor: options.stale_factor,
             with_lines,
@@ -150,133 +159,117 @@ impl<'a> Side<'a> {
         if self.with_lines { place } else { Place { line: None, ..place } }
     }
 
-    fn task_site(&self, sample: &SampleRow) -> Option<&'a super::SiteDiff> {
-        self.tasks.sites.get(self.positions.of(sample.task_site?)?)
-    }
-
-    fn task_lives(&self, sample: &SampleRow) -> Option<bool> {
-        sample.task.map(|task| self.live.binary_search(&task.0).is_ok())
-    }
-
     fn is_overdue(&self, sample: &SampleRow) -> bool {
-        let usual_us = self.task_site(sample).and_then(|site| site.usual_lifetime_us);
+        let site = sample.task_site.and_then(|site| self.tasks.sites.get(self.positions.of(site)?));
+        let usual_us = site.and_then(|site| site.usual_lifetime_us);
         let age_us = self.now_us.saturating_sub(sample.born_us);
         usual_us.is_some_and(|usual| age_us as f64 >= usual as f64 * self.stale_factor)
     }
 }
 
-/// What is summed up while walking the samples.
-struct Sums {
+/// What only one of the snapshots has, summed up while walking the samples.
+struct Moves {
     half_us: u64,
-    sites: BTreeMap<Place, Tally>,
-    of_live_tasks: BTreeMap<Site, WeightedSum>,
+    functions: BTreeMap<Place, Move>,
 }
 
 #[derive(Default)]
-struct Tally {
-    before: WeightedSum,
-    after: WeightedSum,
+struct Move {
     new: WeightedSum,
     gone: WeightedSum,
     new_early: u64,
     new_late: u64,
     overdue: Overdue,
-    by_task_site: BTreeMap<Site, f64>,
-    ended_tasks_bytes: f64,
-    by_stack: BTreeMap<StackIndex, f64>,
 }
 
-impl Sums {
+impl Moves {
     /// Adds a sample as either snapshot has it. A block that grew in place is gone with its old
     /// size and new with the larger one.
     fn add(&mut self, before: &Side<'_>, was: Option<SampleRow>, after: &Side<'_>, is: Option<SampleRow>) {
         let unchanged = was.zip(is).is_some_and(|(was, is)| was.size_bytes == is.size_bytes);
         if let Some(sample) = was {
-            let tally = self.sites.entry(before.place(&sample)).or_default();
-            add(&mut tally.before, &sample);
+            let function = self.functions.entry(before.place(&sample)).or_default();
             if !unchanged {
-                add(&mut tally.gone, &sample);
+                add(&mut function.gone, &sample);
             }
             let overdue = u64::from(before.is_overdue(&sample));
-            tally.overdue.before += overdue;
-            tally.overdue.freed += if is.is_none() { overdue } else { 0 };
+            function.overdue.before += overdue;
+            function.overdue.freed += if is.is_none() { overdue } else { 0 };
         }
         if let Some(sample) = is {
-            self.add_after(after, &sample, unchanged);
-        }
-    }
-
-    fn add_after(&mut self, after: &Side<'_>, sample: &SampleRow, unchanged: bool) {
-        let tally = self.sites.entry(after.place(sample)).or_default();
-        let bytes = sample.weight_bytes();
-        add(&mut tally.after, sample);
-        if !unchanged {
-            add(&mut tally.new, sample);
-            let late = sample.born_us >= self.half_us;
-            *if late { &mut tally.new_late } else { &mut tally.new_early } += 1;
-        }
-        tally.overdue.after += u64::from(after.is_overdue(sample));
-        *tally.by_stack.entry(sample.stack).or_default() += bytes;
-        let lives = after.task_lives(sample);
-        if lives == Some(false) {
-            tally.ended_tasks_bytes += bytes;
-        }
-        if let Some(site) = after.task_site(sample) {
-            *tally.by_task_site.entry(site.site.clone()).or_default() += bytes;
-            if lives == Some(true) {
-                add(self.of_live_tasks.entry(site.site.clone()).or_default(), sample);
+            let function = self.functions.entry(after.place(&sample)).or_default();
+            if !unchanged {
+                add(&mut function.new, &sample);
+                let late = sample.born_us >= self.half_us;
+                *if late { &mut function.new_late } else { &mut function.new_early } += 1;
             }
+            function.overdue.after += u64::from(after.is_overdue(&sample));
         }
     }
 
-    fn finish(self, after: &Side<'_>, unseen_bytes: f64) -> HeapDiff {
-        let mut total = Tally::default();
-        for tally in self.sites.values() {
-            total.before += tally.before;
-            total.after += tally.after;
-            total.new += tally.new;
-            total.gone += tally.gone;
+    fn finish(
+        self,
+        (before, after): (Holdings, Holdings),
+        same_process: bool,
+        of_live_tasks: BTreeMap<Site, WeightedSum>,
+    ) -> HeapDiff {
+        let unseen_bytes = before.unseen_bytes.max(after.unseen_bytes);
+        let none = |place: &Place| FunctionHoldings::none(place.clone());
+        let (was, is) = (by_place(&before), by_place(&after));
+        let mut all = Move::default();
+        let mut sites = Vec::with_capacity(self.functions.len());
+        for (place, moved) in self.functions {
+            all.new += moved.new;
+            all.gone += moved.gone;
+            let before = was.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
+            let after = is.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
+            sites.push(HeapSiteDiff {
+                growth: moved.growth(before.live.bytes, after.live.bytes, unseen_bytes),
+                window: same_process.then(|| after.since_start.since(&before.since_start)),
+                chance: sign_test(moved.new.samples, moved.gone.samples),
+                new_early: moved.new_early,
+                new_late: moved.new_late,
+                overdue: moved.overdue,
+                place,
+                after,
+            });
         }
-        let chances: Vec<f64> =
-            self.sites.values().map(|tally| sign_test(tally.new.samples, tally.gone.samples)).collect();
-        let chances = benjamini_hochberg(&chances);
-        let mut sites: Vec<HeapSiteDiff> = (self.sites.into_iter().zip(chances))
-            .map(|((place, tally), chance)| tally.finish(place, chance, after, unseen_bytes))
-            .collect();
+        let chances: Vec<f64> = sites.iter().map(|site| site.chance).collect();
+        for (site, chance) in sites.iter_mut().zip(benjamini_hochberg(&chances)) {
+            site.chance = chance;
+        }
         // Stable: equal growth stays in the order of the names.
         sites.sort_by(|a, b| b.growth.bytes().total_cmp(&a.growth.bytes()));
-        HeapDiff { total: total.growth(unseen_bytes), sites, of_live_tasks: self.of_live_tasks, unseen_bytes }
-    }
-}
-
-impl Tally {
-    fn growth(&self, unseen_bytes: f64) -> Growth {
-        let interval = self.new.interval_of_difference(&self.gone, unseen_bytes);
-        Growth { before: self.before, after: self.after, new: self.new, gone: self.gone, interval }
-    }
-
-    fn finish(self, place: Place, chance: f64, after: &Side<'_>, unseen_bytes: f64) -> HeapSiteDiff {
-        let growth = self.growth(unseen_bytes);
-        let heaviest =
-            self.by_stack.iter().max_by(|a, b| a.1.total_cmp(b.1).then(Reverse(a.0).cmp(&Reverse(b.0))));
-        HeapSiteDiff {
-            stack: heaviest
-                .into_iter()
-                .flat_map(|(&stack, _)| after.stacks.named.stack(stack))
-                .cloned()
-                .collect(),
-            place,
-            growth,
-            chance,
-            new_early: self.new_early,
-            new_late: self.new_late,
-            overdue: self.overdue,
-            by_task_site: self.by_task_site,
-            ended_tasks_bytes: self.ended_tasks_bytes,
+        HeapDiff {
+            total: all.growth(before.live.bytes, after.live.bytes, unseen_bytes),
+            window: same_process.then(|| after.since_start.since(&before.since_start)),
+            sites,
+            before,
+            after,
+            of_live_tasks,
+            unseen_bytes,
         }
     }
 }
 
-fn add(sum: &mut WeightedSum, sample: &SampleRow) {
-    sum.add(sample.size_bytes as f64, sample.probability());
+impl Move {
+    fn growth(&self, before: WeightedSum, after: WeightedSum, unseen_bytes: f64) -> Growth {
+        let interval = self.new.interval_of_difference(&self.gone, unseen_bytes);
+        Growth { before, after, new: self.new, gone: self.gone, interval }
+    }
+}
+
+fn by_place(holdings: &Holdings) -> BTreeMap<&Place, &FunctionHoldings> {
+    holdings.functions.iter().map(|function| (&function.place, function)).collect()
+}
+
+/// Live bytes that live tasks allocated, under the names that the join gave to the sites.
+fn of_live_tasks(after: &Holdings, join: &Join, tasks: &TaskDiff) -> BTreeMap<Site, WeightedSum> {
+    let mut sums: BTreeMap<Site, WeightedSum> = BTreeMap::new();
+    for held in after.task_sites.iter().filter(|held| held.of_live_tasks.samples > 0) {
+        if let Some(site) = join.after.of(held.index).and_then(|place| tasks.sites.get(place)) {
+            *sums.entry(site.site.clone()).or_default() += held.of_live_tasks;
+        }
+    }
+    sums
 }

@@ -3,8 +3,10 @@
 //! Two snapshots of one process are joined by task id and by birth number; two processes of one
 //! service only by what the source code calls things. Nothing is judged here.
 
+mod ages;
 mod frames;
 mod heap;
+mod holdings;
 mod merge;
 mod now;
 mod sites;
@@ -14,9 +16,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use diag_snapshot::Snapshot;
+use diag_snapshot::memory::Split;
 
+pub use ages::Ages;
 pub use frames::{AllocationSites, is_plumbing};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
+pub use holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
 pub use now::{Asked, Lost, Now, Polling, SiteNow, Spinning, Zombie};
 pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
@@ -63,6 +68,8 @@ pub struct Side {
     pub debug_build: bool,
     /// True if the heap was sampled.
     pub has_heap: bool,
+    /// Where its resident memory is, if that is known.
+    pub split: Option<Split>,
     /// What the recorder dropped or skipped since start, by name.
     pub dropped: BTreeMap<String, u64>,
 }
@@ -126,15 +133,16 @@ pub fn diff_with(before: &Snapshot, after: &Snapshot, options: Options) -> Resul
     let window_us = window_us(before, after, same_process);
     let join = sites::join(before, after, same_process);
     let tasks = tasks::diff(before, after, same_process, &join, window_us.unsigned_abs(), options);
+    let now = Now::of(after, same_process.then_some(before));
     Ok(Diff {
         service: after.process.service.clone(),
         same_process,
         before: side(before),
         after: side(after),
         window_us,
-        heap: heap::diff(before, after, same_process, &join, &tasks, options),
+        heap: heap::diff(before, after, now.heap.as_ref(), same_process, &join, &tasks, options),
         tasks,
-        now: Now::of(after, same_process.then_some(before)),
+        now,
         options,
     })
 }
@@ -174,6 +182,7 @@ fn side(snapshot: &Snapshot) -> Side {
         alive_tasks: alive_tasks(snapshot),
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
+        split: Split::of(snapshot),
         dropped: snapshot.capture.dropped.clone(),
     }
 }

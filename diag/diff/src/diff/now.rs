@@ -10,6 +10,7 @@ use diag_snapshot::names::NamedStacks;
 use diag_snapshot::parked::Parked;
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
+use super::holdings::Holdings;
 use super::sites::{self, Site};
 
 /// Facts about one snapshot.
@@ -27,6 +28,8 @@ pub struct Now {
     pub woken_longest_us: u64,
     /// Time since start that the process was kept off the CPUs by its cgroup.
     pub throttled_us: Option<u64>,
+    /// What the sampled heap holds; none if it is not sampled.
+    pub heap: Option<Holdings>,
 }
 
 /// What is to be told of one site.
@@ -116,6 +119,7 @@ impl Now {
         let mut now = Now {
             taken_unix_us: snapshot.taken_unix_us(),
             throttled_us: snapshot.capture.resources.throttled_us,
+            heap: Holdings::of(snapshot),
             ..Now::default()
         };
         let look = Look { snapshot, earlier, names: NamedStacks::new(&snapshot.stacks, &snapshot.strings) };

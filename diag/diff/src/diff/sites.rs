@@ -8,6 +8,8 @@ use std::fmt;
 
 use diag_snapshot::{SiteIndex, SiteRow, Snapshot, human};
 
+use super::ages::Ages;
+
 /// A place in the code where tasks of one type are spawned.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Site {
@@ -67,8 +69,8 @@ pub(super) struct Joined {
     pub(super) future_bytes: u64,
     pub(super) before: Totals,
     pub(super) after: Totals,
-    /// How long ended tasks lived, by power of two of milliseconds.
-    lifetimes: BTreeMap<u32, u64>,
+    /// How long ended tasks lived.
+    lifetimes: Ages,
 }
 
 /// All sites of two snapshots, and where each row of either went.
@@ -90,21 +92,9 @@ impl Positions {
 
 impl Joined {
     /// The time within which 99 of 100 ended tasks of the site ended, microseconds; none before
-    /// `min_ended` of them ended. It is the upper edge of a power-of-two bucket, so at most twice
-    /// too long and never too short.
+    /// `min_ended` of them ended.
     pub(super) fn usual_lifetime_us(&self, min_ended: u64) -> Option<u64> {
-        let ended = self.lifetimes.values().fold(0u64, |sum, &count| sum.saturating_add(count));
-        if ended < min_ended.max(1) {
-            return None;
-        }
-        let mut above = ended / 100;
-        for (&bucket, &count) in self.lifetimes.iter().rev() {
-            if count > above {
-                return Some(upper_edge_us(bucket));
-            }
-            above -= count;
-        }
-        None
+        self.lifetimes.within_us(99).filter(|_| self.lifetimes.count() >= min_ended)
     }
 }
 
@@ -152,17 +142,13 @@ fn add_rows(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, tota
 /// Takes the larger count of every bucket: the counts only rise while a process lives, so this is
 /// the later snapshot, whichever of the two that is.
 fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions) {
-    let mut own: BTreeMap<(usize, u32), u64> = BTreeMap::new();
+    let mut own: BTreeMap<usize, Ages> = BTreeMap::new();
     for row in snapshot.lifetimes.iter() {
         if let Some(place) = places.of(row.site) {
-            let count = own.entry((place, row.bucket)).or_default();
-            *count = count.saturating_add(row.count);
+            own.entry(place).or_default().add(row.bucket, row.count);
         }
     }
-    for ((place, bucket), count) in own {
-        let most = joined[place].lifetimes.entry(bucket).or_default();
-        *most = count.max(*most);
-    }
+    own.iter().for_each(|(&place, ages)| joined[place].lifetimes.raise(ages));
 }
 
 pub(super) fn sites(snapshot: &Snapshot) -> impl Iterator<Item = Site> {
@@ -180,10 +166,5 @@ fn key(site: &Site, same_process: bool) -> Site {
 
 fn empty(site: Site) -> Joined {
     let (before, after) = (Totals::default(), Totals::default());
-    Joined { site, future_bytes: 0, before, after, lifetimes: BTreeMap::new() }
-}
-
-/// Bucket `b` ends at 2^(b+1) milliseconds.
-fn upper_edge_us(bucket: u32) -> u64 {
-    1u64.checked_shl(bucket.saturating_add(1)).unwrap_or(u64::MAX).saturating_mul(1000)
+    Joined { site, future_bytes: 0, before, after, lifetimes: Ages::default() }
 }

@@ -73,11 +73,11 @@ fn site(site: &HeapSiteDiff) -> HeapSiteChange {
         location: site.place.location(),
         growth: growth(&site.growth),
         chance: site.chance,
-        ended_tasks_bytes: site.ended_tasks_bytes,
-        by_task_site: (site.by_task_site.iter())
+        ended_tasks_bytes: site.after.of_ended_tasks.sum,
+        by_task_site: (site.after.by_task_site.iter())
             .map(|(site, &bytes)| TaskSiteBytes { location: site.to_string(), bytes })
             .collect(),
-        stack: site.stack.iter().map(ToString::to_string).collect(),
+        stack: site.after.stack.iter().map(ToString::to_string).collect(),
     }
 }
 

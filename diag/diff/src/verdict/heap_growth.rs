@@ -86,10 +86,11 @@ fn evidence(diff: &Diff, site: &HeapSiteDiff) -> Vec<String> {
             human::duration_us(diff.window_us.unsigned_abs())
         ));
     }
-    if site.ended_tasks_bytes > 0.0 {
-        evidence.push(format!("{} of it was allocated by tasks that ended", size(site.ended_tasks_bytes)));
+    let of_ended_tasks = site.after.of_ended_tasks.sum;
+    if of_ended_tasks > 0.0 {
+        evidence.push(format!("{} of it was allocated by tasks that ended", size(of_ended_tasks)));
     }
-    let most = site.by_task_site.iter().max_by(|a, b| a.1.total_cmp(b.1));
+    let most = site.after.by_task_site.iter().max_by(|a, b| a.1.total_cmp(b.1));
     evidence.extend(
         most.map(|(task, &bytes)| format!("{} of it was allocated by tasks spawned at {task}", size(bytes))),
     );

@@ -1,0 +1,69 @@
+//! How long things lasted, by powers of two of milliseconds: what is known of a time is its bucket.
+
+use std::collections::BTreeMap;
+
+/// How many lasted for a time in `[2^b, 2^(b+1))` milliseconds, by `b`; 0 holds all that is shorter, too.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ages(BTreeMap<u32, u64>);
+
+impl Ages {
+    pub(super) fn add(&mut self, bucket: u32, count: u64) {
+        let sum = self.0.entry(bucket).or_default();
+        *sum = sum.saturating_add(count);
+    }
+
+    /// Takes the larger count of every bucket.
+    pub(super) fn raise(&mut self, other: &Ages) {
+        for (&bucket, &count) in &other.0 {
+            let most = self.0.entry(bucket).or_default();
+            *most = count.max(*most);
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.0.values().fold(0u64, |sum, &count| sum.saturating_add(count))
+    }
+
+    /// The bucket in which, or below which, so many percent of them lie; none if there are none.
+    pub fn bucket_of(&self, percent: u64) -> Option<u32> {
+        let rest = u128::from(100 - percent.min(100));
+        let mut above = u128::from(self.count()) * rest / 100;
+        for (&bucket, &count) in self.0.iter().rev() {
+            if u128::from(count) > above {
+                return Some(bucket);
+            }
+            above -= u128::from(count);
+        }
+        None
+    }
+
+    /// So many percent of them lasted no longer, microseconds: the upper edge of a bucket, so at most
+    /// twice too long and never too short.
+    pub fn within_us(&self, percent: u64) -> Option<u64> {
+        let bucket = self.bucket_of(percent)?;
+        Some(1u64.checked_shl(bucket.saturating_add(1)).unwrap_or(u64::MAX).saturating_mul(1000))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(buckets: &[(u32, u64)], percent: u64, expected: Option<u64>) {
+        let mut ages = Ages::default();
+        buckets.iter().for_each(|&(bucket, count)| ages.add(bucket, count));
+        assert_eq!(ages.within_us(percent), expected, "{buckets:?}");
+    }
+
+    #[test]
+    fn a_share_lies_within_the_upper_edge_of_a_bucket() {
+        check(&[], 50, None);
+        check(&[(0, 1)], 50, Some(2_000));
+        check(&[(0, 50), (10, 50)], 50, Some(2_000));
+        check(&[(0, 49), (10, 51)], 50, Some(2_048_000));
+        check(&[(0, 99), (10, 1)], 99, Some(2_000));
+        check(&[(0, 98), (10, 2)], 99, Some(2_048_000));
+        check(&[(u32::MAX, u64::MAX), (3, u64::MAX)], 90, Some(u64::MAX));
+    }
+}

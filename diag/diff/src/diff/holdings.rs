@@ -1,0 +1,350 @@
+//! The sampled heap of one snapshot: what lives, of what kind it is, who allocated it, and what each
+//! function and spawn site has allocated and freed since start.
+//!
+//! Owners are not known: a block counts for the task that allocated it, which may have given it away.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::AddAssign;
+
+use diag_snapshot::container::Container;
+use diag_snapshot::names::Place;
+use diag_snapshot::{Heap, Outcome, Row, SampleRow, SiteIndex, Snapshot, StackIndex};
+
+use super::ages::Ages;
+use super::frames::AllocationSites;
+use super::sites::{self, Site};
+use crate::stats::WeightedSum;
+
+/// The sampled heap of one snapshot.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Holdings {
+    /// Everything that lives.
+    pub live: Live,
+    /// By allocating function, the most live bytes first.
+    pub functions: Vec<FunctionHoldings>,
+    /// By what the blocks are part of.
+    pub containers: BTreeMap<Container, Live>,
+    /// By spawn site of the allocating task, those without any left out; in the order of the snapshot.
+    pub task_sites: Vec<TaskSiteHoldings>,
+    /// Not allocated by a task that the recorder follows.
+    pub of_no_task: WeightedSum,
+    /// Allocated by tasks that have ended.
+    pub of_ended_tasks: WeightedSum,
+    /// The same by how they ended; most are unknown, as only the last ends are in a snapshot.
+    pub by_outcome: BTreeMap<Outcome, WeightedSum>,
+    /// Allocated and freed since start.
+    pub since_start: Turnover,
+    /// Weight of a sample where none was seen, bytes: the mean distance between samples.
+    pub unseen_bytes: f64,
+}
+
+/// What one function allocates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionHoldings {
+    /// The function, and the line in it.
+    pub place: Place,
+    /// The stack of most of the live bytes, innermost first; of most that it ever allocated if none live.
+    pub stack: Vec<Place>,
+    /// What lives.
+    pub live: Live,
+    /// Live bytes by what the blocks are part of.
+    pub containers: BTreeMap<Container, WeightedSum>,
+    /// Live bytes whose allocating task has ended.
+    pub of_ended_tasks: WeightedSum,
+    /// Live bytes by spawn site of the allocating task.
+    pub by_task_site: BTreeMap<Site, f64>,
+    /// Allocated and freed since start.
+    pub since_start: Turnover,
+    /// At what age blocks were freed.
+    pub ages: Ages,
+    /// When the oldest of those that live was allocated, microseconds since start.
+    pub oldest_us: Option<u64>,
+}
+
+/// What the tasks of one spawn site allocated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskSiteHoldings {
+    /// Its place in the snapshot.
+    pub index: SiteIndex,
+    /// What it is called.
+    pub site: Site,
+    /// Live bytes that live tasks allocated.
+    pub of_live_tasks: WeightedSum,
+    /// Live bytes that ended tasks allocated.
+    pub of_ended_tasks: WeightedSum,
+    /// Allocated and freed since start, by whomever.
+    pub since_start: Turnover,
+    /// At what age that was freed.
+    pub ages: Ages,
+}
+
+/// Live blocks, estimated from samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Live {
+    /// Their bytes.
+    pub bytes: WeightedSum,
+    /// Their number.
+    pub blocks: WeightedSum,
+}
+
+/// What was allocated and freed in some time, estimated from samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turnover {
+    /// Blocks allocated.
+    pub allocated_blocks: u64,
+    /// Bytes allocated, growth by reallocation included.
+    pub allocated_bytes: u64,
+    /// Blocks freed.
+    pub freed_blocks: u64,
+    /// Their bytes.
+    pub freed_bytes: u64,
+}
+
+impl Live {
+    fn add(&mut self, sample: &SampleRow) {
+        add(&mut self.bytes, sample);
+        self.blocks.add(1.0, sample.probability());
+    }
+}
+
+impl Turnover {
+    /// The cells of a row of totals, in the order of its columns.
+    fn of([_, allocated_blocks, allocated_bytes, freed_blocks, freed_bytes]: [u64; 5]) -> Self {
+        Turnover { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
+    }
+
+    /// What came to this since `earlier`, a turnover of the same process.
+    pub fn since(&self, earlier: &Turnover) -> Turnover {
+        Turnover {
+            allocated_blocks: self.allocated_blocks.saturating_sub(earlier.allocated_blocks),
+            allocated_bytes: self.allocated_bytes.saturating_sub(earlier.allocated_bytes),
+            freed_blocks: self.freed_blocks.saturating_sub(earlier.freed_blocks),
+            freed_bytes: self.freed_bytes.saturating_sub(earlier.freed_bytes),
+        }
+    }
+}
+
+impl AddAssign for Turnover {
+    fn add_assign(&mut self, more: Self) {
+        self.allocated_blocks = self.allocated_blocks.saturating_add(more.allocated_blocks);
+        self.allocated_bytes = self.allocated_bytes.saturating_add(more.allocated_bytes);
+        self.freed_blocks = self.freed_blocks.saturating_add(more.freed_blocks);
+        self.freed_bytes = self.freed_bytes.saturating_add(more.freed_bytes);
+    }
+}
+
+/// Adds a sample with what it stands for.
+pub(super) fn add(sum: &mut WeightedSum, sample: &SampleRow) {
+    sum.add(sample.size_bytes as f64, sample.probability());
+}
+
+impl Holdings {
+    /// None if the snapshot has no heap.
+    pub fn of(snapshot: &Snapshot) -> Option<Self> {
+        Self::with_places(snapshot, |place| place)
+    }
+
+    /// As [`of`](Self::of), for two builds: lines move from build to build, so they do not tell
+    /// functions apart.
+    pub(super) fn without_lines(snapshot: &Snapshot) -> Option<Self> {
+        Self::with_places(snapshot, |place| Place { line: None, ..place })
+    }
+
+    fn with_places(snapshot: &Snapshot, known_by: fn(Place) -> Place) -> Option<Self> {
+        let heap = snapshot.heap.as_ref()?;
+        let mut build = Build::new(snapshot, known_by);
+        heap.samples.iter().for_each(|sample| build.add_sample(&sample));
+        build.add_totals(heap);
+        Some(build.finish(heap.facts.rate_bytes as f64))
+    }
+
+    /// The function known by this place.
+    pub fn function(&self, place: &Place) -> Option<&FunctionHoldings> {
+        self.functions.iter().find(|function| function.place == *place)
+    }
+}
+
+impl FunctionHoldings {
+    pub(super) fn none(place: Place) -> Self {
+        FunctionHoldings {
+            place,
+            stack: Vec::new(),
+            live: Live::default(),
+            containers: BTreeMap::new(),
+            of_ended_tasks: WeightedSum::default(),
+            by_task_site: BTreeMap::new(),
+            since_start: Turnover::default(),
+            ages: Ages::default(),
+            oldest_us: None,
+        }
+    }
+
+    /// What most of its live bytes are part of.
+    pub fn container(&self) -> Container {
+        let most = self.containers.iter().max_by(|a, b| a.1.sum.total_cmp(&b.1.sum));
+        most.map_or(Container::Other, |(&container, _)| container)
+    }
+}
+
+impl TaskSiteHoldings {
+    fn none(index: SiteIndex, site: Site) -> Self {
+        TaskSiteHoldings {
+            index,
+            site,
+            of_live_tasks: WeightedSum::default(),
+            of_ended_tasks: WeightedSum::default(),
+            since_start: Turnover::default(),
+            ages: Ages::default(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.of_live_tasks.samples == 0
+            && self.of_ended_tasks.samples == 0
+            && self.since_start == Turnover::default()
+    }
+}
+
+/// Holdings that grow row by row.
+struct Build<'a> {
+    stacks: AllocationSites<'a>,
+    known_by: fn(Place) -> Place,
+    /// Ids of the live tasks, ascending.
+    live_tasks: &'a [u64],
+    outcomes: HashMap<u64, Outcome>,
+    /// Function, and what kind of container, of each stack that was met.
+    of_stack: HashMap<StackIndex, (usize, Container)>,
+    numbers: BTreeMap<Place, usize>,
+    functions: Vec<Function>,
+    holdings: Holdings,
+}
+
+struct Function {
+    holdings: FunctionHoldings,
+    /// Live bytes, and bytes since start, of each stack.
+    by_stack: BTreeMap<StackIndex, (f64, u64)>,
+    by_task_site: BTreeMap<SiteIndex, f64>,
+}
+
+impl<'a> Build<'a> {
+    fn new(snapshot: &'a Snapshot, known_by: fn(Place) -> Place) -> Self {
+        let ends = snapshot.ends.iter().map(|end| (end.id.0, end.outcome));
+        let zombies = snapshot.zombies.iter().map(|zombie| (zombie.id.0, zombie.outcome));
+        let sites = (0..).map(SiteIndex).zip(sites::sites(snapshot));
+        let task_sites = sites.map(|(index, site)| TaskSiteHoldings::none(index, site)).collect();
+        Build {
+            stacks: AllocationSites::new(snapshot),
+            known_by,
+            live_tasks: snapshot.tasks.column("id"),
+            outcomes: ends.chain(zombies).collect(),
+            of_stack: HashMap::new(),
+            numbers: BTreeMap::new(),
+            functions: Vec::new(),
+            holdings: Holdings { task_sites, ..Holdings::default() },
+        }
+    }
+
+    /// The place of a stack's function in `functions`, and the kind of its blocks.
+    fn met(&mut self, stack: StackIndex) -> (usize, Container) {
+        if let Some(&known) = self.of_stack.get(&stack) {
+            return known;
+        }
+        let place = (self.known_by)(self.stacks.site(stack));
+        let container = Container::of(self.stacks.named.stack(stack));
+        let next = self.functions.len();
+        let number = *self.numbers.entry(place.clone()).or_insert(next);
+        if number == next {
+            let holdings = FunctionHoldings::none(place);
+            self.functions.push(Function {
+                holdings,
+                by_stack: BTreeMap::new(),
+                by_task_site: BTreeMap::new(),
+            });
+        }
+        self.functions[number].holdings.containers.entry(container).or_default();
+        self.of_stack.insert(stack, (number, container));
+        (number, container)
+    }
+
+    fn add_sample(&mut self, sample: &SampleRow) {
+        let (number, container) = self.met(sample.stack);
+        let Function { holdings: function, by_stack, by_task_site } = &mut self.functions[number];
+        let all = &mut self.holdings;
+        function.live.add(sample);
+        all.live.add(sample);
+        all.containers.entry(container).or_default().add(sample);
+        add(function.containers.entry(container).or_default(), sample);
+        by_stack.entry(sample.stack).or_default().0 += sample.weight_bytes();
+        function.oldest_us = Some(function.oldest_us.map_or(sample.born_us, |us| us.min(sample.born_us)));
+        let site = sample.task_site.and_then(|site| all.task_sites.get_mut(site.0 as usize));
+        if let Some(site) = &site {
+            *by_task_site.entry(site.index).or_default() += sample.weight_bytes();
+        }
+        let Some(task) = sample.task else { return add(&mut all.of_no_task, sample) };
+        if self.live_tasks.binary_search(&task.0).is_ok() {
+            site.into_iter().for_each(|site| add(&mut site.of_live_tasks, sample));
+            return;
+        }
+        site.into_iter().for_each(|site| add(&mut site.of_ended_tasks, sample));
+        let outcome = self.outcomes.get(&task.0).copied().unwrap_or(Outcome::Unknown);
+        add(all.by_outcome.entry(outcome).or_default(), sample);
+        add(&mut all.of_ended_tasks, sample);
+        add(&mut function.of_ended_tasks, sample);
+    }
+
+    fn add_totals(&mut self, heap: &Heap) {
+        for row in heap.stack_totals.iter() {
+            let (number, _) = self.met(row.stack);
+            let function = &mut self.functions[number];
+            let since_start = Turnover::of(row.to_cells());
+            let allocated = &mut function.by_stack.entry(row.stack).or_default().1;
+            *allocated = allocated.saturating_add(row.allocated_bytes);
+            function.holdings.since_start += since_start;
+            self.holdings.since_start += since_start;
+        }
+        for row in heap.stack_ages.iter() {
+            let (number, _) = self.met(row.stack);
+            self.functions[number].holdings.ages.add(row.bucket, row.count);
+        }
+        let sites = &mut self.holdings.task_sites;
+        for row in heap.site_totals.iter() {
+            if let Some(site) = sites.get_mut(row.site.0 as usize) {
+                site.since_start += Turnover::of(row.to_cells());
+            }
+        }
+        for row in heap.site_ages.iter() {
+            if let Some(site) = sites.get_mut(row.site.0 as usize) {
+                site.ages.add(row.bucket, row.count);
+            }
+        }
+    }
+
+    fn finish(self, unseen_bytes: f64) -> Holdings {
+        let Build { stacks, functions, mut holdings, .. } = self;
+        let sites = &holdings.task_sites;
+        holdings.functions = functions.into_iter().map(|function| function.finish(&stacks, sites)).collect();
+        // Functions of equal weight are in the order of their names.
+        holdings.functions.sort_by(|a, b| {
+            let (ours, theirs) = (a.live.bytes.sum, b.live.bytes.sum);
+            theirs.total_cmp(&ours).then_with(|| a.place.cmp(&b.place))
+        });
+        holdings.task_sites.retain(|site| !site.is_empty());
+        Holdings { unseen_bytes, ..holdings }
+    }
+}
+
+impl Function {
+    fn finish(self, stacks: &AllocationSites<'_>, sites: &[TaskSiteHoldings]) -> FunctionHoldings {
+        let heavier = |a: &(f64, u64), b: &(f64, u64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
+        // Of equally heavy ones the first.
+        let heaviest = self.by_stack.iter().rev().max_by(|a, b| heavier(a.1, b.1));
+        let stack = heaviest.into_iter().flat_map(|(&stack, _)| stacks.named.stack(stack)).cloned();
+        let mut by_task_site: BTreeMap<Site, f64> = BTreeMap::new();
+        for (index, bytes) in self.by_task_site {
+            if let Some(site) = sites.get(index.0 as usize) {
+                *by_task_site.entry(site.site.clone()).or_default() += bytes;
+            }
+        }
+        FunctionHoldings { stack: stack.collect(), by_task_site, ..self.holdings }
+    }
+}
