@@ -223,7 +223,11 @@ fn callers(stack: u32) -> String {
     };
     let _hidden = hide_thread();
     let functions = symbols::at(&frames(stack));
-    let place = |f: &Function| Place { function: f.name.clone(), file: f.file.clone(), line: f.line };
+    let place = |f: &Function| Place {
+        function: f.name.to_string(),
+        file: f.file.as_ref().map(ToString::to_string),
+        line: f.line,
+    };
     let places = functions.iter().flat_map(|at| at.iter().map(place));
     let own: Vec<String> =
         places.filter(|place| !of_library(place)).take(SHOWN).map(|place| place.to_string()).collect();

@@ -3,7 +3,6 @@
 //! Not called from the hook: it allocates, and the loader has a lock.
 
 use std::ffi::{CStr, CString, c_int, c_void};
-use std::fmt::Write as _;
 use std::mem::offset_of;
 use std::ops::Range;
 
@@ -162,16 +161,8 @@ fn build_id(mut notes: &[u8]) -> Option<String> {
         let start = 12 + name_len.next_multiple_of(4);
         let description = notes.get(start..start.checked_add(len)?)?;
         if kind == 3 && notes.get(12..12 + name_len)? == b"GNU\0" {
-            return Some(hex(description));
+            return Some(diag_symbols::hex(description));
         }
         notes = notes.get(start + len.next_multiple_of(4)..)?;
     }
-}
-
-/// Lower-case hex, as build ids are written.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,6 +4,6 @@
 /// once in a call.
 pub(crate) fn names(addresses: &[u64]) -> Vec<String> {
     let name =
-        |functions: &crate::symbols::Functions| functions.last().map(|outermost| outermost.name.clone());
+        |functions: &crate::symbols::Functions| functions.last().map(|outermost| outermost.name.to_string());
     crate::symbols::at(addresses).iter().map(|functions| name(functions).unwrap_or("?".to_owned())).collect()
 }

@@ -1,9 +1,9 @@
-//! Takes the place of `file.rs` where no stacks are taken and none need names.
+//! Takes the place of `look_up.rs` where no stacks are taken and none need names.
 
 use super::Functions;
 use crate::stack::LoadedModule;
 
 /// Nothing is known.
-pub(super) fn look_up(_module: &LoadedModule, _offsets: &[u64]) -> Option<Vec<Functions>> {
-    None
+pub(crate) fn functions(_module: &LoadedModule, offsets: &[u64]) -> Vec<Functions> {
+    vec![Functions::default(); offsets.len()]
 }

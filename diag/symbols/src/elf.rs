@@ -1,0 +1,83 @@
+//! An ELF file: which build it is, and the functions at its addresses.
+
+use std::path::Path;
+
+use object::{Object, ObjectKind};
+
+use crate::debug_info::{DebugInfo, Sections};
+use crate::function::{Function, demangle, qualify, shorten, with_types};
+use crate::hex;
+use crate::mapped::Mapped;
+
+/// An executable, a shared library, or a file with the debug info of one.
+pub struct ElfFile {
+    mapped: Mapped,
+}
+
+impl ElfFile {
+    /// None if it cannot be read or is no ELF file that code is run from.
+    pub fn open(path: &Path) -> Option<Self> {
+        let file = ElfFile { mapped: Mapped::open(path)? };
+        let is_module = file.parse().is_some_and(|file| {
+            file.is_little_endian() && matches!(file.kind(), ObjectKind::Executable | ObjectKind::Dynamic)
+        });
+        is_module.then_some(file)
+    }
+
+    /// Lower-case hex; none if the linker wrote none.
+    pub fn build_id(&self) -> Option<String> {
+        self.parse()?.build_id().ok()?.map(hex)
+    }
+
+    /// Name of the file that has the debug info instead, by `.gnu_debuglink`; never with a folder.
+    pub fn debug_link(&self) -> Option<String> {
+        let name = str::from_utf8(self.parse()?.gnu_debuglink().ok()??.0).ok()?.to_owned();
+        (!name.contains('/') && !name.is_empty()).then_some(name)
+    }
+
+    fn parse(&self) -> Option<object::File<'_>> {
+        object::File::parse(self.mapped.bytes()).ok()
+    }
+}
+
+/// Tells `each` the functions at every address, which is a return address less the module's base, in
+/// their order: the innermost inlined one first, none if nothing is known.
+///
+/// Debug info that the file has in compressed form takes memory, so it is read only if it inflates to
+/// `inflate_at_most` bytes. Gives what kind of debug info there was.
+pub fn look_up(
+    file: &ElfFile,
+    addresses: &[u64],
+    inflate_at_most: u64,
+    mut each: impl FnMut(Vec<Function>),
+) -> DebugInfo {
+    let Some(file) = file.parse() else {
+        addresses.iter().for_each(|_| each(Vec::new()));
+        return DebugInfo::None;
+    };
+    let sections = Sections::read(&file, inflate_at_most);
+    let context = sections.context();
+    let symbols = file.symbol_map();
+    let mut kind = sections.kind();
+    for address in addresses {
+        // The address behind a call may belong to the next line or function; the call itself does not.
+        let address = address.saturating_sub(1);
+        let symbol = symbols.containing(address).map(|symbol| demangle(symbol.name()));
+        let (mut functions, types) = context.as_ref().map(|info| info.functions(address)).unwrap_or_default();
+        match (functions.last_mut(), symbol) {
+            // The outermost is the one that the symbol names, with its path, which debug info may lack.
+            (Some(outermost), Some(symbol)) => outermost.name = with_types(symbol, types),
+            (None, Some(name)) => functions.push(Function { name, file: None, line: None }),
+            (_, None) => {}
+        }
+        qualify(&mut functions);
+        if let Some(root) = context.as_ref().and_then(|info| info.own_root(address)) {
+            functions.iter_mut().for_each(|function| shorten(function, root));
+        }
+        if context.as_ref().is_some_and(|info| info.is_split(address)) {
+            kind = DebugInfo::Split;
+        }
+        each(functions);
+    }
+    kind
+}

@@ -1,0 +1,25 @@
+//! Names and lines of code addresses, from ELF files: of a service by itself, and of its snapshots by
+//! whoever reads them.
+//!
+//! A file is mapped, its tables are read where they lie, and nothing is kept once the addresses that were
+//! asked for have their names. Which file belongs to which module is the caller's to decide, by build id;
+//! nothing is searched for here.
+
+mod debug_info;
+mod elf;
+mod function;
+mod mapped;
+
+pub use debug_info::DebugInfo;
+pub use elf::{ElfFile, look_up};
+pub use function::Function;
+
+use std::fmt::Write as _;
+
+/// Lower-case hex, as build ids are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
