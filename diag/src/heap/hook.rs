@@ -11,6 +11,7 @@ use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::intern::OTHER;
 use super::large::Entry;
 use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
@@ -172,9 +173,8 @@ fn begin(
 ) -> Option<(&'static Tables, RecordId)> {
     let rate_bytes = sampler::decide(charged)?;
     let tables = tables()?;
-    let mut frames = [0; stack::MAX_FRAMES];
-    let depth = stack::capture(from, &mut frames);
-    if depth == 0 {
+    let stack = tables.recent.number(from, |frames| tables.stacks.intern(frames));
+    if stack.is_none() {
         WITHOUT_STACK.fetch_add(1, Ordering::Relaxed);
     }
     let sample = Sample {
@@ -183,7 +183,7 @@ fn begin(
         rate_bytes,
         task: crate::current::get().word(),
         born_ns: crate::clock::coarse_ns(),
-        stack: tables.stacks.intern(&frames[..depth]),
+        stack: stack.unwrap_or(OTHER),
         thread: sampler::thread_number(),
     };
     if rate_bytes == 0 {

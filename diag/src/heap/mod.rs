@@ -23,6 +23,7 @@ mod sampler;
 mod tables;
 mod tally;
 pub mod testing;
+mod weight;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::collections::HashMap;

@@ -16,6 +16,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use super::pool::Pool;
+use super::weight::Weight;
 use crate::memory::{self, Zeroed};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -62,13 +63,19 @@ struct Record {
     /// The size up to which the tallies have counted it.
     counted: AtomicU64,
     link: AtomicU32,
+    /// [`Weight`] of the size that the tallies have counted.
+    weight: AtomicU32,
 }
+
+const _: () = assert!(cfg!(diag_loom) || size_of::<Record>() == 64);
 
 /// What is left of a sample when its block is gone.
 pub(super) struct Ended {
     pub(super) sample: Sample,
     /// Growth that no tally knows of.
     pub(super) uncounted_growth_bytes: u64,
+    /// What it stood for, with its last size.
+    pub(super) weight: Weight,
 }
 
 /// A change of size that is to be counted at once.
@@ -90,10 +97,11 @@ impl Records {
     }
 
     /// Publishes a sample and gives it its birth number; `None` if the table is full.
-    pub(super) fn begin(&self, sample: Sample) -> Option<RecordId> {
+    /// `weight` is that of its size.
+    pub(super) fn begin(&self, sample: Sample, weight: Weight) -> Option<RecordId> {
         let id = self.free.take(|i| &self.table[i as usize].link)?;
         let birth = self.next_birth.fetch_add(1, Ordering::Relaxed);
-        self.table[id as usize].publish(Sample { birth, ..sample });
+        self.table[id as usize].publish(Sample { birth, ..sample }, weight);
         Some(RecordId(id))
     }
 
@@ -146,10 +154,11 @@ impl Records {
 }
 
 impl Record {
-    fn publish(&self, sample: Sample) {
+    fn publish(&self, sample: Sample, weight: Weight) {
         fence(Ordering::Release);
         self.size.store(sample.size_bytes, Ordering::Relaxed);
         self.counted.store(sample.size_bytes, Ordering::Relaxed);
+        self.weight.store(weight.to_bits(), Ordering::Relaxed);
         self.rate.store(sample.rate_bytes, Ordering::Relaxed);
         self.task.store(sample.task, Ordering::Relaxed);
         self.born.store(sample.born_ns, Ordering::Relaxed);
@@ -184,8 +193,12 @@ impl Record {
     /// Read by the block's owner, who alone writes.
     fn ended(&self) -> Ended {
         let sample = self.fields();
-        let counted = self.counted.load(Ordering::Relaxed);
-        Ended { sample, uncounted_growth_bytes: sample.size_bytes.saturating_sub(counted) }
+        let growth = sample.size_bytes.saturating_sub(self.counted.load(Ordering::Relaxed));
+        let weight = match growth {
+            0 => Weight::from_bits(self.weight.load(Ordering::Relaxed)),
+            _ => Weight::of(sample.size_bytes, sample.rate_bytes),
+        };
+        Ended { sample, uncounted_growth_bytes: growth, weight }
     }
 
     #[cold]
@@ -225,7 +238,7 @@ mod models {
     fn a_sample_is_read_whole() {
         loom::model(|| {
             let record = Arc::new(Record::default());
-            record.publish(sample(1));
+            record.publish(sample(1), Weight::of(1, 0));
             let reader = {
                 let record = Arc::clone(&record);
                 thread::spawn(move || {
@@ -235,7 +248,7 @@ mod models {
                 })
             };
             record.withdraw();
-            record.publish(sample(2));
+            record.publish(sample(2), Weight::of(2, 0));
             reader.join().unwrap();
         });
     }

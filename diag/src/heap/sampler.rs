@@ -171,14 +171,15 @@ fn mix(word: u64) -> u64 {
 /// Natural logarithm of `(word + 1) / 2^64`, which lies in (0, 1], to nine digits.
 ///
 /// Written out, because the hook must not depend on what a libm does behind its back. With the
-/// mantissa m in [1, 2), ln m = 2 atanh(t) for t = (m - 1) / (m + 1) <= 1/3: a series in t^2.
+/// mantissa m in [0.75, 1.5), ln m = 2 atanh(t) for t = (m - 1) / (m + 1), |t| <= 0.2: a series in t^2.
 fn ln_of_fraction(word: u64) -> f64 {
     let value = (word | 1) as f64;
-    let exponent = (value.to_bits() >> 52) as i64 - 1023;
-    let mantissa = f64::from_bits(value.to_bits() & ((1 << 52) - 1) | 1023 << 52);
+    let halved = value.to_bits() >> 51 & 1;
+    let exponent = (value.to_bits() >> 52) as i64 - 1023 + halved as i64;
+    let mantissa = f64::from_bits(value.to_bits() & ((1 << 52) - 1) | (1023 - halved) << 52);
     let t = (mantissa - 1.0) / (mantissa + 1.0);
     let squared = t * t;
-    let series = (0..9).rev().fold(0.0, |sum, k| sum * squared + 2.0 / (2 * k + 1) as f64);
+    let series = (0..6).rev().fold(0.0, |sum, k| sum * squared + 2.0 / (2 * k + 1) as f64);
     (exponent - 64) as f64 * std::f64::consts::LN_2 + t * series
 }
 

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::intern::Stacks;
 use super::large::Large;
-use super::record::{RecordId, Records, Resized, Sample};
+use super::record::{Ended, RecordId, Records, Resized, Sample};
 use super::region::Region;
 use super::tally::Tally;
 use super::testing;
+use super::weight::Weight;
 use crate::current::CurrentTask;
 use crate::memory;
+use crate::stack::Recent;
 
 static TABLES: OnceLock<Tables> = OnceLock::new();
 static REFUSED: AtomicU64 = AtomicU64::new(0);
@@ -44,6 +46,7 @@ pub(super) struct Tables {
     pub(super) large: Large,
     pub(super) records: Records,
     pub(super) stacks: Stacks,
+    pub(super) recent: Recent,
     /// By spawn site of the allocating task.
     sites: &'static [Tally],
 }
@@ -86,6 +89,7 @@ impl Tables {
             large: Large::new()?,
             records: Records::new(capacity.records)?,
             stacks: Stacks::new(capacity.stacks_bits, capacity.frames)?,
+            recent: Recent::new()?,
             sites: memory::zeroed(SITES)?,
             region: Region::reserve()?,
         })
@@ -93,11 +97,17 @@ impl Tables {
 
     /// Publishes a sample; `None` if there is no room, which is counted.
     pub(super) fn begin(&self, sample: Sample, reason: Reason) -> Option<RecordId> {
-        self.tallies(sample.stack, sample.task).for_each(|tally| match reason {
-            Reason::New => tally.allocated(sample.size_bytes, sample.rate_bytes),
-            Reason::Grown(bytes) => tally.became_sampled(bytes, sample.rate_bytes),
-        });
-        let record = self.records.begin(sample);
+        let weight = Weight::of(sample.size_bytes, sample.rate_bytes);
+        match reason {
+            Reason::New => {
+                self.tallies_of(&sample).for_each(|tally| tally.allocated(sample.size_bytes, weight));
+            }
+            Reason::Grown(bytes) => {
+                let weight = Weight::of(bytes, sample.rate_bytes);
+                self.tallies_of(&sample).for_each(|tally| tally.became_sampled(bytes, weight));
+            }
+        }
+        let record = self.records.begin(sample, weight);
         if record.is_none() {
             count_refused();
         }
@@ -114,12 +124,13 @@ impl Tables {
 
     /// The sampled block is gone.
     pub(super) fn end(&self, record: RecordId) {
-        let ended = self.records.end(record);
-        let Sample { size_bytes, rate_bytes, .. } = ended.sample;
-        let age_ns = crate::clock::coarse_ns().saturating_sub(ended.sample.born_ns);
-        self.tallies(ended.sample.stack, ended.sample.task).for_each(|tally| {
-            tally.grown(ended.uncounted_growth_bytes);
-            tally.freed(size_bytes, rate_bytes, age_ns);
+        let Ended { sample, uncounted_growth_bytes: growth, weight } = self.records.end(record);
+        let age_ns = crate::clock::coarse_ns().saturating_sub(sample.born_ns);
+        self.tallies_of(&sample).for_each(|tally| {
+            if growth > 0 {
+                tally.grown(growth);
+            }
+            tally.freed(sample.size_bytes, weight, age_ns);
         });
     }
 
@@ -143,6 +154,10 @@ impl Tables {
             tally.grown(to_bytes.saturating_sub(from_bytes));
             tally.shrunk(from_bytes.saturating_sub(to_bytes));
         });
+    }
+
+    fn tallies_of(&self, sample: &Sample) -> impl Iterator<Item = &Tally> {
+        self.tallies(sample.stack, sample.task)
     }
 
     /// The counters of a stack, and of the task's site if there is a task.

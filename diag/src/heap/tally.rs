@@ -8,13 +8,14 @@
 use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::weight::Weight;
 use crate::memory::Zeroed;
 
 /// Buckets of ages, by powers of two of a millisecond: the last begins at 140 minutes.
 pub(crate) const AGE_BUCKETS: usize = 24;
 
 /// Blocks are counted in 256ths, so that the rounding of what a large block stands for cannot add up.
-const PARTS_BITS: u32 = 8;
+const PARTS: u64 = 256;
 
 /// The counters of one stack or site: two cache lines.
 #[repr(C, align(64))]
@@ -52,16 +53,15 @@ impl AddAssign<&Totals> for Totals {
 }
 
 impl Tally {
-    /// A block was sampled when it was allocated, with `bytes` taken off the countdown.
-    pub(super) fn allocated(&self, bytes: u64, rate_bytes: u64) {
-        let weight = weight(bytes, rate_bytes);
-        add(&self.allocated_parts, parts(weight));
-        add(&self.allocated_bytes, scaled(bytes, weight));
+    /// A block was sampled when it was allocated.
+    pub(super) fn allocated(&self, bytes: u64, weight: Weight) {
+        add(&self.allocated_parts, weight.times(PARTS));
+        add(&self.allocated_bytes, weight.times(bytes));
     }
 
     /// A block was sampled when it grew by `bytes`.
-    pub(super) fn became_sampled(&self, bytes: u64, rate_bytes: u64) {
-        add(&self.allocated_bytes, scaled(bytes, weight(bytes, rate_bytes)));
+    pub(super) fn became_sampled(&self, bytes: u64, weight: Weight) {
+        add(&self.allocated_bytes, weight.times(bytes));
     }
 
     /// A sampled block has grown. For itself only: the growth of blocks that are not sampled is sampled too.
@@ -75,18 +75,16 @@ impl Tally {
     }
 
     /// A sampled block of this size was freed at this age.
-    pub(super) fn freed(&self, bytes: u64, rate_bytes: u64, age_ns: u64) {
-        let weight = weight(bytes, rate_bytes);
-        add(&self.freed_parts, parts(weight));
-        add(&self.freed_bytes, scaled(bytes, weight));
+    pub(super) fn freed(&self, bytes: u64, weight: Weight, age_ns: u64) {
+        add(&self.freed_parts, weight.times(PARTS));
+        add(&self.freed_bytes, weight.times(bytes));
         let bucket = (age_ns / 1_000_000).max(1).ilog2() as usize;
         self.ages[bucket.min(AGE_BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// What was counted until now.
     pub(super) fn totals(&self) -> Totals {
-        let blocks =
-            |parts: &AtomicU64| (parts.load(Ordering::Relaxed) + (1 << PARTS_BITS >> 1)) >> PARTS_BITS;
+        let blocks = |parts: &AtomicU64| (parts.load(Ordering::Relaxed) + PARTS / 2) / PARTS;
         Totals {
             allocated_blocks: blocks(&self.allocated_parts),
             allocated_bytes: self.allocated_bytes.load(Ordering::Relaxed),
@@ -101,54 +99,9 @@ fn add(counter: &AtomicU64, n: u64) {
     counter.fetch_add(n, Ordering::Relaxed);
 }
 
-fn parts(weight: f64) -> u64 {
-    (weight * f64::from(1 << PARTS_BITS)).round() as u64
-}
-
-/// Exact to the byte where every block is recorded.
-fn scaled(bytes: u64, weight: f64) -> u64 {
-    if weight == 1.0 { bytes } else { (bytes as f64 * weight).round() as u64 }
-}
-
-/// How many blocks of this size one sampled block stands for: `1 / (1 - exp(-bytes / rate))`, and 1 if
-/// every block is recorded.
-fn weight(bytes: u64, rate_bytes: u64) -> f64 {
-    if rate_bytes == 0 { 1.0 } else { 1.0 / one_less_exp(bytes.max(1) as f64 / rate_bytes as f64) }
-}
-
-/// `1 - exp(-x)` for `x >= 0` to twelve digits, small results too.
-///
-/// Written out, because the hook must not depend on what a libm does behind its back: with
-/// `f(x) = 1 - exp(-x)` is `f(2x) = f(x) (2 - f(x))`, and a short series does for x up to 1/16.
-fn one_less_exp(x: f64) -> f64 {
-    const SERIES_TO: f64 = 1.0 / 16.0;
-    const CERTAIN: f64 = 40.0;
-    if x >= CERTAIN {
-        return 1.0;
-    }
-    let (mut part, mut doublings) = (x, 0);
-    while part > SERIES_TO {
-        part /= 2.0;
-        doublings += 1;
-    }
-    // x - x^2/2! + x^3/3! - ..., by Horner from the inside.
-    let series = (1..=8).rev().fold(0.0, |inner, n| part / f64::from(n) * (1.0 - inner));
-    (0..doublings).fold(series, |f, _| f * (2.0 - f))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_exponential_agrees_with_the_standard_one() {
-        let mut x = 1e-9_f64;
-        while x < 60.0 {
-            let expected = -(-x).exp_m1();
-            assert!((one_less_exp(x) / expected - 1.0).abs() < 1e-12, "1 - exp(-{x})");
-            x *= 1.07;
-        }
-    }
 
     fn empty() -> Tally {
         Tally {
@@ -163,9 +116,9 @@ mod tests {
     #[test]
     fn recorded_blocks_are_counted_exactly() {
         let tally = empty();
-        [7, 0, 1 << 40].iter().for_each(|&bytes| tally.allocated(bytes, 0));
+        [7, 0, 1 << 40].iter().for_each(|&bytes| tally.allocated(bytes, Weight::of(bytes, 0)));
         tally.grown(5);
-        tally.freed(12, 0, 3_000_000);
+        tally.freed(12, Weight::of(12, 0), 3_000_000);
         let mut ages = [0; AGE_BUCKETS];
         ages[1] = 1;
         let expected = Totals {
@@ -181,7 +134,7 @@ mod tests {
     #[test]
     fn a_sampled_block_stands_for_many() {
         let tally = empty();
-        tally.allocated(64, 524_288);
+        tally.allocated(64, Weight::of(64, 524_288));
         let totals = tally.totals();
         assert_eq!(totals.allocated_blocks, 8_193, "one in 8,192.5");
         assert_eq!(totals.allocated_bytes, 524_320);
@@ -190,7 +143,7 @@ mod tests {
     #[test]
     fn no_age_is_beyond_the_last_bucket() {
         let tally = empty();
-        [0, 999_999, 1_999_999, u64::MAX].iter().for_each(|&age_ns| tally.freed(1, 0, age_ns));
+        [0, 999_999, 1_999_999, u64::MAX].iter().for_each(|&age_ns| tally.freed(1, Weight::of(1, 0), age_ns));
         let ages = tally.totals().ages;
         assert_eq!((ages[0], ages[AGE_BUCKETS - 1]), (3, 1));
     }

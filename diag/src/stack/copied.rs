@@ -7,6 +7,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::noting::Memory;
 use super::readable::Readable;
 use super::{Frames, Registers, unwinder};
 
@@ -52,14 +53,22 @@ impl CopiedStack {
     /// instruction that is being executed, as return addresses are, the first one too.
     pub(crate) fn walk(&self, frames: &mut Frames) -> usize {
         let [ip, sp, fp] = self.registers.each_ref().map(|register| register.load(Ordering::Relaxed));
-        let len = self.len.load(Ordering::Relaxed);
-        let read = |address: u64| {
-            let at = address.checked_sub(sp).filter(|distance| distance.is_multiple_of(8))? / 8;
-            let word = self.words[..len].get(usize::try_from(at).ok()?)?;
-            Some(word.load(Ordering::Relaxed))
-        };
+        let words = &self.words[..self.len.load(Ordering::Relaxed)];
         let [innermost, callers @ ..] = frames;
         *innermost = ip.wrapping_add(1);
-        1 + unwinder::walk(Registers { ip, sp, fp }, read, callers, u64::MAX).unwrap_or(0)
+        1 + unwinder::walk(Registers { ip, sp, fp }, Copied { sp, words }, callers, u64::MAX).unwrap_or(0)
+    }
+}
+
+/// The words above a stack pointer.
+struct Copied<'a> {
+    sp: u64,
+    words: &'a [AtomicU64],
+}
+
+impl Memory for Copied<'_> {
+    fn read(&mut self, address: u64) -> Option<u64> {
+        let at = address.checked_sub(self.sp).filter(|distance| distance.is_multiple_of(8))? / 8;
+        Some(self.words.get(usize::try_from(at).ok()?)?.load(Ordering::Relaxed))
     }
 }

@@ -12,7 +12,9 @@ mod copied;
 mod late_library;
 mod module;
 pub(crate) mod modules;
+mod noting;
 mod readable;
+mod recent;
 #[cfg(test)]
 pub(crate) mod testing;
 mod unwinder;
@@ -20,7 +22,8 @@ mod walk;
 
 pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
-pub(crate) use walk::{Frames, MAX_FRAMES, Registers, capture, capture_until, method, registers};
+pub(crate) use recent::Recent;
+pub(crate) use walk::{Frames, MAX_FRAMES, Registers, capture_until, method, registers};
 
 /// Loads the unwind tables and tests the frame pointers; later calls only take up libraries that were
 /// loaded in between. Not to be called from a hook.

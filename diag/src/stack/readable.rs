@@ -6,6 +6,7 @@ use std::arch::asm;
 use std::cell::Cell;
 use std::sync::OnceLock;
 
+use super::noting::Memory;
 use crate::errno;
 
 const PAGE: u64 = 4096;
@@ -84,6 +85,11 @@ impl Readable {
         (high > sp).then_some(Readable { low: sp, high })
     }
 
+    /// Where it ends.
+    pub(super) fn high(self) -> u64 {
+        self.high
+    }
+
     /// The word at `address`; `None` outside of the bounds.
     pub(super) fn read(self, address: u64) -> Option<u64> {
         if !address.is_multiple_of(8) || address < self.low || address >= self.high {
@@ -94,6 +100,12 @@ impl Readable {
         // stack. In assembler, because it belongs to frames that the compiler knows nothing of here.
         unsafe { asm!("mov {}, [{}]", out(reg) word, in(reg) address, options(nostack, readonly)) };
         Some(word)
+    }
+}
+
+impl Memory for Readable {
+    fn read(&mut self, address: u64) -> Option<u64> {
+        Readable::read(*self, address)
     }
 }
 

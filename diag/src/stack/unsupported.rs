@@ -26,11 +26,6 @@ pub(crate) fn method() -> &'static str {
 }
 
 /// No stack.
-pub(crate) fn capture(_from: Registers, _frames: &mut Frames) -> usize {
-    0
-}
-
-/// No stack.
 pub(crate) fn capture_until(_from: Registers, _frames: &mut [u64], _stop: u64) -> usize {
     0
 }

@@ -19,6 +19,7 @@ use framehop::{
 use super::Registers;
 use super::module::LoadedModule;
 use super::modules;
+use super::noting::Memory;
 
 type Tables = UnwinderNative<&'static [u8], MustNotAllocateDuringUnwind>;
 type Rules = CacheNative<MustNotAllocateDuringUnwind>;
@@ -63,25 +64,22 @@ pub(super) fn prepare() {
 }
 
 /// Fills in the callers of the function that `from` was taken in, the last being that whose stack pointer
-/// was `stop`. `read` gives a word of the stack. `None` if no cache is free.
-pub(super) fn walk(
-    from: Registers,
-    read: impl Fn(u64) -> Option<u64>,
-    frames: &mut [u64],
-    stop: u64,
-) -> Option<usize> {
+/// was `stop`. `None` if no cache is free.
+pub(super) fn walk(from: Registers, mut stack: impl Memory, frames: &mut [u64], stop: u64) -> Option<usize> {
     // SAFETY: null, or what `prepare` leaked, which nobody writes to.
     let tables = unsafe { TABLES.load(Ordering::Acquire).as_ref() }?;
-    let mut read = |address| read(address).ok_or(());
     CACHES.get()?.iter().find_map(|cache| {
         cache.with(|rules| {
             let mut at = FrameAddress::from_instruction_pointer(from.ip);
             let mut registers = UnwindRegsNative::new(from.ip, from.sp, from.fp);
             for (depth, frame) in frames.iter_mut().enumerate() {
+                let here = pointers(&registers);
+                let mut read = |address| stack.read(address).ok_or(());
                 // The end, or a frame that cannot be left: what was found is right as far as it goes.
                 let Ok(Some(address)) = tables.unwind_frame(at, &mut registers, rules, &mut read) else {
                     return depth;
                 };
+                stack.went(here, pointers(&registers));
                 let Some(caller) = FrameAddress::from_return_address(address) else { return depth };
                 *frame = address;
                 if registers.sp() >= stop {
@@ -92,6 +90,15 @@ pub(super) fn walk(
             frames.len()
         })
     })
+}
+
+fn pointers(registers: &UnwindRegsNative) -> Registers {
+    Registers { ip: registers.ip(), sp: registers.sp(), fp: registers.bp() }
+}
+
+/// Another number for other tables; 0 before the first.
+pub(super) fn generation() -> u64 {
+    TABLES.load(Ordering::Relaxed).addr() as u64
 }
 
 impl Cache {

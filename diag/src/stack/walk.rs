@@ -8,6 +8,7 @@
 use std::arch::asm;
 use std::sync::OnceLock;
 
+use super::noting::Memory;
 use super::readable::Readable;
 use super::unwinder;
 
@@ -19,7 +20,7 @@ pub(crate) type Frames = [u64; MAX_FRAMES];
 /// The outermost frames are libc's, which has no frame pointers: so many may be missing.
 const C_FRAMES: usize = 4;
 /// Lies above every stack.
-const NOWHERE: u64 = u64::MAX;
+pub(super) const NOWHERE: u64 = u64::MAX;
 
 static POINTERS_WHOLE: OnceLock<bool> = OnceLock::new();
 
@@ -45,21 +46,19 @@ pub(crate) fn method() -> &'static str {
     }
 }
 
-/// Fills in the callers of the function that `from` was taken in, which must not have returned yet.
-/// Gives how many there are; 0 if the stack cannot be walked now.
-#[inline]
-pub(crate) fn capture(from: Registers, frames: &mut Frames) -> usize {
-    capture_until(from, frames, NOWHERE)
+/// Fills in the callers of the function that `from` was taken in, which must not have returned yet, and ends
+/// with the return address into the function whose stack pointer was `stop`, together with all that is
+/// inlined in it. Gives how many there are; 0 if the stack cannot be walked now.
+pub(crate) fn capture_until(from: Registers, frames: &mut [u64], stop: u64) -> usize {
+    Readable::of(from.sp).map_or(0, |stack| walk(from, stack, frames, stop))
 }
 
-/// As [`capture`], but ends with the return address into the function whose stack pointer was `stop`,
-/// together with all that is inlined in it.
-pub(crate) fn capture_until(from: Registers, frames: &mut [u64], stop: u64) -> usize {
-    let (Some(&whole), Some(stack)) = (POINTERS_WHOLE.get(), Readable::of(from.sp)) else { return 0 };
-    if whole {
-        follow_pointers(from.fp, stack, frames, stop)
-    } else {
-        unwinder::walk(from, |address| stack.read(address), frames, stop).unwrap_or(0)
+/// As [`capture_until`], reading only this memory.
+pub(super) fn walk(from: Registers, stack: impl Memory, frames: &mut [u64], stop: u64) -> usize {
+    match POINTERS_WHOLE.get() {
+        Some(true) => follow_pointers(from, stack, frames, stop),
+        Some(false) => unwinder::walk(from, stack, frames, stop).unwrap_or(0),
+        None => 0,
     }
 }
 
@@ -76,17 +75,20 @@ pub(crate) fn registers() -> Registers {
 }
 
 /// The chain of frame pointers: each points at its caller's, and above it lies the return address.
-fn follow_pointers(mut fp: u64, stack: Readable, frames: &mut [u64], stop: u64) -> usize {
+fn follow_pointers(from: Registers, mut stack: impl Memory, frames: &mut [u64], stop: u64) -> usize {
     const POINTER_AND_ADDRESS: u64 = 16;
+    let mut at = from;
     for (depth, frame) in frames.iter_mut().enumerate() {
-        let (Some(next), Some(address @ 1..)) = (stack.read(fp), stack.read(fp.wrapping_add(8))) else {
+        let (Some(fp), Some(address @ 1..)) = (stack.read(at.fp), stack.read(at.fp.wrapping_add(8))) else {
             return depth;
         };
         *frame = address;
-        if next <= fp || fp + POINTER_AND_ADDRESS >= stop {
+        let caller = Registers { ip: address, sp: at.fp.wrapping_add(POINTER_AND_ADDRESS), fp };
+        if fp <= at.fp || caller.sp >= stop {
             return depth + 1;
         }
-        fp = next;
+        stack.went(at, caller);
+        at = caller;
     }
     frames.len()
 }
@@ -97,9 +99,8 @@ fn pointers_are_whole() -> bool {
     let (mut by_pointers, mut by_tables) = ([0; MAX_FRAMES], [0; MAX_FRAMES]);
     let here = registers();
     let Some(stack) = Readable::of(here.sp) else { return false };
-    let read = |address| stack.read(address);
-    let whole = unwinder::walk(here, read, &mut by_tables, NOWHERE).unwrap_or(0);
-    let found = follow_pointers(here.fp, stack, &mut by_pointers, NOWHERE);
+    let whole = unwinder::walk(here, stack, &mut by_tables, NOWHERE).unwrap_or(0);
+    let found = follow_pointers(here, stack, &mut by_pointers, NOWHERE);
     found > C_FRAMES && found + C_FRAMES >= whole && by_tables.starts_with(&by_pointers[..found])
 }
 
@@ -130,7 +131,7 @@ mod tests {
         let (mut short, mut whole) = ([0; MAX_FRAMES], [0; MAX_FRAMES]);
         let here = registers();
         let len = capture_until(here, &mut short, stop);
-        ((short, len), (whole, capture(here, &mut whole)))
+        ((short, len), (whole, capture_until(here, &mut whole, NOWHERE)))
     }
 
     #[test]
