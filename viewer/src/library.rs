@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use diag_diff::symbols::{DebugFiles, fill_in};
 use diag_diff::{Policy, Report, diff_with, judge};
 use diag_snapshot::{content_id, file};
 use hyper::body::Bytes;
@@ -33,6 +34,7 @@ const LIVE: &str = "live";
 /// All snapshots of a [`Source`].
 pub(crate) struct Library {
     places: Vec<Place>,
+    debug: DebugFiles,
     shots: Vec<Shots>,
     known: Mutex<BTreeMap<Origin, Entry>>,
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
@@ -76,6 +78,7 @@ impl Library {
         Library {
             shots: agents.collect(),
             places: source.places,
+            debug: source.debug,
             known: Mutex::default(),
             loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
             reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
@@ -163,7 +166,7 @@ impl Library {
         if let Some(entry) = lock(&self.known).get(origin) {
             return entry.clone();
         }
-        let loaded = read().and_then(|bytes| parse(origin, &bytes));
+        let loaded = read().and_then(|bytes| parse(origin, &bytes, &self.debug));
         if let Ok(loaded) = &loaded {
             self.keep(loaded);
         }
@@ -182,7 +185,7 @@ impl Library {
                 self.shots.iter().find_map(|shots| shots.bytes(&origin)).ok_or_else(gone)?
             }
         };
-        let loaded = parse(&origin, &bytes).map_err(Absent::Unusable)?;
+        let loaded = parse(&origin, &bytes, &self.debug).map_err(Absent::Unusable)?;
         self.keep(&loaded);
         Ok(loaded)
     }
@@ -226,10 +229,11 @@ impl Origin {
     }
 }
 
-fn parse(origin: &Origin, bytes: &[u8]) -> Result<Arc<Loaded>, String> {
+fn parse(origin: &Origin, bytes: &[u8], debug: &DebugFiles) -> Result<Arc<Loaded>, String> {
     let name = origin.name();
-    let (snapshot, damages) = diag_snapshot::read(bytes).map_err(|error| format!("{name}: {error}"))?;
+    let (mut snapshot, damages) = diag_snapshot::read(bytes).map_err(|error| format!("{name}: {error}"))?;
     let id = content_id(bytes).map(|id| id.short()).ok_or_else(|| format!("{name}: no header"))?;
+    fill_in(&mut snapshot, debug);
     Ok(Arc::new(Loaded::new(id, name, snapshot, &damages)))
 }
 

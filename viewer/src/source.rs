@@ -5,12 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
+use diag_diff::symbols::DebugFiles;
+
 use crate::agent::Agent;
 
 /// The places that a viewer looks at.
 #[derive(Clone, Debug, Default)]
 pub struct Source {
     pub(crate) places: Vec<Place>,
+    pub(crate) debug: DebugFiles,
 }
 
 #[derive(Clone, Debug)]
@@ -26,20 +29,30 @@ pub(crate) enum Place {
 impl Source {
     /// One snapshot file.
     pub fn file(path: impl Into<PathBuf>) -> Self {
-        Source { places: vec![Place::File(path.into())] }
+        Source::place(Place::File(path.into()))
     }
 
     /// The files `*.diag` in a folder, those that come later too.
     pub fn folder(path: impl Into<PathBuf>) -> Self {
-        Source { places: vec![Place::Folder(path.into())] }
+        Source::place(Place::Folder(path.into()))
     }
 
     /// A running service.
     pub fn agent(agent: Agent) -> Self {
-        Source { places: vec![Place::Agent(agent)] }
+        Source::place(Place::Agent(agent))
     }
 
-    /// All of both.
+    fn place(place: Place) -> Self {
+        Source { places: vec![place], debug: DebugFiles::default() }
+    }
+
+    /// The same places, and where to look for the names of what services left without.
+    #[must_use]
+    pub fn with_debug_files(self, debug: DebugFiles) -> Self {
+        Source { debug, ..self }
+    }
+
+    /// The places of both.
     #[must_use]
     pub fn and(mut self, other: Source) -> Self {
         self.places.extend(other.places);

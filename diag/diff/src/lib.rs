@@ -4,18 +4,20 @@
 //! usual at their spawn site. [`judge`] turns the facts into [`Finding`]s under a [`Policy`], and
 //! [`report`] into text, JSON or Markdown.
 //!
-//! Everything here is pure: no file is opened and no clock is read, so the same two snapshots give
-//! the same report on every machine and on every day. It does not fetch or open snapshots; the
-//! command line and the viewer do.
+//! All of that is pure: no file is opened and no clock is read, so the same two snapshots give the same
+//! report on every machine and on every day. Only [`symbols`] opens files, those of binaries, to give names
+//! to a snapshot before it is compared. Nothing here fetches or opens snapshots; the command line and the
+//! viewer do.
 #![forbid(unsafe_code)]
 
 pub mod diff;
 pub mod policy;
 pub mod report;
 pub mod stats;
+pub mod symbols;
 pub mod verdict;
 
 pub use diff::{Diff, NotComparable, diff, diff_with};
 pub use policy::{Policy, PolicyError};
 pub use report::Report;
-pub use verdict::{Answer, Class, Finding, Grade, judge, judge_one};
+pub use verdict::{Answer, Class, Finding, Grade, judge, judge_now, judge_one};

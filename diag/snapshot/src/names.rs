@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::human;
-use crate::model::{FrameIndex, StackIndex, Stacks};
+use crate::model::{FrameIndex, ModuleRow, Snapshot, StackIndex, Stacks};
 use crate::strings::Strings;
 
 /// A function, and where in it.
@@ -82,6 +82,64 @@ impl<'a> NamedStacks<'a> {
     }
 }
 
+/// A module many of whose frames have no name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unnamed {
+    /// Its file, without folders.
+    pub module: String,
+    /// Lower-case hex, if it has one.
+    pub build_id: Option<String>,
+    /// Frames in it without a name.
+    pub frames: u64,
+    /// All frames in it.
+    pub of: u64,
+}
+
+/// What is missing, and what to do about it.
+impl fmt::Display for Unnamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (frames, of) = (human::count(self.frames), human::count(self.of));
+        write!(f, "names are missing for {frames} of {of} frames of {} ", human::name(&self.module))?;
+        match &self.build_id {
+            Some(id) => write!(f, "(build id {}): give its debug file with --debug-dir", human::name(id)),
+            None => f.write_str("(no build id, so that none can be looked up: link it with --build-id)"),
+        }
+    }
+}
+
+/// The modules that keep a snapshot from being read by names. A C library lacks a few names always, so
+/// that less than one frame in twenty of the snapshot is not worth a word.
+pub fn unnamed(snapshot: &Snapshot) -> Vec<Unnamed> {
+    const WORTH_A_WORD: usize = 20;
+    let stacks = &snapshot.stacks;
+    let mut named = vec![false; stacks.frames.len()];
+    for row in stacks.names.iter() {
+        if let Some(named) = named.get_mut(row.frame.0 as usize) {
+            *named = true;
+        }
+    }
+    let mut counts = vec![(0, 0); stacks.modules.len()];
+    for (row, named) in stacks.frames.iter().zip(named) {
+        if let Some((frames, of)) = row.module.and_then(|module| counts.get_mut(module.0 as usize)) {
+            *frames += u64::from(!named);
+            *of += 1;
+        }
+    }
+    let least = stacks.frames.len().div_ceil(WORTH_A_WORD).max(1) as u64;
+    let many = stacks.modules.iter().zip(counts).filter(|(_, (frames, _))| *frames >= least);
+    let unnamed = |(module, (frames, of)): (ModuleRow, (u64, u64))| Unnamed {
+        module: file_name(snapshot.strings.show(module.path)).to_owned(),
+        build_id: module.build_id.and_then(|id| snapshot.strings.get(id)).map(str::to_owned),
+        frames,
+        of,
+    };
+    many.map(unnamed).collect()
+}
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<Place>> {
     let mut frames = vec![Vec::new(); stacks.frames.len()];
     for name in stacks.names.iter() {
@@ -96,8 +154,7 @@ fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<Place>> {
     for (places, frame) in frames.iter_mut().zip(stacks.frames.iter()).filter(|(places, _)| places.is_empty())
     {
         let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
-        let path = module.map_or("(no module)", |module| strings.show(module.path));
-        let module = path.rsplit('/').next().unwrap_or(path);
+        let module = module.map_or("(no module)", |module| file_name(strings.show(module.path)));
         places.push(Place { function: format!("{module}+{:#x}", frame.offset), file: None, line: None });
     }
     frames

@@ -14,6 +14,19 @@ pub struct ElfFile {
     mapped: Mapped,
 }
 
+/// How much a file can tell about its code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Nothing.
+    None,
+    /// Names of what it shows to other modules.
+    Exports,
+    /// Names of all functions.
+    Names,
+    /// Inlined functions, files and lines as well.
+    Lines,
+}
+
 impl ElfFile {
     /// None if it cannot be read or is no ELF file that code is run from.
     pub fn open(path: &Path) -> Option<Self> {
@@ -33,6 +46,20 @@ impl ElfFile {
     pub fn debug_link(&self) -> Option<String> {
         let name = str::from_utf8(self.parse()?.gnu_debuglink().ok()??.0).ok()?.to_owned();
         (!name.contains('/') && !name.is_empty()).then_some(name)
+    }
+
+    /// How much can be looked up in it.
+    pub fn detail(&self) -> Detail {
+        let Some(file) = self.parse() else { return Detail::None };
+        if file.section_by_name(".debug_info").is_some() {
+            Detail::Lines
+        } else if file.symbols().next().is_some() {
+            Detail::Names
+        } else if file.dynamic_symbols().next().is_some() {
+            Detail::Exports
+        } else {
+            Detail::None
+        }
     }
 
     fn parse(&self) -> Option<object::File<'_>> {

@@ -11,7 +11,7 @@ mod function;
 mod mapped;
 
 pub use debug_info::DebugInfo;
-pub use elf::{ElfFile, look_up};
+pub use elf::{Detail, ElfFile, look_up};
 pub use function::Function;
 
 use std::fmt::Write as _;

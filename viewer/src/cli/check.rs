@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use diag_diff::{Grade, Policy};
 
+use super::diff;
 use super::exit::{End, Failure};
+use super::load::{self, DebugDirs};
 use super::output::Output;
-use super::{diff, load};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -22,6 +23,8 @@ pub(crate) struct Args {
     /// Least grade of a finding that fails; stronger than the policy's `fail_on`
     #[arg(long, value_enum)]
     fail_on: Option<FailOn>,
+    #[command(flatten)]
+    debug: DebugDirs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -36,11 +39,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let Some((last, middle)) = args.after.split_last() else {
         return Err(Failure::Usage("check needs a second snapshot".to_owned()));
     };
+    let debug = args.debug.files()?;
     // A gate that was given a file must not pass without having been able to read it.
     for path in middle {
-        load::whole(path)?;
+        load::whole(path, &debug)?;
     }
-    diff::compare(&args.before, last, &policy, output)
+    diff::compare(&args.before, last, &debug, &policy, output)
 }
 
 fn policy(args: &Args) -> Result<Policy, Failure> {

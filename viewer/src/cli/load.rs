@@ -1,17 +1,33 @@
-//! Snapshot files for the subcommands that need them whole.
+//! Snapshot files for the subcommands that read them, with names for what the service left without.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use diag_snapshot::{Snapshot, file};
+use diag_diff::symbols::{DebugFiles, fill_in};
+use diag_snapshot::{Damage, Snapshot, file};
 
 use super::exit::Failure;
+use super::output::note;
 use super::progress::Progress;
+
+/// Where else names may be found.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DebugDirs {
+    /// Look for names and lines in the binaries and debug files of this folder; may be given again
+    #[arg(long, value_name = "DIR")]
+    debug_dir: Vec<PathBuf>,
+}
+
+impl DebugDirs {
+    pub(crate) fn files(&self) -> Result<DebugFiles, Failure> {
+        let _progress = Progress::of("listing debug files".to_owned());
+        DebugFiles::in_dirs(&self.debug_dir).map_err(|error| Failure::Usage(error.to_string()))
+    }
+}
 
 /// The snapshot in a file. A damaged file is refused: what is missing from it would look as if it
 /// had ended.
-pub(crate) fn whole(path: &Path) -> Result<Snapshot, Failure> {
-    let _progress = Progress::of(format!("reading {}", path.display()));
-    let (snapshot, damages) = file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+pub(crate) fn whole(path: &Path, debug: &DebugFiles) -> Result<Snapshot, Failure> {
+    let (snapshot, damages) = all_there_is(path, debug)?;
     match damages.first() {
         None => Ok(snapshot),
         Some(damage) => Err(Failure::Unreadable(format!(
@@ -19,4 +35,16 @@ pub(crate) fn whole(path: &Path) -> Result<Snapshot, Failure> {
             path.display()
         ))),
     }
+}
+
+/// What is left of the snapshot in a file, and what is lost.
+pub(crate) fn all_there_is(path: &Path, debug: &DebugFiles) -> Result<(Snapshot, Vec<Damage>), Failure> {
+    let progress = Progress::of(format!("reading {}", path.display()));
+    let (mut snapshot, damages) = file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    drop(progress);
+    let _progress = Progress::of(format!("looking up the names of {}", path.display()));
+    for told in fill_in(&mut snapshot, debug) {
+        note(&format!("{}: {told}", path.display()));
+    }
+    Ok((snapshot, damages))
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use diag_viewer::{Access, ServeError, Source, bind, router, serve_on};
 
 use super::exit::{End, Failure};
+use super::load::DebugDirs;
 use super::output::note;
 
 #[derive(Debug, clap::Args)]
@@ -21,10 +22,12 @@ pub(crate) struct Args {
     /// What readers must know, and what agents are given; needed if other machines can reach it
     #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    #[command(flatten)]
+    debug: DebugDirs,
 }
 
 pub(crate) fn run(args: Args) -> Result<End, Failure> {
-    let source = source(&args.places).map_err(Failure::Usage)?;
+    let source = source(&args.places).map_err(Failure::Usage)?.with_debug_files(args.debug.files()?);
     let access = Access { hosts: args.allow_host, token: args.token };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
