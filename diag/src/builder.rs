@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+use crate::allocator::{AllocatorStats, Asked};
 use crate::settings::{self, BadSetting, Settings};
 use crate::{files, runtime, ticker};
 
@@ -37,6 +38,7 @@ pub fn init() {
 pub struct Builder {
     settings: Settings,
     runtimes: Vec<(String, Handle)>,
+    allocator: Option<Asked>,
 }
 
 impl Default for Builder {
@@ -48,7 +50,7 @@ impl Default for Builder {
 impl Builder {
     /// The defaults: agent on 127.0.0.1:9797, no files.
     pub fn new() -> Self {
-        Builder { settings: Settings::new(), runtimes: Vec::new() }
+        Builder { settings: Settings::new(), runtimes: Vec::new(), allocator: None }
     }
 
     /// Name of the service; the executable's by default. Snapshots of different services are not compared.
@@ -135,6 +137,66 @@ impl Builder {
         self
     }
 
+    /// A function that says how much memory the allocator holds free, which every capture asks on its own
+    /// thread. Without one that memory is in no part of the split of resident memory. A panic in it is no
+    /// answer, and goes no further.
+    ///
+    /// For glibc, [`glibc_stats`](crate::glibc_stats), with the price that its documentation tells:
+    ///
+    /// ```
+    /// # use diag::Builder;
+    /// let builder = Builder::new().allocator_stats(diag::glibc_stats);
+    /// ```
+    ///
+    /// For jemalloc with the crate `tikv-jemalloc-ctl`:
+    ///
+    /// ```
+    /// # use diag::{AllocatorStats, Builder};
+    /// # mod tikv_jemalloc_ctl {
+    /// #     pub mod epoch { pub fn advance() -> Result<u64, ()> { Ok(1) } }
+    /// #     pub mod stats {
+    /// #         pub mod allocated { pub fn read() -> Result<usize, ()> { Ok(1) } }
+    /// #         pub mod resident { pub fn read() -> Result<usize, ()> { Ok(2) } }
+    /// #     }
+    /// # }
+    /// use tikv_jemalloc_ctl::{epoch, stats};
+    ///
+    /// let builder = Builder::new().allocator_stats(|| {
+    ///     epoch::advance().ok()?;
+    ///     let (in_use, resident) = (stats::allocated::read().ok()?, stats::resident::read().ok()?);
+    ///     Some(AllocatorStats {
+    ///         name: "jemalloc".to_owned(),
+    ///         in_use_bytes: in_use as u64,
+    ///         held_bytes: resident.saturating_sub(in_use) as u64,
+    ///     })
+    /// });
+    /// ```
+    ///
+    /// For mimalloc with `libmimalloc-sys` and its feature `extended`: it counts what it has committed, and
+    /// the service what it has in use.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicUsize, Ordering};
+    /// # use diag::{AllocatorStats, Builder};
+    /// # static IN_USE: AtomicUsize = AtomicUsize::new(1);
+    /// # fn committed_bytes() -> Option<usize> { Some(2) }
+    /// let builder = Builder::new().allocator_stats(|| {
+    ///     let in_use = IN_USE.load(Ordering::Relaxed);
+    ///     Some(AllocatorStats {
+    ///         name: "mimalloc".to_owned(),
+    ///         in_use_bytes: in_use as u64,
+    ///         held_bytes: committed_bytes()?.saturating_sub(in_use) as u64, // mi_process_info
+    ///     })
+    /// });
+    /// ```
+    pub fn allocator_stats(
+        mut self,
+        stats: impl Fn() -> Option<AllocatorStats> + Send + Sync + 'static,
+    ) -> Self {
+        self.allocator = Some(Asked::new(stats));
+        self
+    }
+
     /// Writes a last snapshot to `path` when the guard is dropped.
     pub fn snapshot_on_drop(mut self, path: impl Into<PathBuf>) -> Self {
         self.settings.last_snapshot = Some(path.into());
@@ -182,6 +244,7 @@ impl Builder {
         crate::thread::set_signal(settings.signal);
         let mut guard = Guard { last_snapshot: settings.last_snapshot.clone(), agent: None };
         if settings.enabled {
+            self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
             problems.extend(start_heap(&settings).err());

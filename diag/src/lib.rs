@@ -28,6 +28,7 @@
 
 #[cfg(feature = "agent")]
 mod agent;
+mod allocator;
 mod builder;
 mod capture;
 mod clock;
@@ -59,6 +60,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use allocator::{AllocatorStats, glibc_stats};
 pub use builder::{Builder, Guard, InitError, init};
 pub use diag_snapshot::Snapshot;
 pub use gauge::{Gauge, gauge};

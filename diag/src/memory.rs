@@ -4,15 +4,37 @@
 //! report itself. What is mapped here is never unmapped, because a reader may still look at it;
 //! whole pages that hold nothing are handed back by [`Reserved::discard`].
 
+use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// Bytes mapped for reading and writing since start, whether resident or not.
 static MAPPED_BYTES: AtomicU64 = AtomicU64::new(0);
 
+/// Ranges that are remembered as ours: a few tables, and some for each thread that spawns. What is beyond
+/// shows as memory that nobody accounts for.
+const MAX_OWN: usize = 4_096;
+/// First address and end of each; the first is stored last, and 0 until then.
+static OWN: [[AtomicU64; 2]; MAX_OWN] = [const { [const { AtomicU64::new(0) }; 2] }; MAX_OWN];
+static OWN_LEN: AtomicUsize = AtomicUsize::new(0);
+
 /// What the recorder has mapped, for the snapshot's account of itself.
 pub(crate) fn mapped_bytes() -> u64 {
     MAPPED_BYTES.load(Ordering::Relaxed)
+}
+
+/// The address ranges of the recorder's own tables, usable or not.
+pub(crate) fn own_ranges() -> impl Iterator<Item = Range<u64>> {
+    let known = &OWN[..OWN_LEN.load(Ordering::Relaxed).min(MAX_OWN)];
+    let range = |[start, end]: &[AtomicU64; 2]| start.load(Ordering::Acquire)..end.load(Ordering::Relaxed);
+    known.iter().map(range).filter(|range| range.start > 0)
+}
+
+fn remember_own(start: NonNull<u8>, bytes: usize) {
+    let Some([first, end]) = OWN.get(OWN_LEN.fetch_add(1, Ordering::Relaxed)) else { return };
+    let address = start.as_ptr().addr() as u64;
+    end.store(address + bytes as u64, Ordering::Relaxed);
+    first.store(address, Ordering::Release);
 }
 
 /// What a page of zeros is a valid value of.
@@ -34,6 +56,7 @@ pub(crate) fn zeroed<T: Zeroed>(len: usize) -> Option<&'static [T]> {
     const { assert!(align_of::<T>() <= 4096, "mapped memory is aligned to pages") };
     let bytes = len.checked_mul(size_of::<T>())?;
     let start = map(bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+    remember_own(start, bytes);
     MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
     // SAFETY: so many zeroed bytes, never unmapped and nobody else's; zeros are a value of T by the
     // trait's promise, and the alignment was checked.
@@ -61,6 +84,13 @@ impl Reserved {
     /// Reserves `bytes` without backing: `mlockall` does not touch it, and it counts against
     /// `RLIMIT_AS` only.
     pub(crate) fn new(bytes: usize) -> Option<Self> {
+        let reserved = Reserved::for_service(bytes)?;
+        remember_own(reserved.start, bytes);
+        Some(reserved)
+    }
+
+    /// The same for memory that is handed to the service, whose bytes are then not ours.
+    pub(crate) fn for_service(bytes: usize) -> Option<Self> {
         Some(Reserved { start: map(bytes, libc::PROT_NONE)?, bytes })
     }
 

@@ -5,6 +5,8 @@
 
 #[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]
 mod heap;
+#[cfg_attr(not(target_os = "linux"), path = "no_memory.rs")]
+mod memory;
 mod parked;
 mod process;
 mod sites;
@@ -21,7 +23,7 @@ use sites::Sites;
 use stacks::Tree;
 
 use crate::task::{local, site};
-use crate::{clock, gauge, memory, runtime};
+use crate::{clock, gauge, runtime};
 
 /// What the service knows about itself now.
 ///
@@ -63,7 +65,7 @@ pub(crate) fn snapshot() -> Snapshot {
             timing_one_in: local::timing_one_in(),
             runtimes,
             gauges: gauge::all(),
-            resources: process::resources(memory::mapped_bytes()),
+            resources: process::resources(crate::memory::mapped_bytes()),
             dropped: dropped(&no_stack),
             parked: answers.facts(),
         },

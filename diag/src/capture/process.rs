@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use diag_snapshot::{Process, Resources};
 
+use super::memory;
 use crate::clock::Anchor;
-use crate::{settings, thread};
+use crate::{allocator, settings, thread};
 
 /// Facts that do not change while the process lives, read once.
 pub(super) fn facts(anchor: &Anchor) -> Process {
@@ -42,15 +43,17 @@ fn instance(anchor: &Anchor) -> u64 {
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
 pub(super) fn resources(diag_bytes: u64) -> Resources {
     let throttled = thread::throttled();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     Resources {
-        rss_bytes: status_number("VmRSS:").and_then(|kib| kib.checked_mul(1_024)),
-        threads: status_number("Threads:"),
+        rss_bytes: status_bytes(&status, "VmRSS:"),
+        threads: status_number(&status, "Threads:"),
         // Less the one that reads the folder.
         open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64),
         diag_bytes: Some(diag_bytes),
         throttled_us: throttled.map(|throttled| throttled.us),
         throttled_periods: throttled.map(|throttled| throttled.periods),
-        ..Resources::default()
+        resident: memory::resident(&status),
+        allocator: allocator::stats(),
     }
 }
 
@@ -58,9 +61,13 @@ fn first_line(path: &str) -> Option<String> {
     Some(fs::read_to_string(path).ok()?.lines().next()?.to_owned())
 }
 
-/// The first number after `key` in the process's status.
-fn status_number(key: &str) -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+/// The size after `key` in the text of the process's status, which counts in KiB.
+pub(super) fn status_bytes(status: &str, key: &str) -> Option<u64> {
+    status_number(status, key)?.checked_mul(1_024)
+}
+
+/// The first number after `key`.
+fn status_number(status: &str, key: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(key))?;
     line.split_ascii_whitespace().next()?.parse().ok()
 }

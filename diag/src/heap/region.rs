@@ -76,7 +76,7 @@ impl Region {
 
     fn with_slots(slot_bits: u32) -> Option<Self> {
         let first = 1 << (SMALLEST_BITS + slot_bits);
-        let memory = Reserved::new((first << CLASSES) - first + LARGE)?;
+        let memory = Reserved::for_service((first << CLASSES) - first + LARGE)?;
         let address = memory.start().as_ptr().addr();
         let start = address.next_multiple_of(LARGE) - address;
         let owners = memory::zeroed((CLASSES << slot_bits) as usize)?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::number_of;
 use crate::human::{self, bytes, count, duration_us, name};
+use crate::memory::Split;
 use crate::model::{Heap, ParkedFacts, Resources, SiteKind, Snapshot};
 
 pub(super) fn header(snapshot: &Snapshot) -> String {
@@ -19,6 +20,7 @@ pub(super) fn header(snapshot: &Snapshot) -> String {
         duration_us(capture.to_us.saturating_sub(capture.from_us)),
         number_of("task", capture.came_or_went),
     );
+    text += &Split::of(snapshot).map(|split| split.sentence() + "\n").unwrap_or_default();
     text += &resources(&capture.resources);
     text += &snapshot.heap.as_ref().map(heap).unwrap_or_default();
     text += &coverage(snapshot);
@@ -28,7 +30,6 @@ pub(super) fn header(snapshot: &Snapshot) -> String {
 
 fn resources(resources: &Resources) -> String {
     let facts = [
-        resources.rss_bytes.map(|rss| format!("rss {}", bytes(rss))),
         resources.diag_bytes.map(|own| format!("diag has mapped {} for itself", bytes(own))),
         resources.threads.map(|threads| format!("{} threads", count(threads))),
         resources.open_fds.map(|fds| format!("{} open files", count(fds))),
