@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use diag_diff::diff::{Holdings, Now};
+use diag_diff::report::Memory;
 use diag_diff::stats::WeightedSum;
-use diag_diff::{Finding, Policy, judge_one};
+use diag_diff::{Finding, Policy, judge_now};
+use diag_snapshot::memory::Split;
 use diag_snapshot::parked::Parked;
 use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState, human};
 use serde::Serialize;
 
-use crate::flame::functions::Functions;
 use crate::flame::tree::{Flame, Frames};
+use crate::flame::value::Value;
 
 /// A snapshot that was read.
 pub(crate) struct Loaded {
@@ -18,10 +21,9 @@ pub(crate) struct Loaded {
     pub(crate) snapshot: Snapshot,
     tasks: OnceLock<TaskIndex>,
     parked: OnceLock<Parked>,
+    now: OnceLock<Now>,
     findings: OnceLock<Vec<Finding>>,
-    own_frames: OnceLock<Option<Flame>>,
-    all_frames: OnceLock<Option<Flame>>,
-    functions: OnceLock<Option<Functions>>,
+    flames: [OnceLock<Option<Flame>>; Frames::ALL.len() * Value::ALL.len()],
 }
 
 /// What the overview and the head of each page say about a snapshot.
@@ -57,15 +59,14 @@ impl Loaded {
             snapshot,
             tasks: OnceLock::new(),
             parked: OnceLock::new(),
+            now: OnceLock::new(),
             findings: OnceLock::new(),
-            own_frames: OnceLock::new(),
-            all_frames: OnceLock::new(),
-            functions: OnceLock::new(),
+            flames: Default::default(),
         }
     }
 
     pub(crate) fn tasks(&self) -> &TaskIndex {
-        self.tasks.get_or_init(|| TaskIndex::new(&self.snapshot))
+        self.tasks.get_or_init(|| TaskIndex::new(&self.snapshot, self.holdings()))
     }
 
     /// Where the tasks are parked.
@@ -73,23 +74,29 @@ impl Loaded {
         self.parked.get_or_init(|| Parked::new(&self.snapshot))
     }
 
+    fn now(&self) -> &Now {
+        self.now.get_or_init(|| Now::of(&self.snapshot, None))
+    }
+
     /// What this snapshot shows by itself.
     pub(crate) fn findings(&self) -> &[Finding] {
-        self.findings.get_or_init(|| judge_one(&self.snapshot, &Policy::default()))
+        self.findings.get_or_init(|| judge_now(self.now(), &Policy::default()))
     }
 
     /// None if the heap is not sampled.
-    pub(crate) fn flame(&self, frames: Frames) -> Option<&Flame> {
-        let flame = match frames {
-            Frames::Own => &self.own_frames,
-            Frames::All => &self.all_frames,
-        };
-        flame.get_or_init(|| Flame::new(&self.snapshot, frames)).as_ref()
+    pub(crate) fn holdings(&self) -> Option<&Holdings> {
+        self.now().heap.as_ref()
+    }
+
+    /// Where the resident memory is; none if that is not known.
+    pub(crate) fn memory(&self) -> Option<Memory> {
+        Some(Memory::new(&Split::of(&self.snapshot)?, self.holdings()))
     }
 
     /// None if the heap is not sampled.
-    pub(crate) fn functions(&self) -> Option<&Functions> {
-        self.functions.get_or_init(|| Functions::new(&self.snapshot)).as_ref()
+    pub(crate) fn flame(&self, frames: Frames, value: Value) -> Option<&Flame> {
+        let flame = &self.flames[frames as usize * Value::ALL.len() + value as usize];
+        flame.get_or_init(|| Flame::new(&self.snapshot, frames, value)).as_ref()
     }
 
     /// The site that a report calls by this location and type name.
@@ -145,6 +152,8 @@ pub(crate) struct SiteTasks {
     pub(crate) ages: Vec<u64>,
     /// Live heap that these tasks allocated.
     pub(crate) held: WeightedSum,
+    /// Live heap that tasks of this site allocated which have ended.
+    pub(crate) held_by_ended: WeightedSum,
 }
 
 /// Every state, in the order in which pages show them.
@@ -166,7 +175,7 @@ pub(crate) struct Spread {
 }
 
 impl TaskIndex {
-    fn new(snapshot: &Snapshot) -> Self {
+    fn new(snapshot: &Snapshot, holdings: Option<&Holdings>) -> Self {
         let mut sites = vec![SiteTasks::default(); snapshot.sites.len()];
         for task in snapshot.tasks.iter() {
             if let Some(site) = sites.get_mut(task.site.0 as usize) {
@@ -179,10 +188,14 @@ impl TaskIndex {
             site.first = first;
             first += site.live as usize;
         }
-        let held = vec![0.0; snapshot.tasks.len()];
-        let mut index = TaskIndex { rows: vec![0; first], sites, held, by_place: by_place(snapshot) };
+        for held in holdings.iter().flat_map(|holdings| &holdings.task_sites) {
+            if let Some(site) = sites.get_mut(held.index.0 as usize) {
+                (site.held, site.held_by_ended) = (held.of_live_tasks, held.of_ended_tasks);
+            }
+        }
+        let (rows, held) = (vec![0; first], snapshot.held_bytes());
+        let mut index = TaskIndex { rows, sites, held, by_place: by_place(snapshot) };
         index.fill(snapshot);
-        index.weigh(snapshot);
         index
     }
 
@@ -205,18 +218,6 @@ impl TaskIndex {
             ages.iter().for_each(|age_us| add(&mut site.ages, (age_us / 1000).max(1).ilog2(), 1));
             site.age_us = Spread::of(ages);
             site.idle_us = Spread::of(idles);
-        }
-    }
-
-    fn weigh(&mut self, snapshot: &Snapshot) {
-        let ids = snapshot.tasks.column("id");
-        for sample in snapshot.heap.iter().flat_map(|heap| heap.samples.iter()) {
-            let Some(row) = sample.task.and_then(|task| ids.binary_search(&task.0).ok()) else { continue };
-            self.held[row] += sample.weight_bytes();
-            let site = sample.task_site.and_then(|site| self.sites.get_mut(site.0 as usize));
-            if let Some(site) = site {
-                site.held.add(sample.size_bytes as f64, sample.probability());
-            }
         }
     }
 

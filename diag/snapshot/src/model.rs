@@ -76,6 +76,20 @@ impl Snapshot {
         self.tasks.column("site").iter().filter(is_counted).count() as u64
     }
 
+    /// Live heap that each live task allocated, bytes, as estimated from the samples: one for each row of
+    /// the task table, 0 for a task without a sample. It may have given the memory away.
+    pub fn held_bytes(&self) -> Vec<f64> {
+        let mut held = vec![0.0; self.tasks.len()];
+        let ids = self.tasks.column("id");
+        for sample in self.heap.iter().flat_map(|heap| heap.samples.iter()) {
+            let row = sample.task.and_then(|task| ids.binary_search(&task.0).ok());
+            if let Some(held) = row.and_then(|row| held.get_mut(row)) {
+                *held += sample.weight_bytes();
+            }
+        }
+        held
+    }
+
     /// The live task of this id, if there is one.
     pub fn task(&self, id: TaskId) -> Option<TaskRow> {
         self.tasks.get(self.tasks.column("id").binary_search(&id.0).ok()?)

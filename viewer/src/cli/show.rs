@@ -7,15 +7,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use diag_diff::diff::{Holdings, Now};
 use diag_diff::report::text::{self as report, grid};
-use diag_diff::{Finding, Policy, judge_one};
+use diag_diff::report::{HeapNow, Memory, holdings};
+use diag_diff::verdict::Estimate;
+use diag_diff::{Finding, Policy, judge_now};
+use diag_snapshot::memory::Split;
 use diag_snapshot::parked::Parked;
-use diag_snapshot::{CancelBy, Snapshot, TaskRow, dump, file, human};
+use diag_snapshot::{CancelBy, Snapshot, TaskRow, dump, human, names};
 use serde::Serialize;
 
 use super::exit::{End, Failure};
+use super::load::{self, DebugDirs};
 use super::output::{Format, Output, note, print};
-use super::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -24,13 +28,12 @@ pub(crate) struct Args {
     /// Show the tasks: folded by site and state in text, one by one in the other formats
     #[arg(long)]
     tasks: bool,
+    #[command(flatten)]
+    debug: DebugDirs,
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let progress = Progress::of(format!("reading {}", args.snapshot.display()));
-    let (snapshot, damages) =
-        file::read(&args.snapshot).map_err(|error| Failure::Unreadable(error.to_string()))?;
-    drop(progress);
+    let (snapshot, damages) = load::all_there_is(&args.snapshot, &args.debug.files()?)?;
     let lost: Vec<String> = damages.iter().map(ToString::to_string).collect();
     print(&render(&snapshot, &lost, args.tasks, output.format))?;
     for lost in &lost {
@@ -68,10 +71,15 @@ struct View<'a> {
     alive_tasks: BTreeMap<&'a str, Option<u64>>,
     gauges: BTreeMap<&'a str, i64>,
     rss_bytes: Option<u64>,
+    /// Where the resident memory is.
+    memory: Option<Memory>,
     open_fds: Option<u64>,
     dropped: &'a BTreeMap<String, u64>,
     heap_samples: Option<u64>,
+    heap: Option<HeapNow>,
     lost: &'a [String],
+    /// Modules whose functions are not known by name, and what to do about it.
+    without_names: Vec<String>,
     /// What this snapshot shows without another.
     findings: Vec<Finding>,
     sites: Vec<SiteView>,
@@ -90,6 +98,10 @@ struct SiteView {
     cancelled: u64,
     panicked: u64,
     never_polled: u64,
+    /// Live heap that its live tasks allocated; none if the heap is not sampled.
+    held: Option<Estimate>,
+    /// Live heap that its ended tasks allocated; none if the heap is not sampled.
+    held_by_ended: Option<Estimate>,
 }
 
 /// A task. Ids are strings, since a number of JSON keeps only 53 bits.
@@ -117,11 +129,16 @@ struct TaskView<'a> {
     woken_by: Option<String>,
     asked_to_stop_ns: Option<u64>,
     asked_to_stop_by: Option<&'static str>,
+    /// Live heap that it allocated; none without a sample of it.
+    held_bytes: Option<u64>,
 }
 
 impl<'a> View<'a> {
     fn of(snapshot: &'a Snapshot, lost: &'a [String], tasks: bool) -> Self {
         let (process, capture) = (&snapshot.process, &snapshot.capture);
+        let now = Now::of(snapshot, None);
+        let holdings = now.heap.as_ref();
+        let heap = holdings.zip(snapshot.heap.as_ref());
         View {
             schema: "diag.show/1",
             service: &process.service,
@@ -140,12 +157,15 @@ impl<'a> View<'a> {
                 .collect(),
             gauges: capture.gauges.iter().map(|gauge| (&*gauge.name, gauge.value)).collect(),
             rss_bytes: capture.resources.rss_bytes,
+            memory: Split::of(snapshot).map(|split| Memory::new(&split, holdings)),
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
+            heap: heap.map(|(holdings, heap)| HeapNow::new(holdings, &heap.facts, &holdings.functions)),
             lost,
-            findings: judge_one(snapshot, &Policy::default()),
-            sites: sites(snapshot),
+            without_names: names::unnamed(snapshot).iter().map(ToString::to_string).collect(),
+            findings: judge_now(&now, &Policy::default()),
+            sites: sites(snapshot, holdings),
             tasks: tasks.then(|| tasks_of(snapshot).collect()),
         }
     }
@@ -156,9 +176,10 @@ fn ns(us: u64) -> u64 {
 }
 
 /// Spawn sites, the one with the most live tasks first.
-fn sites(snapshot: &Snapshot) -> Vec<SiteView> {
+fn sites(snapshot: &Snapshot, holdings: Option<&Holdings>) -> Vec<SiteView> {
     let mut live: BTreeMap<_, u64> = BTreeMap::new();
     snapshot.tasks.iter().for_each(|task| *live.entry(task.site).or_default() += 1);
+    let held = |index| holdings.map(|holdings| holdings::held_at(holdings, index));
     let rows = (0..).map(diag_snapshot::SiteIndex).zip(snapshot.sites.iter());
     let mut sites: Vec<SiteView> = rows
         .map(|(index, row)| SiteView {
@@ -171,6 +192,8 @@ fn sites(snapshot: &Snapshot) -> Vec<SiteView> {
             cancelled: row.cancelled,
             panicked: row.panicked,
             never_polled: row.never_polled,
+            held: held(index).map(|(of_live, _)| of_live),
+            held_by_ended: held(index).map(|(_, of_ended)| of_ended),
         })
         .collect();
     sites.sort_by(|a, b| (b.live, &a.location, &a.name).cmp(&(a.live, &b.location, &b.name)));
@@ -179,10 +202,11 @@ fn sites(snapshot: &Snapshot) -> Vec<SiteView> {
 
 fn tasks_of(snapshot: &Snapshot) -> impl Iterator<Item = TaskView<'_>> {
     let parked = Parked::new(snapshot);
-    snapshot.tasks.iter().map(move |task| task_view(snapshot, &parked, &task))
+    let held = snapshot.held_bytes().into_iter();
+    snapshot.tasks.iter().zip(held).map(move |(task, held)| task_view(snapshot, &parked, &task, held))
 }
 
-fn task_view<'a>(snapshot: &'a Snapshot, parked: &Parked, task: &TaskRow) -> TaskView<'a> {
+fn task_view<'a>(snapshot: &'a Snapshot, parked: &Parked, task: &TaskRow, held_bytes: f64) -> TaskView<'a> {
     let since_ns = |us| ns(snapshot.capture.to_us.saturating_sub(us));
     TaskView {
         id: task.id.0.to_string(),
@@ -206,6 +230,7 @@ fn task_view<'a>(snapshot: &'a Snapshot, parked: &Parked, task: &TaskRow) -> Tas
         woken_by: task.woken_by.map(|by| by.0.to_string()),
         asked_to_stop_ns: task.cancel_us.map(since_ns),
         asked_to_stop_by: task.cancel_by.map(CancelBy::as_str),
+        held_bytes: (held_bytes > 0.0).then_some(held_bytes.round() as u64),
     }
 }
 
@@ -214,38 +239,97 @@ fn json<T: Serialize>(view: &T, write: fn(&T) -> serde_json::Result<String>) -> 
     write(view).unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string()) + "\n"
 }
 
-const HEADS: [&str; 7] = ["live", "spawned", "done", "cancelled", "panicked", "never polled", "spawn site"];
+/// So many rows of a table are listed in text; JSON has all of them.
+const LISTED: usize = 12;
 
-fn cells(site: &SiteView) -> [String; 7] {
+const HEADS: [&str; 9] =
+    ["live", "spawned", "done", "cancelled", "panicked", "never polled", "held", "by ended", "spawn site"];
+
+fn cells(site: &SiteView) -> [String; 9] {
     let [live, spawned, done, cancelled, panicked, never] =
         [site.live, site.spawned, site.done, site.cancelled, site.panicked, site.never_polled]
             .map(human::count);
+    let size = |bytes: &Option<Estimate>| bytes.map_or("-".to_owned(), |bytes| bytes.estimate());
     let place = format!("{}  {}", human::name(&site.location), human::name(&site.name));
-    [live, spawned, done, cancelled, panicked, never, place]
+    [live, spawned, done, cancelled, panicked, never, size(&site.held), size(&site.held_by_ended), place]
 }
 
+/// Which process at which moment, where its memory is, how many tasks it has.
 fn about(view: &View<'_>) -> String {
     let alive = view.alive_tasks.values().try_fold(0u64, |sum, alive| Some(sum.saturating_add((*alive)?)));
     let alive = alive.map_or("unknown".to_owned(), human::count);
+    let memory = view.memory.as_ref().map(|memory| format!("{}\n", memory.sentence));
     format!(
-        "{}, pid {}, up {}, taken {}\n{} tasks tracked, the runtimes count {alive}",
+        "{}, pid {}, up {}, taken {}\n{}{} tasks tracked, the runtimes count {alive}",
         human::name(view.service),
         view.pid,
         human::duration(view.uptime_ns),
         view.taken,
+        memory.unwrap_or_default(),
         human::count(view.tracked_tasks),
     )
 }
 
 fn text(view: &View<'_>) -> String {
-    let mut rows = vec![HEADS.map(str::to_owned)];
-    rows.extend(view.sites.iter().map(cells));
     let gauges: String =
         view.gauges.iter().map(|(name, value)| format!("gauge {}: {value}\n", human::name(name))).collect();
+    let without_names: String = view.without_names.iter().map(|note| format!("{note}\n")).collect();
     let findings = report::findings(&view.findings);
-    format!("{}\n{gauges}\n{findings}{}\n", about(view), grid(&rows).join("\n"))
+    let sites = list(&HEADS, view.sites.iter().map(cells), "spawn site");
+    let heap = view.heap.as_ref().map(heap_text).unwrap_or_default();
+    format!("{}\n{gauges}{without_names}\n{findings}{sites}{heap}", about(view))
+}
+
+fn heap_text(heap: &HeapNow) -> String {
+    let functions = list(&holdings::HEADS, heap.functions.iter().map(holdings::cells), "allocating function");
+    format!("\n{}\n\n{functions}", heap_lines(heap).join("\n"))
+}
+
+/// The heap in sentences.
+fn heap_lines(heap: &HeapNow) -> Vec<String> {
+    let kinds = heap.containers.iter().map(|kind| {
+        format!("{} {} ({:.1} %)", kind.container, kind.live.live.estimate(), kind.share_percent)
+    });
+    let rate = match heap.rate_bytes {
+        0 => "every block recorded".to_owned(),
+        rate => format!("one sample in {}", human::bytes(rate)),
+    };
+    let mut lines = vec![
+        format!(
+            "heap: {} (95 %: {}) live in about {} blocks, from {} samples, {rate}",
+            heap.live.live.estimate(),
+            heap.live.live.interval(),
+            human::count(heap.live.live_blocks.estimate_blocks),
+            human::count(heap.live.samples),
+        ),
+        format!("parts: {}", kinds.collect::<Vec<_>>().join(", ")),
+    ];
+    lines.extend(heap.ended_tasks());
+    lines
+}
+
+/// A table of the first rows, and how many more there are.
+fn list<const N: usize>(
+    heads: &[&str; N],
+    rows: impl ExactSizeIterator<Item = [String; N]>,
+    noun: &str,
+) -> String {
+    let rest = rows.len().saturating_sub(LISTED);
+    let rows: Vec<_> = std::iter::once(heads.map(str::to_owned)).chain(rows.take(LISTED)).collect();
+    let plural = if rest == 1 { "" } else { "s" };
+    let rest = match rest {
+        0 => String::new(),
+        rest => format!("and {} more {noun}{plural} in --format json\n", human::count(rest as u64)),
+    };
+    format!("{}\n{rest}", grid(&rows).join("\n"))
 }
 
 fn markdown(view: &View<'_>) -> String {
-    diag_diff::report::markdown::table(&about(view), &HEADS, view.sites.iter().map(cells))
+    use diag_diff::report::markdown::table;
+    let mut out = table(&about(view), &HEADS, view.sites.iter().map(cells));
+    if let Some(heap) = &view.heap {
+        let functions = heap.functions.iter().take(LISTED).map(holdings::cells);
+        out += &table(&heap_lines(heap).join("\n"), &holdings::HEADS, functions);
+    }
+    out
 }

@@ -32,7 +32,7 @@ impl<'a> Slice<'a> {
         let mut frames = under(flame, root);
         let all = frames.len();
         // A caller weighs at least what its callee does and comes first, so it is never cut before it.
-        let weight = |node: NodeIndex| flame.nodes[node.0].total_bytes;
+        let weight = |node: NodeIndex| flame.nodes[node.0].total;
         frames.sort_by(|&(a, _), &(b, _)| weight(b).total_cmp(&weight(a)).then(a.cmp(&b)));
         frames.truncate(most.max(1));
         let depth = frames.iter().map(|(_, depth)| depth + 1).max().unwrap_or(0);
@@ -41,13 +41,12 @@ impl<'a> Slice<'a> {
         Slice { flame, left_out: all - frames.len(), frames, depth }
     }
 
-    /// One line a frame with the bytes that belong to no other frame of the slice: callers from
-    /// outside to inside with `;` between them, then the bytes. The root of the whole tree is no
+    /// One line a frame with what belongs to no other frame of the slice: callers from
+    /// outside to inside with `;` between them, then the amount. The root of the whole tree is no
     /// frame: a picture has one of its own for it.
     pub(crate) fn folded(&self) -> Vec<String> {
         let place = |node: NodeIndex| self.frames.binary_search(&node).ok();
-        let mut own: Vec<f64> =
-            self.frames.iter().map(|&node| self.flame.nodes[node.0].total_bytes).collect();
+        let mut own: Vec<f64> = self.frames.iter().map(|&node| self.flame.nodes[node.0].total).collect();
         let mut paths: Vec<String> = Vec::with_capacity(self.frames.len());
         for (i, &node) in self.frames.iter().enumerate() {
             let caller = place(self.flame.nodes[node.0].parent).filter(|_| i > 0);
@@ -58,7 +57,7 @@ impl<'a> Slice<'a> {
                 (None, name) => name,
             });
             if let Some(caller) = caller {
-                own[caller] -= self.flame.nodes[node.0].total_bytes;
+                own[caller] -= self.flame.nodes[node.0].total;
             }
         }
         let lines = paths.into_iter().zip(own).filter(|(_, own)| *own >= 0.5);
@@ -74,14 +73,14 @@ impl<'a> Slice<'a> {
     }
 }
 
-/// `root` and what is called from it and holds bytes, in the order of the tree, with the depth of each.
+/// `root` and what is called from it and has any of the value, in the order of the tree, with the depth of each.
 fn under(flame: &Flame, root: NodeIndex) -> Vec<(NodeIndex, usize)> {
     let mut depths: Vec<Option<usize>> = vec![None; flame.nodes.len()];
     let mut frames = vec![(root, 0)];
     depths[root.0] = Some(0);
     for (i, node) in flame.nodes.iter().enumerate().skip(root.0 + 1) {
         depths[i] = depths[node.parent.0].map(|depth| depth + 1).filter(|&depth| depth < DEEPEST);
-        if let Some(depth) = depths[i].filter(|_| node.total_bytes > 0.0) {
+        if let Some(depth) = depths[i].filter(|_| node.total > 0.0) {
             frames.push((NodeIndex(i), depth));
         }
     }
@@ -104,6 +103,7 @@ mod tests {
     };
 
     use super::super::tree::Frames;
+    use super::super::value::Value;
     use super::*;
 
     /// `main` calls each function, which allocates so many bytes; every block is sampled.
@@ -134,7 +134,7 @@ mod tests {
             });
         }
         snapshot.heap = Some(heap);
-        Flame::new(&snapshot, Frames::All).expect("a heap")
+        Flame::new(&snapshot, Frames::All, Value::LiveBytes).expect("a heap")
     }
 
     fn check(functions: &[(&str, u64)], most: usize, expected: &[&str]) {

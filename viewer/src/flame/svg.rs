@@ -10,6 +10,7 @@ use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::slice::Slice;
 use super::tree::ROOT;
+use super::value::Value;
 
 /// Its own script and style, and nothing else: no request, no cookie, no access to our pages.
 pub(crate) const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; \
@@ -38,7 +39,7 @@ const CRATE_COLOURS: [Color; 8] = [
 const FRAME_HEIGHT: usize = 18;
 
 /// Draws the slice; fails only if inferno refuses a line.
-pub(crate) fn draw(slice: &Slice<'_>, theme: Theme) -> io::Result<Vec<u8>> {
+pub(crate) fn draw(slice: &Slice<'_>, value: Value, theme: Theme) -> io::Result<Vec<u8>> {
     let lines = slice.folded();
     let mut colours = PaletteMap::default();
     // The outermost frame, which inferno adds and calls `all`, has no name in the map.
@@ -47,6 +48,7 @@ pub(crate) fn draw(slice: &Slice<'_>, theme: Theme) -> io::Result<Vec<u8>> {
         colours.insert(name.to_owned(), colour_of(name));
     }
     let mut options = options(theme);
+    options.count_name = value.unit().to_owned();
     options.palette_map = Some(&mut colours);
     let mut svg = Vec::new();
     from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
@@ -67,7 +69,6 @@ fn options<'a>(theme: Theme) -> Options<'a> {
     };
     let mut options = Options::default();
     options.title = String::new();
-    options.count_name = "bytes".to_owned();
     options.name_type = String::new();
     options.bgcolors = Some(BackgroundColor::Flat(paper));
     options.uicolor = ink;

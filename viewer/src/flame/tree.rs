@@ -1,4 +1,4 @@
-//! Live bytes by call path: one node for each path of function names.
+//! The heap by call path: one node for each path of function names.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,6 +6,8 @@ use std::collections::HashMap;
 use diag_diff::diff::is_plumbing;
 use diag_snapshot::names::{NamedStacks, Place};
 use diag_snapshot::{Snapshot, Stacks};
+
+use super::value::Value;
 
 /// Call paths from outside to inside, a node each. A parent comes before its children.
 pub(crate) struct Flame {
@@ -18,13 +20,13 @@ pub(crate) struct Node {
     /// The path without its last function; the root is its own parent.
     pub(crate) parent: NodeIndex,
     name: usize,
-    /// Estimated live bytes allocated here and in what is called from here.
-    pub(crate) total_bytes: f64,
-    /// Those allocated here itself.
-    pub(crate) self_bytes: f64,
+    /// How much was allocated here and in what is called from here, in the unit of the tree's value.
+    pub(crate) total: f64,
+    /// How much here itself.
+    pub(crate) own: f64,
 }
 
-/// Place of a node in [`Flame::nodes`]; the same for every reading of one snapshot.
+/// Place of a node in [`Flame::nodes`]; the same for every reading of one snapshot, and for every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeIndex(pub(crate) usize);
 
@@ -39,6 +41,18 @@ pub(crate) enum Frames {
     All,
 }
 
+impl Frames {
+    pub(crate) const ALL: [Frames; 2] = [Frames::Own, Frames::All];
+
+    /// The word that stands for it in an address.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Frames::Own => "own",
+            Frames::All => "all",
+        }
+    }
+}
+
 /// Stands for a stack without a function of its own.
 const NONE_OWN: &str = "(only std and runtime)";
 
@@ -47,23 +61,23 @@ pub(crate) const ROOT: NodeIndex = NodeIndex(0);
 
 impl Flame {
     /// None if the snapshot has no heap.
-    pub(crate) fn new(snapshot: &Snapshot, frames: Frames) -> Option<Self> {
+    pub(crate) fn new(snapshot: &Snapshot, frames: Frames, value: Value) -> Option<Self> {
         let heap = snapshot.heap.as_ref()?;
         let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let mut build = Build::default();
         let of_stack = build.add_stacks(&snapshot.stacks, &named, frames);
         let none_own = build.child(ROOT, NONE_OWN);
         let Build { mut nodes, names, .. } = build;
-        for sample in heap.samples.iter() {
-            let node = of_stack.get(sample.stack.0 as usize).copied().filter(|&node| node != ROOT);
+        for (stack, amount) in value.by_stack(heap) {
+            let node = of_stack.get(stack.0 as usize).copied().filter(|&node| node != ROOT);
             let node = node.unwrap_or(none_own);
-            nodes[node.0].self_bytes += sample.weight_bytes();
+            nodes[node.0].own += amount;
         }
         for i in (0..nodes.len()).rev() {
-            nodes[i].total_bytes += nodes[i].self_bytes;
-            let (total, parent) = (nodes[i].total_bytes, nodes[i].parent);
+            nodes[i].total += nodes[i].own;
+            let (total, parent) = (nodes[i].total, nodes[i].parent);
             if i > 0 {
-                nodes[parent.0].total_bytes += total;
+                nodes[parent.0].total += total;
             }
         }
         Some(Flame { nodes, names })
@@ -96,7 +110,7 @@ struct Build {
 
 impl Default for Build {
     fn default() -> Self {
-        let root = Node { parent: ROOT, name: 0, total_bytes: 0.0, self_bytes: 0.0 };
+        let root = Node { parent: ROOT, name: 0, total: 0.0, own: 0.0 };
         let (name_of, child_of) = (HashMap::new(), HashMap::new());
         Build { nodes: vec![root], names: vec!["all".to_owned()], name_of, child_of }
     }
@@ -123,7 +137,7 @@ impl Build {
         let new = NodeIndex(self.nodes.len());
         let node = *self.child_of.entry((parent, name)).or_insert(new);
         if node == new {
-            self.nodes.push(Node { parent, name, total_bytes: 0.0, self_bytes: 0.0 });
+            self.nodes.push(Node { parent, name, total: 0.0, own: 0.0 });
         }
         node
     }

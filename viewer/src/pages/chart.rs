@@ -46,6 +46,13 @@ pub(crate) fn parts(parts: &[u64]) -> String {
     svg + "</svg>"
 }
 
+/// A bar as long as a share, 100 being the whole width.
+pub(crate) fn share(percent: &f64) -> String {
+    let mut svg = open("share", 100.0, 8.0);
+    let _ = write!(svg, "<rect width=\"{:.2}\" height=\"8\"/>", percent.clamp(0.0, 100.0));
+    svg + "</svg>"
+}
+
 /// One bar a bucket, the largest as high as the picture.
 pub(crate) fn histogram(buckets: &[u64]) -> String {
     let most = buckets.iter().copied().max().unwrap_or(0).max(1) as f64;

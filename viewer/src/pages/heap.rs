@@ -1,18 +1,20 @@
-//! `/s/{s}/heap`: the live heap of a snapshot as a picture and as tables.
+//! `/s/{s}/heap`: the heap of a snapshot as a picture and as tables, by what lives or by all that was
+//! allocated.
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use diag_diff::verdict::Estimate;
-use diag_snapshot::Heap;
+use diag_diff::diff::{FunctionHoldings, Holdings};
+use diag_diff::report::{HeapNow, Memory};
+use diag_snapshot::HeapFacts;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Page, estimate, filters, to_json};
-use crate::flame::functions::{Function, Functions};
+use super::{Ask, Page, chart, filters, to_json};
 use crate::flame::slice::{MOST_FRAMES, Slice};
 use crate::flame::svg::{self, Theme};
 use crate::flame::tree::{Flame, Frames, NodeIndex, ROOT};
+use crate::flame::value::Value;
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -26,6 +28,8 @@ pub(crate) struct Choice {
     root: usize,
     #[serde(default)]
     frames: Frames,
+    #[serde(default)]
+    value: Value,
     #[serde(default)]
     theme: Theme,
 }
@@ -61,9 +65,10 @@ async fn heap(ask: &Ask, s: &str, choice: Choice) -> Result<HeapPage, Absent> {
 async fn picture(ask: &Ask, s: &str, choice: Choice) -> Result<Vec<u8>, Absent> {
     let loaded = ask.library.open(s).await?;
     blocking(move || {
-        let flame = loaded.flame(choice.frames).ok_or_else(not_sampled)?;
+        let flame = loaded.flame(choice.frames, choice.value).ok_or_else(not_sampled)?;
         let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
-        svg::draw(&slice, choice.theme).map_err(|error| Absent::Unusable(format!("nothing to draw: {error}")))
+        svg::draw(&slice, choice.value, choice.theme)
+            .map_err(|error| Absent::Unusable(format!("nothing to draw: {error}")))
     })
     .await?
 }
@@ -83,16 +88,17 @@ fn not_sampled() -> Absent {
 struct HeapPage {
     schema: &'static str,
     snapshot: Summary,
+    memory: Option<Memory>,
     heap: Option<HeapView>,
 }
 
 #[derive(Serialize)]
 struct HeapView {
-    live: Estimate,
-    samples: u64,
-    /// Mean bytes between two samples.
-    rate_bytes: u64,
-    unwinder: String,
+    /// What `diag show` says; functions in the order of the value, the largest first.
+    #[serde(flatten)]
+    now: HeapNow,
+    /// What the picture and the order of the functions are about.
+    value: Value,
     /// Which functions the call paths are made of.
     frames: Frames,
     /// Frames of the picture that were too small for it.
@@ -101,9 +107,6 @@ struct HeapView {
     root: Vec<FrameView>,
     /// What the last of these calls, the heaviest first.
     callees: Vec<FrameView>,
-    /// Allocating functions, the heaviest first.
-    functions: Vec<FunctionView>,
-    unlisted_functions: u64,
     /// Of the whole picture, pixels.
     #[serde(skip)]
     picture_height: usize,
@@ -113,33 +116,35 @@ struct HeapView {
 struct FrameView {
     index: usize,
     name: String,
-    total_bytes: f64,
-    self_bytes: f64,
-    /// Of all live bytes, in percent.
+    #[serde(flatten)]
+    weight: Weight,
+    /// Of the whole tree, in percent.
     share_percent: f64,
+    /// The weight for people: all of it, and what is of the function itself.
+    #[serde(skip)]
+    words: (String, String),
 }
 
+/// What was allocated in a function and in what it calls, and in the function itself.
 #[derive(Serialize)]
-struct FunctionView {
-    name: String,
-    location: String,
-    live: Estimate,
-    share_percent: f64,
-    samples: u64,
-    /// The heaviest stack of this function, innermost first.
-    stack: Vec<String>,
+#[serde(untagged)]
+enum Weight {
+    Bytes { total_bytes: f64, self_bytes: f64 },
+    Blocks { total_blocks: f64, self_blocks: f64 },
 }
 
 impl HeapPage {
     fn new(loaded: &Loaded, choice: &Choice) -> Result<Self, Absent> {
-        let heap = match (&loaded.snapshot.heap, loaded.functions(), loaded.flame(choice.frames)) {
-            (Some(heap), Some(functions), Some(flame)) => {
+        let flame = loaded.flame(choice.frames, choice.value);
+        let heap = match (&loaded.snapshot.heap, loaded.holdings(), flame) {
+            (Some(heap), Some(holdings), Some(flame)) => {
                 let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
-                Some(HeapView::new(heap, functions, flame, &slice, choice))
+                Some(HeapView::new(&heap.facts, holdings, flame, &slice, choice))
             }
             _ => None,
         };
-        Ok(HeapPage { schema: "diag.heap/1", snapshot: loaded.summary.clone(), heap })
+        let (snapshot, memory) = (loaded.summary.clone(), loaded.memory());
+        Ok(HeapPage { schema: "diag.heap/1", snapshot, memory, heap })
     }
 }
 
@@ -150,32 +155,38 @@ impl Page for HeapPage {
 }
 
 impl HeapView {
-    fn new(heap: &Heap, functions: &Functions, flame: &Flame, slice: &Slice<'_>, choice: &Choice) -> Self {
-        let (root, rate_bytes) = (NodeIndex(choice.root), heap.facts.rate_bytes);
-        let function = |function: &Function| FunctionView::new(function, rate_bytes, functions.live.sum);
+    fn new(
+        facts: &HeapFacts,
+        holdings: &Holdings,
+        flame: &Flame,
+        slice: &Slice<'_>,
+        choice: &Choice,
+    ) -> Self {
+        let root = NodeIndex(choice.root);
         HeapView {
-            live: estimate(&functions.live, rate_bytes),
-            samples: functions.live.samples,
-            rate_bytes,
-            unwinder: heap.facts.unwinder.clone(),
+            now: HeapNow::new(holdings, facts, heaviest(holdings, choice.value)),
+            value: choice.value,
             frames: choice.frames,
             left_out_frames: slice.left_out as u64,
             picture_height: svg::height(slice),
             root: (std::iter::once(ROOT).chain(flame.path(root, LISTED)))
-                .map(|node| FrameView::new(flame, node))
+                .map(|node| FrameView::new(flame, node, choice.value))
                 .collect(),
-            callees: callees(flame, root),
-            functions: functions.heaviest.iter().map(function).collect(),
-            unlisted_functions: functions.unlisted as u64,
+            callees: callees(flame, root, choice.value),
         }
     }
 
-    /// The query that keeps to these frames.
-    fn frames_word(&self) -> &'static str {
-        match self.frames {
-            Frames::Own => "own",
-            Frames::All => "all",
-        }
+    /// The query that keeps to this value and these frames.
+    fn query(&self) -> String {
+        format!("value={}&frames={}", self.value.word(), self.frames.word())
+    }
+
+    /// The queries of the other values that can be chosen, and of this one.
+    fn values(&self) -> impl Iterator<Item = (String, &'static str, bool)> {
+        Value::ALL.into_iter().map(|value| {
+            let query = format!("value={}&frames={}", value.word(), self.frames.word());
+            (format!("{query}&root={}", self.root_index()), value.name(), value == self.value)
+        })
     }
 
     /// The frame that the picture begins at.
@@ -185,41 +196,43 @@ impl HeapView {
 }
 
 impl FrameView {
-    fn new(flame: &Flame, index: NodeIndex) -> Self {
+    fn new(flame: &Flame, index: NodeIndex, value: Value) -> Self {
         let node = &flame.nodes[index.0];
+        let all = flame.nodes[ROOT.0].total;
         FrameView {
             index: index.0,
             name: flame.name(index).to_owned(),
-            total_bytes: node.total_bytes,
-            self_bytes: node.self_bytes,
-            share_percent: percent(node.total_bytes, flame.nodes[ROOT.0].total_bytes),
+            weight: Weight::new(value, node.total, node.own),
+            share_percent: if all > 0.0 { node.total / all * 100.0 } else { 0.0 },
+            words: (value.in_words(node.total), value.in_words(node.own)),
         }
     }
 }
 
-impl FunctionView {
-    fn new(function: &Function, rate_bytes: u64, all_bytes: f64) -> Self {
-        FunctionView {
-            name: function.place.function.clone(),
-            location: function.place.location(),
-            live: estimate(&function.live, rate_bytes),
-            share_percent: percent(function.live.sum, all_bytes),
-            samples: function.live.samples,
-            stack: function.stack.iter().map(ToString::to_string).collect(),
+impl Weight {
+    fn new(value: Value, total: f64, own: f64) -> Self {
+        match value {
+            Value::LiveBytes | Value::AllocatedBytes => Weight::Bytes { total_bytes: total, self_bytes: own },
+            Value::LiveBlocks | Value::AllocatedBlocks => {
+                Weight::Blocks { total_blocks: total, self_blocks: own }
+            }
         }
     }
 }
 
-fn callees(flame: &Flame, root: NodeIndex) -> Vec<FrameView> {
+/// The functions that have most of the value. Stable: equal ones stay in the order of their live bytes.
+fn heaviest(holdings: &Holdings, value: Value) -> Vec<&FunctionHoldings> {
+    let mut functions: Vec<&FunctionHoldings> = holdings.functions.iter().collect();
+    functions.sort_by(|a, b| value.of(b).total_cmp(&value.of(a)));
+    functions.truncate(LISTED);
+    functions
+}
+
+fn callees(flame: &Flame, root: NodeIndex, value: Value) -> Vec<FrameView> {
     let below = (root.0 + 1..flame.nodes.len()).map(NodeIndex);
-    let called =
-        below.filter(|&node| flame.nodes[node.0].parent == root && flame.nodes[node.0].total_bytes > 0.0);
-    let mut callees: Vec<FrameView> = called.map(|node| FrameView::new(flame, node)).collect();
-    callees.sort_by(|a, b| b.total_bytes.total_cmp(&a.total_bytes));
-    callees.truncate(LISTED);
-    callees
-}
-
-fn percent(part: f64, all: f64) -> f64 {
-    if all > 0.0 { part / all * 100.0 } else { 0.0 }
+    let called = below.filter(|&node| flame.nodes[node.0].parent == root && flame.nodes[node.0].total > 0.0);
+    let mut called: Vec<NodeIndex> = called.collect();
+    called.sort_by(|a, b| flame.nodes[b.0].total.total_cmp(&flame.nodes[a.0].total));
+    called.truncate(LISTED);
+    called.into_iter().map(|node| FrameView::new(flame, node, value)).collect()
 }

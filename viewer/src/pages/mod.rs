@@ -25,8 +25,6 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use diag_diff::stats::WeightedSum;
-use diag_diff::verdict::Estimate;
 use serde::Serialize;
 
 use crate::assets;
@@ -88,13 +86,6 @@ fn to_json(page: &impl Serialize) -> String {
     serde_json::to_string_pretty(page)
         .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())
         + "\n"
-}
-
-/// A sum of heap samples with its 95 % interval; the mean distance between samples is the weight of
-/// one that was not seen.
-fn estimate(sum: &WeightedSum, rate_bytes: u64) -> Estimate {
-    let interval = sum.interval(rate_bytes as f64);
-    Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
 }
 
 impl Ask {

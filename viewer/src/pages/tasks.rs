@@ -6,12 +6,13 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use diag_diff::Finding;
+use diag_diff::report::holdings;
 use diag_diff::verdict::Estimate;
 use diag_snapshot::{SiteIndex, SiteKind, SiteRow, human};
 use serde::{Deserialize, Serialize};
 
 use super::now::{ThreadView, ZombieView};
-use super::{Ask, Page, chart, diff, estimate, filters, now, to_json};
+use super::{Ask, Page, chart, diff, filters, now, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, STATES, SiteTasks, Spread, Summary, state_choices};
 
@@ -40,6 +41,7 @@ enum Sort {
     Idle,
     Polls,
     Held,
+    Ended,
     Spawned,
     Site,
 }
@@ -105,6 +107,8 @@ pub(super) struct SiteView {
     pub(super) waits: Vec<String>,
     /// Live heap that the live tasks allocated; none if the heap is not sampled.
     pub(super) held: Option<Estimate>,
+    /// Live heap that tasks of this site allocated which have ended; none if the heap is not sampled.
+    pub(super) held_by_ended: Option<Estimate>,
 }
 
 #[derive(Serialize)]
@@ -155,7 +159,7 @@ impl Tasks {
     }
 
     /// Columns that can be sorted by, with their heads.
-    fn columns(&self) -> [(&'static str, &'static str, bool); 7] {
+    fn columns(&self) -> [(&'static str, &'static str, bool); 8] {
         let column = |sort: Sort, word, head| (word, head, sort == self.sort);
         [
             column(Sort::Live, "live", "live"),
@@ -163,6 +167,7 @@ impl Tasks {
             column(Sort::Idle, "idle", "idle since"),
             column(Sort::Polls, "polls", "polls"),
             column(Sort::Held, "held", "heap held"),
+            column(Sort::Ended, "ended", "by ended ones"),
             column(Sort::Spawned, "spawned", "spawned"),
             column(Sort::Site, "site", "spawn site"),
         ]
@@ -187,7 +192,9 @@ impl Choice {
             let place = loaded.snapshot.site_location(index);
             place.contains(&self.q) || loaded.snapshot.site_name(index).contains(&self.q)
         };
-        in_state > 0 && (self.q.is_empty() || named())
+        // What ended tasks hold is to be seen where no task lives any more, too.
+        let is_held = state.is_none() && tasks.held_by_ended.samples > 0;
+        (in_state > 0 || is_held) && (self.q.is_empty() || named())
     }
 }
 
@@ -207,6 +214,7 @@ impl Sort {
             Sort::Idle => longest(tasks.idle_us),
             Sort::Polls => tasks.polls,
             Sort::Held => tasks.held.sum as u64,
+            Sort::Ended => tasks.held_by_ended.sum as u64,
             Sort::Spawned => site.spawned,
             Sort::Site => return (Reverse(0), loaded.snapshot.site_location(index)),
         };
@@ -218,6 +226,7 @@ impl SiteView {
     pub(super) fn new(loaded: &Loaded, index: SiteIndex, site: &SiteRow, tasks: &SiteTasks) -> Self {
         let snapshot = &loaded.snapshot;
         let all = snapshot.tasks.len().max(1) as f64;
+        let held = loaded.holdings().map(|heap| holdings::held_at(heap, index));
         SiteView {
             index: index.0,
             location: human::name(&snapshot.site_location(index)),
@@ -238,7 +247,8 @@ impl SiteView {
             future_bytes: site.future_bytes,
             kind: site.kind.unwrap_or(SiteKind::Task).as_str(),
             waits: loaded.parked().idle_at(index).map(str::to_owned).collect(),
-            held: snapshot.heap.as_ref().map(|heap| estimate(&tasks.held, heap.facts.rate_bytes)),
+            held: held.map(|(by_live, _)| by_live),
+            held_by_ended: held.map(|(_, by_ended)| by_ended),
         }
     }
 

@@ -9,6 +9,7 @@ use std::ops::AddAssign;
 use diag_snapshot::container::Container;
 use diag_snapshot::names::Place;
 use diag_snapshot::{Heap, Outcome, Row, SampleRow, SiteIndex, Snapshot, StackIndex};
+use serde::Serialize;
 
 use super::ages::Ages;
 use super::frames::AllocationSites;
@@ -88,7 +89,7 @@ pub struct Live {
 }
 
 /// What was allocated and freed in some time, estimated from samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Turnover {
     /// Blocks allocated.
     pub allocated_blocks: u64,
@@ -158,9 +159,10 @@ impl Holdings {
         Some(build.finish(heap.facts.rate_bytes as f64))
     }
 
-    /// The function known by this place.
-    pub fn function(&self, place: &Place) -> Option<&FunctionHoldings> {
-        self.functions.iter().find(|function| function.place == *place)
+    /// Share of some of the live bytes in all of them, percent.
+    pub fn share_percent(&self, part: &WeightedSum) -> f64 {
+        let all = self.live.bytes.sum;
+        if all > 0.0 { part.sum * 100.0 / all } else { 0.0 }
     }
 }
 

@@ -3,7 +3,7 @@
 use diag_snapshot::human;
 use serde::Serialize;
 
-use crate::diff::{Growth, HeapDiff, HeapSiteDiff};
+use crate::diff::{Growth, HeapDiff, HeapSiteDiff, Holdings, Turnover};
 use crate::verdict::{Estimate, signed_bytes, whole};
 
 /// The sampled heap in both snapshots.
@@ -11,6 +11,12 @@ use crate::verdict::{Estimate, signed_bytes, whole};
 pub struct HeapChange {
     /// All of it.
     pub total: GrowthBytes,
+    /// Allocated and freed between the two; none for two processes.
+    pub window: Option<Turnover>,
+    /// Live bytes of tasks that have ended, in the first snapshot.
+    pub of_ended_tasks_before: Estimate,
+    /// Live bytes of tasks that have ended, in the second snapshot.
+    pub of_ended_tasks_after: Estimate,
     /// By allocating function, the largest growth first.
     pub sites: Vec<HeapSiteChange>,
 }
@@ -22,9 +28,13 @@ pub struct HeapSiteChange {
     pub name: String,
     /// `file:line`, or the function again.
     pub location: String,
+    /// What most of its live bytes are part of, in the second snapshot.
+    pub container: &'static str,
     /// How much it grew.
     #[serde(flatten)]
     pub growth: GrowthBytes,
+    /// Allocated and freed between the two; none for two processes.
+    pub window: Option<Turnover>,
     /// Chance that churn alone looks like this, adjusted for the number of functions.
     pub chance: f64,
     /// Live bytes whose allocating task has ended.
@@ -64,14 +74,23 @@ pub struct TaskSiteBytes {
 }
 
 pub(super) fn change(heap: &HeapDiff) -> HeapChange {
-    HeapChange { total: growth(&heap.total), sites: heap.sites.iter().map(site).collect() }
+    let of_ended = |holdings: &Holdings| Estimate::of(&holdings.of_ended_tasks, holdings.unseen_bytes);
+    HeapChange {
+        total: growth(&heap.total),
+        window: heap.window,
+        of_ended_tasks_before: of_ended(&heap.before),
+        of_ended_tasks_after: of_ended(&heap.after),
+        sites: heap.sites.iter().map(site).collect(),
+    }
 }
 
 fn site(site: &HeapSiteDiff) -> HeapSiteChange {
     HeapSiteChange {
         name: site.place.function.clone(),
         location: site.place.location(),
+        container: site.after.container().as_str(),
         growth: growth(&site.growth),
+        window: site.window,
         chance: site.chance,
         ended_tasks_bytes: site.after.of_ended_tasks.sum,
         by_task_site: (site.after.by_task_site.iter())
@@ -95,19 +114,42 @@ fn growth(growth: &Growth) -> GrowthBytes {
     }
 }
 
+impl HeapChange {
+    /// What ended tasks hold, in a sentence; none if they held nothing and hold nothing.
+    pub fn ended_tasks(&self) -> Option<String> {
+        let (before, after) = (&self.of_ended_tasks_before, &self.of_ended_tasks_after);
+        (before.estimate_bytes > 0.0 || after.estimate_bytes > 0.0).then(|| {
+            format!(
+                "allocated by tasks that have ended: {} (95 %: {}) before, {} (95 %: {}) after",
+                before.estimate(),
+                before.interval(),
+                after.estimate(),
+                after.interval()
+            )
+        })
+    }
+}
+
 /// Heads of the columns that people see.
-pub(super) const HEADS: [&str; 6] = ["before", "after", "growth", "95 %", "chance", "allocated in"];
+pub(super) const HEADS: [&str; 9] =
+    ["before", "after", "growth", "95 %", "chance", "allocated", "freed", "part of", "allocated in"];
 
 /// The cells under [`HEADS`].
-pub(super) fn cells(site: &HeapSiteChange) -> [String; 6] {
+pub(super) fn cells(site: &HeapSiteChange) -> [String; 9] {
     let chance = if site.chance < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", site.chance) };
     let place = if site.location == site.name { String::new() } else { format!("  {}", site.location) };
+    let between = |bytes: fn(&Turnover) -> u64| {
+        site.window.as_ref().map_or("-".to_owned(), |window| human::bytes(bytes(window)))
+    };
     [
         signed_bytes(site.growth.before_bytes),
         signed_bytes(site.growth.after_bytes),
         site.growth.growth.estimate(),
         site.growth.growth.interval(),
         chance,
+        between(|window| window.allocated_bytes),
+        between(|window| window.freed_bytes),
+        site.container.to_owned(),
         format!("{}{place}", human::name(&site.name)),
     ]
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use diag_snapshot::human;
 
 use super::text::{LISTED_SITES, about, title};
-use super::{Report, heap, sites};
+use super::{Report, heap, memory, sites};
 use crate::verdict::Finding;
 
 /// The report as Markdown. Writing to a string cannot fail, so the results of `write!` carry
@@ -13,6 +13,9 @@ use crate::verdict::Finding;
 pub fn render(report: &Report) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "## diag: {}\n", report.headline());
+    if !report.memory.is_empty() {
+        out += &table("Resident memory:", &memory::HEADS, report.memory.iter().map(memory::cells));
+    }
     for reason in &report.reasons {
         let _ = writeln!(out, "- too little: {}", escape(reason));
     }
@@ -21,6 +24,7 @@ pub fn render(report: &Report) -> String {
     }
     out += &table(&about(report), &sites::HEADS, report.sites.iter().take(LISTED_SITES).map(sites::cells));
     if let Some(heap) = &report.heap {
+        heap.ended_tasks().into_iter().for_each(|sentence| out += &format!("Heap {}\n\n", escape(&sentence)));
         out += &table("Heap, sampled:", &heap::HEADS, heap.sites.iter().take(LISTED_SITES).map(heap::cells));
     }
     for note in &report.notes {

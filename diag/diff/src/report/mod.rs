@@ -6,20 +6,26 @@
 
 mod change;
 mod heap;
+pub mod holdings;
 pub mod json;
 pub mod markdown;
+mod memory;
 mod sites;
 pub mod text;
 
 use diag_snapshot::human;
 use serde::Serialize;
 
-use crate::diff::{Diff, Side};
+use crate::diff::{Diff, Holdings, Side};
 use crate::policy::Policy;
 use crate::verdict::{Answer, Finding, Grade};
 
 pub use change::Change;
 pub use heap::{GrowthBytes, HeapChange, HeapSiteChange, TaskSiteBytes};
+pub use holdings::{
+    AgeAtFree, BlockEstimate, ContainerNow, FunctionNow, HeapNow, LiveNow, OutcomeBytes, TaskSiteNow,
+};
+pub use memory::{Memory, PartChange};
 pub use sites::{SiteChange, SpreadNs};
 
 /// Name and version of the JSON document.
@@ -48,6 +54,8 @@ pub struct Report {
     pub before: Moment,
     /// The second snapshot.
     pub after: Moment,
+    /// Where resident memory was and is; empty unless known of both.
+    pub memory: Vec<PartChange>,
     /// What was found, the surest first.
     pub findings: Vec<Finding>,
     /// What a reader should know besides.
@@ -73,6 +81,8 @@ pub struct Moment {
     pub untracked_tasks: Option<u64>,
     /// Share of the live tasks that it follows, in percent.
     pub coverage_percent: Option<f64>,
+    /// Where its resident memory is; none if that could not be read.
+    pub memory: Option<Memory>,
 }
 
 impl Report {
@@ -86,8 +96,10 @@ impl Report {
             service: diff.service.clone(),
             same_process: diff.same_process,
             window_ns: diff.window_us.saturating_mul(1000),
-            before: Moment::of(&diff.before),
-            after: Moment::of(&diff.after),
+            before: Moment::of(&diff.before, diff.heap.as_ref().map(|heap| &heap.before)),
+            after: Moment::of(&diff.after, diff.now.heap.as_ref()),
+            memory: (diff.before.split.as_ref().zip(diff.after.split.as_ref()))
+                .map_or(Vec::new(), |(before, after)| memory::changes(before, after)),
             findings,
             notes: notes(diff),
             sites: sites::changes(diff),
@@ -119,7 +131,7 @@ impl Report {
 }
 
 impl Moment {
-    fn of(side: &Side) -> Self {
+    fn of(side: &Side, holdings: Option<&Holdings>) -> Self {
         Moment {
             taken: timestamp(side.taken_unix_us),
             uptime_ns: side.uptime_us.saturating_mul(1000),
@@ -127,6 +139,7 @@ impl Moment {
             tracked_tasks: side.tracked_tasks,
             untracked_tasks: side.untracked_tasks(),
             coverage_percent: side.coverage().map(|share| share * 100.0),
+            memory: side.split.as_ref().map(|split| Memory::new(split, holdings)),
         }
     }
 }

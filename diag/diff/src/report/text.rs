@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use diag_snapshot::human;
 
-use super::{HeapChange, Moment, Report, heap, sites};
+use super::{HeapChange, Moment, Report, heap, memory, sites};
 use crate::verdict::{Answer, Estimate, Finding, Grade, signed_bytes};
 
 /// So many spawn sites are listed; JSON has all of them.
@@ -55,6 +55,7 @@ fn write(report: &Report, paint: Paint) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "{}", paint(&report.headline(), colour(report)));
     let _ = writeln!(out, "{}\n", about(report));
+    write_memory(&mut out, report, paint);
     for reason in &report.reasons {
         let _ = writeln!(out, "too little: {reason}\n");
     }
@@ -94,6 +95,15 @@ pub(super) fn about(report: &Report) -> String {
 fn moment(moment: &Moment) -> String {
     let taken = moment.taken.map_or("an unknown time".to_owned(), |taken| format!("{taken:.0}"));
     format!("{taken} (pid {}, up {})", moment.pid, human::duration(moment.uptime_ns))
+}
+
+/// Where memory was and is.
+fn write_memory(out: &mut String, report: &Report, paint: Paint) {
+    if report.memory.is_empty() {
+        return;
+    }
+    write_table(out, &memory::HEADS, report.memory.iter().map(memory::cells).collect(), paint);
+    out.push('\n');
 }
 
 fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
@@ -160,6 +170,11 @@ fn write_heap(out: &mut String, heap: &HeapChange, paint: Paint) {
         total.growth.estimate(),
         total.growth.interval()
     );
+    if let Some(window) = &heap.window {
+        let (allocated, freed) = (human::bytes(window.allocated_bytes), human::bytes(window.freed_bytes));
+        let _ = writeln!(out, "{allocated} were allocated and {freed} freed in between");
+    }
+    heap.ended_tasks().into_iter().for_each(|sentence| out.extend([&sentence, "\n"]));
     let rows: Vec<_> = heap.sites.iter().take(LISTED_SITES).map(heap::cells).collect();
     write_table(out, &heap::HEADS, rows, paint);
     write_rest(out, heap.sites.len(), "function");

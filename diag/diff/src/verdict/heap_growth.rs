@@ -11,7 +11,6 @@ use diag_snapshot::human;
 use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use crate::policy::{HeapGrowth, Policy};
-use crate::stats::WeightedSum;
 
 pub(super) const NAME: &str = "heap-growth";
 
@@ -20,12 +19,6 @@ pub(super) fn judge(diff: &Diff, policy: &Policy) -> Vec<Finding> {
     let limits = &policy.rules.heap_growth;
     let grown = heap.sites.iter().filter(|site| grows(site, limits));
     grown.map(|site| finding(diff, heap, site, limits)).collect()
-}
-
-/// The 95 % interval of what a sum of samples stands for.
-pub(super) fn estimate(sum: &WeightedSum, unseen_bytes: f64) -> Estimate {
-    let interval = sum.interval(unseen_bytes);
-    Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
 }
 
 fn grows(site: &HeapSiteDiff, limits: &HeapGrowth) -> bool {
@@ -51,7 +44,7 @@ fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, limits: &HeapGrowt
     let grade = grade(diff, site, limits);
     let interval = site.growth.interval;
     Finding {
-        bytes: Some(estimate(&site.growth.after, heap.unseen_bytes)),
+        bytes: Some(Estimate::of(&site.growth.after, heap.unseen_bytes)),
         growth: Some(Estimate {
             estimate_bytes: site.growth.bytes(),
             low_bytes: interval.low,

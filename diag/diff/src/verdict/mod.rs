@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::diff::{Diff, Now, Site};
 use crate::policy::Policy;
 use crate::report::{Report, timestamp};
+use crate::stats::WeightedSum;
 
 pub use answer::Answer;
 
@@ -201,6 +202,12 @@ pub struct Estimate {
 }
 
 impl Estimate {
+    /// What a sum of samples stands for; `unseen_bytes` is the weight of one where none was seen.
+    pub fn of(sum: &WeightedSum, unseen_bytes: f64) -> Self {
+        let interval = sum.interval(unseen_bytes);
+        Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
+    }
+
     /// The best guess for people.
     pub fn estimate(&self) -> String {
         signed_bytes(self.estimate_bytes)
@@ -244,10 +251,14 @@ pub fn judge(diff: &Diff, policy: &Policy) -> Report {
 /// What one snapshot shows by itself: the surest and largest finding first. That it shows nothing
 /// does not make it clean.
 pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-    let now = Now::of(snapshot, None);
+    judge_now(&Now::of(snapshot, None), policy)
+}
+
+/// As [`judge_one`], of facts that are known already.
+pub fn judge_now(now: &Now, policy: &Policy) -> Vec<Finding> {
     let findings = RULES.iter().flat_map(|rule| match rule.judge {
         Judge::Change(_) => Vec::new(),
-        Judge::Now(judge) => judge(&now, policy),
+        Judge::Now(judge) => judge(now, policy),
     });
     surest_first(findings.collect())
 }

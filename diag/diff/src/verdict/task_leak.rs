@@ -7,7 +7,7 @@
 
 use diag_snapshot::human;
 
-use super::{Class, Estimate, Finding, Grade, Subject, heap_growth};
+use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::policy::{Policy, TaskLeak};
 use crate::report::timestamp;
@@ -130,7 +130,7 @@ impl<'a> Suspect<'a> {
     fn bytes(&self, diff: &Diff) -> Option<Estimate> {
         let heap = diff.heap.as_ref()?;
         let held = heap.of_live_tasks.get(&self.site.site)?;
-        Some(heap_growth::estimate(held, heap.unseen_bytes))
+        Some(Estimate::of(held, heap.unseen_bytes))
     }
 
     fn rate_per_s(&self, diff: &Diff) -> Option<f64> {

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::{Span, number_of, place};
-use crate::human::{count, duration, duration_us, name};
+use crate::human::{bytes, count, duration, duration_us, name};
 use crate::model::{SiteIndex, Snapshot, TaskRow, TaskState};
 use crate::parked::Parked;
 
@@ -40,6 +40,8 @@ struct Group {
     still_us: Span,
     wakers: u64,
     handles: u64,
+    /// Live heap that they allocated.
+    held_bytes: f64,
     oldest: TaskRow,
 }
 
@@ -53,11 +55,12 @@ impl Group {
             still_us: Span::NONE,
             wakers: 0,
             handles: 0,
+            held_bytes: 0.0,
             oldest,
         }
     }
 
-    fn add(&mut self, task: &TaskRow, still_us: u64) {
+    fn add(&mut self, task: &TaskRow, still_us: u64, held_bytes: f64) {
         self.tasks += 1;
         self.polls = self.polls.saturating_add(task.polls);
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
@@ -65,6 +68,7 @@ impl Group {
         self.wakers += u64::from(task.wakers.unwrap_or(0));
         self.handles += u64::from(task.handles.unwrap_or(0));
         self.still_us.add(still_us);
+        self.held_bytes += held_bytes;
         if task.spawned_us < self.oldest.spawned_us {
             self.oldest = *task;
         }
@@ -85,10 +89,10 @@ impl Groups {
     pub(super) fn new(snapshot: &Snapshot) -> Self {
         let parked = Parked::new(snapshot);
         let mut groups: BTreeMap<Key<'_>, Group> = BTreeMap::new();
-        for task in snapshot.tasks.iter() {
+        for (task, held_bytes) in snapshot.tasks.iter().zip(snapshot.held_bytes()) {
             let still_us = snapshot.capture.to_us.saturating_sub(task.state_since_us());
             let key = (Concern::of(&task), task.site, task.state, parked.of(&task));
-            groups.entry(key).or_insert_with(|| Group::new(task)).add(&task, still_us);
+            groups.entry(key).or_insert_with(|| Group::new(task)).add(&task, still_us, held_bytes);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, group)| Reverse(group.weight()));
@@ -147,7 +151,7 @@ fn asked(snapshot: &Snapshot, task: &TaskRow) -> String {
         .unwrap_or_default()
 }
 
-/// What they did so far, and how many may still wake or end them.
+/// What they did so far, how many may still wake or end them, and what they hold.
 fn facts(group: &Group) -> String {
     let polls = number_of("poll", group.polls);
     let (busy, longest) = (duration(group.busy_ns), duration(group.longest_poll_ns));
@@ -155,7 +159,11 @@ fn facts(group: &Group) -> String {
     let wakers = group.oldest.wakers.map(|_| number_of("waker", group.wakers));
     let handles = group.oldest.handles.map(|_| number_of("handle", group.handles));
     let known: String = [wakers, handles].into_iter().flatten().map(|number| format!(", {number}")).collect();
-    format!("    {polls}, busy {busy}, longest {longest}{known}\n")
+    let held = match group.held_bytes {
+        0.0 => String::new(),
+        held => format!(", about {} of heap held", bytes(held as u64)),
+    };
+    format!("    {polls}, busy {busy}, longest {longest}{known}{held}\n")
 }
 
 /// Which is the oldest, and who woke it last.

@@ -1,0 +1,293 @@
+//! The heap of one snapshot, ready to be shown: the one view behind `diag show` and the page of the heap.
+
+use diag_snapshot::{HeapFacts, SiteIndex, human};
+use serde::Serialize;
+
+use crate::diff::{Ages, FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
+use crate::stats::WeightedSum;
+use crate::verdict::{Estimate, signed_bytes};
+
+/// What the sampled heap of one snapshot holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeapNow {
+    /// Everything that lives.
+    #[serde(flatten)]
+    pub live: LiveNow,
+    /// Mean bytes between two samples.
+    pub rate_bytes: u64,
+    /// How stacks were taken.
+    pub unwinder: String,
+    /// Live bytes not allocated by a task that the recorder follows.
+    pub of_no_task: Estimate,
+    /// Live bytes that ended tasks allocated.
+    pub of_ended_tasks: Estimate,
+    /// The same by how these ended: most are unknown, as only the last ends are in a snapshot.
+    pub of_ended_tasks_by_outcome: Vec<OutcomeBytes>,
+    /// Allocated and freed since start.
+    pub since_start: Turnover,
+    /// By what the blocks are part of, the most live bytes first.
+    pub containers: Vec<ContainerNow>,
+    /// By allocating function.
+    pub functions: Vec<FunctionNow>,
+    /// Functions that are not in the list.
+    pub unlisted_functions: u64,
+    /// By spawn site of the allocating task, the most live bytes first.
+    pub task_sites: Vec<TaskSiteNow>,
+}
+
+/// Live blocks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LiveNow {
+    /// Their bytes.
+    pub live: Estimate,
+    /// Their number.
+    pub live_blocks: BlockEstimate,
+    /// Samples that this was estimated from.
+    pub samples: u64,
+}
+
+/// A number of blocks known within limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct BlockEstimate {
+    /// The best guess.
+    pub estimate_blocks: u64,
+    /// Lower end of the 95 % interval.
+    pub low_blocks: u64,
+    /// Upper end of the 95 % interval.
+    pub high_blocks: u64,
+}
+
+/// Live bytes of tasks that ended in one way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OutcomeBytes {
+    /// How they ended.
+    pub outcome: &'static str,
+    /// Live bytes.
+    pub live: Estimate,
+}
+
+/// Live blocks of one kind.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ContainerNow {
+    /// What they are part of.
+    pub container: &'static str,
+    /// How much that is.
+    #[serde(flatten)]
+    pub live: LiveNow,
+    /// Of all live bytes, in percent.
+    pub share_percent: f64,
+}
+
+/// What one function allocates.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FunctionNow {
+    /// Function name.
+    pub name: String,
+    /// `file:line`, or the function again.
+    pub location: String,
+    /// What most of its live bytes are part of.
+    pub container: &'static str,
+    /// What lives.
+    #[serde(flatten)]
+    pub live: LiveNow,
+    /// Of all live bytes, in percent.
+    pub share_percent: f64,
+    /// Live bytes whose allocating task has ended.
+    pub of_ended_tasks: Estimate,
+    /// Allocated and freed since start.
+    pub since_start: Turnover,
+    /// At what age blocks were freed; none if none was seen to be.
+    pub age_at_free: Option<AgeAtFree>,
+    /// The stack of most of the live bytes, innermost first.
+    pub stack: Vec<String>,
+}
+
+/// What the tasks of one spawn site allocated.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TaskSiteNow {
+    /// `file:line:column`.
+    pub location: String,
+    /// Type of the spawned future.
+    pub name: String,
+    /// Live bytes that live tasks allocated.
+    pub of_live_tasks: Estimate,
+    /// Live bytes that ended tasks allocated.
+    pub of_ended_tasks: Estimate,
+    /// Allocated and freed since start, by whomever.
+    pub since_start: Turnover,
+    /// At what age that was freed; none if nothing was seen to be.
+    pub age_at_free: Option<AgeAtFree>,
+}
+
+/// How old blocks were when they were freed. Ages are known by powers of two of milliseconds, so these
+/// are upper edges; none beyond the last that the recorder tells apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct AgeAtFree {
+    /// Freed samples that tell it.
+    pub samples: u64,
+    /// Half of them were younger.
+    pub p50_under_ns: Option<u64>,
+    /// Nine of ten were younger.
+    pub p90_under_ns: Option<u64>,
+}
+
+impl HeapNow {
+    /// The view of some of the functions, in the order that they come in.
+    pub fn new<'a>(
+        holdings: &Holdings,
+        facts: &HeapFacts,
+        functions: impl IntoIterator<Item = &'a FunctionHoldings>,
+    ) -> Self {
+        let of = |sum: &WeightedSum| Estimate::of(sum, holdings.unseen_bytes);
+        let functions: Vec<FunctionNow> =
+            functions.into_iter().map(|function| FunctionNow::new(function, holdings)).collect();
+        let outcomes = holdings.by_outcome.iter();
+        HeapNow {
+            live: LiveNow::new(&holdings.live, holdings),
+            rate_bytes: facts.rate_bytes,
+            unwinder: facts.unwinder.clone(),
+            of_no_task: of(&holdings.of_no_task),
+            of_ended_tasks: of(&holdings.of_ended_tasks),
+            of_ended_tasks_by_outcome: outcomes
+                .map(|(outcome, sum)| OutcomeBytes { outcome: outcome.as_str(), live: of(sum) })
+                .collect(),
+            since_start: holdings.since_start,
+            containers: containers(holdings),
+            unlisted_functions: holdings.functions.len().saturating_sub(functions.len()) as u64,
+            functions,
+            task_sites: task_sites(holdings),
+        }
+    }
+
+    /// What ended tasks hold, in a sentence; none if they hold nothing.
+    pub fn ended_tasks(&self) -> Option<String> {
+        let ways = self.of_ended_tasks_by_outcome.iter();
+        let ways: Vec<String> = ways.map(|way| format!("{} {}", way.outcome, way.live.estimate())).collect();
+        (!ways.is_empty()).then(|| {
+            format!(
+                "{} (95 %: {}) of it were allocated by tasks that have ended: {}",
+                self.of_ended_tasks.estimate(),
+                self.of_ended_tasks.interval(),
+                ways.join(", ")
+            )
+        })
+    }
+}
+
+/// Live bytes that the live tasks of a spawn site allocated, and those of its ended ones.
+pub fn held_at(holdings: &Holdings, site: SiteIndex) -> (Estimate, Estimate) {
+    let held = holdings.task_sites.binary_search_by_key(&site, |held| held.index);
+    let held = held.ok().and_then(|place| holdings.task_sites.get(place));
+    let of = |sum: fn(&TaskSiteHoldings) -> WeightedSum| {
+        Estimate::of(&held.map(sum).unwrap_or_default(), holdings.unseen_bytes)
+    };
+    (of(|held| held.of_live_tasks), of(|held| held.of_ended_tasks))
+}
+
+impl LiveNow {
+    fn new(live: &Live, holdings: &Holdings) -> Self {
+        let blocks = Estimate::of(&live.blocks, holdings.unseen_bytes);
+        let [estimate_blocks, low_blocks, high_blocks] =
+            [blocks.estimate_bytes, blocks.low_bytes, blocks.high_bytes].map(|blocks| blocks.round() as u64);
+        LiveNow {
+            live: Estimate::of(&live.bytes, holdings.unseen_bytes),
+            live_blocks: BlockEstimate { estimate_blocks, low_blocks, high_blocks },
+            samples: live.bytes.samples,
+        }
+    }
+}
+
+impl FunctionNow {
+    fn new(function: &FunctionHoldings, holdings: &Holdings) -> Self {
+        FunctionNow {
+            name: function.place.function.clone(),
+            location: function.place.location(),
+            container: function.container().as_str(),
+            live: LiveNow::new(&function.live, holdings),
+            share_percent: holdings.share_percent(&function.live.bytes),
+            of_ended_tasks: Estimate::of(&function.of_ended_tasks, holdings.unseen_bytes),
+            since_start: function.since_start,
+            age_at_free: AgeAtFree::of(&function.ages),
+            stack: function.stack.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl TaskSiteNow {
+    fn new(site: &TaskSiteHoldings, holdings: &Holdings) -> Self {
+        TaskSiteNow {
+            location: site.site.to_string(),
+            name: site.site.type_name.clone(),
+            of_live_tasks: Estimate::of(&site.of_live_tasks, holdings.unseen_bytes),
+            of_ended_tasks: Estimate::of(&site.of_ended_tasks, holdings.unseen_bytes),
+            since_start: site.since_start,
+            age_at_free: AgeAtFree::of(&site.ages),
+        }
+    }
+}
+
+fn containers(holdings: &Holdings) -> Vec<ContainerNow> {
+    let mut containers: Vec<ContainerNow> = (holdings.containers.iter())
+        .map(|(container, live)| ContainerNow {
+            container: container.as_str(),
+            live: LiveNow::new(live, holdings),
+            share_percent: holdings.share_percent(&live.bytes),
+        })
+        .collect();
+    containers.sort_by(|a, b| b.share_percent.total_cmp(&a.share_percent));
+    containers
+}
+
+fn task_sites(holdings: &Holdings) -> Vec<TaskSiteNow> {
+    let mut sites: Vec<&TaskSiteHoldings> = holdings.task_sites.iter().collect();
+    let live = |site: &TaskSiteHoldings| site.of_live_tasks.sum + site.of_ended_tasks.sum;
+    sites.sort_by(|a, b| live(b).total_cmp(&live(a)));
+    sites.into_iter().map(|site| TaskSiteNow::new(site, holdings)).collect()
+}
+
+impl AgeAtFree {
+    /// The recorder's last bucket, which is open above.
+    const LAST_BUCKET: u32 = 23;
+
+    pub(crate) fn of(ages: &Ages) -> Option<Self> {
+        let under_ns = |percent| {
+            ages.bucket_of(percent).filter(|&bucket| bucket < Self::LAST_BUCKET)?;
+            ages.within_us(percent).map(|us| us.saturating_mul(1000))
+        };
+        let samples = ages.count();
+        (samples > 0).then(|| AgeAtFree { samples, p50_under_ns: under_ns(50), p90_under_ns: under_ns(90) })
+    }
+
+    /// How old half of them were at most: `under 2 s`.
+    pub fn typical(&self) -> String {
+        under(self.p50_under_ns)
+    }
+
+    /// How old nine of ten were at most.
+    pub fn most(&self) -> String {
+        under(self.p90_under_ns)
+    }
+}
+
+fn under(ns: Option<u64>) -> String {
+    ns.map_or("over 2 h".to_owned(), |ns| format!("under {}", human::duration(ns)))
+}
+
+/// Heads of the columns that people see.
+pub const HEADS: [&str; 8] =
+    ["live", "95 %", "blocks", "allocated", "freed", "age at free", "part of", "allocated in"];
+
+/// The cells under [`HEADS`].
+pub fn cells(function: &FunctionNow) -> [String; 8] {
+    let place = if function.location == function.name { "" } else { &function.location };
+    [
+        signed_bytes(function.live.live.estimate_bytes),
+        function.live.live.interval(),
+        human::count(function.live.live_blocks.estimate_blocks),
+        human::bytes(function.since_start.allocated_bytes),
+        human::bytes(function.since_start.freed_bytes),
+        function.age_at_free.map_or("-".to_owned(), |age| age.typical()),
+        function.container.to_owned(),
+        format!("{}  {place}", human::name(&function.name)).trim_end().to_owned(),
+    ]
+}
