@@ -233,8 +233,8 @@ fn parse(origin: &Origin, bytes: &[u8], debug: &DebugFiles) -> Result<Arc<Loaded
     let name = origin.name();
     let (mut snapshot, damages) = diag_snapshot::read(bytes).map_err(|error| format!("{name}: {error}"))?;
     let id = content_id(bytes).map(|id| id.short()).ok_or_else(|| format!("{name}: no header"))?;
-    fill_in(&mut snapshot, debug);
-    Ok(Arc::new(Loaded::new(id, name, snapshot, &damages)))
+    let notes = fill_in(&mut snapshot, debug);
+    Ok(Arc::new(Loaded::new(id, name, snapshot, &damages, &notes)))
 }
 
 /// The snapshot files of a folder in the order of time. What links point to lies elsewhere and is

@@ -6,8 +6,10 @@ use std::sync::OnceLock;
 use diag_diff::diff::{Holdings, Now};
 use diag_diff::report::Memory;
 use diag_diff::stats::WeightedSum;
+use diag_diff::symbols::Note;
 use diag_diff::{Finding, Policy, judge_now};
 use diag_snapshot::memory::Split;
+use diag_snapshot::names::unnamed;
 use diag_snapshot::parked::Parked;
 use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState, human};
 use serde::Serialize;
@@ -45,6 +47,8 @@ pub(crate) struct Summary {
     pub(crate) heap_bytes: Option<f64>,
     /// What of the file could not be read.
     pub(crate) lost: Vec<String>,
+    /// Which names are missing, and which could not be used.
+    pub(crate) without_names: Vec<String>,
     #[serde(skip)]
     pub(crate) taken_unix_us: u64,
     #[serde(skip)]
@@ -52,8 +56,14 @@ pub(crate) struct Summary {
 }
 
 impl Loaded {
-    pub(crate) fn new(id: String, name: String, snapshot: Snapshot, damages: &[Damage]) -> Self {
-        let summary = Summary::of(id, name, &snapshot, damages);
+    pub(crate) fn new(
+        id: String,
+        name: String,
+        snapshot: Snapshot,
+        damages: &[Damage],
+        notes: &[Note],
+    ) -> Self {
+        let summary = Summary::of(id, name, &snapshot, damages, notes);
         Loaded {
             summary,
             snapshot,
@@ -106,7 +116,7 @@ impl Loaded {
 }
 
 impl Summary {
-    fn of(id: String, name: String, snapshot: &Snapshot, damages: &[Damage]) -> Self {
+    fn of(id: String, name: String, snapshot: &Snapshot, damages: &[Damage], notes: &[Note]) -> Self {
         let process = &snapshot.process;
         Summary {
             id,
@@ -121,10 +131,15 @@ impl Summary {
             rss_bytes: snapshot.capture.resources.rss_bytes,
             heap_bytes: snapshot.heap.as_ref().map(diag_snapshot::Heap::live_bytes),
             lost: damages.iter().map(ToString::to_string).collect(),
+            without_names: without_names(snapshot, notes),
             taken_unix_us: snapshot.taken_unix_us(),
             instance: process.instance,
         }
     }
+}
+
+fn without_names(snapshot: &Snapshot, notes: &[Note]) -> Vec<String> {
+    unnamed(snapshot).iter().map(ToString::to_string).chain(notes.iter().map(ToString::to_string)).collect()
 }
 
 /// The live tasks of a snapshot by spawn site.

@@ -55,12 +55,14 @@ pub struct NamedStacks<'a> {
     stacks: &'a Stacks,
     /// Functions of each frame, innermost first; never empty.
     frames: Vec<Vec<Place>>,
+    /// Which frames have a name, and not only module and offset.
+    has_name: Vec<bool>,
 }
 
 impl<'a> NamedStacks<'a> {
     /// Names every frame; `strings` are those of the stacks' snapshot.
     pub fn new(stacks: &'a Stacks, strings: &Strings) -> Self {
-        NamedStacks { stacks, frames: frames(stacks, strings) }
+        NamedStacks { stacks, frames: frames(stacks, strings), has_name: has_name(stacks) }
     }
 
     /// The functions of one frame, innermost first: several if they are inlined into each other.
@@ -68,17 +70,26 @@ impl<'a> NamedStacks<'a> {
         self.frames.get(frame.0 as usize).map_or(&[], Vec::as_slice)
     }
 
-    /// All functions of a stack, innermost first.
-    pub fn stack(&self, stack: StackIndex) -> impl Iterator<Item = &Place> {
+    /// True if a function of the frame is known by name.
+    pub fn has_name(&self, frame: FrameIndex) -> bool {
+        self.has_name.get(frame.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// All frames of a stack, innermost first.
+    pub fn frames(&self, stack: StackIndex) -> impl Iterator<Item = FrameIndex> {
         let mut next = Some(stack);
         // A caller's row comes before its callee's, so this ends even in a file that lies.
-        let rows = std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
             let index = next?;
             let row = self.stacks.stacks.get(index.0 as usize)?;
             next = row.caller.filter(|caller| caller.0 < index.0);
-            Some(row)
-        });
-        rows.flat_map(|row| self.frame(row.frame))
+            Some(row.frame)
+        })
+    }
+
+    /// All functions of a stack, innermost first.
+    pub fn stack(&self, stack: StackIndex) -> impl Iterator<Item = &Place> {
+        self.frames(stack).flat_map(|frame| self.frame(frame))
     }
 }
 
@@ -112,14 +123,8 @@ impl fmt::Display for Unnamed {
 pub fn unnamed(snapshot: &Snapshot) -> Vec<Unnamed> {
     const WORTH_A_WORD: usize = 20;
     let stacks = &snapshot.stacks;
-    let mut named = vec![false; stacks.frames.len()];
-    for row in stacks.names.iter() {
-        if let Some(named) = named.get_mut(row.frame.0 as usize) {
-            *named = true;
-        }
-    }
     let mut counts = vec![(0, 0); stacks.modules.len()];
-    for (row, named) in stacks.frames.iter().zip(named) {
+    for (row, named) in stacks.frames.iter().zip(has_name(stacks)) {
         if let Some((frames, of)) = row.module.and_then(|module| counts.get_mut(module.0 as usize)) {
             *frames += u64::from(!named);
             *of += 1;
@@ -134,6 +139,16 @@ pub fn unnamed(snapshot: &Snapshot) -> Vec<Unnamed> {
         of,
     };
     many.map(unnamed).collect()
+}
+
+fn has_name(stacks: &Stacks) -> Vec<bool> {
+    let mut named = vec![false; stacks.frames.len()];
+    for row in stacks.names.iter() {
+        if let Some(named) = named.get_mut(row.frame.0 as usize) {
+            *named = true;
+        }
+    }
+    named
 }
 
 fn file_name(path: &str) -> &str {

@@ -1,10 +1,12 @@
 //! Which function an allocation is known by.
 //!
 //! The innermost frames of an allocation are always those of the allocator, of a collection or of
-//! the runtime. The first function that is none of these names the site.
+//! the runtime. The first function that is none of these names the site. Without names none can be told
+//! from the others, so that the innermost few frames together are the site: by module and offset, which are
+//! the same in every process of one build.
 
 use diag_snapshot::names::{NamedStacks, Place};
-use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
+use diag_snapshot::{Snapshot, StackIndex};
 
 /// Crates whose functions do not name an allocation site.
 const PLUMBING_CRATES: &[&str] = &[
@@ -58,12 +60,17 @@ fn is_plumbing_file(file: &str) -> bool {
         || file.split('/').any(|folder| PLUMBING_CRATES.iter().any(|name| of_crate(folder, name)))
 }
 
+/// How many frames without names make a site. A release build has one to three of a collection's that
+/// were not inlined; with more frames, one place that is reached in many ways would fall apart.
+const FRAMES_WITHOUT_NAMES: usize = 4;
+
 /// The stacks of one snapshot with the function that each allocation is known by.
 pub struct AllocationSites<'a> {
     /// All functions.
     pub named: NamedStacks<'a>,
-    /// What names each stack; none if it is plumbing throughout.
-    named_by: Vec<Option<(FrameIndex, usize)>>,
+    /// What names each stack: the part of it that begins there, and which function of that frame. None if
+    /// it is plumbing throughout.
+    named_by: Vec<Option<(StackIndex, usize)>>,
 }
 
 impl<'a> AllocationSites<'a> {
@@ -71,26 +78,33 @@ impl<'a> AllocationSites<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
         let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let stacks = &snapshot.stacks.stacks;
-        let mut named_by: Vec<Option<(FrameIndex, usize)>> = Vec::with_capacity(stacks.len());
-        for stack in stacks.iter() {
+        let mut named_by: Vec<Option<(StackIndex, usize)>> = Vec::with_capacity(stacks.len());
+        for (index, stack) in (0..).map(StackIndex).zip(stacks.iter()) {
             let own = named.frame(stack.frame).iter().position(|place| !is_plumbing(place));
             let caller =
                 || stack.caller.and_then(|caller| named_by.get(caller.0 as usize).copied().flatten());
-            named_by.push(own.map(|i| (stack.frame, i)).or_else(caller));
+            named_by.push(own.map(|i| (index, i)).or_else(caller));
         }
         AllocationSites { named, named_by }
     }
 
     /// What names this stack: the innermost frame itself if all of it is plumbing.
     pub fn site(&self, stack: StackIndex) -> Place {
-        let named_by = self.named_by.get(stack.0 as usize).copied().flatten();
-        let own = named_by.and_then(|(frame, i)| self.named.frame(frame).get(i));
-        let place = own.or_else(|| self.named.stack(stack).next());
-        place.cloned().unwrap_or_else(|| Place {
-            function: "(missing stack)".to_owned(),
-            file: None,
-            line: None,
-        })
+        let (part, i) = self.named_by.get(stack.0 as usize).copied().flatten().unwrap_or((stack, 0));
+        let frame = self.named.frames(part).next();
+        match frame.and_then(|frame| Some((frame, self.named.frame(frame).get(i)?))) {
+            Some((frame, place)) if self.named.has_name(frame) => place.clone(),
+            Some(_) => Place { function: self.without_names(part), file: None, line: None },
+            None => Place { function: "(missing stack)".to_owned(), file: None, line: None },
+        }
+    }
+
+    /// The innermost frames of a part of a stack, up to the first that has a name:
+    /// `app+0x110a60 < app+0x110dc1`, callee first.
+    fn without_names(&self, part: StackIndex) -> String {
+        let frames = self.named.frames(part).take_while(|&frame| !self.named.has_name(frame));
+        let places = frames.take(FRAMES_WITHOUT_NAMES).flat_map(|frame| self.named.frame(frame));
+        places.map(|place| &*place.function).collect::<Vec<_>>().join(" < ")
     }
 }
 

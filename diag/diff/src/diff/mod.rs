@@ -17,6 +17,7 @@ use std::fmt;
 
 use diag_snapshot::Snapshot;
 use diag_snapshot::memory::Split;
+use diag_snapshot::names::{Unnamed, unnamed};
 
 pub use ages::Ages;
 pub use frames::{AllocationSites, is_plumbing};
@@ -70,6 +71,8 @@ pub struct Side {
     pub has_heap: bool,
     /// Where its resident memory is, if that is known.
     pub split: Option<Split>,
+    /// Modules whose functions are not known by name.
+    pub unnamed: Vec<Unnamed>,
     /// What the recorder dropped or skipped since start, by name.
     pub dropped: BTreeMap<String, u64>,
 }
@@ -183,6 +186,7 @@ fn side(snapshot: &Snapshot) -> Side {
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
         split: Split::of(snapshot),
+        unnamed: unnamed(snapshot),
         dropped: snapshot.capture.dropped.clone(),
     }
 }

@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::diff::{Diff, Holdings, Side};
 use crate::policy::Policy;
-use crate::verdict::{Answer, Finding, Grade};
+use crate::verdict::{Answer, Finding, Grade, heap_share_notes};
 
 pub use change::Change;
 pub use heap::{GrowthBytes, HeapChange, HeapSiteChange, TaskSiteBytes};
@@ -100,8 +100,8 @@ impl Report {
             after: Moment::of(&diff.after, diff.now.heap.as_ref()),
             memory: (diff.before.split.as_ref().zip(diff.after.split.as_ref()))
                 .map_or(Vec::new(), |(before, after)| memory::changes(before, after)),
+            notes: notes(diff).into_iter().chain(heap_share_notes(diff, policy, &findings)).collect(),
             findings,
-            notes: notes(diff),
             sites: sites::changes(diff),
             heap: diff.heap.as_ref().map(heap::change),
         }
@@ -168,6 +168,7 @@ fn notes(diff: &Diff) -> Vec<String> {
     if diff.before.debug_build || diff.after.debug_build {
         notes.push("a debug build: its timings are not those of a release".to_owned());
     }
+    notes.extend(diff.after.unnamed.iter().map(ToString::to_string));
     for (what, count) in &diff.after.dropped {
         notes.push(format!("the recorder dropped or skipped {} {}", human::count(*count), human::name(what)));
     }
