@@ -29,22 +29,25 @@ pub(crate) fn without_stack() -> u64 {
 }
 
 /// Where a sampled block lies.
-enum Home {
+#[derive(Clone, Copy)]
+pub(super) enum Home {
+    /// In the region.
     Slot(Slot),
+    /// In the inner allocator, and in the table.
     Large(Entry<'static>),
 }
 
-/// Where this block lies, if it is sampled.
-#[inline]
-fn find(block: *mut u8, layout: Layout) -> Option<(&'static Tables, Home)> {
-    let tables = tables()?;
-    if region::may_hold(block)
-        && let Some(slot) = tables.region.slot_of(block)
-    {
-        return Some((tables, Home::Slot(slot)));
+/// Where this block lies, if it is sampled. In the allocator's own functions, because large blocks that are
+/// not sampled should not pay for a call.
+#[inline(always)]
+pub(super) fn find(block: *mut u8, layout: Layout) -> Option<Home> {
+    if region::may_hold(block) {
+        return tables()?.region.slot_of(block).map(Home::Slot);
     }
-    let entry = if layout.size() >= LARGE { tables.large.find(block) } else { None };
-    entry.map(|entry| (tables, Home::Large(entry)))
+    if layout.size() < LARGE {
+        return None;
+    }
+    tables()?.large.find(block).map(Home::Large)
 }
 
 /// Ends the sample of a block that is to be freed; true if the block was a slot, and is free now.
@@ -93,47 +96,39 @@ pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill)
     block
 }
 
-/// Frees a block that may be sampled.
+/// Frees a sampled block.
 ///
 /// # Safety
-/// As for `GlobalAlloc::dealloc`.
+/// As for `GlobalAlloc::dealloc`; the block must lie there.
+#[cold]
 #[inline(never)]
-pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
-    if let Some((tables, home)) = find(block, layout)
-        && forget(tables, home)
-    {
-        return;
+pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, home: Home, block: *mut u8, layout: Layout) {
+    let Some(tables) = tables() else { return };
+    if !forget(tables, home) {
+        // SAFETY: by the promise of the caller, and the block is not a slot.
+        unsafe { inner.dealloc(block, layout) }
     }
-    // SAFETY: by the promise of the caller, and the block is not one of ours.
-    unsafe { inner.dealloc(block, layout) }
 }
 
-/// Resizes a block that may be sampled. The countdown was not charged yet.
+/// Resizes a sampled block.
 ///
 /// # Safety
-/// As for `GlobalAlloc::realloc`.
+/// As for `GlobalAlloc::realloc`; the block must lie there.
+#[cold]
 #[inline(never)]
 pub(super) unsafe fn realloc(
     inner: &impl GlobalAlloc,
+    home: Home,
     block: *mut u8,
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
-    match find(block, layout) {
+    let Some(tables) = tables() else { return ptr::null_mut() };
+    match home {
         // SAFETY: by the promise of the caller; the block lies in that slot.
-        Some((tables, Home::Slot(slot))) => unsafe {
-            resize_slot(inner, tables, slot, block, layout, new_size)
-        },
+        Home::Slot(slot) => unsafe { resize_slot(inner, tables, slot, block, layout, new_size) },
         // SAFETY: by the promise of the caller; the entry is the block's.
-        Some((tables, Home::Large(entry))) => unsafe {
-            resize_large(inner, tables, entry, block, layout, new_size)
-        },
-        None if sampler::charge(new_size.saturating_sub(layout.size())) => {
-            // SAFETY: by the promise of the caller; the block is the inner allocator's and not sampled.
-            unsafe { realloc_due(inner, block, layout, new_size) }
-        }
-        // SAFETY: by the promise of the caller; the block is the inner allocator's.
-        None => unsafe { inner.realloc(block, layout, new_size) },
+        Home::Large(entry) => unsafe { resize_large(inner, tables, entry, block, layout, new_size) },
     }
 }
 
@@ -293,8 +288,7 @@ unsafe fn resize_slot(
 ///
 /// # Safety
 /// As for `GlobalAlloc::realloc`; the entry must be the block's.
-#[cold]
-#[inline(never)]
+#[inline]
 unsafe fn resize_large(
     inner: &impl GlobalAlloc,
     tables: &Tables,

@@ -78,6 +78,7 @@ impl Large {
 }
 
 /// The place of a sampled block, for its owner.
+#[derive(Clone, Copy)]
 pub(super) struct Entry<'a> {
     place: &'a AtomicU64,
 }

@@ -68,9 +68,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if may_be_sampled(block, layout) {
+        if let Some(home) = hook::find(block, layout) {
             // SAFETY: by the promise of the caller.
-            return unsafe { hook::dealloc(&self.inner, block, layout) };
+            return unsafe { hook::dealloc(&self.inner, home, block, layout) };
         }
         // SAFETY: by the promise of the caller, and the block is not one of ours.
         unsafe { self.inner.dealloc(block, layout) }
@@ -78,9 +78,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if may_be_sampled(block, layout) {
+        if let Some(home) = hook::find(block, layout) {
             // SAFETY: by the promise of the caller.
-            return unsafe { hook::realloc(&self.inner, block, layout, new_size) };
+            return unsafe { hook::realloc(&self.inner, home, block, layout, new_size) };
         }
         // Only growth is charged: a block that grows step by step is sampled as if made at once.
         if sampler::charge(new_size.saturating_sub(layout.size())) {
@@ -90,12 +90,6 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
         // SAFETY: by the promise of the caller, and the block is not one of ours.
         unsafe { self.inner.realloc(block, layout, new_size) }
     }
-}
-
-/// True for every sampled block, and for others that the slow path then knows from it.
-#[inline(always)]
-fn may_be_sampled(block: *mut u8, layout: Layout) -> bool {
-    region::may_hold(block) | (layout.size() >= region::LARGE)
 }
 
 /// Samples from now on, one allocation in `rate_bytes` on average; 0 records every block. What was
