@@ -16,6 +16,11 @@
 //! min_samples = 10
 //! significance = 1e-6
 //!
+//! [rules.heap-share]
+//! max_share_percent = 30.0
+//! min_live_bytes = 16777216
+//! min_samples = 10
+//!
 //! [rules.untracked-growth]
 //! min_tasks = 10
 //! min_growth = 0.1
@@ -75,6 +80,8 @@ pub struct Rules {
     /// See [`crate::verdict`].
     pub heap_growth: HeapGrowth,
     /// See [`crate::verdict`].
+    pub heap_share: HeapShare,
+    /// See [`crate::verdict`].
     pub untracked_growth: UntrackedGrowth,
     /// See [`crate::verdict`].
     pub lost_waker: LostWaker,
@@ -111,6 +118,18 @@ pub struct HeapGrowth {
     pub min_samples: u64,
     /// Largest chance at which growth is still taken for churn, over all functions. Default: 1e-6.
     pub significance: f64,
+}
+
+/// Thresholds of `heap-share`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeapShare {
+    /// More than this share of the live heap, percent. Default: 30.
+    pub max_share_percent: f64,
+    /// A smaller heap is not judged, bytes. Default: 16 MiB.
+    pub min_live_bytes: u64,
+    /// Known as well as by so many samples, or better. Default: 10.
+    pub min_samples: u64,
 }
 
 /// Thresholds of `untracked-growth`.
@@ -186,6 +205,12 @@ impl Default for TaskLeak {
 impl Default for HeapGrowth {
     fn default() -> Self {
         HeapGrowth { min_samples: 10, significance: 1e-6 }
+    }
+}
+
+impl Default for HeapShare {
+    fn default() -> Self {
+        HeapShare { max_share_percent: 30.0, min_live_bytes: 16 << 20, min_samples: 10 }
     }
 }
 
@@ -295,6 +320,11 @@ impl Policy {
                 share(rules.heap_growth.significance),
                 "a probability from 0 to 1",
             ),
+            (
+                "rules.heap-share.max_share_percent",
+                (0.0..=100.0).contains(&rules.heap_share.max_share_percent),
+                "a percentage from 0 to 100",
+            ),
             ("rules.untracked-growth.min_growth", rules.untracked_growth.min_growth >= 0.0, "0 or more"),
             ("rules.zombie.min_age_s", rules.zombie.min_age_s >= 0.0, "0 or more"),
             ("rules.cancelled-but-running.grace_s", rules.cancelled_but_running.grace_s >= 0.0, "0 or more"),
@@ -393,6 +423,7 @@ mod tests {
         );
         refuse("rules.busy-self-wake.min_self_share = 2", "must be a share from 0 to 1");
         refuse("rules.zombie.min_age = 2", "did you mean `rules.zombie.min_age_s`?");
+        refuse("rules.heap-share.max_share_percent = 101", "must be a percentage from 0 to 100");
         refuse("min_window_s = ", "line 1");
     }
 }

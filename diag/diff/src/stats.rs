@@ -61,6 +61,12 @@ impl WeightedSum {
         self.one_more = self.one_more.max(weight * (1.0 - probability));
     }
 
+    /// True if it is known at least as well as the number of so many events: as many samples of equal and
+    /// small probability, or fewer that were almost sure to be taken.
+    pub fn is_worth(&self, samples: u64) -> bool {
+        self.samples > 0 && self.sum * self.sum >= samples as f64 * self.variance
+    }
+
     /// The 95 % interval of the sum, honest for a single sample too: quantiles of a gamma
     /// distribution with the mean and variance of the sum (Fay and Feuer 1997), which is the exact
     /// Poisson interval (Garwood 1936) if all weights are equal and probabilities small. `unseen`
@@ -155,6 +161,18 @@ mod tests {
         let mut sum = WeightedSum::default();
         (0..3).for_each(|_| sum.add(100.0, 1.0));
         assert_eq!(sum.interval(1.0), Interval { low: 300.0, high: 300.0 });
+    }
+
+    #[test]
+    fn a_sum_is_worth_its_samples_or_more() {
+        let of = |samples: u64, size: f64, probability: f64| {
+            let mut sum = WeightedSum::default();
+            (0..samples).for_each(|_| sum.add(size, probability));
+            sum
+        };
+        assert!(of(10, 1e-9, 1e-9).is_worth(10) && !of(9, 1e-9, 1e-9).is_worth(10));
+        assert!(of(1, 1e9, 1.0).is_worth(10), "a block that is always sampled is known exactly");
+        assert!(!WeightedSum::default().is_worth(0));
     }
 
     #[test]

@@ -134,3 +134,15 @@ fn a_heap_in_one_file_only_is_too_little() {
     assert_eq!(report.answer, Answer::InsufficientData);
     assert!(report.reasons[0].starts_with("the second snapshot has no heap samples"), "{:?}", report.reasons);
 }
+
+#[test]
+fn a_large_part_that_does_not_grow_is_a_note() {
+    let steady = service(60.0, |task| Some(task.spawned + 10.0));
+    let report = judge(&compare(&steady, 20.0, 40.0), &Policy::default());
+    let note = report.notes.iter().find(|note| note.contains("without significant growth"));
+    assert!(note.is_some_and(|note| note.starts_with("Vec in svc.rs:")), "{:?}", report.notes);
+    let grown = judge(&compare(&service(40.0, |_| None), 15.0, 30.0), &Policy::default());
+    assert!(!grown.notes.iter().any(|note| note.contains("without significant growth")), "{:?}", grown.notes);
+    let evidence = &grown.findings[0].evidence;
+    assert!(evidence.iter().any(|line| line.ends_with("most of it part of: Vec")), "{evidence:?}");
+}

@@ -18,6 +18,8 @@ use super::sites::{self, Site};
 pub struct Now {
     /// When it was taken, microseconds since the Unix epoch.
     pub taken_unix_us: u64,
+    /// How long the process had been running.
+    pub uptime_us: u64,
     /// Sites at which something is to be told.
     pub sites: Vec<SiteNow>,
     /// What idle tasks of a site wait for, as far as they were asked: `mpsc recv at src/orders.rs:131`.
@@ -118,6 +120,7 @@ impl Now {
         let mut sites: Vec<SiteNow> = site_rows(snapshot).collect();
         let mut now = Now {
             taken_unix_us: snapshot.taken_unix_us(),
+            uptime_us: snapshot.capture.to_us,
             throttled_us: snapshot.capture.resources.throttled_us,
             heap: Holdings::of(snapshot),
             ..Now::default()

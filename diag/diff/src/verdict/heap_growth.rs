@@ -8,7 +8,7 @@
 
 use diag_snapshot::human;
 
-use super::{Class, Estimate, Finding, Grade, Subject};
+use super::{Class, Estimate, Finding, Grade, Subject, heap_share};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use crate::policy::{HeapGrowth, Policy};
 
@@ -50,7 +50,7 @@ fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, limits: &HeapGrowt
             low_bytes: interval.low,
             high_bytes: interval.high,
         }),
-        evidence: evidence(diff, site),
+        evidence: evidence(diff, heap, site),
         counter_evidence: counter_evidence(diff, site, limits),
         advice: advice(diff, site, grade),
         risk: risk(diff, site),
@@ -58,7 +58,7 @@ fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, limits: &HeapGrowt
     }
 }
 
-fn evidence(diff: &Diff, site: &HeapSiteDiff) -> Vec<String> {
+fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<String> {
     let mut evidence = vec![format!(
         "{} samples are new and {} are gone; churn alone does that with a chance of {:.0e}",
         human::count(site.growth.new.samples),
@@ -79,6 +79,16 @@ fn evidence(diff: &Diff, site: &HeapSiteDiff) -> Vec<String> {
             human::duration_us(diff.window_us.unsigned_abs())
         ));
     }
+    evidence.push(format!(
+        "it is {:.1} % of the live heap, most of it part of: {}",
+        heap.after.share_percent(&site.growth.after),
+        site.after.container().as_str()
+    ));
+    evidence.extend(site.window.filter(|window| window.allocated_bytes > 0).map(|window| {
+        let (allocated, freed) = (window.allocated_bytes as f64, window.freed_bytes as f64);
+        format!("{} were allocated there in between and {} freed", size(allocated), size(freed))
+    }));
+    evidence.extend(heap_share::ages(&diff.now, &site.after));
     let of_ended_tasks = site.after.of_ended_tasks.sum;
     if of_ended_tasks > 0.0 {
         evidence.push(format!("{} of it was allocated by tasks that ended", size(of_ended_tasks)));

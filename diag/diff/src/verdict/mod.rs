@@ -9,6 +9,7 @@ mod blocked_executor;
 mod busy_self_wake;
 mod cancelled_but_running;
 mod heap_growth;
+mod heap_share;
 mod lost_waker;
 mod task_leak;
 mod untracked_growth;
@@ -24,6 +25,7 @@ use crate::report::{Report, timestamp};
 use crate::stats::WeightedSum;
 
 pub use answer::Answer;
+pub(crate) use heap_share::notes as heap_share_notes;
 
 /// A rule: its name never changes meaning.
 pub struct Rule {
@@ -39,6 +41,8 @@ pub enum Judge {
     Change(fn(&Diff, &Policy) -> Vec<Finding>),
     /// What one snapshot shows, which of two is the second.
     Now(fn(&Now, &Policy) -> Vec<Finding>),
+    /// What one snapshot shows by itself, and what a second one tells better.
+    Alone(fn(&Now, &Policy) -> Vec<Finding>),
 }
 
 /// All rules.
@@ -48,6 +52,7 @@ pub const RULES: &[Rule] = &[
     Rule { name: cancelled_but_running::NAME, judge: Judge::Now(cancelled_but_running::judge) },
     Rule { name: busy_self_wake::NAME, judge: Judge::Now(busy_self_wake::judge) },
     Rule { name: zombie::NAME, judge: Judge::Now(zombie::judge) },
+    Rule { name: heap_share::NAME, judge: Judge::Alone(heap_share::judge) },
     Rule { name: task_leak::NAME, judge: Judge::Change(task_leak::judge) },
     Rule { name: heap_growth::NAME, judge: Judge::Change(heap_growth::judge) },
     Rule { name: untracked_growth::NAME, judge: Judge::Change(untracked_growth::judge) },
@@ -242,6 +247,7 @@ pub fn judge(diff: &Diff, policy: &Policy) -> Report {
     let findings = RULES.iter().flat_map(|rule| match rule.judge {
         Judge::Change(judge) => judge(diff, policy),
         Judge::Now(judge) => judge(&diff.now, policy),
+        Judge::Alone(_) => Vec::new(),
     });
     let findings = surest_first(findings.collect());
     let reasons = answer::too_little(diff, policy, &findings);
@@ -258,7 +264,7 @@ pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
 pub fn judge_now(now: &Now, policy: &Policy) -> Vec<Finding> {
     let findings = RULES.iter().flat_map(|rule| match rule.judge {
         Judge::Change(_) => Vec::new(),
-        Judge::Now(judge) => judge(now, policy),
+        Judge::Now(judge) | Judge::Alone(judge) => judge(now, policy),
     });
     surest_first(findings.collect())
 }
