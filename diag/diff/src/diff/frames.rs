@@ -99,17 +99,27 @@ impl<'a> AllocationSites<'a> {
         }
     }
 
-    /// The innermost frames of a part of a stack, up to the first that has a name:
-    /// `app+0x110a60 < app+0x110dc1`, callee first.
+    /// The innermost frames of a part of a stack, up to the first that has a name, callee first. The
+    /// module is said once: `app+0x110a60 < +0x110dc1 < libc.so.6+0x88f4`.
     fn without_names(&self, part: StackIndex) -> String {
         let frames = self.named.frames(part).take_while(|&frame| !self.named.has_name(frame));
         let places = frames.take(FRAMES_WITHOUT_NAMES).flat_map(|frame| self.named.frame(frame));
-        places.map(|place| &*place.function).collect::<Vec<_>>().join(" < ")
+        let (mut site, mut last_module) = (String::new(), "");
+        for place in places {
+            let (module, _) = place.function.rsplit_once('+').unwrap_or((&place.function, ""));
+            let said = if module == last_module { module.len() } else { 0 };
+            site += if site.is_empty() { "" } else { " < " };
+            site += &place.function[said..];
+            last_module = module;
+        }
+        site
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use diag_snapshot::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackRow};
+
     use super::*;
 
     fn check(function: &str, file: &str, plumbing: bool) {
@@ -132,5 +142,56 @@ mod tests {
         check("tokio_postgres::connect", "/r/index-1/tokio-postgres-0.7.1/src/lib.rs", false);
         check("shop::clone", "", false);
         check("diag_examples::hub::accept", "", false);
+    }
+
+    /// A snapshot with one stack of these frames, innermost first: module and offset, or a name.
+    fn snapshot(frames: &[&str]) -> (Snapshot, StackIndex) {
+        let mut snapshot = Snapshot::default();
+        let Snapshot { strings, stacks, .. } = &mut snapshot;
+        for (i, path) in ["/srv/app", "/lib/libc.so.6"].into_iter().enumerate() {
+            let path = strings.intern(path);
+            stacks.modules.push(ModuleRow { path, build_id: None, base: 4096 << i, size_bytes: 1 });
+        }
+        let mut caller = None;
+        for (i, text) in (0..).zip(frames.iter().rev()) {
+            let frame = FrameIndex(i);
+            let offset = text.split_once('+').and_then(|(_, offset)| u64::from_str_radix(offset, 16).ok());
+            let module = ModuleIndex(u32::from(text.starts_with("libc")));
+            stacks.frames.push(FrameRow { module: Some(module), offset: offset.unwrap_or(u64::from(i)) });
+            if offset.is_none() {
+                stacks.names.push(NameRow { frame, function: strings.intern(text), file: None, line: None });
+            }
+            stacks.stacks.push(StackRow { caller, frame });
+            caller = Some(StackIndex(i));
+        }
+        (snapshot, caller.expect("a frame"))
+    }
+
+    fn check_site(frames: &[&str], expected: &str) {
+        let (snapshot, stack) = snapshot(frames);
+        assert_eq!(AllocationSites::new(&snapshot).site(stack).function, expected, "{frames:?}");
+    }
+
+    #[test]
+    fn without_names_the_innermost_frames_are_the_site() {
+        let shared = ["app+a0", "app+b0"];
+        check_site(
+            &[&shared[..], &["app+c0", "app+d0", "app+e0"]].concat(),
+            "app+0xa0 < +0xb0 < +0xc0 < +0xd0",
+        );
+        check_site(
+            &[&shared[..], &["app+c1", "app+d0", "app+e0"]].concat(),
+            "app+0xa0 < +0xb0 < +0xc1 < +0xd0",
+        );
+        check_site(&["libc+a0", "app+b0", "libc+c0"], "libc.so.6+0xa0 < app+0xb0 < libc.so.6+0xc0");
+        check_site(&["app+a0"], "app+0xa0");
+    }
+
+    #[test]
+    fn names_end_what_is_told_by_offsets() {
+        check_site(&["malloc", "app+a0", "shop::cart::add", "app+b0"], "app+0xa0");
+        check_site(&["app+a0", "app+b0", "start_thread"], "app+0xa0 < +0xb0");
+        check_site(&["__rust_alloc", "shop::cart::add", "app+b0"], "shop::cart::add");
+        check_site(&["__rust_alloc", "start_thread"], "__rust_alloc");
     }
 }
