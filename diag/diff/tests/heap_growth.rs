@@ -4,6 +4,7 @@ mod script;
 
 use diag_diff::diff::{Diff, HeapSiteDiff};
 use diag_diff::{Answer, Policy, Report, diff, judge};
+use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Snapshot, Table};
 use script::{Block, Service, Task, churn};
 
 const BUFFER_BYTES: u64 = 128 << 10;
@@ -145,4 +146,34 @@ fn a_large_part_that_does_not_grow_is_a_note() {
     assert!(!grown.notes.iter().any(|note| note.contains("without significant growth")), "{:?}", grown.notes);
     let evidence = &grown.findings[0].evidence;
     assert!(evidence.iter().any(|line| line.ends_with("most of it part of: Vec")), "{evidence:?}");
+}
+
+/// The snapshot as a stripped binary would have given it: `base` is where it was loaded.
+fn stripped(mut snapshot: Snapshot, base: u64) -> Snapshot {
+    let [path, build_id] = ["/srv/app", "0123abcd"].map(|text| snapshot.strings.intern(text));
+    let module = ModuleRow { path, build_id: Some(build_id), base, size_bytes: 1 << 20 };
+    snapshot.stacks.modules.push(module);
+    let own = |frame: FrameRow| FrameRow { module: Some(ModuleIndex(0)), ..frame };
+    snapshot.stacks.frames = snapshot.stacks.frames.iter().map(own).collect();
+    snapshot.stacks.names = Table::default();
+    snapshot
+}
+
+#[test]
+fn a_stripped_binary_is_compared_by_build_and_offset() {
+    let service = service(40.0, |_| None);
+    let before = stripped(service.at(15.0), 0x5500_0000_0000);
+    let mut after = stripped(service.at(30.0), 0x5500_0000_0000);
+    let report = judge(&diff(&before, &after).expect("one service"), &Policy::default());
+    let leak = report.findings.first().expect("a finding");
+    assert_eq!((leak.rule, leak.subject.name.as_deref()), ("heap-growth", Some("app+0x2 < +0x1 < +0x0")));
+    let missing = "names are missing for 6 of 6 frames of app (build id 0123abcd): give its debug file with \
+                   --debug-dir";
+    assert!(report.notes.iter().any(|note| note == missing), "{:?}", report.notes);
+
+    after = stripped(service.at(30.0), 0x7f00_0000_0000);
+    after.process.instance += 1;
+    let heap = diff(&before, &after).expect("one service").heap.expect("a heap");
+    let sites: Vec<&str> = heap.sites.iter().map(|site| &*site.place.function).collect();
+    assert_eq!(sites, ["app+0x2 < +0x1 < +0x0", "app+0x5 < +0x4 < +0x3"], "both are joined");
 }
