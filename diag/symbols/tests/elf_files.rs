@@ -1,54 +1,12 @@
 //! What is read from executables of each kind, and that nothing in a file makes the reader fail.
 
-use std::path::{Path, PathBuf};
+mod built;
+
+use std::path::Path;
 use std::process::Command;
 
+use built::Folder;
 use diag_symbols::{DebugInfo, Detail, ElfFile, Function, look_up};
-
-/// Prints how far behind its module's base the first instruction of `shop::checkout` lies, plus one: what a
-/// return address would be.
-const PROGRAM: &str = r#"
-mod shop {
-    #[inline(never)]
-    pub fn checkout(cart: &[u64]) -> u64 { cart.iter().sum() }
-}
-fn main() {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-    let base = u64::from_str_radix(maps.split('-').next().unwrap(), 16).unwrap();
-    let checkout = std::hint::black_box(shop::checkout as fn(&[u64]) -> u64);
-    checkout(&[1]);
-    println!("{}", checkout as usize as u64 - base + 1);
-}
-"#;
-
-/// A folder of the test's own, which goes with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("diag-symbols-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        Folder(path)
-    }
-
-    /// Compiles the program, and gives its path and the address that it prints.
-    fn compile(&self, flags: &[&str]) -> (PathBuf, u64) {
-        std::fs::write(self.0.join("app.rs"), PROGRAM).expect("a source file");
-        let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or("rustc".into()));
-        let rustc = rustc.args(["app.rs", "-Clink-arg=-Wl,--build-id"]).args(flags).current_dir(&self.0);
-        assert!(rustc.status().expect("rustc runs").success(), "{flags:?}");
-        let app = self.0.join("app");
-        let printed = Command::new(&app).output().expect("it runs").stdout;
-        let address = String::from_utf8_lossy(&printed).trim().parse().expect("an address");
-        (app, address)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 fn read(app: &Path, addresses: &[u64], inflate_at_most: u64) -> (Vec<Vec<Function>>, DebugInfo) {
     let mut found = Vec::new();
