@@ -18,9 +18,12 @@ pub mod format;
 pub mod human;
 pub mod leaf;
 pub mod memory;
+pub mod metrics;
 pub mod model;
 pub mod names;
 pub mod parked;
+#[cfg(feature = "pprof")]
+pub mod pprof;
 pub mod strings;
 pub mod table;
 
