@@ -3,6 +3,7 @@
 
 mod http;
 mod listener;
+mod profiles;
 mod routes;
 
 use std::io;

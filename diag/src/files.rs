@@ -54,7 +54,7 @@ fn run(dir: &Path, every: Duration, keep: usize) {
 }
 
 fn write(dir: &Path, keep: usize) -> Result<(), crate::SnapshotError> {
-    let snapshot = crate::capture::snapshot();
+    let snapshot = crate::capture::snapshot(crate::capture::Scope::Whole);
     let series = Series::new(dir, &snapshot.process.service);
     let path = series.path(snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
     // The folder may have been made away with since the start; a failure shows in the write.

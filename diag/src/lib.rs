@@ -86,7 +86,7 @@ pub(crate) fn record(on: bool) {
 /// Runs on the calling thread, about a microsecond a live task: from async code, call it inside
 /// `spawn_blocking`.
 pub fn snapshot() -> Snapshot {
-    capture::snapshot()
+    capture::snapshot(capture::Scope::Whole)
 }
 
 /// Takes a [`snapshot`] and writes it to `path`, whole or not at all.
@@ -94,7 +94,7 @@ pub fn snapshot() -> Snapshot {
 /// # Errors
 /// If the file cannot be written; a file that was there before is then as it was.
 pub fn snapshot_to(path: impl AsRef<Path>) -> Result<(), SnapshotError> {
-    let bytes = diag_snapshot::write(&capture::snapshot());
+    let bytes = diag_snapshot::write(&capture::snapshot(capture::Scope::Whole));
     diag_snapshot::file::write(path.as_ref(), &bytes).map_err(SnapshotError)
 }
 

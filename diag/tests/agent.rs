@@ -41,6 +41,14 @@ fn the_agent() {
     assert_eq!(status, 200);
     assert!(String::from_utf8(text).unwrap().contains("agent.rs:"));
 
+    let (status, text) = get(addr, "/metrics", FINE);
+    let text = String::from_utf8(text).unwrap();
+    assert!(status == 200 && text.ends_with("# EOF\n"), "{text}");
+    assert!(text.contains("diag_tasks{site=\"diag/tests/agent.rs:"), "{text}");
+    // This service has another allocator.
+    let (status, text) = get(addr, "/debug/pprof/heap", FINE);
+    assert!(status == 404 && text.starts_with(b"the heap is not recorded"));
+
     assert_eq!(get(addr, "/healthz", FINE), (200, b"ok\n".to_vec()));
     assert_eq!(get(addr, "/nothing", FINE).0, 404);
     assert_eq!(ask(addr, &format!("POST /dump HTTP/1.1\r\n{FINE}\r\n")).0, 405);

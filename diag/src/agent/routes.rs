@@ -1,12 +1,17 @@
-//! What the agent answers: `/snapshot`, `/dump`, `/healthz`, to callers that may ask.
+//! What the agent answers, to callers that may ask.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+
+use diag_snapshot::{Snapshot, metrics};
 
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::http::Whole;
+use super::profiles;
+use crate::capture::Scope;
 
 /// Who may ask, and for what.
 pub(super) struct Routes {
@@ -14,11 +19,16 @@ pub(super) struct Routes {
     token: Option<String>,
 }
 
+/// The media type of files.
+pub(super) const BYTES: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
 const USAGE: &str = "diag agent\n\n\
-    GET /snapshot   a snapshot file: curl -o now.diag, or diag snap\n\
-    GET /dump       the live tasks as text\n\
-    GET /healthz    ok, if this thread runs\n";
+    GET /snapshot                       a snapshot file: curl -o now.diag, or diag snap\n\
+    GET /dump                           the live tasks as text\n\
+    GET /metrics                        figures for Prometheus, as OpenMetrics\n\
+    GET /debug/pprof/heap               the live heap for pprof: go tool pprof -http : URL\n\
+    GET /debug/pprof/profile?seconds=N  what the CPU does for 1..300 s (30), for pprof\n\
+    GET /healthz                        ok, if this thread runs\n";
 
 impl Routes {
     pub(super) fn new(bound: SocketAddr, token: Option<String>) -> Self {
@@ -33,10 +43,21 @@ impl Routes {
             return plain(StatusCode::UNAUTHORIZED, "send the token: Authorization: Bearer $DIAG_TOKEN\n");
         }
         match (request.method(), request.uri().path()) {
-            (&Method::GET, "/snapshot") => captured("application/octet-stream", diag_snapshot::write).await,
-            (&Method::GET, "/dump") => {
-                captured(TEXT, |snapshot| diag_snapshot::dump::dump(snapshot).into()).await
+            (&Method::GET, "/snapshot") => {
+                captured(Scope::Whole, |snapshot| {
+                    response(StatusCode::OK, BYTES, diag_snapshot::write(snapshot))
+                })
+                .await
             }
+            (&Method::GET, "/dump") => {
+                captured(Scope::Whole, |snapshot| {
+                    response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot))
+                })
+                .await
+            }
+            (&Method::GET, "/metrics") => captured(Scope::Figures, metrics).await,
+            (&Method::GET, "/debug/pprof/heap") => captured(Scope::Heap, profiles::heap).await,
+            (&Method::GET, "/debug/pprof/profile") => profiles::cpu(request.uri().query()).await,
             (&Method::GET, "/healthz") => plain(StatusCode::OK, "ok\n"),
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
             (&Method::GET, _) => plain(StatusCode::NOT_FOUND, USAGE),
@@ -69,18 +90,34 @@ fn same(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// A capture on a thread of its own, so that the agent goes on answering meanwhile.
-async fn captured(content_type: &'static str, render: fn(&crate::Snapshot) -> Vec<u8>) -> Response<Whole> {
-    match tokio::task::spawn_blocking(move || render(&crate::capture::snapshot())).await {
-        Ok(bytes) => response(StatusCode::OK, content_type, bytes),
+async fn captured(scope: Scope, render: fn(&Snapshot) -> Response<Whole>) -> Response<Whole> {
+    off_thread(move || render(&crate::capture::snapshot(scope))).await
+}
+
+/// Work that takes its time, on a thread for it.
+pub(super) async fn off_thread(work: impl FnOnce() -> Response<Whole> + Send + 'static) -> Response<Whole> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(response) => response,
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the capture failed; the service is unharmed\n"),
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Whole> {
+fn metrics(snapshot: &Snapshot) -> Response<Whole> {
+    static TOLD: Mutex<Option<metrics::Told>> = Mutex::new(None);
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = metrics::text(snapshot, told.get_or_insert_default());
+    response(StatusCode::OK, metrics::CONTENT_TYPE, text)
+}
+
+pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Whole> {
     response(status, TEXT, text)
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: impl Into<Whole>) -> Response<Whole> {
+pub(super) fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Whole>,
+) -> Response<Whole> {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();

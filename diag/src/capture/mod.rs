@@ -17,7 +17,7 @@ mod threads;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use diag_snapshot::{Capture, Snapshot, Strings};
+use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
 use sites::Sites;
 use stacks::Tree;
@@ -25,10 +25,22 @@ use stacks::Tree;
 use crate::task::{local, site};
 use crate::{clock, gauge, runtime};
 
+/// How much of a snapshot is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[cfg_attr(not(feature = "agent"), allow(dead_code, reason = "only the agent wants less than all"))]
+pub(crate) enum Scope {
+    /// Rows and totals. No task is asked where it waits, no thread is looked at, and there are no stacks.
+    Figures,
+    /// Besides these, the call stacks of the heap with their names.
+    Heap,
+    /// All of it.
+    Whole,
+}
+
 /// What the service knows about itself now.
 ///
 /// Takes about a microsecond a live task. Captures do not overlap: a second one waits for the first.
-pub(crate) fn snapshot() -> Snapshot {
+pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
 
@@ -36,6 +48,8 @@ pub(crate) fn snapshot() -> Snapshot {
     #[cfg(feature = "heap")]
     let _hidden = crate::heap::hide_thread();
 
+    // First of all: the rows of a million tasks are resident as well.
+    let resources = process::resources(crate::memory::mapped_bytes());
     let mut strings = Strings::default();
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
@@ -43,7 +57,7 @@ pub(crate) fn snapshot() -> Snapshot {
     let runtimes = runtime::all();
     let found = tasks::find();
     // Before the rows: a task that is not lost but rescued by this shows so in its row.
-    let answers = parked::ask_tasks(&found);
+    let answers = if scope == Scope::Whole { parked::ask_tasks(&found) } else { Default::default() };
     let ends = tasks::recent_ends();
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
@@ -51,7 +65,10 @@ pub(crate) fn snapshot() -> Snapshot {
     let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
     let mut stacks = Tree::new();
     let parked = answers.rows(&mut stacks);
-    let (threads, no_stack) = threads::held_up(&found, &sites, &mut stacks, &mut strings);
+    let (threads, no_stack) = match scope {
+        Scope::Whole => threads::held_up(&found, &sites, &mut stacks, &mut strings),
+        Scope::Figures | Scope::Heap => Default::default(),
+    };
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
     let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
@@ -65,7 +82,7 @@ pub(crate) fn snapshot() -> Snapshot {
             timing_one_in: local::timing_one_in(),
             runtimes,
             gauges: gauge::all(),
-            resources: process::resources(crate::memory::mapped_bytes()),
+            resources,
             dropped: dropped(&no_stack),
             parked: answers.facts(),
         },
@@ -78,7 +95,7 @@ pub(crate) fn snapshot() -> Snapshot {
         zombies,
         parked,
         threads,
-        stacks: stacks.into_stacks(&mut strings),
+        stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
         heap,
         strings,
     }
