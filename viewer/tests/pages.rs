@@ -165,6 +165,78 @@ async fn the_task_list_has_the_numbers_of_the_command_line() {
 }
 
 #[tokio::test]
+async fn the_heap_page_has_the_numbers_of_the_command_line() {
+    let scene = Scene::new("heap");
+    let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "json"]);
+    let shown: serde_json::Value = serde_json::from_str(&cli).expect("JSON");
+    let page = scene.viewer.json(&scene.path("/api/v1/s/{b}/heap")).await;
+    for (field, value) in shown["heap"].as_object().expect("a heap") {
+        assert_eq!(&page["heap"][field], value, "{field}");
+    }
+    let overview = scene.viewer.json("/api/v1").await;
+    let report = scene.viewer.json(&scene.path("/api/v1/d/{a}..{b}")).await;
+    for memory in [&page["memory"], &overview["memory"], &report["after"]["memory"]] {
+        assert_eq!(memory, &shown["memory"]);
+    }
+    assert_eq!(shown["memory"]["heap"], shown["heap"]["live"]);
+    let tasks = scene.viewer.json(&scene.path("/api/v1/s/{b}/tasks")).await;
+    for field in ["held", "held_by_ended"] {
+        assert_eq!(tasks["sites"][0][field], shown["sites"][0][field], "{field}");
+    }
+    assert_eq!(shown["sites"][0]["held_by_ended"], shown["heap"]["of_ended_tasks"], "there is one site");
+    let held = |task: &serde_json::Value| task["held_bytes"].as_f64().unwrap_or(0.0);
+    let one_by_one: f64 = shown["tasks"].as_array().expect("tasks").iter().map(held).sum();
+    let together = tasks["sites"][0]["held"]["estimate_bytes"].as_f64().expect("bytes");
+    assert!((one_by_one - together).abs() < 1_000.0, "{one_by_one} is not {together}");
+}
+
+#[tokio::test]
+async fn a_value_changes_the_numbers_and_not_the_frames() {
+    let scene = Scene::new("value");
+    let heap = async |query: &str| {
+        let page = scene.viewer.json(&scene.path(&format!("/api/v1/s/{{b}}/heap?{query}"))).await;
+        page["heap"].clone()
+    };
+    let plain = heap("").await;
+    assert_eq!(plain, heap("value=live_bytes").await);
+    let root = &plain["callees"][0]["index"];
+    for (value, total, expected) in [
+        ("live_bytes", "total_bytes", &plain["live"]["estimate_bytes"]),
+        ("live_blocks", "total_blocks", &plain["live_blocks"]["estimate_blocks"]),
+        ("allocated_bytes", "total_bytes", &plain["since_start"]["allocated_bytes"]),
+        ("allocated_blocks", "total_blocks", &plain["since_start"]["allocated_blocks"]),
+    ] {
+        let page = heap(&format!("value={value}&root={root}")).await;
+        assert_eq!(page["root"][0][total].as_f64().map(f64::round), expected.as_f64(), "{value}");
+        assert_eq!(page["root"][1]["name"], plain["callees"][0]["name"], "{value}");
+        let svg = scene.viewer.page(&scene.path(&format!("/s/{{b}}/heap.svg?value={value}"))).await;
+        assert!(svg.contains("svc::cache::put"), "{value}: {svg}");
+    }
+    scene
+        .check("/s/{b}/heap?value=allocated_blocks", "aria-current=\"true\">blocks allocated since start<")
+        .await;
+    scene.check_refused("/s/{b}/heap?value=colour", StatusCode::BAD_REQUEST, "value").await;
+}
+
+#[tokio::test]
+async fn the_split_is_on_the_pages() {
+    let scene = Scene::new("split");
+    for path in ["/", "/s/{b}/heap", "/d/{a}..{b}"] {
+        scene.check(path, "MiB held free by glibc malloc + 1 MiB thread stacks + 8 MiB code and files").await;
+    }
+    scene.check("/", "<rect class=\"part-5\"").await;
+    scene.check("/d/{a}..{b}", "<th scope=\"row\" class=\"strong\">resident memory</th>").await;
+    let text = diag(&scene.folder.0, &["show", "b.diag"]);
+    let second = text.lines().nth(1).expect("a second line");
+    assert!(second.starts_with("rss ") && second.contains("live Rust heap"), "{text}");
+    assert!(text.lines().count() <= 60, "{text}");
+    let text = diag(&scene.folder.0, &["diff", "a.diag", "b.diag"]);
+    assert!(text.contains("where resident memory is\n"), "{text}");
+    let markdown = diag(&scene.folder.0, &["diff", "a.diag", "b.diag", "--format", "markdown"]);
+    assert!(markdown.contains("| resident memory |"), "{markdown}");
+}
+
+#[tokio::test]
 async fn pages_of_tasks_join_without_a_gap() {
     let scene = Scene::new("paging");
     let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "jsonl"]);

@@ -145,7 +145,7 @@ fn a_large_part_that_does_not_grow_is_a_note() {
     let grown = judge(&compare(&service(40.0, |_| None), 15.0, 30.0), &Policy::default());
     assert!(!grown.notes.iter().any(|note| note.contains("without significant growth")), "{:?}", grown.notes);
     let evidence = &grown.findings[0].evidence;
-    assert!(evidence.iter().any(|line| line.ends_with("most of it part of: Vec")), "{evidence:?}");
+    assert!(evidence.iter().any(|line| line.ends_with("mostly of the kind Vec")), "{evidence:?}");
 }
 
 /// The snapshot as a stripped binary would have given it: `base` is where it was loaded.

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use diag_diff::report::Memory;
+
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 72.0;
 const MARGIN: f64 = 6.0;
@@ -44,6 +46,17 @@ pub(crate) fn parts(parts: &[u64]) -> String {
         x += width;
     }
     svg + "</svg>"
+}
+
+/// Where resident memory is, as [`parts`]: what is not known, or negative, has no width.
+pub(crate) fn memory(memory: &Memory) -> String {
+    let sizes = memory.parts.iter().map(|&(_, bytes)| u64::try_from(bytes.unwrap_or(0)).unwrap_or(0));
+    parts(&sizes.collect::<Vec<_>>())
+}
+
+/// A square in the colour of a part.
+pub(crate) fn swatch(part: &usize) -> String {
+    open("swatch", 8.0, 8.0) + &format!("<rect class=\"part-{part}\" width=\"8\" height=\"8\"/></svg>")
 }
 
 /// A bar as long as a share, 100 being the whole width.

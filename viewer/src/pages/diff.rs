@@ -7,7 +7,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use diag_diff::report::{Change, HeapSiteChange, Report, SiteChange, json};
+use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, json};
 use diag_diff::verdict::Estimate;
 use diag_diff::{Answer, Finding};
 use diag_snapshot::human;
@@ -131,6 +131,11 @@ pub(super) fn direction(delta: f64) -> &'static str {
 /// As [`direction`], of a count.
 pub(super) fn way(change: &Change) -> &'static str {
     direction(change.delta() as f64)
+}
+
+/// As [`direction`], of a part of the memory.
+pub(super) fn moved(part: &PartChange) -> &'static str {
+    direction(part.delta.unwrap_or(0) as f64)
 }
 
 /// Heap growth below what chance explains is grey.

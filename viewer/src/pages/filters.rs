@@ -50,6 +50,21 @@ pub(crate) fn known_whole_size(bytes: &Option<u64>, _: &dyn Values) -> Result<St
     Ok(bytes.map_or(UNKNOWN.to_owned(), human::bytes))
 }
 
+/// A size that may be negative.
+#[askama::filter_fn]
+pub(crate) fn signed_size(bytes: &i64, _: &dyn Values) -> Result<String> {
+    Ok(in_words(*bytes))
+}
+
+#[askama::filter_fn]
+pub(crate) fn known_signed_size(bytes: &Option<i64>, _: &dyn Values) -> Result<String> {
+    Ok(bytes.map_or(UNKNOWN.to_owned(), in_words))
+}
+
+fn in_words(bytes: i64) -> String {
+    format!("{}{}", if bytes < 0 { "-" } else { "" }, human::bytes(bytes.unsigned_abs()))
+}
+
 #[askama::filter_fn]
 pub(crate) fn percent(share: &f64, _: &dyn Values) -> Result<String> {
     Ok(format!("{share:.1} %"))

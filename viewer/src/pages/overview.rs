@@ -5,12 +5,12 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use diag_diff::report::Report;
+use diag_diff::report::{Memory, Report};
 use diag_snapshot::human;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, diff, filters, to_json};
-use crate::library::{Absent, Library, Listing};
+use crate::library::{Absent, Library, Listing, blocking};
 use crate::loaded::Summary;
 
 #[derive(Deserialize)]
@@ -30,6 +30,8 @@ struct Overview {
     /// In the order of time.
     snapshots: Vec<Summary>,
     problems: Vec<String>,
+    /// Where the resident memory of the newest is; none if that is not known.
+    memory: Option<Memory>,
     compared: Compared,
     #[serde(skip)]
     every: Option<u16>,
@@ -59,7 +61,8 @@ impl Overview {
     async fn of(library: &Arc<Library>, choice: Choice) -> Self {
         let Listing { snapshots, problems } = library.list().await;
         let compared = compare(library, &snapshots).await;
-        Overview { schema: "diag.overview/1", snapshots, problems, compared, every: choice.every }
+        let memory = memory(library, snapshots.last()).await;
+        Overview { schema: "diag.overview/1", snapshots, problems, memory, compared, every: choice.every }
     }
 
     fn newest(&self) -> Option<&Summary> {
@@ -163,6 +166,11 @@ fn oldest<'a>(snapshots: &'a [Summary], newest: &Summary) -> Option<&'a Summary>
     let is_other = |summary: &&Summary| summary.id != newest.id && summary.service == newest.service;
     let others = || snapshots.iter().filter(is_other);
     others().find(|summary| summary.instance == newest.instance).or_else(|| others().next())
+}
+
+async fn memory(library: &Arc<Library>, newest: Option<&Summary>) -> Option<Memory> {
+    let loaded = library.open(&newest?.id).await.ok()?;
+    blocking(move || loaded.memory()).await.ok()?
 }
 
 async fn judged(library: &Arc<Library>, before: &str, after: &str) -> Result<Arc<Report>, Absent> {

@@ -325,10 +325,11 @@ impl<'a> Build<'a> {
         let Build { stacks, functions, mut holdings, .. } = self;
         let sites = &holdings.task_sites;
         holdings.functions = functions.into_iter().map(|function| function.finish(&stacks, sites)).collect();
-        // Functions of equal weight are in the order of their names.
+        // Of equal live bytes the one that allocated more comes first, then they go by name.
         holdings.functions.sort_by(|a, b| {
-            let (ours, theirs) = (a.live.bytes.sum, b.live.bytes.sum);
-            theirs.total_cmp(&ours).then_with(|| a.place.cmp(&b.place))
+            let by_live = b.live.bytes.sum.total_cmp(&a.live.bytes.sum);
+            let ever = |function: &FunctionHoldings| function.since_start.allocated_bytes;
+            by_live.then_with(|| ever(b).cmp(&ever(a))).then_with(|| a.place.cmp(&b.place))
         });
         holdings.task_sites.retain(|site| !site.is_empty());
         Holdings { unseen_bytes, ..holdings }

@@ -26,6 +26,9 @@ pub struct Memory {
     pub unaccounted_bytes: i64,
     /// All of this for people.
     pub sentence: String,
+    /// The parts with their names for people, the rest last.
+    #[serde(skip)]
+    pub parts: Vec<(&'static str, Option<i64>)>,
 }
 
 /// One part in both snapshots, bytes.
@@ -59,6 +62,7 @@ impl Memory {
             diag_bytes: split.diag_bytes,
             unaccounted_bytes: split.unaccounted_bytes,
             sentence: split.sentence_with(&size.unwrap_or_default()),
+            parts: rows(split).split_off(1),
         }
     }
 }

@@ -80,7 +80,7 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<String> {
         ));
     }
     evidence.push(format!(
-        "it is {:.1} % of the live heap, most of it part of: {}",
+        "it is {:.1} % of the live heap, mostly of the kind {}",
         heap.after.share_percent(&site.growth.after),
         site.after.container().as_str()
     ));

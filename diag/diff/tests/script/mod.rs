@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use diag_snapshot::{
-    FrameIndex, FrameRow, Heap, LifetimeRow, NameRow, Process, Runtime, SampleRow, SiteIndex, SiteRow,
-    Snapshot, StackIndex, StackRow, Stacks, Strings, TaskId, TaskRow, TaskState,
+    AllocatorStats, FrameIndex, FrameRow, Heap, LifetimeRow, NameRow, Process, Resident, Resources, Runtime,
+    SampleRow, SiteIndex, SiteRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks,
+    Strings, TaskId, TaskRow, TaskState,
 };
 
 /// 2026-01-01T00:00:00Z
@@ -98,6 +99,8 @@ impl Service {
         snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks }];
         if !self.blocks.is_empty() {
             snapshot.heap = Some(self.heap(now, &mut snapshot.strings, &mut snapshot.stacks, index));
+            snapshot.capture.resources =
+                resources(snapshot.heap.as_ref().map_or(0.0, Heap::live_bytes) as u64);
         }
         snapshot
     }
@@ -114,6 +117,8 @@ impl Service {
         heap.facts.rate_bytes = RATE_BYTES;
         let mut random = Random::new(77);
         let mut stacks = BTreeMap::new();
+        let mut totals: BTreeMap<StackIndex, StackTotalsRow> = BTreeMap::new();
+        let mut ages: BTreeMap<(StackIndex, u32), u64> = BTreeMap::new();
         for (birth, block) in (1..).zip(self.blocks.iter().take_while(|block| block.born <= now)) {
             let chance = random.uniform();
             let task = block.task.and_then(|i| Some((i, self.tasks.get(i)?)));
@@ -127,13 +132,48 @@ impl Service {
                 thread: 0,
                 born_us: us(block.born),
             };
-            if chance <= sample.probability() && block.freed.is_none_or(|freed| freed > now) {
-                heap.samples.push(sample);
+            if chance <= sample.probability() {
+                let row = totals.entry(sample.stack).or_insert_with(|| no_totals(sample.stack));
+                let bytes = sample.weight_bytes() as u64;
+                row.allocated_blocks += bytes / block.size_bytes;
+                row.allocated_bytes += bytes;
+                match block.freed.filter(|&freed| freed <= now) {
+                    None => heap.samples.push(sample),
+                    Some(freed) => {
+                        row.freed_blocks += bytes / block.size_bytes;
+                        row.freed_bytes += bytes;
+                        let bucket = (((freed - block.born) * 1e3) as u64).max(1).ilog2();
+                        *ages.entry((sample.stack, bucket)).or_default() += 1;
+                    }
+                }
             }
             heap.facts.next_birth = birth + 1;
         }
+        heap.stack_totals = totals.into_values().collect();
+        heap.stack_ages =
+            (ages.into_iter()).map(|((stack, bucket), count)| StackAgeRow { stack, bucket, count }).collect();
         heap
     }
+}
+
+/// Resident memory of which everything but 10 MiB is known.
+fn resources(heap_bytes: u64) -> Resources {
+    const MIB: u64 = 1 << 20;
+    let rss_bytes = heap_bytes + 27 * MIB;
+    let resident = Resident { rss_bytes, files_bytes: 8 * MIB, stacks_bytes: MIB, diag_bytes: 3 * MIB };
+    let (name, held_bytes) = ("glibc malloc".to_owned(), 5 * MIB);
+    let allocator = AllocatorStats { name, in_use_bytes: heap_bytes, held_bytes };
+    Resources {
+        rss_bytes: Some(rss_bytes),
+        resident: Some(resident),
+        allocator: Some(allocator),
+        ..Resources::default()
+    }
+}
+
+fn no_totals(stack: StackIndex) -> StackTotalsRow {
+    let (allocated_blocks, allocated_bytes, freed_blocks, freed_bytes) = (0, 0, 0, 0);
+    StackTotalsRow { stack, allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
 }
 
 /// `function` calls `RawVec::grow`, which calls the allocator.
