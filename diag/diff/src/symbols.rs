@@ -29,12 +29,15 @@ pub enum Note {
         /// Build id in the snapshot.
         then: String,
     },
-    /// Names were found, but debug info only in part.
-    Lines {
+    /// The debug info lies in files (`.dwo`, `.dwp`) that are not read.
+    Split {
         /// Where the module was loaded from.
         path: String,
-        /// Why lines are missing: never [`DebugInfo::Read`].
-        debug_info: DebugInfo,
+    },
+    /// The debug info is compressed, and not by zlib or too large.
+    Compressed {
+        /// Where the module was loaded from.
+        path: String,
     },
 }
 
@@ -49,14 +52,18 @@ impl fmt::Display for Note {
                 now.as_deref().map_or("none".to_owned(), human::name),
                 human::name(then)
             ),
-            Note::Lines { path, debug_info } => {
-                let why = match debug_info {
-                    DebugInfo::Split => "its debug info is split into other files (.dwo or .dwp)",
-                    DebugInfo::Compressed => "its debug info is compressed in a way that is not read",
-                    DebugInfo::None | DebugInfo::Read => "it has no debug info",
-                };
-                write!(f, "{}: lines and inlined functions are missing, {why}", human::name(path))
-            }
+            Note::Split { path } => write!(
+                f,
+                "{}: inlined functions are missing, its debug info is split into other files; build it with \
+                 split-debuginfo=off",
+                human::name(path)
+            ),
+            Note::Compressed { path } => write!(
+                f,
+                "{}: lines and inlined functions are missing, its debug info is compressed in a way that is \
+                 not read; use zlib or none",
+                human::name(path)
+            ),
         }
     }
 }
@@ -128,8 +135,11 @@ fn of_module(
             found.push((lacking.frame, functions));
         }
     });
-    if debug_info != DebugInfo::Read && !found.is_empty() {
-        notes.push(Note::Lines { path: path.to_owned(), debug_info });
+    let path = path.to_owned();
+    match debug_info {
+        DebugInfo::Split => notes.push(Note::Split { path }),
+        DebugInfo::Compressed => notes.push(Note::Compressed { path }),
+        DebugInfo::Read | DebugInfo::None => {}
     }
     found
 }

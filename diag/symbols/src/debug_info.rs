@@ -21,7 +21,7 @@ pub enum DebugInfo {
     None,
     /// All of what is needed, for some of the code at least.
     Read,
-    /// It is kept in other files: inlined functions and their lines are missing.
+    /// Of some of the code it is kept in other files: inlined functions are missing.
     Split,
     /// Compressed, and either too large or in a way that is not read here.
     Compressed,
