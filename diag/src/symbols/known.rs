@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Function, Functions};
 
-/// How much is kept: names of about 100,000 addresses.
+/// How much is kept: names of some 50,000 addresses.
 const KEPT_BYTES: usize = 16 << 20;
 /// An address in its table, which may be less than half full, and the head of its functions.
 const ADDRESS_BYTES: usize = 112;
