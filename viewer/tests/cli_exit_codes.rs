@@ -93,6 +93,7 @@ fn every_exit_code() {
     check("diff ok-a ok-b", 0, "clean");
     check("check ok-a ok-b", 0, "clean");
     check("diff quiet-a quiet-b", 0, "1 possibility");
+    check("diff ok-a ok-b --debug-dir . --debug-dir .", 0, "clean");
 
     check("diff leak-a leak-b", 1, "LEAK (likely): 400 tasks at svc.rs:7:9");
     check("check leak-a leak-soon leak-b", 1, "LEAK (likely)");
@@ -107,6 +108,7 @@ fn every_exit_code() {
     check("check leak-a leak-b --policy wrong.toml", 2, "did you mean `rules.task-leak.min_tasks`");
     check("check leak-a leak-b --policy missing.toml", 2, "cannot read policy missing.toml");
     check("snap https://127.0.0.1:1 -o x", 2, "plain http");
+    check("show ok-a --debug-dir nowhere", 2, "cannot list the debug files in nowhere");
 
     check("show missing", 3, "missing");
     check("show not-a-snapshot", 3, "not-a-snapshot");
