@@ -33,6 +33,12 @@ impl CurrentTask {
         CurrentTask(word)
     }
 
+    /// All tasks of its site as one; "no task" stays what it is.
+    #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+    pub(crate) fn site_only(self) -> Self {
+        self.site().map_or(self, |site| CurrentTask::new(1, site))
+    }
+
     /// The task's id; `None` outside of a tracked task.
     pub(crate) fn id(self) -> Option<u64> {
         (self.0 != 0).then_some(self.0 >> SITE_BITS)

@@ -32,6 +32,8 @@ mod allocator;
 mod builder;
 mod capture;
 mod clock;
+#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+mod cpu;
 mod current;
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod errno;

@@ -2,9 +2,11 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -13,13 +15,29 @@ use tokio::net::TcpStream;
 
 use super::routes::Routes;
 
+/// A caller that asks or reads for longer is let go. The time that an answer takes does not count.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Serves one connection: one request, one answer.
 pub(super) async fn serve(stream: TcpStream, routes: Arc<Routes>) -> hyper::Result<()> {
-    let answer = hyper::service::service_fn(move |request| {
-        let routes = Arc::clone(&routes);
-        async move { Ok::<_, Infallible>(routes.answer(request).await) }
+    let (is_at_work, has_answered) = (AtomicBool::new(false), AtomicBool::new(false));
+    let answer = hyper::service::service_fn(|request| async {
+        is_at_work.store(true, Ordering::Relaxed);
+        let answer = routes.answer(request).await;
+        has_answered.store(true, Ordering::Relaxed);
+        is_at_work.store(false, Ordering::Relaxed);
+        Ok::<_, Infallible>(answer)
     });
-    hyper::server::conn::http1::Builder::new().keep_alive(false).serve_connection(Io(stream), answer).await
+    let mut protocol = hyper::server::conn::http1::Builder::new();
+    let mut connection = pin!(protocol.keep_alive(false).serve_connection(Io(stream), answer));
+    loop {
+        match tokio::time::timeout(PATIENCE, &mut connection).await {
+            Ok(ended) => return ended,
+            // An answer that was ready only just now is still to be read.
+            Err(_) if is_at_work.load(Ordering::Relaxed) || has_answered.swap(false, Ordering::Relaxed) => {}
+            Err(_) => return Ok(()),
+        }
+    }
 }
 
 /// A body that is there in one piece.

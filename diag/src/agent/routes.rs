@@ -21,7 +21,7 @@ pub(super) struct Routes {
 
 /// The media type of files.
 pub(super) const BYTES: &str = "application/octet-stream";
-const TEXT: &str = "text/plain; charset=utf-8";
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const USAGE: &str = "diag agent\n\n\
     GET /snapshot                       a snapshot file: curl -o now.diag, or diag snap\n\
     GET /dump                           the live tasks as text\n\

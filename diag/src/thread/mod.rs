@@ -19,6 +19,8 @@ mod throttled;
 
 pub(crate) use facts::Facts;
 pub(crate) use signal::{Choice, NoStack, set_signal};
+#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) use signal::{handler_of, registers, sigaction};
 pub(crate) use throttled::throttled;
 
 /// What a look found.

@@ -130,7 +130,8 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
     });
 }
 
-fn registers(context: &libc::ucontext_t) -> Registers {
+/// The registers of the code that a signal has interrupted.
+pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
     let register = |number: c_int| context.uc_mcontext.gregs[number as usize] as u64;
     Registers { ip: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) }
 }
@@ -164,7 +165,7 @@ fn install(signal: c_int) -> bool {
 }
 
 /// The handler in force; `None` if this is no signal that could have one.
-fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
+pub(crate) fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
     // SAFETY: only asks.
     Some(unsafe { sigaction(signal, ptr::null()) }?.sa_sigaction)
 }
@@ -173,7 +174,7 @@ fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
 ///
 /// # Safety
 /// The action must be null or valid, its handler one that may run at any time.
-unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> Option<libc::sigaction> {
+pub(crate) unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> Option<libc::sigaction> {
     let mut before = MaybeUninit::uninit();
     // SAFETY: by the promise of the caller, and a place for the answer.
     let answer = unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) };

@@ -1,0 +1,137 @@
+//! The signal that comes when so much CPU time has gone by, to a thread that runs, and the slots that it fills.
+//!
+//! | state of a slot | next | by | ordering |
+//! |---|---|---|---|
+//! | free | writing | the handler | Acquire, pairs with the store of free |
+//! | writing | full | the same handler | Release, pairs with the load of full |
+//! | full | free | the profile, after the walk | Release |
+//!
+//! The handler is installed by the first profile, if the signal is free, and stays: a signal that arrives late
+//! must find it. It runs on the signal stack and restarts system calls, so the service notices nothing but those
+//! that are never restarted, which fail with `EINTR` as they do for any signal.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::ffi::{c_int, c_void};
+use std::io;
+use std::mem::zeroed;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::CpuError;
+use crate::current::{self, CurrentTask};
+use crate::memory::{self, Zeroed};
+use crate::stack::CopiedStack;
+use crate::thread;
+
+/// Samples that are not walked yet. Those beyond are lost, and their time goes to the others.
+const SLOTS: usize = 128;
+
+const FREE: u32 = 0;
+const WRITING: u32 = 1;
+const FULL: u32 = 2;
+
+struct Slot {
+    state: AtomicU32,
+    /// The word of the task that was being polled.
+    task: AtomicU64,
+    stack: CopiedStack,
+}
+
+// SAFETY: atomics only, of which zeros are a value: a free slot.
+unsafe impl Zeroed for Slot {}
+
+/// Mapped by the first profile; memory is taken as far as stacks are deep.
+static TABLE: OnceLock<&'static [Slot]> = OnceLock::new();
+static IS_ON: AtomicBool = AtomicBool::new(false);
+
+/// From now on the signal comes whenever the process has used so much CPU time.
+pub(super) fn start(period: Duration) -> Result<(), CpuError> {
+    if TABLE.get().is_none() {
+        let table =
+            memory::zeroed(SLOTS).ok_or_else(|| CpuError::Refused(io::ErrorKind::OutOfMemory.into()))?;
+        // Whoever profiles is alone.
+        let _ = TABLE.set(table);
+    }
+    if is_timer_used()? || !install()? {
+        return Err(CpuError::Taken);
+    }
+    // What came after the end of the last profile.
+    drain(|_, _| {});
+    IS_ON.store(true, Ordering::Relaxed);
+    set_timer(period)
+}
+
+/// No more signals, but for one that is on its way and will find nothing to do.
+pub(super) fn stop() {
+    // Else the timer is not ours.
+    if IS_ON.swap(false, Ordering::Relaxed) {
+        let _ = set_timer(Duration::ZERO);
+    }
+}
+
+/// Hands out the samples that are there.
+pub(super) fn drain(mut take: impl FnMut(CurrentTask, &CopiedStack)) {
+    for slot in TABLE.get().into_iter().flat_map(|table| table.iter()) {
+        if slot.state.load(Ordering::Acquire) == FULL {
+            take(CurrentTask::from_word(slot.task.load(Ordering::Relaxed)), &slot.stack);
+            slot.state.store(FREE, Ordering::Release);
+        }
+    }
+}
+
+/// Runs on whatever thread the signal struck, wherever it did: touches nothing but atomics, the thread's word
+/// for the current task and that thread's own stack, and calls only what signal-safety(7) allows.
+extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
+    if !IS_ON.load(Ordering::Relaxed) {
+        return;
+    }
+    crate::errno::keep(|| {
+        let take = |slot: &&Slot| {
+            slot.state.compare_exchange(FREE, WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
+        };
+        let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };
+        slot.task.store(current::get().word(), Ordering::Relaxed);
+        // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
+        slot.stack.write(thread::registers(unsafe { &*context.cast::<libc::ucontext_t>() }));
+        slot.state.store(FULL, Ordering::Release);
+    });
+}
+
+/// Makes `handle` the signal's handler, unless the service has one; true if it is.
+fn install() -> Result<bool, CpuError> {
+    let ours = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t;
+    let handler = thread::handler_of(libc::SIGPROF).ok_or_else(refused)?;
+    if handler != libc::SIG_DFL {
+        return Ok(handler == ours);
+    }
+    // SAFETY: all zeros is a valid value: no flags, no signal masked.
+    let mut action: libc::sigaction = unsafe { zeroed() };
+    action.sa_sigaction = ours;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    // SAFETY: a handler that may run at any time and place.
+    unsafe { thread::sigaction(libc::SIGPROF, &raw const action) }.ok_or_else(refused)?;
+    Ok(true)
+}
+
+/// True if somebody else has set the timer.
+fn is_timer_used() -> Result<bool, CpuError> {
+    // SAFETY: all zeros is a valid value, and a place for the answer.
+    let mut now: libc::itimerval = unsafe { zeroed() };
+    // SAFETY: as above.
+    let answer = unsafe { libc::getitimer(libc::ITIMER_PROF, &raw mut now) };
+    if answer == 0 { Ok(now.it_value.tv_sec != 0 || now.it_value.tv_usec != 0) } else { Err(refused()) }
+}
+
+fn set_timer(period: Duration) -> Result<(), CpuError> {
+    let period = libc::timeval { tv_sec: 0, tv_usec: period.subsec_micros().into() };
+    let timer = libc::itimerval { it_interval: period, it_value: period };
+    // SAFETY: a valid timer; nobody asks for the one before.
+    let answer = unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
+    if answer == 0 { Ok(()) } else { Err(refused()) }
+}
+
+/// What the last call said.
+fn refused() -> CpuError {
+    CpuError::Refused(io::Error::last_os_error())
+}
