@@ -110,6 +110,10 @@ fn gamma_quantile(mean: f64, variance: f64, probability: f64) -> f64 {
     if variance <= 0.0 || mean <= 0.0 {
         return mean;
     }
+    // An exponential distribution: of every sum without a sample.
+    if shape == 1.0 {
+        return -mean * (-probability).ln_1p();
+    }
     if shape > NORMAL_FROM_SHAPE {
         return mean + NORMAL_QUANTILE.copysign(probability - 0.5) * variance.sqrt();
     }

@@ -167,7 +167,7 @@ impl Tasks {
             column(Sort::Idle, "idle", "idle since"),
             column(Sort::Polls, "polls", "polls"),
             column(Sort::Held, "held", "heap held"),
-            column(Sort::Ended, "ended", "by ended ones"),
+            column(Sort::Ended, "ended", "held by ended"),
             column(Sort::Spawned, "spawned", "spawned"),
             column(Sort::Site, "site", "spawn site"),
         ]

@@ -6,7 +6,7 @@
 //! the same in every process of one build.
 
 use diag_snapshot::names::{NamedStacks, Place};
-use diag_snapshot::{Snapshot, StackIndex};
+use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
 
 /// Crates whose functions do not name an allocation site.
 const PLUMBING_CRATES: &[&str] = &[
@@ -78,9 +78,12 @@ impl<'a> AllocationSites<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
         let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let stacks = &snapshot.stacks.stacks;
+        // A frame is in many stacks, and is asked once.
+        let own = |frame| named.frame(FrameIndex(frame)).iter().position(|place| !is_plumbing(place));
+        let own_of: Vec<Option<usize>> = (0..snapshot.stacks.frames.len() as u32).map(own).collect();
         let mut named_by: Vec<Option<(StackIndex, usize)>> = Vec::with_capacity(stacks.len());
         for (index, stack) in (0..).map(StackIndex).zip(stacks.iter()) {
-            let own = named.frame(stack.frame).iter().position(|place| !is_plumbing(place));
+            let own = own_of.get(stack.frame.0 as usize).copied().flatten();
             let caller =
                 || stack.caller.and_then(|caller| named_by.get(caller.0 as usize).copied().flatten());
             named_by.push(own.map(|i| (index, i)).or_else(caller));
@@ -118,7 +121,7 @@ impl<'a> AllocationSites<'a> {
 
 #[cfg(test)]
 mod tests {
-    use diag_snapshot::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackRow};
+    use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, NameRow, StackRow};
 
     use super::*;
 
