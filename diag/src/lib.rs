@@ -23,8 +23,22 @@
 //! | [`task`] | spawning with a record, by the names of `tokio::task` |
 //! | [`heap`] | the sampling allocator [`Alloc`] (feature `heap`) |
 //! | `capture` | from the recorder's slots to a [`Snapshot`] |
-//! | `agent` | the HTTP side, on its own thread (feature `agent`) |
+//! | `agent` | the HTTP side, on its own thread (feature `agent`): `/snapshot`, `/dump`, `/metrics`, `/debug/pprof/heap`, `/debug/pprof/profile`, `/healthz` |
 //! | `files` | a snapshot into a folder every so often |
+//! | `cpu` | CPU profiles on demand, by spawn site (feature `cpu-profile`, off by default) |
+//!
+//! The profiles are for `go tool pprof` and whatever else reads its format. The names of the metrics never change:
+//!
+//! | metrics | labels |
+//! |---|---|
+//! | `diag_tasks`, `diag_tasks_spawned_total`, `diag_task_polls_total`, `diag_task_busy_seconds_total` | `site`, `name` |
+//! | `diag_tasks_ended_total` | `site`, `name`, `outcome` |
+//! | `diag_tasks_by_state`, `diag_ended_tasks_held` | `state`; none |
+//! | `diag_runtime_alive_tasks`, `diag_runtime_workers` | `runtime` |
+//! | `diag_heap_live_bytes`, `diag_heap_allocated_bytes_total`, `diag_heap_freed_bytes_total`, `diag_heap_ended_tasks_live_bytes` | none |
+//! | `diag_heap_task_site_live_bytes` | `site`, `name` |
+//! | `diag_resident_bytes` | `part` |
+//! | `diag_capture_seconds`, `diag_dropped_total` | none; `what` |
 
 #[cfg(feature = "agent")]
 mod agent;
