@@ -54,6 +54,7 @@ pub(crate) static SERVICE: &[Variant] = &[
     variant("plain-again", "peer-service-plain", NONE, &[]),
     variant("diag", "peer-service-diag", NONE, &[]),
     variant("diag-off", "peer-service-diag", NONE, OFF),
+    variant("diag-heap", "peer-service-heap", NONE, &[]),
 ];
 
 /// The heap peers. Those of `diag` carry the baseline of their inner allocator.
