@@ -3,6 +3,7 @@
 //! A capture runs on the caller's thread, the agent's as a rule, and reads what the service's threads
 //! write: no worker stops or waits. Some parked tasks are asked for one poll each (`parked.rs`).
 
+mod cell;
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod cpu;
 #[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use diag_snapshot::{LifetimeRow, PollDelayRow, PollTimeRow, SiteIndex, SiteKind, SiteRow, Strings, Table};
 
+use super::cell;
 use crate::task::SiteId;
 use crate::task::site::{self, Kind, Site};
 use crate::task::totals::{self, DELAY_BUCKETS, LIFETIME_BUCKETS, POLL_TIME_BUCKETS, Totals};
@@ -70,9 +71,9 @@ impl Sites {
         row.is_some_and(|row| matches!(row.kind, Some(SiteKind::Task | SiteKind::Local)))
     }
 
-    /// At least so much memory does a task of this site keep: its future, or what it left behind.
+    /// At least so much memory is kept of an ended task of this site.
     pub(super) fn cell_bytes(&self, site: SiteIndex) -> Option<u64> {
-        self.rows.get(site.0 as usize).map(|row| row.future_bytes)
+        self.rows.get(site.0 as usize).map(|row| cell::ended_bytes(row.kind, row.future_bytes))
     }
 
     /// How long tasks lived.
