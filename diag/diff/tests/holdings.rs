@@ -150,7 +150,7 @@ fn what_was_freed_tells_its_age() {
     let snapshot = mixed();
     let facts = &snapshot.heap.as_ref().expect("a heap").facts;
     let holdings = holdings(&snapshot);
-    let view = HeapNow::new(&holdings, facts, &holdings.functions);
+    let view = HeapNow::new(&holdings, facts, &holdings.functions, 10);
     let [keep, read] = [0, 1].map(|i| view.functions[i].age_at_free);
     let age = keep.expect("three were freed");
     assert_eq!((age.typical(), age.most()), ("under 2 ms".to_owned(), "under 2 s".to_owned()));

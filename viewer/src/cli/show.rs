@@ -161,7 +161,8 @@ impl<'a> View<'a> {
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
-            heap: heap.map(|(holdings, heap)| HeapNow::new(holdings, &heap.facts, &holdings.functions)),
+            heap: heap
+                .map(|(holdings, heap)| HeapNow::new(holdings, &heap.facts, &holdings.functions, usize::MAX)),
             lost,
             without_names: names::unnamed(snapshot).iter().map(ToString::to_string).collect(),
             findings: judge_now(&now, &Policy::default()),

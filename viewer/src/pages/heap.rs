@@ -164,7 +164,7 @@ impl HeapView {
     ) -> Self {
         let root = NodeIndex(choice.root);
         HeapView {
-            now: HeapNow::new(holdings, facts, heaviest(holdings, choice.value)),
+            now: HeapNow::new(holdings, facts, heaviest(holdings, choice.value), LISTED),
             value: choice.value,
             frames: choice.frames,
             left_out_frames: slice.left_out as u64,

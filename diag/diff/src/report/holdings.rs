@@ -33,6 +33,8 @@ pub struct HeapNow {
     pub unlisted_functions: u64,
     /// By spawn site of the allocating task, the most live bytes first.
     pub task_sites: Vec<TaskSiteNow>,
+    /// Spawn sites that are not in the list.
+    pub unlisted_task_sites: u64,
 }
 
 /// Live blocks.
@@ -132,11 +134,13 @@ pub struct AgeAtFree {
 }
 
 impl HeapNow {
-    /// The view of some of the functions, in the order that they come in.
+    /// The view of some of the functions, in the order that they come in, and of at most so many spawn
+    /// sites.
     pub fn new<'a>(
         holdings: &Holdings,
         facts: &HeapFacts,
         functions: impl IntoIterator<Item = &'a FunctionHoldings>,
+        most_sites: usize,
     ) -> Self {
         let of = |sum: &WeightedSum| Estimate::of(sum, holdings.unseen_bytes);
         let functions: Vec<FunctionNow> =
@@ -155,7 +159,8 @@ impl HeapNow {
             containers: containers(holdings),
             unlisted_functions: holdings.functions.len().saturating_sub(functions.len()) as u64,
             functions,
-            task_sites: task_sites(holdings),
+            task_sites: task_sites(holdings, most_sites),
+            unlisted_task_sites: holdings.task_sites.len().saturating_sub(most_sites) as u64,
         }
     }
 
@@ -238,11 +243,11 @@ fn containers(holdings: &Holdings) -> Vec<ContainerNow> {
     containers
 }
 
-fn task_sites(holdings: &Holdings) -> Vec<TaskSiteNow> {
+fn task_sites(holdings: &Holdings, most: usize) -> Vec<TaskSiteNow> {
     let mut sites: Vec<&TaskSiteHoldings> = holdings.task_sites.iter().collect();
     let live = |site: &TaskSiteHoldings| site.of_live_tasks.sum + site.of_ended_tasks.sum;
     sites.sort_by(|a, b| live(b).total_cmp(&live(a)));
-    sites.into_iter().map(|site| TaskSiteNow::new(site, holdings)).collect()
+    sites.into_iter().take(most).map(|site| TaskSiteNow::new(site, holdings)).collect()
 }
 
 impl AgeAtFree {
