@@ -37,7 +37,7 @@ pub(crate) enum What {
     Tasks,
     /// Heap profilers: allocate and free, realloc, big blocks.
     Heap,
-    /// A small service under load: what linking diag costs it, switched on and off.
+    /// Small services under load: what linking diag costs it, switched on and off.
     Service,
 }
 

@@ -13,7 +13,7 @@ pub(crate) struct Report {
     pub(crate) tasks: Vec<TaskRow>,
     /// The heap peers.
     pub(crate) heap: Vec<HeapRow>,
-    /// The service with and without diag.
+    /// The services with and without diag.
     #[serde(default)]
     pub(crate) service: Vec<ServiceRow>,
 }
@@ -53,18 +53,18 @@ pub(crate) struct HeapRow {
     pub(crate) instructions_of: BTreeMap<String, f64>,
 }
 
-/// The service built and started in one way; everything is of one request to it.
+/// A service built and started in one way; everything is of one operation.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ServiceRow {
     pub(crate) name: String,
+    /// What it does.
+    pub(crate) load: String,
     /// CPU time of the process, user and system.
     pub(crate) cpu_ns: Option<f64>,
-    /// That against `plain`, median over the rounds.
+    /// That against `plain` of the same minutes.
     pub(crate) cpu_ratio: Option<f64>,
-    /// How far three of four rounds of `plain` are from themselves, as a share.
-    pub(crate) cpu_band: Option<f64>,
-    pub(crate) requests_per_s: Option<f64>,
-    /// On one thread.
+    /// Half of the ratio's 95 % interval.
+    pub(crate) cpu_ratio_error: Option<f64>,
     pub(crate) instructions: Option<f64>,
 }
 

@@ -1,66 +1,87 @@
-//! Measures the service with and without diag, and lays out its table.
+//! Measures the services with and without diag, and lays out a table for each of them.
+
+use std::path::PathBuf;
 
 use anyhow::Result;
-use peers_bench::figures::Figures;
-use peers_bench::request::ServiceRequest;
+use peers_bench::request::{Load, ServiceRequest};
 
 use crate::cli::Cli;
 use crate::report::ServiceRow;
-use crate::stats::{self, Compared};
+use crate::stats::{self, Estimate};
 use crate::variant::{SERVICE, Variant};
 use crate::{build, callgrind, process, progress, table};
 
-/// What was measured of one variant.
+/// What was measured of one variant under one load.
 pub(crate) struct Measured {
+    load: Load,
     variant: &'static Variant,
-    rounds: Vec<Figures>,
+    /// Of each round, the CPU time in nanoseconds of an operation in each batch of one process.
+    rounds: Vec<Vec<f64>>,
     instructions: Option<f64>,
 }
+
+/// Batches of each process, taken by turns.
+const BATCHES: usize = 20;
 
 /// Builds and runs all that the command line asks for.
 pub(crate) fn measure(cli: &Cli) -> Result<Vec<Measured>> {
     let variants = || SERVICE.iter().filter(|variant| cli.wants(variant.name));
     let programs = build::programs(variants(), &[])?;
-    let new = |variant| Measured { variant, rounds: Vec::new(), instructions: None };
-    let mut measured: Vec<Measured> = variants().map(new).collect();
-    let rounds = cli.rounds();
-    for round in 0..rounds {
-        progress::show(&format!("round {} of {rounds}", round + 1));
-        // Begun by another variant each time, so that none always comes after the same one.
-        for turn in 0..measured.len() {
-            let at = (round + turn) % measured.len();
-            let (one, program) = (&mut measured[at], &programs[at]);
-            one.rounds.push(process::figures(program, one.variant, &ServiceRequest::Time.to_args())?);
+    let mut all = Vec::new();
+    for &load in Load::ALL {
+        let new = |variant| Measured { load, variant, rounds: Vec::new(), instructions: None };
+        let mut measured: Vec<Measured> = variants().map(new).collect();
+        let rounds = cli.rounds();
+        for round in 0..rounds {
+            progress::show(&format!("{}: round {} of {rounds}", load.name(), round + 1));
+            let start = |(one, program): (&Measured, &PathBuf)| {
+                process::Service::start(program, one.variant, &ServiceRequest::Time(load).to_args())
+            };
+            let mut services: Vec<_> = measured.iter().zip(&programs).map(start).collect::<Result<_>>()?;
+            measured.iter_mut().for_each(|one| one.rounds.push(Vec::new()));
+            for batch in 0..BATCHES {
+                for turn in 0..measured.len() {
+                    // Begun by another variant each time, so that none always comes after the same one.
+                    let at = (round + batch + turn) % measured.len();
+                    measured[at].rounds[round].push(services[at].batch()?);
+                }
+            }
         }
-    }
-    // The first round finds files and caches cold, and is for nothing else.
-    measured.iter_mut().for_each(|one| one.rounds = one.rounds.split_off(1.min(rounds)));
-    if !cli.no_instructions {
-        for (one, program) in measured.iter_mut().zip(&programs) {
-            progress::show(&format!("{}: instructions", one.variant.name));
-            let args = |requests| ServiceRequest::Count(requests).to_args();
-            one.instructions = Some(callgrind::per_operation(program, one.variant, args)?);
+        // The first round finds files and caches cold, and is for nothing else.
+        measured.iter_mut().for_each(|one| one.rounds = one.rounds.split_off(1.min(rounds)));
+        if !cli.no_instructions {
+            for (one, program) in measured.iter_mut().zip(&programs) {
+                progress::show(&format!("{}, {}: instructions", load.name(), one.variant.name));
+                let args = |count| ServiceRequest::Count(load, count).to_args();
+                one.instructions = Some(callgrind::per_operation(program, one.variant, args)?);
+            }
         }
+        all.append(&mut measured);
     }
     progress::show("");
-    Ok(measured)
+    Ok(all)
 }
 
 impl Measured {
-    fn series(&self, figure: &str) -> Vec<f64> {
-        self.rounds.iter().filter_map(|round| round.get(figure)).copied().collect()
+    /// The median over the rounds of each one's cheapest batch: what else the machine is busy with only ever adds.
+    fn cpu_ns(&self) -> Option<f64> {
+        let cheapest = |batches: &Vec<f64>| batches.iter().copied().fold(f64::INFINITY, f64::min);
+        stats::median(self.rounds.iter().map(cheapest))
     }
 
-    fn cpu_ns(&self) -> Vec<f64> {
-        self.series("cpu_ns")
+    /// CPU time against another service's: batch by batch, because these two ran one after the other; the median
+    /// of a round, because one of them may have been disturbed; the mean of all rounds.
+    fn cpu_ratio(&self, base: &Measured) -> Option<Estimate> {
+        let ratios = |(one, base): (&Vec<f64>, &Vec<f64>)| {
+            stats::median(one.iter().zip(base).map(|(one, base)| one / base))
+        };
+        stats::mean(&self.rounds.iter().zip(&base.rounds).filter_map(ratios).collect::<Vec<_>>())
     }
 
-    fn requests_per_s(&self) -> Vec<f64> {
-        self.series("wall_ns").iter().map(|wall_ns| 1e9 / wall_ns).collect()
-    }
-
-    fn counted(&self) -> Vec<f64> {
-        self.instructions.into_iter().collect()
+    /// The service without diag under the same load, unless it is this one.
+    fn plain<'a>(&self, all: &'a [Measured]) -> Option<&'a Measured> {
+        let plain = |other: &&Measured| other.load == self.load && std::ptr::eq(other.variant, &SERVICE[0]);
+        all.iter().find(plain).filter(|plain| !std::ptr::eq(self.variant, plain.variant))
     }
 }
 
@@ -70,62 +91,43 @@ pub(crate) fn rows(measured: &[Measured]) -> Vec<ServiceRow> {
 }
 
 fn json(one: &Measured, all: &[Measured]) -> ServiceRow {
-    let cpu = against_plain(one, all, Measured::cpu_ns);
+    let ratio = one.plain(all).and_then(|plain| one.cpu_ratio(plain));
     ServiceRow {
         name: one.variant.name.to_owned(),
-        cpu_ns: stats::median(one.cpu_ns()),
-        cpu_ratio: cpu.map(|cpu| cpu.ratio),
-        cpu_band: cpu.and_then(|cpu| cpu.band),
-        requests_per_s: stats::median(one.requests_per_s()),
+        load: one.load.name().to_owned(),
+        cpu_ns: one.cpu_ns(),
+        cpu_ratio: ratio.map(|ratio| ratio.value),
+        cpu_ratio_error: ratio.map(|ratio| ratio.error),
         instructions: one.instructions,
     }
 }
 
-/// Round by round against the service without diag, which itself is compared with nothing.
-fn against_plain(
-    one: &Measured,
-    all: &[Measured],
-    series: impl Fn(&Measured) -> Vec<f64>,
-) -> Option<Compared> {
-    let of = |variant: &Variant| all.iter().find(|other| std::ptr::eq(other.variant, variant)).map(&series);
-    let (plain, again) = (&SERVICE[0], &SERVICE[1]);
-    if std::ptr::eq(one.variant, plain) {
-        return None;
-    }
-    let base = of(plain)?;
-    stats::compare(&series(one), &base, &stats::distances(&of(again).unwrap_or_default(), &base))
+/// The tables for people.
+pub(crate) fn text(measured: &[Measured]) -> String {
+    let tables = measured.chunk_by(|one, next| one.load == next.load).map(one_table).collect::<String>();
+    format!("{tables}beside a figure: what it differs from plain, with its 95 % interval\n")
 }
 
-/// The table for people.
-pub(crate) fn text(measured: &[Measured]) -> String {
-    let heading = ["name", "CPU us", "", "requests/s", "", "instructions", ""];
+fn one_table(measured: &[Measured]) -> String {
+    let heading = ["name", "CPU us", "", "instructions", ""];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(measured.iter().map(|one| cells(one, measured)));
-    format!(
-        "service (of one request, two workers; instructions on one thread)\n{}\n{}",
-        table::lay_out(1, &rows),
-        note(measured)
-    )
-}
-
-fn note(measured: &[Measured]) -> String {
-    let band = measured.iter().find_map(|one| against_plain(one, measured, Measured::cpu_ns)?.band);
-    let band =
-        band.map_or(String::new(), |band| format!("; not measurable: below {:.1} % CPU", band * 100.0));
-    format!("beside a figure: what it differs from plain in the same rounds{band}\n")
+    let load = measured.first().map_or("", |one| one.load.name());
+    format!("{load} (one operation, one worker)\n{}\n", table::lay_out(1, &rows))
 }
 
 fn cells(one: &Measured, all: &[Measured]) -> Vec<String> {
-    let percent = |series: fn(&Measured) -> Vec<f64>| table::percent(against_plain(one, all, series));
-    let cpu_us = stats::median(one.cpu_ns()).map(|ns| ns / 1e3);
-    let rate = stats::median(one.requests_per_s());
+    let plain = one.plain(all);
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    let cpu = plain.and_then(|plain| one.cpu_ratio(plain));
+    let counts = one.instructions.zip(plain.and_then(|plain| plain.instructions));
     vec![
         one.variant.name.to_owned(),
-        cpu_us.map_or("-".to_owned(), |us| format!("{us:.3}")),
-        percent(Measured::cpu_ns),
-        rate.map_or("-".to_owned(), |rate| format!("{rate:.0}")),
-        percent(Measured::requests_per_s),
+        one.cpu_ns().map_or("-".to_owned(), |ns| format!("{:.3}", ns / 1e3)),
+        cpu.map_or_else(String::new, |cpu| {
+            format!("{:+.1} % +-{:.1}", percent(cpu.value), cpu.error * 100.0)
+        }),
         table::figure(one.instructions),
-        percent(Measured::counted),
+        counts.map_or_else(String::new, |(one, plain)| format!("{:+.1} %", percent(one / plain))),
     ]
 }

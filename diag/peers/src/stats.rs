@@ -1,4 +1,4 @@
-//! Medians, and the band of the A/A row.
+//! Medians, means, and the band of the A/A row.
 
 /// The middle value, or the mean of the two in the middle; none of nothing.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
@@ -18,6 +18,22 @@ fn sorted(values: impl IntoIterator<Item = f64>) -> Vec<f64> {
     let mut sorted: Vec<f64> = values.into_iter().collect();
     sorted.sort_by(f64::total_cmp);
     sorted
+}
+
+/// A mean, and how far off it may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Estimate {
+    pub(crate) value: f64,
+    /// Half of the 95 % interval, by the normal distribution: there are dozens of values.
+    pub(crate) error: f64,
+}
+
+/// The mean of at least two values.
+pub(crate) fn mean(values: &[f64]) -> Option<Estimate> {
+    let count = values.len() as f64;
+    let value = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|one| (one - value).powi(2)).sum::<f64>() / (count - 1.0);
+    (values.len() >= 2).then(|| Estimate { value, error: 1.96 * (variance / count).sqrt() })
 }
 
 /// How a series of rounds compares with the baseline of the same rounds.
@@ -70,6 +86,14 @@ mod tests {
         assert_eq!(third_quartile([4.0, 1.0, 3.0, 2.0]), Some(3.0));
         assert_eq!(third_quartile([7.0]), Some(7.0));
         assert_eq!(third_quartile([]), None);
+    }
+
+    #[test]
+    fn a_mean_is_as_exact_as_its_values_agree() {
+        assert_eq!(mean(&[2.0, 2.0, 2.0]), Some(Estimate { value: 2.0, error: 0.0 }));
+        // The standard error of 1 and 3 is 1.
+        assert_eq!(mean(&[1.0, 3.0]), Some(Estimate { value: 2.0, error: 1.96 }));
+        assert_eq!(mean(&[1.0]), None);
     }
 
     #[test]

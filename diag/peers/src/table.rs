@@ -26,17 +26,8 @@ pub(crate) fn figure(value: Option<f64>) -> String {
 
 /// What stands beside a time; nothing where there is nothing to compare with.
 pub(crate) fn compared(value: Option<Compared>) -> String {
-    beside(value, |value| format!("{:+.1} {:.2}x", value.added, value.ratio))
-}
-
-/// The same in percent of the baseline.
-pub(crate) fn percent(value: Option<Compared>) -> String {
-    beside(value, |value| format!("{:+.1} %", (value.ratio - 1.0) * 100.0))
-}
-
-fn beside(value: Option<Compared>, text: impl Fn(Compared) -> String) -> String {
     match value {
-        Some(value) if value.is_measurable() => text(value),
+        Some(value) if value.is_measurable() => format!("{:+.1} {:.2}x", value.added, value.ratio),
         Some(_) => "not measurable".to_owned(),
         None => String::new(),
     }
@@ -54,13 +45,12 @@ mod tests {
 
     #[test]
     fn beside_a_figure_stands_what_it_adds() {
-        let check = |ratio, band, expected: [&str; 2]| {
-            let value = Some(Compared { added: 12.34, ratio, band });
-            assert_eq!([compared(value), percent(value)], expected);
+        let check = |band, expected: &str| {
+            assert_eq!(compared(Some(Compared { added: 12.34, ratio: 1.234, band })), expected);
         };
-        check(1.234, Some(0.1), ["+12.3 1.23x", "+23.4 %"]);
-        check(1.234, None, ["+12.3 1.23x", "+23.4 %"]);
-        check(1.234, Some(0.3), ["not measurable", "not measurable"]);
+        check(Some(0.1), "+12.3 1.23x");
+        check(None, "+12.3 1.23x");
+        check(Some(0.3), "not measurable");
         assert_eq!([figure(None), compared(None)], ["-", ""]);
     }
 }

@@ -48,13 +48,14 @@ pub(crate) static TASKS: &[Variant] = &[
     variant("console-subscriber", "peer-console-subscriber", UNSTABLE, &[]),
 ];
 
-/// The service: the first is the baseline, the second the same once more.
+/// The services: the first is the baseline, the second the same once more.
 pub(crate) static SERVICE: &[Variant] = &[
     variant("plain", "peer-service-plain", NONE, &[]),
     variant("plain-again", "peer-service-plain", NONE, &[]),
     variant("diag", "peer-service-diag", NONE, &[]),
     variant("diag-off", "peer-service-diag", NONE, OFF),
     variant("diag-heap", "peer-service-heap", NONE, &[]),
+    variant("diag-heap-off", "peer-service-heap", NONE, OFF),
 ];
 
 /// The heap peers. Those of `diag` carry the baseline of their inner allocator.

@@ -1,4 +1,5 @@
-//! What a peer prints and the driver reads: one `name value` a line, nothing else.
+//! What a peer prints and the driver reads: one `name value` a line, nothing else. A service
+//! prints one number a line, for each batch.
 
 use std::collections::BTreeMap;
 

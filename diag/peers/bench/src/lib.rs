@@ -12,7 +12,7 @@ pub mod heap;
 #[cfg(feature = "park")]
 mod park;
 pub mod request;
-#[cfg(feature = "tasks")]
+#[cfg(feature = "service")]
 pub mod service;
 #[cfg(feature = "tasks")]
 pub mod tasks;

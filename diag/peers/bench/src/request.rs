@@ -48,6 +48,17 @@ pub enum Inner {
     Jemalloc,
 }
 
+/// What a service does while it is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// A request is a task, and a message to another one and back.
+    Orders,
+    /// A word of a text is put into an index.
+    Churn,
+    /// A request to an axum server, over a socket.
+    Axum,
+}
+
 /// A request to a task peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskRequest {
@@ -71,10 +82,10 @@ pub enum HeapRequest {
 /// A request to a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceRequest {
-    /// Print `cpu_ns` and `wall_ns` of one request to it, on two workers.
-    Time,
-    /// Answer so many requests on one thread and print nothing: for callgrind.
-    Count(u64),
+    /// Print the CPU time of one operation in nanoseconds, once for each line of standard input.
+    Time(Load),
+    /// Do so many operations on one thread and print nothing: for callgrind.
+    Count(Load, u64),
 }
 
 /// Task sizes that [`TaskRequest::Park`] knows: 0 to 504 bytes in words.
@@ -102,6 +113,7 @@ macro_rules! names {
 
 names!(Flavor: CurrentThread = "current_thread", MultiThread = "multi_thread");
 names!(Workload: Spawn = "spawn", Poll = "poll", RoundTrip = "round_trip");
+names!(Load: Orders = "orders", Churn = "churn", Axum = "axum");
 names!(Inner: System = "system", Mimalloc = "mimalloc", Jemalloc = "jemalloc");
 names!(Op: Pair = "pair", Realloc = "realloc", Block4KiB = "4k", Block64KiB = "64k", Block1MiB = "1m",
     Grow4KiB = "grow");
@@ -161,16 +173,16 @@ impl ServiceRequest {
     /// The arguments of a service's process.
     pub fn to_args(self) -> Vec<String> {
         match self {
-            ServiceRequest::Time => words(["time"]),
-            ServiceRequest::Count(requests) => words(["count", &requests.to_string()]),
+            ServiceRequest::Time(load) => words(["time", load.name()]),
+            ServiceRequest::Count(load, count) => words(["count", load.name(), &count.to_string()]),
         }
     }
 
     /// The request in a process's arguments, if it is one.
     pub fn from_args(args: &[String]) -> Option<Self> {
         match strs(args)[..] {
-            ["time"] => Some(ServiceRequest::Time),
-            ["count", requests] => Some(ServiceRequest::Count(requests.parse().ok()?)),
+            ["time", load] => Some(ServiceRequest::Time(Load::named(load)?)),
+            ["count", load, count] => Some(ServiceRequest::Count(Load::named(load)?, count.parse().ok()?)),
             _ => None,
         }
     }
@@ -200,8 +212,10 @@ mod tests {
             let request = HeapRequest::Count("diag".to_owned(), Inner::Mimalloc, op, 7);
             assert_eq!(HeapRequest::from_args(&request.to_args()), Some(request));
         }
-        for request in [ServiceRequest::Time, ServiceRequest::Count(7)] {
-            assert_eq!(ServiceRequest::from_args(&request.to_args()), Some(request));
+        for &load in Load::ALL {
+            for request in [ServiceRequest::Time(load), ServiceRequest::Count(load, 7)] {
+                assert_eq!(ServiceRequest::from_args(&request.to_args()), Some(request));
+            }
         }
     }
 

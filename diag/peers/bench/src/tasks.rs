@@ -51,7 +51,7 @@ fn answer<P: Peer>(peer: &P, request: TaskRequest) -> Figures {
         TaskRequest::Time(flavor) => time(peer, flavor),
         TaskRequest::Count(workload, count) => {
             Fixed::begin();
-            run::<P>(&runtime(peer, Flavor::CurrentThread), workload, count);
+            run::<P>(&peer.build(builder(Flavor::CurrentThread)), workload, count);
             Figures::new()
         }
         #[cfg(feature = "park")]
@@ -61,19 +61,19 @@ fn answer<P: Peer>(peer: &P, request: TaskRequest) -> Figures {
     }
 }
 
-pub(crate) fn runtime<P: Peer>(peer: &P, flavor: Flavor) -> Runtime {
-    peer.build(match flavor {
+pub(crate) fn builder(flavor: Flavor) -> Builder {
+    match flavor {
         Flavor::CurrentThread => Builder::new_current_thread(),
         Flavor::MultiThread => {
             let mut builder = Builder::new_multi_thread();
             builder.worker_threads(2);
             builder
         }
-    })
+    }
 }
 
 fn time<P: Peer>(peer: &P, flavor: Flavor) -> Figures {
-    let runtime = &runtime(peer, flavor);
+    let runtime = &peer.build(builder(flavor));
     let cpu_ns = match flavor {
         Flavor::CurrentThread => clock::thread_cpu_ns,
         Flavor::MultiThread => clock::process_cpu_ns,

@@ -1,29 +1,23 @@
-//! A small service under load, all of it in one process.
+//! Tasks and messages: a service whose clients are tasks of its own.
 //!
 //! Connections ask, each one request after the other; every request is a task of its own that reads
 //! its text into a map, asks the task that keeps the orders over a channel, and formats an answer.
-//! There is no socket and no disk: what is left is what a recorder and an allocator can slow down.
-//! A service that does more a request than these few microseconds sees less of it.
+//! There is no socket: what is left is what a recorder and an allocator can slow down.
 
 use std::collections::HashMap;
 use std::fmt::Write;
-use std::process::ExitCode;
+use std::marker::PhantomData;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::clock;
-use crate::figures::{self, Figures};
-use crate::fixed::Fixed;
-use crate::request::{Flavor, ServiceRequest};
+use super::Service;
+use crate::request::Flavor;
 use crate::tasks::{self, Peer};
 
 /// Connections at once: enough that both workers always have something to do.
 const CONNECTIONS: u64 = 64;
-/// Requests of one batch, some 25 ms.
 const REQUESTS: u64 = 5_000;
-/// Batches of a process, after one that fills what is filled lazily.
-const BATCHES: usize = 20;
 /// Orders that are kept; each further one drops the oldest.
 const KEPT: u64 = 2_000;
 /// Lines of an answer.
@@ -31,60 +25,37 @@ const LINES: u64 = 8;
 
 const ENDS: &str = "the service neither panics nor stops before its connections";
 
-/// The whole of a service's `main`: does what the arguments ask for.
-pub fn main<P: Peer>(peer: &P) -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let Some(request) = ServiceRequest::from_args(&args) else {
-        eprintln!("expected a request of the driver: time, or count N");
-        return ExitCode::from(2);
-    };
-    print!("{}", figures::to_text(&answer(peer, request)));
-    ExitCode::SUCCESS
+pub(super) struct Orders<P> {
+    runtime: Runtime,
+    peer: PhantomData<P>,
 }
 
-fn answer<P: Peer>(peer: &P, request: ServiceRequest) -> Figures {
-    match request {
-        ServiceRequest::Time => time::<P>(&tasks::runtime(peer, Flavor::MultiThread)),
-        ServiceRequest::Count(requests) => {
-            Fixed::begin();
-            run::<P>(&tasks::runtime(peer, Flavor::CurrentThread), requests);
-            Figures::new()
-        }
+impl<P: Peer> Orders<P> {
+    pub(super) fn new(peer: &P, flavor: Flavor) -> Self {
+        Self { runtime: peer.build(tasks::builder(flavor)), peer: PhantomData }
     }
 }
 
-/// CPU time of the process and time on the wall of one request, each in its cheapest batch: what
-/// else the machine is busy with only ever adds.
-fn time<P: Peer>(runtime: &Runtime) -> Figures {
-    run::<P>(runtime, REQUESTS);
-    let batches: Vec<(f64, f64)> = (0..BATCHES).map(|_| batch::<P>(runtime)).collect();
-    let cheapest = |of: fn(&(f64, f64)) -> f64| batches.iter().map(of).fold(f64::INFINITY, f64::min);
-    Figures::from([
-        ("cpu_ns".to_owned(), cheapest(|&(cpu_ns, _)| cpu_ns)),
-        ("wall_ns".to_owned(), cheapest(|&(_, wall_ns)| wall_ns)),
-    ])
-}
+impl<P: Peer> Service for Orders<P> {
+    fn batch(&self) -> u64 {
+        REQUESTS
+    }
 
-fn batch<P: Peer>(runtime: &Runtime) -> (f64, f64) {
-    let (cpu_ns, wall_ns) = (clock::process_cpu_ns(), clock::wall_ns());
-    run::<P>(runtime, REQUESTS);
-    let each = |spent_ns: u64| spent_ns as f64 / REQUESTS as f64;
-    (each(clock::process_cpu_ns() - cpu_ns), each(clock::wall_ns() - wall_ns))
-}
-
-fn run<P: Peer>(runtime: &Runtime, requests: u64) {
-    tasks::on_a_worker(runtime, async move {
-        let (orders, asked) = mpsc::channel(CONNECTIONS as usize);
-        let keeper = P::spawn(keep(asked));
-        let share = |of: u64| requests / CONNECTIONS + u64::from(of < requests % CONNECTIONS);
-        let connect = |user| P::spawn(connection::<P>(user, share(user), orders.clone()));
-        let connections: Vec<_> = (0..CONNECTIONS).map(connect).collect();
-        drop(orders);
-        for connection in connections {
-            connection.await.expect(ENDS);
-        }
-        keeper.await.expect(ENDS);
-    });
+    fn run(&mut self, requests: u64) -> u64 {
+        tasks::on_a_worker(&self.runtime, async move {
+            let (orders, asked) = mpsc::channel(CONNECTIONS as usize);
+            let keeper = P::spawn(keep(asked));
+            let share = |of: u64| requests / CONNECTIONS + u64::from(of < requests % CONNECTIONS);
+            let connect = |user| P::spawn(connection::<P>(user, share(user), orders.clone()));
+            let connections: Vec<_> = (0..CONNECTIONS).map(connect).collect();
+            drop(orders);
+            for connection in connections {
+                connection.await.expect(ENDS);
+            }
+            keeper.await.expect(ENDS);
+        });
+        0
+    }
 }
 
 /// A question to the keeper: the text of this order, please.
