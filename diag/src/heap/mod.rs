@@ -68,9 +68,9 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if let Some(home) = hook::find(block, layout) {
+        if hook::may_be_sampled(block, layout) {
             // SAFETY: by the promise of the caller.
-            return unsafe { hook::dealloc(&self.inner, home, block, layout) };
+            return unsafe { hook::dealloc(&self.inner, block, layout) };
         }
         // SAFETY: by the promise of the caller, and the block is not one of ours.
         unsafe { self.inner.dealloc(block, layout) }
