@@ -12,9 +12,10 @@ use super::readable::Readable;
 use super::{Frames, MAX_FRAMES, Registers, unwinder, walk};
 use crate::memory::{self, Zeroed};
 
-/// A power of two; 2 KiB each, resident once used.
+/// A power of two; 4 KiB each, resident once used.
 const ENTRIES: usize = 256;
-const MAX_NOTES: usize = 120;
+/// Enough for all frames of a stack by frame pointers, each of which is decided by two words.
+const MAX_NOTES: usize = 252;
 
 /// Stacks that were walked not long ago.
 pub(crate) struct Recent {
