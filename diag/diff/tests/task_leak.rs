@@ -3,7 +3,7 @@
 mod script;
 
 use diag_diff::{Answer, Policy, Report, diff, judge};
-use diag_snapshot::{FrameIndex, FrameRow, NameRow, ParkedRow, StackIndex, StackRow, TaskRow};
+use diag_snapshot::{FrameIndex, FrameRow, NameRow, ParkedRow, Snapshot, StackIndex, StackRow, TaskRow};
 use script::{Service, Task, churn, ghosts, in_order, steady};
 
 /// Judges the service at two moments.
@@ -152,6 +152,21 @@ fn untracked_tasks_that_grow_are_possible() {
     assert_eq!((report.answer, report.fails), (Answer::Findings, false));
     assert_eq!(report.findings[0].rule, "untracked-growth");
     assert_eq!(report.findings[0].count, Some(130));
+}
+
+#[test]
+fn untracked_tasks_that_came_while_they_were_counted_are_no_growth() {
+    let service =
+        Service { untracked: |now| Some(100 + now as u64), ..Service::new(in_order(healthy(7, 40.0))) };
+    let (mut before, mut after) = (service.at(15.0), service.at(30.0));
+    let findings = |before: &Snapshot, after: &Snapshot| {
+        judge(&diff(before, after).expect("one service"), &Policy::default()).findings.len()
+    };
+    // 15 more, of whom 3 and then 4 may not have been there; 12 are a tenth of those before.
+    after.capture.came_or_went = 3;
+    assert_eq!(findings(&before, &after), 1);
+    before.capture.came_or_went = 1;
+    assert_eq!(findings(&before, &after), 0);
 }
 
 #[test]

@@ -65,6 +65,8 @@ pub struct Side {
     pub tracked_tasks: u64,
     /// Tasks that the runtimes count; none if one of them could not be read.
     pub alive_tasks: Option<u64>,
+    /// Tasks that came or went while it was taken: the two numbers may differ by so many.
+    pub came_or_went: u64,
     /// True if the service was built without optimisation.
     pub debug_build: bool,
     /// True if the heap was sampled.
@@ -183,6 +185,7 @@ fn side(snapshot: &Snapshot) -> Side {
         uptime_us: snapshot.capture.to_us,
         tracked_tasks: snapshot.tracked_tasks(),
         alive_tasks: alive_tasks(snapshot),
+        came_or_went: snapshot.capture.came_or_went,
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
         split: Split::of(snapshot),
