@@ -101,6 +101,9 @@ pub(crate) fn record(on: bool) {
 ///
 /// Runs on the calling thread, about a microsecond a live task: from async code, call it inside
 /// `spawn_blocking`.
+///
+/// Captures take turns. A child that was forked while another thread captured, and that goes on without `exec`, waits for
+/// a turn that never comes; allocating and spawning are safe there.
 pub fn snapshot() -> Snapshot {
     capture::snapshot(capture::Scope::Whole)
 }

@@ -9,6 +9,8 @@
 //! ends the program; small sampled blocks lie in diag's own range, which the sanitizer does not watch:
 //! `RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo run --release --target x86_64-unknown-linux-gnu
 //! -p diag-examples --bin heap_stress -- --seconds 60`
+//! with `ASAN_OPTIONS=quarantine_size_mb=0:thread_local_quarantine_size_kb=0`: the sanitizer's quarantine has a lock that it
+//! does not release in a forked child, which then waits for ever.
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ffi::CStr;
