@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
-use tokio::task::JoinError;
+use tokio::task::{JoinError, JoinHandle};
 
 use crate::clock;
 use crate::figures::{self, Figures};
@@ -32,6 +32,21 @@ pub trait Peer: 'static {
     /// Builds a runtime that the peer watches.
     fn build(&self, mut builder: Builder) -> Runtime {
         builder.build().expect("a runtime without drivers builds")
+    }
+}
+
+/// tokio as it is.
+#[derive(Debug)]
+pub struct Tokio;
+
+impl Peer for Tokio {
+    type Handle<T: Send + 'static> = JoinHandle<T>;
+
+    fn spawn<F>(future: F) -> JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        tokio::spawn(future)
     }
 }
 

@@ -8,27 +8,13 @@ use std::time::Duration;
 
 use console_subscriber::ConsoleLayer;
 use peers_bench::fixed::Fixed;
-use peers_bench::tasks::{self, Peer};
-use tokio::task::JoinHandle;
+use peers_bench::tasks::{self, Tokio};
 
 #[global_allocator]
 static ALLOC: Fixed = Fixed;
 
-struct Console;
-
-impl Peer for Console {
-    type Handle<T: Send + 'static> = JoinHandle<T>;
-
-    fn spawn<F>(future: F) -> JoinHandle<F::Output>
-    where
-        F: Future<Output: Send> + Send + 'static,
-    {
-        tokio::spawn(future)
-    }
-}
-
 fn main() -> ExitCode {
     let any_port = ([127, 0, 0, 1], 0);
     ConsoleLayer::builder().retention(Duration::from_secs(1)).server_addr(any_port).init();
-    tasks::main(&Console)
+    tasks::main(&Tokio)
 }
