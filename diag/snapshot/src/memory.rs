@@ -104,7 +104,7 @@ impl Split {
     /// The parts with their names for people, largest concept first; without the rest.
     pub fn parts(&self) -> [(&'static str, Option<u64>); 5] {
         [
-            ("live Rust heap", self.heap_bytes),
+            ("live Rust heap (estimated)", self.heap_bytes),
             ("held free by the allocator", self.held_bytes),
             ("thread stacks", self.stacks_bytes),
             ("code and files", self.files_bytes),
