@@ -56,6 +56,8 @@ mod gauge;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "heap/unsupported.rs")]
 pub mod heap;
+#[cfg(feature = "heap")]
+mod holders;
 mod memory;
 mod runtime;
 mod settings;

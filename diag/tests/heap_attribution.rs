@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use diag::task::{self, JoinHandle};
 use diag_snapshot::names::NamedStacks;
-use diag_snapshot::{SampleRow, Snapshot, TaskId};
+use diag_snapshot::{Outcome, SampleRow, Snapshot, TaskId};
 use tokio::sync::mpsc;
 
 #[global_allocator]
@@ -31,7 +31,7 @@ fn keeps(blocks: usize, bytes: usize) {
 struct Truth {
     by_site: BTreeMap<&'static str, f64>,
     by_live_task: BTreeMap<u64, f64>,
-    of_ended_tasks: f64,
+    of_ended_tasks: BTreeMap<Outcome, f64>,
     of_no_task: f64,
 }
 
@@ -90,7 +90,12 @@ async fn service(blocks: usize) -> (Truth, Vec<JoinHandle<()>>) {
     cancelled.await.expect_err("it was cancelled");
     truth.by_site.insert("cancelled", n * 450.0);
 
-    truth.of_ended_tasks = 4.0 * n * 300.0 + n * 450.0;
+    let ways = [(Outcome::Done, 4.0 * 270.0), (Outcome::Panicked, 4.0 * 30.0), (Outcome::Cancelled, 450.0)];
+    truth.of_ended_tasks = ways.map(|(outcome, bytes)| (outcome, n * bytes)).into();
+    // More than the recorder keeps the ends of.
+    for _ in 0..5_000 {
+        diag::spawn(async {}).await.expect("it ends");
+    }
     keeps(blocks, 60);
     truth.of_no_task = n * 60.0;
     (truth, sessions)
@@ -119,7 +124,10 @@ fn found(snapshot: &Snapshot, samples: &[SampleRow], lines: &BTreeMap<u32, &'sta
         match sample.task.map(|task| live.get(&task)) {
             None => found.of_no_task += bytes,
             Some(Some(&tokio_id)) => *found.by_live_task.entry(tokio_id).or_default() += bytes,
-            Some(None) => found.of_ended_tasks += bytes,
+            Some(None) => {
+                let outcome = sample.task_end.unwrap_or(Outcome::Unknown);
+                *found.of_ended_tasks.entry(outcome).or_default() += bytes;
+            }
         }
     }
     found
@@ -128,8 +136,8 @@ fn found(snapshot: &Snapshot, samples: &[SampleRow], lines: &BTreeMap<u32, &'sta
 /// The lines of this file where the sites spawn.
 fn lines() -> BTreeMap<u32, &'static str> {
     let spawns = include_str!("heap_attribution.rs").lines().zip(1_u32..);
-    let lines =
-        spawns.filter(|(line, _)| line.contains("spawn(async") || line.contains("task::spawn_blocking("));
+    let lines = spawns
+        .filter(|(line, _)| line.contains("spawn(async move") || line.contains("task::spawn_blocking("));
     let names = ["session", "done", "panicked", "blocking", "cancelled"];
     lines.map(|(_, number)| number).zip(names).collect()
 }
@@ -144,7 +152,10 @@ fn check(truth: &Truth, found: &Truth, rate_bytes: f64, errors: f64) {
     };
     truth.by_site.iter().for_each(|(site, bytes)| near(site, *bytes, found.by_site.get(site)));
     truth.by_live_task.iter().for_each(|(id, bytes)| near("a task", *bytes, found.by_live_task.get(id)));
-    near("ended tasks", truth.of_ended_tasks, Some(&found.of_ended_tasks));
+    for (outcome, bytes) in &truth.of_ended_tasks {
+        near(outcome.as_str(), *bytes, found.of_ended_tasks.get(outcome));
+    }
+    assert_eq!(found.of_ended_tasks.len(), truth.of_ended_tasks.len(), "{:?}", found.of_ended_tasks);
     near("no task", truth.of_no_task, Some(&found.of_no_task));
     let known: BTreeSet<_> = truth.by_live_task.keys().collect();
     assert!(found.by_live_task.keys().all(|id| known.contains(id)), "bytes of a task that kept none");

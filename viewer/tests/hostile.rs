@@ -46,6 +46,7 @@ fn named(name: &str, now: f64) -> Snapshot {
         stack,
         task,
         task_site,
+        task_end: None,
         thread,
         born_us,
     });

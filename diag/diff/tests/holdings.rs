@@ -58,6 +58,7 @@ fn service(blocks: &[(u64, usize, Option<u64>)], rate_bytes: u64) -> Snapshot {
         stack: stacks[stack],
         task: task.map(TaskId),
         task_site: task.map(|_| SiteIndex(0)),
+        task_end: None,
         thread: 0,
         born_us: birth * 1_000_000,
     });
@@ -126,6 +127,19 @@ fn blocks_are_counted_for_functions_kinds_and_tasks() {
     let site = &holdings.task_sites[0];
     assert_eq!((mib(&site.of_live_tasks), mib(&site.of_ended_tasks)), (4.0, 3.0));
     assert_eq!((site.since_start.allocated_bytes, site.since_start.freed_blocks), (8 * MIB, 1));
+}
+
+#[test]
+fn a_sample_tells_how_its_task_ended_long_ago() {
+    let mut snapshot = mixed();
+    let heap = snapshot.heap.as_mut().expect("a heap");
+    let ended = |sample: SampleRow| match sample.task {
+        Some(TaskId(3)) => SampleRow { task_end: Some(Outcome::Panicked), ..sample },
+        _ => sample,
+    };
+    heap.samples = heap.samples.iter().map(ended).collect();
+    let ways: Vec<Outcome> = holdings(&snapshot).by_outcome.keys().copied().collect();
+    assert_eq!(ways, [Outcome::Cancelled, Outcome::Panicked]);
 }
 
 #[test]

@@ -107,10 +107,16 @@ fn the_file_of_1_1_reads_as_ever_and_has_nothing_of_1_2() {
 }
 
 #[test]
-fn the_file_of_1_2_reads_as_ever() {
-    let path = testdata("v1.2.diag");
+fn the_file_of_1_2_reads_as_ever_and_has_nothing_of_1_3() {
+    let heap = check_file("v1.2").heap.expect("it samples its heap");
+    assert!(heap.samples.iter().all(|sample| sample.task_end.is_none()));
+}
+
+#[test]
+fn the_file_of_1_3_reads_as_ever() {
+    let path = testdata("v1.3.diag");
     if bless() && !path.exists() {
         file::write(&path, &write(&example())).expect("testdata is writable");
     }
-    check_file("v1.2");
+    check_file("v1.3");
 }

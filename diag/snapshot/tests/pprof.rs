@@ -121,6 +121,7 @@ fn a_snapshot_that_lies_still_makes_a_valid_profile() {
             rate_bytes,
             stack: deepest,
             task_site,
+            task_end: None,
             ..sample
         });
     }

@@ -12,6 +12,7 @@ use super::tally::Tally;
 use super::testing;
 use super::weight::Weight;
 use crate::current::CurrentTask;
+use crate::holders;
 use crate::memory;
 use crate::stack::Recent;
 
@@ -54,6 +55,7 @@ pub(super) struct Tables {
 /// Builds the tables unless they are there, in whatever capacity; false if the system has no address space
 /// for them.
 pub(super) fn prepare(capacity: Capacity) -> bool {
+    holders::prepare();
     if TABLES.get().is_none()
         && let Some(tables) = Tables::new(capacity)
     {
@@ -110,6 +112,8 @@ impl Tables {
         let record = self.records.begin(sample, weight);
         if record.is_none() {
             count_refused();
+        } else if let Some(task) = CurrentTask::from_word(sample.task).id() {
+            holders::enter(task);
         }
         record
     }
@@ -124,7 +128,7 @@ impl Tables {
 
     /// The sampled block is gone.
     pub(super) fn end(&self, record: RecordId) {
-        let Ended { sample, uncounted_growth_bytes: growth, weight } = self.records.end(record);
+        let Ended { sample, uncounted_growth_bytes: growth, weight } = self.take_out(record);
         let age_ns = crate::clock::coarse_ns().saturating_sub(sample.born_ns);
         self.tallies_of(&sample).for_each(|tally| {
             if growth > 0 {
@@ -136,8 +140,16 @@ impl Tables {
 
     /// The block is not sampled after all: whether and when it is freed will not be known.
     pub(super) fn refuse(&self, record: RecordId) {
-        self.records.end(record);
+        self.take_out(record);
         count_refused();
+    }
+
+    fn take_out(&self, record: RecordId) -> Ended {
+        let ended = self.records.end(record);
+        if let Some(task) = CurrentTask::from_word(ended.sample.task).id() {
+            holders::leave(task);
+        }
+        ended
     }
 
     /// The numbers and counters of all spawn sites.

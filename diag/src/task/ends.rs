@@ -104,6 +104,18 @@ pub(crate) fn outcome_index(outcome: Outcome) -> usize {
     }
 }
 
+/// How a task ended, in three bits; 0 is that of one which lives.
+#[inline]
+pub(crate) fn ending_bits(outcome: Outcome) -> u32 {
+    1 + outcome_index(outcome) as u32
+}
+
+/// The reverse of [`ending_bits`]; none of one that lives.
+#[inline]
+pub(crate) fn ended_as(bits: u32) -> Option<Outcome> {
+    OUTCOMES.get((bits as usize).checked_sub(1)?).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

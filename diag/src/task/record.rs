@@ -204,6 +204,8 @@ fn count_end(slot: &Slot) {
         end.cancel_bits = Cancel { by: slot.unasked(), at_ns: None }.bits();
     }
     shard.ends.push(end);
+    #[cfg(feature = "heap")]
+    crate::holders::end(end.id, end.outcome);
     let Some(totals) = shard.of(end.site) else { return };
     add(&totals.ended[outcome_index(end.outcome)], 1);
     add(&totals.polls, end.polls);

@@ -48,7 +48,7 @@ use std::task::{RawWaker, Waker};
 use diag_snapshot::{CancelBy, Outcome};
 
 use super::cancel::Cancel;
-use super::ends::{End, OUTCOMES, outcome_index};
+use super::ends::{End, ended_as, ending_bits};
 use super::inner;
 use super::look::{Look, polls};
 use super::site::{Kind, SiteId};
@@ -314,7 +314,7 @@ impl Slot {
     /// Remembers how the task ends, the owner's only.
     fn settle(&self, outcome: Outcome) {
         let traces = self.poller.traces.load(Ordering::Relaxed);
-        let ending = 1 + outcome_index(outcome) as u32;
+        let ending = ending_bits(outcome);
         self.poller.traces.store(traces & !ENDING | ending, Ordering::Relaxed);
     }
 
@@ -613,7 +613,7 @@ fn add(counter: &unmodelled::AtomicU64, n: u64) {
 }
 
 fn outcome_of(traces: u32) -> Option<Outcome> {
-    OUTCOMES.get(((traces & ENDING) as usize).checked_sub(1)?).copied()
+    ended_as(traces & ENDING)
 }
 
 #[cfg(all(test, not(diag_loom)))]

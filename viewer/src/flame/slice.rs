@@ -129,6 +129,7 @@ mod tests {
                 stack,
                 task,
                 task_site,
+                task_end: None,
                 thread,
                 born_us,
             });

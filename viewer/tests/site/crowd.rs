@@ -70,6 +70,7 @@ fn heap(stacks: u32, tasks: u64, sites: u64) -> Heap {
             stack: StackIndex(stack),
             task: Some(TaskId(task)),
             task_site: Some(SiteIndex((task % sites) as u32)),
+            task_end: None,
             thread: 0,
             born_us: task * 2,
         });

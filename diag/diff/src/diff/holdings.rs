@@ -31,7 +31,7 @@ pub struct Holdings {
     pub of_no_task: WeightedSum,
     /// Allocated by tasks that have ended.
     pub of_ended_tasks: WeightedSum,
-    /// The same by how they ended; most are unknown, as only the last ends are in a snapshot.
+    /// The same by how they ended; before format 1.3 only that of the last ends is known.
     pub by_outcome: BTreeMap<Outcome, WeightedSum>,
     /// Allocated and freed since start.
     pub since_start: Turnover,
@@ -288,7 +288,8 @@ impl<'a> Build<'a> {
             return;
         }
         site.into_iter().for_each(|site| add(&mut site.of_ended_tasks, sample));
-        let outcome = self.outcomes.get(&task.0).copied().unwrap_or(Outcome::Unknown);
+        let outcome = sample.task_end.or_else(|| self.outcomes.get(&task.0).copied());
+        let outcome = outcome.unwrap_or(Outcome::Unknown);
         add(all.by_outcome.entry(outcome).or_default(), sample);
         add(&mut all.of_ended_tasks, sample);
         add(&mut function.of_ended_tasks, sample);

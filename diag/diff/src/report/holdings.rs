@@ -21,7 +21,7 @@ pub struct HeapNow {
     pub of_no_task: Estimate,
     /// Live bytes that ended tasks allocated.
     pub of_ended_tasks: Estimate,
-    /// The same by how these ended: most are unknown, as only the last ends are in a snapshot.
+    /// The same by how these ended.
     pub of_ended_tasks_by_outcome: Vec<OutcomeBytes>,
     /// Allocated and freed since start.
     pub since_start: Turnover,

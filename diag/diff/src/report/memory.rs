@@ -84,7 +84,9 @@ fn rows(split: &Split) -> Vec<(&'static str, Option<i64>)> {
     let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let parts = split.parts().into_iter().map(|(part, bytes)| (part, bytes.map(size)));
     let all = std::iter::once(("resident memory", Some(size(split.rss_bytes))));
-    all.chain(parts).chain([("unaccounted (or error of the estimate)", Some(split.unaccounted_bytes))]).collect()
+    all.chain(parts)
+        .chain([("unaccounted (or error of the estimate)", Some(split.unaccounted_bytes))])
+        .collect()
 }
 
 /// Heads of the columns that people see.

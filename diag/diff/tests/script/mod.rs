@@ -129,6 +129,7 @@ impl Service {
                 stack: *stacks.entry(block.function).or_insert_with(|| stack(tree, strings, block.function)),
                 task: task.map(|(i, _)| TaskId(i as u64 + 1)),
                 task_site: task.map(|(_, task)| index(task.line)),
+                task_end: None,
                 thread: 0,
                 born_us: us(block.born),
             };

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{narrow, none, some};
+use super::cell::{Coded, narrow, none, some};
+use super::end::Outcome;
 use super::heap_totals::{SiteTotalsRow, StackTotalsRow};
 use super::histogram::{SiteAgeRow, StackAgeRow};
 use super::site::SiteIndex;
@@ -64,6 +65,8 @@ pub struct SampleRow {
     pub task: Option<TaskId>,
     /// Spawn site of that task, which may have ended long ago.
     pub task_site: Option<SiteIndex>,
+    /// How that task ended; none if it lives, or if that is not known.
+    pub task_end: Option<Outcome>,
     /// Small number of the allocating thread.
     pub thread: u32,
     /// Allocated at.
@@ -87,7 +90,7 @@ impl SampleRow {
 }
 
 impl Row for SampleRow {
-    type Cells = [u64; 8];
+    type Cells = [u64; 9];
     const TABLE: &'static str = "samples";
     const COLUMNS: &'static [Column] = &[
         Column::ascending("birth"),
@@ -98,6 +101,7 @@ impl Row for SampleRow {
         Column::plain("task_site").optional().index(Target::Sites),
         Column::plain("thread"),
         Column::delta("born_us"),
+        Column::plain("task_end").optional(),
     ];
 
     fn to_cells(&self) -> Self::Cells {
@@ -110,10 +114,12 @@ impl Row for SampleRow {
             some(self.task_site.map(|site| site.0)),
             self.thread.into(),
             self.born_us,
+            some(self.task_end.map(Outcome::code)),
         ]
     }
 
-    fn from_cells(&[birth, size, rate, stack, task, task_site, thread, born_us]: &Self::Cells) -> Self {
+    fn from_cells(cells: &Self::Cells) -> Self {
+        let [birth, size, rate, stack, task, task_site, thread, born_us, task_end] = *cells;
         SampleRow {
             birth,
             size_bytes: size,
@@ -123,6 +129,7 @@ impl Row for SampleRow {
             task_site: none(task_site).map(|site| SiteIndex(narrow(site))),
             thread: narrow(thread),
             born_us,
+            task_end: none(task_end).map(Outcome::from_code),
         }
     }
 }

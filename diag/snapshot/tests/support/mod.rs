@@ -263,6 +263,7 @@ fn heap(random: &mut Random, stacks: u64, samples: u64, tasks: u64) -> Heap {
             stack: StackIndex(random.below(stacks) as u32),
             task,
             task_site: task.map(|_| SiteIndex(random.below(6) as u32)),
+            task_end: task.filter(|task| task.0 % 3 == 0).map(|_| Outcome::Cancelled),
             thread: random.below(8) as u32,
             born_us: i * UPTIME_US / samples,
         });
