@@ -20,9 +20,10 @@ pub struct Place {
 }
 
 impl Place {
-    /// `file:line`, or the function where that is not known; safe to print.
+    /// `file:line`, or the function where that is not known; safe to print. A file of a library is told by the
+    /// library's name and version, or by std's own folder, and not by where it lay when it was compiled.
     pub fn location(&self) -> String {
-        match (&self.file, self.line) {
+        match (self.file.as_deref().map(without_registry), self.line) {
             (Some(file), Some(line)) => format!("{}:{line}", human::name(file)),
             (Some(file), None) => human::name(file),
             (None, _) => human::name(&self.function),
@@ -151,6 +152,13 @@ fn has_name(stacks: &Stacks) -> Vec<bool> {
     named
 }
 
+/// `mio-1.2.4/src/event.rs` of a path below cargo's registry, `library/alloc/src/vec/mod.rs` of one of std.
+fn without_registry(path: &str) -> &str {
+    let of_registry = path.split_once("/registry/src/").map(|(_, rest)| rest);
+    let below = of_registry.or_else(|| path.strip_prefix("/rustc/"));
+    below.and_then(|rest| rest.split_once('/')).map_or(path, |(_, rest)| rest)
+}
+
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -173,4 +181,23 @@ fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<Place>> {
         places.push(Place { function: format!("{module}+{:#x}", frame.offset), file: None, line: None });
     }
     frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_is_told_by_its_name_and_not_by_where_it_lay() {
+        let check = |file: Option<&str>, line, expected: &str| {
+            let file = file.map(str::to_owned);
+            assert_eq!(Place { function: "f".to_owned(), file, line }.location(), expected);
+        };
+        let mio = "/home/me/.cargo/registry/src/some.index-0123/mio-1.2.4/src/lib.rs";
+        check(Some(mio), Some(94), "mio-1.2.4/src/lib.rs:94");
+        check(Some("/rustc/0123/library/std/src/thread/mod.rs"), None, "library/std/src/thread/mod.rs");
+        check(Some("src/main.rs"), Some(7), "src/main.rs:7");
+        check(Some("/registry/src/odd"), Some(7), "/registry/src/odd:7");
+        check(None, None, "f");
+    }
 }
