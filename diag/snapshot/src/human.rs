@@ -15,6 +15,15 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// A number of things: `1 task`, `4,812 tasks`, `3 possibilities`.
+pub fn counted(number: u64, noun: &str) -> String {
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{} {stem}ies", count(number)),
+        (_, None) => format!("{} {noun}s", count(number)),
+    }
+}
+
 /// A time span in nanoseconds in its largest unit, with one decimal below ten: `2.3 s`, `14 min`.
 pub fn duration(ns: u64) -> String {
     const UNITS: [(u64, &str); 7] = [
@@ -94,6 +103,13 @@ fn in_unit(value: u64, units: &[(u64, &str)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        let texts = [(0, "task"), (1, "task"), (4_812, "task"), (2, "possibility")]
+            .map(|(number, noun)| counted(number, noun));
+        assert_eq!(texts, ["0 tasks", "1 task", "4,812 tasks", "2 possibilities"]);
+    }
 
     #[test]
     fn counts_have_their_thousands_apart() {

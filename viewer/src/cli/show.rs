@@ -317,10 +317,9 @@ fn list<const N: usize>(
 ) -> String {
     let rest = rows.len().saturating_sub(LISTED);
     let rows: Vec<_> = std::iter::once(heads.map(str::to_owned)).chain(rows.take(LISTED)).collect();
-    let plural = if rest == 1 { "" } else { "s" };
     let rest = match rest {
         0 => String::new(),
-        rest => format!("and {} more {noun}{plural} in --format json\n", human::count(rest as u64)),
+        rest => format!("and {} in --format json\n", human::counted(rest as u64, &format!("more {noun}"))),
     };
     format!("{}\n{rest}", grid(&rows).join("\n"))
 }

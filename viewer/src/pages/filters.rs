@@ -16,6 +16,11 @@ pub(crate) fn count<N: Borrow<u64>>(number: N, _: &dyn Values) -> Result<String>
 }
 
 #[askama::filter_fn]
+pub(crate) fn counted<N: Borrow<u64>>(number: N, _: &dyn Values, noun: &str) -> Result<String> {
+    Ok(human::counted(*number.borrow(), noun))
+}
+
+#[askama::filter_fn]
 pub(crate) fn known_count(number: &Option<u64>, _: &dyn Values) -> Result<String> {
     Ok(number.map_or(UNKNOWN.to_owned(), human::count))
 }

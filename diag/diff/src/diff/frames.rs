@@ -35,6 +35,8 @@ const PLUMBING_SYMBOLS: &[&str] = &[
     "posix_memalign",
     "start_thread",
     "clone",
+    // glibc's own names for its functions.
+    "__GI_",
 ];
 
 /// Where the sources of the standard library and of the recorder lie: an inlined function has a
@@ -136,6 +138,7 @@ mod tests {
         check("alloc::raw_vec::RawVec<T>::grow_one", "", true);
         check("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "", true);
         check("__rust_alloc", "", true);
+        check("__GI___clone3", "clone3.S", true);
         check("__rustc::__rust_alloc", "shop/src/main.rs", true);
         check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
         check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);

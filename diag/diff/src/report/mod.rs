@@ -120,11 +120,11 @@ impl Report {
         match self.answer {
             Answer::Clean => parts.push("clean: nothing leaks that these snapshots could show".to_owned()),
             Answer::InsufficientData => parts.push("too little to say".to_owned()),
-            Answer::Findings if failing > 0 => parts.push(plural(failing, "finding")),
+            Answer::Findings if failing > 0 => parts.push(human::counted(failing as u64, "finding")),
             Answer::Findings => {}
         }
         if others > 0 {
-            parts.push(format!("{} to keep an eye on", plural(others, "possibility")));
+            parts.push(format!("{} to keep an eye on", human::counted(others as u64, "possibility")));
         }
         parts.join(", ")
     }
@@ -147,14 +147,6 @@ impl Moment {
 /// A time of the model as a time of the calendar; none beyond the year 9999.
 pub(crate) fn timestamp(unix_us: u64) -> Option<jiff::Timestamp> {
     jiff::Timestamp::from_microsecond(i64::try_from(unix_us).ok()?).ok()
-}
-
-fn plural(number: usize, noun: &str) -> String {
-    match (number, noun.strip_suffix('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{} {stem}ies", human::count(number as u64)),
-        (_, None) => format!("{} {noun}s", human::count(number as u64)),
-    }
 }
 
 fn notes(diff: &Diff) -> Vec<String> {
@@ -188,6 +180,6 @@ fn coverage(diff: &Diff) -> Option<String> {
         Some(_) => "not growing".to_owned(),
         None => "of the first snapshot not known".to_owned(),
     };
-    let tasks = plural(untracked as usize, "untracked task");
+    let tasks = human::counted(untracked, "untracked task");
     Some(format!("coverage {percent} %: {tasks}, {trend}"))
 }

@@ -131,7 +131,7 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
 pub(super) fn title(finding: &Finding) -> String {
     let mut title = format!("{} ({}): ", finding.class.as_str().to_uppercase(), finding.grade.as_str());
     let what = [
-        finding.count.map(|count| super::plural(count as usize, "task")),
+        finding.count.map(|count| human::counted(count, "task")),
         finding.bytes.map(size),
         finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
     ];
@@ -189,7 +189,7 @@ fn write_table<const N: usize>(out: &mut String, heads: &[&str; N], rows: Vec<[S
 
 fn write_rest(out: &mut String, all: usize, noun: &str) {
     if let Some(rest) = all.checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
-        let _ = writeln!(out, "and {} more in --format json", super::plural(rest, noun));
+        let _ = writeln!(out, "and {} more in --format json", human::counted(rest as u64, noun));
     }
     out.push('\n');
 }

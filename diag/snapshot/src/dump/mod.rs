@@ -12,7 +12,7 @@ mod zombies;
 
 use std::collections::BTreeMap;
 
-use crate::human::{count, duration_us, name};
+use crate::human::{count, counted, duration_us, name};
 use crate::model::{SiteIndex, Snapshot};
 
 /// The whole text. Names are escaped, so that no name can play with the terminal.
@@ -69,11 +69,7 @@ fn place(snapshot: &Snapshot, site: SiteIndex) -> String {
 
 /// `no handle`, `1 handle`, `3 handles`
 fn number_of(what: &str, number: u64) -> String {
-    match number {
-        0 => format!("no {what}"),
-        1 => format!("1 {what}"),
-        more => format!("{} {what}s", count(more)),
-    }
+    if number == 0 { format!("no {what}") } else { counted(number, what) }
 }
 
 /// The least and the greatest of some durations.
