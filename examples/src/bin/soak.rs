@@ -37,7 +37,8 @@ struct Args {
 const BATCH: u64 = 1_000;
 /// Looks at the memory.
 const SAMPLES: usize = 40;
-/// How far the peak of the last quarter may lie above that of the second: pages come in steps.
+/// How far the peak of the last quarter may lie above that of the second: pages come in steps, and records by the
+/// MiB when more tasks live at once than ever before.
 const SLACK_BYTES: u64 = 1 << 20;
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -225,7 +226,7 @@ impl Verdict {
 
     fn is_flat(&self) -> bool {
         self.after.rss_bytes <= self.before.rss_bytes + SLACK_BYTES
-            && self.after.diag_bytes <= self.before.diag_bytes
+            && self.after.diag_bytes <= self.before.diag_bytes + SLACK_BYTES
     }
 
     fn is_exact(&self) -> bool {
