@@ -82,7 +82,12 @@ fn check(profile: &Profile, three_parts: u32, one_part: u32) {
             || calls("::burns_one_part")(sample) && of_site(one_part)(sample)
     });
     assert_eq!(right, named);
-    assert!(named * 10 >= profile.sum("samples", of_both) * 9, "nearly all stacks are whole: {named}");
+    // What takes and frees the block is the burner's as well, and how long that takes is the memory's affair.
+    let reaches_the_burner = |sample: &Sample| {
+        of_both(sample) && sample.functions.iter().any(|function| function.contains("::burner::"))
+    };
+    let (whole, all) = (profile.sum("samples", reaches_the_burner), profile.sum("samples", of_both));
+    assert!(whole * 10 >= all * 9, "nearly all stacks are whole: {whole} of {all}");
 }
 
 #[test]
