@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::allocator::{AllocatorStats, Asked};
+use crate::health::{self, Status};
 use crate::settings::{self, BadSetting, Settings};
 use crate::{files, runtime, ticker};
 
@@ -247,48 +248,67 @@ impl Builder {
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
-            problems.extend(start_heap(&settings).err());
-            problems.extend(ticker::start().map_err(InitError::Thread).err());
-            problems.extend(files::start(&settings).map_err(InitError::Thread).err());
-            match start_agent(&settings) {
-                Ok(addr) => guard.agent = addr,
-                Err(error) => problems.push(error),
-            }
+            let parts = [
+                ("heap sampler", start_heap(&settings)),
+                ("ticker", ticker::start().map(|()| Status::Works).map_err(InitError::Thread)),
+                ("files", start_files(&settings)),
+                ("agent", start_agent(&settings, &mut guard.agent)),
+            ];
+            problems.extend(parts.into_iter().filter_map(|(part, started)| report(part, started).err()));
         }
         Some((guard, problems))
     }
 }
 
+/// Tells how a part started.
+fn report(part: &'static str, started: Result<Status, InitError>) -> Result<(), InitError> {
+    let (status, result) = match started {
+        Ok(status) => (status, Ok(())),
+        Err(error) => (Status::Failed(error.to_string().into()), Err(error)),
+    };
+    health::report(part, status);
+    result
+}
+
 #[cfg(feature = "heap")]
-fn start_heap(settings: &Settings) -> Result<(), InitError> {
+fn start_heap(settings: &Settings) -> Result<Status, InitError> {
     use crate::heap::EnableError;
     use crate::settings::HeapMode;
     let rate_bytes = match settings.heap {
-        HeapMode::Off => return Ok(()),
+        HeapMode::Off => return Ok(Status::Off("DIAG_HEAP=off".into())),
         HeapMode::Sample => settings.heap_rate_bytes,
         HeapMode::Full => 0,
     };
     match crate::heap::enable(rate_bytes) {
+        Ok(()) => Ok(Status::Works),
         // Nobody asked for it by name, and the snapshot shows that there is none.
-        Ok(()) | Err(EnableError::Unsupported) => Ok(()),
+        Err(error @ EnableError::Unsupported) => Ok(Status::Off(error.to_string().into())),
         Err(error) => Err(InitError::Heap(error)),
     }
 }
 
 #[cfg(not(feature = "heap"))]
-fn start_heap(_: &Settings) -> Result<(), InitError> {
-    Ok(())
+fn start_heap(_: &Settings) -> Result<Status, InitError> {
+    Ok(Status::Off("built without the feature heap".into()))
+}
+
+fn start_files(settings: &Settings) -> Result<Status, InitError> {
+    if settings.dir.is_none() {
+        return Ok(Status::Off("no DIAG_DIR".into()));
+    }
+    files::start(settings).map(|()| Status::Works).map_err(InitError::Thread)
 }
 
 #[cfg(feature = "agent")]
-fn start_agent(settings: &Settings) -> Result<Option<SocketAddr>, InitError> {
-    let Some(addr) = settings.addr else { return Ok(None) };
-    crate::agent::start(addr, settings.token.clone()).map(Some).map_err(InitError::Agent)
+fn start_agent(settings: &Settings, bound: &mut Option<SocketAddr>) -> Result<Status, InitError> {
+    let Some(addr) = settings.addr else { return Ok(Status::Off("DIAG_ADDR=off".into())) };
+    *bound = Some(crate::agent::start(addr, settings.token.clone()).map_err(InitError::Agent)?);
+    Ok(Status::Works)
 }
 
 #[cfg(not(feature = "agent"))]
-fn start_agent(_: &Settings) -> Result<Option<SocketAddr>, InitError> {
-    Ok(None)
+fn start_agent(_: &Settings, _: &mut Option<SocketAddr>) -> Result<Status, InitError> {
+    Ok(Status::Off("built without the feature agent".into()))
 }
 
 /// Keeps nothing alive; writes the last snapshot when it is dropped, if the builder asked for it.

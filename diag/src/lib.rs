@@ -53,6 +53,7 @@ mod current;
 mod errno;
 mod files;
 mod gauge;
+mod health;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "heap/unsupported.rs")]
 pub mod heap;

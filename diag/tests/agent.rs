@@ -50,6 +50,9 @@ fn the_agent() {
     assert!(status == 404 && text.starts_with(b"the heap is not recorded"));
 
     assert_eq!(get(addr, "/healthz", FINE), (200, b"ok\n".to_vec()));
+    let (status, text) = get(addr, "/healthz?verbose", FINE);
+    let text = String::from_utf8(text).unwrap();
+    assert!(status == 200 && text.starts_with("ok\nagent: works\nfiles: off (no DIAG_DIR)\n"), "{text}");
     assert_eq!(get(addr, "/nothing", FINE).0, 404);
     assert_eq!(ask(addr, &format!("POST /dump HTTP/1.1\r\n{FINE}\r\n")).0, 405);
     assert_eq!(get(addr, "/dump", "Host: evil.example\r\nAuthorization: Bearer secret\r\n").0, 403);

@@ -1,5 +1,6 @@
 //! What the agent answers, to callers that may ask.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::http::Whole;
 use super::profiles;
 use crate::capture::Scope;
+use crate::health;
 
 /// Who may ask, and for what.
 pub(super) struct Routes {
@@ -28,7 +30,8 @@ const USAGE: &str = "diag agent\n\n\
     GET /metrics                        figures for Prometheus, as OpenMetrics\n\
     GET /debug/pprof/heap               the live heap for pprof: go tool pprof -http : URL\n\
     GET /debug/pprof/profile?seconds=N  what the CPU does for 1..300 s (30), for pprof\n\
-    GET /healthz                        ok, if this thread runs\n";
+    GET /healthz                        ok, if this thread runs\n\
+    GET /healthz?verbose                besides, which parts of diag work\n";
 
 impl Routes {
     pub(super) fn new(bound: SocketAddr, token: Option<String>) -> Self {
@@ -58,7 +61,7 @@ impl Routes {
             (&Method::GET, "/metrics") => captured(Scope::Figures, metrics).await,
             (&Method::GET, "/debug/pprof/heap") => captured(Scope::Heap, profiles::heap).await,
             (&Method::GET, "/debug/pprof/profile") => profiles::cpu(request.uri().query()).await,
-            (&Method::GET, "/healthz") => plain(StatusCode::OK, "ok\n"),
+            (&Method::GET, "/healthz") => response(StatusCode::OK, TEXT, healthz(request.uri().query())),
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
             (&Method::GET, _) => plain(StatusCode::NOT_FOUND, USAGE),
             _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
@@ -100,6 +103,16 @@ pub(super) async fn off_thread(work: impl FnOnce() -> Response<Whole> + Send + '
         Ok(response) => response,
         Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the capture failed; the service is unharmed\n"),
     }
+}
+
+/// `ok`, which this thread can say; if asked so, with a line for each part of diag.
+fn healthz(query: Option<&str>) -> String {
+    let is_verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose"));
+    let mut text = "ok\n".to_owned();
+    for (part, status) in health::parts().iter().filter(|_| is_verbose) {
+        let _ = writeln!(text, "{part}: {status}");
+    }
+    text
 }
 
 fn metrics(snapshot: &Snapshot) -> Response<Whole> {
