@@ -248,6 +248,8 @@ impl Builder {
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
+            // Before the service's own threads take address space, if that is limited.
+            crate::task::slab::slab();
             let parts = [
                 ("heap sampler", start_heap(&settings)),
                 ("ticker", ticker::start().map(|()| Status::Works).map_err(InitError::Thread)),

@@ -17,7 +17,9 @@ mod task;
 
 pub use cancel::CancelBy;
 pub use end::{EndRow, Outcome, ZombieRow};
-pub use facts::{AllocatorStats, Capture, Gauge, ParkedFacts, Process, Resident, Resources, Runtime};
+pub use facts::{
+    AddressSpace, AllocatorStats, Capture, Gauge, ParkedFacts, Process, Resident, Resources, Runtime,
+};
 pub use heap::{Heap, HeapFacts, SampleRow};
 pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};

@@ -113,10 +113,15 @@ fn the_file_of_1_2_reads_as_ever_and_has_nothing_of_1_3() {
 }
 
 #[test]
-fn the_file_of_1_3_reads_as_ever() {
-    let path = testdata("v1.3.diag");
+fn the_file_of_1_3_reads_as_ever_and_has_nothing_of_1_4() {
+    assert_eq!(check_file("v1.3").capture.resources.address_space, None);
+}
+
+#[test]
+fn the_file_of_1_4_reads_as_ever() {
+    let path = testdata("v1.4.diag");
     if bless() && !path.exists() {
         file::write(&path, &write(&example())).expect("testdata is writable");
     }
-    check_file("v1.3");
+    check_file("v1.4");
 }

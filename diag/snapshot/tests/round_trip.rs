@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::table::{Coding, Target};
 use diag_snapshot::{
-    AllocatorStats, Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resident, Resources, Row, Runtime,
-    SiteIndex, Snapshot, Stacks, Strings, Table, TaskId, TaskRow, read, write,
+    AddressSpace, AllocatorStats, Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resident, Resources,
+    Row, Runtime, SiteIndex, Snapshot, Stacks, Strings, Table, TaskId, TaskRow, read, write,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -110,9 +110,21 @@ fn capture() -> impl Strategy<Value = Capture> {
         in_use_bytes,
         held_bytes,
     });
-    let resources = (any::<[Option<u64>; 6]>(), option::of(resident), option::of(allocator)).prop_map(
+    let space = any::<(u64, Option<u64>, u64, Option<u64>, Option<u64>)>().prop_map(
+        |(taken_bytes, limit_bytes, refused, tasks, samples)| AddressSpace {
+            taken_bytes,
+            limit_bytes,
+            refused,
+            tasks,
+            samples,
+        },
+    );
+    let numbers = any::<[Option<u64>; 6]>();
+    let parts = (numbers, option::of(space), option::of(resident), option::of(allocator));
+    let resources = parts.prop_map(
         |(
             [rss_bytes, threads, open_fds, diag_bytes, throttled_us, throttled_periods],
+            address_space,
             resident,
             allocator,
         )| {
@@ -121,6 +133,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 threads,
                 open_fds,
                 diag_bytes,
+                address_space,
                 throttled_us,
                 throttled_periods,
                 resident,

@@ -4,7 +4,7 @@ use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, PoisonError};
 
-use diag_snapshot::{Process, Resources};
+use diag_snapshot::{AddressSpace, Process, Resources};
 
 use super::memory;
 use crate::clock::Anchor;
@@ -50,10 +50,26 @@ pub(super) fn resources(diag_bytes: u64) -> Resources {
         // Less the one that reads the folder.
         open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64),
         diag_bytes: Some(diag_bytes),
+        address_space: Some(address_space()),
         throttled_us: throttled.map(|throttled| throttled.us),
         throttled_periods: throttled.map(|throttled| throttled.periods),
         resident: memory::resident(&status),
         allocator: allocator::stats(),
+    }
+}
+
+fn address_space() -> AddressSpace {
+    let taken_bytes = crate::memory::reserved_bytes();
+    let room = Some(crate::memory::room()).filter(|&room| room != u64::MAX);
+    AddressSpace {
+        taken_bytes,
+        limit_bytes: room.map(|room| room.saturating_add(taken_bytes)),
+        refused: crate::memory::refused(),
+        tasks: crate::task::slab::capacity(),
+        #[cfg(feature = "heap")]
+        samples: crate::heap::capacity(),
+        #[cfg(not(feature = "heap"))]
+        samples: None,
     }
 }
 

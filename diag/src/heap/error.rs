@@ -15,8 +15,9 @@ impl fmt::Display for EnableError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             EnableError::NoAddressSpace => f.write_str(
-                "the heap sampler got no address space for its tables (100 MiB); \
-                 raise the limit (`ulimit -v`) or set DIAG_HEAP=off",
+                "the heap sampler got no address space for its tables: of what a limit leaves, diag takes a \
+                 sixteenth at most, and the sampler needs 7 MiB of it; raise the limit (`ulimit -v`) or set \
+                 DIAG_HEAP=off",
             ),
             EnableError::Unsupported => f.write_str(
                 "the heap sampler works on Linux on x86-64 only; set DIAG_HEAP=off on this platform",

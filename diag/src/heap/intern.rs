@@ -35,6 +35,12 @@ const LEN_BITS: u32 = 8;
 const _: () = assert!(crate::stack::MAX_FRAMES < 1 << LEN_BITS);
 
 impl Stacks {
+    /// Address space that [`new`](Stacks::new) takes.
+    pub(super) const fn bytes(bits: u32, frames: u32) -> usize {
+        let stacks = size_of::<AtomicU64>() + size_of::<Tally>();
+        (stacks << bits) + frames as usize * size_of::<AtomicU64>()
+    }
+
     /// An empty table for `2^bits` stacks of so many frames in all; `None` if there is no memory for it.
     pub(super) fn new(bits: u32, frames: u32) -> Option<Self> {
         Some(Stacks {

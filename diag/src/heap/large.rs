@@ -36,6 +36,9 @@ pub(super) struct Large {
 }
 
 impl Large {
+    /// Address space that it takes.
+    pub(super) const BYTES: usize = (BUCKET << BUCKET_BITS) * size_of::<AtomicU64>();
+
     /// An empty table; `None` if there is no memory for it.
     pub(super) fn new() -> Option<Self> {
         Some(Large {

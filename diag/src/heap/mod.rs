@@ -35,7 +35,7 @@ use hook::Fill;
 pub(crate) use hook::without_stack;
 pub(crate) use record::Sample;
 pub(crate) use sampler::hide_thread;
-use tables::{Capacity, tables};
+use tables::{Capacity, Tables, tables};
 use tally::Tally;
 pub(crate) use tally::Totals;
 
@@ -149,6 +149,11 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
         unwinder: stack::method(),
     };
     Some((facts, samples))
+}
+
+/// Samples that can live at once; `None` before [`enable`].
+pub(crate) fn capacity() -> Option<u64> {
+    tables().map(Tables::capacity)
 }
 
 /// True if the service has us as its global allocator: an allocation then moves the countdown.

@@ -90,6 +90,16 @@ pub(super) struct Resized {
 unsafe impl Zeroed for Record {}
 
 impl Records {
+    /// Address space that so many take.
+    pub(super) const fn bytes(limit: u32) -> usize {
+        limit as usize * size_of::<Record>()
+    }
+
+    /// How many there can be at once.
+    pub(super) fn capacity(&self) -> u64 {
+        self.table.len() as u64
+    }
+
     /// An empty table of so many; `None` if there is no memory for it.
     pub(super) fn new(limit: u32) -> Option<Self> {
         let table = memory::zeroed(limit as usize)?;

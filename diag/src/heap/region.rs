@@ -8,6 +8,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::alloc::Layout;
+use std::ops::RangeInclusive;
 use std::sync::atomic::AtomicUsize;
 
 use super::pool::Pool;
@@ -20,10 +21,11 @@ pub(super) const LARGE: usize = 16 * 1024;
 
 const SMALLEST_BITS: u32 = 6;
 const CLASSES: u32 = 9;
-/// Slots a class, as powers of two: the second and third for processes with little address space.
-const SLOT_BITS: [u32; 3] = [17, 14, 11];
+/// Slots a class, as powers of two: fewer for processes with little address space, and not so few that a class is
+/// smaller than a page.
+pub(super) const SLOT_BITS: RangeInclusive<u32> = 6..=17;
 /// From the base to the end of the largest region.
-const SPAN: usize = 1 << (SMALLEST_BITS + SLOT_BITS[0] + CLASSES);
+const SPAN: usize = 1 << (SMALLEST_BITS + *SLOT_BITS.end() + CLASSES);
 /// Made usable at once: few system calls, and few pages under `mlockall`.
 const CHUNK: usize = 256 * 1024;
 
@@ -68,15 +70,22 @@ impl Slot {
     }
 }
 
+/// Address space of a region of so many slots a class, without its owners.
+const fn reserved_bytes(slot_bits: u32) -> usize {
+    let first = 1 << (SMALLEST_BITS + slot_bits);
+    (first << CLASSES) - first + LARGE
+}
+
 impl Region {
-    /// Reserves the largest region that the system allows; `None` if it allows none.
-    pub(super) fn reserve() -> Option<Self> {
-        SLOT_BITS.into_iter().find_map(Region::with_slots)
+    /// Address space that [`reserve`](Region::reserve) takes, all in all.
+    pub(super) const fn bytes(slot_bits: u32) -> usize {
+        reserved_bytes(slot_bits) + ((CLASSES as usize) << slot_bits) * size_of::<AtomicU32>()
     }
 
-    fn with_slots(slot_bits: u32) -> Option<Self> {
+    /// Reserves a region of so many slots a class; `None` if there is no address space for it.
+    pub(super) fn reserve(slot_bits: u32) -> Option<Self> {
         let first = 1 << (SMALLEST_BITS + slot_bits);
-        let memory = Reserved::for_service((first << CLASSES) - first + LARGE)?;
+        let memory = Reserved::for_service(reserved_bytes(slot_bits))?;
         let address = memory.start().as_ptr().addr();
         let start = address.next_multiple_of(LARGE) - address;
         let owners = memory::zeroed((CLASSES << slot_bits) as usize)?;

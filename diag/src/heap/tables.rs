@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::intern::Stacks;
 use super::large::Large;
 use super::record::{Ended, RecordId, Records, Resized, Sample};
-use super::region::Region;
+use super::region::{self, Region};
 use super::tally::Tally;
 use super::testing;
 use super::weight::Weight;
@@ -19,26 +19,62 @@ use crate::stack::Recent;
 static TABLES: OnceLock<Tables> = OnceLock::new();
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
-/// Spawn sites that are told apart; those beyond share the first row, as site 0 does with the recorder.
-const SITES: usize = 1 << 14;
-
 /// How much is kept.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
+    /// Small sampled blocks of one size class, as a power of two.
+    slot_bits: u32,
     /// Sampled blocks that live at once.
     records: u32,
     /// Different stacks, as a power of two.
     stacks_bits: u32,
     /// Frames of all stacks.
     frames: u32,
+    /// Spawn sites that are told apart; those beyond share the first row, as site 0 does with the recorder.
+    sites: u32,
 }
 
 impl Capacity {
     /// 64 GiB of small blocks at the default rate; 40,000 stacks of 25 frames.
-    pub(super) const SAMPLES: Capacity = Capacity { records: 1 << 17, stacks_bits: 16, frames: 1 << 20 };
+    pub(super) const SAMPLES: Capacity = Capacity {
+        slot_bits: *region::SLOT_BITS.end(),
+        records: 1 << 17,
+        stacks_bits: 16,
+        frames: 1 << 20,
+        sites: 1 << 14,
+    };
     /// Where every block is recorded.
     pub(super) const ALL_BLOCKS: Capacity =
-        Capacity { records: (1 << 20) - 1, stacks_bits: 18, frames: 1 << 23 };
+        Capacity { records: (1 << 20) - 1, stacks_bits: 18, frames: 1 << 23, ..Capacity::SAMPLES };
+
+    /// The same with fewer slots, and of everything else no more than goes with them: a process with little address
+    /// space has few samples.
+    fn with_slots(self, slot_bits: u32) -> Capacity {
+        Capacity {
+            slot_bits,
+            records: self.records.min(1 << (slot_bits + 4)),
+            stacks_bits: self.stacks_bits.min(slot_bits + 5),
+            frames: self.frames.min(1 << (slot_bits + 9)),
+            sites: self.sites.min(1 << (slot_bits + 4)),
+        }
+    }
+
+    /// Address space that the tables take.
+    fn bytes(self) -> usize {
+        Large::BYTES
+            + Records::bytes(self.records)
+            + Stacks::bytes(self.stacks_bits, self.frames)
+            + Recent::BYTES
+            + self.sites as usize * size_of::<Tally>()
+            + Region::bytes(self.slot_bits)
+    }
+
+    /// This capacity and smaller ones, the largest first, as far as there is room for them: the sampler is the first
+    /// that takes its part, and leaves three eighths to all others.
+    fn within(self, room: u64) -> impl Iterator<Item = Capacity> {
+        let sizes = region::SLOT_BITS.rev().map(move |slot_bits| self.with_slots(slot_bits));
+        sizes.filter(move |capacity| capacity.bytes() as u64 <= room / 8 * 5)
+    }
 }
 
 /// See the module.
@@ -86,15 +122,26 @@ pub(super) enum Reason {
 }
 
 impl Tables {
-    fn new(capacity: Capacity) -> Option<Self> {
+    /// As large as wanted, or as the address space allows; `None` if it allows none.
+    fn new(wanted: Capacity) -> Option<Self> {
+        wanted.within(memory::room()).find_map(Tables::of)
+    }
+
+    fn of(capacity: Capacity) -> Option<Self> {
         Some(Tables {
+            // The largest part: if the kernel refuses, it refuses this, and nothing of the others is taken.
+            region: Region::reserve(capacity.slot_bits)?,
             large: Large::new()?,
             records: Records::new(capacity.records)?,
             stacks: Stacks::new(capacity.stacks_bits, capacity.frames)?,
             recent: Recent::new()?,
-            sites: memory::zeroed(SITES)?,
-            region: Region::reserve()?,
+            sites: memory::zeroed(capacity.sites as usize)?,
         })
+    }
+
+    /// Sampled blocks that can be kept at once.
+    pub(super) fn capacity(&self) -> u64 {
+        self.records.capacity()
     }
 
     /// Publishes a sample; `None` if there is no room, which is counted.
@@ -182,4 +229,27 @@ impl Tables {
 
 fn count_refused() {
     REFUSED.fetch_add(1, Ordering::Relaxed);
+}
+
+#[cfg(all(test, not(diag_loom)))]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn tables_are_as_large_as_there_is_room_for() {
+        let chosen = |room: u64| Capacity::SAMPLES.within(room).next().map(|capacity| capacity.slot_bits);
+        assert_eq!(chosen(u64::MAX), Some(17));
+        assert_eq!([chosen(0), chosen(10 * MIB)], [None; 2]);
+        // The least that the error speaks of.
+        let least = chosen(12 * MIB).map(|slot_bits| Capacity::SAMPLES.with_slots(slot_bits).bytes() as u64);
+        assert!(least.is_some_and(|bytes| bytes < 7 * MIB), "{least:?}");
+        let mut last = 0;
+        for room in (12..10_000).step_by(37) {
+            let capacity = Capacity::SAMPLES.within(room * MIB).next().expect("some fit");
+            assert!(capacity.bytes() as u64 <= room * MIB * 5 / 8 && capacity.slot_bits >= last, "{room}");
+            last = capacity.slot_bits;
+        }
+    }
 }

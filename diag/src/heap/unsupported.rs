@@ -60,3 +60,8 @@ pub(crate) struct Hidden;
 pub(crate) fn without_stack() -> u64 {
     0
 }
+
+/// There are no samples.
+pub(crate) fn capacity() -> Option<u64> {
+    None
+}

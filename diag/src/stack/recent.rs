@@ -45,6 +45,9 @@ struct Entry {
 unsafe impl Zeroed for Entry {}
 
 impl Recent {
+    /// Address space that it takes.
+    pub(crate) const BYTES: usize = ENTRIES * size_of::<Entry>();
+
     /// Nothing remembered yet; `None` if there is no memory for it.
     pub(crate) fn new() -> Option<Self> {
         Some(Recent { entries: memory::zeroed(ENTRIES)? })

@@ -35,6 +35,11 @@ impl Groups {
         Groups { masks, summary, used: AtomicU32::new(0) }
     }
 
+    /// How many groups there are.
+    pub(crate) fn len(&self) -> usize {
+        self.masks.len()
+    }
+
     /// How many groups were ever taken.
     pub(crate) fn used(&self) -> usize {
         (self.used.load(Ordering::Acquire) as usize).min(self.masks.len())

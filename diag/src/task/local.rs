@@ -102,10 +102,14 @@ pub(crate) fn take_slot() -> Option<(&'static Slot, u64)> {
         local.free.set(free & (free - 1));
         Some((slab.slot(local.group.get(), free.trailing_zeros() as usize), local.take_id()))
     });
-    if taken.is_none() {
-        UNRECORDED.fetch_add(1, Ordering::Relaxed);
-    }
-    taken
+    taken.or_else(not_recorded)
+}
+
+/// Counts a task that runs without a record.
+#[cold]
+pub(crate) fn not_recorded<T>() -> Option<T> {
+    UNRECORDED.fetch_add(1, Ordering::Relaxed);
+    None
 }
 
 /// Clears a slot that is the caller's to free and gives it back, on whichever thread.

@@ -43,7 +43,7 @@ impl Spawn<'_> {
     }
 
     fn open(self, site: &Site) -> Option<&'static Slot> {
-        let (shard, site) = (local::shard()?, site::id_of(site));
+        let (shard, site) = (local::shard().or_else(local::not_recorded)?, site::id_of(site));
         let (slot, id) = local::take_slot()?;
         add(&shard.spawned, 1);
         slot.open(Birth {

@@ -1,5 +1,6 @@
 //! All slots of the process: one reserved address range, committed as it fills, trimmed as it empties.
 
+use std::ops::RangeInclusive;
 use std::ptr::NonNull;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,9 +9,9 @@ use super::groups::{GROUP, Groups};
 use super::slot::Slot;
 use crate::memory::{self, Reserved};
 
-/// Live tasks that can be followed: 16.7 million, 2 GiB of address space. Less if the process has a
-/// limit on that.
-const MAX_SLOTS: [usize; 3] = [1 << 24, 1 << 20, 1 << 16];
+/// Live tasks that can be followed, as powers of two: 16.7 million, 2 GiB of address space. Where that is limited a
+/// quarter of the room for us, down to 8,192 tasks in a MiB.
+const SLOT_BITS: RangeInclusive<u32> = 13..=24;
 /// Groups committed at once: 1 MiB of slots.
 const COMMIT: usize = 128;
 const GROUP_BYTES: usize = GROUP * size_of::<Slot>();
@@ -26,12 +27,26 @@ pub(crate) struct Slab {
 /// The slab of this process; `None` if the kernel gave no address space.
 #[inline]
 pub(crate) fn slab() -> Option<&'static Slab> {
-    static SLAB: OnceLock<Option<Slab>> = OnceLock::new();
-    SLAB.get_or_init(|| MAX_SLOTS.into_iter().find_map(Slab::new)).as_ref()
+    SLAB.get_or_init(Slab::reserve).as_ref()
+}
+
+static SLAB: OnceLock<Option<Slab>> = OnceLock::new();
+
+/// How many tasks can be followed at once; `None` before the first.
+pub(crate) fn capacity() -> Option<u64> {
+    Some(SLAB.get()?.as_ref().map_or(0, |slab| (slab.groups.len() * GROUP) as u64))
 }
 
 impl Slab {
-    fn new(slots: usize) -> Option<Self> {
+    /// As many slots as there is room for; `None` if the kernel gives not even the fewest.
+    #[cold]
+    fn reserve() -> Option<Self> {
+        let room = memory::room() / 4;
+        SLOT_BITS.rev().filter(|bits| ((size_of::<Slot>() as u64) << bits) <= room).find_map(Slab::new)
+    }
+
+    fn new(bits: u32) -> Option<Self> {
+        let slots = 1 << bits;
         let groups = slots / GROUP;
         let memory = Reserved::new(slots * size_of::<Slot>())?;
         let groups = Groups::new(memory::zeroed(groups)?, memory::zeroed(groups.div_ceil(64))?);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::number_of;
 use crate::human::{self, bytes, count, duration_us, name};
 use crate::memory::Split;
-use crate::model::{Heap, ParkedFacts, Resources, SiteKind, Snapshot};
+use crate::model::{AddressSpace, Heap, ParkedFacts, Resources, SiteKind, Snapshot};
 
 pub(super) fn header(snapshot: &Snapshot) -> String {
     let (process, capture) = (&snapshot.process, &snapshot.capture);
@@ -31,6 +31,7 @@ pub(super) fn header(snapshot: &Snapshot) -> String {
 fn resources(resources: &Resources) -> String {
     let facts = [
         resources.diag_bytes.map(|own| format!("diag has mapped {} for itself", bytes(own))),
+        resources.address_space.as_ref().and_then(address_space),
         resources.threads.map(|threads| format!("{} threads", count(threads))),
         resources.open_fds.map(|fds| format!("{} open files", count(fds))),
         resources
@@ -40,6 +41,21 @@ fn resources(resources: &Resources) -> String {
     ];
     let known: Vec<String> = facts.into_iter().flatten().collect();
     if known.is_empty() { String::new() } else { known.join(", ") + "\n" }
+}
+
+/// What a limit on address space leaves of the recorder; nothing if there is none and nothing was refused.
+fn address_space(space: &AddressSpace) -> Option<String> {
+    let limit = space.limit_bytes.map(|limit| {
+        let most =
+            [space.tasks.map(|tasks| (tasks, "tasks")), space.samples.map(|samples| (samples, "samples"))];
+        let most = most.into_iter().flatten().map(|(most, what)| format!(", at most {} {what}", count(most)));
+        let taken = bytes(space.taken_bytes);
+        let most: String = most.collect();
+        format!("of {} of address space that a limit leaves it {taken} are taken{most}", bytes(limit))
+    });
+    let refused = (space.refused > 0).then(|| format!("{} refused", number_of("mapping", space.refused)));
+    let said: Vec<String> = limit.into_iter().chain(refused).collect();
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 fn heap(heap: &Heap) -> String {

@@ -109,6 +109,8 @@ pub struct Resources {
     /// Memory that the recorder has mapped for itself, none of it from the global allocator; what it
     /// has not touched yet is not resident.
     pub diag_bytes: Option<u64>,
+    /// Address space that the recorder has, and how much fits in it.
+    pub address_space: Option<AddressSpace>,
     /// Time that the cgroup's threads were kept off the CPUs because its share was used up.
     pub throttled_us: Option<u64>,
     /// Periods in which that happened.
@@ -117,6 +119,23 @@ pub struct Resources {
     pub resident: Option<Resident>,
     /// What the allocator says of itself; none if it says nothing.
     pub allocator: Option<AllocatorStats>,
+}
+
+/// The address space of the recorder's tables, hardly any of which is resident, and what fits in them: less where a
+/// limit, as of `ulimit -v`, leaves little.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AddressSpace {
+    /// Taken so far.
+    pub taken_bytes: u64,
+    /// What may be taken at the most, which is a small part of what the limits leave; none without a limit.
+    pub limit_bytes: Option<u64>,
+    /// Mappings that the recorder was refused, by that or by the system, and did without.
+    pub refused: u64,
+    /// Live tasks that can be followed; none if there was no task yet.
+    pub tasks: Option<u64>,
+    /// Live samples of the heap that can be kept; none if it is not sampled.
+    pub samples: Option<u64>,
 }
 
 /// Resident memory by what is mapped, all of one reading. What is in none of the parts is anonymous

@@ -1,11 +1,11 @@
 //! A made-up service of any size, the same on every run: what the tests and `examples/scale.rs` write.
 
 use diag_snapshot::{
-    CancelBy, Capture, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts, LifetimeRow, ModuleIndex,
-    ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process, Resources,
-    Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow, Snapshot, StackAgeRow,
-    StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow, TaskState, ThreadRow,
-    ZombieRow,
+    AddressSpace, CancelBy, Capture, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts, LifetimeRow,
+    ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process,
+    Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow, Snapshot,
+    StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow, TaskState,
+    ThreadRow, ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -90,6 +90,13 @@ fn capture(tasks: u64) -> Capture {
             threads: Some(11),
             open_fds: Some(4_096),
             diag_bytes: Some(9 << 20),
+            address_space: Some(AddressSpace {
+                taken_bytes: 97 << 20,
+                limit_bytes: Some(120 << 20),
+                refused: 1,
+                tasks: Some(262_144),
+                samples: Some(8_192),
+            }),
             throttled_us: Some(3_000_000),
             throttled_periods: Some(41),
             ..Resources::default()

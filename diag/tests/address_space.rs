@@ -1,0 +1,113 @@
+//! Address space is the service's: where it is limited, a service gets what it would get without diag but for a
+//! sixteenth. Each limit in a process of its own, which asks for memory until there is none.
+
+use std::hint::black_box;
+use std::process::Command;
+use std::sync::{Arc, Barrier};
+
+use diag_snapshot::AddressSpace;
+
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+/// `on` or `off`, and the limit in MiB.
+const CHILD: &str = "ADDRESS_SPACE_CHILD";
+const MIB: u64 = 1 << 20;
+/// What the service asks for at once: less than what it may lose.
+const PIECE_MIB: u64 = 4;
+/// What it allocates for its own purposes, text and such, and the stacks of our threads.
+const SLACK_MIB: u64 = 4;
+
+/// As `ulimit -v` sets them.
+const LIMITS_MIB: [u64; 10] = [500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 6_000, 8_000];
+
+#[test]
+fn a_service_gets_all_but_a_sixteenth() {
+    if let Some(child) = std::env::var_os(CHILD) {
+        let child = child.into_string().expect("text");
+        let (diag, limit_mib) = child.split_once(' ').expect("two words");
+        return service(diag == "on", limit_mib.parse().expect("a number"));
+    }
+    for limit_mib in LIMITS_MIB {
+        let without = run("off", limit_mib)[0];
+        let [with, tasks, samples, ..] = run("on", limit_mib)[..] else { panic!("four numbers") };
+        let least = without - without / 16 - SLACK_MIB;
+        assert!(with >= least, "limit {limit_mib} MiB: {without} MiB without diag, {with} with it");
+        // It is smaller, not off: enough for a service of that size.
+        assert!(tasks >= 16_384, "limit {limit_mib} MiB: {tasks} tasks");
+        assert!(samples >= 1_024, "limit {limit_mib} MiB: {samples} samples");
+    }
+}
+
+/// Runs this test again as a service; gives the numbers that it prints.
+fn run(diag: &str, limit_mib: u64) -> Vec<u64> {
+    let itself = std::env::current_exe().expect("this test has a path");
+    let mut run = Command::new(itself);
+    run.args(["--exact", "a_service_gets_all_but_a_sixteenth", "--nocapture", "--test-threads=1"]);
+    let run = run.env(CHILD, format!("{diag} {limit_mib}")).output().expect("it runs");
+    let text = String::from_utf8_lossy(&run.stdout);
+    let said = text.lines().find_map(|line| line.split_once("got "));
+    let Some((_, numbers)) = said.filter(|_| run.status.success()) else {
+        panic!("{diag} {limit_mib}: {text} {}", String::from_utf8_lossy(&run.stderr));
+    };
+    numbers.split(' ').map(|number| number.parse().expect("a number")).collect()
+}
+
+#[expect(clippy::print_stdout, reason = "that is how it answers")]
+fn service(with_diag: bool, limit_mib: u64) {
+    let limit = libc::rlimit { rlim_cur: limit_mib * MIB, rlim_max: limit_mib * MIB };
+    // SAFETY: a valid limit for the call to read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0, "a limit can be lowered");
+    if with_diag {
+        diag::Builder::new().agent(false).init();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    // Both threads allocate, or it would be chance how many arenas glibc reserves.
+    let both = Arc::new(Barrier::new(2));
+    let work = move || {
+        let both = both.clone();
+        async move {
+            both.wait();
+            drop(black_box(vec![0_u8; 100]));
+        }
+    };
+    runtime.block_on(async {
+        for task in [(); 2].map(|()| spawn(with_diag, work())) {
+            match task {
+                Task::Recorded(task) => task.await,
+                Task::Plain(task) => task.await,
+            }
+            .expect("it ends");
+        }
+    });
+    let space = if with_diag { said() } else { AddressSpace::default() };
+    let mut pieces = Vec::with_capacity((limit_mib / PIECE_MIB) as usize);
+    loop {
+        let mut piece: Vec<u8> = Vec::new();
+        if piece.try_reserve_exact((PIECE_MIB * MIB) as usize).is_err() {
+            break;
+        }
+        pieces.push(piece);
+    }
+    let got_mib = pieces.len() as u64 * PIECE_MIB;
+    drop(pieces);
+    println!("got {got_mib} {} {}", space.tasks.unwrap_or(0), space.samples.unwrap_or(0));
+}
+
+enum Task {
+    Recorded(diag::task::JoinHandle<()>),
+    Plain(tokio::task::JoinHandle<()>),
+}
+
+fn spawn(recorded: bool, work: impl Future<Output = ()> + Send + 'static) -> Task {
+    if recorded { Task::Recorded(diag::spawn(work)) } else { Task::Plain(tokio::spawn(work)) }
+}
+
+/// What the snapshot tells of the choice.
+fn said() -> AddressSpace {
+    let space = diag::snapshot().capture.resources.address_space.expect("it is told");
+    let limit_bytes = space.limit_bytes.expect("there is a limit");
+    assert!(space.taken_bytes <= limit_bytes, "{space:?}");
+    assert_eq!(space.refused, 0, "nothing is tried that is too much: {space:?}");
+    space
+}
