@@ -1,9 +1,10 @@
 //! In a library that is loaded at run time, thread-locals are reached another way and the allocator is not the
 //! process's own: samples are taken all the same.
 
+mod beside;
+
 use std::ffi::CString;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const LIBRARY: &str = r#"
 #[global_allocator]
@@ -24,26 +25,11 @@ pub extern "C" fn samples() -> u64 {
 }
 "#;
 
-/// The newest build of diag beside this test.
-fn diag(folder: &Path) -> Option<PathBuf> {
-    let files = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
-    let is_diag = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("libdiag-") && name.ends_with(".rlib")
-    };
-    files.filter(is_diag).max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok())
-}
-
 fn build(library: &Path) -> bool {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let folder = itself.parent().expect("it lies in a folder");
-    let Some(diag) = diag(folder) else { return false };
+    let Some(mut rustc) = beside::rustc() else { return false };
     let source = library.with_extension("rs");
     std::fs::write(&source, LIBRARY).expect("the temporary folder can be written");
-    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
-    rustc.args(["--edition=2024", "--crate-type=cdylib"]).arg("-o").args([library, &source]);
-    rustc.arg("--extern").arg(format!("diag={}", diag.display()));
-    rustc.arg("-L").arg(format!("dependency={}", folder.display()));
+    rustc.arg("--crate-type=cdylib").arg("-o").args([library, &source]);
     rustc.status().is_ok_and(|status| status.success())
 }
 

@@ -1,12 +1,13 @@
 //! What kind of thing a sampled block is part of, read from the names of its stack.
 //!
-//! The innermost functions of an allocation are the allocator's; then comes what asked for the block. Going
-//! outwards from there, what wraps it says more: a vector inside of a string is a string's, a box inside of a
+//! The innermost functions of an allocation are the allocator's, however far it reaches; then comes what asked
+//! for the block. Going outwards from there, what wraps it says more: a vector inside of a string is a string's, a box inside of a
 //! channel is the channel's. The walk ends at the first function that is the service's own.
 //!
 //! Only names are looked at, so a stack without debug info says less.
 
 use crate::names::Place;
+use crate::runtime_frames::allocator_depth;
 
 /// The kinds of things that a block is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,8 +41,10 @@ use Container::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String, Task
 impl Container {
     /// Reads a stack, innermost function first.
     pub fn of<'a>(stack: impl IntoIterator<Item = &'a Place>) -> Self {
-        let plumbing = stack.into_iter().take_while(|place| is_plumbing(place));
-        plumbing.fold(Other, |inner, place| wrapped(inner, place).unwrap_or(inner))
+        let stack: std::vec::Vec<&Place> = stack.into_iter().collect();
+        let outside = &stack[allocator_depth(stack.iter().copied())..];
+        let libraries = outside.iter().take_while(|place| is_library(place));
+        libraries.fold(Other, |inner, place| wrapped(inner, place).unwrap_or(inner))
     }
 
     /// The type's name, or a word or two for people.
@@ -94,22 +97,21 @@ const WRAPPED: &[Rule] = &[
 ];
 
 /// Crates, and parts of files, of all that a block passes through before it gets to the service.
-const PLUMBING_CRATES: &[&str] = &["alloc", "core", "std", "__rustc"];
-const PLUMBING_FILES: &[&str] = &["/rustc/", "/rustlib/", "/rust/deps/", "/diag/src/heap/"];
+const LANGUAGE_CRATES: &[&str] = &["alloc", "core", "std", "__rustc"];
+const LANGUAGE_FILES: &[&str] = &["/rustc/", "/rustlib/", "/rust/deps/"];
 
 fn wrapped(inner: Container, place: &Place) -> Option<Container> {
     let fits = |rule: &&Rule| rule.0.contains(&inner) && (is_within(place, rule.1) || lies_in(place, rule.2));
     WRAPPED.iter().find(fits).map(|rule| rule.3)
 }
 
-/// True of the allocator and of the crates in the table. What has no path is the compiler's.
-fn is_plumbing(place: &Place) -> bool {
-    let is_symbol = !place.function.contains("::") || place.function.contains("__rust_");
+/// True of the language and of the crates in the table. What has no path is the compiler's.
+fn is_library(place: &Place) -> bool {
+    let is_symbol = !place.function.contains("::");
     let crates = WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
     is_symbol
-        || is_within(place, "diag::heap")
-        || PLUMBING_CRATES.iter().copied().chain(crates).any(|name| place.is_of_crate(&[name]))
-        || PLUMBING_FILES.iter().any(|part| lies_in(place, part))
+        || LANGUAGE_CRATES.iter().copied().chain(crates).any(|name| place.is_of_crate(&[name]))
+        || LANGUAGE_FILES.iter().any(|part| lies_in(place, part))
 }
 
 fn is_within(place: &Place, module: &str) -> bool {

@@ -11,6 +11,7 @@
 //! The bytes are described in `SPEC.md` beside this crate.
 #![forbid(unsafe_code)]
 
+pub mod allocation_sites;
 pub mod container;
 pub mod dump;
 pub mod file;
@@ -24,6 +25,7 @@ pub mod names;
 pub mod parked;
 #[cfg(feature = "pprof")]
 pub mod pprof;
+pub mod runtime_frames;
 pub mod strings;
 pub mod table;
 

@@ -3,6 +3,7 @@
 mod profile;
 mod support;
 
+use diag_snapshot::allocation_sites::AllocationSites;
 use diag_snapshot::{
     FrameIndex, ModuleIndex, NameRow, Snapshot, StackIndex, StackRow, StringIndex, TaskId, pprof,
 };
@@ -71,10 +72,11 @@ fn in_use_values_tell_the_task() {
 fn stacks_keep_their_names_inlined_ones_too() {
     let snapshot = support::service(20, 20);
     let profile = heap(&snapshot);
-    let named = diag_snapshot::names::NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+    let sites = AllocationSites::new(&snapshot);
     let of_profile: Vec<&Vec<String>> = profile.samples.iter().map(|sample| &sample.functions).collect();
     for sample in snapshot.heap.as_ref().expect("a heap").samples.iter() {
-        let places: Vec<_> = named.stack(sample.stack).collect();
+        let part = sites.part(sample.stack);
+        let places: Vec<_> = sites.named.stack(part.stack).skip(part.function).collect();
         let is_it = |functions: &Vec<String>| {
             functions.len() == places.len()
                 && functions
@@ -86,6 +88,62 @@ fn stacks_keep_their_names_inlined_ones_too() {
     }
     assert_eq!(profile.mappings.len(), snapshot.stacks.modules.len());
     assert!(profile.mappings.iter().all(|(file, build_id)| !file.is_empty() && !build_id.is_empty()));
+}
+
+/// A snapshot with a block of 100 bytes for each stack: its frames, innermost first, and the functions that are
+/// inlined into each.
+fn blocks_of(stacks_of: &[&[&[&str]]]) -> Snapshot {
+    let mut snapshot = support::service(1, 1);
+    let heap = snapshot.heap.as_mut().expect("a heap");
+    let mut sample = heap.samples.get(0).expect("a sample");
+    (heap.samples, heap.stack_totals, snapshot.stacks) = Default::default();
+    for (i, frames) in (0..).zip(stacks_of) {
+        let mut caller = None;
+        for functions in frames.iter().rev() {
+            let stacks = &mut snapshot.stacks;
+            let frame = FrameIndex(stacks.frames.len() as u32);
+            stacks.frames.push(diag_snapshot::FrameRow { module: None, offset: u64::from(frame.0) });
+            for (line, function) in (10..).zip(*functions) {
+                let function = snapshot.strings.intern(function);
+                stacks.names.push(NameRow { frame, function, file: None, line: Some(line) });
+            }
+            stacks.stacks.push(StackRow { caller, frame });
+            caller = Some(StackIndex(stacks.stacks.len() as u32 - 1));
+        }
+        sample.birth += i;
+        sample.stack = caller.expect("a frame");
+        (sample.size_bytes, sample.rate_bytes, sample.task) = (100, 1, None);
+        snapshot.heap.as_mut().expect("a heap").samples.push(sample);
+    }
+    snapshot
+}
+
+#[test]
+fn a_stack_begins_at_the_services_own_function() {
+    let entry = ["alloc<std::alloc::System>", "shop::alloc", "shop::__rust_alloc", "alloc::alloc::alloc"];
+    let all_inlined = [&entry[..], &["alloc::vec::push", "shop::add", "shop::main"]].concat();
+    let profile = heap(&blocks_of(&[
+        &[&entry, &["alloc::raw_vec::finish_grow"], &["alloc::vec::push", "shop::add"], &["shop::main"]],
+        &[&all_inlined],
+        &[&["__rustc::__rust_alloc"], &["shop::add"], &["shop::main"]],
+        &[&entry, &["alloc::boxed::new", "tokio::runtime::start"], &["std::thread::start"]],
+    ]));
+    let found: Vec<(Vec<&str>, Vec<&str>)> = profile
+        .samples
+        .iter()
+        .map(|sample| {
+            let functions = sample.functions.iter().map(String::as_str).collect();
+            (functions, sample.places.iter().map(String::as_str).collect())
+        })
+        .collect();
+    let own = |lines: [&'static str; 2]| (vec!["shop::add", "shop::main"], lines.to_vec());
+    // The line is that of the function that is left, inlined or not.
+    for expected in [own([":11", ":10"]), own([":15", ":16"]), own([":10", ":10"])] {
+        assert!(found.contains(&expected), "{expected:?} is not in {found:?}");
+    }
+    let runtime = (vec!["tokio::runtime::start", "std::thread::start"], vec![":11", ":10"]);
+    assert!(found.contains(&runtime), "{found:?}");
+    assert_eq!(found.len(), 4);
 }
 
 #[test]

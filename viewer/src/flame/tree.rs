@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use diag_diff::diff::is_plumbing;
 use diag_snapshot::names::{NamedStacks, Place};
+use diag_snapshot::runtime_frames::{allocator_depth, is_runtime};
 use diag_snapshot::{Snapshot, Stacks};
 
 use super::value::Value;
@@ -120,16 +120,20 @@ impl Build {
     /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
     /// a file that lies, hangs at the root.
     fn add_stacks(&mut self, stacks: &Stacks, named: &NamedStacks<'_>, frames: Frames) -> Vec<NodeIndex> {
-        let mut nodes: Vec<NodeIndex> = Vec::with_capacity(stacks.stacks.len());
+        // And whether what is called from there is the allocator's.
+        let mut nodes: Vec<(NodeIndex, bool)> = Vec::with_capacity(stacks.stacks.len());
         for stack in stacks.stacks.iter() {
             let caller = stack.caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
-            let shown = |place: &&Place| frames == Frames::All || !is_plumbing(place);
-            let places = named.frame(stack.frame).iter().rev().filter(shown);
-            let node =
-                places.fold(caller.unwrap_or(ROOT), |node, place| self.child(node, &frame_name(place)));
-            nodes.push(node);
+            let (caller, in_allocator) = caller.unwrap_or((ROOT, false));
+            let places = named.frame(stack.frame);
+            let depth = if in_allocator { places.len() } else { allocator_depth(places) };
+            let all = frames == Frames::All;
+            let shown = places[if all { 0 } else { depth }..].iter().rev();
+            let shown = shown.filter(|place| all || !is_runtime(place));
+            let node = shown.fold(caller, |node, place| self.child(node, &frame_name(place)));
+            nodes.push((node, in_allocator || depth > 0));
         }
-        nodes
+        nodes.into_iter().map(|(node, _)| node).collect()
     }
 
     fn child(&mut self, parent: NodeIndex, name: &str) -> NodeIndex {

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use diag_snapshot::allocation_sites::AllocationSites;
 use diag_snapshot::names::Place;
 use diag_snapshot::{SampleRow, Snapshot};
 
 use super::Options;
-use super::frames::AllocationSites;
 use super::holdings::{FunctionHoldings, Holdings, Turnover, add};
 use super::merge::merge;
 use super::sites::{Join, Positions, Site};

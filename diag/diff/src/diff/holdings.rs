@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 
+use diag_snapshot::allocation_sites::AllocationSites;
 use diag_snapshot::container::Container;
 use diag_snapshot::names::Place;
 use diag_snapshot::{Heap, Outcome, Row, SampleRow, SiteIndex, Snapshot, StackIndex};
 use serde::Serialize;
 
 use super::ages::Ages;
-use super::frames::AllocationSites;
 use super::sites::{self, Site};
 use crate::stats::WeightedSum;
 

@@ -4,7 +4,6 @@
 //! service only by what the source code calls things. Nothing is judged here.
 
 mod ages;
-mod frames;
 mod heap;
 mod holdings;
 mod merge;
@@ -20,7 +19,6 @@ use diag_snapshot::memory::Split;
 use diag_snapshot::names::{Unnamed, unnamed};
 
 pub use ages::Ages;
-pub use frames::{AllocationSites, is_plumbing};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
 pub use now::{Asked, Lost, Now, Polling, SiteNow, Spinning, Zombie};

@@ -1,6 +1,7 @@
 //! What the CPU did: stacks that were met when so much CPU time had gone by.
 
 use super::writer::Writer;
+use crate::allocation_sites::Part;
 use crate::model::{StackIndex, Stacks};
 use crate::strings::Strings;
 
@@ -38,7 +39,8 @@ pub fn cpu(stacks: &Stacks, strings: &Strings, samples: &[CpuSample], facts: Cpu
     let all: f64 = samples.iter().map(|sample| sample.samples as f64).sum();
     for sample in samples {
         let cpu_ns = (facts.cpu_ns as f64 * sample.samples as f64 / all.max(1.0)).round() as u64;
-        writer.sample(sample.stack, &[sample.samples, cpu_ns], &[("task_site", sample.task_site.as_deref())]);
+        let whole = Part { stack: sample.stack, function: 0 };
+        writer.sample(whole, &[sample.samples, cpu_ns], &[("task_site", sample.task_site.as_deref())]);
     }
     writer.finish()
 }

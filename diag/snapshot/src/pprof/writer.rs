@@ -8,7 +8,8 @@ use flate2::write::GzEncoder;
 use prost::Message;
 
 use super::proto::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
-use crate::model::{FrameIndex, FrameRow, NameRow, StackIndex, Stacks};
+use crate::allocation_sites::Part;
+use crate::model::{FrameIndex, FrameRow, NameRow, Stacks};
 use crate::strings::{StringIndex, Strings};
 
 /// The recorder keeps half of it; a file that lies must not make a profile of endless stacks.
@@ -22,7 +23,8 @@ pub(super) struct Writer<'a> {
     text_of: HashMap<String, i64>,
     /// By name and file.
     function_of: HashMap<(StringIndex, Option<StringIndex>), u64>,
-    location_of: HashMap<FrameIndex, u64>,
+    /// By frame, and how many of its innermost functions are left out.
+    location_of: HashMap<(FrameIndex, usize), u64>,
     /// Where the names of each frame begin in their table, and how many there are.
     names_of: HashMap<FrameIndex, (usize, usize)>,
 }
@@ -62,9 +64,10 @@ impl<'a> Writer<'a> {
         self.profile.period = number(period);
     }
 
-    /// Adds the values of a stack, one for each kind; labels without a text are left out.
-    pub(super) fn sample(&mut self, stack: StackIndex, values: &[u64], labels: &[(&str, Option<&str>)]) {
-        let location_id = self.locations(stack);
+    /// Adds the values of a stack from this function outwards, one for each kind; labels without a text are
+    /// left out.
+    pub(super) fn sample(&mut self, part: Part, values: &[u64], labels: &[(&str, Option<&str>)]) {
+        let location_id = self.locations(part);
         let known = labels.iter().filter_map(|(key, text)| Some((key, (*text)?)));
         let label = known.map(|(key, text)| Label { key: self.text(key), str: self.text(text) }).collect();
         let value = values.iter().copied().map(number).collect();
@@ -110,26 +113,28 @@ impl<'a> Writer<'a> {
     }
 
     /// The locations of a stack, innermost first.
-    fn locations(&mut self, stack: StackIndex) -> Vec<u64> {
+    fn locations(&mut self, Part { stack, function }: Part) -> Vec<u64> {
         let mut locations = Vec::new();
-        let mut next = Some(stack);
+        let (mut next, mut left_out) = (Some(stack), function);
         while let Some(index) = next.filter(|_| locations.len() < MAX_FRAMES) {
             let Some(row) = self.stacks.stacks.get(index.0 as usize) else { break };
-            locations.extend(self.location(row.frame));
+            locations.extend(self.location(row.frame, std::mem::take(&mut left_out)));
             // A caller's row comes before its callee's, so this ends even in a file that lies.
             next = row.caller.filter(|caller| caller.0 < index.0);
         }
         locations
     }
 
-    fn location(&mut self, frame: FrameIndex) -> Option<u64> {
-        if let Some(&id) = self.location_of.get(&frame) {
+    /// The location of a frame without so many of its innermost functions: those that are inlined there share
+    /// its address.
+    fn location(&mut self, frame: FrameIndex, left_out: usize) -> Option<u64> {
+        if let Some(&id) = self.location_of.get(&(frame, left_out)) {
             return Some(id);
         }
         let FrameRow { module, offset } = self.stacks.frames.get(frame.0 as usize)?;
         let module = module.map(|module| module.0 as usize);
         let base = module.and_then(|module| self.stacks.modules.get(module)).map_or(0, |module| module.base);
-        let line = self.lines(frame);
+        let line = self.lines(frame, left_out);
         let mapping = module.and_then(|module| self.profile.mapping.get_mut(module));
         let mapping_id = mapping.map_or(0, |mapping| {
             mapping.has_functions |= !line.is_empty();
@@ -142,13 +147,13 @@ impl<'a> Writer<'a> {
         // Frames are return addresses; the byte before lies in the call, as the format has it.
         let address = base.saturating_add(offset).saturating_sub(1);
         self.profile.location.push(Location { id, mapping_id, address, line });
-        self.location_of.insert(frame, id);
+        self.location_of.insert((frame, left_out), id);
         Some(id)
     }
 
-    fn lines(&mut self, frame: FrameIndex) -> Vec<Line> {
+    fn lines(&mut self, frame: FrameIndex, left_out: usize) -> Vec<Line> {
         let (first, count) = self.names_of.get(&frame).copied().unwrap_or_default();
-        let names = (first..first + count).filter_map(|at| self.stacks.names.get(at));
+        let names = (first..first + count).skip(left_out).filter_map(|at| self.stacks.names.get(at));
         let names: Vec<NameRow> = names.collect();
         names
             .iter()

@@ -5,74 +5,42 @@
 //! from the others, so that the innermost few frames together are the site: by module and offset, which are
 //! the same in every process of one build.
 
-use diag_snapshot::names::{NamedStacks, Place};
-use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
-
-/// Crates whose functions do not name an allocation site.
-const PLUMBING_CRATES: &[&str] = &[
-    "alloc",
-    "core",
-    "std",
-    "hashbrown",
-    "bytes",
-    "tokio",
-    "tokio_util",
-    "tokio-util",
-    "futures_util",
-    "diag",
-    "__rustc",
-];
-
-/// How the names of functions begin that belong to no crate.
-const PLUMBING_SYMBOLS: &[&str] = &[
-    "__rust",
-    "__rdl",
-    "__rg",
-    "_rjem",
-    "malloc",
-    "calloc",
-    "realloc",
-    "posix_memalign",
-    "start_thread",
-    "clone",
-    // glibc's own names for its functions.
-    "__GI_",
-];
-
-/// Where the sources of the standard library and of the recorder lie: an inlined function has a
-/// file, but its name often lacks the path.
-const PLUMBING_FILES: &[&str] =
-    &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/", "diag/src/heap/", "diag/src/task/"];
-
-/// True of the allocator, of collections and of the runtime: what names no place of the service.
-pub fn is_plumbing(place: &Place) -> bool {
-    let path = place.path();
-    place.is_of_crate(PLUMBING_CRATES)
-        || PLUMBING_SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
-        || place.file.as_deref().is_some_and(is_plumbing_file)
-}
-
-/// A registry keeps a crate in a folder `name-1.2.3`.
-fn is_plumbing_file(file: &str) -> bool {
-    let of_crate = |folder: &str, name: &str| {
-        let version = folder.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-        version.is_some_and(|version| version.starts_with(|char: char| char.is_ascii_digit()))
-    };
-    PLUMBING_FILES.iter().any(|part| file.contains(part))
-        || file.split('/').any(|folder| PLUMBING_CRATES.iter().any(|name| of_crate(folder, name)))
-}
+use crate::model::{FrameIndex, Snapshot, StackIndex};
+use crate::names::{NamedStacks, Place};
+use crate::runtime_frames::{is_allocator, is_language, is_runtime};
 
 /// How many frames without names make a site. A release build has one to three of a collection's that
 /// were not inlined; with more frames, one place that is reached in many ways would fall apart.
 const FRAMES_WITHOUT_NAMES: usize = 4;
 
+/// A function of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Part {
+    /// The stack from the function's frame outwards.
+    pub stack: StackIndex,
+    /// Which function of that frame: so many are inlined into it.
+    pub function: usize,
+}
+
 /// The stacks of one snapshot with the function that each allocation is known by.
 pub struct AllocationSites<'a> {
     /// All functions.
     pub named: NamedStacks<'a>,
-    /// What names each stack: the part of it that begins there, and which function of that frame. None if
-    /// it is plumbing throughout.
-    named_by: Vec<Option<(StackIndex, usize)>>,
+    /// Of each stack.
+    seen: Vec<Seen>,
+}
+
+/// What names a stack, the best first: none of it is the allocator's.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// The innermost function of the service.
+    own: Option<Part>,
+    /// The innermost of a library: of tokio for a block that its worker took for itself.
+    library: Option<Part>,
+    /// The innermost of all.
+    outside: Option<Part>,
+    /// What is called from here is the allocator's.
+    is_allocator: bool,
 }
 
 impl<'a> AllocationSites<'a> {
@@ -81,25 +49,31 @@ impl<'a> AllocationSites<'a> {
         let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let stacks = &snapshot.stacks.stacks;
         // A frame is in many stacks, and is asked once.
-        let own = |frame| named.frame(FrameIndex(frame)).iter().position(|place| !is_plumbing(place));
-        let own_of: Vec<Option<usize>> = (0..snapshot.stacks.frames.len() as u32).map(own).collect();
-        let mut named_by: Vec<Option<(StackIndex, usize)>> = Vec::with_capacity(stacks.len());
-        for (index, stack) in (0..).map(StackIndex).zip(stacks.iter()) {
-            let own = own_of.get(stack.frame.0 as usize).copied().flatten();
-            let caller =
-                || stack.caller.and_then(|caller| named_by.get(caller.0 as usize).copied().flatten());
-            named_by.push(own.map(|i| (index, i)).or_else(caller));
+        let frames = (0..snapshot.stacks.frames.len() as u32).map(FrameIndex);
+        let frames: Vec<Frame> = frames.map(|frame| Frame::new(named.frame(frame))).collect();
+        let mut seen: Vec<Seen> = Vec::with_capacity(stacks.len());
+        for (stack, row) in (0..).map(StackIndex).zip(stacks.iter()) {
+            let caller = row.caller.and_then(|caller| seen.get(caller.0 as usize)).copied();
+            let frame = frames.get(row.frame.0 as usize).copied().unwrap_or_default();
+            seen.push(caller.unwrap_or_default().then(stack, frame));
         }
-        AllocationSites { named, named_by }
+        AllocationSites { named, seen }
     }
 
-    /// What names this stack: the innermost frame itself if all of it is plumbing.
+    /// The function that this stack is known by: of the service, else of a library, else the innermost outside
+    /// of the allocator.
+    pub fn part(&self, stack: StackIndex) -> Part {
+        let seen = self.seen.get(stack.0 as usize).copied().unwrap_or_default();
+        seen.own.or(seen.library).or(seen.outside).unwrap_or(Part { stack, function: 0 })
+    }
+
+    /// What names this stack.
     pub fn site(&self, stack: StackIndex) -> Place {
-        let (part, i) = self.named_by.get(stack.0 as usize).copied().flatten().unwrap_or((stack, 0));
-        let frame = self.named.frames(part).next();
-        match frame.and_then(|frame| Some((frame, self.named.frame(frame).get(i)?))) {
+        let part = self.part(stack);
+        let frame = self.named.frames(part.stack).next();
+        match frame.and_then(|frame| Some((frame, self.named.frame(frame).get(part.function)?))) {
             Some((frame, place)) if self.named.has_name(frame) => place.clone(),
-            Some(_) => Place { function: self.without_names(part), file: None, line: None },
+            Some(_) => Place { function: self.without_names(part.stack), file: None, line: None },
             None => Place { function: "(missing stack)".to_owned(), file: None, line: None },
         }
     }
@@ -121,34 +95,51 @@ impl<'a> AllocationSites<'a> {
     }
 }
 
+impl Seen {
+    /// What names the stack of a function that is called from here.
+    fn then(self, stack: StackIndex, frame: Frame) -> Seen {
+        if self.is_allocator {
+            return self;
+        }
+        let part = |function: Option<usize>| function.map(|function| Part { stack, function });
+        Seen {
+            own: part(frame.own).or(self.own),
+            library: part(frame.library).or(self.library),
+            outside: part(frame.outside).or(self.outside),
+            is_allocator: frame.is_allocator,
+        }
+    }
+}
+
+/// The innermost functions of a frame, among those outside of the allocator.
+#[derive(Clone, Copy, Default)]
+struct Frame {
+    own: Option<usize>,
+    library: Option<usize>,
+    outside: Option<usize>,
+    is_allocator: bool,
+}
+
+impl Frame {
+    fn new(places: &[Place]) -> Self {
+        let allocator = places.iter().rposition(is_allocator);
+        let start = allocator.map_or(0, |last| last + 1);
+        let first = |is_it: fn(&Place) -> bool| {
+            places[start..].iter().position(is_it).map(|function| start + function)
+        };
+        Frame {
+            own: first(|place| !is_runtime(place)),
+            library: first(|place| !is_language(place)),
+            outside: first(|_| true),
+            is_allocator: allocator.is_some(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, NameRow, StackRow};
-
     use super::*;
-
-    fn check(function: &str, file: &str, plumbing: bool) {
-        let file = (!file.is_empty()).then(|| file.to_owned());
-        let place = Place { function: function.to_owned(), file, line: Some(1) };
-        assert_eq!(is_plumbing(&place), plumbing, "{place}");
-    }
-
-    #[test]
-    fn the_first_own_function_names_a_site() {
-        check("alloc::raw_vec::RawVec<T>::grow_one", "", true);
-        check("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "", true);
-        check("__rust_alloc", "", true);
-        check("__GI___clone3", "clone3.S", true);
-        check("__rustc::__rust_alloc", "shop/src/main.rs", true);
-        check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
-        check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);
-        check("{closure#0}", "/r/index-1/tokio-1.54.1/src/runtime/task/core.rs", true);
-        check("shop::cart::add", "/home/me/shop/src/cart.rs", false);
-        check("{async_fn#0}", "/home/me/shop/src/cart.rs", false);
-        check("tokio_postgres::connect", "/r/index-1/tokio-postgres-0.7.1/src/lib.rs", false);
-        check("shop::clone", "", false);
-        check("diag_examples::hub::accept", "", false);
-    }
+    use crate::model::{FrameRow, ModuleIndex, ModuleRow, NameRow, StackRow};
 
     /// A snapshot with one stack of these frames, innermost first: module and offset, or a name.
     fn snapshot(frames: &[&str]) -> (Snapshot, StackIndex) {
@@ -198,6 +189,20 @@ mod tests {
         check_site(&["malloc", "app+a0", "shop::cart::add", "app+b0"], "app+0xa0");
         check_site(&["app+a0", "app+b0", "start_thread"], "app+0xa0 < +0xb0");
         check_site(&["__rust_alloc", "shop::cart::add", "app+b0"], "shop::cart::add");
-        check_site(&["__rust_alloc", "start_thread"], "__rust_alloc");
+    }
+
+    #[test]
+    fn the_allocator_names_no_site() {
+        let entry = ["diag::heap::alloc", "shop::alloc", "shop::__rust_alloc"];
+        let check = |outside: &[&str], expected: &str| check_site(&[&entry[..], outside].concat(), expected);
+        check(&["alloc::raw_vec::grow", "shop::cart::add", "shop::main"], "shop::cart::add");
+        check(
+            &["alloc::boxed::new", "tokio::runtime::task::new", "std::thread::start"],
+            "tokio::runtime::task::new",
+        );
+        check(&["alloc::raw_vec::grow", "std::thread::start"], "alloc::raw_vec::grow");
+        check(&["start_thread"], "start_thread");
+        check(&["app+a0", "app+b0"], "app+0xa0 < +0xb0");
+        check(&[], "diag::heap::alloc");
     }
 }

@@ -1,0 +1,167 @@
+//! Which functions of a stack are nobody's of the service: the allocator's, the language's, the async runtime's
+//! and the recorder's.
+//!
+//! Where the allocator ends is a fact and not a matter of names that one may know: all that is called from the
+//! outermost function that only an allocator has belongs to it, whatever it is called and in whose file it
+//! lies. `#[global_allocator]` puts the entry points into the file of the static, and a wrapper of the
+//! service's own is as much the allocator as the one that it wraps.
+
+use crate::names::Place;
+
+/// True of a function that only an allocator has, or the library's own door to it: what is called from here on
+/// serves the allocation.
+pub fn is_allocator(place: &Place) -> bool {
+    /// What the compiler makes of `#[global_allocator]`, and calls to allocate.
+    const ENTRIES: &[&str] = &["__rust_alloc", "__rust_realloc", "__rust_dealloc", "__rg_", "__rdl_"];
+    const MODULES: &[&str] = &["alloc::alloc::", "core::alloc::global::", "diag::heap::"];
+    const FILES: &[&str] =
+        &["library/alloc/src/alloc.rs", "library/core/src/alloc/global.rs", "diag/src/heap/"];
+    let function = place.function.as_str();
+    let last = function.rsplit("::").next().unwrap_or(function);
+    // A method of `impl GlobalAlloc for T`, in the words of either mangling.
+    let is_method = || function.contains("::GlobalAlloc>::") || function.contains("::GlobalAlloc for ");
+    ENTRIES.iter().any(|start| last.starts_with(start))
+        || MODULES.iter().any(|module| place.path().starts_with(module))
+        || is_method()
+        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|part| file.contains(part)))
+}
+
+/// How many of the innermost functions of a stack are the allocator's.
+pub fn allocator_depth<'a>(stack: impl IntoIterator<Item = &'a Place>) -> usize {
+    let marks = (1..).zip(stack).filter(|(_, place)| is_allocator(place));
+    marks.map(|(depth, _)| depth).last().unwrap_or(0)
+}
+
+/// Crates whose functions name no place of the service.
+const CRATES: &[&str] = &[
+    "alloc",
+    "core",
+    "std",
+    "hashbrown",
+    "bytes",
+    "tokio",
+    "tokio_util",
+    "tokio-util",
+    "futures_util",
+    "diag",
+    "__rustc",
+];
+
+/// How the names of functions begin that belong to no crate.
+const SYMBOLS: &[&str] = &[
+    "__rust",
+    "__rdl",
+    "__rg",
+    "_rjem",
+    "malloc",
+    "calloc",
+    "realloc",
+    "posix_memalign",
+    "start_thread",
+    "clone",
+    // glibc's own names for its functions.
+    "__GI_",
+];
+
+/// Where the sources of the standard library and of the recorder lie: an inlined function has a file, but its
+/// name often lacks the path.
+const FILES: &[&str] =
+    &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/", "diag/src/heap/", "diag/src/task/"];
+
+/// True of the allocator, of collections and of the runtime. Of a wrapper of the service's own around the
+/// allocator only [`allocator_depth`] knows.
+pub fn is_runtime(place: &Place) -> bool {
+    let path = place.path();
+    place.is_of_crate(CRATES)
+        || SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
+        || is_allocator(place)
+        || place.file.as_deref().is_some_and(is_runtime_file)
+}
+
+/// True of the standard library, whose functions tell less than those of any other.
+pub fn is_language(place: &Place) -> bool {
+    const LIBRARY: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/"];
+    place.is_of_crate(&["alloc", "core", "std", "__rustc"])
+        || place.file.as_deref().is_some_and(|file| LIBRARY.iter().any(|part| file.contains(part)))
+}
+
+/// A registry keeps a crate in a folder `name-1.2.3`.
+fn is_runtime_file(file: &str) -> bool {
+    let of_crate = |folder: &str, name: &str| {
+        let version = folder.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
+        version.is_some_and(|version| version.starts_with(|char: char| char.is_ascii_digit()))
+    };
+    FILES.iter().any(|part| file.contains(part))
+        || file.split('/').any(|folder| CRATES.iter().any(|name| of_crate(folder, name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(function: &str, file: &str) -> Place {
+        let file = (!file.is_empty()).then(|| file.to_owned());
+        Place { function: function.to_owned(), file, line: Some(1) }
+    }
+
+    #[test]
+    fn runtime_frames_are_told_from_own_ones() {
+        let check = |function: &str, file: &str, expected: bool| {
+            let place = place(function, file);
+            assert_eq!(is_runtime(&place), expected, "{place}");
+        };
+        check("alloc::raw_vec::RawVec<T>::grow_one", "", true);
+        check("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "", true);
+        check("__rust_alloc", "", true);
+        check("__GI___clone3", "clone3.S", true);
+        check("__rustc::__rust_alloc", "shop/src/main.rs", true);
+        check("shop::__rust_alloc", "src/main.rs", true);
+        check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
+        check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);
+        check("{closure#0}", "/r/index-1/tokio-1.54.1/src/runtime/task/core.rs", true);
+        check("shop::cart::add", "/home/me/shop/src/cart.rs", false);
+        check("{async_fn#0}", "/home/me/shop/src/cart.rs", false);
+        check("tokio_postgres::connect", "/r/index-1/tokio-postgres-0.7.1/src/lib.rs", false);
+        check("shop::clone", "", false);
+        check("diag_examples::hub::accept", "", false);
+    }
+
+    #[test]
+    fn an_allocator_is_told_by_what_only_allocators_have() {
+        let check = |function: &str, file: &str, expected: bool| {
+            let place = place(function, file);
+            assert_eq!(is_allocator(&place), expected, "{place}");
+        };
+        check("mini::__rust_alloc", "src/main.rs", true);
+        check("__rustc::__rust_alloc_zeroed", "src/main.rs", true);
+        check("__rust_realloc", "", true);
+        check("__rustc::__rdl_alloc", "", true);
+        check("__rg_realloc", "", true);
+        check("alloc::alloc::alloc_impl_runtime", "", true);
+        check("alloc", "/rustc/01/library/alloc/src/alloc.rs", true);
+        check("core::alloc::global::alloc_zeroed<shop::Count>", "", true);
+        check("<shop::Count as core::alloc::global::GlobalAlloc>::alloc", "src/count.rs", true);
+        check("<shop::Count<std::alloc::System> as core::alloc::GlobalAlloc>::realloc", "", true);
+        check("shop::<impl core::alloc::global::GlobalAlloc for shop::Count<A>>::alloc", "", true);
+        check("alloc<std::alloc::System>", "/home/me/diag/src/heap/mod.rs", true);
+        // An arena of the service's own asks the allocator, and is none.
+        check("shop::Arena::alloc", "src/arena.rs", false);
+        check("bumpalo::Bump::alloc", "/r/index-1/bumpalo-3.0.0/src/lib.rs", false);
+        check("alloc::raw_vec::finish_grow", "/rustc/01/library/alloc/src/raw_vec/mod.rs", false);
+        check("shop::rust_alloc", "src/main.rs", false);
+    }
+
+    #[test]
+    fn the_allocator_reaches_to_its_outermost_function() {
+        let depth = |functions: &[&str]| {
+            let stack: Vec<Place> = functions.iter().map(|function| place(function, "src/main.rs")).collect();
+            allocator_depth(&stack)
+        };
+        let [ours, wrapper, entry] = ["diag::heap::alloc", "shop::alloc", "shop::__rust_alloc"];
+        assert_eq!(depth(&[ours, wrapper, entry, "shop::cart::add"]), 3);
+        assert_eq!(depth(&[ours, wrapper, "alloc::alloc::alloc", "alloc::raw_vec::grow", "shop::add"]), 3);
+        // What the wrapper itself allocates, as text for its log, serves the allocation that called for it.
+        assert_eq!(depth(&[ours, entry, "alloc::fmt::format", "shop::log", wrapper, entry, "shop::add"]), 6);
+        assert_eq!(depth(&["shop::cart::add", "shop::main"]), 0);
+    }
+}
