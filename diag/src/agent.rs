@@ -1,50 +1,59 @@
 //! The HTTP side, on its own thread with its own runtime: it answers while the service's runtime hangs,
 //! which is when it is needed.
 
+mod access;
+mod callers;
 mod http;
 mod listener;
 mod profiles;
 mod routes;
+mod work;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 
+use access::Access;
 use listener::Listener;
 use routes::Routes;
+
+use crate::health::{self, Status};
 
 /// Ports tried after the one asked for, if that is busy.
 const NEXT_PORTS: u16 = 16;
 
-/// Starts the agent and tells where it listens.
+/// True if the agent may listen there: where others than this machine reach it, it asks for a token, or
+/// somebody meant it to be open.
+pub(crate) fn may_listen(addr: SocketAddr, token: Option<&str>, is_open: bool) -> bool {
+    access::is_loopback(addr) || token.is_some() || is_open
+}
+
+/// Starts the agent, and tells where it listens, also on stderr.
 ///
 /// The runtime is made on the agent's own thread: dropped on the caller's, which may be a worker of
 /// another runtime, it would panic.
 pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<SocketAddr> {
     let socket = bind(addr)?;
     let bound = socket.local_addr()?;
-    if bound.port() != addr.port() && addr.port() != 0 {
-        crate::warn(&format_args!("{addr} is busy; the agent listens on {bound}"));
-    }
-    let routes = Arc::new(Routes::new(bound, token));
+    let routes = Arc::new(Routes::new(Access::new(bound, token)));
     let run = move || {
         crate::background_thread();
         if let Err(error) = serve(socket, routes) {
+            health::report("agent", Status::Failed(error.to_string().into()));
             crate::warn(&format_args!("the agent ended ({error}); the service goes on without it"));
         }
     };
     thread::Builder::new().name("diag-agent".to_owned()).spawn(run)?;
+    let is_moved = bound.port() != addr.port() && addr.port() != 0;
+    let why = if is_moved { format!("{addr} is busy; ") } else { String::new() };
+    crate::warn(&format_args!("{why}the agent listens on http://{bound}"));
     Ok(bound)
 }
 
 /// Serves for ever, on the calling thread.
 fn serve(socket: TcpListener, routes: Arc<Routes>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .thread_name("diag-capture")
-        .on_thread_start(crate::background_thread)
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async { Listener::new(socket)?.serve(routes).await })
 }
 

@@ -72,9 +72,17 @@ impl Builder {
         self
     }
 
-    /// The token that the agent asks for as `Authorization: Bearer` (`DIAG_TOKEN`).
+    /// The token that the agent asks for as `Authorization: Bearer` (`DIAG_TOKEN`); an empty one is none.
+    /// Whoever has it may ask by any `Host`.
     pub fn token(mut self, token: &str) -> Self {
-        self.settings.token = Some(token.to_owned());
+        self.settings.token = settings::token(token);
+        self
+    }
+
+    /// Whether the agent may listen where other machines reach it without asking for a token (`DIAG_OPEN=1`).
+    /// Without either it does not start there: a snapshot has paths, names and labels of the service.
+    pub fn open(mut self, on: bool) -> Self {
+        self.settings.open = on;
         self
     }
 
@@ -237,7 +245,10 @@ impl Builder {
         let vars = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         });
-        let mut problems: Vec<_> = self.settings.apply(vars).into_iter().map(InitError::Setting).collect();
+        let (empty, bad): (Vec<_>, Vec<_>) =
+            self.settings.apply(vars).into_iter().partition(BadSetting::is_empty);
+        empty.iter().for_each(|empty| crate::warn(empty));
+        let mut problems: Vec<_> = bad.into_iter().map(InitError::Setting).collect();
         let settings = self.settings;
         settings::install(settings.clone());
         crate::record(settings.enabled);
@@ -304,6 +315,9 @@ fn start_files(settings: &Settings) -> Result<Status, InitError> {
 #[cfg(feature = "agent")]
 fn start_agent(settings: &Settings, bound: &mut Option<SocketAddr>) -> Result<Status, InitError> {
     let Some(addr) = settings.addr else { return Ok(Status::Off("DIAG_ADDR=off".into())) };
+    if !crate::agent::may_listen(addr, settings.token.as_deref(), settings.open) {
+        return Err(InitError::Unguarded(addr));
+    }
     *bound = Some(crate::agent::start(addr, settings.token.clone()).map_err(InitError::Agent)?);
     Ok(Status::Works)
 }
@@ -347,6 +361,9 @@ pub enum InitError {
     Setting(BadSetting),
     /// The agent found no port to listen on, or its thread could not be started.
     Agent(std::io::Error),
+    /// The agent was to listen where other machines reach it, without a token and without
+    /// [`Builder::open`]; it was not started.
+    Unguarded(SocketAddr),
     /// The heap sampler could not be turned on.
     #[cfg(feature = "heap")]
     Heap(crate::heap::EnableError),
@@ -362,6 +379,11 @@ impl fmt::Display for InitError {
             InitError::Agent(error) => {
                 write!(f, "the agent could not start ({error}); set DIAG_ADDR to a free address, or to off")
             }
+            InitError::Unguarded(addr) => write!(
+                f,
+                "the agent does not listen on {addr}, where other machines could read it: set DIAG_TOKEN, or \
+                 DIAG_OPEN=1 if everybody may"
+            ),
             #[cfg(feature = "heap")]
             InitError::Heap(error) => error.fmt(f),
             InitError::Thread(error) => {
@@ -377,7 +399,7 @@ impl fmt::Display for InitError {
 impl std::error::Error for InitError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            InitError::AlreadyInitialized => None,
+            InitError::AlreadyInitialized | InitError::Unguarded(_) => None,
             InitError::Setting(bad) => Some(bad),
             #[cfg(feature = "heap")]
             InitError::Heap(error) => Some(error),

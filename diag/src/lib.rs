@@ -76,6 +76,7 @@ mod thread;
 mod ticker;
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -136,10 +137,13 @@ impl std::error::Error for SnapshotError {
     }
 }
 
-/// Says something to the owner of the service. The one place that prints: there may be no logger yet.
-#[expect(clippy::print_stderr, reason = "a service without a logger must still learn of a misspelt setting")]
+/// Says something to the owner of the service. The one place that prints: there may be no logger yet, and a
+/// service must still learn of a misspelt setting.
+///
+/// In one write, so that no other line gets in between; and not by `eprintln`, which panics where stderr is a
+/// closed pipe or a file on a full disk.
 pub(crate) fn warn(message: &dyn fmt::Display) {
-    eprintln!("diag: {message}");
+    let _ = std::io::stderr().write_all(format!("diag: {message}\n").as_bytes());
 }
 
 /// Makes the calling thread, one of our own, yield to the service's, and keeps its bytes out of the

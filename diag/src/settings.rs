@@ -17,6 +17,8 @@ pub(crate) struct Settings {
     /// Where the agent listens; none closes it.
     pub(crate) addr: Option<SocketAddr>,
     pub(crate) token: Option<String>,
+    /// Whether the agent may listen off loopback without a token.
+    pub(crate) open: bool,
     pub(crate) dir: Option<PathBuf>,
     pub(crate) every: Duration,
     pub(crate) keep: usize,
@@ -61,6 +63,7 @@ impl Settings {
             service: None,
             addr: Some(DEFAULT_ADDR),
             token: None,
+            open: false,
             dir: None,
             every: Duration::from_secs(60),
             keep: 60,
@@ -83,12 +86,16 @@ impl Settings {
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
         let bad = |expected| BadSetting::value(name, value, expected);
+        if NAMES.contains(&name) && value.trim().is_empty() {
+            return Err(BadSetting { name: name.to_owned(), problem: Problem::Empty });
+        }
         match name {
             "DIAG" => self.enabled = switch(value).ok_or_else(|| bad("on or off"))?,
             "DIAG_ADDR" => {
                 self.addr = address(value).ok_or_else(|| bad("an address as 127.0.0.1:9797, or off"))?
             }
-            "DIAG_TOKEN" => self.token = Some(value.to_owned()),
+            "DIAG_TOKEN" => self.token = token(value),
+            "DIAG_OPEN" => self.open = switch(value).ok_or_else(|| bad("1 or 0"))?,
             "DIAG_DIR" => self.dir = Some(value.into()),
             "DIAG_EVERY" => self.every = duration(value).ok_or_else(|| bad("a time as 30s, 5m or 1h"))?,
             "DIAG_KEEP" => {
@@ -115,10 +122,11 @@ impl Settings {
 }
 
 /// The names that mean something.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "DIAG",
     "DIAG_ADDR",
     "DIAG_TOKEN",
+    "DIAG_OPEN",
     "DIAG_DIR",
     "DIAG_EVERY",
     "DIAG_KEEP",
@@ -139,11 +147,23 @@ pub struct BadSetting {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Problem {
-    Unknown { nearest: &'static str },
-    Value { value: String, expected: &'static str },
+    /// As templates make it where a value is missing.
+    Empty,
+    Unknown {
+        nearest: &'static str,
+    },
+    Value {
+        value: String,
+        expected: &'static str,
+    },
 }
 
 impl BadSetting {
+    /// True if the variable is empty, which is as if it were not there, and no reason for a service to stop.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.problem == Problem::Empty
+    }
+
     fn value(name: &str, value: &str, expected: &'static str) -> Self {
         BadSetting { name: name.to_owned(), problem: Problem::Value { value: value.to_owned(), expected } }
     }
@@ -165,6 +185,7 @@ impl fmt::Display for BadSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = &self.name;
         match &self.problem {
+            Problem::Empty => write!(f, "{name} is empty, which counts as not set"),
             Problem::Unknown { nearest } => {
                 write!(f, "{name} is not a setting of diag; did you mean {nearest}?")
             }
@@ -190,6 +211,11 @@ fn address(value: &str) -> Option<Option<SocketAddr>> {
         return Some(None);
     }
     value.replace("localhost:", "127.0.0.1:").parse().ok().map(Some)
+}
+
+/// Without the blanks around it, which no header carries and a file of secrets ends in; none if it is empty.
+pub(crate) fn token(value: &str) -> Option<String> {
+    Some(value.trim().to_owned()).filter(|token| !token.is_empty())
 }
 
 fn heap(value: &str) -> Option<HeapMode> {
@@ -291,6 +317,17 @@ mod tests {
         assert_eq!(settings.labels["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));
+    }
+
+    #[test]
+    fn an_empty_variable_is_none() {
+        let (settings, told) =
+            apply(&[("DIAG_TOKEN", ""), ("DIAG_DIR", " "), ("DIAG_ADDR", ""), ("DIAG_EVERY", "")]);
+        assert_eq!(settings, Settings::new());
+        assert_eq!(told[0], "DIAG_TOKEN is empty, which counts as not set");
+        assert_eq!(told.len(), 4);
+        assert_eq!(apply(&[("DIAG_TOKEN", "hush\n")]).0.token.as_deref(), Some("hush"));
+        assert!(apply(&[("DIAG_OPEN", "1")]).0.open);
     }
 
     #[test]

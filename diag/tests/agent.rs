@@ -1,21 +1,11 @@
-//! The agent over real sockets: what it answers, to whom, and that it cannot be worn down.
+//! The agent over real sockets: what it answers, and to whom.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+#[path = "common/http.rs"]
+mod http;
 
-fn ask(addr: SocketAddr, request: &str) -> (u16, Vec<u8>) {
-    let mut stream = TcpStream::connect(addr).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");
-    let status = std::str::from_utf8(&answer[9..12]).unwrap().parse().unwrap();
-    (status, answer.split_off(head + 4))
-}
+use std::net::TcpListener;
 
-fn get(addr: SocketAddr, path: &str, headers: &str) -> (u16, Vec<u8>) {
-    ask(addr, &format!("GET {path} HTTP/1.1\r\n{headers}\r\n"))
-}
+use http::{ask, get_with};
 
 #[test]
 fn the_agent() {
@@ -31,39 +21,44 @@ fn the_agent() {
         diag::spawn(std::future::pending::<()>());
     });
     const FINE: &str = "Host: localhost:9797\r\nAuthorization: Bearer secret\r\n";
+    let get = |path, headers| get_with(addr, path, headers);
 
-    let (status, bytes) = get(addr, "/snapshot", FINE);
-    let (snapshot, damage) = diag_snapshot::read(&bytes).unwrap();
-    assert_eq!((status, damage.len()), (200, 0));
+    let answer = get("/snapshot", FINE);
+    let (snapshot, damage) = diag_snapshot::read(&answer.body).unwrap();
+    assert_eq!((answer.status, damage.len()), (200, 0));
     assert_eq!((snapshot.process.service.as_str(), snapshot.tasks.len()), ("tested", 1));
 
-    let (status, text) = get(addr, "/dump", FINE);
-    assert_eq!(status, 200);
-    assert!(String::from_utf8(text).unwrap().contains("agent.rs:"));
+    let answer = get("/dump", FINE);
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("agent.rs:"));
 
-    let (status, text) = get(addr, "/metrics", FINE);
-    let text = String::from_utf8(text).unwrap();
-    assert!(status == 200 && text.ends_with("# EOF\n"), "{text}");
-    assert!(text.contains("diag_tasks{site=\"diag/tests/agent.rs:"), "{text}");
+    let answer = get("/metrics", FINE);
+    assert!(answer.status == 200 && answer.text().ends_with("# EOF\n"), "{}", answer.text());
+    assert!(answer.text().contains("diag_tasks{site=\"diag/tests/agent.rs:"), "{}", answer.text());
     // This service has another allocator.
-    let (status, text) = get(addr, "/debug/pprof/heap", FINE);
-    assert!(status == 404 && text.starts_with(b"the heap is not recorded"));
+    let answer = get("/debug/pprof/heap", FINE);
+    assert!(answer.status == 404 && answer.text().starts_with("the heap is not recorded"));
 
-    assert_eq!(get(addr, "/healthz", FINE), (200, b"ok\n".to_vec()));
-    let (status, text) = get(addr, "/healthz?verbose", FINE);
-    let text = String::from_utf8(text).unwrap();
-    assert!(status == 200 && text.starts_with("ok\nagent: works\nfiles: off (no DIAG_DIR)\n"), "{text}");
-    assert_eq!(get(addr, "/nothing", FINE).0, 404);
-    assert_eq!(ask(addr, &format!("POST /dump HTTP/1.1\r\n{FINE}\r\n")).0, 405);
-    assert_eq!(get(addr, "/dump", "Host: evil.example\r\nAuthorization: Bearer secret\r\n").0, 403);
-    assert_eq!(get(addr, "/dump", "Authorization: Bearer secret\r\n").0, 403, "no Host at all");
-    assert_eq!(get(addr, "/dump", "Host: localhost\r\nAuthorization: Bearer secreT\r\n").0, 401);
-    assert_eq!(get(addr, "/dump", "Host: localhost\r\n").0, 401);
+    assert_eq!(get("/healthz", FINE).text(), "ok\n");
+    let answer = get("/healthz?verbose", FINE);
+    assert!(answer.text().starts_with("ok\nagent: works\nfiles: off (no DIAG_DIR)\n"), "{}", answer.text());
+    assert_eq!(get("/nothing", FINE).status, 404);
+    assert_eq!(ask(addr, &format!("POST /dump HTTP/1.1\r\n{FINE}\r\n")).unwrap().status, 405);
 
-    // Callers that send nothing take places; those who come after are turned away, then served again.
-    let idle: Vec<_> = (0..20).map(|_| TcpStream::connect(addr).unwrap()).collect();
-    drop(idle);
-    while std::panic::catch_unwind(|| get(addr, "/healthz", FINE)).is_err() {}
+    assert_eq!(get("/dump", "Host: svc.example\r\nAuthorization: bearer secret\r\n").status, 200);
+    assert_eq!(get("/dump", "Authorization: Bearer secret\r\n").status, 403, "no Host at all");
+    assert_eq!(get("/dump", "Host: a\r\nHost: b\r\nAuthorization: Bearer secret\r\n").status, 400);
+    assert_eq!(get("/dump", "Host: localhost\r\nAuthorization: Bearer secreT\r\n").status, 401);
+    assert_eq!(get("/dump", "Host: localhost\r\n").status, 401);
+    let answer = get("/dump", &format!("{FINE}Sec-Fetch-Site: cross-site\r\n"));
+    assert!(answer.status == 403 && answer.text().contains("another site"), "{}", answer.text());
+
+    // Each of these ends with an answer, although the agent does not read all that is sent.
+    let long = "x".repeat(1 << 20);
+    assert_eq!(ask(addr, &format!("GET / HTTP/1.1\r\n{FINE}X: {long}\r\n\r\n")).unwrap().status, 431);
+    let posted = format!("POST /dump HTTP/1.1\r\n{FINE}Content-Length: 99999999\r\n\r\n{}", &long[..500_000]);
+    assert_eq!(ask(addr, &posted).unwrap().status, 405);
+    assert_eq!(ask(addr, "nonsense\r\n\r\n").unwrap().status, 400);
 
     assert!(matches!(diag::Builder::new().try_init(), Err(diag::InitError::AlreadyInitialized)));
     diag::init();

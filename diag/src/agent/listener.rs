@@ -2,16 +2,15 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use super::callers::Callers;
 use super::http;
 use super::routes::Routes;
-
-/// Connections served at once; more are closed unanswered.
-const AT_ONCE: usize = 8;
 
 /// The agent's listening socket and its spare descriptor.
 pub(super) struct Listener {
@@ -23,21 +22,17 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
+        bound_send_buffers(&socket);
         Ok(Listener { socket: TcpListener::from_std(socket)?, spare: spare() })
     }
 
     /// Serves for ever.
     pub(super) async fn serve(mut self, routes: Arc<Routes>) -> io::Result<()> {
-        let turns = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        let callers = Arc::new(Callers::default());
         loop {
+            callers.room().await;
             let Some(stream) = self.accept().await else { continue };
-            let Ok(turn) = Arc::clone(&turns).try_acquire_owned() else { continue };
-            let routes = Arc::clone(&routes);
-            tokio::spawn(async move {
-                let _turn = turn;
-                // A caller that went away or was too slow is its own affair.
-                let _ = http::serve(stream, routes).await;
-            });
+            tokio::spawn(http::serve(stream, callers.arrive(), Arc::clone(&routes)));
         }
     }
 
@@ -60,6 +55,22 @@ impl Listener {
                 None
             }
         }
+    }
+}
+
+/// What the kernel keeps of an answer that nobody reads is the service's memory, too: by itself it would take up
+/// to 4 MiB for each caller. Connections inherit this; a refusal is harmless.
+fn bound_send_buffers(socket: &std::net::TcpListener) {
+    let bytes: libc::c_int = 128 << 10;
+    // SAFETY: `bytes` is there during the call and as long as told, and the descriptor is open.
+    unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_SNDBUF,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        );
     }
 }
 

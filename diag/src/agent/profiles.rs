@@ -1,5 +1,7 @@
 //! Profiles for pprof, by the paths that Go services have them at.
 
+use std::sync::Arc;
+
 use diag_snapshot::Snapshot;
 #[cfg(any(feature = "heap", feature = "cpu-profile"))]
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
@@ -7,6 +9,7 @@ use hyper::{Response, StatusCode};
 
 use super::http::Whole;
 use super::routes;
+use super::work::Work;
 
 /// The live heap.
 #[cfg(feature = "heap")]
@@ -28,7 +31,7 @@ pub(super) fn heap(_: &Snapshot) -> Response<Whole> {
 
 /// What the CPU does for so many seconds. If the caller goes away, the profile ends.
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
-pub(super) async fn cpu(query: Option<&str>) -> Response<Whole> {
+pub(super) async fn cpu(work: &Arc<Work>, query: Option<&str>) -> Response<Whole> {
     use crate::capture::cpu::profile;
     use crate::cpu;
 
@@ -45,12 +48,12 @@ pub(super) async fn cpu(query: Option<&str>) -> Response<Whole> {
         running.drain();
     }
     let recorded = running.finish();
-    routes::off_thread(move || file("attachment; filename=\"profile.pb.gz\"", profile(&recorded))).await
+    work.alone(move || file("attachment; filename=\"profile.pb.gz\"", profile(&recorded))).await
 }
 
 /// No profile.
 #[cfg(not(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64")))]
-pub(super) async fn cpu(_: Option<&str>) -> Response<Whole> {
+pub(super) async fn cpu(_: &Arc<Work>, _: Option<&str>) -> Response<Whole> {
     routes::plain(
         StatusCode::NOT_FOUND,
         "the CPU is not profiled: build with the feature cpu-profile of diag, for Linux on x86-64\n",

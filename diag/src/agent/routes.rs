@@ -1,24 +1,25 @@
-//! What the agent answers, to callers that may ask.
+//! What the agent answers.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use diag_snapshot::{Snapshot, metrics};
 
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::access::Access;
 use super::http::Whole;
 use super::profiles;
+use super::work::Work;
 use crate::capture::Scope;
 use crate::health;
 
-/// Who may ask, and for what.
+/// Who may ask, for what, and in which turn.
 pub(super) struct Routes {
-    bound: SocketAddr,
-    token: Option<String>,
+    access: Access,
+    work: Arc<Work>,
 }
 
 /// The media type of files.
@@ -34,33 +35,30 @@ const USAGE: &str = "diag agent\n\n\
     GET /healthz?verbose                besides, which parts of diag work\n";
 
 impl Routes {
-    pub(super) fn new(bound: SocketAddr, token: Option<String>) -> Self {
-        Routes { bound, token }
+    pub(super) fn new(access: Access) -> Self {
+        Routes { access, work: Arc::default() }
     }
 
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Whole> {
-        if !self.host_is_ours(request.headers()) {
-            return plain(StatusCode::FORBIDDEN, "ask by the name localhost or by address\n");
-        }
-        if !self.token_fits(request.headers()) {
-            return plain(StatusCode::UNAUTHORIZED, "send the token: Authorization: Bearer $DIAG_TOKEN\n");
+        if let Some(refusal) = self.access.refusal(&request) {
+            return refusal;
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/snapshot") => {
-                captured(Scope::Whole, |snapshot| {
+                self.captured("snapshot", Scope::Whole, |snapshot| {
                     response(StatusCode::OK, BYTES, diag_snapshot::write(snapshot))
                 })
                 .await
             }
             (&Method::GET, "/dump") => {
-                captured(Scope::Whole, |snapshot| {
+                self.captured("dump", Scope::Whole, |snapshot| {
                     response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot))
                 })
                 .await
             }
-            (&Method::GET, "/metrics") => captured(Scope::Figures, metrics).await,
-            (&Method::GET, "/debug/pprof/heap") => captured(Scope::Heap, profiles::heap).await,
-            (&Method::GET, "/debug/pprof/profile") => profiles::cpu(request.uri().query()).await,
+            (&Method::GET, "/metrics") => self.captured("metrics", Scope::Figures, metrics).await,
+            (&Method::GET, "/debug/pprof/heap") => self.captured("heap", Scope::Heap, profiles::heap).await,
+            (&Method::GET, "/debug/pprof/profile") => profiles::cpu(&self.work, request.uri().query()).await,
             (&Method::GET, "/healthz") => response(StatusCode::OK, TEXT, healthz(request.uri().query())),
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
             (&Method::GET, _) => plain(StatusCode::NOT_FOUND, USAGE),
@@ -68,40 +66,14 @@ impl Routes {
         }
     }
 
-    /// A page elsewhere may rebind its own name to our address and read us through a visitor's
-    /// browser; it cannot make the browser send another `Host`.
-    fn host_is_ours(&self, headers: &HeaderMap) -> bool {
-        let Some(host) = headers.get(HOST).and_then(|host| host.to_str().ok()) else { return false };
-        let name = host
-            .rsplit_once(':')
-            .filter(|(_, port)| port.parse::<u16>().is_ok())
-            .map_or(host, |(name, _)| name);
-        let ip = self.bound.ip().to_string();
-        [ip.as_str(), "localhost", "127.0.0.1", "[::1]"].contains(&name) || name == format!("[{ip}]")
-    }
-
-    fn token_fits(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.token else { return true };
-        let sent = headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        sent.is_some_and(|sent| same(sent, token.as_bytes()))
-    }
-}
-
-/// Compares without stopping at the first difference, which would tell a guesser how far it got.
-fn same(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |all, (a, b)| all | (a ^ b)) == 0
-}
-
-/// A capture on a thread of its own, so that the agent goes on answering meanwhile.
-async fn captured(scope: Scope, render: fn(&Snapshot) -> Response<Whole>) -> Response<Whole> {
-    off_thread(move || render(&crate::capture::snapshot(scope))).await
-}
-
-/// Work that takes its time, on a thread for it.
-pub(super) async fn off_thread(work: impl FnOnce() -> Response<Whole> + Send + 'static) -> Response<Whole> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(response) => response,
-        Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, "the capture failed; the service is unharmed\n"),
+    /// A capture for all who ask `question`, off this thread, so that the agent goes on answering meanwhile.
+    async fn captured(
+        &self,
+        question: &'static str,
+        scope: Scope,
+        render: fn(&Snapshot) -> Response<Whole>,
+    ) -> Response<Whole> {
+        self.work.shared(question, move || render(&crate::capture::snapshot(scope))).await
     }
 }
 
