@@ -1,6 +1,6 @@
 //! The agent inside of a running service, asked for a snapshot over HTTP.
 //!
-//! Used by `diag snap` and by the viewer. There is no TLS: the agent listens on loopback, and a
+//! Used by `diag snap` and by the viewer. There is no TLS: the agent listens on loopback as a rule, and a
 //! tunnel brings it to another machine.
 
 use std::time::Duration;
@@ -10,7 +10,8 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{AUTHORIZATION, HOST};
-use hyper::{Request, Response, StatusCode, Uri};
+use hyper::http::uri::Authority;
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -24,7 +25,7 @@ const DEFAULT_PORT: u16 = 9797;
 pub struct Agent {
     host: String,
     port: u16,
-    /// `host:port` as it was given.
+    /// `host:port`, as it was given or with the default port.
     authority: String,
 }
 
@@ -32,32 +33,43 @@ impl Agent {
     /// The agent at `http://127.0.0.1:9797` or `127.0.0.1:9797`.
     ///
     /// # Errors
-    /// What is wrong with the address and how to write it.
+    /// Which part of the address is wrong and how to write it.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let example = "write it like `http://127.0.0.1:9797`";
-        if url.starts_with("https://") {
-            return Err(format!(
-                "`{url}`: the agent speaks plain http, use `http://` (and a tunnel for another machine)"
+        let wrong = |what: String| format!("`{url}`: {what}; write it like `http://127.0.0.1:9797`");
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        if scheme.eq_ignore_ascii_case("https") {
+            return Err(wrong(
+                "the agent speaks plain http, not https (a tunnel brings it to another machine)".into(),
             ));
         }
-        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let uri: Uri =
-            full.parse().map_err(|error| format!("`{url}` is not an address: {error}; {example}"))?;
-        let (Some("http"), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-            return Err(format!("`{url}` is not an address of http: {example}"));
-        };
-        if !matches!(uri.path(), "" | "/" | "/snapshot") {
-            return Err(format!("`{url}` has a path: give the agent's address only, {example}"));
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err(wrong(format!("`{scheme}://` is not an address of http")));
         }
-        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if !matches!(path, "" | "/" | "/snapshot") {
+            return Err(wrong(format!("it has a path, `{path}`: give the agent's address only")));
+        }
+        if authority.contains('@') {
+            return Err(wrong(
+                "it has a user in front of the `@`: the agent knows none, give a token with `--token`".into(),
+            ));
+        }
+        let (host, port) = host_and_port(authority).map_err(wrong)?;
+        // What no request can name is no host.
+        if host.is_empty() || authority.parse::<Authority>().is_err() {
+            return Err(wrong(format!("`{host}` is not the name or address of a machine")));
+        }
         Ok(Agent {
-            host,
-            port: authority.port_u16().unwrap_or(DEFAULT_PORT),
-            authority: authority.to_string(),
+            host: host.to_owned(),
+            port: port.unwrap_or(DEFAULT_PORT),
+            authority: match port {
+                Some(_) => authority.to_owned(),
+                None => format!("{authority}:{DEFAULT_PORT}"),
+            },
         })
     }
 
-    /// `host:port` as it was given.
+    /// `host:port`, as it was given or with the default port.
     pub fn authority(&self) -> &str {
         &self.authority
     }
@@ -101,7 +113,7 @@ impl Agent {
     fn request(&self, token: Option<&str>) -> Result<Request<Empty<Bytes>>, String> {
         let mut request = Request::get("/snapshot").header(HOST, &self.authority);
         if let Some(token) = token {
-            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
         }
         request.body(Empty::new()).map_err(|_| "the token has characters that no header can carry".to_owned())
     }
@@ -118,11 +130,35 @@ impl Agent {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Err(format!("{authority} refuses: give its token with `--token` or DIAG_TOKEN"))
             }
+            StatusCode::SERVICE_UNAVAILABLE => {
+                Err(format!("too many ask {authority} at once: try again in a moment"))
+            }
             StatusCode::NOT_FOUND => {
                 Err(format!("{authority} has no /snapshot: is it the address of an agent?"))
             }
             status => Err(format!("{authority} answers {status} to /snapshot: see the log of the service")),
         }
+    }
+}
+
+/// The host without the brackets of IPv6, and the port if there is one.
+fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), String> {
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, "")) => (host, None),
+        Some((host, rest)) => (host, Some(rest.strip_prefix(':').unwrap_or(rest))),
+        None if authority.matches(':').count() > 1 => {
+            return Err("an address of IPv6 stands in brackets, as `[::1]:9797`".to_owned());
+        }
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
+    };
+    match port.map(|port| (port, port.parse())) {
+        None => Ok((host, None)),
+        Some((_, Ok(number))) if number > 0 => Ok((host, Some(number))),
+        Some(("", _)) => Err("the port after the `:` is missing".to_owned()),
+        Some((port, _)) if port.bytes().all(|digit| digit.is_ascii_digit()) => {
+            Err(format!("there is no port {port}, ports are 1 to {}", u16::MAX))
+        }
+        Some((port, _)) => Err(format!("`{port}` is not a port, ports are 1 to {}", u16::MAX)),
     }
 }
 
@@ -142,13 +178,28 @@ mod tests {
     fn addresses() {
         check("127.0.0.1:9797", Ok(("127.0.0.1", 9797)));
         check("http://127.0.0.1:9798/", Ok(("127.0.0.1", 9798)));
-        check("http://localhost:9798/snapshot", Ok(("localhost", 9798)));
+        check("HTTP://localhost:9798/snapshot", Ok(("localhost", 9798)));
         check("localhost", Ok(("localhost", 9797)));
         check("http://[::1]:80", Ok(("::1", 80)));
+        check("[::1]", Ok(("::1", 9797)));
         check("https://127.0.0.1:9797", Err("plain http"));
-        check("ftp://127.0.0.1", Err("not an address of http"));
-        check("http://127.0.0.1:9797/dump", Err("has a path"));
-        check("", Err("not an address"));
-        check("a b", Err("not an address"));
+        check("HTTPS://127.0.0.1:9797", Err("plain http"));
+        check("ftp://127.0.0.1", Err("`ftp://` is not an address of http"));
+        check("http://127.0.0.1:9797/dump", Err("has a path, `/dump`"));
+        check("http://127.0.0.1:9797?x", Err("has a path, `?x`"));
+        check("127.0.0.1:96390", Err("there is no port 96390, ports are 1 to 65535"));
+        check("http://127.0.0.1:65536/", Err("there is no port 65536"));
+        check("127.0.0.1:0", Err("there is no port 0"));
+        check("127.0.0.1:99999999999999999999", Err("there is no port 9999"));
+        check("[::1]:96390", Err("there is no port 96390"));
+        check("127.0.0.1:", Err("the port after the `:` is missing"));
+        check("127.0.0.1:http", Err("`http` is not a port"));
+        check("[::1]x", Err("`x` is not a port"));
+        check("::1:9797", Err("in brackets"));
+        check("http://me@127.0.0.1:9797", Err("`--token`"));
+        check("", Err("`` is not the name"));
+        check(":9797", Err("`` is not the name"));
+        check("a b", Err("`a b` is not the name"));
+        check("http://", Err("`` is not the name"));
     }
 }

@@ -108,6 +108,8 @@ fn every_exit_code() {
     check("check leak-a leak-b --policy wrong.toml", 2, "did you mean `rules.task-leak.min_tasks`");
     check("check leak-a leak-b --policy missing.toml", 2, "cannot read policy missing.toml");
     check("snap https://127.0.0.1:1 -o x", 2, "plain http");
+    check("snap 127.0.0.1:96390 -o x", 2, "there is no port 96390, ports are 1 to 65535");
+    check("snap 127.0.0.1:9797/dump -o x", 2, "give the agent's address only; write it like");
     check("show ok-a --debug-dir nowhere", 2, "cannot list the debug files in nowhere");
 
     check("show missing", 3, "missing");
@@ -210,10 +212,11 @@ fn snap_writes_what_the_agent_sends() {
 #[test]
 fn snap_never_replaces_a_file_with_something_unreadable() {
     let folder = Folder::new("snap-bad");
-    let answers: [(Vec<u8>, &str); 4] = [
+    let answers: [(Vec<u8>, &str); 5] = [
         (ok(b"<html>hello</html>"), "is no snapshot"),
         (ok(&std::fs::read(folder.0.join("flipped")).expect("a file")), "is damaged"),
         (b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_vec(), "--token"),
+        (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec(), "try again"),
         (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(), "has no /snapshot"),
     ];
     let before = std::fs::read(folder.0.join("ok-a")).expect("a snapshot file");
@@ -223,6 +226,24 @@ fn snap_never_replaces_a_file_with_something_unreadable() {
         agent.join().expect("served");
         assert_eq!(std::fs::read(folder.0.join("ok-a")).expect("still there"), before);
     }
+}
+
+#[test]
+fn snap_writes_nothing_of_another_service() {
+    let folder = Folder::new("snap-other");
+    let [ours, other] = ["leak-a", "other"].map(|name| std::fs::read(folder.0.join(name)).expect("a file"));
+    std::fs::write(folder.0.join("kept"), "as it was").expect("a text file");
+    for to in ["kept", "new"] {
+        let (address, agent) = agent(ok(&other));
+        let says = format!("at {address} answers the service `other` (pid ");
+        check(&folder, &format!("snap {address} --service svc -o {to}"), 4, &says);
+        agent.join().expect("served");
+    }
+    assert_eq!(std::fs::read_to_string(folder.0.join("kept")).expect("still there"), "as it was");
+    assert!(!folder.0.join("new").exists());
+    let (address, agent) = agent(ok(&ours));
+    check(&folder, &format!("snap {address} --service svc -o new"), 0, "new: ");
+    agent.join().expect("served");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 use std::process::ExitCode;
 
 use diag_diff::{Answer, NotComparable, Report};
+use diag_snapshot::{Process, human};
+use diag_viewer::agent::Agent;
 
 /// How a command ended when nothing went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub(crate) enum Failure {
     Unreadable(String),
     /// The snapshots do not belong together.
     NotComparable(NotComparable),
+    /// The process that answered is not of the service that was meant.
+    OtherService { service: String, agent: Agent, process: Box<Process> },
 }
 
 impl fmt::Display for Failure {
@@ -31,6 +35,16 @@ impl fmt::Display for Failure {
         match self {
             Failure::Usage(text) | Failure::Unreadable(text) => f.write_str(text),
             Failure::NotComparable(refusal) => refusal.fmt(f),
+            Failure::OtherService { service, agent, process } => write!(
+                f,
+                "at {} answers the service `{}` (pid {}), not `{}`; nothing was written: see in the log of `{}` where its \
+                 agent listens, for its port may have been busy",
+                agent.authority(),
+                human::name(&process.service),
+                process.pid,
+                human::name(service),
+                human::name(service),
+            ),
         }
     }
 }
@@ -56,7 +70,7 @@ pub(crate) fn code(ended: Result<End, Failure>) -> ExitCode {
         Ok(End::Findings) => 1,
         Err(Failure::Usage(_)) => 2,
         Ok(End::Damaged) | Err(Failure::Unreadable(_)) => 3,
-        Err(Failure::NotComparable(_)) => 4,
+        Err(Failure::NotComparable(_) | Failure::OtherService { .. }) => 4,
         Ok(End::InsufficientData) => 5,
     })
 }

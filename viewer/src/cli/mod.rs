@@ -23,9 +23,9 @@ Exit codes:
   1  findings: a leak, stuck, runaway or fault of the grade that fails (default: likely)
   2  wrong usage or policy
   3  a file or an answer cannot be read, or is damaged
-  4  the snapshots cannot be compared
+  4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `snap` and `serve` give 0, 2 or 3 only.";
+2, 3 and 4 come before 1, and 1 before 5. `show` and `serve` give 0, 2 or 3 only, `snap` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]

@@ -1,6 +1,7 @@
 //! `diag snap URL -o FILE`: fetches a snapshot from the agent inside of a running service.
 //!
-//! The bytes are read back before they are written, so a file that exists is a snapshot.
+//! The bytes are read back before they are written, so a file that exists is a snapshot, and one of the service that
+//! was meant: a port may have gone to another process.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
+    /// Write nothing and exit with 4 if the process that answers is another service
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
     /// The service's DIAG_TOKEN, if it has one; default: the same variable here
     #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -38,6 +42,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     })?;
     if let Some(damage) = damages.first() {
         return Err(Failure::Unreadable(format!("the answer of {} is damaged: {damage}", agent.authority())));
+    }
+    if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
+        let service = expected.clone();
+        return Err(Failure::OtherService { service, agent, process: Box::new(snapshot.process) });
     }
     file::write(&args.output, &bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
     if output.format == Format::Text {
