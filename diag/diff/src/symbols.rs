@@ -128,10 +128,9 @@ fn of_module(
     };
     let offsets: Vec<u64> = lacking.iter().map(|lacking| lacking.offset).collect();
     let mut found = Vec::new();
-    let mut frames = lacking.iter();
-    let debug_info = look_up(&file, &offsets, INFLATE_AT_MOST, |functions| {
-        let is_more = |lacking: &&Lacking| functions.iter().any(|f| !lacking.has_name || f.line.is_some());
-        if let Some(lacking) = frames.next().filter(is_more) {
+    let debug_info = look_up(&file, &offsets, INFLATE_AT_MOST, |asked, functions| {
+        let lacking = &lacking[asked];
+        if functions.iter().any(|function| !lacking.has_name || function.line.is_some()) {
             found.push((lacking.frame, functions));
         }
     });

@@ -34,14 +34,14 @@ pub(crate) fn functions(module: &LoadedModule, offsets: &[u64]) -> Vec<Functions
 /// The functions at every offset; nothing if the file cannot be read or is another build by now: it is not
 /// tried again. They are all read before any is kept, so that what stays does not lie between what goes.
 fn read(module: &LoadedModule, offsets: &[u64]) -> Vec<Vec<Function>> {
-    let mut found = Vec::new();
+    let mut found = vec![Vec::new(); offsets.len()];
     if offsets.is_empty() {
         return found;
     }
     // The executable itself may have been replaced on disk; this link still leads to the old one.
     let path = if module.is_executable { "/proc/self/exe" } else { &module.path };
     if let Some(file) = ElfFile::open(Path::new(path)).filter(|file| file.build_id() == module.build_id) {
-        look_up(&file, offsets, 0, |functions| found.push(functions));
+        look_up(&file, offsets, 0, |asked, functions| found[asked] = functions);
     }
     found
 }

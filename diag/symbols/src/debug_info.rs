@@ -1,18 +1,21 @@
 //! Debug info of a file: functions inlined into each other, files and lines.
 //!
-//! Split debug info (`.dwo`, `.dwp`) is not looked for: such a function has the name of the symbol table.
+//! It is read unit by unit, and of a unit only what the addresses that were asked for need: nothing is kept but the
+//! answers, so that a service may do it, however large its executable is. Split debug info (`.dwo`, `.dwp`) is not
+//! looked for: such a function has the name of the symbol table.
 
 use std::borrow::Cow;
 use std::io::Read;
 
-use addr2line::gimli::{
-    AttributeValue, DW_AT_abstract_origin, DW_AT_name, DW_AT_specification, DwarfSections, EndianSlice,
-    Error, LittleEndian, UnitOffset, UnitRef,
-};
 use flate2::read::ZlibDecoder;
+use gimli::{Dwarf, DwarfSections, EndianSlice, Error, LittleEndian, Unit, UnitOffset, UnitRef, UnitType};
 use object::{CompressionFormat, Object, ObjectSection};
 
 use crate::function::{Function, demangle, package, with_types};
+use crate::lines::Place;
+use crate::names::{Names, type_parameters};
+use crate::probe::Probe;
+use crate::{chains, lines};
 
 /// What a file has beside its symbols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +30,25 @@ pub enum DebugInfo {
     Compressed,
 }
 
-type Bytes<'a> = EndianSlice<'a, LittleEndian>;
+pub(crate) type Bytes<'a> = EndianSlice<'a, LittleEndian>;
 
 /// The sections with debug info, inflated where that is needed.
 pub(crate) struct Sections<'a> {
     sections: DwarfSections<Cow<'a, [u8]>>,
     kind: DebugInfo,
+}
+
+/// What debug info tells of an address.
+pub(crate) struct Found<'a> {
+    /// The innermost inlined one first.
+    pub(crate) functions: Vec<Function>,
+    /// The type parameters of the outermost.
+    pub(crate) types: Option<String>,
+    /// The folder that the compiler ran in, if that is the root of the service's own workspace: paths below it then
+    /// are those that spawn sites have. A package of a registry, or std's, keeps its whole path.
+    pub(crate) own_root: Option<&'a str>,
+    /// The functions are described in another file.
+    pub(crate) is_split: bool,
 }
 
 impl<'a> Sections<'a> {
@@ -58,11 +74,79 @@ impl<'a> Sections<'a> {
         self.kind
     }
 
-    /// None if the debug info is damaged.
-    pub(crate) fn context(&self) -> Option<Context<'_>> {
+    /// Tells what is known of the addresses, which ascend, each once, in no order; nothing of those without debug info.
+    pub(crate) fn look_up(&self, probes: &[Probe], mut each: impl FnMut(usize, Found<'_>)) {
         let dwarf = self.sections.borrow(|bytes| EndianSlice::new(bytes, LittleEndian));
-        addr2line::Context::from_dwarf(dwarf).ok().map(Context)
+        let mut names = Names::new(&dwarf);
+        let mut left = probes.to_vec();
+        let mut units = dwarf.units();
+        // Damaged debug info is read up to the damage.
+        while let (false, Ok(Some(header))) = (left.is_empty(), units.next()) {
+            // The others describe no code.
+            let has_code = matches!(header.type_(), UnitType::Compilation | UnitType::Skeleton(_));
+            let Some(unit) = has_code.then(|| dwarf.unit(header).ok()).flatten() else { continue };
+            let inside = inside(&dwarf, &unit, &left);
+            if !inside.is_empty() {
+                let known = of_unit(UnitRef::new(&dwarf, &unit), &inside, &mut names, &mut each);
+                left.retain(|probe| known.binary_search(probe).is_err());
+            }
+        }
     }
+}
+
+/// The addresses that lie in code of the unit.
+fn inside(dwarf: &Dwarf<Bytes<'_>>, unit: &Unit<Bytes<'_>>, probes: &[Probe]) -> Vec<Probe> {
+    let mut inside = Vec::new();
+    let Ok(mut ranges) = dwarf.unit_ranges(unit) else { return inside };
+    while let Ok(Some(range)) = ranges.next() {
+        inside.extend(&probes[Probe::within(probes, range.begin..range.end)]);
+    }
+    // Ranges may overlap, and come in any order.
+    inside.sort_unstable();
+    inside.dedup();
+    inside
+}
+
+/// Tells what the unit knows of the addresses, and gives those that it knows.
+fn of_unit<'a>(
+    unit: UnitRef<'_, Bytes<'a>>,
+    probes: &[Probe],
+    names: &mut Names<'_, 'a>,
+    each: &mut impl FnMut(usize, Found<'_>),
+) -> Vec<Probe> {
+    let chains = chains::of(unit, probes);
+    let (lines, files) = lines::of(unit, probes);
+    let mut known = Vec::new();
+    for ((probe, chain), line) in probes.iter().zip(chains).zip(lines) {
+        if chain.function.is_none() && line.is_none() {
+            // Another unit may know it.
+            continue;
+        }
+        let (mut functions, mut types) = (Vec::new(), None);
+        let mut push = |entry: Option<UnitOffset>, place: Place| {
+            types = entry.and_then(|entry| type_parameters(unit, entry));
+            let name = entry.and_then(|entry| names.of(unit, entry));
+            let name = name.map_or_else(|| "(unnamed)".to_owned(), |name| demangle(&name));
+            let file = files.path(unit, place.file);
+            functions.push(Function { name: with_types(name, types.clone()), file, line: place.line });
+        };
+        // Each is at the place where the next one inwards is called.
+        let mut place = line.unwrap_or_default();
+        for inlined in chain.inlined.iter().rev() {
+            push(Some(inlined.entry), place);
+            place = inlined.call;
+        }
+        push(chain.function, place);
+        let (own_root, is_split) = (own_root(&unit), unit.dwo_id.is_some());
+        known.push(*probe);
+        each(probe.asked, Found { functions, types, own_root, is_split });
+    }
+    known
+}
+
+fn own_root<'a>(unit: &UnitRef<'_, Bytes<'a>>) -> Option<&'a str> {
+    let root = std::str::from_utf8(unit.comp_dir?.slice()).ok()?;
+    (package(root).is_none() && !root.starts_with("/rustc/")).then_some(root)
 }
 
 /// The bytes of a section. Inflated ones count, so that no file makes us take more than was allowed.
@@ -79,58 +163,4 @@ fn contents<'a>(section: &object::Section<'a, '_>, left: &mut u64) -> Option<Cow
         }
         _ => None,
     }
-}
-
-/// The tables of the debug info, each part read when an address in it is asked for.
-pub(crate) struct Context<'a>(addr2line::Context<Bytes<'a>>);
-
-impl<'a> Context<'a> {
-    /// The functions at an address, the innermost inlined one first, and the type parameters of the
-    /// outermost.
-    pub(crate) fn functions(&self, address: u64) -> (Vec<Function>, Option<String>) {
-        let (mut functions, mut types) = (Vec::new(), None);
-        let Ok(mut frames) = self.0.find_frames(address).skip_all_loads() else { return (functions, types) };
-        let unit = self.0.find_dwarf_and_unit(address).skip_all_loads();
-        while let Ok(Some(frame)) = frames.next() {
-            let name =
-                frame.function.as_ref().and_then(|function| Some(demangle(&function.raw_name().ok()?)));
-            let (file, line) =
-                frame.location.map_or((None, None), |at| (at.file.map(str::to_owned), at.line));
-            types = unit.zip(frame.dw_die_offset).and_then(|(unit, entry)| type_parameters(unit, entry));
-            let name = name.unwrap_or_else(|| "(unnamed)".to_owned());
-            functions.push(Function { name: with_types(name, types.clone()), file, line });
-        }
-        (functions, types)
-    }
-
-    /// The folder that the compiler ran in, if that is the root of the service's own workspace: paths below
-    /// it then are those that spawn sites have. A package of a registry, or std's, keeps its whole path.
-    pub(crate) fn own_root(&self, address: u64) -> Option<&'a str> {
-        let unit = self.0.find_dwarf_and_unit(address).skip_all_loads()?;
-        let root = std::str::from_utf8(unit.unit.comp_dir?.slice()).ok()?;
-        (package(root).is_none() && !root.starts_with("/rustc/")).then_some(root)
-    }
-
-    /// True if the functions at this address are described in another file.
-    pub(crate) fn is_split(&self, address: u64) -> bool {
-        let unit = self.0.find_dwarf_and_unit(address).skip_all_loads();
-        unit.is_some_and(|unit| unit.unit.dwo_id.is_some())
-    }
-}
-
-/// `<A, B>` of the name of a function, which has them in debug info.
-fn type_parameters(unit: UnitRef<'_, Bytes<'_>>, mut entry: UnitOffset) -> Option<String> {
-    /// From an inlined call to its function, and from that to its declaration.
-    const MAX_STEPS: usize = 4;
-    for _ in 0..MAX_STEPS {
-        let here = unit.entry(entry).ok()?;
-        if let Some(name) = here.attr_value(DW_AT_name) {
-            let name = unit.attr_string(name).ok()?.to_string().ok()?;
-            return name.find('<').map(|start| name[start..].to_owned());
-        }
-        let next = here.attr_value(DW_AT_abstract_origin).or_else(|| here.attr_value(DW_AT_specification));
-        let Some(AttributeValue::UnitRef(next)) = next else { return None };
-        entry = next;
-    }
-    None
 }

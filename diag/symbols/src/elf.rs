@@ -4,10 +4,11 @@ use std::path::Path;
 
 use object::{Object, ObjectKind};
 
-use crate::debug_info::{DebugInfo, Sections};
+use crate::debug_info::{DebugInfo, Found, Sections};
 use crate::function::{Function, demangle, qualify, shorten, with_types};
-use crate::hex;
 use crate::mapped::Mapped;
+use crate::probe::Probe;
+use crate::{hex, symbol_table};
 
 /// An executable, a shared library, or a file with the debug info of one.
 pub struct ElfFile {
@@ -67,44 +68,46 @@ impl ElfFile {
     }
 }
 
-/// Tells `each` the functions at every address, which is a return address less the module's base, in
-/// their order: the innermost inlined one first, none if nothing is known.
+/// Tells `each` the functions at every address, which is a return address less the module's base, with the address's
+/// place among those that were asked for, each once and in no order: the innermost inlined one first, none if nothing
+/// is known.
 ///
 /// Debug info that the file has in compressed form takes memory, so it is read only if it inflates to
-/// `inflate_at_most` bytes. Gives what kind of debug info there was.
+/// `inflate_at_most` bytes; else what is kept meanwhile follows the number of addresses and not the size of the file.
+/// Gives what kind of debug info there was.
 pub fn look_up(
     file: &ElfFile,
     addresses: &[u64],
     inflate_at_most: u64,
-    mut each: impl FnMut(Vec<Function>),
+    mut each: impl FnMut(usize, Vec<Function>),
 ) -> DebugInfo {
     let Some(file) = file.parse() else {
-        addresses.iter().for_each(|_| each(Vec::new()));
+        (0..addresses.len()).for_each(|asked| each(asked, Vec::new()));
         return DebugInfo::None;
     };
+    let probes = Probe::sorted(addresses);
+    let symbols = symbol_table::names(&file, &probes);
     let sections = Sections::read(&file, inflate_at_most);
-    let context = sections.context();
-    let symbols = file.symbol_map();
     let mut kind = sections.kind();
-    for address in addresses {
-        // The address behind a call may belong to the next line or function; the call itself does not.
-        let address = address.saturating_sub(1);
-        let symbol = symbols.containing(address).map(|symbol| demangle(symbol.name()));
-        let (mut functions, types) = context.as_ref().map(|info| info.functions(address)).unwrap_or_default();
-        match (functions.last_mut(), symbol) {
-            // The outermost is the one that the symbol names, with its path, which debug info may lack.
-            (Some(outermost), Some(symbol)) => outermost.name = with_types(symbol, types),
-            (None, Some(name)) => functions.push(Function { name, file: None, line: None }),
-            (_, None) => {}
+    let mut told = vec![false; addresses.len()];
+    sections.look_up(&probes, |asked, Found { mut functions, types, own_root, is_split }| {
+        // The outermost is the one that the symbol names, with its path, which debug info may lack.
+        if let (Some(outermost), Some(symbol)) = (functions.last_mut(), symbols[asked]) {
+            outermost.name = with_types(demangle(symbol), types);
         }
         qualify(&mut functions);
-        if let Some(root) = context.as_ref().and_then(|info| info.own_root(address)) {
+        if let Some(root) = own_root {
             functions.iter_mut().for_each(|function| shorten(function, root));
         }
-        if context.as_ref().is_some_and(|info| info.is_split(address)) {
+        if is_split {
             kind = DebugInfo::Split;
         }
-        each(functions);
+        told[asked] = true;
+        each(asked, functions);
+    });
+    for (asked, symbol) in symbols.iter().enumerate().filter(|(asked, _)| !told[*asked]) {
+        let named = symbol.map(|symbol| Function { name: demangle(symbol), file: None, line: None });
+        each(asked, named.into_iter().collect());
     }
     kind
 }

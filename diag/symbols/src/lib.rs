@@ -5,10 +5,15 @@
 //! asked for have their names. Which file belongs to which module is the caller's to decide, by build id;
 //! nothing is searched for here.
 
+mod chains;
 mod debug_info;
 mod elf;
 mod function;
+mod lines;
 mod mapped;
+mod names;
+mod probe;
+mod symbol_table;
 
 pub use debug_info::DebugInfo;
 pub use elf::{Detail, ElfFile, look_up};
