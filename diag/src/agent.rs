@@ -18,6 +18,7 @@ use access::Access;
 use listener::Listener;
 use routes::Routes;
 
+use crate::fork::{self, ClosedInChild};
 use crate::health::{self, Status};
 
 /// Ports tried after the one asked for, if that is busy.
@@ -35,11 +36,12 @@ pub(crate) fn may_listen(addr: SocketAddr, token: Option<&str>, is_open: bool) -
 /// another runtime, it would panic.
 pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<SocketAddr> {
     let socket = bind(addr)?;
+    let closed = fork::close_in_child(&socket);
     let bound = socket.local_addr()?;
     let routes = Arc::new(Routes::new(Access::new(bound, token)));
     let run = move || {
         crate::background_thread();
-        if let Err(error) = serve(socket, routes) {
+        if let Err(error) = serve(socket, closed, routes) {
             health::report("agent", Status::Failed(error.to_string().into()));
             crate::warn(&format_args!("the agent ended ({error}); the service goes on without it"));
         }
@@ -52,9 +54,14 @@ pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<Socke
 }
 
 /// Serves for ever, on the calling thread.
-fn serve(socket: TcpListener, routes: Arc<Routes>) -> io::Result<()> {
+fn serve(socket: TcpListener, closed: ClosedInChild, routes: Arc<Routes>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async { Listener::new(socket)?.serve(routes).await })
+    runtime.block_on(async {
+        let listener = Listener::new(socket)?;
+        // Ends before the socket does: then its number may be a descriptor of the service's.
+        let _closed = closed;
+        listener.serve(routes).await
+    })
 }
 
 /// Listens on `addr`, or on one of the next ports if that one is busy.

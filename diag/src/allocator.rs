@@ -5,7 +5,9 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 pub use diag_snapshot::AllocatorStats;
 
@@ -13,7 +15,8 @@ pub use diag_snapshot::AllocatorStats;
 #[derive(Clone)]
 pub(crate) struct Asked(Arc<dyn Fn() -> Option<AllocatorStats> + Send + Sync>);
 
-static ASKED: Mutex<Option<Asked>> = Mutex::new(None);
+/// Null for none. What was asked before stays in memory: somebody may be asking it.
+static ASKED: AtomicPtr<Asked> = AtomicPtr::new(ptr::null_mut());
 
 impl Asked {
     pub(crate) fn new(stats: impl Fn() -> Option<AllocatorStats> + Send + Sync + 'static) -> Self {
@@ -22,7 +25,8 @@ impl Asked {
 
     /// Every capture asks from now on.
     pub(crate) fn install(self) {
-        *ASKED.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
+        // Release: pairs with the Acquire of `stats`.
+        ASKED.store(Box::into_raw(Box::new(self)), Ordering::Release);
     }
 }
 
@@ -34,8 +38,10 @@ impl fmt::Debug for Asked {
 
 /// What the allocator says now; `None` if it does not, or if the service's function panicked.
 pub(crate) fn stats() -> Option<AllocatorStats> {
-    let asked = ASKED.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-    // Called without the lock. What a panic leaves half done is the service's own.
+    // Acquire: pairs with the Release of `install`.
+    // SAFETY: null, or what `install` leaked.
+    let asked = unsafe { ASKED.load(Ordering::Acquire).as_ref() }?;
+    // What a panic leaves half done is the service's own.
     catch_unwind(AssertUnwindSafe(|| asked.0())).ok().flatten()
 }
 

@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,13 +12,17 @@ use tokio::runtime::Handle;
 use crate::allocator::{AllocatorStats, Asked};
 use crate::health::{self, Status};
 use crate::settings::{self, BadSetting, Settings};
-use crate::{files, runtime, ticker};
+use crate::{files, fork, runtime, ticker};
 
 /// Starts with the defaults and the environment's `DIAG_*` variables.
 ///
 /// Never panics and never fails the service: what cannot be had (a busy port, a misspelt variable)
 /// is said on stderr. A second call does nothing. Call it first thing in `main`, inside or outside
 /// of the runtime.
+///
+/// A process that is forked and goes on without `exec` has none of its parent's threads, so no agent and no files
+/// until it calls this itself, as soon as it begins its own work. The agent of a child listens on the next free
+/// port while its parent has the one that was asked for.
 ///
 /// ```
 /// # unsafe { std::env::set_var("DIAG_ADDR", "off") };
@@ -238,8 +243,10 @@ impl Builder {
 
     /// Starts whatever can be started; none if that was done before.
     fn start(mut self) -> Option<(Guard, Vec<InitError>)> {
-        static STARTED: AtomicBool = AtomicBool::new(false);
-        if STARTED.swap(true, Ordering::AcqRel) {
+        /// The number of the process that did: a child starts anew.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        let process = fork::process();
+        if STARTED.swap(process.get(), Ordering::AcqRel) == process.get() {
             return None;
         }
         let vars = std::env::vars_os().filter_map(|(name, value)| {
@@ -254,7 +261,7 @@ impl Builder {
         crate::record(settings.enabled);
         crate::task::local::time_exactly(settings.exact_timing);
         crate::thread::set_signal(settings.signal);
-        let mut guard = Guard { last_snapshot: settings.last_snapshot.clone(), agent: None };
+        let mut guard = Guard { process, last_snapshot: settings.last_snapshot.clone(), agent: None };
         if settings.enabled {
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
@@ -331,6 +338,7 @@ fn start_agent(_: &Settings, _: &mut Option<SocketAddr>) -> Result<Status, InitE
 #[derive(Debug)]
 #[must_use = "dropping the guard writes the last snapshot at once"]
 pub struct Guard {
+    process: NonZeroU32,
     last_snapshot: Option<PathBuf>,
     agent: Option<SocketAddr>,
 }
@@ -344,7 +352,9 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Some(path) = &self.last_snapshot
+        // The snapshot of a child would take the place of its parent's.
+        if self.process == fork::process()
+            && let Some(path) = &self.last_snapshot
             && let Err(error) = crate::snapshot_to(path)
         {
             crate::warn(&error);

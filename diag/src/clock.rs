@@ -9,10 +9,11 @@
 //! (`ticker.rs`), and a thread reads the clock once in a tick. Late ticks make stamps as much older.
 
 use std::cell::Cell;
-use std::num::NonZeroU64;
-use std::sync::OnceLock;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::fork::{self, Lock, TICK};
 
 /// Nanoseconds of the coarse monotonic clock.
 #[inline]
@@ -23,8 +24,6 @@ pub(crate) fn coarse_ns() -> u64 {
     precise_ns()
 }
 
-/// The tick that runs; 0 while nobody ticks.
-static TICK: AtomicU64 = AtomicU64::new(0);
 /// No tick: what was read without one is not remembered.
 const NO_TICK: u64 = u64::MAX;
 
@@ -107,8 +106,17 @@ impl Anchor {
 
 /// The anchor of this process, read once.
 pub(crate) fn anchor() -> Anchor {
-    static ANCHOR: OnceLock<Anchor> = OnceLock::new();
-    *ANCHOR.get_or_init(|| {
+    static ANCHOR: Lock<Option<(NonZeroU32, Anchor)>> = Lock::new(None);
+    let mut anchor = ANCHOR.lock();
+    let process = fork::process();
+    match *anchor {
+        Some((of, anchor)) if of == process => anchor,
+        _ => anchor.insert((process, Anchor::read())).1,
+    }
+}
+
+impl Anchor {
+    fn read() -> Self {
         // Where the system does not say when it began, the process begins for us here.
         let uptime_ns = process_uptime_ns().unwrap_or_default();
         let unix_us =
@@ -117,7 +125,7 @@ pub(crate) fn anchor() -> Anchor {
             start_ns: precise_ns().saturating_sub(uptime_ns),
             start_unix_us: unix_us.saturating_sub(uptime_ns / 1_000),
         }
-    })
+    }
 }
 
 /// How long this process has lived, from the kernel's record of its start (10 ms steps).
@@ -135,4 +143,35 @@ fn process_uptime_ns() -> Option<u64> {
 #[cfg(not(target_os = "linux"))]
 fn process_uptime_ns() -> Option<u64> {
     None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_clock_of_a_child_goes_on_though_nobody_ticks_there() {
+        set_tick(NonZeroU64::new(7));
+        let before = stamp_ns();
+        let (held, moves) = (stamp_ns() == before, || {
+            std::thread::sleep(Duration::from_millis(40));
+            stamp_ns() > before
+        });
+        // SAFETY: the child looks at the clock, and leaves.
+        let status = match unsafe { libc::fork() } {
+            // SAFETY: no more than that.
+            0 => unsafe { libc::_exit(libc::c_int::from(!moves())) },
+            child => {
+                let mut status = -1;
+                // SAFETY: waits for our own child, and there is a place for the answer.
+                unsafe { libc::waitpid(child, &raw mut status, 0) };
+                status
+            }
+        };
+        assert!(!moves(), "the parent reads it once a tick");
+        set_tick(None);
+        assert!(held && status == 0 && moves());
+    }
 }

@@ -1,10 +1,16 @@
 //! Numbers that the service publishes, to hold task counts against: devices online, sessions open.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-static GAUGES: Mutex<Vec<(&'static str, &'static AtomicI64)>> = Mutex::new(Vec::new());
+use crate::fork::List;
+
+static GAUGES: List<Named> = List::new();
+
+struct Named {
+    name: String,
+    value: AtomicI64,
+}
 
 /// A named number in every snapshot. Copies are the same gauge; setting one is one atomic store.
 #[derive(Clone, Copy)]
@@ -19,13 +25,8 @@ pub struct Gauge(&'static AtomicI64);
 /// assert_eq!(diag::gauge("devices_online").get(), 1);
 /// ```
 pub fn gauge(name: &str) -> Gauge {
-    let mut gauges = GAUGES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some((_, value)) = gauges.iter().find(|(known, _)| *known == name) {
-        return Gauge(value);
-    }
-    let value: &'static AtomicI64 = Box::leak(Box::new(AtomicI64::new(0)));
-    gauges.push((Box::leak(name.into()), value));
-    Gauge(value)
+    let new = || Named { name: name.to_owned(), value: AtomicI64::new(0) };
+    Gauge(&GAUGES.find_or_add(|known| known.name == name, new).value)
 }
 
 impl Gauge {
@@ -58,12 +59,11 @@ impl fmt::Debug for Gauge {
 
 /// All gauges as the file has them, in the order of their making.
 pub(crate) fn all() -> Vec<diag_snapshot::Gauge> {
-    let gauges = GAUGES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    gauges
-        .iter()
-        .map(|(name, value)| diag_snapshot::Gauge {
-            name: (*name).to_owned(),
-            value: value.load(Ordering::Relaxed),
-        })
-        .collect()
+    let gauge = |gauge: &Named| diag_snapshot::Gauge {
+        name: gauge.name.clone(),
+        value: gauge.value.load(Ordering::Relaxed),
+    };
+    let mut all: Vec<_> = GAUGES.iter().map(gauge).collect();
+    all.reverse();
+    all
 }

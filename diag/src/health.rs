@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::fork::Lock;
 
 /// What a part does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,19 +31,15 @@ impl fmt::Display for Status {
     }
 }
 
-static PARTS: Mutex<BTreeMap<&'static str, Status>> = Mutex::new(BTreeMap::new());
-
-fn lock() -> MutexGuard<'static, BTreeMap<&'static str, Status>> {
-    PARTS.lock().unwrap_or_else(PoisonError::into_inner)
-}
+static PARTS: Lock<BTreeMap<&'static str, Status>> = Lock::new(BTreeMap::new());
 
 /// Says what the part of this name does now, in place of what was said of it before.
 pub(crate) fn report(part: &'static str, status: Status) {
-    lock().insert(part, status);
+    PARTS.lock().insert(part, status);
 }
 
 /// Every part that reported, by name.
 #[allow(dead_code, reason = "asked by the agent")]
 pub(crate) fn parts() -> Vec<(&'static str, Status)> {
-    lock().iter().map(|(part, status)| (*part, status.clone())).collect()
+    PARTS.lock().iter().map(|(part, status)| (*part, status.clone())).collect()
 }

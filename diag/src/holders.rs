@@ -15,11 +15,11 @@
 //! that a fork could leave half done: each word stands for itself, so all of it is Relaxed.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use diag_snapshot::Outcome;
 
+use crate::fork::Once;
 use crate::memory;
 use crate::task::ends::{ended_as, ending_bits};
 
@@ -29,16 +29,11 @@ const BUCKETS: u64 = 1 << 14;
 const END: u32 = 20;
 const ID: u32 = 23;
 
-static HOLDERS: OnceLock<Holders> = OnceLock::new();
+static HOLDERS: Once<Holders> = Once::new();
 
 /// Makes room for the table, once; without it, no outcome is known.
 pub(crate) fn prepare() {
-    if HOLDERS.get().is_none()
-        && let Some(holders) = Holders::new()
-    {
-        // Somebody was faster: then this one is never used.
-        let _ = HOLDERS.set(holders);
-    }
+    let _ = HOLDERS.get_or_try_init(|| Holders::new().ok_or(()));
 }
 
 /// A task allocated a sampled block.

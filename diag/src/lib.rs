@@ -52,6 +52,7 @@ mod current;
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod errno;
 mod files;
+mod fork;
 mod gauge;
 mod health;
 #[cfg(feature = "heap")]
@@ -106,8 +107,9 @@ pub(crate) fn record(on: bool) {
 /// Runs on the calling thread, about a microsecond a live task: from async code, call it inside
 /// `spawn_blocking`.
 ///
-/// Captures take turns. A child that was forked while another thread captured, and that goes on without `exec`, waits for
-/// a turn that never comes; allocating and spawning are safe there.
+/// Captures take turns, by process: a child that was forked while another thread captured waits for nobody, and
+/// may allocate, spawn and capture like any other. Tasks of its parent's that no thread of the child drives are
+/// in none of its snapshots.
 pub fn snapshot() -> Snapshot {
     capture::snapshot(capture::Scope::Whole)
 }

@@ -1,67 +1,79 @@
 //! The tokio runtimes whose tasks we count against: coverage.
 //!
 //! A handle keeps the runtime's scheduler and driver alive, so runtimes are not collected from
-//! wherever something is spawned: only the first one seen, and those that the owner names.
+//! wherever something is spawned: only the first one seen, and those that the owner names. The runtimes of a
+//! parent process have no threads in its child, which begins with none.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-static RUNTIMES: Mutex<Vec<(String, Handle)>> = Mutex::new(Vec::new());
-static ANY: AtomicBool = AtomicBool::new(false);
+use crate::fork::{self, List};
+
+static RUNTIMES: List<Known> = List::new();
+/// The process that knows a runtime.
+static ANY: AtomicU32 = AtomicU32::new(0);
+
+struct Known {
+    process: u32,
+    name: String,
+    handle: Handle,
+}
 
 /// Remembers the current runtime if no runtime is known yet.
 pub(crate) fn notice_first() {
-    if !ANY.load(Ordering::Relaxed)
+    let process = fork::process().get();
+    if ANY.load(Ordering::Relaxed) != process
         && let Ok(handle) = Handle::try_current()
     {
-        let mut runtimes = lock();
-        if runtimes.is_empty() {
-            runtimes.push(("main".to_owned(), handle));
-            ANY.store(true, Ordering::Relaxed);
-        }
+        let new = || Known { process, name: "main".to_owned(), handle };
+        RUNTIMES.find_or_add(|known| known.process == process, new);
+        ANY.store(process, Ordering::Relaxed);
     }
 }
 
 /// Remembers a runtime under a name of its own.
 pub(crate) fn add(name: &str, handle: Handle) {
-    let mut runtimes = lock();
-    if !runtimes.iter().any(|(_, known)| known.id() == handle.id()) {
-        runtimes.push((name.to_owned(), handle));
-        ANY.store(true, Ordering::Relaxed);
-    }
+    let process = fork::process().get();
+    let id = handle.id();
+    let new = || Known { process, name: name.to_owned(), handle };
+    RUNTIMES.find_or_add(|known| known.process == process && known.handle.id() == id, new);
+    ANY.store(process, Ordering::Relaxed);
 }
 
 /// What each known runtime says of itself now.
 pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
-    let describe = |(name, handle): &(String, Handle)| {
-        let metrics = handle.metrics();
+    let describe = |known: &Known| {
+        let metrics = known.handle.metrics();
         diag_snapshot::Runtime {
-            name: name.clone(),
+            name: known.name.clone(),
             workers: metrics.num_workers() as u64,
             alive_tasks: Some(metrics.num_alive_tasks() as u64),
         }
     };
-    lock().iter().map(describe).collect()
+    own().iter().map(|known| describe(known)).collect()
 }
 
 /// True if tokio's clock stands still in one of them, as tests and simulators have it: only `test-util`
 /// can stop it. Takes a millisecond, to see it move.
 pub(crate) fn any_clock_paused() -> bool {
     let times = || {
-        let time = |(_, handle): &(String, Handle)| {
-            let _inside = handle.enter();
+        let time = |known: &&Known| {
+            let _inside = known.handle.enter();
             tokio::time::Instant::now()
         };
-        lock().iter().map(time).collect::<Vec<_>>()
+        own().iter().map(time).collect::<Vec<_>>()
     };
     let before = times();
     std::thread::sleep(Duration::from_millis(1));
     before.iter().zip(times()).any(|(before, now)| *before == now)
 }
 
-fn lock() -> std::sync::MutexGuard<'static, Vec<(String, Handle)>> {
-    RUNTIMES.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+/// Those of this process, in the order in which they became known.
+fn own() -> Vec<&'static Known> {
+    let process = fork::process().get();
+    let mut own: Vec<_> = RUNTIMES.iter().filter(|known| known.process == process).collect();
+    own.reverse();
+    own
 }

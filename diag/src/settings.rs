@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard};
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use crate::thread::Choice;
@@ -270,20 +271,20 @@ fn labels(value: &str) -> Option<BTreeMap<String, String>> {
     value.split(',').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
-static CURRENT: Mutex<Settings> = Mutex::new(Settings::new());
-
-fn lock() -> MutexGuard<'static, Settings> {
-    CURRENT.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
+/// Null for the defaults. What was in force before stays in memory: somebody may be reading it.
+static CURRENT: AtomicPtr<Settings> = AtomicPtr::new(ptr::null_mut());
 
 /// The settings in force.
 pub(crate) fn current() -> Settings {
-    lock().clone()
+    // Acquire: pairs with the Release of `install`.
+    // SAFETY: null, or what `install` leaked.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }.map_or_else(Settings::new, Settings::clone)
 }
 
 /// Puts settings in force.
 pub(crate) fn install(settings: Settings) {
-    *lock() = settings;
+    // Release: pairs with the Acquire of `current`.
+    CURRENT.store(Box::into_raw(Box::new(settings)), Ordering::Release);
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{io, ptr, thread};
 
@@ -67,7 +68,7 @@ extern "C" fn entry(_: *mut c_void) -> *mut c_void {
 }
 
 fn run() -> ! {
-    let (mut tick, mut polls, mut pause) = (NonZeroU64::MIN, totals::polls(), PAUSES[0]);
+    let (mut polls, mut pause) = (totals::polls(), PAUSES[0]);
     loop {
         thread::sleep(pause);
         pause = (2 * pause).min(PAUSES[1]);
@@ -75,13 +76,18 @@ fn run() -> ! {
         while many(&mut polls, since) {
             (pause, since) = (PAUSES[0], TICKS * TICK);
             for _ in 0..TICKS {
-                clock::set_tick(Some(tick));
-                tick = tick.saturating_add(1);
+                clock::set_tick(Some(next_tick()));
                 thread::sleep(TICK);
             }
         }
         clock::set_tick(None);
     }
+}
+
+/// A number that never was one, not even in a parent of this process: threads remember the last.
+fn next_tick() -> NonZeroU64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    NonZeroU64::MIN.saturating_add(LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 /// True if there were many polls since the last call, which was so long ago.

@@ -1,7 +1,7 @@
 //! What the agent answers.
 
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use diag_snapshot::{Snapshot, metrics};
 
@@ -14,6 +14,7 @@ use super::http::Whole;
 use super::profiles;
 use super::work::Work;
 use crate::capture::Scope;
+use crate::fork::Lock;
 use crate::health;
 
 /// Who may ask, for what, and in which turn.
@@ -88,8 +89,8 @@ fn healthz(query: Option<&str>) -> String {
 }
 
 fn metrics(snapshot: &Snapshot) -> Response<Whole> {
-    static TOLD: Mutex<Option<metrics::Told>> = Mutex::new(None);
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    static TOLD: Lock<Option<metrics::Told>> = Lock::new(None);
+    let mut told = TOLD.lock();
     let text = metrics::text(snapshot, told.get_or_insert_default());
     response(StatusCode::OK, metrics::CONTENT_TYPE, text)
 }

@@ -18,13 +18,13 @@ mod tasks;
 mod threads;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 
 use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
 use sites::Sites;
 use stacks::Tree;
 
+use crate::fork::Lock;
 use crate::task::{local, site};
 use crate::{clock, gauge, runtime};
 
@@ -44,8 +44,8 @@ pub(crate) enum Scope {
 ///
 /// Takes about a microsecond a live task. Captures do not overlap: a second one waits for the first.
 pub(crate) fn snapshot(scope: Scope) -> Snapshot {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    static ONE_AT_A_TIME: Lock<()> = Lock::new(());
+    let _turn = ONE_AT_A_TIME.lock();
 
     // What the capture itself allocates is not the service's.
     #[cfg(feature = "heap")]
@@ -58,7 +58,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let from_us = anchor.us(clock::precise_ns());
     let moved_before = sites::spawned_and_ended();
     let runtimes = runtime::all();
-    let found = tasks::find();
+    let mut found = tasks::find();
+    let inherited = tasks::leave_out_inherited(&mut found);
     // Before the rows: a task that is not lost but rescued by this shows so in its row.
     let answers = if scope == Scope::Whole { parked::ask_tasks(&found) } else { Default::default() };
     let ends = tasks::recent_ends();
@@ -86,7 +87,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             runtimes,
             gauges: gauge::all(),
             resources,
-            dropped: dropped(&no_stack),
+            dropped: dropped(inherited, &no_stack),
             parked: answers.facts(),
         },
         lifetimes: sites.lifetimes(),
@@ -104,10 +105,12 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     }
 }
 
-/// What was not recorded since start, without the zeros, and why held-up threads show no stack.
-fn dropped(no_stack: &[String]) -> BTreeMap<String, u64> {
+/// What was not recorded since start, without the zeros, what a child leaves out of what it has from its parent,
+/// and why held-up threads show no stack.
+fn dropped(inherited: u64, no_stack: &[String]) -> BTreeMap<String, u64> {
     let counts = [
         ("tasks_unrecorded", local::unrecorded()),
+        ("tasks_of_parent_process", inherited),
         ("spawns_without_own_site", site::overflowed()),
         ("files_skipped", crate::files::skipped()),
         #[cfg(feature = "heap")]

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, PoisonError};
+use std::num::NonZeroU32;
 
 use diag_snapshot::{AddressSpace, Process, Resources};
 
 use super::memory;
 use crate::clock::Anchor;
+use crate::fork::{self, Lock};
 use crate::{allocator, settings, thread};
 
 /// Facts that do not change while the process lives, read once.
@@ -32,12 +33,12 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
 
 /// The same number as long as the process lives, and a new one in a forked child.
 fn instance(anchor: &Anchor) -> u64 {
-    static OF_PROCESS: Mutex<Option<(u32, u64)>> = Mutex::new(None);
-    let mut of_process = OF_PROCESS.lock().unwrap_or_else(PoisonError::into_inner);
-    let pid = std::process::id();
+    static OF_PROCESS: Lock<Option<(NonZeroU32, u64)>> = Lock::new(None);
+    let mut of_process = OF_PROCESS.lock();
+    let (process, pid) = (fork::process(), std::process::id());
     // The standard library's random keys. Children of one parent have the same, hence the id.
-    let new = || (pid, RandomState::new().hash_one((anchor.start_unix_us, pid)));
-    of_process.filter(|(of, _)| *of == pid).unwrap_or_else(|| *of_process.insert(new())).1
+    let new = || (process, RandomState::new().hash_one((anchor.start_unix_us, pid)));
+    of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
 }
 
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.

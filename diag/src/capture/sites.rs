@@ -35,11 +35,13 @@ impl Sites {
             .then(|| sites.push(empty_row(("(other sites)", 0, 0, "(any)"), 0, strings)));
         sites.row_of.push(others);
         let mut known = HashMap::new();
-        for (_, site) in site::all() {
+        for (id, site) in site::all() {
             let identity = identity(&site);
             let kind = Some(kind(site.kind));
             let row = || sites.push(SiteRow { kind, ..empty_row(identity, site.future_bytes, strings) });
             let row = *known.entry(identity).or_insert_with(row);
+            // A number that nobody got has no row.
+            sites.row_of.resize(id.0 as usize, None);
             sites.row_of.push(Some(row));
         }
         for shard in totals::all() {
@@ -150,7 +152,7 @@ fn kind(kind: Kind) -> SiteKind {
 
 /// Tasks spawned plus tasks ended since start: the difference of two is what came or went.
 pub(super) fn spawned_and_ended() -> u64 {
-    let ids = 0..=site::all().len() as u32;
+    let ids = 0..=site::greatest();
     let ended = |totals: &Totals| totals.ended.iter().map(value).sum::<u64>();
     totals::all()
         .map(|shard| {

@@ -15,7 +15,7 @@ use crate::task::look::{Look, State};
 use crate::task::pinned::Pinned;
 use crate::task::slab::slab;
 use crate::task::slot::{Slot, Waked};
-use crate::task::{tokio_id, totals};
+use crate::task::{local, tokio_id, totals};
 
 /// Recent ends in a file at the most.
 const MAX_ENDS: usize = 1_024;
@@ -48,6 +48,17 @@ pub(super) fn find() -> Vec<Found> {
     // Ids were given in blocks, so this is mostly runs in order; the id is the high part of the word.
     found.sort_by_key(|found| found.task.word());
     found
+}
+
+/// Leaves out the tasks that a child has from its parent, and counts them, but for those that were polled since:
+/// the others lie in runtimes whose threads the child does not have.
+pub(super) fn leave_out_inherited(found: &mut Vec<Found>) -> u64 {
+    let before = found.len();
+    found.retain(|found| {
+        let is_polled_here = |look: Look| look.moved_ns > local::forked_ns();
+        found.task.id().is_none_or(local::is_own) || found.look().is_some_and(is_polled_here)
+    });
+    (before - found.len()) as u64
 }
 
 /// The rows of the tasks found: those alive, and those that ended and are still held.

@@ -8,12 +8,13 @@ mod error;
 mod signal;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use error::CpuError;
 
 use crate::current::CurrentTask;
+use crate::fork;
 use crate::stack::{self, MAX_FRAMES};
 
 /// CPU time from one sample to the next: 99 a second, so that no timer of the service keeps step with it.
@@ -24,7 +25,8 @@ pub(crate) const DRAIN_EVERY: Duration = Duration::from_millis(20);
 const MAX_STACKS: usize = 1 << 16;
 
 /// There is one profile at a time.
-static BUSY: AtomicBool = AtomicBool::new(false);
+/// The number of the process that is at it, which a child is not.
+static BUSY: AtomicU32 = AtomicU32::new(0);
 
 /// A profile that is being taken; dropped, it ends.
 pub(crate) struct Running {
@@ -93,14 +95,16 @@ struct Turn;
 
 impl Turn {
     fn take() -> Result<Self, CpuError> {
-        if BUSY.swap(true, Ordering::Acquire) { Err(CpuError::Busy) } else { Ok(Turn) }
+        let process = fork::process().get();
+        // Acquire: pairs with the Release of the turn before.
+        if BUSY.swap(process, Ordering::Acquire) == process { Err(CpuError::Busy) } else { Ok(Turn) }
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         signal::stop();
-        BUSY.store(false, Ordering::Release);
+        BUSY.store(0, Ordering::Release);
     }
 }
 

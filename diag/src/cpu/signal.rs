@@ -14,12 +14,12 @@
 use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::zeroed;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::CpuError;
 use crate::current::{self, CurrentTask};
+use crate::fork::Once;
 use crate::memory::{self, Zeroed};
 use crate::stack::CopiedStack;
 use crate::thread;
@@ -42,17 +42,13 @@ struct Slot {
 unsafe impl Zeroed for Slot {}
 
 /// Mapped by the first profile; memory is taken as far as stacks are deep.
-static TABLE: OnceLock<&'static [Slot]> = OnceLock::new();
+static TABLE: Once<&'static [Slot]> = Once::new();
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
 /// From now on the signal comes whenever the process has used so much CPU time.
 pub(super) fn start(period: Duration) -> Result<(), CpuError> {
-    if TABLE.get().is_none() {
-        let table =
-            memory::zeroed(SLOTS).ok_or_else(|| CpuError::Refused(io::ErrorKind::OutOfMemory.into()))?;
-        // Whoever profiles is alone.
-        let _ = TABLE.set(table);
-    }
+    let slots = || memory::zeroed(SLOTS).ok_or_else(|| CpuError::Refused(io::ErrorKind::OutOfMemory.into()));
+    TABLE.get_or_try_init(slots)?;
     if is_timer_used()? || !install()? {
         return Err(CpuError::Taken);
     }

@@ -1,7 +1,6 @@
 //! All that the sampler keeps, built once before the first sample and there for ever.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::intern::Stacks;
@@ -12,11 +11,12 @@ use super::tally::Tally;
 use super::testing;
 use super::weight::Weight;
 use crate::current::CurrentTask;
+use crate::fork::Once;
 use crate::holders;
 use crate::memory;
 use crate::stack::Recent;
 
-static TABLES: OnceLock<Tables> = OnceLock::new();
+static TABLES: Once<Tables> = Once::new();
 static REFUSED: AtomicU64 = AtomicU64::new(0);
 
 /// How much is kept.
@@ -92,13 +92,8 @@ pub(super) struct Tables {
 /// for them.
 pub(super) fn prepare(capacity: Capacity) -> bool {
     holders::prepare();
-    if TABLES.get().is_none()
-        && let Some(tables) = Tables::new(capacity)
-    {
-        // A second thread that built them too loses its own: address space, hardly any memory.
-        let _ = TABLES.set(tables);
-    }
-    TABLES.get().is_some()
+    // By one thread only: what the tables hold is told to the hook while they are built.
+    TABLES.get_or_try_init(|| Tables::new(capacity).ok_or(())).is_ok()
 }
 
 /// The tables, once they are built.

@@ -4,10 +4,10 @@
 
 use std::arch::asm;
 use std::cell::Cell;
-use std::sync::OnceLock;
 
 use super::noting::Memory;
 use crate::errno;
+use crate::fork::Once;
 
 const PAGE: u64 = 4096;
 /// No deeper stack is checked: 16 MiB in pages.
@@ -16,7 +16,7 @@ const MAX_PAGES: u64 = 4096;
 const FOREIGN_BYTES: u64 = 8 * PAGE;
 
 /// Top of the first thread's stack; none if it could not be found.
-static MAIN_TOP: OnceLock<Option<u64>> = OnceLock::new();
+static MAIN_TOP: Once<Option<u64>> = Once::new();
 
 thread_local! {
     /// The part of this thread's own stack that is known to be readable.

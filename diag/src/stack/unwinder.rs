@@ -7,9 +7,9 @@
 //! or ends there.
 
 use std::cell::UnsafeCell;
+use std::num::NonZeroU32;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use framehop::{
     CacheNative, ExplicitModuleSectionInfo, FrameAddress, Module, MustNotAllocateDuringUnwind,
@@ -20,6 +20,7 @@ use super::Registers;
 use super::module::LoadedModule;
 use super::modules;
 use super::noting::Memory;
+use crate::fork::{self, Lock, Once};
 
 type Tables = UnwinderNative<&'static [u8], MustNotAllocateDuringUnwind>;
 type Rules = CacheNative<MustNotAllocateDuringUnwind>;
@@ -32,10 +33,11 @@ const MAX_LOADS: usize = 64;
 /// The tables of all modules, null before the first are loaded. Stored with Release when they are whole,
 /// read with Acquire, never freed.
 static TABLES: AtomicPtr<Tables> = AtomicPtr::new(ptr::null_mut());
-static CACHES: OnceLock<Vec<Cache>> = OnceLock::new();
+static CACHES: Once<Vec<Cache>> = Once::new();
 
 struct Cache {
-    taken: AtomicBool,
+    /// The process whose thread has it, 0 if none has.
+    taken: AtomicU32,
     rules: UnsafeCell<Rules>,
 }
 
@@ -43,6 +45,7 @@ struct Cache {
 unsafe impl Sync for Cache {}
 
 /// All tables that were ever loaded, and the process's count of changes at the last time.
+#[derive(Default)]
 struct Loads {
     tables: Vec<&'static Tables>,
     changes: Option<u64>,
@@ -51,11 +54,11 @@ struct Loads {
 /// Loads the tables, if that was not done since the last change of the process's modules. Uses the global
 /// allocator.
 pub(super) fn prepare() {
-    static LOADS: Mutex<Loads> = Mutex::new(Loads { tables: Vec::new(), changes: None });
-    let mut loads = LOADS.lock().unwrap_or_else(PoisonError::into_inner);
+    static LOADS: Lock<Loads> = Lock::new(Loads { tables: Vec::new(), changes: None });
+    let mut loads = LOADS.lock();
+    CACHES.get_or_init(caches).iter().for_each(Cache::take_over);
     let changes = modules::changes();
     if loads.tables.is_empty() || (loads.changes != changes && loads.tables.len() < MAX_LOADS) {
-        CACHES.get_or_init(caches);
         let tables: &'static Tables = Box::leak(Box::new(load()));
         TABLES.store(ptr::from_ref(tables).cast_mut(), Ordering::Release);
         loads.tables.push(tables);
@@ -104,19 +107,34 @@ pub(super) fn generation() -> u64 {
 impl Cache {
     /// Runs `work` with the rules unless another thread has them.
     fn with<T>(&self, work: impl FnOnce(&mut Rules) -> T) -> Option<T> {
-        if self.taken.swap(true, Ordering::Acquire) {
-            return None;
-        }
-        // SAFETY: `taken` was false and is true now, so nobody else has the rules until the store.
+        // A child that does not know its number yet walks no stacks.
+        let process = NonZeroU32::new(fork::known())?.get();
+        // Acquire: pairs with the Release below, of whoever had it last.
+        self.taken.compare_exchange(0, process, Ordering::Acquire, Ordering::Relaxed).ok()?;
+        // SAFETY: nobody had the rules, and nobody else has them until the store.
         let result = work(unsafe { &mut *self.rules.get() });
-        self.taken.store(false, Ordering::Release);
+        self.taken.store(0, Ordering::Release);
         Some(result)
+    }
+
+    /// Begins anew with rules that a thread of a parent process was at.
+    fn take_over(&self) {
+        let (taken, process) = (self.taken.load(Ordering::Relaxed), fork::process().get());
+        let is_inherited = taken != 0 && taken != process;
+        // Relaxed: that thread is none of this process.
+        if is_inherited
+            && self.taken.compare_exchange(taken, process, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            // SAFETY: as in `with`. What is half written is not dropped.
+            unsafe { self.rules.get().write(Rules::new_in()) };
+            self.taken.store(0, Ordering::Release);
+        }
     }
 }
 
 fn caches() -> Vec<Cache> {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let cache = |_| Cache { taken: AtomicBool::new(false), rules: UnsafeCell::new(Rules::new_in()) };
+    let cache = |_| Cache { taken: AtomicU32::new(0), rules: UnsafeCell::new(Rules::new_in()) };
     (0..MAX_CACHES.min(2 * cores)).map(cache).collect()
 }
 

@@ -6,11 +6,11 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::arch::asm;
-use std::sync::OnceLock;
 
 use super::noting::Memory;
 use super::readable::Readable;
 use super::unwinder;
+use crate::fork::Once;
 
 /// Deeper stacks lose their outermost frames.
 pub(crate) const MAX_FRAMES: usize = 128;
@@ -22,7 +22,7 @@ const C_FRAMES: usize = 4;
 /// Lies above every stack.
 pub(super) const NOWHERE: u64 = u64::MAX;
 
-static POINTERS_WHOLE: OnceLock<bool> = OnceLock::new();
+static POINTERS_WHOLE: Once<bool> = Once::new();
 
 /// Where a walk starts.
 #[derive(Clone, Copy)]

@@ -5,19 +5,19 @@
 
 use std::iter::repeat;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use diag_symbols::{ElfFile, Function, look_up};
 
 use super::Functions;
 use super::known::{Known, Module};
+use crate::fork::Lock;
 use crate::stack::LoadedModule;
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Lock<Option<Known>> = Lock::new(None);
 
 /// The functions behind return addresses, given as offsets from the module's base, in their order.
 pub(crate) fn functions(module: &LoadedModule, offsets: &[u64]) -> Vec<Functions> {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let known = known.get_or_insert_default();
     let build = Module { path: module.path.clone(), build_id: module.build_id.clone() };
     let mut found: Vec<Option<Functions>> = offsets.iter().map(|&offset| known.get(&build, offset)).collect();

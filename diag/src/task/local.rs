@@ -127,6 +127,36 @@ pub(crate) fn free_slot(slot: &'static Slot) {
     });
 }
 
+/// The first id that this process gave; those below are its parent's.
+static FIRST_ID: AtomicU64 = AtomicU64::new(0);
+
+static FORKED_NS: AtomicU64 = AtomicU64::new(0);
+
+/// The coarse clock when this process was forked; 0 for one that was not.
+pub(crate) fn forked_ns() -> u64 {
+    FORKED_NS.load(Ordering::Relaxed)
+}
+
+/// True for the id of a task that was spawned in this process, and not in its parent before it was forked.
+pub(crate) fn is_own(id: u64) -> bool {
+    id >= FIRST_ID.load(Ordering::Relaxed)
+}
+
+/// In a child: its only thread has another number than it had in the parent, gives ids that nobody has, and
+/// meets its runtime anew. Allocates nothing.
+pub(crate) fn in_child() {
+    FORKED_NS.store(clock::coarse_ns(), Ordering::Relaxed);
+    FIRST_ID.store(NEXT_ID.load(Ordering::Relaxed), Ordering::Relaxed);
+    LOCAL.with(|local| {
+        local.thread.set(0);
+        local.next_id.set(1);
+        local.last_id.set(0);
+        if let Some(shard) = local.shard.take() {
+            shard.release();
+        }
+    });
+}
+
 /// The kernel's number of the calling thread.
 #[inline]
 pub(crate) fn thread() -> u32 {

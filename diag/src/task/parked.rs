@@ -16,7 +16,6 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -25,6 +24,7 @@ use super::pinned::Pinned;
 use super::slot::Slot;
 use super::waker;
 use crate::current::{self, CurrentTask};
+use crate::fork::Once;
 use crate::memory::{self, Zeroed};
 use crate::stack;
 
@@ -56,7 +56,7 @@ struct Record {
 unsafe impl Zeroed for Record {}
 
 /// Mapped by the first capture that asks.
-static SINK: OnceLock<Option<&'static [Record]>> = OnceLock::new();
+static SINK: Once<Option<&'static [Record]>> = Once::new();
 /// Where the next search for a free record begins.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static DROPPED: AtomicU64 = AtomicU64::new(0);

@@ -3,10 +3,11 @@
 //! The look-up is on the spawn path, so it is a fixed open-addressed table over the addresses of
 //! two statics, the caller's `Location` and the future's type name: one multiplication and mostly
 //! one probe. The compiler may have several copies of either static; the capture merges such twins
-//! by content.
+//! by content. Whoever is first to put a site into the table has given it its number: without a lock, which a
+//! child could inherit from a thread that it does not have.
 
 use std::panic::Location;
-use std::sync::Mutex;
+use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 /// Number of a spawn site in this process, 20 bits; 0 stands for all sites beyond [`MAX_SITES`].
@@ -75,8 +76,8 @@ struct Entry {
 }
 
 static ENTRIES: [AtomicPtr<Entry>; TABLE] = [const { AtomicPtr::new(std::ptr::null_mut()) }; TABLE];
-/// Sites registered, in id order (id 1 first), for the capture. Also the lock of insertion.
-static SITES: Mutex<Vec<Site>> = Mutex::new(Vec::new());
+/// Numbers given so far.
+static NUMBERS: AtomicU32 = AtomicU32::new(0);
 /// Spawns that found no free entry.
 static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
 
@@ -98,29 +99,53 @@ pub(crate) fn id_of(site: &Site) -> SiteId {
 /// Adds `site`, unless another thread was faster.
 #[cold]
 fn register(site: Site) -> SiteId {
-    let mut sites = SITES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let mut i = site.hash();
-    // SAFETY: as in `id_of`.
-    while let Some(entry) = unsafe { ENTRIES[i].load(Ordering::Acquire).as_ref() } {
-        if entry.site.same_statics(&site) {
-            return entry.id;
-        }
-        i = (i + 1) % TABLE;
-    }
-    if sites.len() + 1 >= MAX_SITES {
+    let Some(id) = next_number() else {
         OVERFLOWED.fetch_add(1, Ordering::Relaxed);
         return SiteId(0);
+    };
+    let new = Box::into_raw(Box::new(Entry { id, site }));
+    let mut i = site.hash();
+    loop {
+        // Release: pairs with the Acquire of whoever finds the entry; Acquire: of whoever was faster.
+        let place = ENTRIES[i].compare_exchange(ptr::null_mut(), new, Ordering::AcqRel, Ordering::Acquire);
+        // SAFETY: as in `id_of`.
+        match place.map_err(|faster| unsafe { &*faster }) {
+            Ok(_) => return id,
+            Err(faster) if faster.site.same_statics(&site) => {
+                // SAFETY: nobody else has seen it.
+                drop(unsafe { Box::from_raw(new) });
+                give_back(id);
+                return faster.id;
+            }
+            Err(_) => i = (i + 1) % TABLE,
+        }
     }
-    sites.push(site);
-    let id = SiteId(sites.len() as u32);
-    ENTRIES[i].store(Box::into_raw(Box::new(Entry { id, site })), Ordering::Release);
-    id
 }
 
-/// All sites so far with their numbers.
+/// A number that no site has; none if all are given.
+fn next_number() -> Option<SiteId> {
+    let next = |given: u32| (given as usize + 1 < MAX_SITES).then_some(given + 1);
+    let given = NUMBERS.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    given.ok().map(|given| SiteId(given + 1))
+}
+
+/// Nobody got this number: it is the next one's, or if others were given meanwhile, nobody's.
+fn give_back(id: SiteId) {
+    let _ = NUMBERS.compare_exchange(id.0, id.0 - 1, Ordering::Relaxed, Ordering::Relaxed);
+}
+
+/// No site has a greater number.
+pub(crate) fn greatest() -> u32 {
+    NUMBERS.load(Ordering::Relaxed)
+}
+
+/// All sites so far with their numbers, in that order. A number may be missing.
 pub(crate) fn all() -> Vec<(SiteId, Site)> {
-    let sites = SITES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    sites.iter().enumerate().map(|(i, site)| (SiteId(i as u32 + 1), *site)).collect()
+    // SAFETY: as in `id_of`.
+    let entries = ENTRIES.iter().filter_map(|entry| unsafe { entry.load(Ordering::Acquire).as_ref() });
+    let mut sites: Vec<(SiteId, Site)> = entries.map(|entry| (entry.id, entry.site)).collect();
+    sites.sort_unstable_by_key(|(id, _)| id.0);
+    sites
 }
 
 /// Spawns that had to share site 0 because the table was full.
@@ -145,6 +170,27 @@ mod tests {
         assert_ne!(id_of(&twice[0]), id_of(&other));
         assert_ne!(id_of(&other), SiteId(0));
         assert!(all().contains(&(id_of(&other), other)));
+    }
+
+    #[test]
+    fn threads_agree_on_the_number_of_a_site() {
+        let sites: Vec<Site> = two_hundred_sites();
+        let numbers = || sites.iter().map(id_of).collect::<Vec<_>>();
+        let found: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(numbers)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        assert!(found.iter().all(|numbers| *numbers == found[0]), "{found:?}");
+        let mut numbers = found[0].clone();
+        numbers.sort_unstable_by_key(|id| id.0);
+        numbers.dedup();
+        assert_eq!(numbers.len(), sites.len(), "each has its own");
+    }
+
+    /// Sites that differ by their size alone: they all begin their search in one place of the table.
+    fn two_hundred_sites() -> Vec<Site> {
+        let site = here(async {});
+        (0..200).map(|n| Site { future_bytes: 1_000 + n, ..site }).collect()
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 use std::ptr::NonNull;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::groups::{GROUP, Groups};
 use super::slot::Slot;
+use crate::fork::Once;
 use crate::memory::{self, Reserved};
 
 /// Live tasks that can be followed, as powers of two: 16.7 million, 2 GiB of address space. Where that is limited a
@@ -30,7 +30,7 @@ pub(crate) fn slab() -> Option<&'static Slab> {
     SLAB.get_or_init(Slab::reserve).as_ref()
 }
 
-static SLAB: OnceLock<Option<Slab>> = OnceLock::new();
+static SLAB: Once<Option<Slab>> = Once::new();
 
 /// How many tasks can be followed at once; `None` before the first.
 pub(crate) fn capacity() -> Option<u64> {

@@ -2,7 +2,8 @@
 //!
 //! The handler copies registers and stack into a static place and ends; the walk is done here, by the
 //! thread that asked. It is installed on the first request, if the signal is free, and stays: a signal
-//! that arrives late must find it. One request at a time, by this word, which names the thread asked:
+//! that arrives late must find it. One request at a time, by this word, which names the thread asked and the
+//! process that it belongs to, as a child inherits what was asked in its parent:
 //!
 //! | phase | next | by | ordering |
 //! |---|---|---|---|
@@ -17,12 +18,12 @@
 use std::ffi::{c_int, c_void};
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::blocked;
 pub(crate) use super::no_stack::NoStack;
+use crate::fork::{self, Lock};
 use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
 
 /// Which signal is used.
@@ -47,24 +48,33 @@ const DONE: u64 = 3;
 /// The bits of a request that hold its phase.
 const PHASE: u64 = 3;
 
-/// The phase, and above it the id of the thread asked.
+/// The phase, above it the id of the thread asked, and on top the number of the process.
 static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
 static COPY: CopiedStack = CopiedStack::new();
-/// The owner's choice. Locked while a request runs.
-static SIGNAL: Mutex<Choice> = Mutex::new(Choice::Free);
+/// Held while a request runs.
+static ONE_AT_A_TIME: Lock<()> = Lock::new(());
+/// The owner's choice: a signal, or one of these.
+static SIGNAL: AtomicI32 = AtomicI32::new(FREE);
+const FREE: c_int = 0;
+const OFF: c_int = -1;
 
 /// Which signal is used from now on.
 pub(crate) fn set_signal(choice: Choice) {
-    *SIGNAL.lock().unwrap_or_else(PoisonError::into_inner) = choice;
+    let choice = match choice {
+        Choice::Free => FREE,
+        Choice::Number(signal) => signal,
+        Choice::Off => OFF,
+    };
+    SIGNAL.store(choice, Ordering::Relaxed);
 }
 
 /// Appends the stack of a thread of this process, innermost first.
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
-    let choice = SIGNAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let signal = match *choice {
-        Choice::Off => return Err(NoStack::Off),
-        Choice::Number(signal) => signal,
-        Choice::Free => first_free().ok_or(NoStack::NoFreeSignal)?,
+    let _turn = ONE_AT_A_TIME.lock();
+    let signal = match SIGNAL.load(Ordering::Relaxed) {
+        OFF => return Err(NoStack::Off),
+        FREE => first_free().ok_or(NoStack::NoFreeSignal)?,
+        signal => signal,
     };
     if !install(signal) {
         return Err(NoStack::SignalTaken(signal));
@@ -81,12 +91,19 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     Ok(())
 }
 
+/// The request to a thread of this process, in this phase.
+fn request(tid: u32, phase: u64) -> u64 {
+    u64::from(fork::known()) << 32 | u64::from(tid) << 2 | phase
+}
+
 /// Has the thread copy its stack into `COPY`.
 fn ask(tid: u32, signal: c_int) -> Result<(), NoStack> {
-    if REQUEST.load(Ordering::Acquire) & PHASE == WRITING {
+    let before = REQUEST.load(Ordering::Acquire);
+    let is_own = before >> 32 == u64::from(fork::process().get());
+    if is_own && before & PHASE == WRITING {
         return Err(NoStack::Busy);
     }
-    let asked = u64::from(tid) << 2 | ASKED;
+    let asked = request(tid, ASKED);
     REQUEST.store(asked, Ordering::Release);
     // SAFETY: sends a signal whose handler is ours; a wrong id is refused.
     let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) } == 0;
@@ -120,12 +137,11 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
         // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
         let registers = unsafe { registers(&*context.cast::<libc::ucontext_t>()) };
         // SAFETY: no preconditions.
-        let tid = unsafe { libc::syscall(libc::SYS_gettid) } as u64;
-        let asked = tid << 2 | ASKED;
-        let writing = tid << 2 | WRITING;
+        let tid = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
+        let (asked, writing) = (request(tid, ASKED), request(tid, WRITING));
         if REQUEST.compare_exchange(asked, writing, Ordering::Acquire, Ordering::Relaxed).is_ok() {
             COPY.write(registers);
-            REQUEST.store(tid << 2 | DONE, Ordering::Release);
+            REQUEST.store(request(tid, DONE), Ordering::Release);
         }
     });
 }
@@ -224,7 +240,7 @@ mod tests {
     #[test]
     fn an_answer_that_does_not_end_blocks_no_one() {
         let _alone = alone();
-        let unfinished = u64::from(tid()) << 2 | WRITING;
+        let unfinished = request(tid(), WRITING);
         REQUEST.store(unfinished, Ordering::Relaxed);
         let signal = first_free().expect("this test binary has no handlers");
         assert_eq!(ask(tid(), signal), Err(NoStack::Busy));

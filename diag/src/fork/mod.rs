@@ -1,0 +1,174 @@
+//! Which process this is. A child that was forked has all the memory of its parent and none of its threads: no
+//! clock ticks there, nobody answers on the inherited socket, and what another thread was about to do stays
+//! half done for ever.
+//!
+//! Each process of a line of forks has a number of its own. Whatever belongs to one process, or to a thread that
+//! only one process has, carries the number of that process; in a child it is then seen to be another's. The
+//! number itself lies in a page that the kernel hands to children as zeros, so that it holds also in a child
+//! that was made without the C library's knowledge; where the kernel cannot do that, and for what must be done
+//! at once, there is a handler that the C library runs in the child.
+//!
+//! Nothing here waits for a fork, or lets one wait: a child takes over, and a parent notices nothing.
+
+mod list;
+mod lock;
+mod once;
+
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+pub(crate) use list::List;
+pub(crate) use lock::Lock;
+pub(crate) use once::Once;
+
+const PAGE: usize = 4096;
+
+/// A page that is all zeros in a child.
+#[repr(C, align(4096))]
+struct OwnPage {
+    process: AtomicU32,
+    tick: AtomicU64,
+}
+
+static OWN: OwnPage = OwnPage { process: AtomicU32::new(0), tick: AtomicU64::new(0) };
+
+/// The tick of `clock.rs`: 0 while nobody ticks, as in a child from its first instruction on.
+pub(crate) static TICK: &AtomicU64 = &OWN.tick;
+
+/// The number of this process: another one than its parent and all before it have.
+#[inline]
+pub(crate) fn process() -> NonZeroU32 {
+    NonZeroU32::new(known()).unwrap_or_else(enter)
+}
+
+/// The number of this process; 0 as long as nobody asked for it. For hooks and signal handlers.
+#[inline]
+pub(crate) fn known() -> u32 {
+    OWN.process.load(Ordering::Relaxed)
+}
+
+/// Gives this process its number.
+#[cold]
+fn enter() -> NonZeroU32 {
+    // Inherited, unlike the number itself.
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    // Before the number: who has one is watched.
+    watch();
+    let new = LAST.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+    // Relaxed: nothing is published by it but itself.
+    let now = OWN.process.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+    NonZeroU32::new(now.map_or_else(|other| other, |_| new)).unwrap_or(NonZeroU32::MAX)
+}
+
+/// Makes sure that a child gets to know that it is one.
+#[cfg(unix)]
+fn watch() {
+    static HANDLED: AtomicBool = AtomicBool::new(false);
+    #[cfg(target_os = "linux")]
+    // SAFETY: the page lies in memory that no file stands behind, and nobody but us uses it: `OwnPage` is as
+    // large as its alignment. With other page sizes it might share a page, so nothing is asked for then.
+    unsafe {
+        if libc::sysconf(libc::_SC_PAGESIZE) == PAGE as libc::c_long {
+            let page = std::ptr::from_ref(&OWN).cast_mut().cast();
+            libc::madvise(page, size_of::<OwnPage>(), libc::MADV_WIPEONFORK);
+        }
+    }
+    if !HANDLED.swap(true, Ordering::Relaxed) {
+        // SAFETY: the handler does what a child may do between its fork and whatever comes then.
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    }
+}
+
+#[cfg(not(unix))]
+fn watch() {}
+
+/// Runs in a child before `fork` returns there. Takes no lock, allocates nothing.
+#[cfg(unix)]
+extern "C" fn in_child() {
+    TICK.store(0, Ordering::Relaxed);
+    OWN.process.store(0, Ordering::Relaxed);
+    enter();
+    close_inherited();
+    crate::task::local::in_child();
+}
+
+/// Descriptors of the agent's that a child must not keep: whoever connects would wait for ever. -1 for none.
+const MAX_DESCRIPTORS: usize = 4;
+static DESCRIPTORS: [AtomicU32; MAX_DESCRIPTORS] = [const { AtomicU32::new(NONE) }; MAX_DESCRIPTORS];
+const NONE: u32 = u32::MAX;
+
+/// A child closes this descriptor, until what is returned is dropped. With more of them than there is room for, it
+/// keeps some.
+#[cfg(feature = "agent")]
+pub(crate) fn close_in_child(descriptor: &impl std::os::fd::AsRawFd) -> ClosedInChild {
+    let descriptor = descriptor.as_raw_fd() as u32;
+    let put = |place: &&AtomicU32| replace(place, NONE, descriptor);
+    ClosedInChild(DESCRIPTORS.iter().find(put), descriptor)
+}
+
+/// A descriptor that children close.
+#[cfg(feature = "agent")]
+pub(crate) struct ClosedInChild(Option<&'static AtomicU32>, u32);
+
+#[cfg(feature = "agent")]
+impl Drop for ClosedInChild {
+    fn drop(&mut self) {
+        if let Some(place) = self.0 {
+            replace(place, self.1, NONE);
+        }
+    }
+}
+
+#[cfg(feature = "agent")]
+fn replace(place: &AtomicU32, before: u32, after: u32) -> bool {
+    place.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
+/// Closes what was inherited.
+#[cfg(unix)]
+fn close_inherited() {
+    for place in &DESCRIPTORS {
+        let descriptor = place.swap(NONE, Ordering::Relaxed);
+        if descriptor != NONE {
+            // SAFETY: it belongs to a thread that this process does not have.
+            unsafe { libc::close(descriptor as libc::c_int) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a child, made in this way, says about itself; 0 is right.
+    fn child(fork: impl FnOnce() -> libc::pid_t, look: impl FnOnce() -> libc::c_int) -> libc::c_int {
+        match fork() {
+            // SAFETY: leaves without anything of the parent's being run.
+            0 => unsafe { libc::_exit(look()) },
+            child => {
+                let mut status = -1;
+                // SAFETY: waits for our own child, and there is a place for the answer.
+                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+                status
+            }
+        }
+    }
+
+    #[test]
+    fn a_child_knows_that_it_is_one() {
+        assert_eq!(size_of::<OwnPage>(), PAGE);
+        let own = process();
+        assert_eq!((process(), known()), (own, own.get()));
+        let other = move || libc::c_int::from(known() == own.get() || process() <= own);
+        // SAFETY: the child only looks at memory, and leaves.
+        assert_eq!(child(|| unsafe { libc::fork() }, other), 0);
+        #[cfg(target_os = "linux")]
+        {
+            // Past the C library, which then runs no handler.
+            // SAFETY: as above.
+            let clone = || unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
+            assert_eq!(child(|| clone() as libc::pid_t, other), 0);
+        }
+        assert_eq!(process(), own, "the parent stays who it is");
+    }
+}
