@@ -191,7 +191,9 @@ pub fn held_at(holdings: &Holdings, site: SiteIndex) -> (Estimate, Estimate) {
 
 impl LiveNow {
     fn new(live: &Live, holdings: &Holdings) -> Self {
-        let blocks = Estimate::of(&live.blocks, holdings.unseen_bytes);
+        // Blocks that were not seen could be of one byte each: they are taken to be no smaller than those that were.
+        let unseen_blocks = live.blocks.largest().unwrap_or(holdings.unseen_bytes);
+        let blocks = Estimate::of(&live.blocks, unseen_blocks);
         let [estimate_blocks, low_blocks, high_blocks] =
             [blocks.estimate_bytes, blocks.low_bytes, blocks.high_bytes].map(|blocks| blocks.round() as u64);
         LiveNow {
