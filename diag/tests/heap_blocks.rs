@@ -192,16 +192,102 @@ fn a_failed_resize_leaves_the_block_as_it_was() {
     }
 }
 
+/// What the sampler has counted since start: births, refusals, blocks and bytes by stack, what was dropped.
+fn counted() -> impl PartialEq + std::fmt::Debug {
+    let snapshot = diag::snapshot();
+    let heap = snapshot.heap.expect("the sampler is on");
+    // In the order of the stacks, which is that of the file.
+    let totals: Vec<_> = heap.stack_totals.iter().collect();
+    (heap.facts.next_birth, heap.facts.refused, totals, heap.stack_ages, snapshot.capture.dropped)
+}
+
+/// Whether every block is recorded, or so large a one is always a sample.
 #[test]
-fn a_failed_allocation_is_no_sample() {
+fn a_failed_allocation_leaves_no_trace() {
     let _alone = alone();
-    FAILS.store(true, Ordering::Relaxed);
-    let layout = Layout::from_size_align(50_000, 8).expect("a layout");
-    // SAFETY: non-zero size.
-    let nothing = unsafe { ALLOC.alloc(layout) };
-    FAILS.store(false, Ordering::Relaxed);
-    assert!(nothing.is_null());
+    let (small, large) = (Layout::new::<[u8; 50]>(), Layout::new::<[u8; 1 << 20]>());
+    for rate in [0, 1_024] {
+        diag::heap::enable(rate).expect("the tables are there");
+        for layout in [small, large] {
+            let before = counted();
+            FAILS.store(true, Ordering::Relaxed);
+            // A small one may get a slot, which is ours to give.
+            // SAFETY: non-zero sizes; what is given is freed.
+            let given = unsafe { [ALLOC.alloc(layout), ALLOC.alloc_zeroed(layout)] };
+            FAILS.store(false, Ordering::Relaxed);
+            if layout == large {
+                assert_eq!(given, [std::ptr::null_mut(); 2]);
+                assert_eq!(counted(), before, "at rate {rate}");
+            }
+            for block in given.into_iter().filter(|block| !block.is_null()) {
+                // SAFETY: as above.
+                unsafe { ALLOC.dealloc(block, layout) };
+            }
+        }
+        assert!(live().0.is_empty());
+    }
+}
+
+#[test]
+fn a_failed_growth_leaves_no_trace() {
+    let _alone = alone();
+    for rate in [0, 1_024] {
+        // Of blocks that are no sample yet, and of one that is.
+        for (sampled, size) in [(false, 20), (false, 20_000), (true, 100_000)] {
+            if !sampled {
+                diag::heap::disable();
+            }
+            let mut block = Block::new(size, 8);
+            diag::heap::enable(rate).expect("the tables are there");
+            assert_eq!(live().0.len(), usize::from(sampled), "{size} bytes at rate {rate}");
+            let before = (live(), counted());
+            FAILS.store(true, Ordering::Relaxed);
+            // SAFETY: our own block with its layout.
+            let new = unsafe { ALLOC.realloc(block.start, block.layout, 1 << 20) };
+            FAILS.store(false, Ordering::Relaxed);
+            assert!(new.is_null());
+            assert_eq!((live(), counted()), before, "{size} bytes at rate {rate}");
+            for size in [1 << 20, 1, 1 << 20] {
+                block.resize(size);
+            }
+            assert_eq!(live().0, [1 << 20], "{size} bytes at rate {rate}, in the end");
+            block.free();
+            assert!(live().0.is_empty());
+        }
+    }
+}
+
+/// A sample whose point lies in the bytes that it gives up is none any more, wherever its block lies; if there is
+/// no memory to move that to, it stays. What is counted in and out is what lives.
+#[test]
+fn a_block_that_shrinks_is_let_go_or_stays() {
+    let _alone = alone();
+    let (mut gone, mut stayed) = (0, 0);
+    for (i, size) in [16_000, 30_000, 60_000].into_iter().cycle().take(240).enumerate() {
+        // 86 in 100 are samples, and of these 73 stay so.
+        diag::heap::enable(size as u64 / 2).expect("the tables are there");
+        let mut block = Block::new(size, 8);
+        let was_sampled = !live().0.is_empty();
+        let fails = i % 4 == 0 && size == 16_000;
+        FAILS.store(fails && was_sampled, Ordering::Relaxed);
+        block.resize(size / 2);
+        FAILS.store(false, Ordering::Relaxed);
+        match live().0[..] {
+            [] if was_sampled => {
+                assert!(!fails, "there was no memory for it");
+                gone += 1;
+            }
+            [] => {}
+            [half] => {
+                assert!(was_sampled && half == size as u64 / 2);
+                stayed += 1;
+            }
+            _ => panic!("one block"),
+        }
+        block.free();
+    }
     assert!(live().0.is_empty());
+    assert!(gone > 20 && stayed > 80, "{gone} are gone, {stayed} stayed");
 }
 
 #[test]

@@ -181,8 +181,7 @@ impl ShiftedGamma {
     fn new(mean: f64, variance: f64, third_moment: f64) -> Self {
         const NORMAL_FROM_SHAPE: f64 = 10_000.0;
         let deviation = variance.max(0.0).sqrt();
-        let (scale, shape) =
-            (third_moment / (2.0 * variance), 4.0 * variance.powi(3) / third_moment.powi(2));
+        let (scale, shape) = (third_moment / (2.0 * variance), 4.0 * variance.powi(3) / third_moment.powi(2));
         let gamma = (deviation > 0.0 && shape < NORMAL_FROM_SHAPE)
             .then(|| Some((mean - shape * scale, Gamma::new(shape, 1.0 / scale).ok()?)));
         ShiftedGamma { mean, deviation, gamma: gamma.flatten() }
@@ -421,8 +420,7 @@ mod tests {
             let sizes: Vec<f64> =
                 (0..blocks).map(|i| 4_000.0 * 1000_f64.powf(i as f64 / blocks as f64)).collect();
             let truth: f64 = sizes.iter().sum();
-            let (below, above) =
-                misses(2000, || (truth, dice.sample(sizes.iter().copied()).interval(RATE)));
+            let (below, above) = misses(2000, || (truth, dice.sample(sizes.iter().copied()).interval(RATE)));
             assert!(
                 (0.93..=0.97).contains(&(1.0 - below - above)) && below > 0.01 && above > 0.01,
                 "{blocks} blocks: {below} below, {above} above"

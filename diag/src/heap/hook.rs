@@ -3,8 +3,10 @@
 //!
 //! Small sampled blocks move into the region, blocks of `LARGE` bytes stay in the inner allocator and
 //! are entered in a table. A sampled block stays sampled through every realloc, under one birth
-//! number, until it is freed. Whatever cannot be kept (no slot, no place in the table) is an ordinary
-//! block of the inner allocator, and counted. Nothing here allocates, waits, formats or panics.
+//! number, until it is freed or shrinks to below its sampling point (`sampler.rs`). Whatever cannot be
+//! kept (no slot, no place in the table) is an ordinary block of the inner allocator, and counted. A sample
+//! is published when its block has its memory, so an allocation that fails leaves no trace. Nothing here
+//! allocates, waits, formats or panics.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -15,9 +17,8 @@ use super::intern::OTHER;
 use super::large::Entry;
 use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
-use super::sampler;
-use super::tables::{Reason, Tables, tables};
-use super::testing;
+use super::sampler::{self, Point};
+use super::tables::{Pending, Reason, Tables, tables};
 use crate::errno;
 use crate::stack::{self, Registers};
 
@@ -35,6 +36,16 @@ pub(super) enum Home {
     Slot(Slot),
     /// In the inner allocator, and in the table.
     Large(Entry<'static>),
+}
+
+impl Home {
+    #[inline]
+    fn record(&self, tables: &Tables) -> RecordId {
+        match self {
+            Home::Slot(slot) => tables.region.record(*slot),
+            Home::Large(entry) => entry.record(),
+        }
+    }
 }
 
 /// False for nearly all blocks that are not sampled.
@@ -89,14 +100,14 @@ pub(super) enum Fill {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
-    let Some((tables, record)) = begin(stack::registers(), layout.size(), layout.size(), Reason::New) else {
+    let Some((tables, pending)) = begin(stack::registers(), 0, layout.size(), Reason::New) else {
         // SAFETY: by the promise of the caller.
         return unsafe { obtain(inner, layout, fill) };
     };
     // SAFETY: by the promise of the caller.
-    let block = unsafe { settle(inner, tables, record, layout, fill) };
+    let block = unsafe { settle(inner, tables, Tenant::New(&pending), layout, fill) };
     if block.is_null() {
-        tables.end(record);
+        tables.forgo(pending);
     }
     block
 }
@@ -130,6 +141,10 @@ pub(super) unsafe fn realloc(
     new_size: usize,
 ) -> *mut u8 {
     let Some(tables) = tables() else { return ptr::null_mut() };
+    if !tables.records.has_point_within(home.record(tables), new_size) {
+        // SAFETY: by the promise of the caller; no point lies in fewer bytes, so the block shrinks.
+        return unsafe { let_go(inner, tables, home, block, layout, new_size) };
+    }
     match home {
         // SAFETY: by the promise of the caller; the block lies in that slot.
         Home::Slot(slot) => unsafe { resize_slot(inner, tables, slot, block, layout, new_size) },
@@ -152,74 +167,101 @@ pub(super) unsafe fn realloc_due(
 ) -> *mut u8 {
     let growth = new_size.saturating_sub(layout.size());
     let reason = Reason::Grown(growth as u64);
-    let Some((tables, record)) = begin(stack::registers(), growth, new_size, reason) else {
+    let Some((tables, pending)) = begin(stack::registers(), layout.size(), growth, reason) else {
         // SAFETY: by the promise of the caller.
         return unsafe { inner.realloc(block, layout, new_size) };
     };
     // SAFETY: by the promise of the caller.
-    let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
+    let new = unsafe { resize(inner, tables, Tenant::New(&pending), block, layout, new_size) };
     if new.is_null() {
-        tables.end(record);
+        tables.forgo(pending);
     }
     new
 }
 
-/// Publishes a sample if the countdown says so. `charged` are the bytes that were taken off it. The
-/// stack begins with the caller of the function that `from` was taken in, without the hook's frames.
-fn begin(
-    from: Registers,
-    charged: usize,
-    size: usize,
-    reason: Reason,
-) -> Option<(&'static Tables, RecordId)> {
-    let rate_bytes = sampler::decide(charged)?;
+/// Makes a sample if the countdown says so, of a block of `size` bytes that is to have `charged` more, which were
+/// taken off it. The stack begins with the caller of the function that `from` was taken in, without the
+/// hook's frames.
+fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option<(&'static Tables, Pending)> {
+    let Point { rate_bytes, offset } = sampler::decide(charged)?;
     let tables = tables()?;
     let stack = tables.recent.number(from, |frames| tables.stacks.intern(frames));
-    if stack.is_none() {
-        WITHOUT_STACK.fetch_add(1, Ordering::Relaxed);
-    }
     let sample = Sample {
         birth: 0,
-        size_bytes: size as u64,
+        size_bytes: (size + charged) as u64,
         rate_bytes,
         task: crate::current::get().word(),
         born_ns: crate::clock::coarse_ns(),
         stack: stack.unwrap_or(OTHER),
         thread: sampler::thread_number(),
     };
-    if rate_bytes == 0 {
-        testing::note(sample.stack, charged);
-    }
-    Some((tables, tables.begin(sample, reason)?))
+    // Where every block is recorded, each stays so at any size.
+    let point = if rate_bytes == 0 { 0 } else { size as u64 + offset };
+    let has_stack = stack.is_some();
+    Some((tables, Pending { sample, has_stack, point, reason, record: tables.records.take() }))
 }
 
-/// Gives a sampled block memory: a slot, or the inner allocator's and an entry. If that is null,
-/// nothing has changed.
+/// Whose memory is sought.
+#[derive(Clone, Copy)]
+enum Tenant<'a> {
+    /// That of a block which is to become a sample.
+    New(&'a Pending),
+    /// A sample's.
+    Sampled(RecordId),
+}
+
+impl Tenant<'_> {
+    /// None if there is no room for it.
+    fn record(self) -> Option<RecordId> {
+        match self {
+            Tenant::New(pending) => pending.record,
+            Tenant::Sampled(record) => Some(record),
+        }
+    }
+
+    /// It has memory of this size now.
+    fn has(self, tables: &Tables, size: usize) {
+        match self {
+            Tenant::New(pending) => publish(tables, pending),
+            Tenant::Sampled(record) => tables.resize(record, size),
+        }
+    }
+}
+
+fn publish(tables: &Tables, pending: &Pending) {
+    if !pending.has_stack {
+        WITHOUT_STACK.fetch_add(1, Ordering::Relaxed);
+    }
+    tables.publish(pending);
+}
+
+/// Gives a block memory: a slot, or the inner allocator's and an entry. If that is null, nothing has
+/// changed.
 ///
 /// # Safety
 /// As for `GlobalAlloc::alloc`.
 unsafe fn settle(
     inner: &impl GlobalAlloc,
     tables: &Tables,
-    record: RecordId,
+    tenant: Tenant<'_>,
     layout: Layout,
     fill: Fill,
 ) -> *mut u8 {
     if layout.size() < LARGE
-        && let Some(block) = take_slot(tables, layout, record)
+        && let Some(block) = take_slot(tables, layout, tenant)
     {
         if let Fill::Zero = fill {
             // SAFETY: the slot is ours and holds at least `size` bytes.
             unsafe { ptr::write_bytes(block, 0, layout.size()) };
         }
-        tables.resize(record, layout.size());
+        tenant.has(tables, layout.size());
         return block;
     }
     // SAFETY: by the promise of the caller.
     let block = unsafe { obtain(inner, layout, fill) };
     if !block.is_null() {
-        tables.resize(record, layout.size());
-        enter_or_refuse(tables, record, block, layout.size());
+        tenant.has(tables, layout.size());
+        enter_or_refuse(tables, tenant, block, layout.size());
     }
     block
 }
@@ -232,17 +274,17 @@ unsafe fn settle(
 unsafe fn resize(
     inner: &impl GlobalAlloc,
     tables: &Tables,
-    record: RecordId,
+    tenant: Tenant<'_>,
     block: *mut u8,
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
-    // SAFETY: `new_size` with this alignment is a layout, by the promise of the caller.
-    let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
+    // SAFETY: by the promise of the caller.
+    let new_layout = unsafe { with_size(layout, new_size) };
     if new_size < LARGE
-        && let Some(new) = take_slot(tables, new_layout, record)
+        && let Some(new) = take_slot(tables, new_layout, tenant)
     {
-        tables.resize(record, new_size);
+        tenant.has(tables, new_size);
         // SAFETY: two different blocks that both hold the smaller size; the old one is done with.
         unsafe {
             ptr::copy_nonoverlapping(block, new, layout.size().min(new_size));
@@ -253,10 +295,56 @@ unsafe fn resize(
     // SAFETY: by the promise of the caller.
     let new = unsafe { inner.realloc(block, layout, new_size) };
     if !new.is_null() {
-        tables.resize(record, new_size);
-        enter_or_refuse(tables, record, new, new_size);
+        tenant.has(tables, new_size);
+        enter_or_refuse(tables, tenant, new, new_size);
     }
     new
+}
+
+/// Shrinks a sampled block that loses its sampling point by that. The inner allocator has it from then on; if
+/// that has no memory, a block of the region stays what it is and where it is.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`; the block must lie there and be larger than `new_size`.
+#[cold]
+#[inline(never)]
+unsafe fn let_go(
+    inner: &impl GlobalAlloc,
+    tables: &Tables,
+    home: Home,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+) -> *mut u8 {
+    let record = home.record(tables);
+    match home {
+        Home::Slot(slot) => {
+            // SAFETY: by the promise of the caller; a layout of non-zero size.
+            let new = unsafe { inner.alloc(with_size(layout, new_size)) };
+            if new.is_null() {
+                tables.resize(record, new_size);
+                return block;
+            }
+            // SAFETY: two different blocks that both hold the smaller size.
+            unsafe { ptr::copy_nonoverlapping(block, new, new_size) };
+            tables.let_go(record);
+            tables.region.give(slot);
+            new
+        }
+        Home::Large(entry) => {
+            // Out of the table first, as in `resize_large`.
+            let held = entry.hold();
+            // SAFETY: by the promise of the caller; the block is the inner allocator's.
+            let new = unsafe { inner.realloc(block, layout, new_size) };
+            if new.is_null() {
+                held.put_back();
+            } else {
+                held.release();
+                tables.let_go(record);
+            }
+            new
+        }
+    }
 }
 
 /// Resizes a block of the region: in place while it fits its slot.
@@ -278,10 +366,9 @@ unsafe fn resize_slot(
         tables.resize(record, new_size);
         return block;
     }
-    // SAFETY: `new_size` with this alignment is a layout, by the promise of the caller.
-    let new_layout = unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) };
-    // SAFETY: a layout of non-zero size.
-    let new = unsafe { settle(inner, tables, record, new_layout, Fill::Any) };
+    // SAFETY: by the promise of the caller; a layout of non-zero size.
+    let new =
+        unsafe { settle(inner, tables, Tenant::Sampled(record), with_size(layout, new_size), Fill::Any) };
     if !new.is_null() {
         // SAFETY: two different blocks; the old one holds `layout.size()` and the new one more.
         unsafe { ptr::copy_nonoverlapping(block, new, layout.size()) };
@@ -304,12 +391,13 @@ unsafe fn resize_large(
     new_size: usize,
 ) -> *mut u8 {
     let record = entry.record();
+    let tenant = Tenant::Sampled(record);
     // Out of the table first: once the inner allocator has moved the block, another thread may get
     // its old address.
     let held = entry.hold();
     if new_size < LARGE {
         // SAFETY: by the promise of the caller; the block is the inner allocator's.
-        let new = unsafe { resize(inner, tables, record, block, layout, new_size) };
+        let new = unsafe { resize(inner, tables, tenant, block, layout, new_size) };
         if new.is_null() {
             held.put_back()
         } else {
@@ -328,19 +416,32 @@ unsafe fn resize_large(
         held.put_back();
     } else {
         held.release();
-        enter_or_refuse(tables, record, new, new_size);
+        enter_or_refuse(tables, tenant, new, new_size);
     }
     new
 }
 
-fn take_slot(tables: &Tables, layout: Layout, record: RecordId) -> Option<*mut u8> {
+/// The layout of a block that is resized.
+///
+/// # Safety
+/// `new_size` with this alignment is a layout.
+unsafe fn with_size(layout: Layout, new_size: usize) -> Layout {
+    // SAFETY: by the promise of the caller.
+    unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) }
+}
+
+/// None without a record, too: nobody would know whose the slot is.
+fn take_slot(tables: &Tables, layout: Layout, tenant: Tenant<'_>) -> Option<*mut u8> {
+    let record = tenant.record()?;
     errno::keep(|| tables.region.take(layout, record))
 }
 
-/// A large block of the inner allocator now belongs to `record`, if the table has room for it. A small one
-/// never does: nobody would look for it when it is freed.
-fn enter_or_refuse(tables: &Tables, record: RecordId, block: *mut u8, size: usize) {
-    if size < LARGE || !tables.large.insert(block, record) {
+/// A large block of the inner allocator now belongs to the tenant's record, if the table has room for it. A
+/// small one never does: nobody would look for it when it is freed.
+fn enter_or_refuse(tables: &Tables, tenant: Tenant<'_>, block: *mut u8, size: usize) {
+    if let Some(record) = tenant.record()
+        && (size < LARGE || !tables.large.insert(block, record))
+    {
         tables.refuse(record);
     }
 }

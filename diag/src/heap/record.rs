@@ -25,7 +25,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub(crate) struct Sample {
     /// Never reused; set by [`Records::begin`].
     pub(crate) birth: u64,
-    /// The largest size that the block had; its size now if every block is recorded.
+    /// The size that the block has now.
     pub(crate) size_bytes: u64,
     /// Mean bytes between samples when its countdown was drawn; 0 if every block was recorded.
     pub(crate) rate_bytes: u64,
@@ -60,30 +60,33 @@ struct Record {
     born: AtomicU64,
     stack: AtomicU32,
     thread: AtomicU32,
-    /// The size up to which the tallies have counted it.
+    /// The size at which the tallies have counted it.
     counted: AtomicU64,
-    link: AtomicU32,
-    /// [`Weight`] of the size that the tallies have counted.
-    weight: AtomicU32,
+    /// The byte of the block at which its sampling point lies; as far as 32 bits go, and no rate in use leaves
+    /// a block of 4 GiB without a point before that.
+    point: AtomicU32,
+    /// While it is in use, the [`Weight`] of the size that the tallies have counted; else the pool's link.
+    weight_or_link: AtomicU32,
 }
 
 const _: () = assert!(cfg!(diag_loom) || size_of::<Record>() == 64);
 
-/// What is left of a sample when its block is gone.
+/// What is left of a sample that is none any more.
 pub(super) struct Ended {
     pub(super) sample: Sample,
-    /// Growth that no tally knows of.
-    pub(super) uncounted_growth_bytes: u64,
+    /// What its growth, of which no tally knows, stands for.
+    pub(super) uncounted_bytes: u64,
     /// What it stood for, with its last size.
     pub(super) weight: Weight,
 }
 
 /// A change of size that is to be counted at once.
 pub(super) struct Resized {
-    pub(super) stack: u32,
-    pub(super) task: u64,
-    pub(super) from_bytes: u64,
-    pub(super) to_bytes: u64,
+    pub(super) sample: Sample,
+    /// What the growth since the last time stands for.
+    pub(super) grown_bytes: u64,
+    /// The same of the shrinkage.
+    pub(super) shrunk_bytes: u64,
 }
 
 // SAFETY: atomics only, each of which is valid as zero.
@@ -106,45 +109,59 @@ impl Records {
         Some(Records { table, free: Pool::new(limit), next_birth: AtomicU64::new(1) })
     }
 
-    /// Publishes a sample and gives it its birth number; `None` if the table is full.
-    /// `weight` is that of its size.
-    pub(super) fn begin(&self, sample: Sample, weight: Weight) -> Option<RecordId> {
-        let id = self.free.take(|i| &self.table[i as usize].link)?;
-        let birth = self.next_birth.fetch_add(1, Ordering::Relaxed);
-        self.table[id as usize].publish(Sample { birth, ..sample }, weight);
-        Some(RecordId(id))
+    /// A record that is the caller's; `None` if all are in use.
+    pub(super) fn take(&self) -> Option<RecordId> {
+        self.free.take(|i| &self.table[i as usize].weight_or_link).map(RecordId)
     }
 
-    /// The block has this size now. A shrink is forgotten, since the weight goes by the largest size; where
-    /// every block is recorded all have the same weight, and their sizes are exact.
-    ///
-    /// Growth is counted when the block ends, for the sake of blocks that grow in many steps.
+    /// Gives a record back that was taken and not published, or that has ended.
+    pub(super) fn give(&self, id: RecordId) {
+        self.free.give(id.0, |i| &self.table[i as usize].weight_or_link);
+    }
+
+    /// Publishes a sample in a record that was taken, and gives it its birth number. `weight` is that of its
+    /// size, `point` the byte at which its sampling point lies.
+    pub(super) fn publish(&self, id: RecordId, sample: Sample, weight: Weight, point: u64) {
+        let birth = self.next_birth.fetch_add(1, Ordering::Relaxed);
+        let point = u32::try_from(point).unwrap_or(u32::MAX);
+        self.table[id.0 as usize].publish(Sample { birth, ..sample }, weight, point);
+    }
+
+    /// True if a block of this size, into which the sample's block turns, has its sampling point.
+    #[inline]
+    pub(super) fn has_point_within(&self, id: RecordId, size: usize) -> bool {
+        size as u64 > u64::from(self.table[id.0 as usize].point.load(Ordering::Relaxed))
+    }
+
+    /// The block has this size now. Growth is counted when the block ends, for the sake of blocks that grow
+    /// in many steps, and sooner if it shrinks or every block is recorded.
     #[inline]
     pub(super) fn resize(&self, id: RecordId, size: u64) -> Option<Resized> {
         // Only the owner of the block writes here, so this needs no exchange.
         let record = &self.table[id.0 as usize];
         let before = record.size.load(Ordering::Relaxed);
-        if size > before {
-            record.size.store(size, Ordering::Relaxed);
-        }
-        (record.rate.load(Ordering::Relaxed) == 0 && size != before)
-            .then(|| record.resize_exactly(before, size))
+        record.size.store(size, Ordering::Relaxed);
+        let is_exact = record.rate.load(Ordering::Relaxed) == 0;
+        (size < before || (is_exact && size != before)).then(|| record.count(before, size))
     }
 
-    /// The block is gone.
+    /// The block is gone, or has lost its sampling point.
     pub(super) fn end(&self, id: RecordId) -> Ended {
         let record = &self.table[id.0 as usize];
         let ended = record.ended();
         record.withdraw();
-        self.free.give(id.0, |i| &self.table[i as usize].link);
+        self.give(id);
         ended
     }
 
-    /// Growth of the live samples that no tally knows of yet.
+    /// The live samples that have grown, each with what that growth stands for, of which no tally knows yet.
     pub(super) fn uncounted_growth(&self) -> impl Iterator<Item = (Sample, u64)> {
         self.used().filter_map(|record| {
-            let counted = record.counted.load(Ordering::Relaxed);
-            record.read().map(|sample| (sample, sample.size_bytes.saturating_sub(counted)))
+            // Acquire: pairs with the Release in `count`; who sees a shrunk block's count sees its size.
+            let counted = record.counted.load(Ordering::Acquire);
+            let sample = record.read().filter(|sample| sample.size_bytes > counted)?;
+            let grown = stands_for(sample.size_bytes, &sample).saturating_sub(stands_for(counted, &sample));
+            Some((sample, grown))
         })
     }
 
@@ -163,12 +180,18 @@ impl Records {
     }
 }
 
+/// What a block of this size stands for, that was sampled as `sample` was.
+fn stands_for(bytes: u64, sample: &Sample) -> u64 {
+    Weight::of(bytes, sample.rate_bytes).times(bytes)
+}
+
 impl Record {
-    fn publish(&self, sample: Sample, weight: Weight) {
+    fn publish(&self, sample: Sample, weight: Weight, point: u32) {
         fence(Ordering::Release);
         self.size.store(sample.size_bytes, Ordering::Relaxed);
         self.counted.store(sample.size_bytes, Ordering::Relaxed);
-        self.weight.store(weight.to_bits(), Ordering::Relaxed);
+        self.weight_or_link.store(weight.to_bits(), Ordering::Relaxed);
+        self.point.store(point, Ordering::Relaxed);
         self.rate.store(sample.rate_bytes, Ordering::Relaxed);
         self.task.store(sample.task, Ordering::Relaxed);
         self.born.store(sample.born_ns, Ordering::Relaxed);
@@ -203,20 +226,32 @@ impl Record {
     /// Read by the block's owner, who alone writes.
     fn ended(&self) -> Ended {
         let sample = self.fields();
-        let growth = sample.size_bytes.saturating_sub(self.counted.load(Ordering::Relaxed));
-        let weight = match growth {
-            0 => Weight::from_bits(self.weight.load(Ordering::Relaxed)),
-            _ => Weight::of(sample.size_bytes, sample.rate_bytes),
-        };
-        Ended { sample, uncounted_growth_bytes: growth, weight }
+        let (weight, uncounted_bytes) = self.uncounted(&sample, sample.size_bytes);
+        Ended { sample, uncounted_bytes, weight }
+    }
+
+    /// The weight of a block of `size`, and what growth to that stands for since it was counted.
+    fn uncounted(&self, sample: &Sample, size: u64) -> (Weight, u64) {
+        let counted = self.counted.load(Ordering::Relaxed);
+        let known = Weight::from_bits(self.weight_or_link.load(Ordering::Relaxed));
+        if size == counted {
+            return (known, 0);
+        }
+        let weight = Weight::of(size, sample.rate_bytes);
+        (weight, weight.times(size).saturating_sub(known.times(counted)))
     }
 
     #[cold]
-    fn resize_exactly(&self, from_bytes: u64, to_bytes: u64) -> Resized {
-        self.size.store(to_bytes, Ordering::Relaxed);
-        self.counted.store(to_bytes, Ordering::Relaxed);
-        let Sample { stack, task, .. } = self.fields();
-        Resized { stack, task, from_bytes, to_bytes }
+    fn count(&self, from_bytes: u64, to_bytes: u64) -> Resized {
+        let sample = self.fields();
+        let largest = from_bytes.max(to_bytes);
+        let (at_largest, grown_bytes) = self.uncounted(&sample, largest);
+        let weight = Weight::of(to_bytes, sample.rate_bytes);
+        self.weight_or_link.store(weight.to_bits(), Ordering::Relaxed);
+        // Release: pairs with the Acquire in `uncounted_growth`, after the size was stored.
+        self.counted.store(to_bytes, Ordering::Release);
+        let shrunk_bytes = at_largest.times(largest).saturating_sub(weight.times(to_bytes));
+        Resized { sample, grown_bytes, shrunk_bytes }
     }
 }
 
@@ -248,7 +283,7 @@ mod models {
     fn a_sample_is_read_whole() {
         loom::model(|| {
             let record = Arc::new(Record::default());
-            record.publish(sample(1), Weight::of(1, 0));
+            record.publish(sample(1), Weight::of(1, 0), 0);
             let reader = {
                 let record = Arc::clone(&record);
                 thread::spawn(move || {
@@ -258,7 +293,7 @@ mod models {
                 })
             };
             record.withdraw();
-            record.publish(sample(2), Weight::of(2, 0));
+            record.publish(sample(2), Weight::of(2, 0), 0);
             reader.join().unwrap();
         });
     }

@@ -6,6 +6,16 @@
 //! as mean, hence a block of `s` bytes is sampled with probability `1 - exp(-s / rate)`, whatever was
 //! allocated before. A change of rate takes effect at a thread's next sampling point, and a sample
 //! carries the rate that its own countdown was drawn with.
+//!
+//! **Blocks that change their size** stay exact because points lie at *bytes*: a block is sampled if a point
+//! lies in it, and the first one is known by its offset. Growth is charged with the bytes that are new, so
+//! however a block grew, its points are those of a Poisson process over its bytes. A block that shrinks
+//! loses the points in the bytes that it gives up, and a sample whose point is among them is none any more.
+//! A Poisson process restricted to a part of its range is one of the same rate (Kingman, *Poisson Processes*,
+//! 1993, 2.2), and new bytes get new points, independent of the old ones. So at any time a block of `s` bytes is a
+//! sample with probability `1 - exp(-s / rate)`, grown again or not, moved or not, and a shrink keeps it with
+//! `p(new) / p(old)`, without dice. Only the first point counts, hence growth of a block that has one is
+//! not charged.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::cell::Cell;
@@ -54,9 +64,18 @@ pub(super) fn charge(bytes: usize) -> bool {
     })
 }
 
-/// The countdown has run out with an allocation of `bytes`: the rate to record it with, or `None` if
-/// it is not sampled. Sets the next countdown.
-pub(super) fn decide(bytes: usize) -> Option<u64> {
+/// A sampling point.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    /// The rate that it was drawn with; 0 if every block is recorded.
+    pub(super) rate_bytes: u64,
+    /// The byte that it lies at, of those that were charged.
+    pub(super) offset: u64,
+}
+
+/// The countdown has run out with an allocation of `bytes`: the point in them, or `None` if there is
+/// none. Sets the next countdown.
+pub(super) fn decide(bytes: usize) -> Option<Point> {
     THREAD.with(|thread| {
         let rate = RATE.load(Ordering::Relaxed);
         let drawn = thread.rate.replace(rate);
@@ -65,14 +84,17 @@ pub(super) fn decide(bytes: usize) -> Option<u64> {
             return None;
         }
         if drawn != OFF {
+            // What was left before these bytes were taken off.
+            let offset = thread.left.get().wrapping_add(bytes as i64) as u64;
             thread.left.set(thread.draw(rate));
-            return Some(drawn);
+            return Some(Point { rate_bytes: drawn, offset });
         }
         // The first look of a thread, or since sampling was off, is no sampling point by itself.
-        let left = thread.draw(rate) - bytes as i64;
+        let offset = thread.draw(rate);
+        let left = offset - bytes as i64;
         let sampled = left < 0;
         thread.left.set(if sampled { thread.draw(rate) } else { left });
-        sampled.then_some(rate)
+        sampled.then_some(Point { rate_bytes: rate, offset: offset as u64 })
     })
 }
 
@@ -136,10 +158,12 @@ impl Drop for Hidden {
     }
 }
 
-/// Makes this thread's draws the same in each run.
-#[cfg(all(test, not(diag_loom)))]
-pub(super) fn seed_thread(seed: u64) {
-    THREAD.with(|thread| thread.random.set(seed));
+/// Makes the draws of this thread the same in each run, and those of threads that draw first after this, as
+/// long as they do so in the same order.
+pub(super) fn seed(seed: u64) {
+    SEED.store(seed | 1, Ordering::Relaxed);
+    THREAD.with(|thread| thread.random.set(0));
+    look_again();
 }
 
 impl Thread {

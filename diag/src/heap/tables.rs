@@ -116,6 +116,18 @@ pub(super) enum Reason {
     Grown(u64),
 }
 
+/// A sample whose block has no memory yet: nobody sees it, and nothing has been counted.
+pub(super) struct Pending {
+    pub(super) sample: Sample,
+    /// False if its stack could not be taken.
+    pub(super) has_stack: bool,
+    /// The byte of the block at which its sampling point lies.
+    pub(super) point: u64,
+    pub(super) reason: Reason,
+    /// None if there is no room.
+    pub(super) record: Option<RecordId>,
+}
+
 impl Tables {
     /// As large as wanted, or as the address space allows; `None` if it allows none.
     fn new(wanted: Capacity) -> Option<Self> {
@@ -139,44 +151,64 @@ impl Tables {
         self.records.capacity()
     }
 
-    /// Publishes a sample; `None` if there is no room, which is counted.
-    pub(super) fn begin(&self, sample: Sample, reason: Reason) -> Option<RecordId> {
+    /// Publishes a block that has become a sample, and now has its memory.
+    pub(super) fn publish(&self, pending: &Pending) {
+        let Pending { sample, point, reason, record, .. } = pending;
         let weight = Weight::of(sample.size_bytes, sample.rate_bytes);
-        match reason {
+        match *reason {
             Reason::New => {
-                self.tallies_of(&sample).for_each(|tally| tally.allocated(sample.size_bytes, weight));
+                self.tallies_of(sample).for_each(|tally| tally.allocated(sample.size_bytes, weight));
             }
             Reason::Grown(bytes) => {
-                let weight = Weight::of(bytes, sample.rate_bytes);
-                self.tallies_of(&sample).for_each(|tally| tally.became_sampled(bytes, weight));
+                // Where every block is recorded, what it had before was allocated before that.
+                let stands_for = if sample.rate_bytes == 0 { bytes } else { weight.times(sample.size_bytes) };
+                self.tallies_of(sample).for_each(|tally| tally.grown(stands_for));
             }
         }
-        let record = self.records.begin(sample, weight);
-        if record.is_none() {
-            count_refused();
-        } else if let Some(task) = CurrentTask::from_word(sample.task).id() {
+        if sample.rate_bytes == 0 {
+            let bytes = if let Reason::Grown(bytes) = *reason { bytes } else { sample.size_bytes };
+            testing::note(sample.stack, bytes as usize);
+        }
+        let Some(record) = record else { return count_refused() };
+        self.records.publish(*record, *sample, weight, *point);
+        if let Some(task) = CurrentTask::from_word(sample.task).id() {
             holders::enter(task);
         }
-        record
+    }
+
+    /// There was no memory for the block.
+    pub(super) fn forgo(&self, pending: Pending) {
+        if let Some(record) = pending.record {
+            self.records.give(record);
+        }
     }
 
     /// The sampled block has this size now.
     #[inline]
     pub(super) fn resize(&self, record: RecordId, size: usize) {
         if let Some(resized) = self.records.resize(record, size as u64) {
-            self.count_resized(resized);
+            self.count_resized(&resized);
         }
     }
 
     /// The sampled block is gone.
     pub(super) fn end(&self, record: RecordId) {
-        let Ended { sample, uncounted_growth_bytes: growth, weight } = self.take_out(record);
+        let Ended { sample, uncounted_bytes, weight } = self.take_out(record);
         let age_ns = crate::clock::coarse_ns().saturating_sub(sample.born_ns);
         self.tallies_of(&sample).for_each(|tally| {
-            if growth > 0 {
-                tally.grown(growth);
+            if uncounted_bytes > 0 {
+                tally.grown(uncounted_bytes);
             }
             tally.freed(sample.size_bytes, weight, age_ns);
+        });
+    }
+
+    /// The block lives on without its sampling point.
+    pub(super) fn let_go(&self, record: RecordId) {
+        let Ended { sample, uncounted_bytes, weight } = self.take_out(record);
+        self.tallies_of(&sample).for_each(|tally| {
+            tally.grown(uncounted_bytes);
+            tally.shrunk(weight.times(sample.size_bytes));
         });
     }
 
@@ -200,25 +232,21 @@ impl Tables {
     }
 
     #[cold]
-    fn count_resized(&self, Resized { stack, task, from_bytes, to_bytes }: Resized) {
-        if to_bytes > from_bytes {
-            testing::note(stack, (to_bytes - from_bytes) as usize);
+    fn count_resized(&self, Resized { sample, grown_bytes, shrunk_bytes }: &Resized) {
+        if *grown_bytes > 0 && sample.rate_bytes == 0 {
+            testing::note(sample.stack, *grown_bytes as usize);
         }
-        self.tallies(stack, task).for_each(|tally| {
-            tally.grown(to_bytes.saturating_sub(from_bytes));
-            tally.shrunk(from_bytes.saturating_sub(to_bytes));
+        self.tallies_of(sample).for_each(|tally| {
+            tally.grown(*grown_bytes);
+            tally.shrunk(*shrunk_bytes);
         });
     }
 
+    /// The counters of a sample's stack, and of its task's site if there is a task.
     fn tallies_of(&self, sample: &Sample) -> impl Iterator<Item = &Tally> {
-        self.tallies(sample.stack, sample.task)
-    }
-
-    /// The counters of a stack, and of the task's site if there is a task.
-    fn tallies(&self, stack: u32, task: u64) -> impl Iterator<Item = &Tally> {
-        let site = CurrentTask::from_word(task).site();
+        let site = CurrentTask::from_word(sample.task).site();
         let of_site = site.map(|site| self.sites.get(site.0 as usize).unwrap_or(&self.sites[0]));
-        [Some(self.stacks.tally(stack)), of_site].into_iter().flatten()
+        [Some(self.stacks.tally(sample.stack)), of_site].into_iter().flatten()
     }
 }
 

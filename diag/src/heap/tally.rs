@@ -3,6 +3,12 @@
 //! A sampled block stands for `1 / p` blocks, `p` being the chance that one of its size is sampled, and
 //! whoever meets it adds that much: only sampled blocks pay. All counters are Relaxed; a reader finds
 //! each right by itself, not all of them as of one instant.
+//!
+//! Bytes are counted so that those allocated less those freed are what the live samples stand for: with
+//! `e(s) = s / p(s)`, a block that becomes a sample at a size of `s` adds `e(s)` to those allocated, a sample
+//! that grows from `s` to `t` adds `e(t) - e(s)`, and one that shrinks adds `e(s) - e(t)` to those freed, or `e(s)` if it
+//! is no sample any more. In the mean each is the truth: growth adds `p(s) (e(t) - e(s))` by the samples and
+//! `(p(t) - p(s)) e(t)` by those that become one, which is `t - s`; shrinking from `t` to `s`, `p(t) e(t) - p(s) e(s)`.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::ops::AddAssign;
@@ -59,17 +65,12 @@ impl Tally {
         add(&self.allocated_bytes, weight.times(bytes));
     }
 
-    /// A block was sampled when it grew by `bytes`.
-    pub(super) fn became_sampled(&self, bytes: u64, weight: Weight) {
-        add(&self.allocated_bytes, weight.times(bytes));
-    }
-
-    /// A sampled block has grown. For itself only: the growth of blocks that are not sampled is sampled too.
+    /// Blocks that were allocated before have grown by so much.
     pub(super) fn grown(&self, bytes: u64) {
         add(&self.allocated_bytes, bytes);
     }
 
-    /// A block that is recorded like all others has shrunk.
+    /// Blocks have shrunk by so much.
     pub(super) fn shrunk(&self, bytes: u64) {
         add(&self.freed_bytes, bytes);
     }

@@ -55,7 +55,7 @@ pub struct HeapFacts {
 pub struct SampleRow {
     /// Never reused in this process; the key that joins two snapshots.
     pub birth: u64,
-    /// The largest size that the block had, bytes; its size now if every block is recorded.
+    /// Its size now, bytes. Before format 1.4 the largest that it had, unless every block is recorded.
     pub size_bytes: u64,
     /// The sampling rate at its birth, mean bytes between samples.
     pub rate_bytes: u64,
@@ -74,7 +74,7 @@ pub struct SampleRow {
 }
 
 impl SampleRow {
-    /// Chance that a block of this size was sampled: `1 - exp(-size/rate)`, the Poisson process by
+    /// Chance that a block of this size is a sample: `1 - exp(-size/rate)`, the Poisson process by
     /// bytes of the sampler. 1 if the rate is 0 (every block recorded).
     pub fn probability(&self) -> f64 {
         if self.rate_bytes == 0 {

@@ -20,7 +20,7 @@ macro_rules! totals {
             pub allocated_bytes: u64,
             /// Blocks freed.
             pub freed_blocks: u64,
-            /// Their bytes, by the largest size that each had.
+            /// Bytes freed, shrinkage by reallocation included.
             pub freed_bytes: u64,
         }
 
