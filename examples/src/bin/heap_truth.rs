@@ -38,6 +38,8 @@ struct Args {
     seed: Option<u64>,
 }
 
+/// The sites are dealt out to so many services, each of which has a total of its own.
+const SERVICES: usize = 4;
 /// A block of so many rates is always seen: a site that has no smaller ones says nothing of the sampler.
 const CERTAIN: f64 = 12.0;
 const STRICT: std::ops::RangeInclusive<f64> = 0.935..=0.965;
@@ -350,12 +352,20 @@ struct Score {
     truth: f64,
 }
 
+/// Bytes of several sites together.
+#[derive(Default)]
+struct Together {
+    live: WeightedSum,
+    new: WeightedSum,
+    gone: WeightedSum,
+    truth: f64,
+    growth: f64,
+}
+
 impl Score {
     fn add(&mut self, run: &Run, rate: f64) {
-        let (mut live, mut new, mut gone) =
-            (WeightedSum::default(), WeightedSum::default(), WeightedSum::default());
-        let (mut truth, mut growth) = (0.0, 0.0);
-        for [before, after] in run.sites() {
+        let mut services: [Together; SERVICES] = Default::default();
+        for (i, [before, after]) in run.sites().enumerate() {
             let (is, came, went) = (after.live(), after.not_in(before), before.not_in(after));
             if after.blocks.iter().all(|&size| size as f64 > rate * CERTAIN) {
                 self.certain.ask(after.bytes(), is.interval(rate));
@@ -364,16 +374,19 @@ impl Score {
             }
             let grown = after.bytes() - before.bytes();
             self.growth.ask(grown, came.interval_of_difference(&went, rate));
-            live += is;
-            new += came;
-            gone += went;
-            truth += after.bytes();
-            growth += grown;
+            let service = &mut services[i % SERVICES];
+            service.live += is;
+            service.new += came;
+            service.gone += went;
+            service.truth += after.bytes();
+            service.growth += grown;
         }
-        self.total.ask(truth, live.interval(rate));
-        self.total_growth.ask(growth, new.interval_of_difference(&gone, rate));
-        self.estimate += live.sum;
-        self.truth += truth;
+        for Together { live, new, gone, truth, growth } in services {
+            self.total.ask(truth, live.interval(rate));
+            self.total_growth.ask(growth, new.interval_of_difference(&gone, rate));
+            self.estimate += live.sum;
+            self.truth += truth;
+        }
     }
 
     fn is_good(&self) -> bool {
