@@ -1,8 +1,8 @@
-//! The current task: the one thread-local word in which the task recorder and the heap sampler meet.
+//! The current task: the thread-local words in which the task recorder and the heap sampler meet.
 //!
-//! The recorder sets it around every poll and every drop of a task's future; the allocator hook
-//! reads it. It is a plain word without a destructor, so it can be read at any time in a thread's
-//! life, also inside the allocator.
+//! The recorder sets one around every poll and every drop of a task's future, and another while it hands a
+//! new task to the runtime; the allocator hook reads them. They are plain words without a destructor, so they
+//! can be read at any time in a thread's life, also inside the allocator.
 
 use std::cell::Cell;
 
@@ -52,6 +52,8 @@ impl CurrentTask {
 
 thread_local! {
     static CURRENT: Cell<u64> = const { Cell::new(0) };
+    #[cfg(feature = "heap")]
+    static SPAWNING: Cell<u64> = const { Cell::new(0) };
 }
 
 /// The task that this thread is polling or dropping.
@@ -64,4 +66,42 @@ pub(crate) fn get() -> CurrentTask {
 #[inline]
 pub(crate) fn replace(task: CurrentTask) -> CurrentTask {
     CurrentTask(CURRENT.replace(task.0))
+}
+
+/// The task that a new block is charged to: the one that this thread is spawning, whose cell it is, or else the
+/// current one.
+#[cfg(all(feature = "heap", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn allocating() -> CurrentTask {
+    match SPAWNING.get() {
+        0 => get(),
+        word => CurrentTask(word),
+    }
+}
+
+/// Charges `task` with the new blocks of this thread until dropped. It is not the current task: whom the spawn
+/// wakes was woken by who spawned.
+#[inline]
+pub(crate) fn charge(task: CurrentTask) -> Charged {
+    #[cfg(feature = "heap")]
+    return Charged { before: SPAWNING.replace(task.0) };
+    #[cfg(not(feature = "heap"))]
+    {
+        let _ = task;
+        Charged {}
+    }
+}
+
+/// See [`charge`].
+#[must_use]
+pub(crate) struct Charged {
+    #[cfg(feature = "heap")]
+    before: u64,
+}
+
+#[cfg(feature = "heap")]
+impl Drop for Charged {
+    #[inline]
+    fn drop(&mut self) {
+        SPAWNING.set(self.before);
+    }
 }

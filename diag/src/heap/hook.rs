@@ -19,6 +19,7 @@ use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
 use super::sampler::{self, Point};
 use super::tables::{Pending, Reason, Tables, tables};
+use crate::current;
 use crate::errno;
 use crate::stack::{self, Registers};
 
@@ -186,11 +187,16 @@ fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option
     let Point { rate_bytes, offset } = sampler::decide(charged)?;
     let tables = tables()?;
     let stack = tables.recent.number(from, |frames| tables.stacks.intern(frames));
+    let task = match reason {
+        Reason::New => current::allocating(),
+        // No cell grows: this is a queue of the runtime.
+        Reason::Grown(_) => current::get(),
+    };
     let sample = Sample {
         birth: 0,
         size_bytes: (size + charged) as u64,
         rate_bytes,
-        task: crate::current::get().word(),
+        task: task.word(),
         born_ns: crate::clock::coarse_ns(),
         stack: stack.unwrap_or(OTHER),
         thread: sampler::thread_number(),

@@ -21,7 +21,7 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let (slot, handle) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
+    let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
     let tracked = TrackedFn::new(f, slot);
     JoinHandle::new(tokio::task::spawn_blocking(move || tracked.run()), handle)
 }

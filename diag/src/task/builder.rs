@@ -58,7 +58,7 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (slot, handle) = self.spec(Location::caller(), Kind::Task).begin::<F>();
+        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
         Ok(JoinHandle::new(tokio::spawn(Tracked::new(future, slot)), handle))
     }
 
@@ -72,7 +72,7 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (slot, task) = self.spec(Location::caller(), Kind::Task).begin::<F>();
+        let (slot, task, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
         Ok(JoinHandle::new(handle.spawn(Tracked::new(future, slot)), task))
     }
 
@@ -89,7 +89,7 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (slot, handle) = self.spec(Location::caller(), Kind::Local).begin::<F>();
+        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Local).begin::<F>();
         Ok(JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle))
     }
 
@@ -103,7 +103,7 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (slot, handle) = self.spec(Location::caller(), Kind::Local).begin::<F>();
+        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Local).begin::<F>();
         Ok(JoinHandle::new(local_set.tokio().spawn_local(Tracked::new(future, slot)), handle))
     }
 
@@ -120,7 +120,7 @@ impl<'a> Builder<'a> {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (slot, handle) = self.spec(Location::caller(), Kind::Blocking).begin::<F>();
+        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Blocking).begin::<F>();
         let tracked = TrackedFn::new(f, slot);
         Ok(JoinHandle::new(tokio::task::spawn_blocking(move || tracked.run()), handle))
     }

@@ -53,8 +53,9 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let (slot, handle) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
         let inner = self.inner.spawn(Tracked::new(task, slot));
+        drop(cell);
         self.add(inner, handle)
     }
 
@@ -65,8 +66,9 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let (slot, entry) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+        let (slot, entry, cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
         let inner = self.inner.spawn_on(Tracked::new(task, slot), handle);
+        drop(cell);
         self.add(inner, entry)
     }
 
@@ -79,8 +81,9 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        let (slot, handle) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
         let inner = self.inner.spawn_local(Tracked::new(task, slot));
+        drop(cell);
         self.add(inner, handle)
     }
 
@@ -90,8 +93,9 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        let (slot, handle) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
         let inner = self.inner.spawn_local_on(Tracked::new(task, slot), local_set.tokio());
+        drop(cell);
         self.add(inner, handle)
     }
 
@@ -105,9 +109,10 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        let (slot, handle) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
+        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
         let tracked = TrackedFn::new(f, slot);
         let inner = self.inner.spawn_blocking(move || tracked.run());
+        drop(cell);
         self.add(inner, handle)
     }
 
@@ -118,9 +123,10 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        let (slot, entry) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
+        let (slot, entry, cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
         let tracked = TrackedFn::new(f, slot);
         let inner = self.inner.spawn_blocking_on(move || tracked.run(), handle);
+        drop(cell);
         self.add(inner, entry)
     }
 

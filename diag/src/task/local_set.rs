@@ -37,7 +37,7 @@ impl LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (slot, handle) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+        let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
         JoinHandle::new(self.inner.spawn_local(Tracked::new(future, slot)), handle)
     }
 

@@ -80,7 +80,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (slot, handle) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+    let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
     JoinHandle::new(tokio::spawn(Tracked::new(future, slot)), handle)
 }
 
@@ -94,7 +94,7 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (slot, handle) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+    let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
     JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle)
 }
 

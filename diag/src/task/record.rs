@@ -14,7 +14,7 @@ use super::slot::{Birth, PollKind, Slot, Trace};
 use super::tokio_id;
 use super::totals::{Totals, add, lifetime_bucket, raise};
 use crate::clock;
-use crate::current::{self, CurrentTask};
+use crate::current::{self, Charged, CurrentTask};
 
 /// What a spawn says of its task.
 #[derive(Clone, Copy, Debug)]
@@ -33,13 +33,14 @@ impl Spawn<'_> {
         Spawn { location, kind, name: None, traced: true }
     }
 
-    /// Records the birth of a task whose code is of type `F`: its record for the wrapper, and the one
-    /// reference that its handle gets.
+    /// Records the birth of a task whose code is of type `F`: its record for the wrapper, the one reference
+    /// that its handle gets, and what charges it with its cell until the runtime has it.
     #[inline]
-    pub(super) fn begin<F>(self) -> (Option<&'static Slot>, TaskRef) {
+    pub(super) fn begin<F>(self) -> (Option<&'static Slot>, TaskRef, Charged) {
         let site = Site::of::<F>(self.location, self.kind);
         let slot = if crate::is_recording() { self.open(&site) } else { None };
-        (slot, TaskRef::of_spawn(slot))
+        let charged = current::charge(slot.map_or_else(CurrentTask::default, Slot::current));
+        (slot, TaskRef::of_spawn(slot), charged)
     }
 
     fn open(self, site: &Site) -> Option<&'static Slot> {

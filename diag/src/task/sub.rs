@@ -30,7 +30,7 @@ use crate::current;
 /// ```
 #[track_caller]
 pub fn track<F: Future>(future: F) -> TrackedFuture<F> {
-    let (slot, handle) = Spawn::new(Location::caller(), Kind::Future).begin::<F>();
+    let (slot, handle, _) = Spawn::new(Location::caller(), Kind::Future).begin::<F>();
     drop(handle);
     TrackedFuture { future: ManuallyDrop::new(future), slot }
 }
