@@ -58,8 +58,11 @@ pub(super) fn may_be_sampled(block: *mut u8, layout: Layout) -> bool {
 /// Where this block lies, if it is sampled. Part of whoever asks: a call more is felt where blocks grow in steps.
 #[inline(always)]
 pub(super) fn find(block: *mut u8, layout: Layout) -> Option<Home> {
-    if region::may_hold(block) {
-        return tables()?.region.slot_of(block).map(Home::Slot);
+    // Beside the region lie addresses that may be its own by that compare, and are not: a large block's, too.
+    if region::may_hold(block)
+        && let Some(slot) = tables()?.region.slot_of(block)
+    {
+        return Some(Home::Slot(slot));
     }
     if layout.size() < LARGE {
         return None;
@@ -460,5 +463,28 @@ unsafe fn obtain(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u
         Fill::Any => unsafe { inner.alloc(layout) },
         // SAFETY: by the promise of the caller.
         Fill::Zero => unsafe { inner.alloc_zeroed(layout) },
+    }
+}
+
+#[cfg(all(test, not(diag_loom)))]
+mod tests {
+    use super::*;
+
+    /// A block that lies where no slot is, and that one compare takes for one.
+    #[test]
+    fn a_large_block_beside_the_region_is_found() {
+        crate::heap::enable(crate::heap::DEFAULT_RATE_BYTES).expect("the test machine has address space");
+        let tables = tables().expect("they are built");
+        let record = tables.records.take().expect("there is room");
+        let layout = Layout::new::<[u8; 50_000]>();
+        // Never read or written: the table holds addresses.
+        let block = tables.region.before();
+        assert!(region::may_hold(block), "as close as that");
+        assert!(find(block, layout).is_none());
+        assert!(tables.large.insert(block, record));
+        let found = find(block, layout).filter(|home| matches!(home, Home::Large(_)));
+        assert_eq!(found.map(|home| home.record(tables)), Some(record), "it is in the table");
+        assert!(tables.large.find(block).map(Entry::remove).is_some());
+        tables.records.give(record);
     }
 }

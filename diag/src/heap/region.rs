@@ -131,6 +131,12 @@ impl Region {
         Some(Slot { class, index: (within >> (SMALLEST_BITS + class)) as u32 })
     }
 
+    /// An address that lies before the region, and not far.
+    #[cfg(all(test, not(diag_loom)))]
+    pub(super) fn before(&self) -> *mut u8 {
+        self.memory.start().as_ptr().wrapping_add(self.start).wrapping_sub(1 << 20)
+    }
+
     /// The record of a taken slot.
     #[inline]
     pub(super) fn record(&self, slot: Slot) -> RecordId {
