@@ -278,7 +278,7 @@ mod tests {
         }
         const RATE: f64 = 1000.0;
         for (seen, size) in [(3, 100.0), (8, 300.0), (20, 700.0), (20, 1500.0), (60, 1000.0), (300, 2500.0)] {
-            let p = -(-size / RATE as f64).exp_m1();
+            let p = -(-size / RATE).exp_m1();
             let mut sum = WeightedSum::default();
             (0..seen).for_each(|_| sum.add(size, p));
             let Interval { low, high } = sum.interval(RATE);
