@@ -2,6 +2,9 @@
 //!
 //! A full disk or a folder that hangs holds up this thread and nobody else; what was skipped is
 //! counted and stands in the next snapshot that can be written.
+//!
+//! The order of a series is that of its numbers, and a new number is larger than all that are there: a clock
+//! that was wrong once, or differs between hosts, moves no file before another.
 
 use std::fs;
 use std::io;
@@ -10,10 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use diag_snapshot::file::{self, FileError};
+
+use crate::SnapshotError;
+use crate::health::{self, Status};
 use crate::settings::Settings;
 
-/// A temporary file that was not written to for so long has no writer any more.
-const LEFT_OVER: Duration = Duration::from_secs(600);
+/// Larger numbers in names are not of ours: milliseconds do not get there, and one more must be a number still.
+const LARGEST_NUMBER: u64 = 1 << 62;
 
 static SKIPPED: AtomicU64 = AtomicU64::new(0);
 
@@ -32,17 +39,20 @@ pub(crate) fn start(settings: &Settings) -> io::Result<()> {
 
 fn run(dir: &Path, every: Duration, keep: usize) {
     crate::background_thread();
-    let mut failing = false;
+    let (mut failing, mut last) = (false, None);
     let mut next = Instant::now() + every;
     loop {
         thread::sleep(next.saturating_duration_since(Instant::now()));
-        let failed = write(dir, keep).err();
+        let failed = write(dir, keep, &mut last).err();
         if let Some(error) = &failed {
             SKIPPED.fetch_add(1, Ordering::Relaxed);
             // Once a spell of failures: a full disk must not fill the log too.
             if !failing {
                 crate::warn(error);
+                health::report("files", Status::Failed(error.to_string().into()));
             }
+        } else if failing {
+            health::report("files", Status::Works);
         }
         failing = failed.is_some();
         next += every;
@@ -53,92 +63,311 @@ fn run(dir: &Path, every: Duration, keep: usize) {
     }
 }
 
-fn write(dir: &Path, keep: usize) -> Result<(), crate::SnapshotError> {
+/// Writes the next file of the series; `last` is what this process wrote last.
+fn write(dir: &Path, keep: usize, last: &mut Option<PathBuf>) -> Result<(), SnapshotError> {
     let snapshot = crate::capture::snapshot(crate::capture::Scope::Whole);
     let series = Series::new(dir, &snapshot.process.service);
-    let path = series.path(snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
+    let (pid, unix_ms) = (snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
+    let bytes = diag_snapshot::write(&snapshot);
+    drop(snapshot);
     // The folder may have been made away with since the start; a failure shows in the write.
     let _ = fs::create_dir_all(dir);
-    diag_snapshot::file::write(&path, &diag_snapshot::write(&snapshot)).map_err(crate::SnapshotError)?;
-    series.prune(keep);
-    Ok(())
+    series.add(pid, unix_ms, keep, bytes.len() as u64, last, |path| put(path, &bytes)).map_err(SnapshotError)
 }
 
-/// The files of one service in a folder: `SERVICE-PID-MILLISECONDS.diag`, so that the last part is
-/// their order in time.
+/// Puts a snapshot at `path`, whole or not at all.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    // Beyond this limit the system does not refuse a write, it kills the process (SIGXFSZ).
+    if bytes.len() as u64 > largest_file_bytes() {
+        let error = io::ErrorKind::FileTooLarge.into();
+        return Err(FileError::Io { action: "write", path: path.to_owned(), error });
+    }
+    file::write(path, bytes)
+}
+
+fn largest_file_bytes() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is a valid place for the call to fill; if it fails, there is no limit.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
+    limit.rlim_cur
+}
+
+/// The files of one service in a folder: `SERVICE-PID-NUMBER.diag`. The number is the time in milliseconds since the
+/// Unix epoch, or one more than the largest in the folder, if that is more: so it is their order, whatever the
+/// clock does.
 struct Series<'a> {
     dir: &'a Path,
-    prefix: String,
+    /// The service, as a file's name can have it.
+    service: String,
 }
 
 impl<'a> Series<'a> {
     fn new(dir: &'a Path, service: &str) -> Self {
-        let name: String = service
-            .chars()
-            .map(|c| if c.is_alphanumeric() || c == '_' || c == '.' { c } else { '_' })
-            .collect();
-        Series { dir, prefix: format!("{name}-") }
+        let is_kept = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+        Series { dir, service: service.chars().map(|c| if is_kept(c) { c } else { '_' }).collect() }
     }
 
-    fn path(&self, pid: u32, unix_ms: u64) -> PathBuf {
-        self.dir.join(format!("{}{pid}-{unix_ms:013}.diag", self.prefix))
+    fn path(&self, pid: u32, number: u64) -> PathBuf {
+        self.dir.join(format!("{}-{pid}-{number:013}.diag", self.service))
     }
 
-    /// Removes the oldest files of the series beyond `keep`, and what a killed process left half
-    /// written. What cannot be removed stays.
-    fn prune(&self, keep: usize) {
-        let Ok(entries) = fs::read_dir(self.dir) else { return };
-        let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-        let mut files: Vec<(u64, &PathBuf)> =
-            paths.iter().filter_map(|path| Some((self.time_of(path)?, path))).collect();
-        files.sort();
-        let surplus = files.len().saturating_sub(keep);
-        let surplus = files.drain(..surplus).map(|(_, path)| path);
-        for path in surplus.chain(paths.iter().filter(|path| self.is_left_over(path))) {
-            let _ = fs::remove_file(path);
+    /// Writes one more file and keeps `keep`, of which one is that of `last`.
+    ///
+    /// Room is made first, by files beyond `keep` and by what killed processes left half written. On a full
+    /// disk the oldest files give way as well, though no more than this one needs, and never the last good one.
+    fn add(
+        &self,
+        pid: u32,
+        unix_ms: u64,
+        keep: usize,
+        bytes: u64,
+        last: &mut Option<PathBuf>,
+        put: impl Fn(&Path) -> Result<(), FileError>,
+    ) -> Result<(), FileError> {
+        file::remove_abandoned(self.dir, |name| self.number_of(name).is_some());
+        let mut files = self.files();
+        let after_all = files.last().map_or(0, |(number, _)| number + 1);
+        let free =
+            (after_all.max(unix_ms)..).map(|number| self.path(pid, number)).find(|path| !path.exists());
+        let path = free.unwrap_or_else(|| self.path(pid, after_all));
+        prune(&mut files, keep.saturating_sub(1).max(1), last.as_deref());
+        let mut freed = 0;
+        loop {
+            match put(&path) {
+                Ok(()) => break,
+                // As much again, since others write to that disk as well.
+                Err(error) if is_full(&error) && freed < 2 * bytes => {
+                    let good =
+                        last.clone().filter(|last| last.exists()).or_else(|| newest_with_bytes(&files));
+                    let one_less = files.len().saturating_sub(1);
+                    match prune(&mut files, one_less, good.as_deref()) {
+                        0 => return Err(error),
+                        more => freed += more,
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
+        *last = Some(path);
+        prune(&mut self.files(), keep, last.as_deref());
+        Ok(())
     }
 
-    /// True for a temporary file of the series that nobody has written to for long.
-    fn is_left_over(&self, path: &Path) -> bool {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let is_ours = name.strip_prefix('.').is_some_and(|name| name.starts_with(&self.prefix));
-        let untouched = || fs::metadata(path).ok()?.modified().ok()?.elapsed().ok();
-        is_ours && name.ends_with(".tmp") && untouched().is_some_and(|time| time > LEFT_OVER)
+    /// The files that are there, in their order.
+    fn files(&self) -> Vec<(u64, PathBuf)> {
+        let Ok(entries) = fs::read_dir(self.dir) else { return Vec::new() };
+        let numbered = entries.flatten().filter_map(|entry| {
+            let name = entry.file_name();
+            Some((self.number_of(name.to_str()?)?, self.dir.join(name)))
+        });
+        let mut files: Vec<_> = numbered.collect();
+        files.sort();
+        files
     }
 
-    /// The time in a file's name; none for files that are not of the series.
-    fn time_of(&self, path: &Path) -> Option<u64> {
-        let rest = path.file_name()?.to_str()?.strip_prefix(&self.prefix)?.strip_suffix(".diag")?;
-        let (pid, time) = rest.split_once('-')?;
+    /// The number in a file's name; none for files that are not of the series.
+    fn number_of(&self, name: &str) -> Option<u64> {
+        let rest = name.strip_prefix(&self.service)?.strip_prefix('-')?.strip_suffix(".diag")?;
+        let (pid, number) = rest.split_once('-')?;
         pid.parse::<u32>().ok()?;
-        time.parse().ok()
+        number.parse().ok().filter(|number| *number < LARGEST_NUMBER)
     }
+}
+
+/// Removes the oldest of `files` until `keep` are left, but not `kept`, and tells how many bytes that was, at least
+/// one for each file. What cannot be removed stays.
+fn prune(files: &mut Vec<(u64, PathBuf)>, keep: usize, kept: Option<&Path>) -> u64 {
+    let (mut surplus, mut freed) = (files.len().saturating_sub(keep), 0);
+    files.retain(|(_, path)| {
+        if surplus == 0 || kept == Some(path) {
+            return true;
+        }
+        surplus -= 1;
+        let bytes = fs::metadata(path).map_or(0, |file| file.len());
+        let is_removed = fs::remove_file(path).is_ok();
+        freed += if is_removed { bytes.max(1) } else { 0 };
+        !is_removed
+    });
+    freed
+}
+
+fn newest_with_bytes(files: &[(u64, PathBuf)]) -> Option<PathBuf> {
+    let has_bytes = |path: &&PathBuf| fs::metadata(path).is_ok_and(|file| file.len() > 0);
+    files.iter().rev().map(|(_, path)| path).find(has_bytes).cloned()
+}
+
+fn is_full(error: &FileError) -> bool {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error, FileError::Io { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("diag-files-{test}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Folder(path)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+
+        fn put(&self, names: &[&str]) {
+            names.iter().for_each(|name| fs::write(self.0.join(name), "of another time").unwrap());
+        }
+
+        fn bytes(&self) -> usize {
+            self.names().iter().map(|name| fs::read(self.0.join(name)).unwrap().len()).sum()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// A process that writes 100 bytes at these times, and keeps three files.
+    struct Writer<'a>(Series<'a>, u32, Option<PathBuf>);
+
+    impl Writer<'_> {
+        fn add(&mut self, unix_ms: u64) {
+            self.0.add(self.1, unix_ms, 3, 100, &mut self.2, |path| put(path, &[7; 100])).unwrap();
+        }
+    }
+
+    fn writer(folder: &Folder, pid: u32) -> Writer<'_> {
+        Writer(Series::new(&folder.0, "orders"), pid, None)
+    }
+
     #[test]
     fn keeps_the_last_files_of_its_own_series() {
-        let dir = std::env::temp_dir().join(format!("diag-files-{}", std::process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let series = Series::new(&dir, "or/ders");
-        let [old, new] =
-            [".or_ders-5-9.diag.5-0.tmp", ".or_ders-8-9.diag.8-0.tmp"].map(|name| dir.join(name));
-        fs::write(&old, "half").unwrap();
-        let long_ago = std::time::SystemTime::now() - 2 * LEFT_OVER;
-        fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-        let kept = [series.path(7, 20), series.path(6, 30), new];
-        let foreign = [dir.join("orders-7-10.diag"), dir.join("or_ders-notes.diag"), dir.join("x.diag")];
-        for path in kept.iter().chain(&foreign).chain(&[series.path(9, 10)]) {
-            fs::write(path, "").unwrap();
+        let folder = Folder::new("own");
+        let foreign = [
+            "orders-notes.diag",
+            "x.diag",
+            "or_ders-7-1.diag",
+            "orders-7-18446744073709551615.diag",
+            ".x.tmp",
+        ];
+        folder.put(&foreign);
+        folder.put(&["orders-9-0000000000010.diag", ".orders-9-0000000000011.diag.9-0.tmp"]);
+        let mut writer = writer(&folder, 7);
+        for unix_ms in [20, 30, 40] {
+            writer.add(unix_ms);
         }
-        series.prune(2);
-        assert!(!series.path(9, 10).exists(), "one too many");
-        assert!(!old.exists(), "a leftover");
-        assert!(kept.iter().chain(&foreign).all(|path| path.exists()));
-        fs::remove_dir_all(&dir).unwrap();
+        let mut expected: Vec<String> = foreign.map(str::to_owned).into();
+        expected.extend([20, 30, 40].map(|number| format!("orders-7-{number:013}.diag")));
+        expected.sort();
+        assert_eq!(folder.names(), expected);
+    }
+
+    #[test]
+    fn files_of_the_future_do_not_push_out_new_ones() {
+        let folder = Folder::new("future");
+        folder.put(&[
+            "orders-1-9900000000000.diag",
+            "orders-2-9900000000001.diag",
+            "orders-2-9900000000002.diag",
+        ]);
+        let mut now = writer(&folder, 7);
+        now.add(1_000);
+        assert!(folder.names().contains(&"orders-7-9900000000003.diag".to_owned()), "{:?}", folder.names());
+        // The clock steps, both ways; each is later than all before it.
+        for unix_ms in [5_000, 1_000, 9_900_000_000_000, 2_000] {
+            now.add(unix_ms);
+        }
+        let expected = [5, 6, 7].map(|number| format!("orders-7-990000000000{number}.diag"));
+        assert_eq!(folder.names(), expected);
+    }
+
+    #[test]
+    fn processes_that_share_a_folder_keep_their_last_file_and_take_no_other_s_name() {
+        let folder = Folder::new("shared");
+        // As in containers, where every process is the first one.
+        let mut writers = [writer(&folder, 1), writer(&folder, 1), writer(&folder, 1), writer(&folder, 1)];
+        for unix_ms in [1_000, 1_000, 10, 500] {
+            for writer in &mut writers {
+                writer.add(unix_ms);
+                assert!(writer.2.as_ref().unwrap().exists());
+            }
+        }
+        let newest = folder.names().pop().unwrap();
+        assert!(
+            writers[3].2.as_ref().unwrap().ends_with(newest),
+            "the last that was written is the last in order"
+        );
+        assert_eq!(folder.names().len(), 3);
+        // Others write on and on; the last file of one that writes no more goes, as its time has passed.
+        let own = writers[0].2.clone().unwrap();
+        (1..=3).for_each(|unix_ms| writers[1].add(unix_ms));
+        assert!(!own.exists());
+    }
+
+    #[test]
+    fn a_full_disk_gives_up_the_oldest_and_never_the_last_good_one() {
+        let folder = Folder::new("full");
+        let disk = |room: usize, bytes: usize| {
+            let folder = &folder;
+            move |path: &Path| {
+                if folder.bytes() + bytes > room {
+                    let error = io::ErrorKind::StorageFull.into();
+                    return Err(FileError::Io { action: "write", path: path.to_owned(), error });
+                }
+                file::write(path, &vec![7; bytes])
+            }
+        };
+        let series = Series::new(&folder.0, "orders");
+        let mut last = None;
+        let mut add = |unix_ms, keep, room, bytes: usize| {
+            series.add(7, unix_ms, keep, bytes as u64, &mut last, disk(room, bytes)).is_ok()
+        };
+        assert!((1..=10).all(|unix_ms| add(unix_ms, 10, 1_000, 100)));
+        // Full: as many go as the next one needs.
+        assert!(add(11, 10, 1_000, 100));
+        assert_eq!(folder.names().len(), 10);
+        assert!(add(12, 10, 1_000, 250));
+        assert_eq!((folder.names().len(), folder.bytes()), (8, 950));
+        // Somebody else takes the disk: a few of ours go in each turn, for nothing, but not all.
+        assert!(!add(13, 10, 100, 100));
+        assert!(folder.names().len() >= 6, "{:?}", folder.names());
+        while folder.names().len() > 1 {
+            let before = folder.names().len();
+            assert!(!add(14, 10, 100, 100));
+            assert!(folder.names().len() < before);
+        }
+        assert!(!add(15, 1, 100, 100));
+        assert_eq!(folder.names(), ["orders-7-0000000000012.diag"]);
+        // To keep fewer frees at once what is too many, before anything is written.
+        assert!((20..=25).all(|unix_ms| add(unix_ms, 10, 10_000, 100)));
+        assert!(!add(26, 3, 0, 10_000));
+        assert!(
+            folder.names().len() <= 2 && folder.names().contains(&"orders-7-0000000000025.diag".to_owned())
+        );
+        assert!(add(27, 3, 10_000, 100));
+    }
+
+    #[test]
+    fn an_empty_file_is_not_the_good_one() {
+        let folder = Folder::new("empty");
+        folder.put(&["orders-7-1.diag"]);
+        fs::write(folder.0.join("orders-7-2.diag"), "").unwrap();
+        let full = |path: &Path| {
+            let error = io::ErrorKind::StorageFull.into();
+            Err(FileError::Io { action: "write", path: path.to_owned(), error })
+        };
+        let series = Series::new(&folder.0, "orders");
+        assert!((0..3).all(|_| series.add(7, 3, 5, 1_000, &mut None, full).is_err()));
+        assert_eq!(folder.names(), ["orders-7-1.diag"]);
     }
 }

@@ -114,13 +114,13 @@ pub fn snapshot() -> Snapshot {
     capture::snapshot(capture::Scope::Whole)
 }
 
-/// Takes a [`snapshot`] and writes it to `path`, whole or not at all.
+/// Takes a [`snapshot`] and writes it to `path`, whole or not at all. Only its owner may read the file.
 ///
 /// # Errors
 /// If the file cannot be written; a file that was there before is then as it was.
 pub fn snapshot_to(path: impl AsRef<Path>) -> Result<(), SnapshotError> {
     let bytes = diag_snapshot::write(&capture::snapshot(capture::Scope::Whole));
-    diag_snapshot::file::write(path.as_ref(), &bytes).map_err(SnapshotError)
+    files::put(path.as_ref(), &bytes).map_err(SnapshotError)
 }
 
 /// A snapshot could not be written.

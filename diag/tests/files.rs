@@ -1,12 +1,20 @@
 //! A file every so often, the last few kept, and a guard that writes the last one.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 #[test]
 fn files_come_and_go_and_the_last_one_stays() {
     let dir = std::env::temp_dir().join(format!("diag-series-{}", std::process::id()));
     let last = dir.join("last.diag");
+    // Three files of a clock that is far ahead, and what a process that was killed left half written.
+    fs::create_dir_all(&dir).unwrap();
+    for i in 0..3 {
+        fs::write(dir.join(format!("series-1-990000000000{i}.diag")), "of a wrong clock").unwrap();
+    }
+    let left = dir.join(".series-1-9900000000003.diag.1-0.tmp");
+    fs::write(&left, "half").unwrap();
     let guard = diag::Builder::new()
         .service("series")
         .agent(false)
@@ -22,10 +30,17 @@ fn files_come_and_go_and_the_last_one_stays() {
         names.sort();
         names
     };
+    // They go one after the other, as others come that are newer.
+    wait_for(|| (!names().iter().any(|name| name.starts_with("series-1-9"))).then_some(()));
+    assert!(!left.exists());
     let first = wait_for(|| names().first().cloned());
     wait_for(|| (!names().contains(&first) && names().len() >= 3).then_some(()));
     let (snapshot, damage) = diag_snapshot::file::read(&dir.join(&names()[1])).unwrap();
     assert_eq!((snapshot.process.service.as_str(), damage.len()), ("series", 0));
+
+    let newest = || fs::metadata(dir.join(names().last()?)).ok();
+    let mode = wait_for(newest).permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "only the owner reads it");
 
     drop(guard);
     assert!(diag_snapshot::file::read(&last).is_ok());

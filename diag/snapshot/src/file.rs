@@ -1,10 +1,10 @@
 //! Snapshot files on disk: written whole or not at all, read with a limit.
 //!
-//! The only part of this crate that touches the outside. It keeps no files and deletes none but its
-//! own temporary ones; which snapshots to keep is the caller's business.
+//! The only part of this crate that touches the outside. It keeps no files and deletes none but
+//! temporary ones that nobody writes any more; which snapshots to keep is the caller's business.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,16 +54,19 @@ impl std::error::Error for FileError {
 }
 
 /// Puts `bytes` at `path` in one step: whoever reads it, and whatever stops us, finds the file that
-/// was there before or the new one whole.
+/// was there before or the new one whole. Only its owner may read it.
 ///
 /// The bytes go to a hidden file of the same folder, to the disk, and only then under their name. A
-/// process that is killed on the way leaves that hidden file (`.NAME.PID-N.tmp`) behind.
+/// process that is killed on the way leaves that hidden file (`.NAME.PID-N.tmp`) behind; the next
+/// write to the same path removes it.
 ///
 /// # Errors
 /// If the folder or the disk does not take it; the temporary file is removed then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let temporary = temporary_path(path);
-    let written = write_new(&temporary, bytes)
+    let file_name = path.file_name().unwrap_or_default().to_string_lossy();
+    remove_abandoned(folder_of(path), |name| name == file_name);
+    let (temporary, file) = create_beside(path)?;
+    let written = fill(&file, &temporary, bytes)
         .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename", &temporary)));
     if written.is_err() {
         // What went wrong first is what the caller must hear of.
@@ -71,6 +74,22 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         return written;
     }
     sync_folder(path)
+}
+
+/// Removes the temporary files of `folder` that nobody writes any more, of those files that
+/// `is_wanted` takes by the names that they were to have. What cannot be removed stays.
+///
+/// No clock says which they are: a writer holds a lock on its file, which ends with the writer.
+pub fn remove_abandoned(folder: &Path, is_wanted: impl Fn(&str) -> bool) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_ours = name.to_str().and_then(name_of_temporary).is_some_and(&is_wanted);
+        // Whatever else has such a name may wait for ever to be opened.
+        if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            remove_without_writer(&entry.path());
+        }
+    }
 }
 
 /// The snapshot in the file at `path`, and what of it could not be read: [`format::read`].
@@ -98,11 +117,37 @@ fn read_limited(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).open(path).map_err(failed("create", path))?;
+/// A new temporary file for `path`, locked as long as it is open.
+fn create_beside(path: &Path) -> Result<(PathBuf, File), FileError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut tries = 0;
+    loop {
+        let temporary = temporary_path(path);
+        let file = options.open(&temporary).map_err(failed("create", &temporary))?;
+        // A file system without locks gives none to those who clean up either.
+        let is_taken = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+        tries += 1;
+        // Before it was locked, somebody may have taken it for abandoned.
+        if (!is_taken && temporary.exists()) || tries == 8 {
+            return Ok((temporary, file));
+        }
+    }
+}
+
+fn fill(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file.write_all(bytes).map_err(failed("write", path))?;
     file.sync_all().map_err(failed("sync", path))
+}
+
+fn remove_without_writer(temporary: &Path) {
+    let Ok(file) = OpenOptions::new().write(true).open(temporary) else { return };
+    // The lock is held until it is removed: whoever has just created it sees that.
+    if file.try_lock().is_ok() {
+        let _ = fs::remove_file(temporary);
+    }
 }
 
 /// A rename is on the disk when its folder is.
@@ -116,6 +161,14 @@ fn folder_of(path: &Path) -> &Path {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     }
+}
+
+/// The name that a temporary file was to have.
+fn name_of_temporary(temporary: &str) -> Option<&str> {
+    let (name, writer) = temporary.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let (pid, write) = writer.split_once('-')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+    (is_number(pid) && is_number(write)).then_some(name)
 }
 
 /// Beside `path`, since a rename must stay on one file system, and different for every write.

@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use diag_snapshot::{Snapshot, file, write};
@@ -85,6 +86,54 @@ fn what_cannot_be_read_is_named() {
     assert!(error.contains("text.diag: header at byte 0: not a diag snapshot"), "{error}");
 }
 
+#[test]
+fn what_a_dead_writer_left_goes_with_the_next_write_and_what_has_a_writer_stays() {
+    let folder = Folder::new("left");
+    let path = folder.0.join("last.diag");
+    let [dead, alive, other, no_temporary] =
+        [".last.diag.5-0.tmp", ".last.diag.6-12.tmp", ".next.diag.5-0.tmp", ".last.diag.x-0.tmp"]
+            .map(|name| folder.0.join(name));
+    for path in [&dead, &other, &no_temporary] {
+        fs::write(path, "half").expect("the folder takes it");
+    }
+    let writer = fs::File::create(&alive).expect("the folder takes it");
+    writer.lock().expect("nobody else knows of it");
+    file::write(&path, &write(&contents()[0])).expect("the folder takes it");
+    assert!(!dead.exists());
+    assert!(alive.exists() && other.exists() && no_temporary.exists());
+    drop(writer);
+    file::write(&path, &write(&contents()[1])).expect("the folder takes it");
+    assert!(!alive.exists());
+    assert_eq!(folder.names(), [".last.diag.x-0.tmp", ".next.diag.5-0.tmp", "last.diag"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("mode");
+    let path = folder.0.join("last.diag");
+    fs::write(&path, "for all to read").expect("the folder takes it");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("it is ours");
+    file::write(&path, &write(&contents()[0])).expect("the folder takes it");
+    let mode = fs::metadata(&path).expect("it is there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+}
+
+/// Many writers to one path at once, who look for abandoned files at each other's: none loses its own.
+#[test]
+fn writers_do_not_take_each_other_for_dead() {
+    let folder = Folder::new("many");
+    let path = folder.0.join("last.diag");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope
+                .spawn(|| (0..200).for_each(|_| file::write(&path, b"bytes").expect("it is not taken away")));
+        }
+    });
+    assert_eq!(folder.names(), ["last.diag"]);
+}
+
 /// Not a test of its own: the child of the test below, which writes until it is killed.
 #[test]
 fn writes_until_killed() {
@@ -113,7 +162,9 @@ fn a_writer_killed_at_any_moment_leaves_a_whole_file() {
         writer.wait().expect("it was killed");
         let (read, damage) = file::read(&path).expect("a file that was there stays");
         assert!(contents.contains(&read) && damage.is_empty(), "kill {kill}: {damage:?}");
-        killed_in_between += u32::from(remove_temporary(&folder));
+        let left = folder.names().iter().filter(|name| name.ends_with(".tmp")).count();
+        assert!(left <= 1, "the next writer removes what the one before left");
+        killed_in_between += left as u32;
         if kill >= 24 && killed_in_between >= 12 {
             return;
         }
@@ -142,9 +193,4 @@ fn spin(time: Duration) {
     while start.elapsed() < time {
         std::hint::spin_loop();
     }
-}
-
-fn remove_temporary(folder: &Folder) -> bool {
-    let temporary = folder.names().into_iter().filter(|name| name.ends_with(".tmp"));
-    temporary.map(|name| fs::remove_file(folder.0.join(name)).expect("it is there")).count() > 0
 }

@@ -1,0 +1,25 @@
+//! A limit on the size of files, beyond which the system ends the process that writes: the service lives on, and
+//! its snapshots are told as skipped.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::time::Duration;
+
+#[test]
+fn a_file_beyond_the_limit_is_not_begun() {
+    let few = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
+    // SAFETY: a valid limit; this process has no other test.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &few) }, 0);
+    let dir = std::env::temp_dir().join(format!("diag-limited-{}", std::process::id()));
+    let builder = diag::Builder::new().agent(false).files(&dir, Duration::from_millis(100), 3);
+    let guard = builder.try_init().unwrap();
+    while !diag::snapshot().capture.dropped.contains_key("files_skipped") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let error = diag::snapshot_to(dir.join("now.diag")).unwrap_err().to_string();
+    assert!(error.starts_with("cannot write ") && error.contains("now.diag"), "{error}");
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    drop(guard);
+    fs::remove_dir(&dir).unwrap();
+}
