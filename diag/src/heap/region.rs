@@ -29,7 +29,7 @@ const SPAN: usize = 1 << (SMALLEST_BITS + *SLOT_BITS.end() + CLASSES);
 /// Made usable at once: few system calls, and few pages under `mlockall`.
 const CHUNK: usize = 256 * 1024;
 
-/// Where the offsets count from. No pointer lies in the span that starts here before `reserve`.
+/// Where the offsets count from. No pointer lies in the span that starts here before there is a region.
 static BASE: AtomicUsize = AtomicUsize::new(1 << 63);
 
 /// True for every block of the region, and hardly ever for another.
@@ -84,7 +84,6 @@ impl Region {
 
     /// Reserves a region of so many slots a class; `None` if there is no address space for it.
     pub(super) fn reserve(slot_bits: u32) -> Option<Self> {
-        let first = 1 << (SMALLEST_BITS + slot_bits);
         let memory = Reserved::for_service(reserved_bytes(slot_bits))?;
         let address = memory.start().as_ptr().addr();
         let start = address.next_multiple_of(LARGE) - address;
@@ -93,8 +92,15 @@ impl Region {
             free: Pool::new(1 << slot_bits),
             committed: AtomicUsize::new(0),
         });
-        BASE.store(address + start - first, Ordering::Relaxed);
         Some(Region { memory, start, slot_bits, owners, classes })
+    }
+
+    /// Makes this the region whose blocks every free knows. For the one that will be used, and before it is: who
+    /// has a block of it must find it here.
+    pub(super) fn publish(&self) {
+        let first = 1 << (SMALLEST_BITS + self.slot_bits);
+        // Relaxed: whoever has a block has it from a thread that found the tables, which are set after this.
+        BASE.store(self.memory.start().as_ptr().addr() + self.start - first, Ordering::Relaxed);
     }
 
     /// Memory for a block of this layout in the name of `record`, with whatever its last tenant left

@@ -92,8 +92,14 @@ pub(super) struct Tables {
 /// for them.
 pub(super) fn prepare(capacity: Capacity) -> bool {
     holders::prepare();
-    // By one thread only: what the tables hold is told to the hook while they are built.
-    TABLES.get_or_try_init(|| Tables::new(capacity).ok_or(())).is_ok()
+    // One thread builds: a free knows the blocks of one region only.
+    let build = || {
+        let tables = Tables::new(capacity).ok_or(())?;
+        // First: who finds the tables finds their blocks, too.
+        tables.region.publish();
+        Ok::<_, ()>(tables)
+    };
+    TABLES.get_or_try_init(build).is_ok()
 }
 
 /// The tables, once they are built.
