@@ -1,4 +1,4 @@
-//! What the CPU does: the stacks of whatever threads run, one for so much CPU time of the process.
+//! What the CPU does: the stacks of whatever threads run, one for so much CPU time of a thread.
 //!
 //! The handler of `SIGPROF` copies registers, stack and the current task into a slot (`signal.rs`); the profile
 //! empties the slots, walks the copies and counts equal stacks. Nothing is walked, allocated or locked in the
@@ -6,12 +6,14 @@
 
 mod error;
 mod signal;
+mod timers;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 pub(crate) use error::CpuError;
+use timers::Timers;
 
 use crate::current::CurrentTask;
 use crate::fork;
@@ -21,6 +23,8 @@ use crate::stack::{self, MAX_FRAMES};
 pub(crate) const PERIOD: Duration = Duration::from_nanos(1_000_000_000 / 99);
 /// The slots are to be emptied so often: they then hold the samples of 64 cores.
 pub(crate) const DRAIN_EVERY: Duration = Duration::from_millis(20);
+/// How long a new thread may run before it is looked at, too.
+const FOLLOW_EVERY: Duration = Duration::from_millis(100);
 /// Different stacks that are told apart; what comes later has the stack of nobody.
 const MAX_STACKS: usize = 1 << 16;
 
@@ -30,6 +34,8 @@ static BUSY: AtomicU32 = AtomicU32::new(0);
 
 /// A profile that is being taken; dropped, it ends.
 pub(crate) struct Running {
+    timers: Timers,
+    followed: Instant,
     started: Instant,
     cpu_ns_at_start: u64,
     counts: HashMap<Met, u64>,
@@ -57,13 +63,20 @@ pub(crate) struct Recorded {
 pub(crate) fn start() -> Result<Running, CpuError> {
     let turn = Turn::take()?;
     stack::prepare();
-    signal::start(PERIOD)?;
-    Ok(Running { started: Instant::now(), cpu_ns_at_start: cpu_ns(), counts: HashMap::new(), _turn: turn })
+    signal::start()?;
+    let (cpu_ns_at_start, started) = (cpu_ns(), Instant::now());
+    let timers = Timers::start(PERIOD).map_err(CpuError::Refused)?;
+    Ok(Running { timers, followed: started, started, cpu_ns_at_start, counts: HashMap::new(), _turn: turn })
 }
 
 impl Running {
-    /// Takes up the samples that are there.
+    /// Takes up the samples that are there, and threads that have come.
     pub(crate) fn drain(&mut self) {
+        if self.followed.elapsed() > FOLLOW_EVERY {
+            self.followed = Instant::now();
+            // Refused, the profile shows what it can.
+            let _ = self.timers.follow();
+        }
         let mut frames = [0; MAX_FRAMES];
         signal::drain(|task, copied| {
             let depth = copied.walk(&mut frames);

@@ -15,11 +15,10 @@ use std::ffi::{c_int, c_void};
 use std::io;
 use std::mem::zeroed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
 
 use super::CpuError;
 use crate::current::{self, CurrentTask};
-use crate::fork::Once;
+use crate::fork::{self, Once};
 use crate::memory::{self, Zeroed};
 use crate::stack::CopiedStack;
 use crate::thread;
@@ -30,6 +29,8 @@ const SLOTS: usize = 128;
 const FREE: u32 = 0;
 const WRITING: u32 = 1;
 const FULL: u32 = 2;
+/// Above these bits of a state lies the number of the process that it is of.
+const PHASE: u32 = 3;
 
 struct Slot {
     state: AtomicU32,
@@ -45,31 +46,35 @@ unsafe impl Zeroed for Slot {}
 static TABLE: Once<&'static [Slot]> = Once::new();
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
-/// From now on the signal comes whenever the process has used so much CPU time.
-pub(super) fn start(period: Duration) -> Result<(), CpuError> {
+/// From now on a signal is answered.
+pub(super) fn start() -> Result<(), CpuError> {
     let slots = || memory::zeroed(SLOTS).ok_or_else(|| CpuError::Refused(io::ErrorKind::OutOfMemory.into()));
     TABLE.get_or_try_init(slots)?;
-    if is_timer_used()? || !install()? {
+    if !install()? {
         return Err(CpuError::Taken);
+    }
+    // What a thread of a parent process was writing.
+    let is_inherited = |state: u32| state != FREE && state >> 2 != fork::process().get();
+    for slot in TABLE.get().into_iter().flat_map(|table| table.iter()) {
+        if is_inherited(slot.state.load(Ordering::Relaxed)) {
+            slot.state.store(FREE, Ordering::Relaxed);
+        }
     }
     // What came after the end of the last profile.
     drain(|_, _| {});
     IS_ON.store(true, Ordering::Relaxed);
-    set_timer(period)
+    Ok(())
 }
 
-/// No more signals, but for one that is on its way and will find nothing to do.
+/// A signal that is still on its way will find nothing to do.
 pub(super) fn stop() {
-    // Else the timer is not ours.
-    if IS_ON.swap(false, Ordering::Relaxed) {
-        let _ = set_timer(Duration::ZERO);
-    }
+    IS_ON.store(false, Ordering::Relaxed);
 }
 
 /// Hands out the samples that are there.
 pub(super) fn drain(mut take: impl FnMut(CurrentTask, &CopiedStack)) {
     for slot in TABLE.get().into_iter().flat_map(|table| table.iter()) {
-        if slot.state.load(Ordering::Acquire) == FULL {
+        if slot.state.load(Ordering::Acquire) & PHASE == FULL {
             take(CurrentTask::from_word(slot.task.load(Ordering::Relaxed)), &slot.stack);
             slot.state.store(FREE, Ordering::Release);
         }
@@ -83,14 +88,15 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
         return;
     }
     crate::errno::keep(|| {
+        let own = fork::known() << 2;
         let take = |slot: &&Slot| {
-            slot.state.compare_exchange(FREE, WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
+            slot.state.compare_exchange(FREE, own | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
         };
         let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };
         slot.task.store(current::get().word(), Ordering::Relaxed);
         // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
         slot.stack.write(thread::registers(unsafe { &*context.cast::<libc::ucontext_t>() }));
-        slot.state.store(FULL, Ordering::Release);
+        slot.state.store(own | FULL, Ordering::Release);
     });
 }
 
@@ -108,23 +114,6 @@ fn install() -> Result<bool, CpuError> {
     // SAFETY: a handler that may run at any time and place.
     unsafe { thread::sigaction(libc::SIGPROF, &raw const action) }.ok_or_else(refused)?;
     Ok(true)
-}
-
-/// True if somebody else has set the timer.
-fn is_timer_used() -> Result<bool, CpuError> {
-    // SAFETY: all zeros is a valid value, and a place for the answer.
-    let mut now: libc::itimerval = unsafe { zeroed() };
-    // SAFETY: as above.
-    let answer = unsafe { libc::getitimer(libc::ITIMER_PROF, &raw mut now) };
-    if answer == 0 { Ok(now.it_value.tv_sec != 0 || now.it_value.tv_usec != 0) } else { Err(refused()) }
-}
-
-fn set_timer(period: Duration) -> Result<(), CpuError> {
-    let period = libc::timeval { tv_sec: 0, tv_usec: period.subsec_micros().into() };
-    let timer = libc::itimerval { it_interval: period, it_value: period };
-    // SAFETY: a valid timer; nobody asks for the one before.
-    let answer = unsafe { libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
-    if answer == 0 { Ok(()) } else { Err(refused()) }
 }
 
 /// What the last call said.
