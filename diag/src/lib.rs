@@ -152,7 +152,7 @@ pub(crate) fn warn(message: &dyn fmt::Display) {
 /// heap samples.
 pub(crate) fn background_thread() {
     #[cfg(feature = "heap")]
-    let _for_ever = std::mem::ManuallyDrop::new(heap::hide_thread());
+    let _for_ever = std::mem::ManuallyDrop::new(heap::hide_capture());
     #[cfg(target_os = "linux")]
     // SAFETY: no preconditions; 0 means this thread, which Linux takes one by one. A refusal is harmless.
     unsafe {

@@ -159,11 +159,19 @@ impl Reserved {
 
     /// Makes `[from, from + bytes)` readable and writable, zeroed at first. Doing it twice is harmless.
     pub(crate) fn commit(&self, from: usize, bytes: usize) -> bool {
+        let done = self.commit_for_now(from, bytes);
+        if done {
+            self.in_cores(from, bytes, InCores::Yes);
+        }
+        done
+    }
+
+    /// The same for what is in use for moments only, and missed in no core.
+    pub(crate) fn commit_for_now(&self, from: usize, bytes: usize) -> bool {
         let Some(range) = self.range(from, bytes) else { return false };
         // SAFETY: inside our own mapping.
         let ok = unsafe { libc::mprotect(range, bytes, libc::PROT_READ | libc::PROT_WRITE) } == 0;
         if ok {
-            self.in_cores(from, bytes, InCores::Yes);
             MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
         } else {
             REFUSED.fetch_add(1, Ordering::Relaxed);

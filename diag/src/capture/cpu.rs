@@ -14,7 +14,7 @@ use crate::task::site;
 pub(crate) fn profile(recorded: &Recorded) -> Vec<u8> {
     // What is allocated for it is not the service's.
     #[cfg(feature = "heap")]
-    let _hidden = crate::heap::hide_thread();
+    let _hidden = crate::heap::hide_capture();
 
     let sites: HashMap<u32, String> =
         site::all().into_iter().map(|(id, site)| (id.0, site.location.to_string())).collect();

@@ -49,7 +49,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
 
     // What the capture itself allocates is not the service's.
     #[cfg(feature = "heap")]
-    let _hidden = crate::heap::hide_thread();
+    let _hidden = crate::heap::hide_capture();
 
     // First of all: the rows of a million tasks are resident as well.
     let resources = process::resources(crate::memory::mapped_bytes());

@@ -18,6 +18,7 @@ use super::large::Entry;
 use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
 use super::sampler::{self, Point};
+use super::scratch;
 use super::tables::{Pending, Reason, Tables, tables};
 use crate::current;
 use crate::errno;
@@ -104,6 +105,10 @@ pub(super) enum Fill {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
+    if sampler::is_hidden() {
+        // SAFETY: by the promise of the caller.
+        return unsafe { scratch::alloc(inner, layout, fill) };
+    }
     let Some((tables, pending)) = begin(stack::registers(), 0, layout.size(), Reason::New) else {
         // SAFETY: by the promise of the caller.
         return unsafe { obtain(inner, layout, fill) };
@@ -122,6 +127,9 @@ pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill)
 /// As for `GlobalAlloc::dealloc`.
 #[inline(never)]
 pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
+    if scratch::give_if_here(block, layout) {
+        return;
+    }
     if let Some(home) = find(block, layout)
         && tables().is_some_and(|tables| forget(tables, home))
     {
@@ -169,6 +177,10 @@ pub(super) unsafe fn realloc_due(
     layout: Layout,
     new_size: usize,
 ) -> *mut u8 {
+    if sampler::is_hidden() {
+        // SAFETY: by the promise of the caller.
+        return unsafe { scratch::realloc(inner, block, layout, new_size) };
+    }
     let growth = new_size.saturating_sub(layout.size());
     let reason = Reason::Grown(growth as u64);
     let Some((tables, pending)) = begin(stack::registers(), layout.size(), growth, reason) else {

@@ -20,6 +20,7 @@ mod pool;
 mod record;
 mod region;
 mod sampler;
+mod scratch;
 mod tables;
 mod tally;
 pub mod testing;
@@ -34,7 +35,7 @@ pub use error::EnableError;
 use hook::Fill;
 pub(crate) use hook::without_stack;
 pub(crate) use record::Sample;
-pub(crate) use sampler::hide_thread;
+pub(crate) use sampler::{hide_capture, hide_thread};
 use tables::{Capacity, Tables, tables};
 use tally::Tally;
 pub(crate) use tally::Totals;
@@ -81,6 +82,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
         if let Some(home) = hook::find(block, layout) {
             // SAFETY: by the promise of the caller.
             return unsafe { hook::realloc(&self.inner, home, block, layout, new_size) };
+        }
+        if scratch::is_here(block, layout) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { scratch::realloc(&self.inner, block, layout, new_size) };
         }
         // Only growth is charged: a block that grows step by step is sampled as if made at once.
         if sampler::charge(new_size.saturating_sub(layout.size())) {

@@ -22,12 +22,17 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use super::scratch;
+
 /// A rate that stands for "not sampling".
 const OFF: u64 = u64::MAX;
 /// How many bytes a thread allocates between two looks at the rate while sampling is off.
 const RECHECK: i64 = 1 << 20;
-/// A countdown that never ends.
-const NEVER: i64 = i64::MAX;
+/// The countdown of a hidden thread: always below 0, so that all its allocations take the slow path, where they are told
+/// from those of others by this.
+const HIDDEN: i64 = i64::MIN / 2;
+/// The longest countdown that is drawn.
+const LONGEST: i64 = i64::MAX / 4;
 /// Odd, and its multiples visit all words: the increment of splitmix64 (Steele, Lea, Flood 2014).
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -113,7 +118,7 @@ pub(super) fn set_rate(rate_bytes: Option<u64>) {
 pub(super) fn look_again() {
     THREAD.with(|thread| {
         // A hidden thread stays hidden.
-        if thread.left.get() < NEVER / 2 {
+        if !is_hidden() {
             thread.left.set(0);
             thread.rate.set(OFF);
         }
@@ -140,9 +145,21 @@ pub(super) fn countdown() -> i64 {
     THREAD.with(|thread| thread.left.get())
 }
 
+/// True if this thread's allocations are the tool's own. It would have to allocate exabytes to be any other thread.
+pub(super) fn is_hidden() -> bool {
+    THREAD.with(|thread| thread.left.get() < HIDDEN / 2)
+}
+
+/// As [`hide_thread`], for work that takes much memory for a while: its large blocks are kept out of the service's
+/// allocator as well (`scratch.rs`).
+pub(crate) fn hide_capture() -> Hidden {
+    scratch::prepare();
+    hide_thread()
+}
+
 /// Keeps this thread's allocations out of the sample until dropped: they are the tool's own.
 pub(crate) fn hide_thread() -> Hidden {
-    Hidden { left: THREAD.with(|thread| thread.left.replace(NEVER)), not_send: PhantomData }
+    Hidden { left: THREAD.with(|thread| thread.left.replace(HIDDEN)), not_send: PhantomData }
 }
 
 /// See [`hide_thread`].
@@ -171,7 +188,7 @@ impl Thread {
     /// every block.
     fn draw(&self, rate: u64) -> i64 {
         let bytes = -ln_of_fraction(self.random()) * rate as f64;
-        bytes.min(NEVER as f64 / 4.0) as i64
+        bytes.min(LONGEST as f64) as i64
     }
 
     /// splitmix64: one word of state, no allocation, good enough for one draw a sample.

@@ -52,6 +52,11 @@ pub(crate) fn hide_thread() -> Hidden {
     Hidden
 }
 
+/// Hides nothing either.
+pub(crate) fn hide_capture() -> Hidden {
+    Hidden
+}
+
 /// See [`hide_thread`].
 #[must_use]
 pub(crate) struct Hidden;
