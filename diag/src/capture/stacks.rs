@@ -80,11 +80,9 @@ impl Tree {
             let here = |frame: &FrameRow| frame.module == Some(ModuleIndex(i as u32));
             let frames: Vec<usize> = (0..self.frames.len()).filter(|&f| here(&self.frames[f])).collect();
             let offsets: Vec<u64> = frames.iter().map(|&f| self.frames[f].offset).collect();
-            let rows = frames.iter().zip(symbols::functions(module, &offsets));
-            names.extend(rows.flat_map(|(&frame, functions)| {
-                let frame = FrameIndex(frame as u32);
-                functions.iter().map(|function| name_row(frame, function, strings)).collect::<Vec<_>>()
-            }));
+            symbols::functions(module, &offsets, |at, function| {
+                names.push(name_row(FrameIndex(frames[at] as u32), function, strings));
+            });
         }
         if let Some(&frame) = self.frame_of.get(&0) {
             names.push(NameRow { frame, function: strings.intern(NO_STACK), file: None, line: None });
@@ -95,11 +93,11 @@ impl Tree {
     }
 }
 
-fn name_row(frame: FrameIndex, function: &symbols::Function, strings: &mut Strings) -> NameRow {
+fn name_row(frame: FrameIndex, function: symbols::Function<'_>, strings: &mut Strings) -> NameRow {
     NameRow {
         frame,
-        function: strings.intern(&function.name),
-        file: function.file.as_deref().map(|file| strings.intern(file)),
+        function: strings.intern(function.name),
+        file: function.file.map(|file| strings.intern(file)),
         line: function.line,
     }
 }

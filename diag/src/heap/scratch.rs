@@ -220,6 +220,7 @@ fn each_word(first: usize, units: usize, each: impl Fn(&AtomicU64, u64)) {
 }
 
 #[cfg(all(test, not(diag_loom)))]
+#[expect(clippy::disallowed_types, clippy::disallowed_macros, reason = "a test is no hook")]
 mod tests {
     use super::super::{Alloc, hide_thread};
     use super::*;

@@ -270,7 +270,7 @@ mod tests {
     fn tables_are_as_large_as_there_is_room_for() {
         let chosen = |room: u64| Capacity::SAMPLES.within(room).next().map(|capacity| capacity.slot_bits);
         assert_eq!(chosen(u64::MAX), Some(17));
-        assert_eq!([chosen(0), chosen(10 * MIB)], [None; 2]);
+        assert_eq!([chosen(0), chosen(8 * MIB)], [None; 2]);
         // The least that the error speaks of.
         let least = chosen(12 * MIB).map(|slot_bits| Capacity::SAMPLES.with_slots(slot_bits).bytes() as u64);
         assert!(least.is_some_and(|bytes| bytes < 7 * MIB), "{least:?}");

@@ -28,7 +28,7 @@ use diag_snapshot::names::Place;
 
 use super::tables::{self, tables};
 use super::{enable, frames, hide_thread, sampler};
-use crate::symbols::{self, Function};
+use crate::symbols;
 
 /// What the process has allocated and freed since every block is recorded, exact to the byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -230,14 +230,14 @@ fn callers(stack: u32) -> String {
         place.is_of_crate(PLUMBING) || place.file.as_ref().is_some_and(is_rusts)
     };
     let _hidden = hide_thread();
-    let functions = symbols::at(&frames(stack));
-    let place = |f: &Function| Place {
-        function: f.name.to_string(),
-        file: f.file.as_ref().map(ToString::to_string),
-        line: f.line,
-    };
-    let places = functions.iter().flat_map(|at| at.iter().map(place));
-    let own: Vec<String> =
-        places.filter(|place| !of_library(place)).take(SHOWN).map(|place| place.to_string()).collect();
+    let mut places = Vec::new();
+    symbols::at(&frames(stack), |at, function| {
+        let file = function.file.map(str::to_owned);
+        places.push((at, Place { function: function.name.to_owned(), file, line: function.line }));
+    });
+    // Stable: those of one address keep their order.
+    places.sort_by_key(|(at, _)| *at);
+    let own = places.iter().map(|(_, place)| place).filter(|place| !of_library(place));
+    let own: Vec<String> = own.take(SHOWN).map(ToString::to_string).collect();
     if own.is_empty() { "code without names".to_owned() } else { own.join(", called by ") }
 }

@@ -1,116 +1,161 @@
 //! Names that were looked up before, in bounded memory.
 //!
-//! What was not asked for longest goes first, half of all addresses at a time, so that keeping within the
-//! limit costs little. It is looked up again should it be asked for.
+//! All of it lies in four tables, which grow and go as a whole: thousands of small blocks would stay between those of the
+//! service. When they are full, what was asked for last is kept, half of all addresses, so that keeping within the
+//! limit costs little. The rest is looked up again should it be asked for.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 
-use super::{Function, Functions};
+use super::Function;
 
-/// How much is kept: names of some 8,000 addresses.
-const KEPT_BYTES: usize = 2 << 20;
-/// An address in its table, which may be less than half full, and the head of its functions.
-const ADDRESS_BYTES: usize = 112;
-/// A string in its set, its head, and what the allocator adds.
-const STRING_BYTES: usize = 72;
+/// How much is kept: names of some 5,000 addresses. The tables take up to twice as much.
+const KEPT_BYTES: usize = 1 << 20;
+/// An address in its table, which is half full at times.
+const ADDRESS_BYTES: usize = 64;
+/// A text in its table, beside the text itself.
+const TEXT_BYTES: usize = 32;
 
 /// Which file the addresses lie in. A library that is replaced and loaded anew is another one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Module {
     pub(super) path: String,
     pub(super) build_id: Option<String>,
 }
 
+/// A module by its number, which it keeps as long as there are names of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct ModuleId(u32);
+
 /// Names by module and return address less base.
 #[derive(Default)]
 pub(super) struct Known {
-    modules: HashMap<Module, HashMap<u64, Entry>>,
-    /// Every string of the entries, once.
-    strings: HashSet<Arc<str>>,
-    /// Estimate of what all of this takes.
-    bytes: usize,
+    modules: Vec<Module>,
+    entries: HashMap<(ModuleId, u64), Entry>,
+    functions: Vec<Named>,
+    text: String,
+    /// By hash; of two texts with one hash the second is written again each time.
+    texts: HashMap<u64, Text>,
+    hasher: RandomState,
     /// Counts what is asked for.
     now: u64,
 }
 
+#[derive(Clone, Copy)]
 struct Entry {
-    functions: Functions,
+    /// Its functions, innermost first.
+    first: u32,
+    len: u32,
     /// When it was last asked for.
     asked: u64,
 }
 
+#[derive(Clone, Copy)]
+struct Named {
+    name: Text,
+    file: Option<Text>,
+    line: Option<u32>,
+}
+
+/// A part of the text of all names.
+#[derive(Clone, Copy)]
+struct Text {
+    start: u32,
+    len: u32,
+}
+
 impl Known {
-    pub(super) fn get(&mut self, module: &Module, address: u64) -> Option<Functions> {
-        self.now += 1;
-        let entry = self.modules.get_mut(module)?.get_mut(&address)?;
-        entry.asked = self.now;
-        Some(entry.functions.clone())
+    /// The number of this module, for what is asked for next.
+    pub(super) fn module(&mut self, module: &Module) -> ModuleId {
+        let at = self.modules.iter().position(|known| known == module).unwrap_or_else(|| {
+            self.modules.push(module.clone());
+            self.modules.len() - 1
+        });
+        ModuleId(at as u32)
     }
 
-    pub(super) fn add(
+    /// The functions at an address, if it was looked up and not forgotten since.
+    pub(super) fn get(
         &mut self,
-        module: &Module,
+        module: ModuleId,
         address: u64,
-        functions: Vec<diag_symbols::Function>,
-    ) -> Functions {
-        let functions: Functions = functions.into_iter().map(|function| self.shared(function)).collect();
+    ) -> Option<impl Iterator<Item = Function<'_>>> {
         self.now += 1;
-        self.bytes += address_bytes(&functions);
-        let entry = Entry { functions: functions.clone(), asked: self.now };
-        match self.modules.get_mut(module) {
-            Some(entries) => entries.insert(address, entry),
-            None => self.modules.entry(module.clone()).or_default().insert(address, entry),
-        };
-        if self.bytes > KEPT_BYTES {
-            self.forget_half();
-        }
-        functions
+        let entry = self.entries.get_mut(&(module, address))?;
+        entry.asked = self.now;
+        let functions = &self.functions[entry.first as usize..][..entry.len as usize];
+        Some(functions.iter().map(|named| self.function(named)))
     }
 
-    fn shared(&mut self, function: diag_symbols::Function) -> Function {
-        Function {
-            name: self.string(&function.name),
-            file: function.file.map(|file| self.string(&file)),
-            line: function.line,
+    /// Keeps the functions at an address.
+    pub(super) fn add<'a>(
+        &mut self,
+        module: ModuleId,
+        address: u64,
+        functions: impl IntoIterator<Item = Function<'a>>,
+    ) {
+        self.now += 1;
+        let first = self.functions.len();
+        for Function { name, file, line } in functions {
+            let named = Named { name: self.text(name), file: file.map(|file| self.text(file)), line };
+            self.functions.push(named);
+        }
+        let len = (self.functions.len() - first) as u32;
+        self.entries.insert((module, address), Entry { first: first as u32, len, asked: self.now });
+    }
+
+    /// Forgets what was asked for longest if it is too much. The numbers of modules are others then.
+    pub(super) fn trim(&mut self) {
+        while self.bytes() > KEPT_BYTES {
+            *self = self.half();
         }
     }
 
-    fn string(&mut self, text: &str) -> Arc<str> {
-        if let Some(known) = self.strings.get(text) {
-            return known.clone();
+    /// What was asked for last.
+    fn half(&self) -> Known {
+        let mut asked: Vec<u64> = self.entries.values().map(|entry| entry.asked).collect();
+        let mut half = Known { now: self.now, ..Known::default() };
+        let middle = asked.len() / 2;
+        if asked.len() < 2 {
+            return half;
         }
-        let new: Arc<str> = text.into();
-        self.strings.insert(new.clone());
-        self.bytes += string_bytes(text);
-        new
+        let oldest_kept = *asked.select_nth_unstable(middle).1;
+        for (&(module, address), entry) in self.entries.iter().filter(|(_, entry)| entry.asked > oldest_kept)
+        {
+            let functions = &self.functions[entry.first as usize..][..entry.len as usize];
+            let module = half.module(&self.modules[module.0 as usize]);
+            half.add(module, address, functions.iter().map(|named| self.function(named)));
+            if let Some(kept) = half.entries.get_mut(&(module, address)) {
+                kept.asked = entry.asked;
+            }
+        }
+        half.now = self.now;
+        half
     }
 
-    fn forget_half(&mut self) {
-        let mut asked: Vec<u64> =
-            self.modules.values().flat_map(HashMap::values).map(|entry| entry.asked).collect();
-        let half = asked.len() / 2;
-        let oldest_kept = *asked.select_nth_unstable(half).1;
-        for entries in self.modules.values_mut() {
-            entries.retain(|_, entry| entry.asked > oldest_kept);
-            entries.shrink_to_fit();
-        }
-        self.modules.retain(|_, entries| !entries.is_empty());
-        let entries = || self.modules.values().flat_map(HashMap::values);
-        let strings = |function: &Function| [Some(function.name.clone()), function.file.clone()];
-        self.strings =
-            entries().flat_map(|entry| entry.functions.iter().flat_map(strings)).flatten().collect();
-        self.bytes = entries().map(|entry| address_bytes(&entry.functions)).sum::<usize>()
-            + self.strings.iter().map(|text| string_bytes(text)).sum::<usize>();
+    fn bytes(&self) -> usize {
+        self.entries.len() * ADDRESS_BYTES
+            + self.functions.len() * size_of::<Named>()
+            + self.text.len()
+            + self.texts.len() * TEXT_BYTES
     }
-}
 
-fn address_bytes(functions: &[Function]) -> usize {
-    ADDRESS_BYTES + size_of_val(functions)
-}
+    fn function(&self, named: &Named) -> Function<'_> {
+        let text = |Text { start, len }: Text| &self.text[start as usize..][..len as usize];
+        Function { name: text(named.name), file: named.file.map(text), line: named.line }
+    }
 
-fn string_bytes(text: &str) -> usize {
-    STRING_BYTES + text.len()
+    fn text(&mut self, new: &str) -> Text {
+        let hash = self.hasher.hash_one(new);
+        let is_it = |text: &&Text| &self.text[text.start as usize..][..text.len as usize] == new;
+        if let Some(known) = self.texts.get(&hash).filter(is_it) {
+            return *known;
+        }
+        let text = Text { start: self.text.len() as u32, len: new.len() as u32 };
+        self.text.push_str(new);
+        self.texts.insert(hash, text);
+        text
+    }
 }
 
 #[cfg(test)]
@@ -121,8 +166,12 @@ mod tests {
         Module { path: path.to_owned(), build_id: Some("0123".to_owned()) }
     }
 
-    fn named(name: String) -> Vec<diag_symbols::Function> {
-        vec![diag_symbols::Function { name, file: Some("src/cart.rs".to_owned()), line: Some(7) }]
+    fn function(name: &str) -> Function<'_> {
+        Function { name, file: Some("src/cart.rs"), line: Some(7) }
+    }
+
+    fn names(known: &mut Known, module: ModuleId, address: u64) -> Option<Vec<String>> {
+        Some(known.get(module, address)?.map(|function| function.name.to_owned()).collect())
     }
 
     #[test]
@@ -130,28 +179,39 @@ mod tests {
         let mut known = Known::default();
         let mut most = 0;
         for library in 0..60 {
-            let library = module(&format!("/tmp/plugin-{library}.so"));
             for address in 0..400 {
-                known.add(&library, address, named(format!("plugin::{}::{address}", "long".repeat(20))));
-                most = most.max(known.bytes);
+                let library = known.module(&module(&format!("/tmp/plugin-{library}.so")));
+                let name = format!("plugin::{}::{address}", "long".repeat(20));
+                known.add(library, address, [function(&name), function("plugin::main")]);
+                known.trim();
+                most = most.max(known.bytes());
             }
         }
         assert!((KEPT_BYTES / 2..=KEPT_BYTES).contains(&most), "{most}");
         assert!(known.modules.len() < 40, "{} modules", known.modules.len());
-        assert!(known.strings.len() < 12_000, "{} strings", known.strings.len());
+        let taken = known.text.capacity() + known.functions.capacity() * size_of::<Named>();
+        assert!(taken < 2 * KEPT_BYTES, "{taken}");
     }
 
     #[test]
     fn what_is_asked_for_stays() {
         let mut known = Known::default();
         let (service, plugins) = (module("/srv/app"), module("/tmp/plugin.so"));
-        let wanted = known.add(&service, 7, named("app::cart".to_owned()));
+        let at = known.module(&service);
+        known.add(at, 7, [function("app::cart::add"), function("app::cart")]);
         for address in 0..30_000 {
-            known.add(&plugins, address, named(format!("plugin::{address}")));
-            assert_eq!(known.get(&service, 7).as_ref(), Some(&wanted));
+            let at = known.module(&plugins);
+            known.add(at, address, [function(&format!("plugin::{address}"))]);
+            let at = known.module(&service);
+            assert_eq!(
+                names(&mut known, at, 7),
+                Some(vec!["app::cart::add".to_owned(), "app::cart".to_owned()])
+            );
+            known.trim();
         }
-        assert_eq!(known.get(&plugins, 0), None);
-        assert!(known.get(&plugins, 29_999).is_some());
+        let at = known.module(&plugins);
+        assert_eq!(names(&mut known, at, 0), None);
+        assert_eq!(names(&mut known, at, 29_999), Some(vec!["plugin::29999".to_owned()]));
     }
 
     #[test]
@@ -159,16 +219,27 @@ mod tests {
         let mut known = Known::default();
         let old = module("/tmp/plugin.so");
         let new = Module { build_id: Some("4567".to_owned()), ..old.clone() };
-        known.add(&old, 7, named("plugin::old".to_owned()));
-        assert_eq!(known.get(&new, 7), None);
+        let at = known.module(&old);
+        known.add(at, 7, [function("plugin::old")]);
+        let at = known.module(&new);
+        assert_eq!(names(&mut known, at, 7), None);
     }
 
     #[test]
-    fn addresses_share_their_strings() {
+    fn addresses_share_their_texts() {
         let mut known = Known::default();
+        let at = known.module(&module("/srv/app"));
         for address in 0..1_000 {
-            known.add(&module("/srv/app"), address, named("app::cart".to_owned()));
+            known.add(at, address, [function("app::cart")]);
         }
-        assert_eq!(known.strings.len(), 2);
+        assert_eq!(known.text, "app::cartsrc/cart.rs");
+    }
+
+    #[test]
+    fn nothing_known_is_known() {
+        let mut known = Known::default();
+        let at = known.module(&module("/srv/app"));
+        known.add(at, 7, []);
+        assert_eq!(names(&mut known, at, 7), Some(Vec::new()));
     }
 }

@@ -3,45 +3,58 @@
 //! Compressed debug info is not inflated here, nor are separate debug files looked for: both are left to the
 //! reader of a snapshot, who has the memory.
 
-use std::iter::repeat;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
-use diag_symbols::{ElfFile, Function, look_up};
+use diag_symbols::{ElfFile, look_up};
 
-use super::Functions;
+use super::Function;
 use super::known::{Known, Module};
-use crate::fork::Lock;
 use crate::stack::LoadedModule;
 
-static KNOWN: Lock<Option<Known>> = Lock::new(None);
+static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
-/// The functions behind return addresses, given as offsets from the module's base, in their order.
-pub(crate) fn functions(module: &LoadedModule, offsets: &[u64]) -> Vec<Functions> {
-    let mut known = KNOWN.lock();
+/// Tells `each` the functions behind return addresses, given as offsets from the module's base, with the place of the
+/// offset: those of one offset follow each other, the innermost first.
+pub(crate) fn functions(module: &LoadedModule, offsets: &[u64], mut each: impl FnMut(usize, Function<'_>)) {
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let known = known.get_or_insert_default();
-    let build = Module { path: module.path.clone(), build_id: module.build_id.clone() };
-    let mut found: Vec<Option<Functions>> = offsets.iter().map(|&offset| known.get(&build, offset)).collect();
-    let new = |(found, &offset): (&Option<Functions>, &u64)| found.is_none().then_some(offset);
-    let new: Vec<u64> = found.iter().zip(offsets).filter_map(new).collect();
-    let names = read(module, &new).into_iter().chain(repeat(Vec::new()));
-    let gaps = found.iter_mut().filter(|found| found.is_none());
-    for ((gap, &offset), functions) in gaps.zip(&new).zip(names) {
-        *gap = Some(known.add(&build, offset, functions));
+    let at = known.module(&Module { path: module.path.clone(), build_id: module.build_id.clone() });
+    let mut new = Vec::new();
+    for (place, &offset) in offsets.iter().enumerate() {
+        match known.get(at, offset) {
+            Some(functions) => functions.for_each(|function| each(place, function)),
+            None => new.push(place),
+        }
     }
-    found.into_iter().map(Option::unwrap_or_default).collect()
+    let new_offsets: Vec<u64> = new.iter().map(|&place| offsets[place]).collect();
+    let mut told = vec![false; new.len()];
+    read(module, &new_offsets, |asked, functions| {
+        functions.iter().for_each(|function| each(new[asked], function.into()));
+        told[asked] = true;
+        known.add(at, new_offsets[asked], functions.iter().map(Function::from));
+    });
+    // It is not tried again.
+    for (offset, _) in new_offsets.iter().zip(told).filter(|(_, told)| !told) {
+        known.add(at, *offset, []);
+    }
+    known.trim();
 }
 
-/// The functions at every offset; nothing if the file cannot be read or is another build by now: it is not
-/// tried again. They are all read before any is kept, so that what stays does not lie between what goes.
-fn read(module: &LoadedModule, offsets: &[u64]) -> Vec<Vec<Function>> {
-    let mut found = vec![Vec::new(); offsets.len()];
+/// Tells the functions at every offset, in any order; nothing if the file cannot be read or is another build by now.
+fn read(module: &LoadedModule, offsets: &[u64], mut each: impl FnMut(usize, &[diag_symbols::Function])) {
     if offsets.is_empty() {
-        return found;
+        return;
     }
     // The executable itself may have been replaced on disk; this link still leads to the old one.
     let path = if module.is_executable { "/proc/self/exe" } else { &module.path };
     if let Some(file) = ElfFile::open(Path::new(path)).filter(|file| file.build_id() == module.build_id) {
-        look_up(&file, offsets, 0, |asked, functions| found[asked] = functions);
+        look_up(&file, offsets, 0, |asked, functions| each(asked, &functions));
     }
-    found
+}
+
+impl<'a> From<&'a diag_symbols::Function> for Function<'a> {
+    fn from(function: &'a diag_symbols::Function) -> Self {
+        Function { name: &function.name, file: function.file.as_deref(), line: function.line }
+    }
 }
