@@ -34,6 +34,7 @@
 //! | `diag_tasks`, `diag_tasks_spawned_total`, `diag_task_polls_total`, `diag_task_busy_seconds_total` | `site`, `name` |
 //! | `diag_tasks_ended_total` | `site`, `name`, `outcome` |
 //! | `diag_tasks_by_state`, `diag_ended_tasks_held` | `state`; none |
+//! | `diag_tracked_tasks` | none |
 //! | `diag_runtime_alive_tasks`, `diag_runtime_workers` | `runtime` |
 //! | `diag_heap_live_bytes`, `diag_heap_allocated_bytes_total`, `diag_heap_freed_bytes_total`, `diag_heap_ended_tasks_live_bytes` | none |
 //! | `diag_heap_task_site_live_bytes` | `site`, `name` |

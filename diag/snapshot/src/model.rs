@@ -71,8 +71,18 @@ impl Snapshot {
     }
 
     /// Live tasks that tokio counts as well, if they belong to a runtime that we know: what coverage
-    /// sets against [`Runtime::alive_tasks`].
+    /// sets against [`Runtime::alive_tasks`], and of the same moment. Of an older file, the rows.
     pub fn tracked_tasks(&self) -> u64 {
+        self.capture.tracked_tasks.unwrap_or_else(|| self.rows_counted_by_tokio())
+    }
+
+    /// How many tasks more or fewer [`tracked_tasks`](Snapshot::tracked_tasks) may be than when the runtimes were
+    /// asked for theirs.
+    pub fn tracked_churn(&self) -> u64 {
+        self.capture.tracked_tasks.map_or(self.capture.came_or_went, |_| self.capture.tracked_churn)
+    }
+
+    fn rows_counted_by_tokio(&self) -> u64 {
         let counted: Vec<bool> = self.sites.iter().map(|site| site.is_counted_by_tokio()).collect();
         let is_counted = |site: &&u64| counted.get(**site as usize).copied().unwrap_or(true);
         self.tasks.column("site").iter().filter(is_counted).count() as u64

@@ -146,15 +146,18 @@ fn capture() -> impl Strategy<Value = Capture> {
             ParkedFacts { asked, answered, timed_out, stacks_dropped, per_group, spent_us }
         });
     let dropped = btree_map(any::<String>(), any::<u64>(), 0..4);
-    let times = any::<(u64, u64, u64, u32)>();
+    let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();
     (times, vec(runtime, 0..3), vec(gauge, 0..3), resources, dropped, option::of(parked)).prop_map(
-        |((from_us, to_us, came_or_went, timing_one_in), runtimes, gauges, resources, dropped, parked)| {
+        |(times, runtimes, gauges, resources, dropped, parked)| {
+            let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
             Capture {
                 from_us,
                 to_us,
                 came_or_went,
                 timing_one_in,
                 runtimes,
+                tracked_tasks,
+                tracked_churn,
                 gauges,
                 resources,
                 dropped,

@@ -4,6 +4,7 @@
 //! write: no worker stops or waits. Some parked tasks are asked for one poll each (`parked.rs`).
 
 mod cell;
+mod coverage;
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) mod cpu;
 #[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]
@@ -21,12 +22,13 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
-use sites::Sites;
+use coverage::Coverage;
+use sites::{Moved, Sites};
 use stacks::Tree;
 
 use crate::fork::Lock;
 use crate::task::{local, site};
-use crate::{clock, gauge, runtime};
+use crate::{clock, gauge};
 
 /// How much of a snapshot is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,17 +58,18 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let mut strings = Strings::default();
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
-    let moved_before = sites::spawned_and_ended();
-    let runtimes = runtime::all();
+    let moved_before = Moved::all();
+    let coverage = Coverage::count();
     let mut found = tasks::find();
-    let inherited = tasks::leave_out_inherited(&mut found);
+    let inherited = tasks::take_inherited(&mut found);
+    let Coverage { runtimes, tracked, churn } = coverage.without(&inherited);
     // Before the rows: a task that is not lost but rescued by this shows so in its row.
     let answers = if scope == Scope::Whole { parked::ask_tasks(&found) } else { Default::default() };
     let ends = tasks::recent_ends();
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
     let (tasks, zombies) = tasks::rows(&found, &answers.lost, &mut sites, &mut strings, &anchor);
-    let came_or_went = sites::spawned_and_ended().saturating_sub(moved_before);
+    let came_or_went = Moved::all().since(moved_before);
     let mut stacks = Tree::new();
     let parked = answers.rows(&mut stacks);
     let (threads, no_stack) = match scope {
@@ -85,9 +88,11 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             came_or_went,
             timing_one_in: local::timing_one_in(),
             runtimes,
+            tracked_tasks: Some(tracked),
+            tracked_churn: churn,
             gauges: gauge::all(),
             resources,
-            dropped: dropped(inherited, &no_stack),
+            dropped: dropped(inherited.len() as u64, &no_stack),
             parked: answers.facts(),
         },
         lifetimes: sites.lifetimes(),

@@ -150,16 +150,51 @@ fn kind(kind: Kind) -> SiteKind {
     }
 }
 
-/// Tasks spawned plus tasks ended since start: the difference of two is what came or went.
-pub(super) fn spawned_and_ended() -> u64 {
-    let ids = 0..=site::greatest();
-    let ended = |totals: &Totals| totals.ended.iter().map(value).sum::<u64>();
-    totals::all()
-        .map(|shard| {
-            let totals = ids.clone().filter_map(|id| shard.peek(SiteId(id)));
-            value(&shard.spawned) + totals.map(ended).sum::<u64>()
-        })
-        .sum()
+/// Tasks spawned and tasks ended since start.
+#[derive(Clone, Copy)]
+pub(super) struct Moved {
+    spawned: u64,
+    ended: u64,
+}
+
+impl Moved {
+    /// Of all tasks.
+    pub(super) fn all() -> Self {
+        let counted = Moved::counted_by_tokio();
+        let others = Moved::where_it_is(false);
+        Moved { spawned: counted.spawned + others.spawned, ended: counted.ended + others.ended }
+    }
+
+    /// Of those that tokio counts as well.
+    pub(super) fn counted_by_tokio() -> Self {
+        Moved::where_it_is(true)
+    }
+
+    fn where_it_is(counted_by_tokio: bool) -> Self {
+        // Number 0 is for those of too many sites: tasks, as a rule.
+        let others = (SiteId(0), true);
+        let sites = site::all().into_iter().map(|(id, site)| (id, site.kind.is_counted_by_tokio()));
+        let of_kind = |&(id, counted): &(SiteId, bool)| (counted == counted_by_tokio).then_some(id);
+        let sites: Vec<SiteId> =
+            std::iter::once(others).chain(sites).filter_map(|site| of_kind(&site)).collect();
+        let mut moved = Moved { spawned: 0, ended: 0 };
+        for shard in totals::all() {
+            moved.spawned += value(&shard.spawned[usize::from(counted_by_tokio)]);
+            let totals = sites.iter().filter_map(|&id| shard.peek(id));
+            moved.ended += totals.flat_map(|totals| &totals.ended).map(value).sum::<u64>();
+        }
+        moved
+    }
+
+    /// How many live.
+    pub(super) fn alive(self) -> u64 {
+        self.spawned.saturating_sub(self.ended)
+    }
+
+    /// How many came or went since `earlier`.
+    pub(super) fn since(self, earlier: Moved) -> u64 {
+        (self.spawned + self.ended).saturating_sub(earlier.spawned + earlier.ended)
+    }
 }
 
 fn value(counter: &AtomicU64) -> u64 {

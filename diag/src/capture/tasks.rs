@@ -52,13 +52,12 @@ pub(super) fn find() -> Vec<Found> {
 
 /// Leaves out the tasks that a child has from its parent, and counts them, but for those that were polled since:
 /// the others lie in runtimes whose threads the child does not have.
-pub(super) fn leave_out_inherited(found: &mut Vec<Found>) -> u64 {
-    let before = found.len();
-    found.retain(|found| {
+pub(super) fn take_inherited(found: &mut Vec<Found>) -> Vec<Found> {
+    let is_inherited = |found: &mut Found| {
         let is_polled_here = |look: Look| look.moved_ns > local::forked_ns();
-        found.task.id().is_none_or(local::is_own) || found.look().is_some_and(is_polled_here)
-    });
-    (before - found.len()) as u64
+        found.task.id().is_some_and(|id| !local::is_own(id)) && !found.look().is_some_and(is_polled_here)
+    };
+    found.extract_if(.., is_inherited).collect()
 }
 
 /// The rows of the tasks found: those alive, and those that ended and are still held.

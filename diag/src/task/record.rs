@@ -46,7 +46,7 @@ impl Spawn<'_> {
     fn open(self, site: &Site) -> Option<&'static Slot> {
         let (shard, site) = (local::shard().or_else(local::not_recorded)?, site::id_of(site));
         let (slot, id) = local::take_slot()?;
-        add(&shard.spawned, 1);
+        add(&shard.spawned[usize::from(self.kind.is_counted_by_tokio())], 1);
         slot.open(Birth {
             task: CurrentTask::new(id, site),
             parent: current::get(),

@@ -31,6 +31,14 @@ pub(crate) enum Kind {
     Future,
 }
 
+impl Kind {
+    /// True if the runtime has it among its live tasks.
+    #[inline]
+    pub(crate) fn is_counted_by_tokio(self) -> bool {
+        self == Kind::Task
+    }
+}
+
 /// What a spawn site is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
@@ -132,11 +140,6 @@ fn next_number() -> Option<SiteId> {
 /// Nobody got this number: it is the next one's, or if others were given meanwhile, nobody's.
 fn give_back(id: SiteId) {
     let _ = NUMBERS.compare_exchange(id.0, id.0 - 1, Ordering::Relaxed, Ordering::Relaxed);
-}
-
-/// No site has a greater number.
-pub(crate) fn greatest() -> u32 {
-    NUMBERS.load(Ordering::Relaxed)
 }
 
 /// All sites so far with their numbers, in that order. A number may be missing.

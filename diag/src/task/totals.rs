@@ -80,8 +80,8 @@ pub(crate) struct Shard {
     in_use: AtomicBool,
     next: AtomicPtr<Shard>,
     chunks: [AtomicPtr<[Totals; CHUNK]>; MAX_SITES / CHUNK],
-    /// Tasks spawned on this thread.
-    pub(crate) spawned: AtomicU64,
+    /// Tasks spawned on this thread: others, and those that tokio counts as well.
+    pub(crate) spawned: [AtomicU64; 2],
     /// Polls on this thread, known to a few.
     pub(crate) polls: AtomicU64,
     pub(crate) ends: Ends,

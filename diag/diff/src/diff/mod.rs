@@ -63,8 +63,8 @@ pub struct Side {
     pub tracked_tasks: u64,
     /// Tasks that the runtimes count; none if one of them could not be read.
     pub alive_tasks: Option<u64>,
-    /// Tasks that came or went while it was taken: the two numbers may differ by so many.
-    pub came_or_went: u64,
+    /// Tasks that came or went between the two counts: they may differ by so many.
+    pub tracked_churn: u64,
     /// True if the service was built without optimisation.
     pub debug_build: bool,
     /// True if the heap was sampled.
@@ -152,16 +152,21 @@ pub fn diff_with(before: &Snapshot, after: &Snapshot, options: Options) -> Resul
 
 impl Side {
     /// Tasks of the runtimes that the recorder does not follow: spawned by libraries, or past
-    /// `diag::spawn`. None if a runtime could not be read.
+    /// `diag::spawn`. At least so many, whatever came and went between the two counts. None if a runtime could
+    /// not be read.
     pub fn untracked_tasks(&self) -> Option<u64> {
-        Some(self.alive_tasks?.saturating_sub(self.tracked_tasks))
+        Some(self.alive_tasks?.saturating_sub(self.tracked_tasks).saturating_sub(self.tracked_churn))
     }
 
-    /// Share of the live tasks that the recorder follows, 0 to 1; none if it cannot be known.
-    /// Tasks may come and go between the two counts, so the number of all tasks is at least that of the
-    /// followed ones.
+    /// The same, at most so many.
+    pub fn untracked_at_most(&self) -> Option<u64> {
+        Some(self.alive_tasks?.saturating_add(self.tracked_churn).saturating_sub(self.tracked_tasks))
+    }
+
+    /// Share of the live tasks that the recorder follows, 0 to 1, if no more are untracked than there are
+    /// [at least](Side::untracked_tasks); none if it cannot be known.
     pub fn coverage(&self) -> Option<f64> {
-        let all = self.alive_tasks?.max(self.tracked_tasks);
+        let all = self.tracked_tasks.saturating_add(self.untracked_tasks()?);
         Some(if all == 0 { 1.0 } else { self.tracked_tasks as f64 / all as f64 })
     }
 }
@@ -183,7 +188,7 @@ fn side(snapshot: &Snapshot) -> Side {
         uptime_us: snapshot.capture.to_us,
         tracked_tasks: snapshot.tracked_tasks(),
         alive_tasks: alive_tasks(snapshot),
-        came_or_went: snapshot.capture.came_or_went,
+        tracked_churn: snapshot.tracked_churn(),
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
         split: Split::of(snapshot),

@@ -13,10 +13,9 @@ use crate::report::Change;
 pub(super) const NAME: &str = "untracked-growth";
 
 pub(super) fn judge(diff: &Diff, policy: &Policy) -> Vec<Finding> {
-    let counts = diff.before.untracked_tasks().zip(diff.after.untracked_tasks());
-    // The runtimes count a moment before the recorder does.
-    let moment = diff.before.came_or_went.saturating_add(diff.after.came_or_went);
-    let grown = counts.filter(|&(before, after)| grows(before, after.saturating_sub(moment), policy));
+    // Tasks may have come or gone between the counts of the runtimes and of the recorder.
+    let counts = diff.before.untracked_at_most().zip(diff.after.untracked_tasks());
+    let grown = counts.filter(|&(before, after)| grows(before, after, policy));
     grown.map(|(before, after)| finding(diff, Change { before, after })).into_iter().collect()
 }
 

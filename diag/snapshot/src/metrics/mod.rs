@@ -64,6 +64,8 @@ fn tasks(text: &mut Text<'_>, snapshot: &Snapshot, sites: &Sites) {
 
 fn runtimes(text: &mut Text<'_>, snapshot: &Snapshot) {
     let runtimes = &snapshot.capture.runtimes;
+    text.gauge("diag_tracked_tasks", "", "Of the live tasks that tokio counts, those that are recorded.");
+    text.sample("diag_tracked_tasks", &[], snapshot.tracked_tasks() as f64);
     text.gauge("diag_runtime_alive_tasks", "", "Live tasks that tokio counts, recorded or not.");
     for runtime in runtimes {
         if let Some(alive) = runtime.alive_tasks {

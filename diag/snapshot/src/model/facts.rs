@@ -46,6 +46,10 @@ pub struct Capture {
     pub timing_one_in: u32,
     /// The tokio runtimes that the recorder knows.
     pub runtimes: Vec<Runtime>,
+    /// Live tasks that the recorder followed and these count as well, when they were asked; none before format 1.4.
+    pub tracked_tasks: Option<u64>,
+    /// Tasks that came or went between the two counts.
+    pub tracked_churn: u64,
     /// Numbers that the service published.
     pub gauges: Vec<Gauge>,
     /// Facts about the process as the system sees it.

@@ -84,6 +84,8 @@ fn capture(tasks: u64) -> Capture {
         came_or_went: 3,
         timing_one_in: 16,
         runtimes: vec![Runtime { name: "main".to_owned(), workers: 8, alive_tasks: Some(tasks + 40) }],
+        tracked_tasks: Some(tasks + 1),
+        tracked_churn: 2,
         gauges: vec![Gauge { name: "devices-online".to_owned(), value: tasks as i64 - 12 }],
         resources: Resources {
             rss_bytes: Some(812 << 20),
