@@ -19,12 +19,15 @@ use std::time::{Duration, Instant};
 use diag_snapshot::leaf::{Waiting, describe};
 use diag_snapshot::names::NamedStacks;
 use diag_snapshot::{Snapshot, TaskState};
+use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket, UnixListener, UnixStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Barrier, Mutex, Notify, RwLock, Semaphore, broadcast, mpsc, oneshot, watch};
+use tokio::sync::{
+    Barrier, Mutex, Notify, OnceCell, RwLock, Semaphore, SetOnce, broadcast, mpsc, oneshot, watch,
+};
 use tokio::time::{interval_at, sleep, timeout};
 
 const LONG: Duration = Duration::from_secs(3_600);
@@ -76,12 +79,14 @@ fn channels(cases: &mut Cases) {
     let (value, answer) = oneshot::channel::<u8>();
     cases.park("oneshot", async move { answer.await });
     let (mut asked, waiting) = oneshot::channel::<u8>();
-    cases.park("oneshot", async move { asked.closed().await });
+    cases.park("oneshot closed", async move { asked.closed().await });
     let (news, mut reader) = broadcast::channel::<u8>(4);
     cases.park("broadcast", async move { reader.recv().await });
     let (setting, mut seen) = watch::channel(1);
     cases.park("watch", async move { seen.changed().await });
-    cases.keep((bounded, unbounded, unread, value, waiting, news, setting));
+    let (closed, open) = mpsc::channel::<u8>(1);
+    cases.park("mpsc closed", async move { closed.closed().await });
+    cases.keep((bounded, unbounded, unread, value, waiting, news, setting, open));
 }
 
 fn locks(cases: &mut Cases) {
@@ -97,6 +102,20 @@ fn locks(cases: &mut Cases) {
     cases.park("rwlock write", async move { drop(write.write().await) });
     let permits = Arc::new(Semaphore::new(0));
     cases.park("semaphore", async move { permits.acquire().await.map(drop) });
+    let filled = Arc::new(OnceCell::<u8>::new());
+    let fills = filled.clone();
+    // Polled once, it has the cell's permit.
+    let mut filling = Box::pin(async move { fills.get_or_init(std::future::pending::<u8>).await == &1 });
+    assert!(filling.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    cases.keep(filling);
+    cases.park("once cell", async move { *filled.get_or_init(async || 1).await });
+    let set = Arc::new(SetOnce::<u8>::new());
+    cases.park("set once", async move { *set.wait().await });
+    let driven = sleep(LONG).shared();
+    cases.park("shared future", async move { driven.await });
+    let mutex = Arc::new(futures_util::lock::Mutex::new(()));
+    cases.keep(mutex.clone().try_lock_owned().expect("nobody has it"));
+    cases.park("mutex", async move { drop(mutex.lock().await) });
     let barrier = Arc::new(Barrier::new(2));
     cases.park("barrier", async move { barrier.wait().await });
 }
@@ -129,8 +148,14 @@ async fn sockets(cases: &mut Cases) {
     let udp = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");
     cases.park("socket read", async move { udp.recv(&mut [0; 9]).await });
     let (mut pipe, pipe_end) = tokio::io::duplex(64);
-    cases.park("in-memory pipe", async move { pipe.read_u8().await });
-    cases.keep((others, unix_end, clogged_end, copied_end, pipe_end));
+    cases.park("in-memory pipe read", async move { pipe.read_u8().await });
+    let (mut full, full_end) = tokio::io::duplex(4);
+    cases.park("in-memory pipe write", async move { full.write_all(b"longer").await });
+    let (written, mut read) = tokio::net::unix::pipe::pipe().expect("a pipe");
+    cases.park("pipe read", async move { read.read_u8().await });
+    let (mut written_to, unread) = tokio::net::unix::pipe::pipe().expect("a pipe");
+    cases.park("pipe write", async move { written_to.write_all(&vec![0; FULL]).await });
+    cases.keep((others, unix_end, clogged_end, copied_end, pipe_end, full_end, written, unread));
 }
 
 fn tasks(cases: &mut Cases) {
@@ -178,6 +203,19 @@ fn several(cases: &mut Cases) {
     cases.keep((orders, news, one, two, three));
 }
 
+/// Tasks whose functions are all a library's: the line is that of the spawn.
+fn of_libraries(cases: &mut Cases) {
+    cases.park("timer", sleep(LONG));
+    let boxed: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(sleep(LONG));
+    cases.park("timer", boxed);
+    cases.park("timer", sleep(LONG).map(|()| 1));
+    let (value, answer) = oneshot::channel::<u8>();
+    cases.park("oneshot", answer);
+    cases.keep(value);
+    let task = tokio::spawn(sleep(LONG));
+    cases.park("join", task);
+}
+
 /// The service's own function between the task and the leaf.
 async fn next_order(mut orders: mpsc::Receiver<u8>) -> Option<u8> {
     orders.recv().await
@@ -214,6 +252,7 @@ async fn all() -> Cases {
     tasks(&mut cases);
     system(&mut cases);
     several(&mut cases);
+    of_libraries(&mut cases);
     own(&mut cases);
     cases
 }
@@ -230,7 +269,7 @@ fn said(snapshot: &Snapshot) -> BTreeMap<u32, String> {
             waits.entry(site.line).or_default().push(Waiting::of(names.stack(parked.stack)));
         }
     }
-    waits.into_iter().map(|(line, waits)| (line, describe(&waits))).collect()
+    waits.into_iter().map(|(line, waits)| (line, describe(&waits, &format!("{}:{line}", file!())))).collect()
 }
 
 fn check(runtime: Runtime) {

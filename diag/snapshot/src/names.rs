@@ -30,17 +30,100 @@ impl Place {
         }
     }
 
-    /// The function's path from its crate on. It may stand in a qualified form,
-    /// `<alloc::vec::Vec<T> as ..>::clone`.
+    /// The function's path from its crate on. It may stand in a qualified form, `<alloc::vec::Vec<T> as
+    /// ..>::clone`, from which the type's path on is given, or the trait's if the type is a parameter.
     pub fn path(&self) -> &str {
-        self.function.trim_start_matches(['<', '&'])
+        let Some(Qualified { of, .. }) = Qualified::of(&self.function) else { return &self.function };
+        let start = of.as_ptr() as usize - self.function.as_ptr() as usize;
+        &self.function[start..]
+    }
+
+    /// The crate that the function's path begins with.
+    pub fn crate_name(&self) -> Option<&str> {
+        let (first, _) = self.path().split_once("::")?;
+        first.chars().all(is_word).then_some(first)
     }
 
     /// True if the path begins in one of these crates.
     pub fn is_of_crate(&self, crates: &[&str]) -> bool {
-        let first = self.path().split_once("::").map(|(first, _)| first);
-        first.is_some_and(|first| crates.contains(&first))
+        self.crate_name().is_some_and(|first| crates.contains(&first))
     }
+}
+
+/// The path of a function as the source has it: `tokio::sync::mpsc::bounded::Receiver::recv` of
+/// `<tokio::sync::mpsc::bounded::Receiver<T>>::recv::{closure#0}`, without type parameters and closures.
+pub fn plain_path(function: &str) -> String {
+    let text = match Qualified::of(function) {
+        Some(Qualified { of, method }) => without_brackets(of) + &without_brackets(method),
+        None => without_brackets(function),
+    };
+    let words: Vec<&str> = text.split("::").map(str::trim).filter(|word| !word.is_empty()).collect();
+    words.join("::")
+}
+
+/// `<type as trait>::method`, or `<type>::method`.
+struct Qualified<'a> {
+    /// The type, or the trait if the type has no path of its own.
+    of: &'a str,
+    /// All that follows.
+    method: &'a str,
+}
+
+impl<'a> Qualified<'a> {
+    fn of(function: &'a str) -> Option<Self> {
+        let inside = function.strip_prefix('<')?;
+        let end = outside_brackets(inside).find(|(_, rest)| rest.starts_with('>')).map(|(at, _)| at)?;
+        let (inside, method) = (&inside[..end], &inside[end + 1..]);
+        let (of_type, of_trait) =
+            match outside_brackets(inside).find(|(_, rest)| rest.starts_with(" as ")).map(|(at, _)| at) {
+                Some(at) => (&inside[..at], Some(&inside[at + " as ".len()..])),
+                None => (inside, None),
+            };
+        let of_type = without_pointers(of_type);
+        let word = of_type.find(|char| !is_word(char)).unwrap_or(of_type.len());
+        let of = if of_type[word..].starts_with("::") { of_type } else { of_trait.unwrap_or(of_type) };
+        Some(Qualified { of, method })
+    }
+}
+
+/// A type without what stands in front of its name.
+fn without_pointers(mut text: &str) -> &str {
+    const IN_FRONT: [&str; 7] = ["&", "*", "mut ", "const ", "dyn ", "[", "("];
+    while let Some(rest) = IN_FRONT.iter().find_map(|word| text.strip_prefix(word)) {
+        text = rest;
+    }
+    text
+}
+
+/// Without all that stands in brackets, whatever they are.
+fn without_brackets(text: &str) -> String {
+    outside_brackets(text)
+        .filter_map(|(_, rest)| rest.chars().next())
+        .filter(|char| !is_bracket(*char))
+        .collect()
+}
+
+/// The places of a text that are in no brackets, with the text from there on; a bracket that closes nothing is
+/// one of them.
+fn outside_brackets(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut depth = 0_usize;
+    text.char_indices().filter_map(move |(at, char)| {
+        // The arrow of a function's type closes nothing.
+        let is_arrow = char == '>' && text[..at].ends_with('-');
+        let is_closing = !is_arrow && matches!(char, '>' | ')' | ']' | '}');
+        let is_outside = depth == 0;
+        depth = depth.saturating_sub(usize::from(is_closing));
+        depth += usize::from(matches!(char, '<' | '(' | '[' | '{'));
+        is_outside.then(|| (at, &text[at..]))
+    })
+}
+
+fn is_word(char: char) -> bool {
+    char.is_alphanumeric() || char == '_'
+}
+
+fn is_bracket(char: char) -> bool {
+    matches!(char, '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}')
 }
 
 /// `function (file:line)`.
@@ -186,6 +269,31 @@ fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<Place>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_are_told_without_types() {
+        let check = |function: &str, expected: &str, expected_crate: &str| {
+            assert_eq!(plain_path(function), expected, "{function}");
+            let place = Place { function: function.to_owned(), file: None, line: None };
+            assert_eq!(place.crate_name().unwrap_or(""), expected_crate, "{function}");
+        };
+        check("tokio::sync::mpsc::Rx<T,S>::recv::{{closure}}", "tokio::sync::mpsc::Rx::recv", "tokio");
+        check("<tokio::sync::mpsc::Rx<T>>::recv::{closure#0}", "tokio::sync::mpsc::Rx::recv", "tokio");
+        check("<a::B<T> as core::future::Future>::poll", "a::B::poll", "a");
+        check("<&mut a::B<fn() -> u8> as x::Y>::poll", "a::B::poll", "a");
+        check("<&mut T as tokio::io::AsyncRead>::poll_read", "tokio::io::AsyncRead::poll_read", "tokio");
+        check("<F as core::future::Future>::poll", "core::future::Future::poll", "core");
+        check("<[T] as alloc::Clone<u8>>::clone", "alloc::Clone::clone", "alloc");
+        check("<dyn core::fmt::Write as x::Y>::z", "core::fmt::Write::z", "core");
+        check("flume::<impl flume::Hook<T,a::B>>::wake", "flume::wake", "flume");
+        check("a::{closure#1}<&core::task::Waker>", "a", "a");
+        check("a::FnOnce::call_once{{vtable.shim}}", "a::FnOnce::call_once", "a");
+        check("alloc<std::alloc::System>", "alloc", "");
+        check("__rust_alloc", "__rust_alloc", "");
+        check("<unclosed::T", "", "");
+        check("shop+0x1234", "shop+0x1234", "");
+        check("", "", "");
+    }
 
     #[test]
     fn a_library_is_told_by_its_name_and_not_by_where_it_lay() {

@@ -36,7 +36,7 @@ impl Parked {
         let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
         for (id, waits) in waits {
             let Some(task) = snapshot.task(id) else { continue };
-            let text = describe(&waits);
+            let text = describe(&waits, &snapshot.site_location(task.site));
             let text = known.get(&*text).cloned().unwrap_or_else(|| Arc::from(text));
             known.insert(text.clone());
             parked.of_group.entry((task.site, task.state)).or_default().insert(text.clone());

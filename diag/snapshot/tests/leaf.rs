@@ -10,6 +10,9 @@ mod place;
 use diag_snapshot::leaf::{Waiting, describe};
 use place::{check, place};
 
+/// Where the task was spawned, which is said if it has no line of its own.
+const SPAWNED: &str = "src/main.rs:7:1";
+
 fn waits(stacks: &str) -> Vec<Waiting> {
     let stacks = stacks.split("-\n").skip(1);
     stacks
@@ -21,27 +24,47 @@ fn waits(stacks: &str) -> Vec<Waiting> {
 
 #[test]
 fn stacks_of_a_release_build_with_line_tables() {
-    check("leaves/release.txt", |stacks| describe(&waits(stacks)));
+    check("leaves/release.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
 
 #[test]
 fn stacks_of_a_debug_build() {
-    check("leaves/debug.txt", |stacks| describe(&waits(stacks)));
+    check("leaves/debug.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
 
 /// A module and an offset is all that a stripped build gives.
 #[test]
 fn a_stack_without_names_is_other() {
     let stripped = waits("-\nshop+0x1234\nshop+0x99");
-    assert_eq!(describe(&stripped), "other at shop+0x99");
-    assert_eq!(describe(&[]), "not known");
+    assert_eq!(describe(&stripped, SPAWNED), "other at src/main.rs:7:1");
+    assert_eq!(describe(&[], SPAWNED), "not known");
 }
 
 #[test]
 fn what_another_crate_made_is_named() {
-    let stack = "-\nasync_channel::Recv::poll | /registry/src/i/async-channel-2.0.0/src/lib.rs:9\n\
+    let stack = "-\ncore::task::wake::clone\n\
+                 pulsar::wait::Slot::poll | /registry/src/i/pulsar-2.0.0/src/wait.rs:9\n\
+                 <pulsar::Next<T> as core::future::Future>::poll | /registry/src/i/pulsar-2.0.0/src/lib.rs:7\n\
+                 <tokio::time::timeout::Timeout<T> as core::future::Future>::poll | \
+                 /registry/src/i/tokio-1.0.0/src/time/timeout.rs:9\n\
                  shop::cart::{async_fn#0} | src/cart.rs:7\nshop::main | src/main.rs:1";
-    assert_eq!(describe(&waits(stack)), "other: async_channel::Recv::poll at src/cart.rs:7");
+    assert_eq!(describe(&waits(stack), SPAWNED), "other: pulsar::Next at src/cart.rs:7");
     let own = "-\ncore::task::wake::clone\nshop::Slot::poll | src/slot.rs:3\nshop::main | src/main.rs:1";
-    assert_eq!(describe(&waits(own)), "own future at src/slot.rs:3");
+    assert_eq!(describe(&waits(own), SPAWNED), "own future at src/slot.rs:3");
+}
+
+#[test]
+fn stacks_of_many_crates_in_a_debug_build() {
+    check("leaves/crates_debug.txt", |stacks| describe(&waits(stacks), SPAWNED));
+}
+
+#[test]
+fn stacks_of_many_crates_in_a_release_build_with_line_tables() {
+    check("leaves/crates_release.txt", |stacks| describe(&waits(stacks), SPAWNED));
+}
+
+/// The service's own function is inlined into ours, whose symbol is all that is left of it.
+#[test]
+fn stacks_of_many_crates_in_a_release_build_with_symbols_alone() {
+    check("leaves/crates_symbols.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
