@@ -123,11 +123,13 @@ impl Builder {
         self
     }
 
-    /// How many tasks of each site a capture asks where they are parked (`DIAG_PARKED`); 256 by default, 0
-    /// asks none. Each is polled once for it, which no task should mind; see also
-    /// [`task::Builder::untraced`](crate::task::Builder::untraced).
-    pub fn parked(mut self, tasks_per_site: u32) -> Self {
-        self.settings.parked = tasks_per_site;
+    /// How many stacks a second each thread may take of the tasks that it polls, to know where they are parked
+    /// (`DIAG_PARKED`); 50,000 by default, which is 2.5 ms of a second at the most, and 0 takes none.
+    ///
+    /// They are taken in polls that happen anyway, so where there are few polls nothing is missed. A stack that is
+    /// not known again counts for more than one. See also [`task::Builder::untraced`](crate::task::Builder::untraced).
+    pub fn parked(mut self, stacks_per_second: u32) -> Self {
+        self.settings.parked = stacks_per_second;
         self
     }
 
@@ -259,7 +261,7 @@ impl Builder {
         let settings = self.settings;
         settings::install(settings.clone());
         crate::record(settings.enabled);
-        crate::task::local::time_exactly(settings.exact_timing);
+        crate::task::sampling::time_exactly(settings.exact_timing);
         crate::thread::set_signal(settings.signal);
         let mut guard = Guard { process, last_snapshot: settings.last_snapshot.clone(), agent: None };
         if settings.enabled {
@@ -268,8 +270,10 @@ impl Builder {
             runtime::notice_first();
             // Before the service's own threads take address space, if that is limited.
             crate::task::slab::slab();
+            crate::task::learn_runtime();
             let parts = [
                 ("heap sampler", start_heap(&settings)),
+                ("parked stacks", Ok(start_parked(&settings))),
                 ("ticker", ticker::start().map(|()| Status::Works).map_err(InitError::Thread)),
                 ("files", start_files(&settings)),
                 ("agent", start_agent(&settings, &mut guard.agent)),
@@ -310,6 +314,24 @@ fn start_heap(settings: &Settings) -> Result<Status, InitError> {
 #[cfg(not(feature = "heap"))]
 fn start_heap(_: &Settings) -> Result<Status, InitError> {
     Ok(Status::Off("built without the feature heap".into()))
+}
+
+/// Where tasks are parked is known from now on.
+fn start_parked(settings: &Settings) -> Status {
+    use crate::task::{await_point, sampling};
+    if settings.parked == 0 {
+        return Status::Off("DIAG_PARKED=off".into());
+    }
+    if !cfg!(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")) {
+        return Status::Off("no stacks are taken on this platform, or without the feature stacks".into());
+    }
+    if !await_point::prepare() {
+        return Status::Failed(
+            "the system gave no memory for stacks; where tasks are parked is not known".into(),
+        );
+    }
+    sampling::take_stacks(settings.parked);
+    Status::Works
 }
 
 fn start_files(settings: &Settings) -> Result<Status, InitError> {

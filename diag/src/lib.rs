@@ -115,6 +115,16 @@ pub fn snapshot() -> Snapshot {
     capture::snapshot(capture::Scope::Whole)
 }
 
+/// As [`snapshot`], and has idle tasks polled, up to 16,384 of all spawn sites alike, to show where they are parked.
+///
+/// Only for a person who asks. Such a poll is legal, and still it changes what the service does: it may put a future
+/// that nobody was to poll again in the place of one that is at work, and it mends a wake-up that was lost. What it
+/// finds ready though nothing had woken it is counted in the snapshot, which also says how many tasks were asked.
+/// Waits for the polls, so it is not to be called on a thread that polls tasks.
+pub fn snapshot_asking() -> Snapshot {
+    capture::snapshot(capture::Scope::Asking)
+}
+
 /// Takes a [`snapshot`] and writes it to `path`, whole or not at all. Only its owner may read the file.
 ///
 /// # Errors

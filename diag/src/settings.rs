@@ -8,6 +8,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
+use crate::task::sampling::DEFAULT_UNITS;
 use crate::thread::Choice;
 
 /// Settings in force.
@@ -29,7 +30,7 @@ pub(crate) struct Settings {
     pub(crate) heap: HeapMode,
     /// Mean bytes between two heap samples.
     pub(crate) heap_rate_bytes: u64,
-    /// Tasks of each site that a capture asks where they are parked; 0 asks none.
+    /// What taking the stacks of parked tasks may cost, in units a second and thread; 0 takes none.
     pub(crate) parked: u32,
     /// The signal that asks a held-up thread for its stack.
     pub(crate) signal: Choice,
@@ -46,9 +47,6 @@ pub(crate) enum HeapMode {
     /// Every block.
     Full,
 }
-
-/// Tasks of each site that a capture asks where they are parked, unless told otherwise.
-const DEFAULT_PARKED: u32 = 256;
 
 /// Mean bytes between two heap samples unless told otherwise: 2,000 samples a gigabyte.
 pub(crate) const DEFAULT_HEAP_RATE_BYTES: u64 = 512 << 10;
@@ -72,7 +70,7 @@ impl Settings {
             last_snapshot: None,
             heap: HeapMode::Sample,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
-            parked: DEFAULT_PARKED,
+            parked: DEFAULT_UNITS,
             signal: Choice::Free,
             exact_timing: false,
         }
@@ -109,7 +107,8 @@ impl Settings {
                     bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
             }
             "DIAG_PARKED" => {
-                self.parked = parked(value).ok_or_else(|| bad("a number of tasks a site, or off"))?
+                self.parked = parked(value)
+                    .ok_or_else(|| bad("passive, off, or a number of stacks a second and thread"))?;
             }
             "DIAG_SIGNAL" => {
                 self.signal = signal(value).ok_or_else(|| bad("a number of a real-time signal, or off"))?;
@@ -228,7 +227,12 @@ fn heap(value: &str) -> Option<HeapMode> {
 }
 
 fn parked(value: &str) -> Option<u32> {
-    if switch(value) == Some(false) { Some(0) } else { value.parse().ok() }
+    match value {
+        "passive" => Some(DEFAULT_UNITS),
+        "0" => Some(0),
+        number if number.bytes().all(|byte| byte.is_ascii_digit()) => number.parse().ok(),
+        _ => switch(value).map(|on| if on { DEFAULT_UNITS } else { 0 }),
+    }
 }
 
 fn signal(value: &str) -> Option<Choice> {

@@ -276,6 +276,7 @@ fn check(runtime: Runtime) {
     // The tasks of both tests come from the same lines.
     static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    diag::Builder::new().agent(false).init();
     let (send, cases) = std::sync::mpsc::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let service = std::thread::spawn(move || {

@@ -5,7 +5,8 @@ mod named;
 
 use std::future::{pending, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use diag_snapshot::{Snapshot, TaskId, TaskRow, TaskState};
@@ -22,12 +23,14 @@ type Leaf = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
-/// A snapshot from a thread that polls nothing, so that tasks of this runtime can answer it. All of them
-/// are asked.
-async fn snapshot() -> Snapshot {
-    // Whichever test is first; the others find it done.
-    diag::Builder::new().agent(false).parked(1_000).init();
-    spawn_blocking(diag::snapshot).await.unwrap()
+/// A snapshot that has tasks polled, from a thread that polls nothing, so that tasks of this runtime can answer.
+async fn asking() -> Snapshot {
+    spawn_blocking(diag::snapshot_asking).await.unwrap()
+}
+
+/// What a snapshot needs to know where tasks are parked. Whichever test is first; the others find it done.
+fn start() {
+    diag::Builder::new().agent(false).init();
 }
 
 /// Every kind of thing to wait for, and how many wakers a task that waits for it has given away.
@@ -166,6 +169,7 @@ const LOOKS: usize = 500;
 
 /// Spawns them all, and waits until each rests at its leaf: connections take a few turns of the driver.
 async fn park_all() -> Vec<(&'static str, u32)> {
+    start();
     let mut parked = Vec::new();
     for (name, wakers, leaf) in leaves().await {
         spawn(name, leaf);
@@ -173,7 +177,8 @@ async fn park_all() -> Vec<(&'static str, u32)> {
     }
     let mut not_yet = Vec::new();
     for _ in 0..LOOKS {
-        let snapshot = snapshot().await;
+        yield_now().await;
+        let snapshot = diag::snapshot();
         not_yet = parked.clone();
         not_yet.retain(|(name, wakers)| {
             let row = row(&snapshot, name);
@@ -190,7 +195,7 @@ async fn park_all() -> Vec<(&'static str, u32)> {
 /// are too late for most.
 async fn answered(parked: &[(&str, u32)]) -> Snapshot {
     for _ in 0..LOOKS {
-        let snapshot = snapshot().await;
+        let snapshot = asking().await;
         let late = snapshot.capture.parked.as_ref().unwrap().timed_out;
         let is_there = |task| snapshot.parked.iter().any(|parked| parked.task == task);
         if late == 0 && parked.iter().all(|(name, _)| is_there(row(&snapshot, name).id)) {
@@ -202,11 +207,14 @@ async fn answered(parked: &[(&str, u32)]) -> Snapshot {
 
 async fn each_leaf_holds_its_wakers_and_no_look_changes_anything() {
     let parked = park_all().await;
-    let (first, second) = (answered(&parked).await, answered(&parked).await);
+    let looks = [diag::snapshot(), diag::snapshot(), answered(&parked).await, answered(&parked).await];
     for (name, wakers) in parked {
-        let (before, after) = (row(&first, name), row(&second, name));
+        let before = row(&looks[0], name);
         assert_eq!((name, before.wakers, before.lost), (name, Some(wakers), None));
-        assert_eq!(TaskRow { name: before.name, ..after }, before, "{name}, before and after it was polled");
+        for look in &looks[1..] {
+            let after = row(look, name);
+            assert_eq!(TaskRow { name: before.name, ..after }, before, "{name}, before and after a look");
+        }
     }
 }
 
@@ -236,8 +244,7 @@ async fn what_nothing_can_wake_is_proven_lost() {
     let guard = spawn("guard", pending::<()>());
     let also = guard.abort_handle();
     yield_now().await;
-    let looks = [snapshot().await, snapshot().await];
-    for snapshot in &looks {
+    for snapshot in &[diag::snapshot(), diag::snapshot()] {
         for (name, wakers, handles, lost) in [
             ("pending", 0, 0, Some(2)),
             ("forgetful", 0, 0, Some(2)),
@@ -249,8 +256,40 @@ async fn what_nothing_can_wake_is_proven_lost() {
             assert_eq!((row.state, row.polls, row.wakes), (TaskState::Idle, 1, Some(0)));
         }
     }
+    let asked = asking().await;
+    assert_eq!(row(&asked, "pending").lost, Some(0), "the poll that was asked for could be an owed one");
     drop((also, guard, sender));
-    assert_eq!(row(&snapshot().await, "guard").handles, Some(0));
+    assert_eq!(row(&diag::snapshot(), "guard").handles, Some(0));
+}
+
+/// A place for one waker, as a socket's readiness is: who comes takes it from who was there.
+#[derive(Clone, Default)]
+struct OneWaker(Arc<std::sync::Mutex<Option<Waker>>>);
+
+impl OneWaker {
+    async fn wait(self) {
+        poll_fn(|cx| {
+            *self.0.lock().unwrap() = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_waker_was_replaced_is_lost_and_by_whom_is_known() {
+    let place = OneWaker::default();
+    spawn("victim", place.clone().wait());
+    yield_now().await;
+    spawn("taker", place.wait());
+    yield_now().await;
+    let snapshot = diag::snapshot();
+    let (victim, taker) = (row(&snapshot, "victim"), row(&snapshot, "taker"));
+    assert_eq!(
+        (victim.lost, victim.displaced_by, victim.displaced_by_site),
+        (Some(2), Some(taker.id), Some(taker.site))
+    );
+    assert_eq!((taker.lost, taker.displaced_by), (None, None));
 }
 
 /// Of all that was spawned at the row's line.
@@ -259,7 +298,8 @@ fn rescued(snapshot: &Snapshot, row: &TaskRow) -> u64 {
 }
 
 #[tokio::test]
-async fn what_only_a_look_moves_on_is_counted_as_rescued() {
+async fn what_only_an_asked_poll_moves_on_is_counted() {
+    start();
     let mut polled = false;
     let finishes =
         poll_fn(move |_| if std::mem::replace(&mut polled, true) { Poll::Ready(()) } else { Poll::Pending });
@@ -273,15 +313,14 @@ async fn what_only_a_look_moves_on_is_counted_as_rescued() {
     yield_now().await;
     let before = diag::snapshot();
     let sites = [row(&before, "finishes"), row(&before, "waits then")];
-    assert_eq!(
-        sites.map(|row| (row.lost, rescued(&before, &row))),
-        [(Some(0), 0); 2],
-        "nobody has answered yet"
-    );
-    let after = snapshot().await;
+    assert_eq!(sites.map(|row| (row.lost, rescued(&before, &row))), [(Some(2), 0); 2]);
+    assert!(!finishes.is_finished(), "no look polls");
+    let after = asking().await;
     assert!(finishes.is_finished() && !waits.is_finished());
     assert_eq!(row(&after, "waits then").lost, None);
     assert_eq!(sites.map(|row| rescued(&after, &row)), [1, 1]);
+    let again = asking().await;
+    assert_eq!(sites.map(|row| rescued(&again, &row)), [1, 1], "it waits where it did");
 }
 
 #[tokio::test]
@@ -293,7 +332,7 @@ async fn wakes_are_counted_and_who_woke_is_known() {
         sender.send(()).unwrap();
         yield_now().await;
     }
-    let woken = row(&snapshot().await, "sleeper");
+    let woken = row(&diag::snapshot(), "sleeper");
     assert_eq!((woken.wakes, woken.self_wakes, woken.polls), (Some(3), Some(0), 4));
     assert_eq!((woken.woken_by, woken.woken_by_site), (None, None));
     assert!(woken.woken_by_thread.is_some() && woken.woken_us >= Some(woken.spawned_us));
@@ -303,7 +342,7 @@ async fn wakes_are_counted_and_who_woke_is_known() {
     });
     yield_now().await;
     yield_now().await;
-    let snapshot = snapshot().await;
+    let snapshot = diag::snapshot();
     let (woken, by) = (row(&snapshot, "sleeper"), row(&snapshot, "ringer"));
     assert_eq!((woken.wakes, woken.self_wakes, woken.polls), (Some(4), Some(0), 5));
     let expected: (Option<TaskId>, _, _) = (Some(by.id), Some(by.site), None);
@@ -334,7 +373,7 @@ async fn a_task_that_wakes_itself_is_told_apart() {
     for _ in 0..10 {
         yield_now().await;
     }
-    let snapshot = snapshot().await;
+    let snapshot = diag::snapshot();
     for name in ["by hand", "yields"] {
         let row = row(&snapshot, name);
         assert_eq!((name, row.wakes, row.self_wakes, row.polls), (name, Some(5), Some(5), 6));

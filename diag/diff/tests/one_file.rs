@@ -65,12 +65,12 @@ fn check(snapshot: &Snapshot, expected: &[&str]) {
     assert_eq!(found, expected, "{}", text::findings(&judge_one(snapshot, &Policy::default())));
 }
 
-fn lost(confirmed: u32) -> TaskRow {
-    TaskRow { wakers: Some(0), lost: Some(confirmed), ..idle() }
+fn lost(sure: u32) -> TaskRow {
+    TaskRow { wakers: Some(0), lost: Some(sure), ..idle() }
 }
 
 #[test]
-fn lost_tasks_are_proven_by_two_polls_and_likely_before() {
+fn lost_tasks_are_proven_or_likely() {
     check(&with_tasks(SiteKind::Task, &[lost(2), lost(2), lost(3), idle()]), &["stuck proven lost-waker 3"]);
     check(&with_tasks(SiteKind::Task, &[lost(0), lost(1)]), &["stuck likely lost-waker 2"]);
     check(&with_tasks(SiteKind::Task, &[lost(2), lost(1)]), &["stuck proven lost-waker 1"]);
@@ -87,11 +87,40 @@ fn a_task_that_a_handle_can_end_is_no_lost_one() {
     check(&with_tasks(SiteKind::Future, &[lost(2)]), &[]);
 }
 
+/// A service in which polls that somebody asked for found two tasks ready, which had so many wakers.
+fn recovered(wakers: Option<u64>, tasks: &[TaskRow]) -> Snapshot {
+    let mut snapshot = with_tasks(SiteKind::Task, tasks);
+    let idle_us = wakers.map(|_| 30 * SECOND);
+    let row =
+        |site| SiteRow { rescued: Some(2), recovered_wakers: wakers, recovered_idle_us: idle_us, ..site };
+    snapshot.sites = snapshot.sites.iter().map(row).collect();
+    snapshot
+}
+
 #[test]
-fn a_task_that_our_poll_woke_was_lost() {
-    let mut snapshot = with_tasks(SiteKind::Task, &[idle()]);
-    snapshot.sites = snapshot.sites.iter().map(|site| SiteRow { rescued: Some(2), ..site }).collect();
-    check(&snapshot, &["stuck likely lost-waker 2"]);
+fn a_task_that_an_asked_poll_found_ready_missed_its_wake_up() {
+    check(&recovered(None, &[idle()]), &["stuck likely missed-wakeup 2"]);
+    check(&recovered(Some(0), &[idle()]), &["stuck likely missed-wakeup 2"]);
+    check(&recovered(Some(1), &[idle()]), &["stuck possible missed-wakeup 2"]);
+    let findings = text::findings(&judge_one(&recovered(Some(1), &[]), &Policy::default()));
+    assert!(findings.contains("idle for up to 30 s before") && findings.contains("1 waker"), "{findings}");
+}
+
+/// 80 tasks that are lost are 80, however many moved on since the start.
+#[test]
+fn who_moved_on_is_not_counted_among_the_lost() {
+    let expected = ["stuck proven lost-waker 80", "stuck likely missed-wakeup 2"];
+    check(&recovered(Some(0), &[lost(2); 80]), &expected);
+}
+
+#[test]
+fn who_took_the_waker_is_named() {
+    let taken = TaskRow { displaced_by: Some(TaskId(9)), displaced_by_site: Some(SiteIndex(0)), ..lost(2) };
+    let findings =
+        text::findings(&judge_one(&with_tasks(SiteKind::Task, &[taken, taken, lost(2)]), &Policy::default()));
+    let expected = "the last waker of 2 of them was dropped in a poll of a task spawned at svc.rs:7:9, and nobody had \
+                    woken them";
+    assert!(findings.contains(expected), "{findings}");
 }
 
 /// So many tasks that ended one after the other, the first `from` and the last `to` seconds ago.

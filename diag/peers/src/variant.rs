@@ -32,6 +32,9 @@ const UNSTABLE: &str = "--cfg tokio_unstable";
 const FRAME_POINTERS: &str = "-C force-frame-pointers=yes";
 const OFF: &[(&str, &str)] = &[("DIAG", "off")];
 const EXACT: &[(&str, &str)] = &[("DIAG_TIMING", "exact")];
+/// More stacks a second than there can be polls.
+const ALL_STACKS: &[(&str, &str)] = &[("DIAG_PARKED", "1000000000")];
+const NO_STACKS: &[(&str, &str)] = &[("DIAG_PARKED", "off")];
 const JEMALLOC_PROF: &[(&str, &str)] = &[("_RJEM_MALLOC_CONF", "prof:true,lg_prof_sample:19")];
 
 /// The task peers. The first is the baseline of the ratios, the second the same once more.
@@ -39,6 +42,8 @@ pub(crate) static TASKS: &[Variant] = &[
     variant("tokio", "peer-tokio", NONE, &[]),
     variant("tokio-again", "peer-tokio", NONE, &[]),
     variant("diag", "peer-diag", NONE, &[]),
+    variant("diag-no-stacks", "peer-diag", NONE, NO_STACKS),
+    variant("diag-all-stacks", "peer-diag", NONE, ALL_STACKS),
     variant("diag-exact", "peer-diag", NONE, EXACT),
     variant("diag-off", "peer-diag", NONE, OFF),
     variant("tokio-metrics", "peer-tokio-metrics", NONE, &[]),

@@ -1,21 +1,23 @@
-//! Where the tasks of a snapshot are parked: what the ones that were asked answered, and what follows
-//! for the others of their spawn site and state.
+//! Where the tasks of a snapshot are parked, as far as it has their stacks, and what follows for the others of their
+//! spawn site and state.
 //!
-//! A service asks some tasks of each site and state only. If all of these give one answer, it stands
-//! for the rest as well; if they differ, nothing is said of the rest.
+//! If all that are known of a site and state wait for one thing, it is said of the rest as well, and since 1.4, where
+//! the rest was not left out by choice, that it is the others'. If they differ, nothing is said of the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::leaf::{Waiting, describe};
 use crate::model::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
-use crate::names::NamedStacks;
+use crate::names::{NamedStacks, Place};
 
-/// The answers of the tasks that were asked.
+/// What the tasks with stacks wait for.
 #[derive(Default)]
 pub struct Parked {
     of_task: BTreeMap<TaskId, Arc<str>>,
     of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Arc<str>>>,
+    /// Of the groups that wait for one thing, what is said of the tasks without stacks.
+    of_rest: BTreeMap<(SiteIndex, TaskState), String>,
 }
 
 impl Parked {
@@ -32,6 +34,8 @@ impl Parked {
             let waiting = read.entry(row.stack).or_insert_with(|| Waiting::of(names.stack(row.stack)));
             waits.entry(row.task).or_default().push(waiting.clone());
         }
+        let passive = snapshot.capture.parked.as_ref().is_some_and(|facts| facts.passive);
+        let describe: fn(&[Waiting], &str) -> String = if passive { describe_in_order } else { describe };
         let mut parked = Parked::default();
         let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
         for (id, waits) in waits {
@@ -42,31 +46,45 @@ impl Parked {
             parked.of_group.entry((task.site, task.state)).or_default().insert(text.clone());
             parked.of_task.insert(id, text);
         }
+        let rest = |text: &Arc<str>| match passive {
+            true => format!("{text} (by the others of its site)"),
+            false => text.to_string(),
+        };
+        let agreed = parked.of_group.iter().filter(|(_, answers)| answers.len() == 1);
+        parked.of_rest = agreed.flat_map(|(group, answers)| Some((*group, rest(answers.first()?)))).collect();
         parked
     }
 
-    /// What this task waits for, `mpsc recv at src/orders.rs:131`, by its own answer or by that of all
+    /// What this task waits for, `mpsc recv at src/orders.rs:131`, by its own stacks or by those of all
     /// others like it; `None` if that is not known.
     pub fn of(&self, task: &TaskRow) -> Option<&str> {
-        let agreed = || match self.answers_of(task.site, task.state) {
-            Some(answers) if answers.len() == 1 => answers.first(),
-            _ => None,
-        };
-        self.of_task.get(&task.id).or_else(agreed).map(|text| &**text)
+        let of_rest = || self.of_rest.get(&(task.site, task.state)).map(String::as_str);
+        self.of_task.get(&task.id).map(|text| &**text).or_else(of_rest)
     }
 
-    /// Each task that was asked, with what it waits for.
+    /// Each task with stacks, with what it waits for.
     pub fn answers(&self) -> impl Iterator<Item = (TaskId, &str)> {
         self.of_task.iter().map(|(&task, text)| (task, &**text))
     }
 
     /// All that idle tasks of this site wait for.
     pub fn idle_at(&self, site: SiteIndex) -> impl Iterator<Item = &str> {
-        self.answers_of(site, TaskState::Idle).into_iter().flatten().map(|text| &**text)
+        self.of_group.get(&(site, TaskState::Idle)).into_iter().flatten().map(|text| &**text)
     }
+}
 
-    /// All that tasks of this site and state answered; `None` if none was asked.
-    fn answers_of(&self, site: SiteIndex, state: TaskState) -> Option<&BTreeSet<Arc<str>>> {
-        self.of_group.get(&(site, state))
+/// All that one task registered with in its last poll, in that order: where it waits is the last, with what it
+/// waits for at the same line; what was registered elsewhere before is told after it.
+fn describe_in_order(waits: &[Waiting], spawned_at: &str) -> String {
+    let at = |waiting: &Waiting| waiting.at.as_ref().map(Place::location);
+    let last = waits.last().and_then(at);
+    let (here, before): (Vec<Waiting>, Vec<Waiting>) =
+        waits.iter().cloned().partition(|waiting| at(waiting) == last);
+    let also: BTreeSet<String> =
+        before.iter().map(|waiting| describe(std::slice::from_ref(waiting), spawned_at)).collect();
+    if also.is_empty() {
+        return describe(&here, spawned_at);
     }
+    let also: Vec<String> = also.into_iter().collect();
+    format!("{}; in the same poll also {}", describe(&here, spawned_at), also.join(", "))
 }

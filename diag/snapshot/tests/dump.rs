@@ -87,9 +87,8 @@ fn shop() -> Snapshot {
     shop.0.capture.to_us = NOW;
     shop.0.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(4_840) }];
     shop.0.capture.resources.throttled_us = Some(3_000_000);
-    let (asked, answered, timed_out) = (21, 20, 1);
-    let facts = ParkedFacts { asked, answered, timed_out, stacks_dropped: 0, per_group: 4, spent_us: 800 };
-    shop.0.capture.parked = Some(facts);
+    let facts = ParkedFacts { passive: true, taken: 9_017, walked: 40, ..ParkedFacts::default() };
+    shop.0.capture.parked = Some(ParkedFacts { without_budget: 12, stacks_dropped: 1, ..facts });
     let accept = shop.site("shop::accept::{{closure}}", 40, SiteKind::Task);
     let order = shop.site("shop::order::{{closure}}", 88, SiteKind::Task);
     let reply = shop.site("shop::reply::{{closure}}", 120, SiteKind::Task);
@@ -97,7 +96,7 @@ fn shop() -> Snapshot {
     let upload = shop.site("shop::upload::{{closure}}", 230, SiteKind::Task);
     let local = shop.site("shop::ui::{{closure}}", 300, SiteKind::Local);
 
-    // All that were asked agree, so the rest is taken to be there as well.
+    // All that are known agree, so the rest is taken to be there as well.
     let receive = shop.receive(131);
     for i in 0..4_812 {
         let task = shop.idle(order, 12 + i % 3);

@@ -37,7 +37,14 @@ fn example() -> Snapshot {
     let last = snapshot.tasks.iter().last().expect("24 tasks");
     let id = TaskId(last.id.0 + 1);
     snapshot.tasks.push(TaskRow { name, ..TaskRow::new(id, last.site, last.spawned_us) });
-    let lost = TaskRow { wakers: Some(0), lost: Some(2), state: TaskState::Idle, ..last };
+    let lost = TaskRow {
+        wakers: Some(0),
+        lost: Some(2),
+        displaced_by: Some(last.id),
+        displaced_by_site: Some(last.site),
+        state: TaskState::Idle,
+        ..last
+    };
     snapshot.tasks.push(TaskRow { id: TaskId(id.0 + 1), ..lost });
     let asked = TaskRow { cancel_us: Some(last.spawned_us), cancel_by: Some(CancelBy::Abort), ..last };
     snapshot.tasks.push(TaskRow {

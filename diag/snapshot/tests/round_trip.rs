@@ -143,7 +143,22 @@ fn capture() -> impl Strategy<Value = Capture> {
     );
     let parked =
         any::<[u64; 6]>().prop_map(|[asked, answered, timed_out, stacks_dropped, per_group, spent_us]| {
-            ParkedFacts { asked, answered, timed_out, stacks_dropped, per_group, spent_us }
+            let some = ParkedFacts {
+                passive: asked % 2 == 0,
+                taken: answered,
+                walked: timed_out,
+                ..Default::default()
+            };
+            ParkedFacts {
+                asked,
+                answered,
+                timed_out,
+                stacks_dropped,
+                per_group,
+                spent_us,
+                without_budget: asked,
+                ..some
+            }
         });
     let dropped = btree_map(any::<String>(), any::<u64>(), 0..4);
     let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();

@@ -1,8 +1,10 @@
 //! From the recorder to the file model: the one place that knows both shapes.
 //!
 //! A capture runs on the caller's thread, the agent's as a rule, and reads what the service's threads
-//! write: no worker stops or waits. Some parked tasks are asked for one poll each (`parked.rs`).
+//! write: no worker stops or waits, and nothing of the service is run. Only if somebody asked for it, some parked
+//! tasks get a poll each (`awaits.rs`).
 
+mod awaits;
 mod cell;
 mod coverage;
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
@@ -11,7 +13,6 @@ pub(crate) mod cpu;
 mod heap;
 #[cfg_attr(not(target_os = "linux"), path = "no_memory.rs")]
 mod memory;
-mod parked;
 mod process;
 mod sites;
 mod stacks;
@@ -27,19 +28,21 @@ use sites::{Moved, Sites};
 use stacks::Tree;
 
 use crate::fork::Lock;
-use crate::task::{local, site};
+use crate::task::{local, sampling, site};
 use crate::{clock, gauge};
 
 /// How much of a snapshot is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(feature = "agent"), allow(dead_code, reason = "only the agent wants less than all"))]
 pub(crate) enum Scope {
-    /// Rows and totals. No task is asked where it waits, no thread is looked at, and there are no stacks.
+    /// Rows and totals. No thread is looked at, and there are no stacks.
     Figures,
     /// Besides these, the call stacks of the heap with their names.
     Heap,
     /// All of it.
     Whole,
+    /// All of it, and idle tasks get a poll to show where they are parked.
+    Asking,
 }
 
 /// What the service knows about itself now.
@@ -63,18 +66,19 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let mut found = tasks::find();
     let inherited = tasks::take_inherited(&mut found);
     let Coverage { runtimes, tracked, churn } = coverage.without(&inherited);
-    // Before the rows: a task that is not lost but rescued by this shows so in its row.
-    let answers = if scope == Scope::Whole { parked::ask_tasks(&found) } else { Default::default() };
+    let asking = if scope == Scope::Asking { awaits::ask_tasks(&found) } else { Default::default() };
     let ends = tasks::recent_ends();
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
-    let (tasks, zombies) = tasks::rows(&found, &answers.lost, &mut sites, &mut strings, &anchor);
+    let tasks::Rows { tasks, zombies, parked } = tasks::rows(&found, &mut sites, &mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before);
     let mut stacks = Tree::new();
-    let parked = answers.rows(&mut stacks);
-    let (threads, no_stack) = match scope {
-        Scope::Whole => threads::held_up(&found, &sites, &mut stacks, &mut strings),
-        Scope::Figures | Scope::Heap => Default::default(),
+    let is_whole = scope >= Scope::Whole;
+    let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
+    let (threads, no_stack) = if is_whole {
+        threads::held_up(&found, &sites, &mut stacks, &mut strings)
+    } else {
+        Default::default()
     };
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
@@ -86,14 +90,14 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             from_us,
             to_us,
             came_or_went,
-            timing_one_in: local::timing_one_in(),
+            timing_one_in: sampling::timing_one_in(),
             runtimes,
             tracked_tasks: Some(tracked),
             tracked_churn: churn,
             gauges: gauge::all(),
             resources,
             dropped: dropped(inherited.len() as u64, &no_stack),
-            parked: answers.facts(),
+            parked: is_whole.then(|| awaits::facts(&asking)).flatten(),
         },
         lifetimes: sites.lifetimes(),
         poll_times: sites.poll_times(),

@@ -118,7 +118,11 @@ impl Sites {
         row.polls += value(&totals.polls);
         row.busy_ns += value(&totals.busy_ns);
         row.longest_poll_ns = row.longest_poll_ns.max(value(&totals.longest_poll_ns));
-        row.rescued = Some(row.rescued.unwrap_or(0) + value(&totals.rescued));
+        row.rescued = Some(row.rescued.unwrap_or(0) + value(&totals.recovered));
+        let wakers = row.recovered_wakers.unwrap_or(0);
+        row.recovered_wakers = Some(wakers.saturating_add(value(&totals.recovered_wakers)));
+        let idle_us = value(&totals.recovered_idle_ns) / 1_000;
+        row.recovered_idle_us = Some(row.recovered_idle_us.unwrap_or(0).max(idle_us));
         let histograms = &mut self.histograms[at.0 as usize];
         sum(&mut histograms.lifetimes, &totals.lifetimes);
         sum(&mut histograms.poll_times, &totals.poll_times);

@@ -5,13 +5,13 @@
 
 use diag_snapshot::{EndRow, Outcome, SiteIndex, Strings, Table, TaskId, TaskRow, TaskState, ZombieRow};
 
-use super::parked::Lost;
+use super::awaits::Parked;
 use super::sites::Sites;
 use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
 use crate::task::ends::End;
-use crate::task::look::{Look, State};
+use crate::task::look::{Look, Lost, State};
 use crate::task::pinned::Pinned;
 use crate::task::slab::slab;
 use crate::task::slot::{Slot, Waked};
@@ -60,15 +60,20 @@ pub(super) fn take_inherited(found: &mut Vec<Found>) -> Vec<Found> {
     found.extract_if(.., is_inherited).collect()
 }
 
-/// The rows of the tasks found: those alive, and those that ended and are still held.
-pub(super) fn rows(
-    found: &[Found],
-    lost: &Lost,
-    sites: &mut Sites,
-    strings: &mut Strings,
-    anchor: &Anchor,
-) -> (Table<TaskRow>, Table<ZombieRow>) {
+/// The tasks found.
+pub(super) struct Rows {
+    /// Those alive.
+    pub(super) tasks: Table<TaskRow>,
+    /// Those that ended and are still held.
+    pub(super) zombies: Table<ZombieRow>,
+    /// Where those alive are parked, as far as that is known.
+    pub(super) parked: Vec<Parked>,
+}
+
+/// The rows of the tasks found.
+pub(super) fn rows(found: &[Found], sites: &mut Sites, strings: &mut Strings, anchor: &Anchor) -> Rows {
     let (mut tasks, mut zombies) = (Table::with_capacity(found.len()), Table::default());
+    let mut parked = Vec::new();
     for found in found {
         let Some(look) = found.look() else { continue };
         let Some((id, site)) = identity(look.task, sites) else { continue };
@@ -79,9 +84,10 @@ pub(super) fn rows(
         let name = if look.labelled { found.name() } else { None };
         let name = name.map(|name| strings.intern(&name));
         sites.count_alive(site);
-        tasks.push(TaskRow { name, lost: lost.confirmed(&look), ..row(id, site, &look, sites, anchor) });
+        tasks.push(TaskRow { name, ..row(id, site, &look, sites, anchor) });
+        parked.extend(look.await_stacks().map(|number| (id, number)));
     }
-    (tasks, zombies)
+    Rows { tasks, zombies, parked }
 }
 
 fn identity(task: CurrentTask, sites: &Sites) -> Option<(TaskId, SiteIndex)> {
@@ -94,6 +100,11 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
     let by_task = woken_by.and_then(|by| if let Waked::ByTask(task) = by { Some(task) } else { None });
     let by_thread =
         woken_by.and_then(|by| if let Waked::ByThread(thread) = by { Some(thread) } else { None });
+    let lost = look.lost();
+    let displaced_by = match look.woken_by {
+        Some(Waked::Displaced(by)) if lost.is_some() => Some(by),
+        _ => None,
+    };
     TaskRow {
         // SAFETY: the slot holds what the task's own first poll stored.
         tokio_id: unsafe { tokio_id::number(look.tokio_id) },
@@ -112,6 +123,12 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
         woken_by: by_task.and_then(CurrentTask::id).map(TaskId),
         woken_by_site: by_task.and_then(CurrentTask::site).and_then(|site| sites.row_of(site)),
         woken_by_thread: by_thread,
+        lost: lost.map(|lost| match lost {
+            Lost::Likely => 0,
+            Lost::Proven => 2,
+        }),
+        displaced_by: displaced_by.and_then(CurrentTask::id).map(TaskId),
+        displaced_by_site: displaced_by.and_then(CurrentTask::site).and_then(|site| sites.row_of(site)),
         thread: (look.thread > 0).then_some(look.thread),
         cancel_us: look.cancel.and_then(asked_us),
         cancel_by: look.cancel.map(|cancel| cancel.by),

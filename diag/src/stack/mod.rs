@@ -23,7 +23,9 @@ mod walk;
 pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
 pub(crate) use recent::Recent;
-pub(crate) use walk::{Frames, MAX_FRAMES, Registers, capture_until, method, registers};
+#[cfg(test)]
+pub(crate) use walk::capture_until;
+pub(crate) use walk::{Frames, MAX_FRAMES, Registers, method, registers};
 
 /// Loads the unwind tables and tests the frame pointers; later calls only take up libraries that were
 /// loaded in between. Not to be called from a hook.

@@ -15,7 +15,7 @@ use crate::memory::{self, Zeroed};
 /// A power of two; 4 KiB each, resident once used.
 const ENTRIES: usize = 256;
 /// Enough for all frames of a stack by frame pointers, each of which is decided by two words.
-const MAX_NOTES: usize = 252;
+const MAX_NOTES: usize = 251;
 
 /// Stacks that were walked not long ago.
 pub(crate) struct Recent {
@@ -36,6 +36,8 @@ struct Entry {
     fp: AtomicU64,
     /// Where the readable stack ended.
     top: AtomicU64,
+    /// Where the walk was to end.
+    stop: AtomicU64,
     /// Which unwind tables were in force.
     tables: AtomicU64,
     notes: [(AtomicU64, AtomicU64); MAX_NOTES],
@@ -57,38 +59,51 @@ impl Recent {
     /// what `number` gave it, which is told the callers' addresses, innermost first. `None` if the stack cannot
     /// be walked now.
     pub(crate) fn number(&self, from: Registers, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
+        self.number_up_to(walk::NOWHERE, 0, from, number)
+    }
+
+    /// As [`number`](Recent::number), with the frames up to the function whose stack pointer was `stop`. Stacks of
+    /// the same depth that differ in `salt` do not take each other's place.
+    pub(crate) fn number_up_to(
+        &self,
+        stop: u64,
+        salt: u32,
+        from: Registers,
+        number: impl Fn(&[u64]) -> u32,
+    ) -> Option<u32> {
         let stack = Readable::of(from.sp)?;
-        let entry = self.entry(from);
+        let entry = self.entry(from, salt);
         if entry.taken.swap(true, Ordering::Acquire) {
-            return take(from, stack, number);
+            return take(from, stack, stop, number);
         }
-        let known = entry.find(from, stack).or_else(|| entry.take(from, stack, number));
+        let known = entry.find(from, stack, stop).or_else(|| entry.take(from, stack, stop, number));
         entry.taken.store(false, Ordering::Release);
         known
     }
 
-    fn entry(&self, from: Registers) -> &Entry {
-        let hash = (from.sp ^ from.ip << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    fn entry(&self, from: Registers, salt: u32) -> &Entry {
+        let hash = (from.sp ^ from.ip << 32 ^ u64::from(salt) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         &self.entries[(hash >> (u64::BITS - ENTRIES.ilog2())) as usize]
     }
 }
 
 /// Walks and remembers nothing.
-fn take(from: Registers, stack: Readable, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
+fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
     let mut frames: Frames = [0; MAX_FRAMES];
-    let depth = walk::walk(from, stack, &mut frames, walk::NOWHERE);
+    let depth = walk::walk(from, stack, &mut frames, stop);
     (depth > 0).then(|| number(&frames[..depth]))
 }
 
 impl Entry {
     /// The number, if the stack is the remembered one.
-    fn find(&self, from: Registers, stack: Readable) -> Option<u32> {
+    fn find(&self, from: Registers, stack: Readable, stop: u64) -> Option<u32> {
         let len = self.len.load(Ordering::Relaxed) as usize;
         let is = |field: &AtomicU64, value| field.load(Ordering::Relaxed) == value;
         let same = len > 0
             && is(&self.sp, from.sp)
             && is(&self.ip, from.ip)
             && is(&self.top, stack.high())
+            && is(&self.stop, stop)
             && is(&self.tables, unwinder::generation())
             && (is(&self.fp, from.fp) || !self.by_first_pointer.load(Ordering::Relaxed))
             && self.notes[..len].iter().all(|(address, word)| {
@@ -98,13 +113,19 @@ impl Entry {
     }
 
     /// Walks, and remembers it in the place of what was there.
-    fn take(&self, from: Registers, stack: Readable, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
+    fn take(
+        &self,
+        from: Registers,
+        stack: Readable,
+        stop: u64,
+        number: impl Fn(&[u64]) -> u32,
+    ) -> Option<u32> {
         self.len.store(0, Ordering::Relaxed);
         let tables = unwinder::generation();
         let mut frames: Frames = [0; MAX_FRAMES];
         let mut len = 0;
         let mut noting = Noting::new(stack, Notes { entry: self, len: &mut len });
-        let depth = walk::walk(from, &mut noting, &mut frames, walk::NOWHERE);
+        let depth = walk::walk(from, &mut noting, &mut frames, stop);
         let noted = noting.finish();
         if depth == 0 {
             return None;
@@ -113,8 +134,9 @@ impl Entry {
         if noted.complete {
             self.number.store(number, Ordering::Relaxed);
             self.by_first_pointer.store(noted.by_first_pointer, Ordering::Relaxed);
-            let fields = [&self.ip, &self.sp, &self.fp, &self.top, &self.tables];
-            for (field, value) in fields.into_iter().zip([from.ip, from.sp, from.fp, stack.high(), tables]) {
+            let fields = [&self.ip, &self.sp, &self.fp, &self.top, &self.stop, &self.tables];
+            let values = [from.ip, from.sp, from.fp, stack.high(), stop, tables];
+            for (field, value) in fields.into_iter().zip(values) {
                 field.store(value, Ordering::Relaxed);
             }
             self.len.store(len as u32, Ordering::Relaxed);

@@ -25,9 +25,25 @@ pub(crate) fn method() -> &'static str {
     "none"
 }
 
-/// No stack.
-pub(crate) fn capture_until(_from: Registers, _frames: &mut [u64], _stop: u64) -> usize {
-    0
+/// Nothing to remember.
+pub(crate) struct Recent;
+
+impl Recent {
+    /// As where stacks are taken.
+    pub(crate) fn new() -> Option<Self> {
+        None
+    }
+
+    /// No stack.
+    pub(crate) fn number_up_to(
+        &self,
+        _stop: u64,
+        _salt: u32,
+        _from: Registers,
+        _number: impl Fn(&[u64]) -> u32,
+    ) -> Option<u32> {
+        None
+    }
 }
 
 /// No registers.

@@ -46,14 +46,15 @@ pub(crate) fn method() -> &'static str {
     }
 }
 
-/// Fills in the callers of the function that `from` was taken in, which must not have returned yet, and ends
-/// with the return address into the function whose stack pointer was `stop`, together with all that is
-/// inlined in it. Gives how many there are; 0 if the stack cannot be walked now.
+/// As [`walk`], reading whatever may be read.
+#[cfg(test)]
 pub(crate) fn capture_until(from: Registers, frames: &mut [u64], stop: u64) -> usize {
     Readable::of(from.sp).map_or(0, |stack| walk(from, stack, frames, stop))
 }
 
-/// As [`capture_until`], reading only this memory.
+/// Fills in the callers of the function that `from` was taken in, which must not have returned yet, and ends
+/// with the return address into the function whose stack pointer was `stop`, together with all that is
+/// inlined in it. Reads only this memory. Gives how many there are; 0 if the stack cannot be walked now.
 pub(super) fn walk(from: Registers, stack: impl Memory, frames: &mut [u64], stop: u64) -> usize {
     match POINTERS_WHOLE.get() {
         Some(true) => follow_pointers(from, stack, frames, stop),

@@ -70,7 +70,7 @@ impl<F> TrackedFn<F> {
     where
         F: FnOnce() -> R,
     {
-        let guard = self.slot.map(|slot| PollGuard::start(slot, slot.current()));
+        let guard = self.slot.map(|slot| PollGuard::start_without_stacks(slot, slot.current()));
         let Some(f) = self.f.take() else { unreachable!("`run` takes the closure and itself with it") };
         let value = f();
         if let Some(guard) = guard {

@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::record::{EndGuard, PollGuard};
-use super::slot::{PollKind, Slot};
-use super::{parked, waker};
+use super::slot::Slot;
+use super::waker;
+use crate::stack;
 
 /// A future whose life is recorded. Only a runtime polls it, always with wakers of the same task.
 pub(crate) struct Tracked<F> {
@@ -34,18 +35,16 @@ impl<F: Future> Future for Tracked<F> {
         // place by our `drop`.
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
         let Some(slot) = slot else { return future.poll(cx) };
-        let guard = PollGuard::start(slot, slot.current());
-        if guard.kind() == PollKind::First {
-            waker::learn(slot, cx.waker());
+        let (mut guard, is_due) = PollGuard::start(slot, slot.current());
+        if is_due || guard.is_special() {
+            // The stacks that are taken end at this function, into which the future's own may be inlined.
+            guard.prepare(is_due, cx.waker(), stack::registers().sp);
         }
-        // The runtime's waker of a task is always the same; who polls with another one gets no count.
-        let is_known = std::ptr::eq(slot.inner(), cx.waker().data());
-        let poll = match guard.kind() {
-            _ if !is_known => future.poll(cx),
-            PollKind::Traced(_) => parked::poll(slot, future),
-            PollKind::First | PollKind::Later => {
-                future.poll(&mut Context::from_waker(&waker::lend(slot, false)))
-            }
+        slot.set_stack(0);
+        let poll = if waker::is_known(slot, cx.waker()) {
+            future.poll(&mut Context::from_waker(&waker::lend(slot, guard.takes_stacks())))
+        } else {
+            future.poll(cx)
         };
         guard.end(poll.is_ready());
         poll

@@ -14,7 +14,7 @@ use super::cancel::Cancel;
 use super::local;
 use super::slot::Slot;
 
-/// One counted handle of a task's record; none if the task is not recorded.
+/// One counted handle of a task's record; none if the task is not recorded, or has too many to count.
 pub(super) struct TaskRef(Option<&'static Slot>);
 
 impl TaskRef {
@@ -41,10 +41,7 @@ impl TaskRef {
 
 impl Clone for TaskRef {
     fn clone(&self) -> Self {
-        if let Some(slot) = self.0 {
-            slot.add_handle();
-        }
-        TaskRef(self.0)
+        TaskRef(self.0.filter(|slot| slot.add_handle()))
     }
 }
 

@@ -4,8 +4,9 @@
 //! with a destructor, registered once a thread, hands everything back when the thread ends.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::sampling::{self, Extra, Sampling};
 use super::slab::slab;
 use super::slot::Slot;
 use super::totals::{Shard, add};
@@ -29,8 +30,7 @@ struct Local {
     free: Cell<u64>,
     next_id: Cell<u64>,
     last_id: Cell<u64>,
-    untimed: Cell<u32>,
-    random: Cell<u64>,
+    sampling: Sampling,
     thread: Cell<u32>,
     in_place_ns: Cell<u64>,
 }
@@ -43,8 +43,7 @@ thread_local! {
             free: Cell::new(0),
             next_id: Cell::new(1),
             last_id: Cell::new(0),
-            untimed: Cell::new(0),
-            random: Cell::new(0),
+            sampling: Sampling::new(),
             thread: Cell::new(0),
             in_place_ns: Cell::new(0),
         }
@@ -79,8 +78,8 @@ pub(crate) fn shard() -> Option<&'static Shard> {
 fn first_use(local: &Local) -> Option<&'static Shard> {
     let shard = Shard::acquire()?;
     local.shard.set(Some(shard));
-    // Any odd start does; threads differ by their shard's address.
-    local.random.set((std::ptr::from_ref(shard) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    // Threads differ by their shard's address.
+    local.sampling.seed((std::ptr::from_ref(shard) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     // Fails only while the thread is being torn down; see `Leave`.
     let _ = LEAVE.try_with(|_| ());
     clock::learn_ticks();
@@ -176,32 +175,25 @@ pub(super) fn take_in_place_ns() -> u64 {
     LOCAL.with(|local| local.in_place_ns.take())
 }
 
-/// The precise clock for one poll in [`timing_one_in`] on average, else 0. The gaps are random: "every
-/// 16th" would keep step with tasks that are polled in a rhythm, or hit every one-poll task or none.
+/// True if the poll that begins now may do more than to count, and [`extra_of_poll`] says what.
 #[inline(always)]
-pub(crate) fn time_this_poll() -> u64 {
-    LOCAL.with(|local| match local.untimed.get() {
-        0 => local.time_poll(),
-        n => {
-            local.untimed.set(n - 1);
-            0
-        }
-    })
+pub(super) fn is_poll_due() -> bool {
+    LOCAL.with(|local| local.sampling.is_due())
 }
 
-/// Polls timed precisely unless asked otherwise: one in so many on average.
-const TIMED_ONE_IN: u32 = 16;
-static TIMING_ONE_IN: AtomicU32 = AtomicU32::new(TIMED_ONE_IN);
-
-/// Of so many polls one is timed precisely, and stands for so many.
-#[inline]
-pub(crate) fn timing_one_in() -> u32 {
-    TIMING_ONE_IN.load(Ordering::Relaxed)
+/// What a poll that is due does besides counting.
+pub(super) fn extra_of_poll(now_ns: u64) -> Extra {
+    LOCAL.with(|local| local.next_extra(now_ns))
 }
 
-/// Times every poll precisely from now on, or one in sixteen.
-pub(crate) fn time_exactly(on: bool) {
-    TIMING_ONE_IN.store(if on { 1 } else { TIMED_ONE_IN }, Ordering::Relaxed);
+/// True if a first poll or one after a long rest may have stacks taken.
+pub(super) fn has_units_left(now_ns: u64) -> bool {
+    LOCAL.with(|local| local.sampling.has_units_left(now_ns))
+}
+
+/// The stacks of a poll cost so many units.
+pub(super) fn pay_for_stacks(units: u32) {
+    LOCAL.with(|local| local.sampling.pay(units));
 }
 
 impl Local {
@@ -217,14 +209,12 @@ impl Local {
         thread
     }
 
-    #[cold]
-    #[inline(never)]
-    fn time_poll(&self) -> u64 {
-        self.untimed.set(self.gap());
-        if let Some(shard) = self.shard.get() {
-            add(&shard.polls, timing_one_in().into());
+    fn next_extra(&self, now_ns: u64) -> Extra {
+        let (timed, stacks) = self.sampling.next(now_ns);
+        if let Some(shard) = self.shard.get().filter(|_| timed) {
+            add(&shard.polls, sampling::timing_one_in().into());
         }
-        clock::precise_ns()
+        sampling::extra(timed, stacks)
     }
 
     #[inline]
@@ -235,16 +225,5 @@ impl Local {
             self.last_id.set(first + ID_BLOCK - 1);
         }
         self.next_id.replace(self.next_id.get() + 1)
-    }
-
-    /// Untimed polls before the next timed one: uniform in `0..=30`, mean 15 (Marsaglia's xorshift64);
-    /// none if every poll is timed.
-    fn gap(&self) -> u32 {
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.set(x);
-        ((x >> 32) % u64::from(timing_one_in() * 2 - 1)) as u32
     }
 }

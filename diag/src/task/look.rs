@@ -5,7 +5,7 @@
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
-use super::slot::Waked;
+use super::slot::{DROPPING, STACK_MARKS, Waked};
 use super::word::Word;
 use crate::current::CurrentTask;
 
@@ -30,7 +30,11 @@ pub(crate) struct Look {
     /// The bits of `tokio::task::Id`, 0 before the first poll.
     pub(crate) tokio_id: u64,
     pub(crate) wakes: u64,
+    /// The runtime may owe the task a poll that no counted wake shows.
+    pub(super) owed: bool,
     pub(crate) self_wakes: u64,
+    /// The number of the stacks that the last poll left, or a mark.
+    pub(super) stack: u32,
     pub(crate) woken_ns: u64,
     pub(crate) woken_by: Option<Waked>,
     pub(crate) thread: u32,
@@ -49,26 +53,38 @@ pub(crate) enum State {
     Ended,
 }
 
+/// How sure it is that nothing can run a task again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The runtime may still owe it one poll.
+    Likely,
+    /// Nothing is owed.
+    Proven,
+}
+
 impl Look {
     pub(crate) fn state(&self) -> State {
         match self.seq {
             _ if !self.word.is_alive() => State::Ended,
             0 => State::NeverPolled,
             seq if seq % 2 == 1 && !self.quiet => State::Polling,
-            _ if self.word.wakes() != self.wakes as u16 => State::Woken,
+            _ if self.word.wakes_since(self.wakes) != 0 || self.word.may_have_come_round() => State::Woken,
             _ => State::Idle,
         }
     }
 
-    /// Idle, and nothing can wake it as it seems. Sub-futures and tasks with a foreign waker, whose
-    /// wakers nobody counts, never are.
-    pub(crate) fn is_suspect(&self) -> bool {
-        self.state() == State::Idle && !self.quiet && self.has_no_waker()
+    /// How sure it is that nothing can ever run the task again; `None` if something can. Sub-futures and tasks
+    /// with wakers that nobody counts are never lost, nor is one that somebody stops.
+    pub(crate) fn lost(&self) -> Option<Lost> {
+        let is_over = self.outcome.is_some() || self.cancel.is_some() || self.stack == DROPPING;
+        let is_lost = self.state() == State::Idle && !self.quiet && self.word.is_lost() && !is_over;
+        is_lost.then_some(if self.owed { Lost::Likely } else { Lost::Proven })
     }
 
-    /// No waker of it is left, if they were counted.
-    pub(crate) fn has_no_waker(&self) -> bool {
-        self.word.is_lost()
+    /// Where the task is parked, if its last poll left that: the number of its stacks.
+    pub(crate) fn await_stacks(&self) -> Option<u32> {
+        let is_parked = matches!(self.state(), State::Idle | State::Woken) && !self.quiet;
+        (is_parked && self.stack > 0 && self.stack < STACK_MARKS).then_some(self.stack)
     }
 
     /// A capture asked it for a poll that has not ended.
@@ -83,8 +99,7 @@ impl Look {
 
     /// Wakes so far, without the one that every spawn is.
     pub(crate) fn wakes(&self) -> u64 {
-        let unseen = self.word.wakes().wrapping_sub(self.wakes as u16);
-        (self.wakes + u64::from(unseen)).saturating_sub(1)
+        (self.wakes + u64::from(self.word.wakes_since(self.wakes))).saturating_sub(1)
     }
 }
 

@@ -10,11 +10,15 @@
 //! | `record` | the guards that keep it: birth, poll, end |
 //! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
-//! | `parked`, `pinned` | where tasks are parked, on demand; a task held meanwhile |
+//! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
+//! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `slab`, `groups`, `local`, `site`, `totals`, `ends` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
 
+pub(crate) mod ask;
+pub(crate) mod await_point;
+mod await_stacks;
 mod blocking;
 mod builder;
 pub(crate) mod cancel;
@@ -29,9 +33,9 @@ mod local_set;
 pub(crate) mod look;
 #[cfg(all(test, diag_loom))]
 mod models;
-pub(crate) mod parked;
 pub(crate) mod pinned;
 mod record;
+pub(crate) mod sampling;
 pub(crate) mod site;
 pub(crate) mod slab;
 pub(crate) mod slot;
@@ -98,10 +102,16 @@ where
     JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle)
 }
 
+/// Learns the make of the runtime's wakers from one of its own tasks, before any other is polled.
+pub(crate) use inner::probe as learn_runtime;
+
 /// Lets other tasks run, as [`tokio::task::yield_now`]. Counts as a wake of the task by itself.
 pub async fn yield_now() {
     let count = |cx: &mut std::task::Context<'_>| {
-        waker::slot_of(cx.waker()).into_iter().for_each(slot::Slot::add_self_wake);
+        if let Some(slot) = waker::slot_of(cx.waker()) {
+            slot.add_self_wake();
+            await_point::woke_by_lent(slot);
+        }
         Poll::Ready(())
     };
     poll_fn(count).await;

@@ -21,10 +21,6 @@ impl Pinned {
         self.slot
     }
 
-    pub(super) fn task(&self) -> CurrentTask {
-        self.task
-    }
-
     /// The task's name, if it has one.
     pub(crate) fn label(&self) -> Option<&str> {
         // SAFETY: pinned as long as `self` lives.

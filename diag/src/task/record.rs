@@ -1,18 +1,19 @@
 //! Keeping a task's record: its birth, each poll and its end, whatever it is that is polled.
 
-use std::mem::ManuallyDrop;
 use std::panic::Location;
+use std::task::Waker;
 
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
 use super::ends::outcome_index;
 use super::handle::TaskRef;
-use super::local::{self, timing_one_in};
+use super::local;
+use super::sampling::{Extra, timing_one_in};
 use super::site::{self, Kind, Site, SiteId};
 use super::slot::{Birth, PollKind, Slot, Trace};
-use super::tokio_id;
 use super::totals::{Totals, add, lifetime_bucket, raise};
+use super::{await_point, tokio_id, waker};
 use crate::clock;
 use crate::current::{self, Charged, CurrentTask};
 
@@ -70,15 +71,15 @@ pub(super) struct PollGuard {
     slot: &'static Slot,
     before: CurrentTask,
     started_ns: u64,
-    /// The precise clock at the start if this poll is one of the timed, else 0.
-    timed_ns: u64,
+    extra: Extra,
     kind: PollKind,
 }
 
 impl PollGuard {
-    /// A poll of the task in `slot` begins, during which `task` is the current one.
+    /// A poll of the task in `slot` begins, during which `task` is the current one. True if it is due to do more
+    /// than to count.
     #[inline(always)]
-    pub(super) fn start(slot: &'static Slot, task: CurrentTask) -> Self {
+    pub(super) fn start(slot: &'static Slot, task: CurrentTask) -> (Self, bool) {
         let started_ns = clock::stamp_ns();
         let (kind, woken_ns) = slot.poll_start(started_ns, local::thread());
         if kind == PollKind::First {
@@ -88,23 +89,46 @@ impl PollGuard {
         if waited_ns >= clock::two_ticks_ns() {
             count_delay(slot, waited_ns);
         }
-        let timed_ns = local::time_this_poll();
-        PollGuard { slot, before: current::replace(task), started_ns, timed_ns, kind }
+        let before = current::replace(task);
+        (PollGuard { slot, before, started_ns, extra: Extra::NONE, kind }, local::is_poll_due())
     }
 
+    /// As [`start`](PollGuard::start), of what has no waker of its own: no stacks are taken.
+    #[inline]
+    pub(super) fn start_without_stacks(slot: &'static Slot, task: CurrentTask) -> Self {
+        let (mut guard, is_due) = PollGuard::start(slot, task);
+        if is_due {
+            guard.extra = local::extra_of_poll(guard.started_ns).with_stacks(false);
+        }
+        guard
+    }
+
+    /// True if the poll needs to be [prepared](PollGuard::prepare) also where it is not due for more.
     #[inline(always)]
-    pub(super) fn kind(&self) -> PollKind {
-        self.kind
+    pub(super) fn is_special(&self) -> bool {
+        self.kind != PollKind::Later
+    }
+
+    /// Prepares the poll of a task, which the runtime polls with this waker, in the function with this stack pointer.
+    #[inline(always)]
+    pub(super) fn prepare(&mut self, is_due: bool, runtimes: &Waker, sp: u64) {
+        self.extra = prepare(self.slot, (self.kind, is_due), self.started_ns, runtimes, sp);
+    }
+
+    /// True if the poll is to get the waker that takes stacks.
+    #[inline(always)]
+    pub(super) fn takes_stacks(&self) -> bool {
+        self.extra.takes_stacks()
     }
 
     /// The poll came back, and the task is done with it or not.
     #[inline(always)]
     pub(super) fn end(self, is_ready: bool) {
-        let this = ManuallyDrop::new(self);
-        if this.kind == PollKind::First && !is_ready {
-            this.slot.keep_inner();
+        if self.kind == PollKind::First && !is_ready {
+            self.slot.keep_inner();
         }
-        this.settle(is_ready.then_some(Outcome::Done));
+        self.settle(is_ready.then_some(Outcome::Done));
+        std::mem::forget(self);
     }
 
     #[inline(always)]
@@ -114,6 +138,9 @@ impl PollGuard {
             self.traced_end(trace, now_ns, ending);
         } else {
             self.take_time(now_ns);
+            if self.extra.takes_stacks() {
+                await_point::end(self.slot);
+            }
             self.slot.poll_end(now_ns, ending);
         }
         current::replace(self.before);
@@ -129,9 +156,16 @@ impl PollGuard {
         let coarse_ns = now_ns.saturating_sub(self.started_ns);
         if coarse_ns >= clock::two_ticks_ns() {
             self.add_time(coarse_ns.saturating_sub(local::take_in_place_ns()), 1);
-        } else if self.timed_ns != 0 {
-            self.add_time(clock::precise_ns().saturating_sub(self.timed_ns), timing_one_in().into());
+        } else if self.extra.is_some() {
+            self.take_precise_time();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_precise_time(&self) {
+        let started_ns @ 1.. = self.extra.started_ns() else { return };
+        self.add_time(clock::precise_ns().saturating_sub(started_ns), timing_one_in().into());
     }
 
     #[cold]
@@ -149,12 +183,35 @@ impl PollGuard {
         if !trace.quiet {
             self.take_time(now_ns);
         }
-        if self.slot.traced_end(trace, now_ns, ending)
+        let moved = self.extra.takes_stacks() && await_point::end(self.slot);
+        if let Some(recovered) = self.slot.traced_end(trace, now_ns, ending, moved)
             && let Some(totals) = self.slot.current().site().and_then(totals_of)
         {
-            add(&totals.rescued, 1);
+            totals.add_recovered(recovered);
         }
     }
+}
+
+/// See [`PollGuard::prepare`]. Not given the guard, which thus stays in registers.
+#[inline(never)]
+fn prepare(
+    slot: &'static Slot,
+    (kind, is_due): (PollKind, bool),
+    now_ns: u64,
+    runtimes: &Waker,
+    sp: u64,
+) -> Extra {
+    if kind == PollKind::First {
+        waker::learn(slot, runtimes);
+    }
+    let extra = if is_due { local::extra_of_poll(now_ns) } else { Extra::NONE };
+    let wanted = match kind {
+        PollKind::First | PollKind::Rested => local::has_units_left(now_ns),
+        PollKind::Traced(_) => true,
+        PollKind::Later => extra.takes_stacks(),
+    };
+    let asked = matches!(kind, PollKind::Traced(_));
+    extra.with_stacks(wanted && waker::is_known(slot, runtimes) && await_point::begin(slot, sp, asked))
 }
 
 impl Drop for PollGuard {
@@ -183,6 +240,7 @@ impl EndGuard {
     /// The future of `slot` is about to be dropped, while `task` is the current one.
     #[inline]
     pub(super) fn start(slot: &'static Slot, task: CurrentTask) -> Self {
+        slot.start_drop();
         EndGuard { slot, before: current::replace(task) }
     }
 }

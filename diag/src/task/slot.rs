@@ -5,7 +5,7 @@
 //! look at it thus never take its poller's line.
 //!
 //! What others count lies in one word, see [`word`](super::word). `seq` is odd inside a poll; `seen`
-//! are the wakes that the last poll found, the lowest 16 bits of `wakes`.
+//! are the wakes that the last poll found, the lowest bits of `wakes`.
 //!
 //! | state | read from `seq`, `seen` and the word, while `seq` stays the same |
 //! |---|---|
@@ -13,31 +13,37 @@
 //! | never polled | `OWNER`, `seq == 0` |
 //! | polling | `OWNER`, `seq` odd |
 //! | woken | `OWNER`, `seq` even, word's wakes != `seen` |
-//! | idle | `OWNER`, `seq` even, word's wakes == `seen`; *suspect* if there are no wakers either |
+//! | idle | `OWNER`, `seq` even, word's wakes == `seen`; *lost* if there are no wakers either, see below |
 //! | ended, still held (zombie) | no `OWNER`, wakers + handles > 0 |
 //!
 //! | transition | operations, in order |
 //! |---|---|
 //! | spawn | slot is ours, `task == 0`: `fence(Release)`, fields Relaxed, `task` Release, `word = OWNER + handle + wake` Release |
-//! | poll start | `seq + 1` Relaxed, `fence(Release)`, stamps and the runtime's waker Relaxed, word Acquire, `seen` Relaxed |
+//! | poll start | `seq + 1` Relaxed, `fence(Release)`, word Acquire, `seen`, stamps, the runtime's waker and `stack = 0` Relaxed |
 //! | clone | `word + waker` Relaxed; without `INNER`: take a reference of the runtime's waker, `fetch_or(INNER)` AcqRel |
 //! | wake | stamps Relaxed, `word + wake` AcqRel, and only then the runtime's waker is woken, if `OWNER` |
 //! | wake by value | as wake, then as drop: the count falls after the forward |
 //! | drop of a clone | `word - waker` AcqRel; nothing left: free |
-//! | poll end | first time pending and no `INNER`: take it as clone does; stamps Relaxed, `seq + 1` Release |
-//! | end | stamps Relaxed, `word - OWNER` AcqRel; nothing left: free |
+//! | poll end | first time pending and no `INNER`: take it as clone does; stamps and `stack` Relaxed, `seq + 1` Release |
+//! | end | `stack = DROPPING` Relaxed, the future is dropped, stamps Relaxed, `word - OWNER` AcqRel; nothing left: free |
 //! | handle cloned, dropped | `word + handle` Relaxed, `word - handle` AcqRel, or a load if only this is left; nothing left: free |
 //! | pin by a capture | CAS `word + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
 //! | free | the runtime's waker and the label dropped, `task = 0` Relaxed, the slot's bit given back (Release) |
 //!
-//! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the word (Acquire), `fence(Acquire)`,
+//! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the word (Acquire), `stack`, `fence(Acquire)`,
 //! and the first two again: the same values mean that all fields are one task's, and of one moment
 //! unless a poll was under way.
 //!
-//! Why *suspect* is nearly a proof: at that moment no clone of the waker exists, and clones come only
-//! from the waker that is lent to a poll, so nothing but a poll that is already owed, an abort or the
-//! runtime's shutdown can run the task. A poll is owed if a wake fell between the runtime's own mark
-//! of a poll's start and ours; two polls asked for by a capture use that one up.
+//! Why *lost* is a proof, in one look and without a poll of ours: at that moment no clone of the waker exists, and
+//! clones come only from the waker that is lent to a poll, so nothing but a poll that is already owed, an abort
+//! or the runtime's shutdown can run the task.
+//!
+//! - A poll is owed if a wake fell between the runtime's own mark of a poll's start and ours. Of the wakes that a
+//!   poll finds new, one caused it; if there was no other, nothing is owed. The highest bit of `wakes` says that
+//!   there was, or that a capture asked for the poll, which is a cause as well: then *lost* is likely and not proven.
+//! - A task that is aborted, or that finished, gives its wakers up while its future is dropped. `stack` says
+//!   `DROPPING` before the first of them is gone, and each of them goes with a Release that pairs with the reader's
+//!   Acquire of the word, so a reader that misses a waker sees the mark.
 //!
 //! Wakers, handles and the owner each keep the runtime's waker alive, which keeps the runtime's task
 //! allocated, which keeps the slot's `Tracked`: a circle that ends when the runtime drops the future.
@@ -52,7 +58,9 @@ use super::ends::{End, ended_as, ending_bits};
 use super::inner;
 use super::look::{Look, polls};
 use super::site::{Kind, SiteId};
-use super::word::{FOREIGN, HANDLE, INNER, LENT, LOCAL, OWNER, PINNED, TRACE, UNTRACED, WAKE, WAKER, Word};
+use super::word::{
+    FOREIGN, HALF_ROUND, HANDLE, INNER, LENT, LOCAL, OWNER, ROUND, TRACE, UNTRACED, WAKE, WAKER, Word,
+};
 use crate::current::CurrentTask;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::unmodelled;
@@ -93,16 +101,40 @@ struct Poller {
     busy_ns: unmodelled::AtomicU64,
     tokio_id: unmodelled::AtomicU64,
     label: unmodelled::AtomicPtr<Box<str>>,
+    /// Those that polls have found, and `OWED`.
     wakes: AtomicU64,
-    self_wakes: unmodelled::AtomicU64,
+    /// The lower half; the rest is in `traces`.
+    self_wakes: unmodelled::AtomicU32,
+    /// The number of the stacks that the last poll left, 0 if it left none, or one of the marks below.
+    stack: AtomicU32,
     longest_us: unmodelled::AtomicU32,
-    /// `polls of captures << 8 | QUIET | ending`; ending is 0, or 1 + the index of the outcome.
+    /// `self wakes >> 32: 12 | polls of captures: 12 | QUIET | ending: 7`; ending is 0, or 1 + the index of the outcome.
     traces: AtomicU32,
 }
+
+/// Of `wakes`: the runtime may owe the task a poll that none of the counted wakes will show.
+const OWED: u64 = 1 << 63;
+/// In the place of stacks: the future is being dropped, or is gone.
+pub(crate) const DROPPING: u32 = u32::MAX;
+/// In the place of stacks: the last poll was given a waker to take stacks, and the leaf woke the one that this
+/// replaced. The next poll is an ordinary one, or each would bring the next.
+pub(crate) const WOKE_REPLACED: u32 = u32::MAX - 1;
+/// In the place of stacks: the last poll would have had its stacks taken, and no leaf took a waker.
+pub(crate) const NO_STACKS: u32 = u32::MAX - 2;
+/// No number of stacks is as high as this.
+pub(crate) const STACK_MARKS: u32 = NO_STACKS;
 
 /// A poll that counts as none is under way.
 const QUIET: u32 = 1 << 7;
 const ENDING: u32 = QUIET - 1;
+/// One poll of a capture.
+const ASKED: u32 = 1 << 8;
+const MAX_ASKED: u32 = (1 << 12) - 1;
+/// 2^32 self wakes.
+const SELF_WAKES_HIGH: u32 = 1 << 20;
+
+/// A poll after so long a rest has stacks taken even where few polls have.
+const LONG_REST_NS: u64 = 500_000_000;
 
 #[cfg(not(all(test, diag_loom)))]
 const _: () = assert!(size_of::<Slot>() == 128);
@@ -124,16 +156,21 @@ pub(crate) struct Birth {
 pub(crate) enum Waked {
     ByTask(CurrentTask),
     ByThread(u32),
+    /// Nobody did, and in this task's poll the last waker was dropped.
+    Displaced(CurrentTask),
 }
 
 impl Waked {
     const THREAD: u64 = 1 << 63;
+    /// No task's id comes as high.
+    const DISPLACED: u64 = 1 << 62;
 
     #[inline]
     fn word(self) -> u64 {
         match self {
             Waked::ByTask(task) => task.word(),
             Waked::ByThread(thread) => Waked::THREAD | u64::from(thread),
+            Waked::Displaced(by) => Waked::DISPLACED | by.word(),
         }
     }
 
@@ -141,6 +178,9 @@ impl Waked {
         match word {
             0 => None,
             word if word & Waked::THREAD != 0 => Some(Waked::ByThread(word as u32)),
+            word if word & Waked::DISPLACED != 0 => {
+                Some(Waked::Displaced(CurrentTask::from_word(word & !Waked::DISPLACED)))
+            }
             word => Some(Waked::ByTask(CurrentTask::from_word(word))),
         }
     }
@@ -151,6 +191,8 @@ impl Waked {
 pub(crate) enum PollKind {
     /// The task's first.
     First,
+    /// One after a long rest.
+    Rested,
     /// Any other that the service owes the task.
     Later,
     /// One that a capture asked for, see [`Trace`].
@@ -162,8 +204,15 @@ pub(crate) enum PollKind {
 pub(crate) struct Trace {
     /// Nothing else asked for it: it counts as no poll unless it turns out to be one.
     pub(crate) quiet: bool,
-    /// Before it, nothing could wake the task.
-    suspect: bool,
+}
+
+/// What a poll that nothing but a capture asked for found to be ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// The task had rested so long.
+    pub(crate) idle_ns: u64,
+    /// So many wakers had been there to wake it, and were not used.
+    pub(crate) wakers: u32,
 }
 
 /// How many times a reader tries to catch a moment without a poll before it takes what it sees.
@@ -191,6 +240,7 @@ impl Slot {
         poller.busy_ns.store(0, Ordering::Relaxed);
         poller.tokio_id.store(0, Ordering::Relaxed);
         poller.self_wakes.store(0, Ordering::Relaxed);
+        poller.stack.store(0, Ordering::Relaxed);
         poller.longest_us.store(0, Ordering::Relaxed);
         shared.task.store(birth.task.word(), Ordering::Release);
         let kind = match birth.kind {
@@ -228,20 +278,23 @@ impl Slot {
         let (shared, poller) = (&self.shared, &self.poller);
         let seq = poller.seq.load(Ordering::Relaxed);
         poller.seq.store(seq + 1, Ordering::Relaxed);
+        // Pairs with the reader's Acquire fence: who sees what is stored below sees an odd `seq`.
         fence(Ordering::Release);
         let word = self.word();
-        let seen = poller.wakes.load(Ordering::Relaxed);
-        let new = word.wakes().wrapping_sub(seen as u16);
-        poller.wakes.store(seen + u64::from(new), Ordering::Relaxed);
-        if word.has(TRACE) {
-            let trace = Trace { quiet: new == 0, suspect: new == 0 && word.is_lost() };
-            if trace.quiet {
-                poller.traces.store(poller.traces.load(Ordering::Relaxed) | QUIET, Ordering::Relaxed);
-            } else {
-                poller.moved_ns.store(now_ns, Ordering::Relaxed);
-            }
+        let wakes = poller.wakes.load(Ordering::Relaxed);
+        let new = word.wakes_since(wakes);
+        if new == 1 && wakes & OWED == 0 {
+            // It caused this poll, so no other is owed.
+            poller.wakes.store(wakes + 1, Ordering::Relaxed);
+        } else {
+            self.count_wakes(wakes, new);
+        }
+        if word.is_marked()
+            && let Some(trace) = self.marked_start(word, new, now_ns)
+        {
             return (PollKind::Traced(trace), now_ns);
         }
+        let rested_ns = now_ns.wrapping_sub(poller.moved_ns.load(Ordering::Relaxed));
         poller.moved_ns.store(now_ns, Ordering::Relaxed);
         if shared.thread.load(Ordering::Relaxed) != thread {
             shared.thread.store(thread, Ordering::Relaxed);
@@ -249,7 +302,38 @@ impl Slot {
         if seq == 0 {
             return (PollKind::First, shared.spawned_ns.load(Ordering::Relaxed));
         }
-        (PollKind::Later, if new == 0 { now_ns } else { shared.woken_ns.load(Ordering::Relaxed) })
+        let kind = if rested_ns > LONG_REST_NS { PollKind::Rested } else { PollKind::Later };
+        (kind, if new == 0 { now_ns } else { shared.woken_ns.load(Ordering::Relaxed) })
+    }
+
+    /// One of the wakes that are new, or a poll that was owed before, caused this poll. Each further one may have
+    /// come after the runtime's own mark.
+    #[cold]
+    fn count_wakes(&self, wakes: u64, new: u16) {
+        let owed = u64::from(new) + (wakes >> 63) > 1;
+        let counted = (wakes & !OWED) + u64::from(new);
+        self.poller.wakes.store(counted | u64::from(owed) << 63, Ordering::Relaxed);
+    }
+
+    /// As [`poll_start`](Slot::poll_start) where a capture asked for the poll, or where the wakes may have come
+    /// round since the last one.
+    #[cold]
+    fn marked_start(&self, word: Word, new: u16, now_ns: u64) -> Option<Trace> {
+        let poller = &self.poller;
+        if word.may_have_come_round() {
+            self.shared.word.fetch_and(!(HALF_ROUND | ROUND), Ordering::Relaxed);
+        }
+        let asked = word.has(TRACE);
+        if asked || word.has(ROUND) {
+            poller.wakes.store(poller.wakes.load(Ordering::Relaxed) | OWED, Ordering::Relaxed);
+        }
+        let quiet = new == 0 && !word.may_have_come_round();
+        if quiet {
+            poller.traces.store(poller.traces.load(Ordering::Relaxed) | QUIET, Ordering::Relaxed);
+        } else {
+            poller.moved_ns.store(now_ns, Ordering::Relaxed);
+        }
+        asked.then_some(Trace { quiet })
     }
 
     /// What the runtime's waker of this task points to; the poller's only, at the first poll.
@@ -290,25 +374,55 @@ impl Slot {
         poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    /// A poll that a capture asked for ended. True if it shows a lost wake-up: the task moved on although
-    /// nothing could have woken it but that capture.
+    /// A poll that a capture asked for ended; `moved` if it left other stacks than the one before. Gives what it
+    /// found to be ready although nothing but that capture had asked for it.
     #[cold]
-    pub(crate) fn traced_end(&self, trace: Trace, now_ns: u64, ending: Option<Outcome>) -> bool {
+    pub(crate) fn traced_end(
+        &self,
+        trace: Trace,
+        now_ns: u64,
+        ending: Option<Outcome>,
+        moved: bool,
+    ) -> Option<Recovered> {
         let poller = &self.poller;
         let word = self.word();
-        let woken = word.wakes() != poller.wakes.load(Ordering::Relaxed) as u16;
+        let woken = word.wakes_since(poller.wakes.load(Ordering::Relaxed)) != 0;
         let traces = poller.traces.load(Ordering::Relaxed) & !QUIET;
         poller.traces.store(traces, Ordering::Relaxed);
-        if trace.quiet && !woken && ending.is_none() {
+        let unasked = trace.quiet && !woken;
+        let recovered = (unasked && (moved || ending == Some(Outcome::Done))).then(|| Recovered {
+            idle_ns: now_ns.saturating_sub(poller.moved_ns.load(Ordering::Relaxed)),
+            wakers: word.wakers(),
+        });
+        if unasked && ending.is_none() {
             // It counts as no poll, and the task rests since when it did.
-            poller.traces.store(traces.wrapping_add(1 << 8), Ordering::Relaxed);
+            poller.traces.store(traces.wrapping_add(ASKED), Ordering::Relaxed);
             poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
         } else {
             self.poll_end(now_ns, ending);
         }
-        // After `seq`, so that who waits for this sees the poll ended.
+        // After `seq`, so that who waits for this sees the poll ended: pairs with the Acquire of `is_traced`.
         self.shared.word.fetch_and(!TRACE, Ordering::Release);
-        trace.suspect && (ending == Some(Outcome::Done) || word.wakers() > 0)
+        recovered
+    }
+
+    /// The number of the stacks that the last poll left, or a mark. The poller's only.
+    #[inline]
+    pub(crate) fn stack(&self) -> u32 {
+        self.poller.stack.load(Ordering::Relaxed)
+    }
+
+    /// See [`stack`](Slot::stack). Inside of a poll only.
+    #[inline(always)]
+    pub(crate) fn set_stack(&self, stack: u32) {
+        self.poller.stack.store(stack, Ordering::Relaxed);
+    }
+
+    /// The future is about to be dropped, the owner's only.
+    #[inline]
+    pub(crate) fn start_drop(&self) {
+        // The Release of each waker that goes from now on orders this before it.
+        self.poller.stack.store(DROPPING, Ordering::Relaxed);
     }
 
     /// Remembers how the task ends, the owner's only.
@@ -327,7 +441,23 @@ impl Slot {
     /// The task woke itself, the poller's only.
     #[inline]
     pub(crate) fn add_self_wake(&self) {
-        add(&self.poller.self_wakes, 1);
+        let low = self.poller.self_wakes.load(Ordering::Relaxed).wrapping_add(1);
+        self.poller.self_wakes.store(low, Ordering::Relaxed);
+        if low == 0 {
+            self.carry_self_wakes();
+        }
+    }
+
+    #[cold]
+    fn carry_self_wakes(&self) {
+        let traces = self.poller.traces.load(Ordering::Relaxed);
+        self.poller.traces.store(traces.saturating_add(SELF_WAKES_HIGH), Ordering::Relaxed);
+    }
+
+    /// How often the task woke itself, the lower half of the count. The poller's only.
+    #[inline]
+    pub(crate) fn self_wakes(&self) -> u32 {
+        self.poller.self_wakes.load(Ordering::Relaxed)
     }
 
     /// How the task ended, now that its future is gone, with its busy time and longest poll. A task
@@ -352,7 +482,7 @@ impl Slot {
             cancel_bits: shared.cancel.load(Ordering::Relaxed),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
             ended_ns: poller.moved_ns.load(Ordering::Relaxed),
-            polls: polls(seq, (traces >> 8).into()),
+            polls: polls(seq, asked(traces).into()),
         };
         let longest_ns = u64::from(poller.longest_us.load(Ordering::Relaxed)) * 1_000;
         (end, poller.busy_ns.load(Ordering::Relaxed), longest_ns)
@@ -381,10 +511,12 @@ impl Slot {
         Word(before - what).is_unheld()
     }
 
-    /// Another handle of a slot that the caller holds already.
+    /// Another handle of a slot that the caller holds already. False if there are too many to count it; then it
+    /// is one of which the record does not know.
     #[inline]
-    pub(crate) fn add_handle(&self) {
-        self.check(self.shared.word.fetch_add(HANDLE, Ordering::Relaxed));
+    pub(crate) fn add_handle(&self) -> bool {
+        let before = Word(self.shared.word.fetch_add(HANDLE, Ordering::Relaxed));
+        !before.has_many_handles() || self.uncount(HANDLE, LENT)
     }
 
     /// One handle less. True if the slot is now the caller's to free.
@@ -420,20 +552,57 @@ impl Slot {
         }
     }
 
-    /// Another clone of the task's waker, made from one that lives.
+    /// Another clone of the task's waker, made from one that lives. False if there are too many to count it; then
+    /// it has to be one of the [runtime's](Slot::runtimes_clone).
     #[inline]
-    pub(crate) fn add_waker(&self) {
-        let before = self.shared.word.fetch_add(WAKER, Ordering::Relaxed);
-        if before & INNER == 0 {
+    pub(crate) fn add_waker(&self) -> bool {
+        let before = Word(self.shared.word.fetch_add(WAKER, Ordering::Relaxed));
+        if !before.has(INNER) {
             self.adopt();
         }
-        self.check(before);
+        !before.has_many_wakers() || self.uncount(WAKER, FOREIGN)
     }
 
-    /// One clone less. True if the slot is now the caller's to free.
+    /// Takes back what was added, and says that there is more than what is counted, for good. The caller has one
+    /// that is counted, so this is not the last. False.
+    #[cold]
+    fn uncount(&self, what: u64, more: u64) -> bool {
+        self.shared.word.fetch_or(more, Ordering::Relaxed);
+        self.shared.word.fetch_sub(what, Ordering::Relaxed);
+        false
+    }
+
+    /// A clone of the runtime's own waker, for the holder of one of ours.
+    #[cold]
+    pub(crate) fn runtimes_clone(&self) -> Waker {
+        // SAFETY: the caller holds a waker, which keeps the runtime's alive, or is inside the poll that lends it.
+        (*unsafe { self.inner_waker() }).clone()
+    }
+
+    /// One clone less, dropped while `by` was the current task. True if the slot is now the caller's to free.
     #[inline]
-    pub(crate) fn drop_waker(&self) -> bool {
+    pub(crate) fn drop_waker(&self, by: CurrentTask) -> bool {
+        let after = Word(self.shared.word.fetch_sub(WAKER, Ordering::AcqRel) - WAKER);
+        if after.is_without_wakers() && by.id().is_some() && by != self.current() {
+            self.displace(by);
+        }
+        after.is_unheld()
+    }
+
+    /// One clone less, after a wake by it. True if the slot is now the caller's to free.
+    #[inline]
+    pub(crate) fn use_up_waker(&self) -> bool {
         self.give_up(WAKER)
+    }
+
+    /// The last waker was dropped in a poll of `by`. If nobody woke the task, that is how it got lost. Only a hint:
+    /// what is read here may change meanwhile, and the capture asks only for tasks that are lost.
+    #[cold]
+    fn displace(&self, by: CurrentTask) {
+        let idle = self.poller.seq.load(Ordering::Relaxed).is_multiple_of(2);
+        if idle && self.word().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
+            self.shared.woken_by.store(Waked::Displaced(by).word(), Ordering::Relaxed);
+        }
     }
 
     /// Wakes the task. For the holder of one of its wakers.
@@ -442,11 +611,24 @@ impl Slot {
         let shared = &self.shared;
         shared.woken_ns.store(now_ns, Ordering::Relaxed);
         shared.woken_by.store(by.word(), Ordering::Relaxed);
-        let before = shared.word.fetch_add(WAKE, Ordering::AcqRel);
-        if before & OWNER != 0 {
+        // Pairs with the Acquire of the word at a poll's start, which then sees the stamps.
+        let before = Word(shared.word.fetch_add(WAKE, Ordering::AcqRel));
+        if before.ends_half() {
+            self.end_half();
+        }
+        if before.is_alive() {
             // SAFETY: the caller holds a waker: a clone, which keeps the runtime's waker alive, or the
             // one lent to the poll under way, during which the runtime keeps it.
             unsafe { self.inner_waker() }.wake_by_ref();
+        }
+    }
+
+    /// Half of the range of wakes is through since this was so last. If a poll finds that it was twice, it
+    /// cannot tell from the count how many there were.
+    #[cold]
+    fn end_half(&self) {
+        if self.shared.word.fetch_or(HALF_ROUND, Ordering::Relaxed) & HALF_ROUND != 0 {
+            self.shared.word.fetch_or(ROUND, Ordering::Relaxed);
         }
     }
 
@@ -454,7 +636,8 @@ impl Slot {
     /// earlier time; it has ended when [`is_traced`](Slot::is_traced) says no more. For who pins a task.
     pub(crate) fn trace(&self) -> bool {
         let word = self.word();
-        if !word.is_alive() || !word.is_traceable() {
+        let is_full = asked(self.poller.traces.load(Ordering::Relaxed)) == MAX_ASKED;
+        if !word.is_alive() || !word.is_traceable() || is_full {
             return false;
         }
         if self.shared.word.fetch_or(TRACE, Ordering::AcqRel) & TRACE == 0 {
@@ -509,19 +692,10 @@ impl Slot {
         ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.inner(), table)) })
     }
 
-    #[inline]
-    fn check(&self, before: u64) {
-        if Word(before).is_crowded() {
-            self.shared.word.fetch_or(PINNED, Ordering::Relaxed);
-        }
-    }
-
     /// Keeps whichever task is in this slot until [`unpin`](Slot::unpin), and says which one it is;
     /// `None` if there is none that lives.
     pub(crate) fn pin(&self) -> Option<CurrentTask> {
-        let take = |word: u64| {
-            (word & OWNER != 0 && !Word(word).is_crowded() && word & PINNED == 0).then_some(word + HANDLE)
-        };
+        let take = |word: u64| Word(word).can_be_pinned().then_some(word + HANDLE);
         self.shared.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).ok()?;
         Some(self.current())
     }
@@ -573,26 +747,31 @@ impl Slot {
         }
         let seq = poller.seq.load(Ordering::Acquire);
         let traces = poller.traces.load(Ordering::Relaxed);
+        let wakes = poller.wakes.load(Ordering::Relaxed);
+        let self_wakes = u64::from(traces / SELF_WAKES_HIGH) << 32;
         let look = Look {
             task: CurrentTask::from_word(task),
             parent: CurrentTask::from_word(shared.parent.load(Ordering::Relaxed)),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
             labelled: !poller.label.load(Ordering::Relaxed).is_null(),
             seq,
-            traces: (traces >> 8).into(),
+            traces: asked(traces).into(),
             quiet: traces & QUIET != 0,
             moved_ns: poller.moved_ns.load(Ordering::Relaxed),
             busy_ns: poller.busy_ns.load(Ordering::Relaxed),
             longest_us: poller.longest_us.load(Ordering::Relaxed),
             tokio_id: poller.tokio_id.load(Ordering::Relaxed),
-            wakes: poller.wakes.load(Ordering::Relaxed),
-            self_wakes: poller.self_wakes.load(Ordering::Relaxed),
+            wakes: wakes & !OWED,
+            owed: wakes & OWED != 0,
+            self_wakes: self_wakes | u64::from(poller.self_wakes.load(Ordering::Relaxed)),
             woken_ns: shared.woken_ns.load(Ordering::Relaxed),
             woken_by: Waked::from_word(shared.woken_by.load(Ordering::Relaxed)),
             thread: shared.thread.load(Ordering::Relaxed),
             cancel: self.cancelled(),
             outcome: outcome_of(traces),
             word: self.word(),
+            // After the word: see the module for what this pairs with.
+            stack: poller.stack.load(Ordering::Relaxed),
         };
         fence(Ordering::Acquire);
         let same_task = shared.task.load(Ordering::Relaxed) == task;
@@ -612,13 +791,19 @@ fn add(counter: &unmodelled::AtomicU64, n: u64) {
     counter.store(counter.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
 }
 
+/// The captures' own polls.
+#[inline]
+fn asked(traces: u32) -> u32 {
+    (traces / ASKED) & MAX_ASKED
+}
+
 fn outcome_of(traces: u32) -> Option<Outcome> {
     ended_as(traces & ENDING)
 }
 
 #[cfg(all(test, not(diag_loom)))]
 mod tests {
-    use super::super::look::State;
+    use super::super::look::{Lost, State};
     use super::*;
 
     fn birth(id: u64) -> Birth {
@@ -686,11 +871,115 @@ mod tests {
         let (kind, _) = slot.poll_start(900, 8);
         let PollKind::Traced(trace) = kind else { panic!("{kind:?}") };
         let during = slot.look().unwrap();
-        slot.traced_end(trace, 901, None);
+        assert_eq!(slot.traced_end(trace, 901, None, false), None);
         for look in [during, slot.look().unwrap()] {
             assert_eq!((look.state(), look.polls(), look.moved_ns, look.thread), (State::Idle, 1, 12, 7));
         }
         assert_eq!((before.state(), before.polls()), (State::Idle, 1));
+    }
+
+    /// Polls once, with so many wakes before; as a task whose waker was counted.
+    fn poll_after(slot: &Slot, wakes: u64) {
+        slot.shared.word.fetch_add(wakes * WAKE, Ordering::Relaxed);
+        slot.poll_start(10, 7);
+        slot.shared.word.fetch_or(INNER, Ordering::Relaxed);
+        slot.poll_end(12, None);
+    }
+
+    #[test]
+    fn lost_is_proven_unless_a_poll_may_be_owed() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        let lost = || slot.look().unwrap().lost();
+        assert_eq!(lost(), None, "it was never polled");
+        poll_after(&slot, 0);
+        assert_eq!(lost(), Some(Lost::Proven), "the spawn is the one wake");
+        poll_after(&slot, 2);
+        assert_eq!(lost(), Some(Lost::Likely), "one of the two may have come after the poll began");
+        poll_after(&slot, 0);
+        assert_eq!(lost(), Some(Lost::Proven), "that was the poll which was owed");
+        slot.set_stack(5);
+        assert_eq!((lost(), slot.look().unwrap().await_stacks()), (Some(Lost::Proven), Some(5)));
+        slot.start_drop();
+        assert_eq!((lost(), slot.look().unwrap().await_stacks()), (None, None));
+    }
+
+    #[test]
+    fn a_task_that_is_asked_to_stop_is_not_lost() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        poll_after(&slot, 0);
+        slot.ask_to_stop(Cancel { by: CancelBy::Abort, at_ns: None });
+        assert_eq!(slot.look().unwrap().lost(), None);
+    }
+
+    #[test]
+    fn wakes_that_come_round_are_not_taken_for_fewer() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        poll_after(&slot, 0);
+        let wake = |times: u32| {
+            (0..times).for_each(|_| {
+                if Word(slot.shared.word.fetch_add(WAKE, Ordering::Relaxed)).ends_half() {
+                    slot.end_half();
+                }
+            });
+        };
+        wake(65_536);
+        assert_eq!((slot.look().unwrap().state(), slot.look().unwrap().lost()), (State::Woken, None));
+        poll_after(&slot, 0);
+        assert_eq!(slot.look().unwrap().lost(), Some(Lost::Likely));
+        poll_after(&slot, 0);
+        assert_eq!(slot.look().unwrap().lost(), Some(Lost::Proven));
+        wake(1);
+        poll_after(&slot, 0);
+        assert_eq!(slot.look().unwrap().lost(), Some(Lost::Proven));
+    }
+
+    #[test]
+    fn who_dropped_the_last_waker_is_remembered_if_nobody_woke_the_task() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        let by = CurrentTask::new(9, SiteId(4));
+        poll_after(&slot, 0);
+        slot.shared.word.fetch_add(2 * WAKER, Ordering::Relaxed);
+        slot.drop_waker(by);
+        assert_eq!(slot.look().unwrap().woken_by, None, "one is left");
+        slot.drop_waker(by);
+        assert_eq!(slot.look().unwrap().woken_by, Some(Waked::Displaced(by)));
+        for (by, wakes) in [(slot.current(), 0), (CurrentTask::default(), 0), (by, 1)] {
+            slot.shared.woken_by.store(0, Ordering::Relaxed);
+            slot.shared.word.fetch_add(WAKER + wakes * WAKE, Ordering::Relaxed);
+            slot.drop_waker(by);
+            assert_eq!(slot.look().unwrap().woken_by, None, "{by:?}, {wakes} wakes");
+        }
+    }
+
+    #[test]
+    fn counts_stop_before_they_run_into_each_other() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        slot.shared.word.fetch_or(INNER, Ordering::Relaxed);
+        let handles = 1 + (0..100_000).filter(|_| slot.add_handle()).count() as u32;
+        assert_eq!((slot.word().handles(), slot.unasked()), (handles, CancelBy::Unknown));
+        (0..handles - 1).for_each(|_| assert!(!slot.drop_handle()));
+        let wakers = (0..10_000_000).filter(|_| slot.add_waker()).count() as u32;
+        assert_eq!((slot.word().wakers(), slot.word().is_countable()), (wakers, false));
+        (0..wakers).for_each(|_| assert!(!slot.use_up_waker()));
+        assert!(slot.word().is_alive() && !slot.close() && slot.drop_handle(), "nothing is left behind");
+        slot.shared.word.fetch_and(!INNER, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn self_wakes_carry_into_their_upper_half() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        slot.poll_start(10, 7);
+        slot.poller.self_wakes.store(u32::MAX, Ordering::Relaxed);
+        slot.add_self_wake();
+        slot.add_self_wake();
+        slot.poll_end(12, None);
+        assert_eq!((slot.look().unwrap().self_wakes, slot.look().unwrap().polls()), ((1 << 32) + 1, 1));
     }
 
     #[test]

@@ -52,7 +52,7 @@ impl<F: Future> Future for TrackedFuture<F> {
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
         let Some(slot) = slot else { return future.poll(cx) };
         // The task stays the current one: what is allocated here is the task's.
-        let guard = PollGuard::start(slot, current::get());
+        let guard = PollGuard::start_without_stacks(slot, current::get());
         let poll = future.poll(cx);
         guard.end(poll.is_ready());
         poll

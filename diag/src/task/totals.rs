@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::ends::Ends;
 use super::site::{MAX_SITES, SiteId};
+use super::slot::Recovered;
 use crate::memory::{self, Zeroed};
 
 /// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 140 minutes.
@@ -32,14 +33,25 @@ pub(crate) struct Totals {
     pub(crate) poll_times: [AtomicU64; POLL_TIME_BUCKETS],
     /// Polls by the time from the wake to their start; only those of two ticks of the coarse clock and more.
     pub(crate) delays: [AtomicU64; DELAY_BUCKETS],
-    /// Tasks that moved on only because a capture polled them.
-    pub(crate) rescued: AtomicU64,
+    /// Tasks that moved on only because a capture asked them.
+    pub(crate) recovered: AtomicU64,
+    /// The wakers that they had.
+    pub(crate) recovered_wakers: AtomicU64,
+    /// The longest that one had rested.
+    pub(crate) recovered_idle_ns: AtomicU64,
 }
 
 impl Totals {
     /// Counts a poll that took so long and stands for so many.
     pub(crate) fn add_poll_time(&self, took_ns: u64, stands_for: u64) {
         add(&self.poll_times[bucket(took_ns / 1_000, POLL_TIME_BUCKETS)], stands_for);
+    }
+
+    /// Counts a task that moved on only because a capture asked it.
+    pub(crate) fn add_recovered(&self, recovered: Recovered) {
+        add(&self.recovered, 1);
+        add(&self.recovered_wakers, recovered.wakers.into());
+        raise(&self.recovered_idle_ns, recovered.idle_ns);
     }
 
     /// Counts a poll that began so long after the wake.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here allocates, locks or logs: leaves clone and wake under their own locks.
 //!
-//! There are two tables. The second is lent to a poll that a capture asked for: every leaf finds
+//! There are two tables. The second is lent to a poll whose stacks are taken (`await_point.rs`): every leaf finds
 //! that this is not the waker it has, clones it, and that clone is the moment to take its stack. Clones
 //! carry the first table, so that nothing is different after that poll.
 
@@ -11,11 +11,11 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inner::is_inner;
 use super::slot::{Slot, Waked};
-use super::{local, parked};
+use super::{await_point, local};
 use crate::{clock, current};
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
-static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wake_by_ref, drop);
+static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wake_by_ref_traced, drop);
 
 /// Remembers the runtime's waker of the task in `slot`, at its first poll.
 #[inline]
@@ -25,6 +25,13 @@ pub(super) fn learn(slot: &Slot, runtimes: &Waker) {
     } else {
         slot.set_foreign();
     }
+}
+
+/// True if this is the waker that the task's first poll had, and one of the runtime's: the runtime's of a task is
+/// always the same. Who polls with another one gets no count.
+#[inline(always)]
+pub(super) fn is_known(slot: &Slot, runtimes: &Waker) -> bool {
+    std::ptr::eq(slot.inner(), runtimes.data()) && is_inner(runtimes)
 }
 
 /// The waker for a poll of the task in `slot`, lent and never dropped.
@@ -53,13 +60,20 @@ unsafe fn slot(data: *const ()) -> &'static Slot {
 
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: called with a waker's own data.
-    unsafe { slot(data) }.add_waker();
-    RawWaker::new(data, &TABLE)
+    let slot = unsafe { slot(data) };
+    if slot.add_waker() { RawWaker::new(data, &TABLE) } else { uncounted(slot) }
+}
+
+/// A clone that is the runtime's own, where there are too many of ours.
+#[cold]
+fn uncounted(slot: &Slot) -> RawWaker {
+    let waker = ManuallyDrop::new(slot.runtimes_clone());
+    RawWaker::new(waker.data(), waker.vtable())
 }
 
 unsafe fn clone_traced(data: *const ()) -> RawWaker {
     // SAFETY: called with a waker's own data.
-    parked::record(unsafe { slot(data) });
+    await_point::record(unsafe { slot(data) });
     // SAFETY: as above.
     unsafe { clone(data) }
 }
@@ -68,7 +82,10 @@ unsafe fn wake(data: *const ()) {
     // SAFETY: called with a waker's own data, which is used up here: its count falls after the wake.
     unsafe {
         wake_by_ref(data);
-        drop(data);
+        let slot = slot(data);
+        if slot.use_up_waker() {
+            local::free_slot(slot);
+        }
     }
 }
 
@@ -85,10 +102,18 @@ unsafe fn wake_by_ref(data: *const ()) {
     slot.wake(clock::stamp_ns(), Waked::ByTask(by));
 }
 
+unsafe fn wake_by_ref_traced(data: *const ()) {
+    // SAFETY: called with a waker's own data.
+    unsafe {
+        await_point::woke_by_lent(slot(data));
+        wake_by_ref(data);
+    }
+}
+
 unsafe fn drop(data: *const ()) {
     // SAFETY: called with a waker's own data.
     let slot = unsafe { slot(data) };
-    if slot.drop_waker() {
+    if slot.drop_waker(current::get()) {
         local::free_slot(slot);
     }
 }

@@ -1,10 +1,12 @@
 //! The one word of a slot in which everything is counted that other threads change.
 //!
-//! `wakes: 16 (wraps) | handles: 16 | flags: 8 | wakers: 24`. One word and not four, because the proof
+//! `wakes: 16 (wraps) | handles: 16 | flags: 9 | wakers: 23`. One word and not four, because the proof
 //! that nothing can wake a task needs all of them as of one instant: read one after the other they
 //! gave a hundred thousand false alarms in seconds.
 //!
-//! A count that nears its end pins the slot: it is never freed then, and nothing overflows.
+//! No count runs into its neighbor. From half of its range on, a further waker is one of the runtime's own
+//! and a further handle none of ours, so neither is counted here and both stay what they are to the service.
+//! Wakes wrap at the top of the word; two flags tell a poll that they may have come round since the last one.
 
 /// One live clone of the task's waker.
 pub(super) const WAKER: u64 = 1;
@@ -14,27 +16,35 @@ pub(super) const HANDLE: u64 = 1 << 32;
 pub(super) const WAKE: u64 = 1 << 48;
 
 /// The task's future is not dropped yet.
-pub(super) const OWNER: u64 = 1 << 24;
+pub(super) const OWNER: u64 = 1 << 23;
 /// The slot owns one reference of the runtime's waker.
-pub(super) const INNER: u64 = 1 << 25;
+pub(super) const INNER: u64 = 1 << 24;
 /// A capture asked for a poll, and the poll has not ended yet.
-pub(super) const TRACE: u64 = 1 << 26;
-/// Counts came near their ends; the slot stays for ever.
-pub(super) const PINNED: u64 = 1 << 27;
+pub(super) const TRACE: u64 = 1 << 25;
 /// Never to be polled by a capture.
-pub(super) const UNTRACED: u64 = 1 << 28;
-/// The runtime's waker is of an unknown make: the task is polled with that, and wakers are not counted.
-pub(super) const FOREIGN: u64 = 1 << 29;
-/// A handle was exchanged for tokio's own, so who cancels the task may be unknown.
-pub(super) const LENT: u64 = 1 << 30;
+pub(super) const UNTRACED: u64 = 1 << 26;
+/// Some of the task's wakers are not counted here: the runtime's is of an unknown make, or there were too many.
+pub(super) const FOREIGN: u64 = 1 << 27;
+/// A handle is not counted here, so who cancels the task may be unknown.
+pub(super) const LENT: u64 = 1 << 28;
 /// The task is a `LocalSet`'s or a `LocalRuntime`'s.
-pub(super) const LOCAL: u64 = 1 << 31;
+pub(super) const LOCAL: u64 = 1 << 29;
+/// Since the last poll the wakes passed the end of a half of their range, once and again.
+pub(super) const HALF_ROUND: u64 = 1 << 30;
+/// See [`HALF_ROUND`].
+pub(super) const ROUND: u64 = 1 << 31;
 
-const WAKERS: u64 = (1 << 24) - 1;
+const WAKERS: u64 = (1 << 23) - 1;
 const HANDLES: u64 = 0xffff << 32;
-/// Far from the end of each count by more threads than there can be between a look and a pin.
-const MANY_WAKERS: u64 = 1 << 23;
-const MANY_HANDLES: u64 = 1 << 47;
+/// From so many on, no more are counted. Far from the end of the count by more threads than there can be
+/// between a look and what follows from it.
+const MANY_WAKERS: u64 = if SMALL { 2 } else { 1 << 22 };
+const MANY_HANDLES: u64 = if SMALL { 2 } else { 1 << 15 };
+/// The range of wakes, and half of it.
+const WAKES: u16 = if SMALL { 7 } else { u16::MAX };
+const HALF_OF_WAKES: u16 = WAKES / 2;
+/// So that the models come to the ends of the counts.
+const SMALL: bool = cfg!(all(test, diag_loom));
 
 /// One value of the word.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,7 +65,7 @@ impl Word {
     /// True if wakers were counted from the task's first poll on.
     #[inline]
     pub(crate) fn is_countable(self) -> bool {
-        self.0 & (INNER | FOREIGN | PINNED) == INNER
+        self.0 & (INNER | FOREIGN) == INNER
     }
 
     /// True while a poll that a capture asked for has not ended. A task that ended owes none.
@@ -72,7 +82,12 @@ impl Word {
 
     /// True if a capture can and may ask for a poll.
     pub(crate) fn is_traceable(self) -> bool {
-        self.0 & (INNER | FOREIGN | UNTRACED) == INNER
+        self.has(INNER) && self.is_traceable_by_polls()
+    }
+
+    /// True if stacks may be taken in polls that happen anyway.
+    pub(super) fn is_traceable_by_polls(self) -> bool {
+        !self.has(FOREIGN | UNTRACED)
     }
 
     /// Live clones of the waker.
@@ -85,22 +100,63 @@ impl Word {
         ((self.0 & HANDLES) >> 32) as u32
     }
 
-    /// Wakes so far, the lowest 16 bits.
+    /// Wakes so far, the lowest bits.
     #[inline]
     pub(super) fn wakes(self) -> u16 {
         (self.0 >> 48) as u16
     }
 
+    /// Wakes that came after there had been `seen`; fewer than that if they have come round.
+    #[inline]
+    pub(super) fn wakes_since(self, seen: u64) -> u16 {
+        self.wakes().wrapping_sub(seen as u16) & WAKES
+    }
+
+    /// True if wakes went through half of their range since the last poll.
+    #[inline]
+    pub(super) fn may_have_come_round(self) -> bool {
+        self.has(HALF_ROUND | ROUND)
+    }
+
+    /// True if the next poll is none like the others.
+    #[inline]
+    pub(super) fn is_marked(self) -> bool {
+        self.has(TRACE | HALF_ROUND | ROUND)
+    }
+
+    /// True if the task lives and none of its counted wakers does.
+    #[inline]
+    pub(super) fn is_without_wakers(self) -> bool {
+        self.0 & (OWNER | WAKERS) == OWNER
+    }
+
+    /// True if a capture may add a handle for a moment.
+    pub(super) fn can_be_pinned(self) -> bool {
+        self.is_alive() && self.0 & HANDLES <= HANDLES / 4 * 3
+    }
+
     /// True if nothing holds the slot.
     #[inline]
     pub(super) fn is_unheld(self) -> bool {
-        self.0 & (OWNER | PINNED | WAKERS | HANDLES) == 0
+        self.0 & (OWNER | WAKERS | HANDLES) == 0
     }
 
-    /// True if a count came so near to its end that the slot must be pinned.
+    /// True if no further waker may be counted.
     #[inline]
-    pub(super) fn is_crowded(self) -> bool {
-        self.0 & (MANY_WAKERS | MANY_HANDLES) != 0
+    pub(super) fn has_many_wakers(self) -> bool {
+        self.0 & WAKERS >= MANY_WAKERS
+    }
+
+    /// True if no further handle may be counted.
+    #[inline]
+    pub(super) fn has_many_handles(self) -> bool {
+        self.0 & HANDLES >= MANY_HANDLES * HANDLE
+    }
+
+    /// True if the next wake is the last of a half of the range.
+    #[inline]
+    pub(super) fn ends_half(self) -> bool {
+        self.wakes() & HALF_OF_WAKES == HALF_OF_WAKES
     }
 }
 
@@ -114,8 +170,19 @@ mod tests {
         assert_eq!((word.wakers(), word.handles(), word.wakes()), (3, 2, 65_535));
         let next = Word(word.0.wrapping_add(WAKE));
         assert_eq!((next.wakers(), next.handles(), next.wakes()), (3, 2, 0));
-        assert!(next.is_alive() && next.has(INNER) && !next.is_unheld() && !next.is_crowded());
-        assert!(Word(INNER + 7 * WAKE).is_unheld() && !Word(PINNED).is_unheld());
-        assert!(Word(MANY_HANDLES).is_crowded() && Word(MANY_WAKERS).is_crowded());
+        assert!(next.is_alive() && next.has(INNER) && !next.is_unheld());
+        assert!(Word(INNER + 7 * WAKE).is_unheld());
+    }
+
+    #[test]
+    fn a_count_says_when_it_is_half_way_through_its_range() {
+        let many = Word(OWNER + MANY_WAKERS * WAKER + MANY_HANDLES * HANDLE);
+        assert!(many.has_many_wakers() && many.has_many_handles());
+        let fewer = Word(many.0 - WAKER - HANDLE);
+        assert!(!fewer.has_many_wakers() && !fewer.has_many_handles());
+        const { assert!(2 * MANY_WAKERS <= WAKERS + 1 && 2 * MANY_HANDLES * HANDLE <= HANDLES + HANDLE) };
+        let half = u64::from(HALF_OF_WAKES);
+        assert!(Word(half * WAKE).ends_half() && Word((2 * half + 1) * WAKE).ends_half());
+        assert!(!Word((half - 1) * WAKE).ends_half() && !Word(0).ends_half());
     }
 }

@@ -1,5 +1,5 @@
-//! What looking costs: how long it takes to ask ten thousand parked tasks where they are, and what a ticking task
-//! feels of captures back to back.
+//! What looking costs: how long it takes to ask ten thousand parked tasks where they are, which only a person does,
+//! and what a ticking task feels of captures back to back, which ask nobody.
 //!
 //! The two need different settings, which a process has once; so the program runs itself again for the first.
 //! Build it with `RUSTFLAGS="-C force-frame-pointers=yes"` for the other way to take stacks.
@@ -65,14 +65,14 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Asks all tasks, several times. True if the best time is below the bar: on a busy machine the others measure
 /// the machine.
 fn ask_all(tasks: u64) -> anyhow::Result<bool> {
-    let _diag = diag::Builder::new().service("looks").agent(false).parked(u32::MAX).try_init()?;
+    let _diag = diag::Builder::new().service("looks").agent(false).try_init()?;
     let runtime = tokio::runtime::Runtime::new()?;
     park(tasks, &runtime);
     let mut spent = Vec::new();
-    let mut last = diag::snapshot();
+    let mut last = diag::snapshot_asking();
     for n in 0..MAX_ASKED {
         progress::show(&format!("asking {tasks} tasks, {} of {ASKED} times", spent.len() + 1));
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot_asking();
         let parked = snapshot.capture.parked.as_ref().context("the snapshot asked no task")?;
         if parked.answered == tasks {
             spent.push(Duration::from_micros(parked.spent_us));

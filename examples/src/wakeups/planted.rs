@@ -16,19 +16,15 @@ use tokio::runtime::Handle;
 
 /// Their name in the snapshots.
 const NAME: &str = "planted";
-/// Polls after which a snapshot calls a task's loss proven.
+/// What a snapshot says of a task whose loss is proven.
 const PROVEN: Option<u32> = Some(2);
 
 /// Some tasks that were polled once and are lost since then.
 pub struct Planted {
     handles: Vec<AbortHandle>,
-    /// Found idle by an earlier snapshot, so that the next one has no excuse.
-    idle: HashSet<TaskId>,
     proven: HashSet<TaskId>,
-    /// Not proven by a snapshot that had to.
+    /// Idle, and not proven.
     missed: HashSet<TaskId>,
-    /// Proven by the first snapshot that saw them idle.
-    at_once: u64,
 }
 
 impl Planted {
@@ -50,8 +46,8 @@ impl Planted {
         }
         // Whoever had these wakers has lost them now.
         cells.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        let (idle, proven, missed) = Default::default();
-        Planted { handles, idle, proven, missed, at_once: 0 }
+        let (proven, missed) = Default::default();
+        Planted { handles, proven, missed }
     }
 
     /// True if the row is one of them, of this planting or an earlier one.
@@ -59,29 +55,18 @@ impl Planted {
         row.name.is_some_and(|name| snapshot.strings.get(name) == Some(NAME))
     }
 
-    /// Takes note of what a snapshot says of one of them. A snapshot that waited in vain for a poll has an
-    /// excuse: it says so.
-    pub fn add(&mut self, snapshot: &Snapshot, row: &TaskRow) {
+    /// Takes note of what a snapshot says of one of them.
+    pub fn add(&mut self, row: &TaskRow) {
         if row.state != TaskState::Idle || row.cancel_by.is_some() {
             return;
         }
-        let all_answered = snapshot.capture.parked.as_ref().is_some_and(|parked| parked.timed_out == 0);
-        let seen_before = !self.idle.insert(row.id);
-        if row.lost == PROVEN {
-            self.at_once += u64::from(self.proven.insert(row.id) && !seen_before);
-        } else if row.lost.is_none() || (seen_before && all_answered) {
-            self.missed.insert(row.id);
-        }
+        let set = if row.lost == PROVEN { &mut self.proven } else { &mut self.missed };
+        set.insert(row.id);
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.handles.len() as u64
-    }
-
-    /// How many the first snapshot that saw them idle proved lost.
-    pub fn at_once(&self) -> u64 {
-        self.at_once
     }
 
     /// How many have been proven lost by any snapshot.

@@ -21,7 +21,7 @@ use diag_snapshot::names::{Unnamed, unnamed};
 pub use ages::Ages;
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
-pub use now::{Asked, Lost, Now, Polling, SiteNow, Spinning, Zombie};
+pub use now::{Asked, Lost, Now, Polling, Recovered, SiteNow, Spinning, Zombie};
 pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
 

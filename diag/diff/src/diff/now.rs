@@ -43,8 +43,8 @@ pub struct SiteNow {
     pub kind: SiteKind,
     /// Tasks that nothing can wake, as far as seen.
     pub lost: Vec<Lost>,
-    /// Tasks that the recorder's own poll found ready though nothing had woken them.
-    pub rescued: u64,
+    /// Tasks that a poll which somebody asked for found ready though nothing had woken them; none without any.
+    pub recovered: Option<Recovered>,
     /// Tasks that were asked to stop.
     pub asked: Vec<Asked>,
     /// Tasks that are being polled.
@@ -56,14 +56,27 @@ pub struct SiteNow {
 }
 
 /// A task that nothing can wake.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Lost {
     /// For how long it has been idle.
     pub idle_us: u64,
-    /// Polls that confirmed it.
-    pub confirmed: u32,
+    /// True if it is certain that no poll is owed to it.
+    pub proven: bool,
     /// Handles that may still end it; none if not known.
     pub handles: Option<u32>,
+    /// Where the task was spawned in whose poll its last waker was dropped: `src/hub.rs:86:9`.
+    pub displaced_by: Option<String>,
+}
+
+/// Tasks that a poll which somebody asked for found ready though nothing had woken them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recovered {
+    /// So many, since the process started.
+    pub tasks: u64,
+    /// The wakers that they had, which were not used; none in older files.
+    pub wakers: Option<u64>,
+    /// The longest that one of them had been idle; none in older files.
+    pub idle_us: Option<u64>,
 }
 
 /// A task that was asked to stop.
@@ -153,7 +166,7 @@ impl Now {
 
 impl SiteNow {
     fn has_something(&self) -> bool {
-        self.rescued > 0
+        self.recovered.is_some()
             || !self.lost.is_empty()
             || !self.asked.is_empty()
             || !self.polling.is_empty()
@@ -167,13 +180,20 @@ fn site_rows(snapshot: &Snapshot) -> impl Iterator<Item = SiteNow> {
         site,
         kind: row.kind.unwrap_or(SiteKind::Task),
         lost: Vec::new(),
-        rescued: row.rescued.unwrap_or(0),
+        recovered: row.rescued.filter(|&tasks| tasks > 0).map(|tasks| Recovered {
+            tasks,
+            wakers: row.recovered_wakers,
+            idle_us: row.recovered_idle_us,
+        }),
         asked: Vec::new(),
         polling: Vec::new(),
         spinning: Vec::new(),
         zombies: Vec::new(),
     })
 }
+
+/// What [`TaskRow::lost`] is at least for a task of which it is proven.
+const PROVEN: u32 = 2;
 
 /// The few tasks that anything can be told of. Whole rows would be read two dozen columns wide.
 fn notable_tasks(snapshot: &Snapshot) -> impl Iterator<Item = TaskRow> {
@@ -211,9 +231,13 @@ impl Look<'_> {
     }
 
     fn add_task(&self, site: &mut SiteNow, task: &TaskRow) {
-        if let Some(confirmed) = task.lost {
-            let idle_us = self.since(task.last_progress_us());
-            site.lost.push(Lost { idle_us, confirmed, handles: task.handles });
+        if let Some(lost) = task.lost {
+            site.lost.push(Lost {
+                idle_us: self.since(task.last_progress_us()),
+                proven: lost >= PROVEN,
+                handles: task.handles,
+                displaced_by: task.displaced_by_site.map(|site| self.snapshot.site_location(site)),
+            });
         }
         if let Some(at_us) = task.cancel_us {
             let by = task.cancel_by.unwrap_or(CancelBy::Unknown);

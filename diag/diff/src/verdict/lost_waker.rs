@@ -5,6 +5,8 @@
 //! it, and is often held on purpose to keep something, so such tasks are not told of by default.
 //! A future inside a task may have been left on purpose too: `select!` does.
 
+use std::collections::BTreeMap;
+
 use diag_snapshot::{SiteKind, human};
 
 use super::{Class, Finding, Grade, Subject};
@@ -12,9 +14,6 @@ use crate::diff::{Lost, Now, SiteNow};
 use crate::policy::{LostWaker, Policy};
 
 pub(super) const NAME: &str = "lost-waker";
-
-/// So many confirming polls prove it.
-const PROOF: u32 = 2;
 
 pub(super) fn judge(now: &Now, policy: &Policy) -> Vec<Finding> {
     let limits = &policy.rules.lost_waker;
@@ -27,14 +26,13 @@ fn finding(now: &Now, site: &SiteNow, limits: &LostWaker) -> Option<Finding> {
     }
     let free: Vec<&Lost> =
         site.lost.iter().filter(|lost| limits.with_handle || lost.handles == Some(0)).collect();
-    let proven: Vec<&Lost> = free.iter().copied().filter(|lost| lost.confirmed >= PROOF).collect();
+    let proven: Vec<&Lost> = free.iter().copied().filter(|lost| lost.proven).collect();
     let (lost, grade) = if proven.is_empty() { (free, Grade::Likely) } else { (proven, Grade::Proven) };
     let longest_us = lost.iter().map(|lost| lost.idle_us).max().unwrap_or(0);
-    let count = lost.len() as u64 + site.rescued;
-    (count >= limits.min_tasks.max(1)).then(|| Finding {
-        since: super::ago(now, longest_us).filter(|_| !lost.is_empty()),
-        count: Some(count),
-        evidence: evidence(site, &lost, grade, longest_us),
+    (lost.len() as u64 >= limits.min_tasks.max(1)).then(|| Finding {
+        since: super::ago(now, longest_us),
+        count: Some(lost.len() as u64),
+        evidence: evidence(&lost, grade, longest_us),
         advice:
             "look at what these tasks awaited last: a future that returned `Pending` without keeping the \
                  waker, or whose waker was dropped without a wake"
@@ -45,31 +43,35 @@ fn finding(now: &Now, site: &SiteNow, limits: &LostWaker) -> Option<Finding> {
     })
 }
 
-fn evidence(site: &SiteNow, lost: &[&Lost], grade: Grade, longest_us: u64) -> Vec<String> {
-    let mut evidence = Vec::new();
-    if !lost.is_empty() {
-        evidence.push(format!(
-            "{} idle, not scheduled, and nobody holds a waker: nothing can wake them; idle for up to {}",
-            tasks_are(lost.len()),
-            human::duration_us(longest_us)
-        ));
-    }
-    if grade == Grade::Proven {
-        evidence.push("two more polls by the recorder left no waker either".to_owned());
-    }
-    if !lost.is_empty() && lost.iter().all(|lost| lost.handles == Some(0)) {
+fn evidence(lost: &[&Lost], grade: Grade, longest_us: u64) -> Vec<String> {
+    let mut evidence = vec![format!(
+        "{} idle, not scheduled, and nobody holds a waker: nothing can wake them; idle for up to {}",
+        tasks_are(lost.len()),
+        human::duration_us(longest_us)
+    )];
+    evidence.push(match grade {
+        Grade::Proven => "the runtime owes them no poll either".to_owned(),
+        _ => "not proven: the runtime may still owe them a poll".to_owned(),
+    });
+    if lost.iter().all(|lost| lost.handles == Some(0)) {
         evidence.push("no handle is left, so nothing can end them before the process does".to_owned());
     }
-    if site.rescued > 0 {
-        evidence.push(format!(
-            "{} found ready by a poll of the recorder, though nothing had woken them",
-            if site.rescued == 1 {
-                "1 task was".to_owned()
+    let mut takers: BTreeMap<&str, usize> = BTreeMap::new();
+    lost.iter()
+        .filter_map(|lost| lost.displaced_by.as_deref())
+        .for_each(|by| *takers.entry(by).or_default() += 1);
+    evidence.extend(takers.iter().map(|(by, &tasks)| {
+        format!(
+            "the last waker of {} was dropped in a poll of a task spawned at {}, and nobody had woken {}",
+            if tasks == 1 {
+                "1 of them".to_owned()
             } else {
-                format!("{} tasks were", human::count(site.rescued))
+                format!("{} of them", human::count(tasks as u64))
             },
-        ));
-    }
+            human::name(by),
+            if tasks == 1 { "it" } else { "them" },
+        )
+    }));
     evidence
 }
 

@@ -11,6 +11,7 @@ mod cancelled_but_running;
 mod heap_growth;
 mod heap_share;
 mod lost_waker;
+mod missed_wakeup;
 mod task_leak;
 mod untracked_growth;
 mod zombie;
@@ -48,6 +49,7 @@ pub enum Judge {
 /// All rules.
 pub const RULES: &[Rule] = &[
     Rule { name: lost_waker::NAME, judge: Judge::Now(lost_waker::judge) },
+    Rule { name: missed_wakeup::NAME, judge: Judge::Now(missed_wakeup::judge) },
     Rule { name: blocked_executor::NAME, judge: Judge::Now(blocked_executor::judge) },
     Rule { name: cancelled_but_running::NAME, judge: Judge::Now(cancelled_but_running::judge) },
     Rule { name: busy_self_wake::NAME, judge: Judge::Now(busy_self_wake::judge) },

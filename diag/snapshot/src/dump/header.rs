@@ -95,16 +95,35 @@ fn uncounted(snapshot: &Snapshot) -> String {
     if counts.is_empty() { String::new() } else { format!(", and {}", counts.join(", ")) }
 }
 
-/// How many tasks told where they are parked.
+/// How it is known where tasks are parked.
 fn parked(facts: &ParkedFacts) -> String {
+    let mut text = String::new();
+    if facts.passive {
+        let dropped = match facts.stacks_dropped {
+            0 => String::new(),
+            dropped => format!(", {} found no room", number_of("stack", dropped)),
+        };
+        let without = match facts.without_budget {
+            0 => String::new(),
+            polls => format!(", {} left none for want of budget", number_of("first or late poll", polls)),
+        };
+        text += &format!(
+            "where tasks wait is known from {} that their own polls left{dropped}{without}\n",
+            number_of("stack", facts.taken)
+        );
+        if facts.asked == 0 {
+            return text;
+        }
+    }
     let late = match facts.timed_out {
         0 => String::new(),
         late => format!(", {} did not in time", count(late)),
     };
-    format!(
+    text += &format!(
         "asked {} where they wait, up to {} of each site and state: {} answered{late}\n",
         number_of("task", facts.asked),
         count(facts.per_group),
         count(facts.answered),
-    )
+    );
+    text
 }

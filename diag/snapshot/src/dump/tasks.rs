@@ -96,8 +96,11 @@ impl Groups {
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, group)| Reverse(group.weight()));
-        let looked = snapshot.capture.parked.is_some();
-        let text = |(key, group): &(Key<'_>, Group)| (key.0, text(snapshot, *key, group, looked));
+        let unknown = snapshot.capture.parked.as_ref().map(|facts| match facts.passive {
+            true => "where they wait is not known: their last polls left no stack",
+            false => "not asked",
+        });
+        let text = |(key, group): &(Key<'_>, Group)| (key.0, text(snapshot, *key, group, unknown));
         Groups { texts: groups.iter().map(text).collect() }
     }
 
@@ -124,18 +127,23 @@ impl Groups {
 }
 
 /// `[x4,812 idle 14 min] mpsc recv at src/orders.rs:131`, and below who they are and who knows them.
-fn text(snapshot: &Snapshot, (concern, site, state, waits): Key<'_>, group: &Group, looked: bool) -> String {
+///
+/// `unknown` is said of idle tasks of which it is not known what they wait for, though that was to be known.
+fn text(
+    snapshot: &Snapshot,
+    (concern, site, state, waits): Key<'_>,
+    group: &Group,
+    unknown: Option<&str>,
+) -> String {
     let (tasks, still) = (count(group.tasks), group.still_us.show());
     let parent = group.oldest.parent_site.map(|parent| snapshot.site_location(parent));
     let parent = parent.map(|parent| format!(", spawned by a task of {}", name(&parent))).unwrap_or_default();
     let who = format!("{}{parent}", place(snapshot, site));
     let mut text = format!("[x{tasks} {} {still}] ", state.as_str());
-    text += &match waits {
+    // A lost task may wait for nothing that could have been seen.
+    let is_to_be_known = state == TaskState::Idle && concern != Concern::Lost;
+    text += &match waits.or(unknown.filter(|_| is_to_be_known)) {
         Some(waits) => format!("{waits}\n    {who}\n"),
-        // A lost task waits for nothing that could have been seen.
-        None if looked && state == TaskState::Idle && concern != Concern::Lost => {
-            format!("not looked at\n    {who}\n")
-        }
         None => format!("{who}\n"),
     };
     if concern == Concern::AskedToStop {
@@ -179,6 +187,10 @@ fn oldest(snapshot: &Snapshot, task: &TaskRow) -> String {
 }
 
 fn woken(snapshot: &Snapshot, task: &TaskRow) -> String {
+    if let Some(site) = task.displaced_by_site {
+        let by = name(&snapshot.site_location(site));
+        return format!(", its last waker dropped in a poll of a task of {by}");
+    }
     let at_us = match (task.woken_us, task.wakes) {
         (Some(at_us), _) => at_us,
         (None, Some(0)) => return ", never woken".to_owned(),

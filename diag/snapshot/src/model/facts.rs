@@ -56,21 +56,29 @@ pub struct Capture {
     pub resources: Resources,
     /// What the recorder dropped or skipped since start, by name; empty when nothing was.
     pub dropped: BTreeMap<String, u64>,
-    /// The search for where tasks are parked; none if there was none.
+    /// How it is known where tasks are parked; none if that is off.
     pub parked: Option<ParkedFacts>,
 }
 
-/// How the tasks were asked where they are parked, for [`ParkedRow`](crate::ParkedRow).
+/// How it is known where tasks are parked, for [`ParkedRow`](crate::ParkedRow).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ParkedFacts {
-    /// Tasks that were asked.
+    /// True if the stacks are those that polls of the service's own left (since 1.4).
+    pub passive: bool,
+    /// Stacks that polls left since start.
+    pub taken: u64,
+    /// Those of them that were not known again and had to be walked.
+    pub walked: u64,
+    /// First polls, and those after a long rest, that left none for want of budget, since start.
+    pub without_budget: u64,
+    /// Tasks that somebody asked for a poll, at the capture; before 1.4 every capture did.
     pub asked: u64,
     /// Those that answered.
     pub answered: u64,
     /// Those that were not polled in time: their worker is busy or blocked.
     pub timed_out: u64,
-    /// Stacks that found no room.
+    /// Stacks that found no room, since start; before 1.4 in this capture.
     pub stacks_dropped: u64,
     /// Tasks asked of each site and state at the most.
     pub per_group: u64,

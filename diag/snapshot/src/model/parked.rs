@@ -6,9 +6,11 @@ use super::task::TaskId;
 use crate::strings::StringIndex;
 use crate::table::{Column, Row, Target};
 
-/// One thing that a parked task waits for. A task that waits for several, in a `select!`, has
-/// several rows; most tasks have none, since only some of each site and state are asked
+/// One thing that a parked task waits for: the stack that its last poll left, if that poll had stacks taken
 /// ([`ParkedFacts`](crate::ParkedFacts)).
+///
+/// A task whose poll registered with several things has several rows. Since 1.4 the last of them is where it waits;
+/// the others are what a `select!` or a join waits for as well, or what an earlier `.await` of that poll left behind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ParkedRow {
     /// Which task.

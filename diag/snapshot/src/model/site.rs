@@ -72,9 +72,13 @@ pub struct SiteRow {
     pub longest_poll_ns: u64,
     /// What is made here; none in files of 1.0, which know tasks only.
     pub kind: Option<SiteKind>,
-    /// Tasks that became ready when the recorder polled them, though nothing had woken them: lost
-    /// wake-ups that were seen and, by that poll, mended.
+    /// Tasks that a poll which somebody asked for found ready, though nothing had woken them: by that poll they
+    /// moved on. Before 1.4 every snapshot asked.
     pub rescued: Option<u64>,
+    /// The wakers that these had, and that were not used.
+    pub recovered_wakers: Option<u64>,
+    /// The longest that one of these had been idle.
+    pub recovered_idle_us: Option<u64>,
 }
 
 impl SiteRow {
@@ -96,6 +100,8 @@ impl SiteRow {
             longest_poll_ns: 0,
             kind: None,
             rescued: None,
+            recovered_wakers: None,
+            recovered_idle_us: None,
         }
     }
 
@@ -114,7 +120,7 @@ impl SiteRow {
 }
 
 impl Row for SiteRow {
-    type Cells = [u64; 15];
+    type Cells = [u64; 17];
     const TABLE: &'static str = "sites";
     const COLUMNS: &'static [Column] = &[
         Column::plain("file").index(Target::Strings),
@@ -132,6 +138,8 @@ impl Row for SiteRow {
         Column::plain("longest_poll_ns"),
         Column::plain("kind").optional(),
         Column::plain("rescued").optional(),
+        Column::plain("recovered_wakers").optional(),
+        Column::plain("recovered_idle_us").optional(),
     ];
 
     fn to_cells(&self) -> Self::Cells {
@@ -151,6 +159,8 @@ impl Row for SiteRow {
             self.longest_poll_ns,
             some(self.kind.map(Coded::code)),
             some(self.rescued),
+            some(self.recovered_wakers),
+            some(self.recovered_idle_us),
         ]
     }
 
@@ -171,6 +181,8 @@ impl Row for SiteRow {
             longest,
             kind,
             rescued,
+            recovered_wakers,
+            recovered_idle_us,
         ] = *cells;
         SiteRow {
             file: StringIndex(narrow(file)),
@@ -188,6 +200,8 @@ impl Row for SiteRow {
             longest_poll_ns: longest,
             kind: none(kind).map(SiteKind::from_code),
             rescued: none(rescued),
+            recovered_wakers: none(recovered_wakers),
+            recovered_idle_us: none(recovered_idle_us),
         }
     }
 }

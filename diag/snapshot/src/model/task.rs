@@ -99,9 +99,13 @@ pub struct TaskRow {
     pub cancel_us: Option<u64>,
     /// By what it was asked to stop.
     pub cancel_by: Option<CancelBy>,
-    /// Confirming polls after which again nothing could wake it: none if it is not suspected, 0 if
-    /// it is, 2 proves it.
+    /// How sure it is that nothing can wake it any more: none if something can, 0 if the runtime may still owe it
+    /// a poll, 2 proves it. In files before 1.4 this counts polls of the recorder that confirmed it.
     pub lost: Option<u32>,
+    /// The task in whose poll its last waker was dropped, if it is lost.
+    pub displaced_by: Option<TaskId>,
+    /// Spawn site of that task, which may have ended long ago.
+    pub displaced_by_site: Option<SiteIndex>,
 }
 
 impl TaskRow {
@@ -132,6 +136,8 @@ impl TaskRow {
             cancel_us: None,
             cancel_by: None,
             lost: None,
+            displaced_by: None,
+            displaced_by_site: None,
         }
     }
 
@@ -200,7 +206,7 @@ impl Table<TaskRow> {
 }
 
 impl Row for TaskRow {
-    type Cells = [u64; 24];
+    type Cells = [u64; 26];
     const TABLE: &'static str = "tasks";
     const COLUMNS: &'static [Column] = &[
         Column::ascending("id"),
@@ -227,6 +233,8 @@ impl Row for TaskRow {
         Column::delta("cancel_us").optional(),
         Column::plain("cancel_by").optional(),
         Column::plain("lost").optional(),
+        Column::delta("displaced_by").optional(),
+        Column::plain("displaced_by_site").optional().index(Target::Sites),
     ];
 
     fn to_cells(&self) -> Self::Cells {
@@ -255,6 +263,8 @@ impl Row for TaskRow {
             some(self.cancel_us),
             some(self.cancel_by.map(Coded::code)),
             some(self.lost),
+            some(self.displaced_by.map(|task| task.0)),
+            some(self.displaced_by_site.map(|site| site.0)),
         ]
     }
 
@@ -284,6 +294,8 @@ impl Row for TaskRow {
             cancel_us,
             cancel_by,
             lost,
+            displaced_by,
+            displaced_by_site,
         ] = *cells;
         TaskRow {
             id: TaskId(id),
@@ -310,6 +322,8 @@ impl Row for TaskRow {
             cancel_us: none(cancel_us),
             cancel_by: none(cancel_by).map(CancelBy::from_code),
             lost: none(lost).map(narrow),
+            displaced_by: none(displaced_by).map(TaskId),
+            displaced_by_site: none(displaced_by_site).map(|site| SiteIndex(narrow(site))),
         }
     }
 }

@@ -105,6 +105,10 @@ fn capture(tasks: u64) -> Capture {
         },
         dropped: [("ends".to_owned(), 12_345)].into(),
         parked: Some(ParkedFacts {
+            passive: true,
+            taken: 9_000,
+            walked: 120,
+            without_budget: 3,
             asked: 40,
             answered: 38,
             timed_out: 2,
@@ -136,6 +140,8 @@ fn sites(snapshot: &mut Snapshot, tasks: u64) {
             longest_poll_ns: 18_000_000,
             kind: Some(if i == 3 { SiteKind::Blocking } else { SiteKind::Task }),
             rescued: Some(u64::from(i == 4)),
+            recovered_wakers: Some(u64::from(i == 4)),
+            recovered_idle_us: Some(if i == 4 { 7_000_000 } else { 0 }),
         });
         let site = SiteIndex(i);
         for (bucket, count) in (4..9).map(|bucket| (bucket, tasks >> bucket)).filter(|(_, count)| *count > 0)

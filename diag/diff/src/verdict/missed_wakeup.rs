@@ -1,0 +1,48 @@
+//! `missed-wakeup`: tasks that were ready and that nothing had woken.
+//!
+//! Seen only where somebody asked for polls: such a poll found the task ready, which moved on by it. Without a
+//! waker nothing else could have made it run. With one somebody may have been about to use it at that very moment, as
+//! a timer that is due, so that is only possible.
+
+use diag_snapshot::human;
+
+use super::{Class, Finding, Grade, Subject};
+use crate::diff::{Now, Recovered, SiteNow};
+use crate::policy::Policy;
+
+pub(super) const NAME: &str = "missed-wakeup";
+
+pub(super) fn judge(now: &Now, _: &Policy) -> Vec<Finding> {
+    now.sites.iter().filter_map(|site| site.recovered.map(|recovered| finding(site, recovered))).collect()
+}
+
+fn finding(site: &SiteNow, recovered: Recovered) -> Finding {
+    let grade = if recovered.wakers.unwrap_or(0) == 0 { Grade::Likely } else { Grade::Possible };
+    Finding {
+        count: Some(recovered.tasks),
+        evidence: evidence(recovered),
+        advice: "look at what wakes these tasks: whoever makes that ready has to wake every waker that it was given"
+            .to_owned(),
+        risk: "without that poll they would wait on; the next ones to miss a wake-up do".to_owned(),
+        ..Finding::new(NAME, Class::Stuck, grade, Subject::from(&site.site))
+    }
+}
+
+fn evidence(recovered: Recovered) -> Vec<String> {
+    let tasks = match recovered.tasks {
+        1 => "1 task was".to_owned(),
+        tasks => format!("{} tasks were", human::count(tasks)),
+    };
+    let idle = recovered.idle_us.map(|us| format!("; idle for up to {} before", human::duration_us(us)));
+    let mut evidence = vec![format!(
+        "{tasks} found ready by a poll that somebody asked for since the process started, though nothing had \
+         woken them{}",
+        idle.unwrap_or_default()
+    )];
+    evidence.extend(recovered.wakers.map(|wakers| match wakers {
+        0 => "nobody held a waker of them".to_owned(),
+        1 => "somebody held 1 waker of them, and had not used it".to_owned(),
+        wakers => format!("somebody held {} wakers of them, and had not used them", human::count(wakers)),
+    }));
+    evidence
+}

@@ -1,0 +1,245 @@
+//! Where tasks are parked: the stacks of a poll, taken wherever a leaf clones the waker.
+//!
+//! Some polls lend a waker of another table (`waker.rs`), so every leaf that the task waits at finds that this is
+//! not the waker it has and clones it; the stack of that clone, up to the poll itself, is the place of the
+//! `.await`. Most of these polls happen anyway, and [`Sampling`](super::sampling::Sampling) chooses them; a few
+//! are those that a person asked for (`ask.rs`). The numbers of the stacks stay in the task's record until its
+//! next poll, so a capture reads them with the rest.
+//!
+//! - A leaf that registers twice in one poll has replaced the older clone: it belongs behind those in between.
+//! - Of branches that the poll left behind, some stacks remain. No more are kept than there are wakers, the newest;
+//!   the last is where the task waits, the others are registered as well.
+//! - A leaf may wake the waker that it replaces, as that of a `want` channel does. That brings one more poll, and
+//!   this one is an ordinary one.
+//!
+//! Nothing here allocates or locks: leaves clone under their own locks.
+
+use std::cell::Cell;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::await_stacks::AwaitStacks;
+use super::local;
+use super::slot::{NO_STACKS, Slot, WOKE_REPLACED};
+use crate::current;
+use crate::fork::Once;
+use crate::stack::{self, Recent};
+
+/// Stacks of one poll at the most: a join of a thousand leaves clones a thousand wakers.
+const MAX_STACKS: usize = 8;
+/// A number with this bit is that of a list of stacks.
+const LIST: u32 = 1 << 31;
+
+/// What is kept of all polls.
+struct Kept {
+    stacks: AwaitStacks,
+    recent: Recent,
+}
+
+static KEPT: Once<Option<Kept>> = Once::new();
+
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+static WALKED: AtomicU64 = AtomicU64::new(0);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How much was done since start.
+pub(crate) struct Counts {
+    /// Stacks taken.
+    pub(crate) taken: u64,
+    /// Those of them that were not known again.
+    pub(crate) walked: u64,
+    /// Stacks beyond eight of a poll, those that could not be walked, and those for which there was no room.
+    pub(crate) dropped: u64,
+}
+
+/// How much was done since start.
+pub(crate) fn counts() -> Counts {
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    Counts { taken: count(&TAKEN), walked: count(&WALKED), dropped: count(&DROPPED) }
+}
+
+/// Makes all that taking stacks needs. False if there is no memory for it. Not to be called from a hook.
+pub(crate) fn prepare() -> bool {
+    stack::prepare();
+    let kept = || Some(Kept { stacks: AwaitStacks::new()?, recent: Recent::new()? });
+    KEPT.get_or_init(kept).is_some()
+}
+
+fn kept() -> Option<&'static Kept> {
+    KEPT.get()?.as_ref()
+}
+
+/// The poll under way on this thread whose stacks are taken.
+struct Taking {
+    /// Null without one.
+    slot: Cell<*const Slot>,
+    /// Its stack pointer, where the walks end.
+    stop: Cell<u64>,
+    numbers: [Cell<u32>; MAX_STACKS],
+    len: Cell<usize>,
+    units: Cell<u32>,
+    /// What the record said before.
+    stack_before: Cell<u32>,
+    self_wakes_before: Cell<u32>,
+    /// Wakes by the lent waker itself, which would have come without us too.
+    lent_wakes: Cell<u32>,
+    asked: Cell<bool>,
+    /// A stack was taken and is not known.
+    lost_one: Cell<bool>,
+}
+
+thread_local! {
+    static TAKING: Taking = const {
+        Taking {
+            slot: Cell::new(ptr::null()),
+            stop: Cell::new(0),
+            numbers: [const { Cell::new(0) }; MAX_STACKS],
+            len: Cell::new(0),
+            units: Cell::new(0),
+            stack_before: Cell::new(0),
+            self_wakes_before: Cell::new(0),
+            lent_wakes: Cell::new(0),
+            asked: Cell::new(false),
+            lost_one: Cell::new(false),
+        }
+    };
+}
+
+impl Taking {
+    fn is_of(&self, slot: &Slot) -> bool {
+        ptr::eq(self.slot.get(), slot) && current::get() == slot.current()
+    }
+
+    /// A stack is the newest now.
+    fn add(&self, number: u32) {
+        let numbers = &self.numbers[..self.len.get()];
+        if let Some(known) = numbers.iter().position(|known| known.get() == number) {
+            for pair in known..numbers.len() - 1 {
+                numbers[pair].swap(&numbers[pair + 1]);
+            }
+        } else if let Some(free) = self.numbers.get(numbers.len()) {
+            free.set(number);
+            self.len.set(numbers.len() + 1);
+        } else {
+            self.lose_one();
+        }
+    }
+
+    fn lose_one(&self) {
+        self.lost_one.set(true);
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The newest, as many as there are wakers, as one number.
+    fn number(&self, kept: &Kept, wakers: u32) -> u32 {
+        let len = self.len.get();
+        let numbers = &self.numbers[len - (wakers as usize).clamp(1, len.max(1)).min(len)..len];
+        match numbers {
+            [] if self.lost_one.get() => 0,
+            [] => NO_STACKS,
+            [one] => one.get(),
+            several => {
+                // No stack begins with address 0, so a list is none.
+                let mut words = [0; MAX_STACKS + 1];
+                words[1..].iter_mut().zip(several).for_each(|(word, number)| *word = number.get().into());
+                let list = kept.stacks.intern(&words[..=several.len()]);
+                list.map_or(several[several.len() - 1].get(), |number| number | LIST)
+            }
+        }
+    }
+}
+
+/// A poll of the task in `slot` begins, whose frame on the stack begins at `sp`, and its stacks are to be taken.
+/// False if they cannot be.
+#[cold]
+pub(super) fn begin(slot: &'static Slot, sp: u64, asked: bool) -> bool {
+    let may_be_taken = asked || (slot.stack() != WOKE_REPLACED && slot.word().is_traceable_by_polls());
+    TAKING.with(|taking| {
+        // A poll inside of such a poll is rare, and one of the two has to do without.
+        if !may_be_taken || !taking.slot.get().is_null() || kept().is_none() {
+            return false;
+        }
+        taking.slot.set(slot);
+        taking.stop.set(sp);
+        taking.len.set(0);
+        taking.units.set(0);
+        taking.stack_before.set(slot.stack());
+        taking.self_wakes_before.set(slot.self_wakes());
+        taking.lent_wakes.set(0);
+        taking.asked.set(asked);
+        taking.lost_one.set(false);
+        true
+    })
+}
+
+/// The poll that began last ended: its stacks go into the record. True if it waits elsewhere than before.
+#[cold]
+pub(super) fn end(slot: &'static Slot) -> bool {
+    TAKING.with(|taking| {
+        taking.slot.set(ptr::null());
+        if !taking.asked.get() {
+            local::pay_for_stacks(taking.units.get().max(1));
+        }
+        let self_wakes = slot.self_wakes().wrapping_sub(taking.self_wakes_before.get());
+        if self_wakes != taking.lent_wakes.get() {
+            slot.set_stack(WOKE_REPLACED);
+            return false;
+        }
+        let stack = kept().map_or(0, |kept| taking.number(kept, slot.word().wakers()));
+        slot.set_stack(stack);
+        let is_known = |number: u32| number > 0 && number <= NO_STACKS;
+        let before = taking.stack_before.get();
+        is_known(before) && is_known(stack) && before != stack
+    })
+}
+
+/// Takes the stack of a leaf that clones the waker, if that is on the thread and in the poll that it
+/// was lent to.
+#[cold]
+#[inline(never)]
+pub(super) fn record(slot: &'static Slot) {
+    TAKING.with(|taking| {
+        let Some(kept) = kept().filter(|_| taking.is_of(slot)) else { return };
+        let walked = Cell::new(0);
+        let number = |frames: &[u64]| {
+            walked.set(1 + frames.len() as u32 / 3);
+            // The innermost frame is that of our own `clone`, which the table of the waker names.
+            kept.stacks.intern(&frames[1.min(frames.len())..]).unwrap_or(0)
+        };
+        // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
+        let salt = slot.current().site().map_or(0, |site| site.0);
+        let number = kept.recent.number_up_to(taking.stop.get(), salt, stack::registers(), number);
+        taking.units.set(taking.units.get() + 1 + walked.get());
+        TAKEN.fetch_add(1, Ordering::Relaxed);
+        if walked.get() > 0 {
+            WALKED.fetch_add(1, Ordering::Relaxed);
+        }
+        match number {
+            Some(number @ 1..) => taking.add(number),
+            _ => taking.lose_one(),
+        }
+    });
+}
+
+/// The waker that was lent to a poll is used to wake the task.
+#[cold]
+pub(super) fn woke_by_lent(slot: &Slot) {
+    TAKING.with(|taking| {
+        if taking.is_of(slot) {
+            taking.lent_wakes.set(taking.lent_wakes.get() + 1);
+        }
+    });
+}
+
+/// The stacks behind a number from a record, return addresses, innermost first; the last stack is where the task
+/// waits, and those before it are what the same poll registered with as well.
+pub(crate) fn stacks_of(number: u32) -> Vec<Vec<u64>> {
+    let Some(kept) = kept() else { return Vec::new() };
+    let stack = |number: u32| kept.stacks.words(number).collect::<Vec<u64>>();
+    let stacks = if number & LIST == 0 {
+        vec![stack(number)]
+    } else {
+        kept.stacks.words(number & !LIST).skip(1).map(|number| stack(number as u32)).collect()
+    };
+    stacks.into_iter().filter(|stack| !stack.is_empty()).collect()
+}

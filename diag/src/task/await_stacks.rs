@@ -1,0 +1,104 @@
+//! The stacks that polls left, each kept once and known by a number.
+//!
+//! A table that only grows, in memory of our own: services wait at some hundreds of places. When it is full,
+//! further stacks have no number, which is counted.
+#![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::memory;
+
+/// Stacks at the most.
+const ENTRIES: usize = 1 << 14;
+/// Words of all stacks together at the most.
+const WORDS: usize = 1 << 20;
+/// How far from its own entry a stack may lie.
+const PROBES: usize = 64;
+
+/// All stacks seen so far.
+pub(super) struct AwaitStacks {
+    /// `high half of the hash << 32 | number`; 0 is free.
+    entries: &'static [AtomicU64],
+    /// Of each stack its length, at the place that is its number, and then its words.
+    words: &'static [AtomicU64],
+    /// Words from here on are free. The first is nobody's, so that 0 is no number.
+    used: AtomicU32,
+}
+
+impl AwaitStacks {
+    /// An empty table; `None` if there is no memory for it.
+    pub(super) fn new() -> Option<Self> {
+        let (entries, words) = (memory::zeroed(ENTRIES)?, memory::zeroed(WORDS)?);
+        Some(AwaitStacks { entries, words, used: AtomicU32::new(1) })
+    }
+
+    /// The number of these words, the same for the same words as long as the process lives. `None` without room.
+    pub(super) fn intern(&self, words: &[u64]) -> Option<u32> {
+        let hash = hash(words);
+        let mut written = None;
+        for probe in 0..PROBES {
+            let entry = &self.entries[(hash as usize).wrapping_add(probe) % ENTRIES];
+            let mut seen = entry.load(Ordering::Acquire);
+            if seen == 0 {
+                let number = written.or_else(|| self.write(words))?;
+                written = Some(number);
+                let new = hash >> 32 << 32 | u64::from(number);
+                // Pairs with the Acquire above: who sees the number sees the words.
+                match entry.compare_exchange(0, new, Ordering::Release, Ordering::Acquire) {
+                    Ok(_) => return Some(number),
+                    Err(now) => seen = now,
+                }
+            }
+            if seen >> 32 == hash >> 32 && self.words(seen as u32).eq(words.iter().copied()) {
+                return Some(seen as u32);
+            }
+        }
+        None
+    }
+
+    /// What has this number.
+    pub(super) fn words(&self, number: u32) -> impl Iterator<Item = u64> {
+        let start = number as usize;
+        let len = self.words.get(start).map_or(0, |len| len.load(Ordering::Relaxed) as usize);
+        let words = self.words.get(start + 1..start + 1 + len).unwrap_or_default();
+        words.iter().map(|word| word.load(Ordering::Relaxed))
+    }
+
+    fn write(&self, words: &[u64]) -> Option<u32> {
+        let more = |used: u32| used.checked_add(words.len() as u32 + 1).filter(|&end| end as usize <= WORDS);
+        let start = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        let room = &self.words[start as usize..][..=words.len()];
+        room[0].store(words.len() as u64, Ordering::Relaxed);
+        for (cell, word) in room[1..].iter().zip(words) {
+            cell.store(*word, Ordering::Relaxed);
+        }
+        Some(start)
+    }
+}
+
+/// Multiply and fold, one step a word; the finish spreads the last one over all bits.
+fn hash(words: &[u64]) -> u64 {
+    let mixed = words.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, word| {
+        (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
+    });
+    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ mixed >> 29
+}
+
+#[cfg(all(test, not(diag_loom)))]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "tests may allocate")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_new_gets_a_number_until_there_is_no_room() {
+        let stacks = AwaitStacks::new().unwrap();
+        let stack = |n: u64| (0..100).map(|i| n << 8 | i).collect::<Vec<u64>>();
+        let first = stacks.intern(&stack(1)).unwrap();
+        assert!(stacks.words(first).eq(stack(1)) && stacks.intern(&stack(1)) == Some(first));
+        let kept = (2..20_000).filter(|&n| stacks.intern(&stack(n)).is_some()).count();
+        assert!((10_000..WORDS / 101).contains(&kept), "{kept}");
+        assert_eq!(stacks.intern(&stack(20_000)), None);
+        assert!(stacks.words(first).eq(stack(1)) && stacks.intern(&stack(1)) == Some(first));
+        assert_eq!(stacks.words(u32::MAX).count(), 0);
+    }
+}
