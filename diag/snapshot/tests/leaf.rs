@@ -49,7 +49,7 @@ fn what_another_crate_made_is_named() {
                  /registry/src/i/tokio-1.0.0/src/time/timeout.rs:9\n\
                  shop::cart::{async_fn#0} | src/cart.rs:7\nshop::main | src/main.rs:1";
     assert_eq!(describe(&waits(stack), SPAWNED), "other: pulsar::Next at src/cart.rs:7");
-    let own = "-\ncore::task::wake::clone\nshop::Slot::poll | src/slot.rs:3\nshop::main | src/main.rs:1";
+    let own = "-\ndiag::task::waker::clone | /home/ci/diag/src/task/waker.rs:9\ncore::task::wake::clone\nshop::Slot::poll | src/slot.rs:3\nshop::main | src/main.rs:1";
     assert_eq!(describe(&waits(own), SPAWNED), "own future at src/slot.rs:3");
 }
 

@@ -185,3 +185,22 @@ impl LeafKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directions_tell_who_has_to_act() {
+        use LeafKind::*;
+        let given = [
+            MpscRecv, Oneshot, Broadcast, Watch, Notify, Event, OnceCell, SocketRead, Join, Signal, PipeRead,
+        ];
+        assert!(given.iter().all(|kind| kind.direction() == Some(Direction::Receive)));
+        let taken =
+            [MpscSend, ChannelSend, Mutex, RwLock, RwLockWrite, Semaphore, Pool, SocketWrite, PipeWrite];
+        assert!(taken.iter().all(|kind| kind.direction() == Some(Direction::Give)));
+        let neither = [Timer, DelayQueue, RateLimit, Socket, Channel, FuturesUnordered, Other];
+        assert!(neither.iter().all(|kind| kind.direction().is_none()));
+    }
+}

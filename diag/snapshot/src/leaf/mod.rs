@@ -52,7 +52,9 @@ impl Waiting {
         let own_crate = own.first().and_then(|own| own.crate_name());
         let is_own_crate = |place: &Place| own_crate.is_some() && place.crate_name() == own_crate;
         let foreign = libraries.iter().rev().find(|place| !is_base(place) && !is_own_crate(place));
-        let runtime = || libraries.iter().rev().find(|place| !is_language(place) && !is_own_crate(place));
+        // Our own waker is what was taken, not what was called.
+        let is_runtime = |place: &Place| !is_language(place) && !is_ours(place) && !is_own_crate(place);
+        let runtime = || libraries.iter().rev().find(|place| is_runtime(place));
         let called = foreign.or_else(runtime).map(|&place| place.clone());
         let says_more = foreign.is_some_and(|place| place.crate_name() != told_by);
         Waiting { kind, at: own.first().map(|&own| own.clone()), called, says_more }
