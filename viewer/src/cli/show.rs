@@ -244,7 +244,7 @@ fn json<T: Serialize>(view: &T, write: fn(&T) -> serde_json::Result<String>) -> 
 const LISTED: usize = 12;
 
 const HEADS: [&str; 9] =
-    ["live", "spawned", "done", "cancelled", "panicked", "never polled", "held", "by ended", "spawn site"];
+    ["live", "spawned", "done", "cancelled", "panicked", "never polled", "allocated", "by ended", "spawn site"];
 
 fn cells(site: &SiteView) -> [String; 9] {
     let [live, spawned, done, cancelled, panicked, never] =

@@ -166,7 +166,7 @@ impl Site {
             column(Sort::Polls, "polls", "polls"),
             column(Sort::Busy, "busy", "busy"),
             column(Sort::Longest, "longest", "longest poll"),
-            column(Sort::Held, "held", "heap held"),
+            column(Sort::Held, "held", "heap allocated"),
         ]
     }
 

@@ -166,8 +166,8 @@ impl Tasks {
             column(Sort::Age, "age", "age"),
             column(Sort::Idle, "idle", "idle since"),
             column(Sort::Polls, "polls", "polls"),
-            column(Sort::Held, "held", "heap held"),
-            column(Sort::Ended, "ended", "held by ended"),
+            column(Sort::Held, "held", "heap allocated"),
+            column(Sort::Ended, "ended", "allocated by ended"),
             column(Sort::Spawned, "spawned", "spawned"),
             column(Sort::Site, "site", "spawn site"),
         ]

@@ -159,7 +159,7 @@ fn asked(snapshot: &Snapshot, task: &TaskRow) -> String {
         .unwrap_or_default()
 }
 
-/// What they did so far, how many may still wake or end them, and what they hold.
+/// What they did so far, how many may still wake or end them, and what they allocated.
 fn facts(group: &Group) -> String {
     let polls = number_of("poll", group.polls);
     let (busy, longest) = (duration(group.busy_ns), duration(group.longest_poll_ns));
@@ -169,7 +169,7 @@ fn facts(group: &Group) -> String {
     let known: String = [wakers, handles].into_iter().flatten().map(|number| format!(", {number}")).collect();
     let held = match group.held_bytes {
         0.0 => String::new(),
-        held => format!(", about {} of heap held", bytes(held as u64)),
+        held => format!(", about {} of live heap allocated", bytes(held as u64)),
     };
     format!("    {polls}, busy {busy}, longest {longest}{known}{held}\n")
 }
