@@ -243,8 +243,17 @@ fn json<T: Serialize>(view: &T, write: fn(&T) -> serde_json::Result<String>) -> 
 /// So many rows of a table are listed in text; JSON has all of them.
 const LISTED: usize = 12;
 
-const HEADS: [&str; 9] =
-    ["live", "spawned", "done", "cancelled", "panicked", "never polled", "allocated", "by ended", "spawn site"];
+const HEADS: [&str; 9] = [
+    "live",
+    "spawned",
+    "done",
+    "cancelled",
+    "panicked",
+    "never polled",
+    "allocated",
+    "by ended",
+    "spawn site",
+];
 
 fn cells(site: &SiteView) -> [String; 9] {
     let [live, spawned, done, cancelled, panicked, never] =

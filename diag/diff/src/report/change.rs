@@ -26,6 +26,11 @@ impl Change {
         (self.before > 0).then(|| self.delta() as f64 / self.before as f64 * 100.0)
     }
 
+    /// `15`, and `-340` of snapshots that are the wrong way round.
+    pub fn counted(self) -> String {
+        self.signed().trim_start_matches('+').to_owned()
+    }
+
     /// `+15`, `-340`, `0`.
     pub fn signed(self) -> String {
         let sign = match self.delta() {

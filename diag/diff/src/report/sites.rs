@@ -91,18 +91,36 @@ fn change(site: &SiteDiff) -> SiteChange {
     }
 }
 
+impl SiteChange {
+    /// How many tasks were spawned, done, cancelled and panicked in between; none for two processes. Who was dropped
+    /// before its first poll was cancelled.
+    pub fn meanwhile(&self) -> Option<[String; 4]> {
+        self.survived?;
+        let (cancelled, never_polled) = (self.cancelled, self.never_polled);
+        let dropped = Change {
+            before: cancelled.before.saturating_add(never_polled.before),
+            after: cancelled.after.saturating_add(never_polled.after),
+        };
+        Some([self.spawned, self.done, dropped, self.panicked].map(Change::counted))
+    }
+}
+
 /// Heads of the columns that people see.
-pub(super) const HEADS: [&str; 7] = ["before", "after", "change", "born", "ended", "resting", "spawn site"];
+pub(super) const HEADS: [&str; 9] =
+    ["before", "after", "change", "spawned", "done", "cancelled", "panicked", "resting", "spawn site"];
 
 /// The cells under [`HEADS`].
-pub(super) fn cells(site: &SiteChange) -> [String; 7] {
-    let known = |count: Option<u64>| count.map_or("-".to_owned(), human::count);
+pub(super) fn cells(site: &SiteChange) -> [String; 9] {
+    let [spawned, done, cancelled, panicked] =
+        site.meanwhile().unwrap_or_else(|| ["-"; 4].map(str::to_owned));
     [
         human::count(site.live.before),
         human::count(site.live.after),
         site.live.signed(),
-        known(site.born),
-        known(site.ended),
+        spawned,
+        done,
+        cancelled,
+        panicked,
         human::count(site.stale.after),
         format!("{}  {}", site.location, human::name(&site.name)),
     ]
