@@ -12,7 +12,7 @@ pub(super) fn header(snapshot: &Snapshot) -> String {
     let host = process.host.as_deref().map(|host| format!(" on {}", name(host))).unwrap_or_default();
     let build = if process.debug_build { ", debug build" } else { "" };
     let mut text = format!(
-        "{}, pid {}{host}, up {}{build}\ntaken {} in {}, {} came or went meanwhile\n",
+        "{}, pid {}{host}, up {}{build}\ntaken {} in {}, {} spawned or ended meanwhile\n",
         name(&process.service),
         process.pid,
         duration_us(capture.to_us),
