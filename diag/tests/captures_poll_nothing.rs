@@ -1,0 +1,126 @@
+//! What captures do to the service: nothing, also to leaves that do not forgive a poll too many.
+
+#[path = "common/named.rs"]
+mod named;
+#[path = "common/one_waker.rs"]
+mod one_waker;
+
+use std::future::{pending, poll_fn};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::thread;
+use std::time::Duration;
+
+use diag_snapshot::Snapshot;
+use named::{row, spawn};
+use one_waker::{PATIENCE, Service, idle, runtime, wait_until};
+use tokio::time::interval;
+
+#[test]
+fn a_task_that_shares_a_place_for_one_waker_works_on() {
+    let runtime = runtime();
+    let service = Service::start(&runtime, "forgotten", "working");
+    for ring in 0..200 {
+        let snapshot = diag::snapshot();
+        assert_eq!(row(&snapshot, "working").lost, None);
+        assert!(service.works(PATIENCE), "the bell was not heard after {ring} rings");
+    }
+    assert_eq!(service.forgotten_polls.load(Ordering::Relaxed), 1);
+    assert_eq!(row(&diag::snapshot(), "forgotten").lost, Some(2));
+}
+
+/// A place for one waker that wakes the one it replaces, as the channel of hyper's client has.
+#[derive(Default)]
+struct WakesReplaced(Mutex<Option<Waker>>);
+
+impl WakesReplaced {
+    fn poll(&self, cx: &mut Context<'_>) {
+        let mut place = self.0.lock().expect("nobody panics");
+        if !place.as_ref().is_some_and(|known| known.will_wake(cx.waker())) {
+            let replaced = place.replace(cx.waker().clone());
+            drop(place);
+            replaced.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+#[test]
+fn a_leaf_that_wakes_what_it_replaces_costs_one_poll_a_wake() {
+    const TICKS: u64 = 300;
+    let polls = Arc::new(AtomicU64::new(0));
+    let counted = polls.clone();
+    runtime().block_on(async {
+        let task = spawn("wants", async move {
+            let (place, mut ticks, mut left) =
+                (WakesReplaced::default(), interval(Duration::from_millis(1)), TICKS);
+            poll_fn(|cx| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                place.poll(cx);
+                while ticks.poll_tick(cx).is_ready() {
+                    left = left.saturating_sub(1);
+                }
+                if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        });
+        task.await.expect("it ends");
+    });
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 2 * TICKS + 4, "{polls} polls for {TICKS} ticks");
+}
+
+fn lost(snapshot: &Snapshot, name: &str) -> Option<u32> {
+    row(snapshot, name).lost
+}
+
+#[test]
+fn a_lost_task_stays_lost_however_often_it_is_looked_at() {
+    let runtime = runtime();
+    runtime.block_on(async { spawn("lost", pending::<()>()) });
+    assert!(wait_until(idle("lost")));
+    for _ in 0..100 {
+        let snapshot = diag::snapshot();
+        assert_eq!((lost(&snapshot, "lost"), row(&snapshot, "lost").polls), (Some(2), 1));
+    }
+}
+
+/// Keeps a waker, and takes its time to drop what comes after that.
+struct SlowDrop(Option<Waker>, Arc<AtomicBool>);
+
+impl Drop for SlowDrop {
+    fn drop(&mut self) {
+        self.0 = None;
+        self.1.store(true, Ordering::Release);
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_task_that_is_dropped_slowly_is_not_lost() {
+    let runtime = runtime();
+    let dropping = Arc::new(AtomicBool::new(false));
+    let mut kept = SlowDrop(None, dropping.clone());
+    let task = runtime.block_on(async {
+        spawn(
+            "slow",
+            poll_fn(move |cx| -> Poll<()> {
+                kept.0.get_or_insert_with(|| cx.waker().clone());
+                Poll::Pending
+            }),
+        )
+    });
+    assert!(wait_until(idle("slow")));
+    // tokio's own, of which the record does not know.
+    task.into_tokio().abort();
+    assert!(wait_until(|| dropping.load(Ordering::Acquire)));
+    let mut looks = 0;
+    loop {
+        let snapshot = diag::snapshot();
+        let name = |task: &diag_snapshot::TaskRow| task.name.and_then(|name| snapshot.strings.get(name));
+        let Some(slow) = snapshot.tasks.iter().find(|task| name(task) == Some("slow")) else { break };
+        assert_eq!(slow.lost, None, "{slow:?}");
+        looks += 1;
+    }
+    assert!(looks > 0);
+}
