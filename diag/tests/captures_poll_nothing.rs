@@ -77,7 +77,8 @@ fn lost(snapshot: &Snapshot, name: &str) -> Option<u32> {
 #[test]
 fn a_lost_task_stays_lost_however_often_it_is_looked_at() {
     let runtime = runtime();
-    runtime.block_on(async { spawn("lost", pending::<()>()) });
+    let _inside = runtime.enter();
+    spawn("lost", pending::<()>());
     assert!(wait_until(idle("lost")));
     for _ in 0..100 {
         let snapshot = diag::snapshot();
@@ -101,15 +102,12 @@ fn a_task_that_is_dropped_slowly_is_not_lost() {
     let runtime = runtime();
     let dropping = Arc::new(AtomicBool::new(false));
     let mut kept = SlowDrop(None, dropping.clone());
-    let task = runtime.block_on(async {
-        spawn(
-            "slow",
-            poll_fn(move |cx| -> Poll<()> {
-                kept.0.get_or_insert_with(|| cx.waker().clone());
-                Poll::Pending
-            }),
-        )
+    let _inside = runtime.enter();
+    let keeps = poll_fn(move |cx| -> Poll<()> {
+        kept.0.get_or_insert_with(|| cx.waker().clone());
+        Poll::Pending
     });
+    let task = spawn("slow", keeps);
     assert!(wait_until(idle("slow")));
     // tokio's own, of which the record does not know.
     task.into_tokio().abort();

@@ -198,6 +198,8 @@ pub(super) fn end(slot: &'static Slot) -> bool {
 #[cold]
 #[inline(never)]
 pub(super) fn record(slot: &'static Slot) {
+    // Of this function and of no closure in it: the next frame is that of our own `clone`.
+    let here = stack::registers();
     TAKING.with(|taking| {
         let Some(kept) = kept().filter(|_| taking.is_of(slot)) else { return };
         let walked = Cell::new(0);
@@ -208,7 +210,7 @@ pub(super) fn record(slot: &'static Slot) {
         };
         // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
         let salt = slot.current().site().map_or(0, |site| site.0);
-        let number = kept.recent.number_up_to(taking.stop.get(), salt, stack::registers(), number);
+        let number = kept.recent.number_up_to(taking.stop.get(), salt, here, number);
         taking.units.set(taking.units.get() + 1 + walked.get());
         TAKEN.fetch_add(1, Ordering::Relaxed);
         if walked.get() > 0 {

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::handle::JoinHandle;
 use super::local;
-use super::record::{EndGuard, PollGuard, Spawn};
+use super::record::{EndGuard, RecordedPoll, Spawn};
 use super::site::Kind;
 use super::slot::Slot;
 use crate::clock;
@@ -70,13 +70,11 @@ impl<F> TrackedFn<F> {
     where
         F: FnOnce() -> R,
     {
-        let guard = self.slot.map(|slot| PollGuard::start_without_stacks(slot, slot.current()));
         let Some(f) = self.f.take() else { unreachable!("`run` takes the closure and itself with it") };
-        let value = f();
-        if let Some(guard) = guard {
-            guard.end(true);
+        match self.slot {
+            Some(slot) => RecordedPoll::start_without_stacks(slot, slot.current()).run(f, |_| true),
+            None => f(),
         }
-        value
     }
 }
 

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::record::{EndGuard, PollGuard};
+use super::record::{EndGuard, RecordedPoll};
 use super::slot::Slot;
 use super::waker;
 use crate::stack;
@@ -35,19 +35,19 @@ impl<F: Future> Future for Tracked<F> {
         // place by our `drop`.
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
         let Some(slot) = slot else { return future.poll(cx) };
-        let (mut guard, is_due) = PollGuard::start(slot, slot.current());
-        if is_due || guard.is_special() {
+        let (mut poll, is_due) = RecordedPoll::start(slot, slot.current());
+        if is_due || poll.is_special() {
             // The stacks that are taken end at this function, into which the future's own may be inlined.
-            guard.prepare(is_due, cx.waker(), stack::registers().sp);
+            poll.prepare(is_due, cx.waker(), stack::registers().sp);
         }
         slot.set_stack(0);
-        let poll = if waker::is_known(slot, cx.waker()) {
-            future.poll(&mut Context::from_waker(&waker::lend(slot, guard.takes_stacks())))
-        } else {
-            future.poll(cx)
+        let is_known = waker::is_known(slot, cx.waker());
+        let takes_stacks = poll.takes_stacks();
+        let work = || match is_known {
+            true => future.poll(&mut Context::from_waker(&waker::lend(slot, takes_stacks))),
+            false => future.poll(cx),
         };
-        guard.end(poll.is_ready());
-        poll
+        poll.run(work, Poll::is_ready)
     }
 }
 

@@ -64,10 +64,10 @@ fn totals_of(site: SiteId) -> Option<&'static Totals> {
     local::shard().and_then(|shard| shard.of(site))
 }
 
-/// One poll: the task is current until [`end`](PollGuard::end), or until the guard is dropped by a panic.
+/// One poll: the task is current from [`start`](RecordedPoll::start) to the end of [`run`](RecordedPoll::run).
 ///
 /// What every poll does is inlined into it; what few do is not.
-pub(super) struct PollGuard {
+pub(super) struct RecordedPoll {
     slot: &'static Slot,
     before: CurrentTask,
     started_ns: u64,
@@ -75,7 +75,7 @@ pub(super) struct PollGuard {
     kind: PollKind,
 }
 
-impl PollGuard {
+impl RecordedPoll {
     /// A poll of the task in `slot` begins, during which `task` is the current one. True if it is due to do more
     /// than to count.
     #[inline(always)]
@@ -85,25 +85,24 @@ impl PollGuard {
         if kind == PollKind::First {
             slot.set_tokio_id(tokio_id::current_bits());
         }
-        let waited_ns = started_ns.saturating_sub(woken_ns);
-        if waited_ns >= clock::two_ticks_ns() {
-            count_delay(slot, waited_ns);
+        if is_long(started_ns, woken_ns) {
+            count_delay(slot, started_ns - woken_ns);
         }
         let before = current::replace(task);
-        (PollGuard { slot, before, started_ns, extra: Extra::NONE, kind }, local::is_poll_due())
+        (RecordedPoll { slot, before, started_ns, extra: Extra::NONE, kind }, local::is_poll_due())
     }
 
-    /// As [`start`](PollGuard::start), of what has no waker of its own: no stacks are taken.
+    /// As [`start`](RecordedPoll::start), of what has no waker of its own: no stacks are taken.
     #[inline]
     pub(super) fn start_without_stacks(slot: &'static Slot, task: CurrentTask) -> Self {
-        let (mut guard, is_due) = PollGuard::start(slot, task);
+        let (mut poll, is_due) = RecordedPoll::start(slot, task);
         if is_due {
-            guard.extra = local::extra_of_poll(guard.started_ns).with_stacks(false);
+            poll.extra = local::extra_of_poll(poll.started_ns).with_stacks(false);
         }
-        guard
+        poll
     }
 
-    /// True if the poll needs to be [prepared](PollGuard::prepare) also where it is not due for more.
+    /// True if the poll needs to be [prepared](RecordedPoll::prepare) also where it is not due for more.
     #[inline(always)]
     pub(super) fn is_special(&self) -> bool {
         self.kind != PollKind::Later
@@ -121,14 +120,18 @@ impl PollGuard {
         self.extra.takes_stacks()
     }
 
-    /// The poll came back, and the task is done with it or not.
+    /// Does the work of the poll, and records how that ended; `is_ready` says of its result whether it was the last.
     #[inline(always)]
-    pub(super) fn end(self, is_ready: bool) {
+    pub(super) fn run<T>(&self, work: impl FnOnce() -> T, is_ready: impl FnOnce(&T) -> bool) -> T {
+        let on_panic = OnPanic(self);
+        let result = work();
+        std::mem::forget(on_panic);
+        let is_ready = is_ready(&result);
         if self.kind == PollKind::First && !is_ready {
             self.slot.keep_inner();
         }
         self.settle(is_ready.then_some(Outcome::Done));
-        std::mem::forget(self);
+        result
     }
 
     #[inline(always)]
@@ -153,9 +156,8 @@ impl PollGuard {
     /// [`block_in_place`](super::block_in_place) is not the poll's.
     #[inline(always)]
     fn take_time(&self, now_ns: u64) {
-        let coarse_ns = now_ns.saturating_sub(self.started_ns);
-        if coarse_ns >= clock::two_ticks_ns() {
-            self.add_time(coarse_ns.saturating_sub(local::take_in_place_ns()), 1);
+        if is_long(now_ns, self.started_ns) {
+            self.add_time((now_ns - self.started_ns).saturating_sub(local::take_in_place_ns()), 1);
         } else if self.extra.is_some() {
             self.take_precise_time();
         }
@@ -192,7 +194,14 @@ impl PollGuard {
     }
 }
 
-/// See [`PollGuard::prepare`]. Not given the guard, which thus stays in registers.
+/// True if from `since_ns` to `now_ns` surely more than one tick of the coarse clock passed. Never if the stamps are
+/// of two threads and the wrong way round.
+#[inline(always)]
+fn is_long(now_ns: u64, since_ns: u64) -> bool {
+    now_ns.wrapping_sub(since_ns) as i64 >= clock::two_ticks_ns() as i64
+}
+
+/// See [`RecordedPoll::prepare`]. Not given the poll, which thus stays in registers.
 #[inline(never)]
 fn prepare(
     slot: &'static Slot,
@@ -214,11 +223,14 @@ fn prepare(
     extra.with_stacks(wanted && waker::is_known(slot, runtimes) && await_point::begin(slot, sp, asked))
 }
 
-impl Drop for PollGuard {
+/// Records the end of a poll that unwinds.
+struct OnPanic<'a>(&'a RecordedPoll);
+
+impl Drop for OnPanic<'_> {
     #[cold]
     #[inline(never)]
     fn drop(&mut self) {
-        self.settle(Some(Outcome::Panicked));
+        self.0.settle(Some(Outcome::Panicked));
     }
 }
 

@@ -7,7 +7,7 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::record::{EndGuard, PollGuard, Spawn};
+use super::record::{EndGuard, RecordedPoll, Spawn};
 use super::site::Kind;
 use super::slot::Slot;
 use crate::current;
@@ -52,10 +52,7 @@ impl<F: Future> Future for TrackedFuture<F> {
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
         let Some(slot) = slot else { return future.poll(cx) };
         // The task stays the current one: what is allocated here is the task's.
-        let guard = PollGuard::start_without_stacks(slot, current::get());
-        let poll = future.poll(cx);
-        guard.end(poll.is_ready());
-        poll
+        RecordedPoll::start_without_stacks(slot, current::get()).run(|| future.poll(cx), Poll::is_ready)
     }
 }
 
