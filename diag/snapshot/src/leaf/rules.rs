@@ -102,6 +102,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(NEW, "futures_util::stream::futures_unordered", "", FuturesUnordered),
     rule(NEW, "futures_util::abortable", "", Cancellation),
     rule(NEW, "futures_timer", "", Timer),
+    rule(NEW, "async_io::Timer", "", Timer),
+    rule(NEW, "async_io::reactor", "Readable", SocketRead),
+    rule(NEW, "async_io::reactor", "Writable", SocketWrite),
+    rule(&[SocketRead], "async_io", "accept", SocketAccept),
 
     // event-listener, and what is built on it.
     rule(NEW, "event_listener", "", Event),
@@ -143,7 +147,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(NEW, "thingbuf::mpsc", "Send", MpscSend),
     rule(NEW, "postage", "poll_recv", ChannelRecv),
     rule(NEW, "postage", "poll_send", ChannelSend),
+    rule(NEW, "crossfire", "Recv", ChannelRecv),
+    rule(NEW, "crossfire", "Send", ChannelSend),
     rule(NEW, "oneshot", "", Oneshot),
+    rule(NEW, "async_oneshot", "", Oneshot),
 
     // Pools and limits.
     rule(PERMITS, "deadpool", "", Pool),
@@ -220,6 +227,7 @@ mod tests {
             BlockingJoin,
         ),
         (&["tokio_stream::wrappers::mpsc_unbounded::UnboundedReceiverStream::poll_next"], MpscRecv),
+        (&["<async_io::reactor::Writable<T> as core::future::future::Future>::poll"], SocketWrite),
         (&["kanal::signal::Signal::register_waker", "kanal::future::SendFuture::poll"], ChannelSend),
     ];
 
