@@ -235,11 +235,15 @@ fn has_name(stacks: &Stacks) -> Vec<bool> {
     named
 }
 
-/// `mio-1.2.4/src/event.rs` of a path below cargo's registry, `library/alloc/src/vec/mod.rs` of one of std.
+/// `mio-1.2.4/src/event.rs` of a path below cargo's registry, the like of what came from git or is vendored,
+/// `library/alloc/src/vec/mod.rs` of one of std.
 fn without_registry(path: &str) -> &str {
-    let of_registry = path.split_once("/registry/src/").map(|(_, rest)| rest);
-    let below = of_registry.or_else(|| path.strip_prefix("/rustc/"));
-    below.and_then(|rest| rest.split_once('/')).map_or(path, |(_, rest)| rest)
+    let below = |folder: &str| path.split_once(folder).map(|(_, rest)| rest);
+    if let Some(fetched) = below("/git/checkouts/").or_else(|| below("/vendor/")) {
+        return fetched;
+    }
+    let of_registry = below("/registry/src/").or_else(|| path.strip_prefix("/rustc/"));
+    of_registry.and_then(|rest| rest.split_once('/')).map_or(path, |(_, rest)| rest)
 }
 
 fn file_name(path: &str) -> &str {
@@ -304,6 +308,8 @@ mod tests {
         let mio = "/home/me/.cargo/registry/src/some.index-0123/mio-1.2.4/src/lib.rs";
         check(Some(mio), Some(94), "mio-1.2.4/src/lib.rs:94");
         check(Some("/rustc/0123/library/std/src/thread/mod.rs"), None, "library/std/src/thread/mod.rs");
+        check(Some("/home/me/.cargo/git/checkouts/a-01/2b/src/lib.rs"), Some(7), "a-01/2b/src/lib.rs:7");
+        check(Some("/app/vendor/mio/src/lib.rs"), Some(7), "mio/src/lib.rs:7");
         check(Some("src/main.rs"), Some(7), "src/main.rs:7");
         check(Some("/registry/src/odd"), Some(7), "/registry/src/odd:7");
         check(None, None, "f");

@@ -11,7 +11,7 @@ use flate2::read::ZlibDecoder;
 use gimli::{Dwarf, DwarfSections, EndianSlice, Error, LittleEndian, Unit, UnitOffset, UnitRef, UnitType};
 use object::{CompressionFormat, Object, ObjectSection};
 
-use crate::function::{Function, demangle, package, with_types};
+use crate::function::{Function, demangle, is_fetched, with_types};
 use crate::lines::Place;
 use crate::names::{Names, type_parameters};
 use crate::probe::Probe;
@@ -146,7 +146,7 @@ fn of_unit<'a>(
 
 fn own_root<'a>(unit: &UnitRef<'_, Bytes<'a>>) -> Option<&'a str> {
     let root = std::str::from_utf8(unit.comp_dir?.slice()).ok()?;
-    (package(root).is_none() && !root.starts_with("/rustc/")).then_some(root)
+    (!is_fetched(root)).then_some(root)
 }
 
 /// The bytes of a section. Inflated ones count, so that no file makes us take more than was allowed.

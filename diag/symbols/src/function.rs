@@ -52,6 +52,15 @@ pub(crate) fn package(folder: &str) -> Option<String> {
     name.map(|name| name.replace('-', "_"))
 }
 
+/// True of the folder of a package that cargo has fetched, from a registry, from git or into a folder of vendored
+/// ones, and of std's.
+pub(crate) fn is_fetched(folder: &str) -> bool {
+    package(folder).is_some()
+        || folder.starts_with("/rustc/")
+        || folder.contains("/git/checkouts/")
+        || folder.rsplit('/').nth(1) == Some("vendor")
+}
+
 fn is_version(text: &str) -> bool {
     text.starts_with(|char: char| char.is_ascii_digit()) && text.contains('.')
 }
@@ -109,6 +118,18 @@ mod tests {
         check("new<shop::A>", "/rustc/01/library/alloc/src/vec/mod.rs", add, "alloc::vec::new<shop::A>");
         check("run", "/r/index-1/tokio-util-0.7.1/src/task/join.rs", add, "tokio_util::task::join::run");
         check("run", "/r/x-1.0.0-rc.1/src/lib.rs", add, "x::run");
+    }
+
+    #[test]
+    fn what_cargo_has_fetched_is_not_the_services_own() {
+        let check = |folder: &str, expected: bool| assert_eq!(is_fetched(folder), expected, "{folder}");
+        check("/r/index-1/tokio-util-0.7.1", true);
+        check("/rustc/01/library/alloc", true);
+        check("/home/me/.cargo/git/checkouts/pulsar-0123456789abcdef/1a2b3c4", true);
+        check("/home/me/.cargo/git/checkouts/pulsar-0123456789abcdef/1a2b3c4/client", true);
+        check("/app/vendor/pulsar", true);
+        check("/app/shop", false);
+        check("/vendor/app/shop", false);
     }
 
     #[test]

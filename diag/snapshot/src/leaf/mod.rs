@@ -217,7 +217,7 @@ const LIBRARIES: &[&str] = &[
 ];
 
 /// Where packages that cargo has fetched lie, and the sources of the language.
-const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/rustc/", "/rustlib/"];
+const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/vendor/", "/rustc/", "/rustlib/"];
 
 /// True of a function that the service's owner did not write.
 fn is_library(place: &Place) -> bool {
