@@ -32,19 +32,38 @@ pub fn allocator_depth<'a>(stack: impl IntoIterator<Item = &'a Place>) -> usize 
     marks.map(|(depth, _)| depth).last().unwrap_or(0)
 }
 
-/// Crates whose functions name no place of the service.
+/// Crates whose functions name no place of the service: the language, the runtime, and collections that keep
+/// what others give them.
 const CRATES: &[&str] = &[
     "alloc",
     "core",
     "std",
-    "hashbrown",
-    "bytes",
+    "__rustc",
     "tokio",
     "tokio_util",
-    "tokio-util",
     "futures_util",
     "diag",
-    "__rustc",
+    "allocator_api2",
+    "arrayvec",
+    "bytes",
+    "concurrent_queue",
+    "crossbeam_channel",
+    "crossbeam_queue",
+    "crossbeam_skiplist",
+    "dashmap",
+    "hashbrown",
+    "indexmap",
+    "lru",
+    "moka",
+    "papaya",
+    "quick_cache",
+    "scc",
+    "slab",
+    "slotmap",
+    "smallvec",
+    "thin_vec",
+    "tinyvec",
+    "triomphe",
 ];
 
 /// How the names of functions begin that belong to no crate.
@@ -87,12 +106,20 @@ pub fn is_language(place: &Place) -> bool {
 
 /// A registry keeps a crate in a folder `name-1.2.3`.
 fn is_runtime_file(file: &str) -> bool {
-    let of_crate = |folder: &str, name: &str| {
-        let version = folder.strip_prefix(name).and_then(|rest| rest.strip_prefix('-'));
-        version.is_some_and(|version| version.starts_with(|char: char| char.is_ascii_digit()))
-    };
     FILES.iter().any(|part| file.contains(part))
-        || file.split('/').any(|folder| CRATES.iter().any(|name| of_crate(folder, name)))
+        || file.split('/').filter_map(package).any(|name| CRATES.iter().any(|known| is_same(known, name)))
+}
+
+/// `tokio-util` of a folder `tokio-util-0.7.20`.
+fn package(folder: &str) -> Option<&str> {
+    let has_version = |at: &usize| folder[at + 1..].starts_with(|char: char| char.is_ascii_digit());
+    folder.match_indices('-').map(|(at, _)| at).find(has_version).map(|at| &folder[..at])
+}
+
+/// A package may write with hyphens what its crate writes with underscores.
+fn is_same(name: &str, package: &str) -> bool {
+    let same = |(of_crate, of_package)| of_crate == of_package || (of_crate == b'_' && of_package == b'-');
+    name.len() == package.len() && name.bytes().zip(package.bytes()).all(same)
 }
 
 #[cfg(test)]
@@ -119,6 +146,8 @@ mod tests {
         check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
         check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);
         check("{closure#0}", "/r/index-1/tokio-1.54.1/src/runtime/task/core.rs", true);
+        check("{closure#0}", "/r/index-1/tokio-util-0.7.20/src/codec.rs", true);
+        check("dashmap::DashMap<K,V,S>::insert", "/r/index-1/dashmap-6.1.0/src/lib.rs", true);
         check("shop::cart::add", "/home/me/shop/src/cart.rs", false);
         check("{async_fn#0}", "/home/me/shop/src/cart.rs", false);
         check("tokio_postgres::connect", "/r/index-1/tokio-postgres-0.7.1/src/lib.rs", false);
