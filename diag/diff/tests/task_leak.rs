@@ -185,19 +185,44 @@ fn unreadable_coverage_is_too_little() {
     assert_eq!(judge(&diff, &Policy::default()).answer, Answer::InsufficientData);
 }
 
+/// A stack of these functions, innermost first.
+fn stack(snapshot: &mut Snapshot, functions: &[&str]) -> StackIndex {
+    let mut caller = None;
+    for function in functions.iter().rev() {
+        let frame = FrameIndex(snapshot.stacks.frames.len() as u32);
+        snapshot.stacks.frames.push(FrameRow { module: None, offset: 0 });
+        let (function, file) = (snapshot.strings.intern(function), Some(snapshot.strings.intern("svc.rs")));
+        snapshot.stacks.names.push(NameRow { frame, function, file, line: Some(frame.0 + 1) });
+        snapshot.stacks.stacks.push(StackRow { caller, frame });
+        caller = Some(StackIndex(snapshot.stacks.stacks.len() as u32 - 1));
+    }
+    caller.expect("a function")
+}
+
+/// A full channel or a lock is not ended by dropping a sender, and a timeout would hide it.
+#[test]
+fn the_advice_is_for_what_the_stale_tasks_wait_for() {
+    let check = |leaf: &str, expected: &str| {
+        let service = Service::new(in_order([healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat()));
+        let mut after = service.at(30.0);
+        let stack = stack(&mut after, &[leaf, "svc::stays"]);
+        after.parked = after.tasks.iter().map(|task| ParkedRow { task: task.id, stack }).collect();
+        let report = judge(&diff(&service.at(15.0), &after).expect("one service"), &Policy::default());
+        let advice = &report.findings[0].advice;
+        assert!(advice.contains(expected), "{leaf}: {advice}");
+    };
+    check("tokio::sync::oneshot::Receiver::poll", "drop the sender");
+    check("tokio::time::sleep::Sleep::poll", "give it an end");
+    check("tokio::sync::batch_semaphore::Acquire::poll", "never given back");
+    check("futures_util::lock::mutex::MutexLockFuture::poll", "never given back");
+}
+
 /// The tasks of a leak tell what they wait for, the healthy ones beside them are not heard.
 #[test]
 fn a_leak_says_what_the_stale_tasks_wait_for() {
     let service = Service::new(in_order([healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat()));
     let mut after = service.at(30.0);
-    let [stays, goes] = ["svc::stays", "svc::goes"].map(|function| {
-        let frame = FrameIndex(after.stacks.frames.len() as u32);
-        after.stacks.frames.push(FrameRow { module: None, offset: 0 });
-        let (function, file) = (after.strings.intern(function), Some(after.strings.intern("svc.rs")));
-        after.stacks.names.push(NameRow { frame, function, file, line: Some(frame.0 + 1) });
-        after.stacks.stacks.push(StackRow { caller: None, frame });
-        StackIndex(frame.0)
-    });
+    let [stays, goes] = ["svc::stays", "svc::goes"].map(|function| stack(&mut after, &[function]));
     let is_ghost = |task: &TaskRow| task.last_progress_us() < 25_000_000;
     after.parked = (after.tasks.iter())
         .map(|task| ParkedRow { task: task.id, stack: if is_ghost(&task) { stays } else { goes } })

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::leaf::{Waiting, describe};
+use crate::leaf::{Direction, Waiting, describe};
 use crate::model::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
 use crate::names::{NamedStacks, Place};
 
@@ -18,6 +18,8 @@ pub struct Parked {
     of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Arc<str>>>,
     /// Of the groups that wait for one thing, what is said of the tasks without stacks.
     of_rest: BTreeMap<(SiteIndex, TaskState), String>,
+    /// What these waits need of others, where that is one thing.
+    directions: BTreeMap<Arc<str>, Direction>,
 }
 
 impl Parked {
@@ -43,6 +45,7 @@ impl Parked {
             let text = describe(&waits, &snapshot.site_location(task.site));
             let text = known.get(&*text).cloned().unwrap_or_else(|| Arc::from(text));
             known.insert(text.clone());
+            parked.directions.extend(direction(&waits).map(|direction| (text.clone(), direction)));
             parked.of_group.entry((task.site, task.state)).or_default().insert(text.clone());
             parked.of_task.insert(id, text);
         }
@@ -67,10 +70,21 @@ impl Parked {
         self.of_task.iter().map(|(&task, text)| (task, &**text))
     }
 
+    /// What a wait with this text needs of others; `None` if time may end it, or if that is not known.
+    pub fn direction(&self, waits: &str) -> Option<Direction> {
+        self.directions.get(waits).copied()
+    }
+
     /// All that idle tasks of this site wait for.
     pub fn idle_at(&self, site: SiteIndex) -> impl Iterator<Item = &str> {
         self.of_group.get(&(site, TaskState::Idle)).into_iter().flatten().map(|text| &**text)
     }
+}
+
+/// What a task needs of others that waits for all of these.
+fn direction(waits: &[Waiting]) -> Option<Direction> {
+    let first = waits.first()?.kind.direction()?;
+    waits.iter().all(|waiting| waiting.kind.direction() == Some(first)).then_some(first)
 }
 
 /// All that one task registered with in its last poll, in that order: where it waits is the last, with what it

@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use diag_snapshot::leaf::Direction;
 use diag_snapshot::parked::Parked;
 use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
 
@@ -63,6 +64,8 @@ pub struct SiteSide {
     /// What those of the stale tasks that were asked wait for, and how many of them:
     /// `mpsc recv at src/orders.rs:131`.
     pub stale_waits: BTreeMap<String, u64>,
+    /// What these waits need of others, as far as that is one thing.
+    pub stale_needs: BTreeMap<String, Direction>,
     /// Time since spawn of the live tasks, microseconds.
     pub age_us: Option<Spread>,
     /// Time since the last poll, or the spawn, of the live tasks, microseconds.
@@ -216,11 +219,15 @@ fn sides(
     }
     let sides = times.into_iter().zip(rests).map(|(times, rest)| times.side(rest, window_us, now_us));
     let mut sides: Vec<SiteSide> = sides.collect();
-    for (task, waits) in Parked::new(snapshot).answers() {
+    let parked = Parked::new(snapshot);
+    for (task, waits) in parked.answers() {
         let Some(task) = snapshot.task(task).map(|task| task.times()) else { continue };
         let Some(i) = place(task.site) else { continue };
         if rests[i].is_stale(&task, idle_us(&task, now_us)) {
             *sides[i].stale_waits.entry(waits.to_owned()).or_default() += 1;
+            sides[i]
+                .stale_needs
+                .extend(parked.direction(waits).map(|direction| (waits.to_owned(), direction)));
         }
     }
     sides
@@ -244,6 +251,7 @@ impl Times {
             rested: rest.eighths(&self.stale_idles_us, window_us, now_us),
             longest_stale_us: self.stale_idles_us.iter().copied().max(),
             stale_waits: BTreeMap::new(),
+            stale_needs: BTreeMap::new(),
             age_us: Spread::of(&mut self.ages_us),
             idle_us: Spread::of(&mut self.idles_us),
         }

@@ -6,6 +6,7 @@
 //! window. What the tasks wait for is told if they were asked, but does not decide.
 
 use diag_snapshot::human;
+use diag_snapshot::leaf::Direction;
 
 use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};
@@ -115,11 +116,14 @@ impl<'a> Suspect<'a> {
         }
     }
 
+    fn commonest_wait(&self) -> Option<(&String, &u64)> {
+        self.site.after.stale_waits.iter().max_by_key(|(_, tasks)| **tasks)
+    }
+
     /// What most of those that were asked wait for.
     fn waits(&self) -> Option<String> {
-        let waits = &self.site.after.stale_waits;
-        let asked: u64 = waits.values().sum();
-        let (what, tasks) = waits.iter().max_by_key(|(_, tasks)| **tasks)?;
+        let asked: u64 = self.site.after.stale_waits.values().sum();
+        let (what, tasks) = self.commonest_wait()?;
         Some(match *tasks == asked {
             true => what.clone(),
             false => format!("{what} ({} of {} asked)", human::count(*tasks), human::count(asked)),
@@ -238,11 +242,19 @@ impl<'a> Suspect<'a> {
                  still there, they leak"
             );
         }
-        format!(
-            "look at what the future spawned at {} awaits after its work is done, and give it an end: a timeout, a \
-             cancellation, or drop the sender that it waits on",
-            self.site.site
-        )
+        let needs = &self.site.after.stale_needs;
+        match self.commonest_wait().and_then(|(wait, _)| needs.get(wait)) {
+            Some(Direction::Give) => format!(
+                "look at who has what the future spawned at {} waits for: a receiver that takes nothing more, or a \
+                 guard, permit or connection that is never given back; a timeout would only hide it",
+                self.site.site
+            ),
+            _ => format!(
+                "look at what the future spawned at {} awaits after its work is done, and give it an end: a timeout, \
+                 a cancellation, or drop the sender that it waits on",
+                self.site.site
+            ),
+        }
     }
 }
 
