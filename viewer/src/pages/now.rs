@@ -34,7 +34,7 @@ pub(super) fn threads(snapshot: &Snapshot) -> Vec<ThreadView> {
     let ns = |us: u64| us.saturating_mul(1000);
     let view = |thread: diag_snapshot::ThreadRow| {
         let task = thread.task.and_then(|task| snapshot.task(task));
-        let at = thread.stack.and_then(|stack| Waiting::of(names.stack(stack)).at);
+        let at = thread.stack.and_then(|stack| Waiting::of(names.stack(stack)).nearest().cloned());
         ThreadView {
             tid: thread.tid,
             name: thread.name.map(|name| snapshot.strings.show(name).to_owned()),

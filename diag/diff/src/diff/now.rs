@@ -253,7 +253,7 @@ impl Look<'_> {
     fn polling(&self, task: &TaskRow) -> Polling {
         let thread = self.snapshot.threads.iter().find(|thread| thread.task == Some(task.id));
         let stack = thread.and_then(|thread| thread.stack);
-        let at = stack.and_then(|stack| Waiting::of(self.names.stack(stack)).at);
+        let at = stack.and_then(|stack| Waiting::of(self.names.stack(stack)).nearest().cloned());
         let is_in_place =
             |stack| self.names.stack(stack).any(|place| place.function.contains("block_in_place"));
         Polling {

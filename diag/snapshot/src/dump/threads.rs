@@ -24,7 +24,8 @@ fn text(snapshot: &Snapshot, names: &NamedStacks<'_>, thread: &ThreadRow) -> Str
         let for_us = snapshot.capture.to_us.saturating_sub(task.state_since_us());
         format!(" polls {} for {}", place(snapshot, task.site), duration_us(for_us))
     });
-    let at = thread.stack.and_then(|stack| Waiting::of(names.stack(stack)).at);
+    let now = thread.stack.map(|stack| Waiting::of(names.stack(stack)));
+    let at = now.as_ref().and_then(Waiting::nearest);
     let at = at.map(|at| format!(", now in {at}")).unwrap_or_default();
     let polls = polls.unwrap_or_else(|| " polls a task that ended meanwhile".to_owned());
     format!("[{}, tid {}]{polls}{at}\n{}", name(own_name), thread.tid, evidence(thread))

@@ -36,8 +36,10 @@ impl Waiting {
     /// Reads a stack, innermost function first.
     pub fn of<'a>(stack: impl IntoIterator<Item = &'a Place>) -> Self {
         let stack: Vec<&Place> = stack.into_iter().collect();
-        let ours = stack.iter().rev().take_while(|place| is_ours(place)).count();
-        let stack = &stack[..stack.len() - ours];
+        // What polls the task is not the task's, and of a thread's stack all that is outside of it.
+        let end = stack.iter().position(|place| polls_a_task(place)).unwrap_or(stack.len());
+        let ours = stack[..end].iter().rev().take_while(|place| is_ours(place)).count();
+        let stack = &stack[..end - ours];
         let libraries = stack.iter().take_while(|place| is_library(place)).count();
         let (libraries, own) = stack.split_at(libraries);
         let (mut kind, mut told_by) = (LeafKind::Other, None);
@@ -58,6 +60,11 @@ impl Waiting {
         let called = foreign.or_else(runtime).map(|&place| place.clone());
         let says_more = foreign.is_some_and(|place| place.crate_name() != told_by);
         Waiting { kind, at: own.first().map(|&own| own.clone()), called, says_more }
+    }
+
+    /// The service's own line, or what it called if all functions are of libraries.
+    pub fn nearest(&self) -> Option<&Place> {
+        self.at.as_ref().or(self.called.as_ref())
     }
 
     /// `mpsc recv`; of another kind what was called, `other: pulsar::Consumer::next`, or `own future` if the
@@ -113,7 +120,7 @@ fn shown(function: &str) -> String {
 /// Crates of the language.
 const LANGUAGE: &[&str] = &["std", "core", "alloc", "__rustc"];
 
-/// Crates of the runtime, and others that every service awaits with: they are not worth a word beside the kind.
+/// Crates of the runtime, and others that wrap whatever a service awaits: they are not worth a word beside it.
 const BASE_CRATES: &[&str] = &[
     "tokio",
     "tokio_util",
@@ -125,8 +132,16 @@ const BASE_CRATES: &[&str] = &[
     "futures_sink",
     "pin_project_lite",
     "async_stream",
+    "async_backtrace",
+    "await_tree",
     "event_listener_strategy",
+    "futures_lite",
+    "opentelemetry",
+    "sentry_core",
+    "tokio_metrics",
     "tower_service",
+    "tracing",
+    "tracing_futures",
     "diag",
 ];
 
@@ -211,7 +226,6 @@ const LIBRARIES: &[&str] = &[
     "tonic",
     "tower",
     "tower_http",
-    "tracing",
     "tungstenite",
     "warp",
 ];
@@ -241,6 +255,15 @@ fn is_language(place: &Place) -> bool {
     let keeps_wakers =
         WAKERS.iter().any(|module| path.strip_prefix(module).is_some_and(|rest| rest.starts_with("::")));
     is_symbol || keeps_wakers || place.is_of_crate(LANGUAGE)
+}
+
+/// True of the function that polls the future of a tracked task.
+fn polls_a_task(place: &Place) -> bool {
+    const FILES: &[&str] = &["diag/src/task/future.rs", "diag/src/task/parked.rs"];
+    let path = place.path();
+    path.starts_with("diag::task::future::")
+        || path.starts_with("diag::task::parked::")
+        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|end| file.ends_with(end)))
 }
 
 /// True of the recorder, whose sources a workspace may have beside the service.
