@@ -155,7 +155,7 @@ pub fn assert_no_alloc<T>(work: impl FnOnce() -> T) -> T {
 /// Makes it the same in each run which blocks this thread samples from now on, and those threads that allocate for the
 /// first time after this, as long as each run allocates the same in the same order.
 ///
-/// For tests of what is made of samples. [`enable`](super::enable) takes new dice from the clock, so call it before.
+/// For tests of what is made of samples. [`enable`] takes new dice from the clock, so call it before.
 pub fn seed(seed: u64) {
     sampler::seed(seed);
 }
