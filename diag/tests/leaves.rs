@@ -56,6 +56,11 @@ impl Cases {
         drop(diag::spawn(future));
     }
 
+    /// Expects a task that is spawned in this line, and parked in a library's functions alone.
+    fn expect(&mut self, what: &str, line: u32) {
+        self.expected.insert(line, format!("{what} at {}:{line}", file!()));
+    }
+
     /// Keeps alive what would end a case.
     fn keep(&mut self, what: impl Any + Send) {
         self.kept.push(Box::new(what));
@@ -214,6 +219,10 @@ fn of_libraries(cases: &mut Cases) {
     cases.keep(value);
     let task = tokio::spawn(sleep(LONG));
     cases.park("join", task);
+    let mut set = diag::task::JoinSet::new();
+    cases.expect("timer", line!() + 1);
+    set.spawn(sleep(LONG));
+    cases.keep(set);
 }
 
 /// The service's own function between the task and the leaf.
