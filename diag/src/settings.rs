@@ -48,6 +48,9 @@ pub(crate) enum HeapMode {
     Full,
 }
 
+/// So many tasks of a site could be asked when `DIAG_PARKED` was their number: a number up to this may mean them.
+const MOST_ONCE_ASKED: u32 = 16_384;
+
 /// Mean bytes between two heap samples unless told otherwise: 2,000 samples a gigabyte.
 pub(crate) const DEFAULT_HEAP_RATE_BYTES: u64 = 512 << 10;
 
@@ -107,6 +110,12 @@ impl Settings {
                     bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
             }
             "DIAG_PARKED" => {
+                if let Ok(number @ 1..=MOST_ONCE_ASKED) = value.parse::<u32>() {
+                    crate::warn(&format_args!(
+                        "DIAG_PARKED={number} is a number of stacks a second and thread; that of tasks a site, which a \
+                         capture asks, it is no more, as captures ask none"
+                    ));
+                }
                 self.parked = parked(value)
                     .ok_or_else(|| bad("passive, off, or a number of stacks a second and thread"))?;
             }

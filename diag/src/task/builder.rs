@@ -39,8 +39,8 @@ impl<'a> Builder<'a> {
         Builder { name: Some(name), ..self }
     }
 
-    /// Captures never poll this task to find out where it is parked. For futures that do something at
-    /// each poll, whether or not they were woken.
+    /// Where this task is parked is not looked at: its polls are lent no other waker for it, and nobody who asks
+    /// has it polled. For futures that mind a waker which is not the one they know, or a poll without a wake.
     pub fn untraced(self) -> Self {
         Builder { untraced: true, ..self }
     }
