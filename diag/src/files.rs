@@ -9,25 +9,23 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diag_snapshot::file::{self, FileError};
 
 use crate::SnapshotError;
+use crate::dropped::Dropped;
 use crate::health::{self, Status};
 use crate::settings::Settings;
 
 /// Larger numbers in names are not of ours: milliseconds do not get there, and one more must be a number still.
 const LARGEST_NUMBER: u64 = 1 << 62;
 
-static SKIPPED: AtomicU64 = AtomicU64::new(0);
-
-/// Files that could not be written, or whose turn passed while another was written.
-pub(crate) fn skipped() -> u64 {
-    SKIPPED.load(Ordering::Relaxed)
-}
+static SKIPPED: Dropped = Dropped::new(
+    "files_skipped",
+    "a snapshot is missing in the folder: it could not be written, or another took until after its turn",
+);
 
 /// Starts the thread.
 pub(crate) fn start(settings: &Settings) -> io::Result<()> {
@@ -45,7 +43,7 @@ fn run(dir: &Path, every: Duration, keep: usize) {
         thread::sleep(next.saturating_duration_since(Instant::now()));
         let failed = write(dir, keep, &mut last).err();
         if let Some(error) = &failed {
-            SKIPPED.fetch_add(1, Ordering::Relaxed);
+            SKIPPED.count();
             // Once a spell of failures: a full disk must not fill the log too.
             if !failing {
                 crate::warn(error);
@@ -57,7 +55,7 @@ fn run(dir: &Path, every: Duration, keep: usize) {
         failing = failed.is_some();
         next += every;
         while next < Instant::now() {
-            SKIPPED.fetch_add(1, Ordering::Relaxed);
+            SKIPPED.count();
             next += every;
         }
     }

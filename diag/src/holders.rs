@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use diag_snapshot::Outcome;
 
+use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::memory;
 use crate::task::ends::{ended_as, ending_bits};
@@ -29,6 +30,10 @@ const BUCKETS: u64 = 1 << 14;
 const END: u32 = 20;
 const ID: u32 = 23;
 
+static CROWDED: Dropped = Dropped::new(
+    "task_ends_forgotten",
+    "how a task ended of which a sampled block lives will not be known, as there was no room for it",
+);
 static HOLDERS: Once<Holders> = Once::new();
 
 /// Makes room for the table, once; without it, no outcome is known.
@@ -81,9 +86,9 @@ impl Holders {
             return;
         }
         let word = high_bits(task) | 1;
-        // A full bucket has no place for it.
-        let _ =
-            self.bucket(task).iter().any(|place| place.compare_exchange(0, word, Relaxed, Relaxed).is_ok());
+        if !self.bucket(task).iter().any(|place| place.compare_exchange(0, word, Relaxed, Relaxed).is_ok()) {
+            CROWDED.count();
+        }
     }
 
     fn leave(&self, task: u64) {

@@ -50,6 +50,7 @@ mod clock;
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 mod cpu;
 mod current;
+mod dropped;
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod errno;
 mod files;

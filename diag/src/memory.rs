@@ -11,13 +11,17 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::dropped::Dropped;
+
 /// Bytes mapped for reading and writing since start, whether resident or not.
 static MAPPED_BYTES: AtomicU64 = AtomicU64::new(0);
 
 /// Bytes of address space that were taken since start, less those that were given back.
 static RESERVED_BYTES: AtomicU64 = AtomicU64::new(0);
-/// Mappings that a limit or the kernel refused.
-static REFUSED: AtomicU64 = AtomicU64::new(0);
+static REFUSED: Dropped = Dropped::new(
+    "memory_refused",
+    "the system, or a limit on address space, refused memory for a table of the recorder, which is smaller or missing",
+);
 /// Of the address space that a limit leaves we take one part in so many at most.
 const SHARE: u64 = 16;
 
@@ -40,7 +44,7 @@ pub(crate) fn reserved_bytes() -> u64 {
 
 /// Mappings that the recorder wanted and did without, since start.
 pub(crate) fn refused() -> u64 {
-    REFUSED.load(Ordering::Relaxed)
+    REFUSED.times()
 }
 
 /// Address space that may still be taken: no bound if the process has no limit on it, else what is left of our part.
@@ -174,7 +178,7 @@ impl Reserved {
         if ok {
             MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
         } else {
-            REFUSED.fetch_add(1, Ordering::Relaxed);
+            REFUSED.count();
         }
         ok
     }
@@ -233,9 +237,9 @@ enum InCores {
 fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
     let mapped = if bytes as u64 <= room() { map_unlimited(bytes, protection) } else { None };
     match mapped {
-        Some(_) => RESERVED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed),
-        None => REFUSED.fetch_add(1, Ordering::Relaxed),
-    };
+        Some(_) => _ = RESERVED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed),
+        None => REFUSED.count(),
+    }
     mapped
 }
 

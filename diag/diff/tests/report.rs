@@ -63,6 +63,20 @@ fn every_number_of_the_text_is_one_of_the_json() {
 }
 
 #[test]
+fn whatever_was_not_recorded_is_a_note() {
+    let service = Service::new(ghosts(7, 0.0, 20.0, 20.0));
+    let mut after = service.at(30.0);
+    after.capture.dropped = [("a".to_owned(), 1), ("b".to_owned(), 2_000), ("c".to_owned(), 3)].into();
+    let told = [("a", "a thing had no room"), ("b", "a name\u{1b}[2J was long")];
+    after.capture.dropped_sentences = told.map(|(name, told)| (name.to_owned(), told.to_owned())).into();
+    let report = judge(&diff(&service.at(10.0), &after).expect("one service"), &Policy::default());
+    let rendered = text::render(&report);
+    assert!(rendered.contains("note: not recorded: a thing had no room (1 time)\n"), "{rendered}");
+    assert!(rendered.contains(" was long (2,000 times)\n") && !rendered.contains('\u{1b}'), "{rendered}");
+    assert!(rendered.contains("note: the recorder dropped or skipped 3 c\n"), "{rendered}");
+}
+
+#[test]
 fn names_cannot_play_with_the_terminal() {
     let service = Service::new(ghosts(7, 0.0, 20.0, 20.0));
     let spoil = |mut snapshot: diag_snapshot::Snapshot| {

@@ -28,8 +28,8 @@ use sites::{Moved, Sites};
 use stacks::Tree;
 
 use crate::fork::Lock;
-use crate::task::{local, sampling, site};
-use crate::{clock, gauge};
+use crate::task::sampling;
+use crate::{clock, dropped, gauge};
 
 /// How much of a snapshot is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +82,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     };
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
+    let (dropped, dropped_sentences) = not_recorded(inherited.len() as u64, &no_stack);
     let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
 
     Snapshot {
@@ -96,7 +97,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             tracked_churn: churn,
             gauges: gauge::all(),
             resources,
-            dropped: dropped(inherited.len() as u64, &no_stack),
+            dropped,
+            dropped_sentences,
             parked: is_whole.then(|| awaits::facts(&asking)).flatten(),
         },
         lifetimes: sites.lifetimes(),
@@ -114,21 +116,24 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     }
 }
 
-/// What was not recorded since start, without the zeros, what a child leaves out of what it has from its parent,
-/// and why held-up threads show no stack.
-fn dropped(inherited: u64, no_stack: &[String]) -> BTreeMap<String, u64> {
-    let counts = [
-        ("tasks_unrecorded", local::unrecorded()),
-        ("tasks_of_parent_process", inherited),
-        ("spawns_without_own_site", site::overflowed()),
-        ("files_skipped", crate::files::skipped()),
-        #[cfg(feature = "heap")]
-        ("heap_samples_without_stack", crate::heap::without_stack()),
-    ];
-    let mut dropped: BTreeMap<String, u64> =
-        counts.into_iter().filter(|(_, n)| *n > 0).map(|(name, n)| (name.to_owned(), n)).collect();
+/// What was not recorded since start, what a child leaves out of what it has from its parent, and why held-up threads
+/// show no stack: how often, and in a sentence.
+fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
+    let (mut times, mut sentences) = (BTreeMap::new(), BTreeMap::new());
+    let mut add = |name: &str, sentence: &str, more: u64| {
+        if more > 0 {
+            *times.entry(name.to_owned()).or_default() += more;
+            sentences.insert(name.to_owned(), sentence.to_owned());
+        }
+    };
+    dropped::all().for_each(|dropped| add(dropped.name(), dropped.sentence(), dropped.times()));
+    add(
+        "tasks_of_parent_process",
+        "a task is left out that the process has from before it was forked",
+        inherited,
+    );
     for reason in no_stack {
-        *dropped.entry(format!("thread_stacks ({reason})")).or_default() += 1;
+        add(&format!("thread_stacks ({reason})"), "the stack of a held-up thread could not be taken", 1);
     }
-    dropped
+    (times, sentences)
 }

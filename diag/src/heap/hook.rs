@@ -11,7 +11,6 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::intern::OTHER;
 use super::large::Entry;
@@ -21,15 +20,14 @@ use super::sampler::{self, Point};
 use super::scratch;
 use super::tables::{Pending, Reason, Tables, tables};
 use crate::current;
+use crate::dropped::Dropped;
 use crate::errno;
 use crate::stack::{self, Registers};
 
-static WITHOUT_STACK: AtomicU64 = AtomicU64::new(0);
-
-/// Samples whose stack could not be taken, since start.
-pub(crate) fn without_stack() -> u64 {
-    WITHOUT_STACK.load(Ordering::Relaxed)
-}
+static WITHOUT_STACK: Dropped = Dropped::new(
+    "heap_samples_without_stack",
+    "a heap sample has no call stack, which was not to be walked just then",
+);
 
 /// Where a sampled block lies.
 #[derive(Clone, Copy)]
@@ -251,7 +249,7 @@ impl Tenant<'_> {
 
 fn publish(tables: &Tables, pending: &Pending) {
     if !pending.has_stack {
-        WITHOUT_STACK.fetch_add(1, Ordering::Relaxed);
+        WITHOUT_STACK.count();
     }
     tables.publish(pending);
 }

@@ -33,7 +33,6 @@ use std::hash::Hash;
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
 pub use error::EnableError;
 use hook::Fill;
-pub(crate) use hook::without_stack;
 pub(crate) use record::Sample;
 pub(crate) use sampler::{hide_capture, hide_thread};
 use tables::{Capacity, Tables, tables};

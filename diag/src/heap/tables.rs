@@ -1,8 +1,6 @@
 //! All that the sampler keeps, built once before the first sample and there for ever.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use super::intern::Stacks;
 use super::large::Large;
 use super::record::{Ended, RecordId, Records, Resized, Sample};
@@ -11,13 +9,17 @@ use super::tally::Tally;
 use super::testing;
 use super::weight::Weight;
 use crate::current::CurrentTask;
+use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::holders;
 use crate::memory;
 use crate::stack::Recent;
 
 static TABLES: Once<Tables> = Once::new();
-static REFUSED: AtomicU64 = AtomicU64::new(0);
+static REFUSED: Dropped = Dropped::new(
+    "heap_samples_refused",
+    "a block that should be a heap sample is none, as there was no room for another",
+);
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -110,7 +112,7 @@ pub(super) fn tables() -> Option<&'static Tables> {
 
 /// Blocks that should have been sampled and were not, because there was no room.
 pub(super) fn refused() -> u64 {
-    REFUSED.load(Ordering::Relaxed)
+    REFUSED.times()
 }
 
 /// How a block came to be sampled.
@@ -257,7 +259,7 @@ impl Tables {
 }
 
 fn count_refused() {
-    REFUSED.fetch_add(1, Ordering::Relaxed);
+    REFUSED.count();
 }
 
 #[cfg(all(test, not(diag_loom)))]

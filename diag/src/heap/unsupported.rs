@@ -61,11 +61,6 @@ pub(crate) fn hide_capture() -> Hidden {
 #[must_use]
 pub(crate) struct Hidden;
 
-/// No stack was ever asked for.
-pub(crate) fn without_stack() -> u64 {
-    0
-}
-
 /// There are no samples.
 pub(crate) fn capacity() -> Option<u64> {
     None

@@ -22,6 +22,7 @@ use super::await_stacks::AwaitStacks;
 use super::local;
 use super::slot::{NO_STACKS, Slot, WOKE_REPLACED};
 use crate::current;
+use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::stack::{self, Recent};
 
@@ -40,7 +41,10 @@ static KEPT: Once<Option<Kept>> = Once::new();
 
 static TAKEN: AtomicU64 = AtomicU64::new(0);
 static WALKED: AtomicU64 = AtomicU64::new(0);
-static DROPPED: AtomicU64 = AtomicU64::new(0);
+static DROPPED: Dropped = Dropped::new(
+    "await_stacks",
+    "a stack of a parked task is not known, as it was beyond eight of a poll, could not be walked or found no room",
+);
 
 /// How much was done since start.
 pub(crate) struct Counts {
@@ -55,7 +59,7 @@ pub(crate) struct Counts {
 /// How much was done since start.
 pub(crate) fn counts() -> Counts {
     let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    Counts { taken: count(&TAKEN), walked: count(&WALKED), dropped: count(&DROPPED) }
+    Counts { taken: count(&TAKEN), walked: count(&WALKED), dropped: DROPPED.times() }
 }
 
 /// Makes all that taking stacks needs. False if there is no memory for it. Not to be called from a hook.
@@ -127,7 +131,7 @@ impl Taking {
 
     fn lose_one(&self) {
         self.lost_one.set(true);
-        DROPPED.fetch_add(1, Ordering::Relaxed);
+        DROPPED.count();
     }
 
     /// The newest, as many as there are wakers, as one number.

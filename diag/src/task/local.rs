@@ -10,19 +10,15 @@ use super::sampling::{self, Extra, Sampling};
 use super::slab::slab;
 use super::slot::Slot;
 use super::totals::{Shard, add};
+use crate::dropped::Dropped;
 use crate::{clock, runtime};
 
 /// Ids a thread takes at once, so that spawning threads do not share a counter's line.
 const ID_BLOCK: u64 = 256;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-/// Tasks that ran unrecorded because no slot or page could be had.
-static UNRECORDED: AtomicU64 = AtomicU64::new(0);
-
-/// Tasks since start that could not be recorded.
-pub(crate) fn unrecorded() -> u64 {
-    UNRECORDED.load(Ordering::Relaxed)
-}
+static UNRECORDED: Dropped =
+    Dropped::new("tasks_unrecorded", "a task ran without a record, as there was no memory for one");
 
 struct Local {
     shard: Cell<Option<&'static Shard>>,
@@ -107,7 +103,7 @@ pub(crate) fn take_slot() -> Option<(&'static Slot, u64)> {
 /// Counts a task that runs without a record.
 #[cold]
 pub(crate) fn not_recorded<T>() -> Option<T> {
-    UNRECORDED.fetch_add(1, Ordering::Relaxed);
+    UNRECORDED.count();
     None
 }
 

@@ -10,6 +10,8 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use crate::dropped::Dropped;
+
 /// Number of a spawn site in this process, 20 bits; 0 stands for all sites beyond [`MAX_SITES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SiteId(pub(crate) u32);
@@ -86,8 +88,8 @@ struct Entry {
 static ENTRIES: [AtomicPtr<Entry>; TABLE] = [const { AtomicPtr::new(std::ptr::null_mut()) }; TABLE];
 /// Numbers given so far.
 static NUMBERS: AtomicU32 = AtomicU32::new(0);
-/// Spawns that found no free entry.
-static OVERFLOWED: AtomicU32 = AtomicU32::new(0);
+static OVERFLOWED: Dropped =
+    Dropped::new("spawns_without_own_site", "a spawn shares a site with others, as 16,383 are told apart");
 
 /// The number of `site`, given at its first spawn.
 #[inline]
@@ -108,7 +110,7 @@ pub(crate) fn id_of(site: &Site) -> SiteId {
 #[cold]
 fn register(site: Site) -> SiteId {
     let Some(id) = next_number() else {
-        OVERFLOWED.fetch_add(1, Ordering::Relaxed);
+        OVERFLOWED.count();
         return SiteId(0);
     };
     let new = Box::into_raw(Box::new(Entry { id, site }));
@@ -153,7 +155,7 @@ pub(crate) fn all() -> Vec<(SiteId, Site)> {
 
 /// Spawns that had to share site 0 because the table was full.
 pub(crate) fn overflowed() -> u64 {
-    OVERFLOWED.load(Ordering::Relaxed).into()
+    OVERFLOWED.times()
 }
 
 #[cfg(test)]

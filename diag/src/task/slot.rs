@@ -62,6 +62,7 @@ use super::word::{
     FOREIGN, HALF_ROUND, HANDLE, INNER, LENT, LOCAL, OWNER, ROUND, TRACE, UNTRACED, WAKE, WAKER, Word,
 };
 use crate::current::CurrentTask;
+use crate::dropped::Dropped;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::unmodelled;
 
@@ -215,6 +216,19 @@ pub(crate) struct Recovered {
     pub(crate) wakers: u32,
 }
 
+static FOREIGN_WAKERS: Dropped = Dropped::new(
+    "tasks_with_foreign_wakers",
+    "a task was not polled by tokio, so its wakers are not counted",
+);
+static TOO_MANY_WAKERS: Dropped = Dropped::new(
+    "wakers_uncounted",
+    "a waker is not counted, as its task has millions, so that task is never called lost",
+);
+static TOO_MANY_HANDLES: Dropped = Dropped::new(
+    "handles_uncounted",
+    "a handle is not counted, as its task has 32,768, so who cancels that task may be unknown",
+);
+
 /// How many times a reader tries to catch a moment without a poll before it takes what it sees.
 const TRIES: usize = if cfg!(all(test, diag_loom)) { 2 } else { 4 };
 
@@ -350,6 +364,7 @@ impl Slot {
 
     /// From now on the task's wakers are not counted; the poller's only.
     pub(crate) fn set_foreign(&self) {
+        FOREIGN_WAKERS.count();
         self.shared.word.fetch_or(FOREIGN, Ordering::Relaxed);
     }
 
@@ -516,7 +531,7 @@ impl Slot {
     #[inline]
     pub(crate) fn add_handle(&self) -> bool {
         let before = Word(self.shared.word.fetch_add(HANDLE, Ordering::Relaxed));
-        !before.has_many_handles() || self.uncount(HANDLE, LENT)
+        !before.has_many_handles() || self.uncount(HANDLE, LENT, &TOO_MANY_HANDLES)
     }
 
     /// One handle less. True if the slot is now the caller's to free.
@@ -560,13 +575,14 @@ impl Slot {
         if !before.has(INNER) {
             self.adopt();
         }
-        !before.has_many_wakers() || self.uncount(WAKER, FOREIGN)
+        !before.has_many_wakers() || self.uncount(WAKER, FOREIGN, &TOO_MANY_WAKERS)
     }
 
     /// Takes back what was added, and says that there is more than what is counted, for good. The caller has one
     /// that is counted, so this is not the last. False.
     #[cold]
-    fn uncount(&self, what: u64, more: u64) -> bool {
+    fn uncount(&self, what: u64, more: u64, dropped: &'static Dropped) -> bool {
+        dropped.count();
         self.shared.word.fetch_or(more, Ordering::Relaxed);
         self.shared.word.fetch_sub(what, Ordering::Relaxed);
         false

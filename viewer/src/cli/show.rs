@@ -75,6 +75,8 @@ struct View<'a> {
     memory: Option<Memory>,
     open_fds: Option<u64>,
     dropped: &'a BTreeMap<String, u64>,
+    /// The same in a sentence each.
+    not_recorded: Vec<String>,
     heap_samples: Option<u64>,
     heap: Option<HeapNow>,
     lost: &'a [String],
@@ -160,6 +162,7 @@ impl<'a> View<'a> {
             memory: Split::of(snapshot).map(|split| Memory::new(&split, holdings)),
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
+            not_recorded: capture.not_recorded().collect(),
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
             heap: heap
                 .map(|(holdings, heap)| HeapNow::new(holdings, &heap.facts, &holdings.functions, usize::MAX)),
@@ -287,7 +290,8 @@ fn text(view: &View<'_>) -> String {
     let findings = report::findings(&view.findings);
     let sites = list(&HEADS, view.sites.iter().map(cells), "spawn site");
     let heap = view.heap.as_ref().map(heap_text).unwrap_or_default();
-    format!("{}\n{gauges}{without_names}\n{findings}{sites}{heap}", about(view))
+    let notes: String = view.not_recorded.iter().map(|note| format!("\nnote: {note}")).collect();
+    format!("{}\n{gauges}{without_names}\n{findings}{sites}{heap}{notes}", about(view))
 }
 
 fn heap_text(heap: &HeapNow) -> String {

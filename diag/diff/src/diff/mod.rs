@@ -11,7 +11,6 @@ mod now;
 mod sites;
 mod tasks;
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use diag_snapshot::Snapshot;
@@ -73,8 +72,8 @@ pub struct Side {
     pub split: Option<Split>,
     /// Modules whose functions are not known by name.
     pub unnamed: Vec<Unnamed>,
-    /// What the recorder dropped or skipped since start, by name.
-    pub dropped: BTreeMap<String, u64>,
+    /// What the recorder dropped or skipped since start, in a sentence each.
+    pub not_recorded: Vec<String>,
 }
 
 /// The two numbers that the facts depend on. They come from the policy.
@@ -193,7 +192,7 @@ fn side(snapshot: &Snapshot) -> Side {
         has_heap: snapshot.heap.is_some(),
         split: Split::of(snapshot),
         unnamed: unnamed(snapshot),
-        dropped: snapshot.capture.dropped.clone(),
+        not_recorded: snapshot.capture.not_recorded().collect(),
     }
 }
 

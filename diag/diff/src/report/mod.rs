@@ -161,9 +161,7 @@ fn notes(diff: &Diff) -> Vec<String> {
         notes.push("a debug build: its timings are not those of a release".to_owned());
     }
     notes.extend(diff.after.unnamed.iter().map(ToString::to_string));
-    for (what, count) in &diff.after.dropped {
-        notes.push(format!("the recorder dropped or skipped {} {}", human::count(*count), human::name(what)));
-    }
+    notes.extend(diff.after.not_recorded.iter().cloned());
     notes
 }
 

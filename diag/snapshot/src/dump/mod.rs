@@ -58,8 +58,7 @@ fn gauges(snapshot: &Snapshot) -> String {
 }
 
 fn dropped(snapshot: &Snapshot) -> String {
-    let dropped = snapshot.capture.dropped.iter();
-    dropped.map(|(what, times)| format!("dropped {}: {}\n", name(what), count(*times))).collect()
+    snapshot.capture.not_recorded().map(|note| format!("{note}\n")).collect()
 }
 
 /// `orders::handle at src/orders.rs:88:5`

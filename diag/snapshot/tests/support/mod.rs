@@ -103,7 +103,8 @@ fn capture(tasks: u64) -> Capture {
             throttled_periods: Some(41),
             ..Resources::default()
         },
-        dropped: [("ends".to_owned(), 12_345)].into(),
+        dropped: [("ends".to_owned(), 12_345), ("tasks_unrecorded".to_owned(), 1)].into(),
+        dropped_sentences: [("tasks_unrecorded".to_owned(), "a task ran without a record".to_owned())].into(),
         parked: Some(ParkedFacts {
             passive: true,
             taken: 9_000,
