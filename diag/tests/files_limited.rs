@@ -4,10 +4,24 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
+const CHILD: &str = "FILES_LIMITED_CHILD";
+const TEST: &str = "a_file_beyond_the_limit_is_not_begun";
+
+/// In a process of its own, whose output goes through a pipe: the limit is on whatever file this one writes to as well.
 #[test]
 fn a_file_beyond_the_limit_is_not_begun() {
+    if std::env::var_os(CHILD).is_some() {
+        return limited();
+    }
+    let itself = std::env::current_exe().expect("this test has a path");
+    let output = Command::new(itself).args(["--exact", TEST]).env(CHILD, "1").output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn limited() {
     let few = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
     // SAFETY: a valid limit; this process has no other test.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &few) }, 0);

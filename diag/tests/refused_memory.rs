@@ -89,16 +89,12 @@ fn service(which: i64) {
         let tasks: Vec<_> = (0..100).map(|i| diag::spawn(task(i, sender.subscribe()))).collect();
         let snapshot = diag::snapshot();
         // What the capture itself was refused is in the next one.
+        let calls = CALLS.load(Ordering::Relaxed);
         let space = diag::snapshot().capture.resources.address_space.expect("it is told");
         let samples = snapshot.heap.as_ref().map_or(0, |heap| heap.samples.len());
         let unrecorded = snapshot.capture.dropped.get("tasks_unrecorded").copied().unwrap_or(0);
         assert_eq!(snapshot.tasks.len() as u64 + unrecorded, 100, "{:?}", snapshot.capture.dropped);
-        println!(
-            "said {} {} {} {samples}",
-            CALLS.load(Ordering::Relaxed),
-            space.refused,
-            snapshot.tasks.len()
-        );
+        println!("said {calls} {} {} {samples}", space.refused, snapshot.tasks.len());
         sender.send(()).expect("they listen");
         let mut blocks = Vec::new();
         for (i, task) in tasks.into_iter().enumerate() {

@@ -75,7 +75,7 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
         .into_iter()
         .map(|found| (found.rule, found.grade, found.count))
         .collect();
-    let lost = |tasks: usize| ("lost-waker".to_owned(), Grade::Proven, Some(tasks as u64));
+    let lost = |tasks: usize| ("lost-waker", Grade::Proven, Some(tasks as u64));
     assert!(found.contains(&lost(TASKS)) && found.contains(&lost(TASKS - 1)), "{found:?}");
     assert_eq!(last.tasks.iter().filter(|task| task.displaced_by.is_some()).count(), TASKS - 1);
     fs::remove_dir_all(&folder).expect("it was made above");

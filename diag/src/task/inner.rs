@@ -44,6 +44,7 @@ fn learn(waker: &Waker) -> bool {
 /// Learns the table from a task that is nobody else's, on a thread of its own: the caller may be inside a runtime,
 /// where none can be run. Without a thread to be had the first poll has to do.
 pub(crate) fn probe() {
+    const STACK_BYTES: usize = 192 << 10;
     let run = || {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
         let task = runtime.spawn(poll_fn(|cx| {
@@ -53,7 +54,8 @@ pub(crate) fn probe() {
         _ = runtime.block_on(task);
     };
     if table().is_none()
-        && let Ok(thread) = thread::Builder::new().name("diag-probe".to_owned()).spawn(run)
+        && let Ok(thread) =
+            thread::Builder::new().name("diag-probe".to_owned()).stack_size(STACK_BYTES).spawn(run)
     {
         _ = thread.join();
     }
