@@ -74,13 +74,14 @@ impl Agent {
         &self.authority
     }
 
-    /// The bytes of a snapshot taken now. They are not looked at.
+    /// The bytes of a snapshot taken now. They are not looked at. With `ask` the agent has idle tasks of the service
+    /// polled, to show where they are parked, which is for people to decide.
     ///
     /// # Errors
     /// A sentence that says what happened and what to do: nothing listens, the token is refused,
     /// no answer `within` the time.
-    pub async fn snapshot(&self, token: Option<&str>, within: Duration) -> Result<Bytes, String> {
-        timeout(within, self.get(token)).await.unwrap_or_else(|_| {
+    pub async fn snapshot(&self, token: Option<&str>, within: Duration, ask: bool) -> Result<Bytes, String> {
+        timeout(within, self.get(token, ask)).await.unwrap_or_else(|_| {
             let within = human::duration(within.as_nanos() as u64);
             Err(format!(
                 "{} did not answer within {within}: try again, or give it longer with `diag snap --timeout`",
@@ -89,7 +90,7 @@ impl Agent {
         })
     }
 
-    async fn get(&self, token: Option<&str>) -> Result<Bytes, String> {
+    async fn get(&self, token: Option<&str>, ask: bool) -> Result<Bytes, String> {
         let failed = |error: hyper::Error| {
             format!("no answer from {}: {error}; is it the address of an agent?", self.authority)
         };
@@ -97,7 +98,7 @@ impl Agent {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // The connection ends with the last of the answer, and then this task does.
         tokio::spawn(connection);
-        let response = sender.send_request(self.request(token)?).await.map_err(failed)?;
+        let response = sender.send_request(self.request(token, ask)?).await.map_err(failed)?;
         self.body(response).await
     }
 
@@ -110,8 +111,9 @@ impl Agent {
         }
     }
 
-    fn request(&self, token: Option<&str>) -> Result<Request<Empty<Bytes>>, String> {
-        let mut request = Request::get("/snapshot").header(HOST, &self.authority);
+    fn request(&self, token: Option<&str>, ask: bool) -> Result<Request<Empty<Bytes>>, String> {
+        let path = if ask { "/snapshot?ask=1" } else { "/snapshot" };
+        let mut request = Request::get(path).header(HOST, &self.authority);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
         }

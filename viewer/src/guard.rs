@@ -2,12 +2,12 @@
 //!
 //! A listener on loopback is no boundary by itself: any page of a browser can send requests to it
 //! under a name of its own that points here. So a request must name a host that we know. There are
-//! no CORS headers, and nothing that can be done here changes anything.
+//! no CORS headers. What touches a service is no GET, and comes from a page of ours or from no page.
 
 use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
-    LOCATION, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    LOCATION, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{StatusCode, uri::Authority};
 use axum::middleware::Next;
@@ -38,6 +38,8 @@ pub struct Access {
     pub hosts: Vec<String>,
     /// What readers must know: letters, digits and `-._~`. Also given to the agents that are asked.
     pub token: Option<String>,
+    /// Nothing that touches a service is offered.
+    pub read_only: bool,
 }
 
 impl Access {
@@ -57,6 +59,17 @@ impl Access {
         let cookies = cookies.flat_map(|value| value.split("; "));
         let cookies = cookies.filter_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='));
         bearer.into_iter().chain(cookies).any(|given| is_same(given, token))
+    }
+
+    /// True of what only reads, and of a request that no page of another site sent: browsers tell whose it is.
+    fn allows_site(&self, request: &Request) -> bool {
+        let header =
+            |name: HeaderName| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
+        let same_site =
+            header(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin");
+        let own = header(HOST).unwrap_or_default();
+        let same_origin = header(ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(own));
+        request.method().is_safe() || (same_site && same_origin)
     }
 
     /// The answer to a launch address `/?token=..`: a cookie, and the page without the token in its
@@ -87,6 +100,9 @@ pub(crate) async fn guard(
         let next = "open it as http://127.0.0.1, or allow the name with `--allow-host`";
         (StatusCode::FORBIDDEN, format!("this viewer does not go by that host name: {next}\n"))
             .into_response()
+    } else if !access.allows_site(&request) {
+        let next = "go to the viewer's own page and do it there";
+        (StatusCode::FORBIDDEN, format!("a page of another site asked for this: {next}\n")).into_response()
     } else if let Some(launched) = access.launch(&request) {
         launched
     } else if !access.allows_token(request.headers()) {

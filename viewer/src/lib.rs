@@ -82,8 +82,9 @@ impl std::error::Error for ServeError {}
 /// All pages over a source.
 pub fn router(source: Source, access: Access) -> Router {
     let library = Arc::new(Library::new(source, access.token.as_deref()));
+    let read_only = access.read_only;
     let guard = from_fn_with_state(Arc::new(access), guard::guard);
-    pages::routes(library).layer(guard)
+    pages::routes(library, read_only).layer(guard)
 }
 
 /// A listener for [`serve_on`]. Port 0 takes any free one.

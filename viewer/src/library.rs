@@ -98,6 +98,21 @@ impl Library {
         blocking(move || library.list_with(found, problems)).await.unwrap_or_default()
     }
 
+    /// True if a running service is among the places.
+    pub(crate) fn has_agents(&self) -> bool {
+        !self.shots.is_empty()
+    }
+
+    /// Has the idle tasks of the running services polled, to show where they are parked. Gives the id of the newest
+    /// snapshot.
+    pub(crate) async fn ask(self: &Arc<Self>) -> Result<String, Absent> {
+        for shots in &self.shots {
+            shots.ask().await.map_err(Absent::Unusable)?;
+        }
+        let newest = self.list().await.snapshots.pop();
+        newest.map(|newest| newest.id).ok_or_else(|| Absent::NotFound("no snapshot came".to_owned()))
+    }
+
     /// The snapshot with this id, or the newest for `live`.
     pub(crate) async fn open(self: &Arc<Self>, id: &str) -> Result<Arc<Loaded>, Absent> {
         if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {

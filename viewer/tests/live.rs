@@ -28,8 +28,20 @@ fn agent(bodies: Vec<Vec<u8>>) -> (String, thread::JoinHandle<Vec<String>>) {
 }
 
 fn viewer(address: &str, token: Option<&str>) -> Viewer {
-    let source = Source::parse(&format!("http://{address}")).expect("an address");
-    Viewer(router(source, Access { hosts: Vec::new(), token: token.map(str::to_owned) }))
+    viewer_with(address, Access { token: token.map(str::to_owned), ..Access::default() })
+}
+
+fn viewer_with(address: &str, access: Access) -> Viewer {
+    Viewer(router(Source::parse(&format!("http://{address}")).expect("an address"), access))
+}
+
+/// `POST path` as a page of `site` would send it, or no page at all.
+fn post(path: &str, site: Option<&str>) -> axum::http::request::Builder {
+    let request = axum::http::Request::post(path).header("host", "localhost");
+    match site {
+        Some(site) => request.header("sec-fetch-site", site),
+        None => request,
+    }
 }
 
 #[tokio::test]
@@ -61,4 +73,36 @@ async fn what_went_wrong_is_on_the_page() {
     agent.join().expect("served");
     let page = viewer(&address, None).page("/").await;
     assert!(page.contains("nothing listens at"), "{page}");
+}
+
+#[tokio::test]
+async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
+    let at = |s| diag_snapshot::write(&Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(s));
+    let (address, agent) = agent(vec![at(20.0), at(30.0)]);
+    let viewer = viewer(&address, None);
+    assert!(viewer.page("/").await.contains("Ask tasks where they wait"));
+    assert_eq!(viewer.ask(post("/ask", Some("cross-site"))).await.status, 403);
+    assert_eq!(viewer.ask(post("/ask", None).header("origin", "http://evil.example")).await.status, 403);
+    assert_eq!(viewer.ask(axum::http::Request::get("/ask").header("host", "localhost")).await.status, 405);
+    let asked = post("/ask", Some("same-origin")).header("origin", "http://localhost");
+    let answer = viewer.ask(asked).await;
+    assert_eq!(answer.status, 303);
+    let to = answer.headers["location"].to_str().expect("an address");
+    assert!(to.starts_with("/s/") && to.ends_with("/tasks"), "{to}");
+    let requests = agent.join().expect("served");
+    assert!(
+        requests[0].starts_with("GET /snapshot HTTP") && requests[1].starts_with("GET /snapshot?ask=1 HTTP")
+    );
+}
+
+#[tokio::test]
+async fn what_only_reads_asks_nobody() {
+    let snapshot = Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(20.0);
+    let (address, agent) = agent(vec![diag_snapshot::write(&snapshot)]);
+    let viewer = viewer_with(&address, Access { read_only: true, ..Access::default() });
+    assert!(!viewer.page("/").await.contains("Ask tasks where they wait"));
+    assert_eq!(viewer.ask(post("/ask", Some("same-origin"))).await.status, 404);
+    assert_eq!(agent.join().expect("served").len(), 1);
+    let folder = router(Source::folder("."), Access::default());
+    assert_eq!(Viewer(folder).ask(post("/ask", Some("same-origin"))).await.status, 404);
 }

@@ -24,6 +24,8 @@ const ASK_AT_LEAST: Duration = Duration::from_millis(200);
 const READ_WITHIN: Duration = Duration::from_secs(30);
 /// A caller that has read nothing for so long leaves, the slowest first, if somebody else wants the place.
 const READ_SLOWLY: Duration = Duration::from_secs(1);
+/// Answers that are being read may take so much, or twice the newest, before slow readers leave for it.
+const ANSWERS_BYTES: usize = 16 << 20;
 /// A caller that was answered hangs up by then.
 const LEAVE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -42,6 +44,8 @@ struct Table {
 struct Entry {
     phase: Phase,
     since: Instant,
+    /// Where its answer is, which others may read as well, and how long.
+    answer: (usize, usize),
     /// Told when this caller has to leave.
     leave: Arc<Notify>,
 }
@@ -86,7 +90,8 @@ impl Callers {
         let mut table = self.table();
         table.arrived += 1;
         let id = table.arrived;
-        let entry = Entry { phase: Phase::Asking, since: Instant::now(), leave: Arc::clone(&leave) };
+        let entry =
+            Entry { phase: Phase::Asking, since: Instant::now(), answer: (0, 0), leave: Arc::clone(&leave) };
         table.here.insert(id, entry);
         drop(table);
         Caller { callers: Arc::clone(self), id, leave }
@@ -137,6 +142,12 @@ impl Table {
         }
     }
 
+    /// How much the answers take that somebody reads.
+    fn answers_bytes(&self) -> usize {
+        let answers: BTreeMap<usize, usize> = self.here.values().map(|entry| entry.answer).collect();
+        answers.into_values().sum()
+    }
+
     /// The caller that has read nothing for the longest time.
     fn slowest_reader(&self, now: Instant) -> Option<u64> {
         let is_slow = |entry: &Entry| entry.phase == Phase::Reading && now - entry.since >= READ_SLOWLY;
@@ -157,6 +168,18 @@ impl Caller {
         }
         self.set(&mut table, Phase::Waiting, now);
         true
+    }
+
+    /// This is its answer. Its memory is the service's until it is read.
+    pub(super) fn is_to_read(&self, answer: &[u8]) {
+        let (now, mut table) = (Instant::now(), self.callers.table());
+        if let Some(entry) = table.here.get_mut(&self.id) {
+            entry.answer = (answer.as_ptr().addr(), answer.len());
+        }
+        while table.answers_bytes() > ANSWERS_BYTES.max(2 * answer.len()) {
+            let Some(id) = table.slowest_reader(now) else { return };
+            table.send_away(id);
+        }
     }
 
     /// It took some of its answer. One that has no place reads why it has none, which is short.
@@ -205,5 +228,88 @@ impl Caller {
 impl Drop for Caller {
     fn drop(&mut self) {
         self.callers.table().here.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    /// True if this caller was sent away.
+    async fn has_to_leave(caller: &Caller) -> bool {
+        timeout(Duration::ZERO, caller.sent_away()).await.is_ok()
+    }
+
+    fn arrive(callers: &Arc<Callers>, how_many: usize) -> Vec<Caller> {
+        (0..how_many).map(|_| callers.arrive()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_new_caller_waits_until_the_oldest_that_asks_nothing_has_had_its_time() {
+        let callers = Arc::new(Callers::default());
+        let silent = arrive(&callers, IDLE);
+        assert!(timeout(ASK_AT_LEAST / 2, callers.room()).await.is_err());
+        timeout(ASK_AT_LEAST, callers.room()).await.expect("the oldest leaves");
+        assert!(has_to_leave(&silent[0]).await && !has_to_leave(&silent[1]).await);
+        // One that has asked is not in the way of anybody.
+        assert!(silent[1].ask());
+        assert!(timeout(Duration::ZERO, callers.room()).await.is_ok());
+        assert!(!has_to_leave(&silent[1]).await && !has_to_leave(&silent[2]).await);
+        advance(ASK_WITHIN).await;
+        assert_eq!(silent[2].patience(), None);
+        assert!(silent[1].patience().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_all_places_are_taken_the_slowest_reader_gives_its_own_up() {
+        let callers = Arc::new(Callers::default());
+        let asking = arrive(&callers, PLACES + 2);
+        assert!(asking[..PLACES].iter().all(Caller::ask));
+        assert!(!asking[PLACES].ask(), "they all wait, and nobody reads");
+        asking[5].read_some();
+        advance(READ_SLOWLY / 2).await;
+        asking[7].read_some();
+        assert!(!asking[PLACES].ask(), "nobody reads slowly");
+        advance(READ_SLOWLY / 2).await;
+        assert!(asking[PLACES].ask() && !asking[PLACES + 1].ask());
+        assert!(has_to_leave(&asking[5]).await && !has_to_leave(&asking[7]).await);
+        drop(asking.into_iter().take(3).collect::<Vec<_>>());
+        assert_eq!(callers.table().here.len(), 0, "who hangs up is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_that_nobody_reads_are_not_kept_without_a_bound() {
+        let callers = Arc::new(Callers::default());
+        let answers: Vec<Vec<u8>> = (0..8).map(|_| vec![0; ANSWERS_BYTES / 4]).collect();
+        let readers = arrive(&callers, 16);
+        let mut left = 0;
+        // Each answer has two readers, which counts once.
+        for (reader, answer) in readers.iter().zip(answers.iter().flat_map(|answer| [answer, answer])) {
+            assert!(reader.ask());
+            reader.is_to_read(answer);
+            reader.read_some();
+            advance(READ_SLOWLY).await;
+            assert!(callers.table().answers_bytes() <= ANSWERS_BYTES);
+        }
+        for reader in &readers {
+            left += usize::from(has_to_leave(reader).await);
+        }
+        assert_eq!(left, 8, "the two readers of each of the oldest four");
+        // A large one is allowed as well, and no reader that reads leaves for it.
+        let reader = callers.arrive();
+        readers.iter().for_each(Caller::read_some);
+        reader.is_to_read(&vec![0; 2 * ANSWERS_BYTES]);
+        assert_eq!(callers.table().here.len(), 9);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_were_answered_and_stay_are_few() {
+        let callers = Arc::new(Callers::default());
+        let answered = arrive(&callers, 3 * IDLE);
+        answered.iter().for_each(Caller::is_answered);
+        assert_eq!(callers.table().here.len(), IDLE);
+        assert!(has_to_leave(&answered[0]).await && !has_to_leave(&answered[3 * IDLE - 1]).await);
     }
 }

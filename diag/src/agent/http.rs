@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +31,7 @@ pub(super) async fn serve(mut stream: TcpStream, caller: Caller, routes: Arc<Rou
     let answer = hyper::service::service_fn(|request| async {
         has_asked.store(true, Ordering::Relaxed);
         let answer = if caller.ask() { routes.answer(request).await } else { too_many() };
+        caller.is_to_read(answer.body().bytes());
         Ok::<_, Infallible>(answer)
     });
     let mut protocol = hyper::server::conn::http1::Builder::new();
@@ -118,6 +119,12 @@ impl<T: Into<Bytes>> From<T> for Whole {
     }
 }
 
+impl Whole {
+    fn bytes(&self) -> &[u8] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
 impl Body for Whole {
     type Data = Bytes;
     type Error = Infallible;
@@ -161,10 +168,23 @@ impl Read for Io<'_> {
 }
 
 impl Write for Io<'_> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = ready!(Pin::new(&mut *self.stream).poll_write(cx, bytes))?;
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(cx, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut *self.stream).poll_write_vectored(cx, bytes))?;
         self.caller.read_some();
         Poll::Ready(Ok(written))
+    }
+
+    /// Else hyper copies the whole answer for each who reads it.
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -29,6 +29,8 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 const USAGE: &str = "diag agent\n\n\
     GET /snapshot                       a snapshot file: curl -o now.diag, or diag snap\n\
     GET /dump                           the live tasks as text\n\
+    GET /snapshot?ask=1, /dump?ask=1    the same, and idle tasks get a poll each to show where they are parked:\n\
+    \x20                                   that runs code of the service\n\
     GET /metrics                        figures for Prometheus, as OpenMetrics\n\
     GET /debug/pprof/heap               the live heap for pprof: go tool pprof -http : URL\n\
     GET /debug/pprof/profile?seconds=N  what the CPU does for 1..300 s (30), for pprof\n\
@@ -46,16 +48,22 @@ impl Routes {
         }
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/snapshot") => {
-                self.captured("snapshot", Scope::Whole, |snapshot| {
-                    response(StatusCode::OK, BYTES, diag_snapshot::write(snapshot))
-                })
-                .await
+                let render =
+                    |snapshot: &Snapshot| response(StatusCode::OK, BYTES, diag_snapshot::write(snapshot));
+                match asks(request.uri().query()) {
+                    Some(false) => self.captured("snapshot", Scope::Whole, render).await,
+                    Some(true) => self.captured("snapshot?ask", Scope::Asking, render).await,
+                    None => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
+                }
             }
             (&Method::GET, "/dump") => {
-                self.captured("dump", Scope::Whole, |snapshot| {
-                    response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot))
-                })
-                .await
+                let render =
+                    |snapshot: &Snapshot| response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot));
+                match asks(request.uri().query()) {
+                    Some(false) => self.captured("dump", Scope::Whole, render).await,
+                    Some(true) => self.captured("dump?ask", Scope::Asking, render).await,
+                    None => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
+                }
             }
             (&Method::GET, "/metrics") => self.captured("metrics", Scope::Figures, metrics).await,
             (&Method::GET, "/debug/pprof/heap") => self.captured("heap", Scope::Heap, profiles::heap).await,
@@ -75,6 +83,18 @@ impl Routes {
         render: fn(&Snapshot) -> Response<Whole>,
     ) -> Response<Whole> {
         self.work.shared(question, move || render(&crate::capture::snapshot(scope))).await
+    }
+}
+
+const ASK_USAGE: &str = "ask is 1 to have idle tasks polled, or 0\n";
+
+/// True if somebody asks for polls, which nothing does by itself; `None` if it is not clear whether.
+fn asks(query: Option<&str>) -> Option<bool> {
+    let mut asks = query.unwrap_or_default().split('&').filter_map(|part| part.strip_prefix("ask="));
+    match asks.next_back() {
+        None | Some("0") => Some(false),
+        Some("1") => Some(true),
+        Some(_) => None,
     }
 }
 

@@ -22,13 +22,16 @@ pub(crate) struct Args {
     /// What readers must know, and what agents are given; needed if other machines can reach it
     #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Offer nothing that touches a running service
+    #[arg(long)]
+    read_only: bool,
     #[command(flatten)]
     debug: DebugDirs,
 }
 
 pub(crate) fn run(args: Args) -> Result<End, Failure> {
     let source = source(&args.places).map_err(Failure::Usage)?.with_debug_files(args.debug.files()?);
-    let access = Access { hosts: args.allow_host, token: args.token };
+    let access = Access { hosts: args.allow_host, token: args.token, read_only: args.read_only };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
     runtime.block_on(serve(args.addr, source, access)).map_err(|error| Failure::Usage(error.to_string()))?;

@@ -6,12 +6,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diag_snapshot::{file, human};
+use diag_snapshot::{Snapshot, file, human};
 use diag_viewer::agent::Agent;
 use hyper::body::Bytes;
 
 use super::exit::{End, Failure};
-use super::output::{Format, Output, print};
+use super::output::{Format, Output, note, print};
 use super::progress::Progress;
 
 #[derive(Debug, clap::Args)]
@@ -24,6 +24,10 @@ pub(crate) struct Args {
     /// Write nothing and exit with 4 if the process that answers is another service
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// Have idle tasks of the service polled to show where they are parked. That runs its code, and may wake what
+    /// was lost
+    #[arg(long)]
+    ask: bool,
     /// The service's DIAG_TOKEN, if it has one; default: the same variable here
     #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -57,12 +61,27 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
             human::bytes(bytes.len() as u64),
         ))?;
     }
+    if args.ask {
+        note(&asked(&snapshot));
+    }
     Ok(End::Clean)
+}
+
+/// What came of asking.
+fn asked(snapshot: &Snapshot) -> String {
+    match snapshot.capture.parked.as_ref().filter(|parked| parked.asked > 0) {
+        Some(parked) => format!(
+            "{} of {} tasks that were asked said where they are parked",
+            human::count(parked.answered),
+            human::count(parked.asked),
+        ),
+        None => "no task was asked: none is idle, or the service's diag is older than `--ask`".to_owned(),
+    }
 }
 
 fn fetch(agent: &Agent, args: &Args) -> Result<Bytes, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
     let within = Duration::from_secs(args.timeout);
-    runtime.block_on(agent.snapshot(args.token.as_deref(), within)).map_err(Failure::Unreadable)
+    runtime.block_on(agent.snapshot(args.token.as_deref(), within, args.ask)).map_err(Failure::Unreadable)
 }

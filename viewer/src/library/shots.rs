@@ -12,6 +12,8 @@ use crate::agent::Agent;
 
 /// An answer that takes longer is not waited for: the page shows the last one and says so.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
+/// As long as tasks may take to be polled, and the capture.
+const ASKED_WITHIN: Duration = Duration::from_secs(30);
 /// A service is asked no more often, however often pages are loaded.
 const FRESH_FOR: Duration = Duration::from_secs(2);
 /// Kept besides the first.
@@ -43,13 +45,23 @@ impl Shots {
         let _asking = self.asking.lock().await;
         let mut problem = None;
         if !lock(&self.kept).is_fresh() {
-            match self.agent.snapshot(self.token.as_deref(), ANSWER_WITHIN).await {
-                Ok(bytes) => lock(&self.kept).add(self.agent.authority(), bytes),
-                Err(error) => problem = Some(lock(&self.kept).stale(&error)),
-            }
+            problem = self.fetch(ANSWER_WITHIN, false).await.err();
+            problem = problem.map(|error| lock(&self.kept).stale(&error));
         }
         let kept = lock(&self.kept);
         (kept.all().cloned().collect(), problem)
+    }
+
+    /// Takes a new one for which the service's idle tasks are polled.
+    pub(super) async fn ask(&self) -> Result<(), String> {
+        let _asking = self.asking.lock().await;
+        self.fetch(ASKED_WITHIN, true).await
+    }
+
+    async fn fetch(&self, within: Duration, ask: bool) -> Result<(), String> {
+        let bytes = self.agent.snapshot(self.token.as_deref(), within, ask).await?;
+        lock(&self.kept).add(self.agent.authority(), bytes);
+        Ok(())
     }
 
     pub(super) fn bytes(&self, origin: &Origin) -> Option<Vec<u8>> {

@@ -24,16 +24,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde::Serialize;
 
 use crate::assets;
 use crate::library::{Absent, Library};
 
-pub(crate) fn routes(library: Arc<Library>) -> Router {
-    let html = Ask { library: Arc::clone(&library), form: Form::Html };
-    let json = Ask { library, form: Form::Json };
-    let extra = Router::new()
+/// All pages; with `read_only` nothing that touches a service.
+pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
+    let can_ask = library.has_agents() && !read_only;
+    let html = Ask { library: Arc::clone(&library), form: Form::Html, can_ask };
+    let json = Ask { library, form: Form::Json, can_ask };
+    let asking = if can_ask { Router::new().route("/ask", post(overview::ask_tasks)) } else { Router::new() };
+    let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
         .route("/compare", get(diff::compare))
         .route("/help", get(help::page))
@@ -67,6 +70,7 @@ async fn nothing_here(State(ask): State<Ask>) -> Response {
 pub(crate) struct Ask {
     library: Arc<Library>,
     form: Form,
+    can_ask: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use diag_diff::report::{Memory, Report};
 use diag_snapshot::human;
 use serde::{Deserialize, Serialize};
@@ -19,8 +19,16 @@ pub(crate) struct Choice {
     every: Option<u16>,
 }
 
+/// `POST /ask`: the one address that touches a service.
+pub(crate) async fn ask_tasks(State(ask): State<Ask>) -> Response {
+    match ask.library.ask().await {
+        Ok(newest) => Redirect::to(&format!("/s/{newest}/tasks")).into_response(),
+        Err(absent) => ask.absent(absent),
+    }
+}
+
 pub(crate) async fn page(State(ask): State<Ask>, Query(choice): Query<Choice>) -> Response {
-    ask.answer(Ok(Overview::of(&ask.library, choice).await))
+    ask.answer(Ok(Overview::of(&ask, choice).await))
 }
 
 #[derive(Template, Serialize)]
@@ -35,6 +43,9 @@ struct Overview {
     compared: Compared,
     #[serde(skip)]
     every: Option<u16>,
+    /// A running service's tasks can be asked from here.
+    #[serde(skip)]
+    can_ask: bool,
 }
 
 /// What the first and the last snapshot say.
@@ -58,11 +69,12 @@ enum Compared {
 }
 
 impl Overview {
-    async fn of(library: &Arc<Library>, choice: Choice) -> Self {
+    async fn of(Ask { library, can_ask, .. }: &Ask, choice: Choice) -> Self {
         let Listing { snapshots, problems } = library.list().await;
         let compared = compare(library, &snapshots).await;
         let memory = memory(library, snapshots.last()).await;
-        Overview { schema: "diag.overview/1", snapshots, problems, memory, compared, every: choice.every }
+        let (schema, every, can_ask) = ("diag.overview/1", choice.every, *can_ask);
+        Overview { schema, snapshots, problems, memory, compared, every, can_ask }
     }
 
     fn newest(&self) -> Option<&Summary> {
