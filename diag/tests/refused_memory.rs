@@ -31,8 +31,10 @@ fn any_mapping_may_fail() {
     assert!(calls > 10, "tables, slots, totals: {calls}");
     for which in 0..calls {
         let said = run(which).expect("it was allowed just now");
-        // The same part may be tried again in a smaller size, but what was refused is told.
-        assert!(said.refused >= 1, "call {which} of {calls} was refused and nothing says so");
+        // The same part may be tried again in a smaller size, but what was refused is told. How many calls there are
+        // depends a little on which thread comes first.
+        let is_told = said.refused >= 1 || said.calls <= which;
+        assert!(is_told, "call {which} of {calls} was refused and nothing says so: {said:?}");
         // One of the two recorders is off at the most.
         assert!(said.tasks == 100 || said.samples > 0, "call {which}: {said:?}");
     }

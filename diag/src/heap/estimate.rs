@@ -3,7 +3,7 @@
 //! and sites. It lies here and not in `tests/` because the dice are fixed, which no service can ask for.
 
 use std::alloc::{GlobalAlloc, Layout};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use diag_snapshot::names::{NamedStacks, Place};
 use diag_snapshot::{Heap, SampleRow};
@@ -11,8 +11,11 @@ use diag_snapshot::{Heap, SampleRow};
 use super::{Alloc, enable, sampler};
 
 static ALLOC: Alloc = Alloc::system();
-/// One test at a time: the live set is one.
-static ALONE: Mutex<()> = Mutex::new(());
+/// One test at a time: the live set is one, and so is the rate.
+pub(super) fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 const RUNS: usize = 100;
 const RATE_BYTES: u64 = 4_096;
@@ -39,7 +42,7 @@ const SITES: [(usize, &[usize]); 13] = [
 
 #[test]
 fn the_interval_holds_the_truth() {
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     enable(RATE_BYTES).expect("the test machine has address space");
     sampler::seed(1);
     for (blocks, sizes) in SITES {
@@ -75,7 +78,7 @@ fn the_interval_holds_the_truth() {
 #[test]
 fn totals_are_unbiased_through_every_change_of_size() {
     const BLOCKS: usize = 60_000;
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = alone();
     enable(RATE_BYTES).expect("the test machine has address space");
     sampler::seed(2);
     let sizes = [1_000, 9_000, 500, 2_000];

@@ -483,6 +483,7 @@ mod tests {
     /// A block that lies where no slot is, and that one compare takes for one.
     #[test]
     fn a_large_block_beside_the_region_is_found() {
+        let _alone = crate::heap::estimate::alone();
         crate::heap::enable(crate::heap::DEFAULT_RATE_BYTES).expect("the test machine has address space");
         let tables = tables().expect("they are built");
         let record = tables.records.take().expect("there is room");
