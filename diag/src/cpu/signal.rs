@@ -7,8 +7,8 @@
 //! | full | free | the profile, after the walk | Release |
 //!
 //! The handler is installed by the first profile, if the signal is free, and stays: a signal that arrives late
-//! must find it. It runs on the signal stack and restarts system calls, so the service notices nothing but those
-//! that are never restarted, which fail with `EINTR` as they do for any signal.
+//! must find it. It runs on the signal stack and restarts system calls, and it comes to a thread that runs; one that
+//! is just about to wait in a call that is never restarted gets `EINTR` from it, which is counted.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::ffi::{c_int, c_void};
@@ -88,14 +88,16 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
         return;
     }
     crate::errno::keep(|| {
+        // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
+        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+        thread::notice_ended_call(context);
         let own = fork::known() << 2;
         let take = |slot: &&Slot| {
             slot.state.compare_exchange(FREE, own | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
         };
         let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };
         slot.task.store(current::get().word(), Ordering::Relaxed);
-        // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
-        slot.stack.write(thread::registers(unsafe { &*context.cast::<libc::ucontext_t>() }));
+        slot.stack.write(thread::registers(context));
         slot.state.store(own | FULL, Ordering::Release);
     });
 }

@@ -1,12 +1,16 @@
-//! The stack of another thread: copied by that thread in a signal handler, walked by ours.
+//! The stack of another thread: copied by that thread in a signal handler or, while it sleeps, by ours, which
+//! walks it.
 //!
 //! The handler must not walk: it may run on a signal stack of a few KiB, with the thread it interrupted
 //! inside of a walk of its own. The copy is read by unwind tables only: where a signal strikes, nothing
 //! says that the frame pointer is in order.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::asleep;
+use super::frame_pointer::Code;
 use super::noting::Memory;
 use super::readable::Readable;
 use super::{Frames, Registers, unwinder};
@@ -49,6 +53,15 @@ impl CopiedStack {
         }
     }
 
+    /// Takes over the stack of a thread that sleeps, from the thread that asks. The kernel tells `ip` and `sp` of
+    /// it, and no more; it may wake meanwhile, so the caller has to look again.
+    pub(crate) fn copy(&self, ip: u64, sp: u64) {
+        self.len.store(asleep::read_words(sp, &self.words), Ordering::Relaxed);
+        for (register, value) in self.registers.iter().zip([ip, sp, UNKNOWN]) {
+            register.store(value, Ordering::Relaxed);
+        }
+    }
+
     /// Fills in the addresses, innermost first, and gives how many there are. Each is one behind an
     /// instruction that is being executed, as return addresses are, the first one too.
     pub(crate) fn walk(&self, frames: &mut Frames) -> usize {
@@ -56,19 +69,48 @@ impl CopiedStack {
         let words = &self.words[..self.len.load(Ordering::Relaxed)];
         let [innermost, callers @ ..] = frames;
         *innermost = ip.wrapping_add(1);
-        1 + unwinder::walk(Registers { ip, sp, fp }, Copied { sp, words }, callers, u64::MAX).unwrap_or(0)
+        let here = Registers { ip, sp, fp };
+        let copied = Copied { sp, words, at: Cell::new(here) };
+        let depth = unwinder::walk(here, &mut &copied, callers, u64::MAX).unwrap_or(0);
+        let at = copied.at.get();
+        if fp != UNKNOWN || at.fp != UNKNOWN {
+            return 1 + depth;
+        }
+        // It ended where the frame pointer is needed. A return address lies behind the function's last instruction.
+        let ip = depth.checked_sub(1).map_or(ip, |last| callers[last].wrapping_sub(1));
+        let at = Registers { ip, ..at };
+        let Some(fp) = Code::loaded().frame_pointer(at.ip, at.sp, |address| copied.word(address)) else {
+            return 1 + depth;
+        };
+        let rest = unwinder::walk(Registers { fp, ..at }, &mut &copied, &mut callers[depth..], u64::MAX);
+        1 + depth + rest.unwrap_or(0)
     }
 }
+
+/// Stands for a frame pointer that nobody tells. Nothing can be read there.
+const UNKNOWN: u64 = u64::MAX << 16;
 
 /// The words above a stack pointer.
 struct Copied<'a> {
     sp: u64,
     words: &'a [AtomicU64],
+    /// How far the walk has come.
+    at: Cell<Registers>,
 }
 
-impl Memory for Copied<'_> {
-    fn read(&mut self, address: u64) -> Option<u64> {
+impl Copied<'_> {
+    fn word(&self, address: u64) -> Option<u64> {
         let at = address.checked_sub(self.sp).filter(|distance| distance.is_multiple_of(8))? / 8;
         Some(self.words.get(usize::try_from(at).ok()?)?.load(Ordering::Relaxed))
+    }
+}
+
+impl Memory for &Copied<'_> {
+    fn read(&mut self, address: u64) -> Option<u64> {
+        self.word(address)
+    }
+
+    fn went(&mut self, _from: Registers, to: Registers) {
+        self.at.set(to);
     }
 }

@@ -7,7 +7,9 @@
 //!
 //! Names are not looked up here but in `symbols`, far from the service's threads.
 
+mod asleep;
 mod copied;
+mod frame_pointer;
 #[cfg(test)]
 mod late_library;
 mod module;
@@ -22,6 +24,7 @@ mod walk;
 
 pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
+pub(crate) use readable::is_behind_system_call;
 pub(crate) use recent::Recent;
 #[cfg(test)]
 pub(crate) use walk::capture_until;

@@ -33,6 +33,38 @@ impl LoadedModule {
     }
 }
 
+/// Where the functions of a module begin: the index of its unwind tables, sorted by address.
+pub(super) struct Functions {
+    memory: Range<u64>,
+    /// Where the index lies, which its entries count from.
+    at: u64,
+    entries: &'static [[u8; Functions::ENTRY]],
+}
+
+impl Functions {
+    /// A start and the place of its table, 32 bits each.
+    const ENTRY: usize = 8;
+
+    /// Those of this module; `None` if it has no index, or one of another form than every linker writes.
+    pub(super) fn of(module: &LoadedModule) -> Option<Self> {
+        let (file, bytes) = module.pinned_tables()?.index;
+        // Version 1; the address of the tables; their number in 32 bits; entries relative to the index.
+        let [1, 0x1B, 0x03, 0x3B, _, _, _, _, a, b, c, d, entries @ ..] = bytes else { return None };
+        let count = u32::from_le_bytes([*a, *b, *c, *d]) as usize;
+        let entries = entries.as_chunks().0.get(..count)?;
+        Some(Functions { memory: module.memory.clone(), at: module.base.wrapping_add(file.start), entries })
+    }
+
+    /// Where the function begins that `ip` lies in; `None` outside of the module.
+    pub(super) fn start_of(&self, ip: u64) -> Option<u64> {
+        let start = |[a, b, c, d, ..]: &[u8; Functions::ENTRY]| {
+            self.at.wrapping_add_signed(i32::from_le_bytes([*a, *b, *c, *d]).into())
+        };
+        let after = self.entries.partition_point(|entry| start(entry) <= ip);
+        self.memory.contains(&ip).then(|| self.entries.get(after.checked_sub(1)?).map(start))?
+    }
+}
+
 /// All modules that are loaded now.
 pub(crate) fn loaded() -> Vec<LoadedModule> {
     let mut modules: Vec<LoadedModule> = Vec::new();

@@ -109,6 +109,20 @@ impl Memory for Readable {
     }
 }
 
+/// True if the instruction before this one is a system call. For signal handlers.
+pub(crate) fn is_behind_system_call(ip: u64) -> bool {
+    const SYSCALL: u16 = 0x050F;
+    let Some(at) = ip.checked_sub(2) else { return false };
+    if !readable(at, ip) {
+        return false;
+    }
+    let code: u16;
+    // SAFETY: code of the service's that can be read, as was just made sure. In assembler, because the compiler
+    // knows of no object there.
+    unsafe { asm!("mov {:x}, [{}]", out(reg) code, in(reg) at, options(nostack, readonly)) };
+    code == SYSCALL
+}
+
 /// True if every page from `low` to `high` can be read.
 fn readable(low: u64, high: u64) -> bool {
     (low / PAGE..high.div_ceil(PAGE)).all(|page| page_is_readable(page * PAGE))

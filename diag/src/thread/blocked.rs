@@ -8,9 +8,3 @@ pub(super) fn blocked_signals(tid: u32) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
-
-/// The number of the system call that the thread is in; `None` if it is in none.
-pub(super) fn system_call(tid: u32) -> Option<i64> {
-    let call = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).ok()?;
-    call.split_ascii_whitespace().next()?.parse().ok()
-}

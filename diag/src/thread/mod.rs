@@ -4,6 +4,8 @@
 //! between two looks: there is no sampling here, and no signal before the first look.
 
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+mod asleep;
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod blocked;
 mod facts;
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
@@ -20,7 +22,7 @@ mod throttled;
 pub(crate) use facts::Facts;
 pub(crate) use signal::{Choice, NoStack, set_signal};
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
-pub(crate) use signal::{handler_of, registers, sigaction};
+pub(crate) use signal::{handler_of, notice_ended_call, registers, sigaction};
 pub(crate) use throttled::throttled;
 
 /// What a look found.
@@ -40,13 +42,30 @@ pub(crate) fn facts(tid: u32) -> Option<Facts> {
 /// Looks at a thread of this process; `None` if there is none of this id. `frames` gets its stack,
 /// innermost first, each address one behind the instruction that is executed, as return addresses are.
 ///
-/// The thread is interrupted by a signal for some ten microseconds. A system call that it waits in goes
-/// on afterwards, or, if it is one of those that the kernel never restarts (sleeping, polling), fails
-/// with `EINTR`, which std and tokio take care of. Takes up to 100 ms if the thread does not answer.
-/// After [`stack::prepare`](crate::stack::prepare).
+/// A thread that sleeps is not disturbed: its stack is read from here. One that runs is interrupted by a signal for
+/// some ten microseconds; should it begin to wait in a system call before the signal comes, that call may fail with
+/// `EINTR`, which is counted. Takes up to 100 ms if the thread does not answer. After
+/// [`stack::prepare`](crate::stack::prepare).
 pub(crate) fn look(tid: u32, frames: &mut Vec<u64>) -> Option<Look> {
     let facts = Facts::read(tid)?;
     frames.clear();
-    let stack = signal::stack(tid, frames).map(|()| frames.len());
+    let stack = stack(tid, frames).map(|()| frames.len());
     Some(Look { facts, stack })
+}
+
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
+    /// A thread that sleeps and wakes all the time is looked at so often.
+    const LOOKS: u32 = 32;
+    let look = |_| match asleep::stack(tid, frames) {
+        Ok(true) => Ok(()),
+        Ok(false) => signal::stack(tid, frames),
+        Err(none) => Err(none),
+    };
+    (0..LOOKS).map(look).find(|found| *found != Err(NoStack::Restless)).unwrap_or(Err(NoStack::Restless))
+}
+
+#[cfg(not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")))]
+fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
+    signal::stack(tid, frames)
 }

@@ -1,6 +1,7 @@
 //! Why there is no stack of a thread.
 
 use std::fmt;
+use std::io::ErrorKind;
 
 /// Why there is no stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,8 +12,12 @@ pub(crate) enum NoStack {
     NoFreeSignal,
     /// This signal has a handler of the service's, or can have none.
     SignalTaken(i32),
-    /// The thread blocks this signal, or waits for it in order to handle it itself.
+    /// The thread blocks this signal.
     SignalBlocked(i32),
+    /// The system does not tell whether the thread waits in a system call.
+    StateUnknown(ErrorKind),
+    /// The thread slept and woke too often to be looked at in between.
+    Restless,
     /// The thread ended, or the system forbids the signal.
     NotSent,
     /// The thread did not take the signal in time: it is in the kernel, or waits for a core.
@@ -32,6 +37,13 @@ impl fmt::Display for NoStack {
             NoStack::SignalBlocked(signal) => {
                 write!(f, "the thread blocks signal {signal}: name another one with DIAG_SIGNAL")
             }
+            NoStack::StateUnknown(error) => {
+                write!(
+                    f,
+                    "the system does not tell whether the thread waits, so it is not signalled: {error}"
+                )
+            }
+            NoStack::Restless => f.write_str("the thread slept and woke too often to be looked at"),
             NoStack::NotSent => f.write_str("the thread ended, or the system forbids to signal it"),
             NoStack::NoAnswer => f.write_str("the thread did not answer within 100 ms"),
             NoStack::Busy => f.write_str("another thread has not answered yet"),

@@ -21,8 +21,9 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::blocked;
 pub(crate) use super::no_stack::NoStack;
+use super::{asleep, blocked};
+use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
 use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
 
@@ -68,7 +69,7 @@ pub(crate) fn set_signal(choice: Choice) {
     SIGNAL.store(choice, Ordering::Relaxed);
 }
 
-/// Appends the stack of a thread of this process, innermost first.
+/// Appends the stack of a thread of this process, innermost first, if it runs until it is signalled.
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
     let signal = match SIGNAL.load(Ordering::Relaxed) {
@@ -82,6 +83,10 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     // A thread that is just leaving the handler blocks the signal too, but not for long.
     if !in_time(|| !is_blocked(tid, signal)) {
         return Err(NoStack::SignalBlocked(signal));
+    }
+    // All of that took time.
+    if !asleep::runs(tid)? {
+        return Err(NoStack::Restless);
     }
     ask(tid, signal)?;
     let mut found = [0; MAX_FRAMES];
@@ -135,7 +140,9 @@ fn in_time(done: impl Fn() -> bool) -> bool {
 extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
     crate::errno::keep(|| {
         // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
-        let registers = unsafe { registers(&*context.cast::<libc::ucontext_t>()) };
+        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
+        notice_ended_call(context);
+        let registers = registers(context);
         // SAFETY: no preconditions.
         let tid = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
         let (asked, writing) = (request(tid, ASKED), request(tid, WRITING));
@@ -144,6 +151,23 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
             REQUEST.store(request(tid, DONE), Ordering::Release);
         }
     });
+}
+
+/// Only threads that run are signalled; this counts those that had begun to wait when the signal came.
+pub(super) static ENDED_CALLS: Dropped = Dropped::new(
+    "system_calls_interrupted",
+    "a system call of the service's failed with EINTR, as a thread began to wait just when it was asked for its stack",
+);
+
+/// Counts a system call that the signal has ended: it gave `EINTR`, and the thread is right behind it. One that is
+/// restarted begins again, so the thread is before it. For signal handlers.
+pub(crate) fn notice_ended_call(context: &libc::ucontext_t) {
+    let register = |number: c_int| context.uc_mcontext.gregs[number as usize];
+    if register(libc::REG_RAX) == i64::from(-libc::EINTR)
+        && crate::stack::is_behind_system_call(register(libc::REG_RIP) as u64)
+    {
+        ENDED_CALLS.count();
+    }
 }
 
 /// The registers of the code that a signal has interrupted.
@@ -202,11 +226,9 @@ fn ours() -> libc::sighandler_t {
     handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t
 }
 
-/// True if the thread would not run a handler: it blocks the signal, or waits for signals in a call
-/// that would take this one for one of its own.
+/// True if the thread would not run a handler.
 fn is_blocked(tid: u32, signal: c_int) -> bool {
     blocked::blocked_signals(tid).is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
-        || blocked::system_call(tid) == Some(libc::SYS_rt_sigtimedwait)
 }
 
 #[cfg(test)]

@@ -38,7 +38,8 @@ fn answered(tid: u32, frames: &mut Vec<u64>) -> Look {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         let look = look(tid, frames).expect("the thread lives");
-        if look.stack != Err(NoStack::NoAnswer) || Instant::now() > until {
+        let is_too_busy = matches!(look.stack, Err(NoStack::NoAnswer | NoStack::Busy));
+        if !is_too_busy || Instant::now() > until {
             return look;
         }
     }
@@ -243,7 +244,7 @@ fn a_signal_of_the_service_is_left_alone() {
 #[test]
 fn a_thread_that_blocks_the_signal_is_not_asked() {
     let _alone = alone();
-    let (send, end) = mpsc::channel();
+    let (shared, theirs) = Shared::new();
     let (tid, thread) = started("deaf", move || {
         // SAFETY: blocks all signals for this thread alone.
         unsafe {
@@ -251,15 +252,194 @@ fn a_thread_that_blocks_the_signal_is_not_asked() {
             libc::sigfillset(&raw mut all);
             libc::pthread_sigmask(libc::SIG_BLOCK, &raw const all, std::ptr::null_mut());
         }
-        waits(&end);
+        spins(&theirs);
     });
     while blocked::blocked_signals(tid).is_some_and(|mask| mask == 0) {
         std::thread::yield_now();
     }
-    let look = look(tid, &mut Vec::new()).expect("it waits");
-    send.send(()).expect("it waits");
+    let look = look(tid, &mut Vec::new()).expect("it runs");
+    shared.stop.store(true, Ordering::Relaxed);
     thread.join().expect("it was left alone");
     assert!(matches!(look.stack, Err(NoStack::SignalBlocked(_))), "{look:?}");
+}
+
+/// Ways to wait that the kernel never restarts after a signal, or that have a time limit, which comes to the same.
+/// Each gives `EINTR` if it was interrupted.
+mod waits {
+    use std::io::{Read, Result};
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::ptr::{null, null_mut};
+    use std::time::Duration;
+
+    /// Each waits so long.
+    const MS: u64 = 1_500;
+    const LIMIT: Duration = Duration::from_millis(MS);
+
+    fn done(answer: libc::c_int) -> Result<()> {
+        if answer == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+    }
+
+    fn stream() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let near = TcpStream::connect(listener.local_addr().expect("bound")).expect("it listens");
+        near.set_read_timeout(Some(LIMIT)).expect("it may have one");
+        (near, listener.accept().expect("it connects").0)
+    }
+
+    #[inline(never)]
+    pub(super) fn in_read() -> Result<()> {
+        let (mut near, _far) = stream();
+        near.read(&mut [0]).map(drop)
+    }
+
+    /// Called through a table, so that no call names the function.
+    #[inline(never)]
+    pub(super) fn in_read_by_table() -> Result<()> {
+        let (near, _far) = stream();
+        let mut near: Box<dyn Read> = std::hint::black_box(Box::new(near));
+        near.read(&mut [0]).map(drop)
+    }
+
+    #[inline(never)]
+    pub(super) fn in_receive() -> Result<()> {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        socket.set_read_timeout(Some(LIMIT)).expect("it may have one");
+        socket.recv_from(&mut [0]).map(drop)
+    }
+
+    #[inline(never)]
+    pub(super) fn in_c_receive() -> Result<()> {
+        let (near, _far) = stream();
+        let mut byte = 0_u8;
+        // SAFETY: room for one byte.
+        done(unsafe { libc::recv(near.as_raw_fd(), (&raw mut byte).cast(), 1, 0) } as libc::c_int)
+    }
+
+    #[inline(never)]
+    pub(super) fn in_poll() -> Result<()> {
+        // SAFETY: no descriptors.
+        done(unsafe { libc::poll(null_mut(), 0, MS as libc::c_int) })
+    }
+
+    #[inline(never)]
+    pub(super) fn in_select() -> Result<()> {
+        let mut limit = libc::timeval { tv_sec: 1, tv_usec: 500_000 };
+        // SAFETY: no descriptors.
+        done(unsafe { libc::select(0, null_mut(), null_mut(), null_mut(), &raw mut limit) })
+    }
+
+    #[inline(never)]
+    pub(super) fn in_usleep() -> Result<()> {
+        // SAFETY: no preconditions.
+        done(unsafe { libc::usleep((MS * 1_000) as libc::c_uint) })
+    }
+
+    #[inline(never)]
+    pub(super) fn in_nanosleep() -> Result<()> {
+        let limit = libc::timespec { tv_sec: 1, tv_nsec: 500_000_000 };
+        // SAFETY: a valid time; nobody asks what is left.
+        done(unsafe { libc::nanosleep(&raw const limit, null_mut()) })
+    }
+
+    #[inline(never)]
+    pub(super) fn in_epoll() -> Result<()> {
+        // SAFETY: a descriptor of our own, and room for one event.
+        unsafe {
+            let poll = libc::epoll_create1(libc::EPOLL_CLOEXEC);
+            let mut event = std::mem::zeroed();
+            let answer = done(libc::epoll_wait(poll, &raw mut event, 1, MS as libc::c_int));
+            libc::close(poll);
+            answer
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn in_futex() -> Result<()> {
+        let word = 0_u32;
+        let limit = libc::timespec { tv_sec: 1, tv_nsec: 500_000_000 };
+        // SAFETY: a word of our own, which nobody changes.
+        let answer = unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                &raw const word,
+                libc::FUTEX_WAIT,
+                0,
+                &raw const limit,
+                null::<u32>(),
+                0,
+            )
+        };
+        done(answer as libc::c_int)
+    }
+
+    #[inline(never)]
+    pub(super) fn in_semaphore() -> Result<()> {
+        // SAFETY: a semaphore of our own, and a valid time.
+        unsafe {
+            let mut semaphore = std::mem::zeroed();
+            libc::sem_init(&raw mut semaphore, 0, 0);
+            let mut until = std::mem::zeroed::<libc::timespec>();
+            libc::clock_gettime(libc::CLOCK_REALTIME, &raw mut until);
+            until.tv_sec += 2;
+            done(libc::sem_timedwait(&raw mut semaphore, &raw const until))
+        }
+    }
+}
+
+#[test]
+fn no_system_call_of_a_sleeping_thread_is_interrupted() {
+    const LOOKS: usize = 40;
+    let _alone = alone();
+    type Wait = fn() -> std::io::Result<()>;
+    let ways: [(&str, Wait); 11] = [
+        ("waits::in_read", waits::in_read),
+        ("waits::in_read_by_table", waits::in_read_by_table),
+        ("waits::in_receive", waits::in_receive),
+        ("waits::in_c_receive", waits::in_c_receive),
+        ("waits::in_poll", waits::in_poll),
+        ("waits::in_select", waits::in_select),
+        ("waits::in_usleep", waits::in_usleep),
+        ("waits::in_nanosleep", waits::in_nanosleep),
+        ("waits::in_epoll", waits::in_epoll),
+        ("waits::in_futex", waits::in_futex),
+        ("waits::in_semaphore", waits::in_semaphore),
+    ];
+    let before = signal::ENDED_CALLS.times();
+    let threads = ways.map(|(name, wait)| (name, started(name, wait)));
+    let mut stacks = Vec::new();
+    for (_, (tid, _)) in &threads {
+        // Until it sleeps: on its way there it may be signalled.
+        while facts(*tid).is_none_or(|facts| facts.state != Some('S')) {
+            std::thread::yield_now();
+        }
+    }
+    for _ in 0..LOOKS {
+        for (name, (tid, thread)) in &threads {
+            let mut frames = Vec::new();
+            let seen = look(*tid, &mut frames);
+            assert!(thread.is_finished() || seen.is_some_and(|look| look.stack.is_ok()), "{name}");
+            stacks.push((*name, thread.is_finished(), frames));
+        }
+    }
+    let interrupted = signal::ENDED_CALLS.times() - before;
+    for (name, (_, thread)) in threads {
+        let end = thread.join().expect("it lives through the looks");
+        let error = end.err().map(|error| error.kind());
+        assert_ne!(error, Some(std::io::ErrorKind::Interrupted), "{name}");
+    }
+    assert_eq!(interrupted, 0);
+    let addresses: Vec<u64> = stacks.iter().flat_map(|(_, _, frames)| frames.iter().copied()).collect();
+    let mut all = names(&addresses).into_iter();
+    let mut seen = 0;
+    for (name, is_finished, frames) in stacks {
+        let names: Vec<String> = all.by_ref().take(frames.len()).collect();
+        let is_named = names.iter().any(|function| function.ends_with(name));
+        assert!(is_named || is_finished, "{name}: {names:#?}");
+        seen += usize::from(is_named);
+        assert!(is_finished || names.iter().any(|name| name.contains("thread_start")), "{name}: {names:#?}");
+    }
+    assert!(seen >= ways.len() * LOOKS / 2, "{seen} looks in time");
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! Where a thread sleeps, as the kernel tells without disturbing it, and its stack there.
+//!
+//! A signal would end many a system call that waits: sleeping, polling and whatever has a time limit fail with
+//! `EINTR` then, whether the handler asks for a restart or not. So a thread is only signalled while it runs.
+
+use std::fs;
+use std::io;
+
+use super::no_stack::NoStack;
+use crate::fork::Lock;
+use crate::stack::{CopiedStack, MAX_FRAMES};
+
+/// Held while the copy is in use.
+static ONE_AT_A_TIME: Lock<()> = Lock::new(());
+static COPY: CopiedStack = CopiedStack::new();
+
+/// What a thread is at.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// It runs, or is ready to.
+    Runs,
+    Sleeps(Sleep),
+}
+
+/// One sleep of a thread. Two are the same if it did not wake in between.
+#[derive(Debug, PartialEq, Eq)]
+struct Sleep {
+    /// The system call with what it was called with, and the two below, as the kernel writes them.
+    text: String,
+    ip: u64,
+    sp: u64,
+    /// How often the thread has left its core.
+    switches: Vec<u64>,
+}
+
+impl State {
+    fn of(tid: u32) -> io::Result<Self> {
+        // Who asks is in the system call that asks.
+        // SAFETY: no preconditions.
+        if unsafe { libc::gettid() }.cast_unsigned() == tid {
+            return Ok(State::Runs);
+        }
+        let switches = switches(&fs::read_to_string(format!("/proc/self/task/{tid}/status"))?);
+        let text = fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))?;
+        let sleep = || {
+            let mut numbers = text.split_ascii_whitespace().rev();
+            let mut number = || u64::from_str_radix(numbers.next()?.strip_prefix("0x")?, 16).ok();
+            Some((number()?, number()?))
+        };
+        Ok(match sleep() {
+            Some((ip, sp)) => State::Sleeps(Sleep { text, ip, sp, switches }),
+            None => State::Runs,
+        })
+    }
+}
+
+fn switches(status: &str) -> Vec<u64> {
+    let lines = status.lines().filter(|line| line.contains("voluntary_ctxt_switches"));
+    lines.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse().ok()).collect()
+}
+
+fn state(tid: u32) -> Result<State, NoStack> {
+    State::of(tid).map_err(|error| NoStack::StateUnknown(error.kind()))
+}
+
+/// True if the thread runs, or is ready to.
+pub(super) fn runs(tid: u32) -> Result<bool, NoStack> {
+    Ok(state(tid)? == State::Runs)
+}
+
+/// Appends the stack of a thread of this process that sleeps, innermost first; false if it runs.
+pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<bool, NoStack> {
+    let _turn = ONE_AT_A_TIME.lock();
+    let before = state(tid)?;
+    let State::Sleeps(sleep) = &before else { return Ok(false) };
+    COPY.copy(sleep.ip, sleep.sp);
+    if state(tid)? != before {
+        return Err(NoStack::Restless);
+    }
+    let mut found = [0; MAX_FRAMES];
+    let depth = COPY.walk(&mut found);
+    frames.extend_from_slice(&found[..depth]);
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_of_both_kinds_count() {
+        let status = "Name:\tx\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t7\n";
+        assert_eq!(switches(status), [150, 7]);
+        assert_eq!(switches("Name:\tx\n"), [0_u64; 0]);
+    }
+
+    #[test]
+    fn who_asks_runs() {
+        // SAFETY: no preconditions.
+        let own = unsafe { libc::gettid() }.cast_unsigned();
+        assert_eq!(State::of(own).expect("it is told"), State::Runs);
+    }
+}
