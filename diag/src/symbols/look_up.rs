@@ -4,20 +4,20 @@
 //! reader of a snapshot, who has the memory.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use diag_symbols::{ElfFile, look_up};
 
 use super::Function;
 use super::known::{Known, Module};
+use crate::fork::Lock;
 use crate::stack::LoadedModule;
 
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Lock<Option<Known>> = Lock::new(None);
 
 /// Tells `each` the functions behind return addresses, given as offsets from the module's base, with the place of the
 /// offset: those of one offset follow each other, the innermost first.
 pub(crate) fn functions(module: &LoadedModule, offsets: &[u64], mut each: impl FnMut(usize, Function<'_>)) {
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = KNOWN.lock();
     let known = known.get_or_insert_default();
     let at = known.module(&Module { path: module.path.clone(), build_id: module.build_id.clone() });
     let mut new = Vec::new();
