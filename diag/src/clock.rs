@@ -34,6 +34,8 @@ thread_local! {
 
 /// This tick begins, or with `None` nobody ticks any more. A number must not come twice.
 pub(crate) fn set_tick(tick: Option<NonZeroU64>) {
+    // In a child nobody ticks: it has to get to know that it is one.
+    fork::process();
     TICK.store(tick.map_or(0, NonZeroU64::get), Ordering::Relaxed);
 }
 

@@ -8,7 +8,8 @@
 //! that was made without the C library's knowledge; where the kernel cannot do that, and for what must be done
 //! at once, there is a handler that the C library runs in the child.
 //!
-//! Nothing here waits for a fork, or lets one wait: a child takes over, and a parent notices nothing.
+//! A child takes over, and a parent notices nothing. Only the lock of the dynamic loader is not ours to take over: a
+//! fork waits for the moment in which we have it, and we for a fork.
 
 mod list;
 mod lock;
@@ -75,18 +76,75 @@ fn watch() {
     }
     if !HANDLED.swap(true, Ordering::Relaxed) {
         // SAFETY: the handler does what a child may do between its fork and whatever comes then.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
     }
 }
 
 #[cfg(not(unix))]
 fn watch() {}
 
+/// The number of the process in which a thread of ours has the loader's lock, or a fork keeps it from taking it.
+static LOADER: AtomicU32 = AtomicU32::new(0);
+
+/// Runs work that takes the dynamic loader's lock for a moment, in which this process does not fork: else the child
+/// would find that lock held for ever, and could load no library. Not to be called inside of itself.
+#[cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "only stacks need modules"))]
+pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
+    while !take_loader() {
+        std::thread::yield_now();
+    }
+    let result = work();
+    leave_loader();
+    result
+}
+
+fn take_loader() -> bool {
+    let (process, holder) = (process().get(), LOADER.load(Ordering::Relaxed));
+    // Acquire: pairs with the Release of whoever had it before. What a parent has is nobody's here.
+    holder != process
+        && LOADER.compare_exchange(holder, process, Ordering::Acquire, Ordering::Relaxed).is_ok()
+}
+
+fn leave_loader() {
+    LOADER.store(0, Ordering::Release);
+}
+
+/// Whether a fork has it.
+static IS_KEPT: AtomicBool = AtomicBool::new(false);
+
+/// Runs before a fork, which waits for a moment and not for ever: a thread that forks while it loads a library has the
+/// lock that we may be waiting for.
+#[cfg(unix)]
+extern "C" fn before() {
+    const TRIES: u32 = 400;
+    const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
+    let kept = (0..TRIES).any(|_| {
+        take_loader() || {
+            std::thread::sleep(PAUSE);
+            false
+        }
+    });
+    // Else another thread's fork may have it.
+    if kept {
+        IS_KEPT.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Runs in a parent after a fork.
+#[cfg(unix)]
+extern "C" fn after() {
+    if IS_KEPT.swap(false, Ordering::Relaxed) {
+        leave_loader();
+    }
+}
+
 /// Runs in a child before `fork` returns there. Takes no lock, allocates nothing.
 #[cfg(unix)]
 extern "C" fn in_child() {
     TICK.store(0, Ordering::Relaxed);
     OWN.process.store(0, Ordering::Relaxed);
+    IS_KEPT.store(false, Ordering::Relaxed);
+    leave_loader();
     enter();
     close_inherited();
     crate::task::local::in_child();

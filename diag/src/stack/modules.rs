@@ -7,6 +7,7 @@ use std::mem::offset_of;
 use std::ops::Range;
 
 use super::module::LoadedModule;
+use crate::fork;
 
 /// The unwind tables of a module, in memory that stays.
 pub(super) struct UnwindTables {
@@ -69,7 +70,7 @@ impl Functions {
 pub(crate) fn loaded() -> Vec<LoadedModule> {
     let mut modules: Vec<LoadedModule> = Vec::new();
     // SAFETY: the callback gets the pointer that is passed here, to a vector that outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut modules).cast()) };
+    fork::undisturbed(|| unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut modules).cast()) });
     modules
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn loaded() -> Vec<LoadedModule> {
 pub(super) fn changes() -> Option<u64> {
     let mut changes = None;
     // SAFETY: the callback gets the pointer that is passed here, to a value that outlives the call.
-    unsafe { libc::dl_iterate_phdr(Some(count_changes), (&raw mut changes).cast()) };
+    fork::undisturbed(|| unsafe { libc::dl_iterate_phdr(Some(count_changes), (&raw mut changes).cast()) });
     changes
 }
 
@@ -166,10 +167,10 @@ fn executable_path() -> String {
 
 /// Counts one more use of a loaded library, for ever; false if no library of this name is loaded.
 fn keep_loaded(path: &str) -> bool {
+    let Ok(path) = CString::new(path) else { return false };
+    let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
     // SAFETY: a C string; with NOLOAD nothing is loaded and no initializer runs.
-    CString::new(path).is_ok_and(|path| unsafe {
-        !libc::dlopen(path.as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD).is_null()
-    })
+    !fork::undisturbed(|| unsafe { libc::dlopen(path.as_ptr(), flags) }).is_null()
 }
 
 /// Where `.eh_frame` lies, from the header of its index (Linux Standard Base 10.6.2): version 1, then
