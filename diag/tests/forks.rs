@@ -169,7 +169,9 @@ fn a_server_that_forks_workers_is_one_service_a_worker() {
             drop(end);
             let guard = diag::Builder::new().addr(parents).try_init().expect("it starts");
             let _tasks = service();
-            writeln!(teller, "listens: {} {}", std::process::id(), guard.agent_addr().unwrap()).unwrap();
+            // By one write, as workers share the pipe.
+            let line = format!("listens: {} {}\n", std::process::id(), guard.agent_addr().unwrap());
+            teller.write_all(line.as_bytes()).unwrap();
             let _ = ending.read(&mut [0]);
         })
     };
