@@ -25,7 +25,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
          form-action 'self'; frame-ancestors 'none'",
     ),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "no-referrer"),
+    // Under `no-referrer` browsers send `Origin: null` with the forms of our own pages.
+    (REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     (CACHE_CONTROL, "no-store"),
@@ -68,7 +69,12 @@ impl Access {
         let same_site =
             header(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin");
         let own = header(HOST).unwrap_or_default();
-        let same_origin = header(ORIGIN).is_none_or(|origin| origin.strip_prefix("http://") == Some(own));
+        // A proxy may speak TLS for us.
+        let is_own = |origin: &str| {
+            let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            host.is_some_and(|host| host.eq_ignore_ascii_case(own))
+        };
+        let same_origin = header(ORIGIN).is_none_or(is_own);
         request.method().is_safe() || (same_site && same_origin)
     }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread;
 
+use diag_snapshot::ParkedFacts;
 use script::{Service, churn, ghosts, in_order, steady};
 
 /// A folder with the snapshots that the tests compare, removed at the end.
@@ -207,6 +208,23 @@ fn snap_writes_what_the_agent_sends() {
     assert!(request.starts_with("get /snapshot http/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: bearer hush\r\n"), "{request}");
     assert_eq!(std::fs::read(folder.0.join("new.diag")).expect("written"), bytes);
+}
+
+#[test]
+fn snap_says_what_came_of_asking() {
+    let folder = Folder::new("snap-ask");
+    let mut snapshot = diag_snapshot::file::read(&folder.0.join("leak-a")).expect("readable").0;
+    for (asked, says) in [
+        (0, "no task was asked: none is idle, or the service's diag is older than `--ask`"),
+        (3, "2 of 3 tasks that were asked said where they are parked"),
+    ] {
+        let facts = ParkedFacts { asked, answered: asked.saturating_sub(1), ..ParkedFacts::default() };
+        snapshot.capture.parked = Some(facts);
+        let (address, agent) = agent(ok(&diag_snapshot::write(&snapshot)));
+        check(&folder, &format!("snap {address} -o new.diag --ask"), 0, says);
+        let request = agent.join().expect("served");
+        assert!(request.starts_with("GET /snapshot?ask=1 HTTP/1.1\r\n"), "{request}");
+    }
 }
 
 #[test]

@@ -106,3 +106,38 @@ async fn what_only_reads_asks_nobody() {
     let folder = router(Source::folder("."), Access::default());
     assert_eq!(Viewer(folder).ask(post("/ask", Some("same-origin"))).await.status, 404);
 }
+
+/// The `Origin` that a browser sends with a form of this page (Fetch, "append a request `Origin` header").
+fn origin_of_form(page: &axum::http::HeaderMap) -> &'static str {
+    match page["referrer-policy"].to_str().expect("a policy") {
+        "no-referrer" => "null",
+        _ => "http://localhost",
+    }
+}
+
+#[tokio::test]
+async fn the_button_of_our_own_page_is_taken_as_a_browser_sends_it() {
+    let at = |s| diag_snapshot::write(&Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(s));
+    let (address, agent) = agent(vec![at(20.0), at(30.0)]);
+    let viewer = viewer(&address, None);
+    let page = viewer.ask(axum::http::Request::get("/").header("host", "localhost")).await;
+    // A browser names the site only to addresses that it trusts, which `--allow-host` need not be.
+    let button = post("/ask", None).header("origin", origin_of_form(&page.headers));
+    assert_eq!(viewer.ask(button).await.status, 303);
+    assert_eq!(viewer.ask(post("/ask", None).header("origin", "null")).await.status, 403);
+    assert_eq!(viewer.ask(post("/ask", Some("same-site"))).await.status, 403);
+    agent.join().expect("served");
+}
+
+#[tokio::test]
+async fn asking_needs_the_token() {
+    let (address, agent) = agent(vec![Vec::new()]);
+    let viewer = viewer(&address, Some("hush"));
+    let asking = || post("/ask", Some("same-origin")).header("origin", "http://localhost");
+    assert_eq!(viewer.ask(asking()).await.status, 401);
+    assert_eq!(viewer.ask(asking().header("authorization", "Bearer other")).await.status, 401);
+    // The one request that the agent gets is that of who knows it.
+    viewer.ask(asking().header("authorization", "Bearer hush")).await;
+    let asked = agent.join().expect("served").concat();
+    assert!(asked.starts_with("GET /snapshot?ask=1 HTTP"), "{asked}");
+}
