@@ -48,6 +48,13 @@ fn tasks_are_polled_by_request() {
     }
     let wrong = get(agent, "/dump?ask=yes");
     assert!(wrong.status == 400 && wrong.text().starts_with("ask is 1"), "{}", wrong.text());
-    let foreign = get_with(agent, "/dump?ask=1", "Host: localhost\r\nSec-Fetch-Site: cross-site\r\n");
-    assert_eq!((foreign.status, polls.load(Ordering::Relaxed)), (403, 3));
+    // What a browser sends for an image: of a page elsewhere, and of one on another port of this machine.
+    let from = |site: &str, path| {
+        get_with(agent, path, &format!("Host: localhost\r\nSec-Fetch-Site: {site}\r\n")).status
+    };
+    for site in ["cross-site", "same-site"] {
+        assert_eq!((from(site, "/dump?ask=1"), from(site, "/snapshot?ask=1")), (403, 403), "{site}");
+    }
+    assert_eq!((from("same-site", "/dump"), polls.load(Ordering::Relaxed)), (200, 3));
+    assert_eq!((from("none", "/dump?ask=1"), polls.load(Ordering::Relaxed)), (200, 4));
 }

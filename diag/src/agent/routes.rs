@@ -50,20 +50,12 @@ impl Routes {
             (&Method::GET, "/snapshot") => {
                 let render =
                     |snapshot: &Snapshot| response(StatusCode::OK, BYTES, diag_snapshot::write(snapshot));
-                match asks(request.uri().query()) {
-                    Some(false) => self.captured("snapshot", Scope::Whole, render).await,
-                    Some(true) => self.captured("snapshot?ask", Scope::Asking, render).await,
-                    None => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
-                }
+                self.whole(&request, ["snapshot", "snapshot?ask"], render).await
             }
             (&Method::GET, "/dump") => {
                 let render =
                     |snapshot: &Snapshot| response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot));
-                match asks(request.uri().query()) {
-                    Some(false) => self.captured("dump", Scope::Whole, render).await,
-                    Some(true) => self.captured("dump?ask", Scope::Asking, render).await,
-                    None => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
-                }
+                self.whole(&request, ["dump", "dump?ask"], render).await
             }
             (&Method::GET, "/metrics") => self.captured("metrics", Scope::Figures, metrics).await,
             (&Method::GET, "/debug/pprof/heap") => self.captured("heap", Scope::Heap, profiles::heap).await,
@@ -72,6 +64,21 @@ impl Routes {
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
             (&Method::GET, _) => plain(StatusCode::NOT_FOUND, USAGE),
             _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
+        }
+    }
+
+    /// A capture of all, for which tasks are polled if the caller asks for that and may.
+    async fn whole(
+        &self,
+        request: &Request<Incoming>,
+        [looks, polls]: [&'static str; 2],
+        render: fn(&Snapshot) -> Response<Whole>,
+    ) -> Response<Whole> {
+        match (asks(request.uri().query()), self.access.refusal_to_poll(request)) {
+            (None, _) => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
+            (Some(false), _) => self.captured(looks, Scope::Whole, render).await,
+            (Some(true), None) => self.captured(polls, Scope::Asking, render).await,
+            (Some(true), Some(refusal)) => refusal,
         }
     }
 
