@@ -122,7 +122,7 @@ fn a_daemon_is_asked_as_any_service_is() {
             let _own_tasks = service();
             tell(own.agent_addr().expect("it listens"));
             // Holds the output open, by which the test knows that it lives.
-            std::thread::sleep(Duration::from_secs(2));
+            std::thread::sleep(PATIENCE);
         });
         std::process::exit(0);
     }

@@ -29,25 +29,38 @@ impl Parked {
             return Parked::default();
         }
         let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-        // Thousands of tasks wait at a few places: each stack is read once.
-        let mut read: BTreeMap<StackIndex, Waiting> = BTreeMap::new();
-        let mut waits: BTreeMap<TaskId, Vec<Waiting>> = BTreeMap::new();
-        for row in snapshot.parked.iter() {
-            let waiting = read.entry(row.stack).or_insert_with(|| Waiting::of(names.stack(row.stack)));
-            waits.entry(row.task).or_default().push(waiting.clone());
-        }
         let passive = snapshot.capture.parked.as_ref().is_some_and(|facts| facts.passive);
         let describe: fn(&[Waiting], &str) -> String = if passive { describe_in_order } else { describe };
+        // Thousands of tasks wait at a few places: each is read once, and put into words once for a site.
+        let mut read: BTreeMap<StackIndex, Waiting> = BTreeMap::new();
+        let mut texts: BTreeMap<(SiteIndex, Vec<StackIndex>), Arc<str>> = BTreeMap::new();
         let mut parked = Parked::default();
-        let mut known: BTreeSet<Arc<str>> = BTreeSet::new();
-        for (id, waits) in waits {
-            let Some(task) = snapshot.task(id) else { continue };
-            let text = describe(&waits, &snapshot.site_location(task.site));
-            let text = known.get(&*text).cloned().unwrap_or_else(|| Arc::from(text));
-            known.insert(text.clone());
-            parked.directions.extend(direction(&waits).map(|direction| (text.clone(), direction)));
-            parked.of_group.entry((task.site, task.state)).or_default().insert(text.clone());
-            parked.of_task.insert(id, text);
+        let mut rows = snapshot.parked.iter().peekable();
+        while let Some(first) = rows.next() {
+            let mut stacks = vec![first.stack];
+            while let Some(row) = rows.next_if(|row| row.task == first.task) {
+                stacks.push(row.stack);
+            }
+            let Some(task) = snapshot.task(first.task) else { continue };
+            let key = (task.site, stacks);
+            let text = match texts.get(&key) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let mut waiting = |&stack: &StackIndex| {
+                        read.entry(stack).or_insert_with(|| Waiting::of(names.stack(stack))).clone()
+                    };
+                    let waits: Vec<Waiting> = key.1.iter().map(&mut waiting).collect();
+                    let text: Arc<str> = Arc::from(describe(&waits, &snapshot.site_location(task.site)));
+                    parked.directions.extend(direction(&waits).map(|direction| (text.clone(), direction)));
+                    texts.insert(key, Arc::clone(&text));
+                    text
+                }
+            };
+            let group = parked.of_group.entry((task.site, task.state)).or_default();
+            if !group.contains(&text) {
+                group.insert(Arc::clone(&text));
+            }
+            parked.of_task.insert(first.task, text);
         }
         let rest = |text: &Arc<str>| match passive {
             true => format!("{text} (by the others of its site)"),

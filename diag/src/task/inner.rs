@@ -6,7 +6,8 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::task::{Poll, RawWakerVTable, Waker};
-use std::thread;
+
+use tokio::runtime::{Builder, Handle};
 
 static TABLE: AtomicPtr<RawWakerVTable> = AtomicPtr::new(std::ptr::null_mut());
 
@@ -41,22 +42,19 @@ fn learn(waker: &Waker) -> bool {
     }
 }
 
-/// Learns the table from a task that is nobody else's, on a thread of its own: the caller may be inside a runtime,
-/// where none can be run. Without a thread to be had the first poll has to do.
+/// Learns the table from a task that is nobody else's: of the runtime that the caller is in, or of one that runs for
+/// it alone. No thread is started for it: with glibc each may take 64 MiB of address space.
 pub(crate) fn probe() {
-    const STACK_BYTES: usize = 192 << 10;
-    let run = || {
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().build() else { return };
-        let task = runtime.spawn(poll_fn(|cx| {
-            is_inner(cx.waker());
-            Poll::Ready(())
-        }));
-        _ = runtime.block_on(task);
-    };
-    if table().is_none()
-        && let Ok(thread) =
-            thread::Builder::new().name("diag-probe".to_owned()).stack_size(STACK_BYTES).spawn(run)
-    {
-        _ = thread.join();
+    let task = poll_fn(|cx| {
+        is_inner(cx.waker());
+        Poll::Ready(())
+    });
+    if table().is_some() {
+        return;
+    }
+    if let Ok(runtime) = Handle::try_current() {
+        drop(runtime.spawn(task));
+    } else if let Ok(runtime) = Builder::new_current_thread().build() {
+        _ = runtime.block_on(runtime.spawn(task));
     }
 }
