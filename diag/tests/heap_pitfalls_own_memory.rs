@@ -31,10 +31,23 @@ fn rss(snapshot: &Snapshot) -> u64 {
     snapshot.capture.resources.rss_bytes.expect("Linux tells")
 }
 
+/// A snapshot when memory has come to rest: what the test before this one freed may still go back to the system.
+fn settled() -> Snapshot {
+    let mut before = diag::snapshot();
+    loop {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let now = diag::snapshot();
+        if rss(&now).abs_diff(rss(&before)) < MIB {
+            return now;
+        }
+        before = now;
+    }
+}
+
 #[test]
 fn what_c_takes_is_in_the_process_and_not_in_the_estimate() {
     let _alone = alone();
-    let before = diag::snapshot();
+    let before = settled();
     // SAFETY: so many bytes, all of which are written, freed once.
     let block = unsafe {
         let block = libc::malloc(96 * MIB as usize);
