@@ -136,9 +136,10 @@ impl Taking {
 
     /// The newest, as many as there are wakers, as one number.
     fn number(&self, kept: &Kept, wakers: u32) -> u32 {
+        // A waker that was dropped again leaves no count, and its stack is where the task waits all the same.
         let len = self.len.get();
-        let numbers = &self.numbers[len - (wakers as usize).clamp(1, len.max(1)).min(len)..len];
-        match numbers {
+        let kept_len = (wakers as usize).max(1).min(len);
+        match &self.numbers[len - kept_len..len] {
             [] if self.lost_one.get() => 0,
             [] => NO_STACKS,
             [one] => one.get(),

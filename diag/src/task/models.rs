@@ -205,6 +205,15 @@ static RUNTIME_TABLE: RawWakerVTable = RawWakerVTable::new(
     |data| unsafe { (*data.cast::<Runtime>()).drop_reference() },
 );
 
+/// A task that was polled once and left one clone of its waker, and its runtime.
+fn parked_task() -> (Arc<Slot>, &'static Runtime) {
+    let slot = Arc::new(Slot::default());
+    let runtime = Runtime::new();
+    slot.open(birth(1));
+    runtime.run(&slot, 1, |_| assert!(slot.add_waker()));
+    (slot, runtime)
+}
+
 /// As the waker's table does it: the count falls after the wake.
 fn wake_by_value(slot: &Slot) -> bool {
     slot.wake(2, Waked::ByThread(2));
@@ -216,11 +225,8 @@ fn wake_by_value(slot: &Slot) -> bool {
 #[test]
 fn a_stale_clone_touches_no_new_task() {
     loom::model(|| {
-        let slot = Arc::new(Slot::default());
-        let runtime = Runtime::new();
-        slot.open(birth(1));
+        let (slot, runtime) = parked_task();
         assert!(!slot.drop_handle());
-        runtime.run(&slot, 1, |_| assert!(slot.add_waker()));
         let waker = {
             let slot = Arc::clone(&slot);
             thread::spawn(move || {
@@ -248,10 +254,7 @@ fn a_look_beside_wakes(wakes: usize, believes: fn(&Look) -> bool) {
     let mut models = loom::model::Builder::new();
     models.preemption_bound = Some(2);
     models.check(move || {
-        let slot = Arc::new(Slot::default());
-        let runtime = Runtime::new();
-        slot.open(birth(1));
-        runtime.run(&slot, 1, |_| assert!(slot.add_waker()));
+        let (slot, runtime) = parked_task();
         let leaf = {
             let slot = Arc::clone(&slot);
             thread::spawn(move || {
@@ -296,10 +299,7 @@ fn wakes_that_come_round_prove_nothing() {
 /// The future of a task that is aborted gives its waker up while a reader looks.
 fn a_look_beside_a_drop(start_drop: fn(&Slot)) {
     loom::model(move || {
-        let slot = Arc::new(Slot::default());
-        let runtime = Runtime::new();
-        slot.open(birth(1));
-        runtime.run(&slot, 1, |_| assert!(slot.add_waker()));
+        let (slot, runtime) = parked_task();
         let reader = {
             let slot = Arc::clone(&slot);
             thread::spawn(move || slot.look().and_then(|look| look.lost()))
@@ -326,11 +326,8 @@ fn without_the_mark_of_the_drop_it_would_be() {
 #[test]
 fn wakers_beyond_the_count_are_the_runtimes_own() {
     loom::model(|| {
-        let slot = Arc::new(Slot::default());
-        let runtime = Runtime::new();
-        slot.open(birth(1));
+        let (slot, runtime) = parked_task();
         assert!(!slot.drop_handle());
-        runtime.run(&slot, 1, |_| assert!(slot.add_waker()));
         let more = |slot: &Slot| {
             let own: Vec<Waker> =
                 (0..2).filter(|_| !slot.add_waker()).map(|_| slot.runtimes_clone()).collect();
