@@ -7,6 +7,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A small disk in memory, which is there as long as this is.
@@ -56,48 +57,61 @@ fn the_series_goes_on_and_keeps_one_good_file() {
         names.sort();
         names
     };
-    let first = wait_for(|| names().first().filter(|_| names().len() >= 6).cloned());
-    // Something else takes what is left of it, and goes on to do so: a log, say.
-    let log = fill(&disk.0.join("log"));
-    wait_for(|| (!names().contains(&first)).then_some(()));
+    let first = wait_for("six files", || names().first().filter(|_| names().len() >= 6).cloned());
+    // Something else takes what is left of it: a log, say.
+    let log = disk.0.join("log");
+    fill(&log);
+    wait_for("the oldest file to give way", || (!names().contains(&first)).then_some(()));
     let before = names();
-    wait_for(|| {
-        fill(&disk.0.join("log"));
-        (names().len() == 1).then_some(())
-    });
-    let skipped = || diag::snapshot().capture.dropped.get("files_skipped").copied().unwrap_or(0);
-    let skipped_before = skipped();
-    wait_for(|| {
-        fill(&disk.0.join("log"));
-        (skipped() > skipped_before + 2).then_some(())
-    });
-    // The next one may be about to take its place.
-    let last = wait_for(|| {
-        let [last] = <[String; 1]>::try_from(names()).ok()?;
-        diag_snapshot::file::read(&dir.join(&last)).is_ok_and(|(_, damage)| damage.is_empty()).then_some(last)
+    // And goes on to do so, faster than the series can take the room it makes.
+    let is_logging = AtomicBool::new(true);
+    let last = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while is_logging.load(Ordering::Relaxed) {
+                fill(&log);
+            }
+        });
+        // Ends the log also when a wait is in vain: the scope joins it.
+        let _end = OnDrop(|| is_logging.store(false, Ordering::Relaxed));
+        wait_for("one file to be left", || (names().len() == 1).then_some(()));
+        let skipped = || diag::snapshot().capture.dropped.get("files_skipped").copied().unwrap_or(0);
+        let skipped_before = skipped();
+        wait_for("more to be skipped", || (skipped() > skipped_before + 2).then_some(()));
+        // The next one may be about to take its place, and gets no room either.
+        wait_for("one good file", || {
+            let [last] = <[String; 1]>::try_from(names()).ok()?;
+            let read = diag_snapshot::file::read(&dir.join(&last));
+            read.is_ok_and(|(_, damage)| damage.is_empty()).then_some(last)
+        })
     });
     assert!(before.len() > 1 && last >= *before.last().unwrap(), "{last} of {before:?}");
     // And there is room again.
-    drop(log);
-    fs::remove_file(disk.0.join("log")).unwrap();
-    wait_for(|| (names().len() >= 3).then_some(()));
+    fs::remove_file(&log).unwrap();
+    wait_for("three files", || (names().len() >= 3).then_some(()));
     drop(guard);
 }
 
-/// Writes to a file until there is no room.
-fn fill(path: &Path) -> fs::File {
-    let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
-    while file.write_all(&[7; 512]).is_ok() {}
-    file
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
 }
 
-fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+/// Writes to a file until there is no room.
+fn fill(path: &Path) {
+    let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
+    while file.write_all(&[7; 512]).is_ok() {}
+}
+
+fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(Instant::now() < patience, "waited in vain");
+        assert!(Instant::now() < patience, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
