@@ -17,6 +17,7 @@ const MIB: u64 = 1 << 20;
 const PIECE_MIB: u64 = 4;
 /// What it allocates for its own purposes, text and such, and the stacks of our threads.
 const SLACK_MIB: u64 = 4;
+const WORKERS: usize = 2;
 
 /// As `ulimit -v` sets them.
 const LIMITS_MIB: [u64; 10] = [500, 700, 1_000, 1_500, 2_000, 3_000, 4_000, 5_000, 6_000, 8_000];
@@ -61,23 +62,25 @@ fn service(with_diag: bool, limit_mib: u64) {
     if with_diag {
         diag::Builder::new().agent(false).init();
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
-    // Both threads allocate, or it would be chance how many arenas glibc reserves.
-    let both = Arc::new(Barrier::new(2));
-    let work = move || {
-        let both = both.clone();
-        async move {
-            both.wait();
-            drop(black_box(vec![0_u8; 100]));
-        }
-    };
-    runtime.block_on(async {
-        for task in [(); 2].map(|()| spawn(with_diag, work())) {
-            match task {
-                Task::Recorded(task) => task.await,
-                Task::Plain(task) => task.await,
+    // Each thread allocates before the service asks for more, or it would be chance how many arenas glibc reserves.
+    let allocated = Arc::new(Barrier::new(1 + WORKERS));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .on_thread_start({
+            let allocated = allocated.clone();
+            move || {
+                drop(black_box(vec![0_u8; 100]));
+                allocated.wait();
             }
-            .expect("it ends");
+        })
+        .build()
+        .expect("a runtime");
+    allocated.wait();
+    runtime.block_on(async {
+        if with_diag {
+            diag::spawn(async {}).await.expect("it ends");
+        } else {
+            tokio::spawn(async {}).await.expect("it ends");
         }
     });
     let space = if with_diag { said() } else { AddressSpace::default() };
@@ -92,15 +95,6 @@ fn service(with_diag: bool, limit_mib: u64) {
     let got_mib = pieces.len() as u64 * PIECE_MIB;
     drop(pieces);
     println!("got {got_mib} {} {}", space.tasks.unwrap_or(0), space.samples.unwrap_or(0));
-}
-
-enum Task {
-    Recorded(diag::task::JoinHandle<()>),
-    Plain(tokio::task::JoinHandle<()>),
-}
-
-fn spawn(recorded: bool, work: impl Future<Output = ()> + Send + 'static) -> Task {
-    if recorded { Task::Recorded(diag::spawn(work)) } else { Task::Plain(tokio::spawn(work)) }
 }
 
 /// What the snapshot tells of the choice.
