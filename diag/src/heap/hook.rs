@@ -18,15 +18,23 @@ use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
 use super::sampler::{self, Point};
 use super::scratch;
-use super::tables::{Pending, Reason, Tables, tables};
+use super::tables::{self, Pending, Reason, Tables, tables};
 use crate::current;
 use crate::dropped::Dropped;
 use crate::errno;
 use crate::stack::{self, Registers};
 
+/// Stack that a sample may need without its call stack.
+const ROOM_FOR_REST: u64 = 4 << 10;
+
 static WITHOUT_STACK: Dropped = Dropped::new(
     "heap_samples_without_stack",
     "a heap sample has no call stack, which was not to be walked just then",
+);
+
+static NEAR_STACK_END: Dropped = Dropped::new(
+    "heap_samples_near_stack_end",
+    "a heap sample has no call stack, as too little of its thread's stack was left to take one",
 );
 
 /// Where a sampled block lies.
@@ -199,7 +207,14 @@ pub(super) unsafe fn realloc_due(
 fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option<(&'static Tables, Pending)> {
     let Point { rate_bytes, offset } = sampler::decide(charged)?;
     let tables = tables()?;
-    let stack = tables.recent.number(from, |frames| tables.stacks.intern(frames));
+    if !stack::has_room(from.sp, ROOM_FOR_REST) {
+        tables::count_at_stack_end();
+        return None;
+    }
+    let (stack, missing) = match number_of_stack(tables, from) {
+        Ok(stack) => (stack, None),
+        Err(why) => (OTHER, Some(why)),
+    };
     let task = match reason {
         Reason::New => current::allocating(),
         // No cell grows: this is a queue of the runtime.
@@ -211,13 +226,18 @@ fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option
         rate_bytes,
         task: task.word(),
         born_ns: crate::clock::coarse_ns(),
-        stack: stack.unwrap_or(OTHER),
+        stack,
         thread: sampler::thread_number(),
     };
     // Where every block is recorded, each stays so at any size.
     let point = if rate_bytes == 0 { 0 } else { size as u64 + offset };
-    let has_stack = stack.is_some();
-    Some((tables, Pending { sample, has_stack, point, reason, record: tables.records.take() }))
+    Some((tables, Pending { sample, missing, point, reason, record: tables.records.take() }))
+}
+
+/// The number of the stack that begins there, or what counts that there is none.
+fn number_of_stack(tables: &Tables, from: Registers) -> Result<u32, &'static Dropped> {
+    let number = tables.recent.number(from, |frames| tables.stacks.intern(frames));
+    number.ok_or_else(|| if stack::has_room_to_walk(from.sp) { &WITHOUT_STACK } else { &NEAR_STACK_END })
 }
 
 /// Whose memory is sought.
@@ -248,8 +268,8 @@ impl Tenant<'_> {
 }
 
 fn publish(tables: &Tables, pending: &Pending) {
-    if !pending.has_stack {
-        WITHOUT_STACK.count();
+    if let Some(why) = pending.missing {
+        why.count();
     }
     tables.publish(pending);
 }

@@ -20,6 +20,10 @@ static REFUSED: Dropped = Dropped::new(
     "heap_samples_refused",
     "a block that should be a heap sample is none, as there was no room for another",
 );
+static AT_STACK_END: Dropped = Dropped::new(
+    "heap_samples_at_stack_end",
+    "a block that should be a heap sample is none, as next to nothing of its thread's stack was left",
+);
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +116,13 @@ pub(super) fn tables() -> Option<&'static Tables> {
 
 /// Blocks that should have been sampled and were not, because there was no room.
 pub(super) fn refused() -> u64 {
-    REFUSED.times()
+    REFUSED.times() + AT_STACK_END.times()
+}
+
+/// A block that should be a sample was met where not even that much stack is left.
+#[cold]
+pub(super) fn count_at_stack_end() {
+    AT_STACK_END.count();
 }
 
 /// How a block came to be sampled.
@@ -127,8 +137,8 @@ pub(super) enum Reason {
 /// A sample whose block has no memory yet: nobody sees it, and nothing has been counted.
 pub(super) struct Pending {
     pub(super) sample: Sample,
-    /// False if its stack could not be taken.
-    pub(super) has_stack: bool,
+    /// What counts that it has no stack, unless it has one.
+    pub(super) missing: Option<&'static Dropped>,
     /// The byte of the block at which its sampling point lies.
     pub(super) point: u64,
     pub(super) reason: Reason,

@@ -24,10 +24,12 @@ mod walk;
 
 pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
+pub(crate) use readable::has_room;
 pub(crate) use readable::is_behind_system_call;
 pub(crate) use recent::Recent;
 #[cfg(test)]
 pub(crate) use walk::capture_until;
+pub(crate) use walk::has_room as has_room_to_walk;
 pub(crate) use walk::{Frames, MAX_FRAMES, Registers, method, registers};
 
 /// Loads the unwind tables and tests the frame pointers; later calls only take up libraries that were

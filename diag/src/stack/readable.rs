@@ -35,6 +35,13 @@ pub(super) fn prepare() {
     MAIN_TOP.get_or_init(main_stack_top);
 }
 
+/// True if the stack that `sp` lies in reaches so many bytes further down. The kernel is asked once per thread and
+/// depth, as for what lies above; the first thread's stack grows by that, as it does when it is used.
+pub(crate) fn has_room(sp: u64, bytes: u64) -> bool {
+    // From there up without a gap, so no guard lies in between.
+    Readable::of(sp.saturating_sub(bytes)).is_some_and(|stack| stack.high > sp)
+}
+
 impl Readable {
     /// The readable memory above `sp`; `None` if not even that page is.
     pub(super) fn of(sp: u64) -> Option<Readable> {

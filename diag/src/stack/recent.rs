@@ -57,7 +57,7 @@ impl Recent {
 
     /// The number of the stack above `from`, the registers of a function that must not have returned yet:
     /// what `number` gave it, which is told the callers' addresses, innermost first. `None` if the stack cannot
-    /// be walked now.
+    /// be walked now, or is too near its end for that: see [`walk::has_room`].
     pub(crate) fn number(&self, from: Registers, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
         self.number_up_to(walk::NOWHERE, 0, from, number)
     }
@@ -74,9 +74,13 @@ impl Recent {
         let stack = Readable::of(from.sp)?;
         let entry = self.entry(from, salt);
         if entry.taken.swap(true, Ordering::Acquire) {
-            return take(from, stack, stop, number);
+            return walk::has_room(from.sp).then(|| take(from, stack, stop, number)).flatten();
         }
-        let known = entry.find(from, stack, stop).or_else(|| entry.take(from, stack, stop, number));
+        let known = entry.find(from, stack, stop);
+        let known = match known {
+            None if walk::has_room(from.sp) => entry.take(from, stack, stop, number),
+            known => known,
+        };
         entry.taken.store(false, Ordering::Release);
         known
     }
@@ -87,7 +91,8 @@ impl Recent {
     }
 }
 
-/// Walks and remembers nothing.
+/// Walks and remembers nothing. By itself: who does not walk has not the frames on its stack.
+#[inline(never)]
 fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
     let mut frames: Frames = [0; MAX_FRAMES];
     let depth = walk::walk(from, stack, &mut frames, stop);
@@ -112,7 +117,8 @@ impl Entry {
         same.then(|| self.number.load(Ordering::Relaxed))
     }
 
-    /// Walks, and remembers it in the place of what was there.
+    /// Walks, and remembers it in the place of what was there. By itself, as above.
+    #[inline(never)]
     fn take(
         &self,
         from: Registers,

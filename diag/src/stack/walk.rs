@@ -8,7 +8,7 @@
 use std::arch::asm;
 
 use super::noting::Memory;
-use super::readable::Readable;
+use super::readable::{self, Readable};
 use super::unwinder;
 use crate::fork::Once;
 
@@ -19,6 +19,8 @@ pub(crate) type Frames = [u64; MAX_FRAMES];
 
 /// The outermost frames are libc's, which has no frame pointers: so many may be missing.
 const C_FRAMES: usize = 4;
+/// A walk uses up to 10 KiB of stack itself, and unoptimized twice as much and more.
+const ROOM: u64 = if cfg!(debug_assertions) { 64 << 10 } else { 16 << 10 };
 /// Lies above every stack.
 pub(super) const NOWHERE: u64 = u64::MAX;
 
@@ -44,6 +46,11 @@ pub(crate) fn method() -> &'static str {
         Some(false) => "framehop",
         None => "none",
     }
+}
+
+/// True if there is stack enough below `sp` to walk that stack there.
+pub(crate) fn has_room(sp: u64) -> bool {
+    readable::has_room(sp, ROOM)
 }
 
 /// As [`walk`], reading whatever may be read.
