@@ -17,6 +17,7 @@ use crate::task::SiteId;
 /// The live samples, with their stacks in `stacks`; `None` if the service does not sample its heap.
 /// `site` gives the row of a spawn site.
 pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Heap> {
+    let _kept = heap::keep_stacks();
     let (facts, samples) = heap::live()?;
     let mut rows = HashMap::new();
     let mut stack = |number: u32| *rows.entry(number).or_insert_with(|| stacks.add(&heap::frames(number)));
@@ -44,8 +45,12 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
     };
     let mut heap = Heap { facts, samples, ..Heap::default() };
     let totals = heap::totals();
-    totals.by_stack.iter().for_each(|(number, totals)| push_stack(&mut heap, stack(*number), totals));
-    // Several numbers may be of one site.
+    // Several numbers may be of one stack, or of one site.
+    let mut by_stack: BTreeMap<StackIndex, Totals> = BTreeMap::new();
+    for (number, totals) in &totals.by_stack {
+        *by_stack.entry(stack(*number)).or_default() += totals;
+    }
+    by_stack.iter().for_each(|(&stack, totals)| push_stack(&mut heap, stack, totals));
     let mut by_site: BTreeMap<SiteIndex, Totals> = BTreeMap::new();
     for (number, totals) in &totals.by_site {
         if let Some(site) = site(SiteId(*number)) {

@@ -12,7 +12,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 
-use super::intern::OTHER;
+use super::intern::{Held, OTHER};
 use super::large::Entry;
 use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
@@ -234,10 +234,13 @@ fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option
     Some((tables, Pending { sample, missing, point, reason, record: tables.records.take() }))
 }
 
-/// The number of the stack that begins there, or what counts that there is none.
+/// The number of the stack that begins there, which is held, or what counts that there is none.
 fn number_of_stack(tables: &Tables, from: Registers) -> Result<u32, &'static Dropped> {
-    let number = tables.recent.number(from, |frames| tables.stacks.intern(frames));
-    number.ok_or_else(|| if stack::has_room_to_walk(from.sp) { &WITHOUT_STACK } else { &NEAR_STACK_END })
+    let new = |frames: &[u64]| tables.stacks.intern(frames).word();
+    let again = |word| tables.stacks.hold(word).is_some();
+    let word = tables.recent.number(from, new, again);
+    word.map(Held::number_of)
+        .ok_or_else(|| if stack::has_room_to_walk(from.sp) { &WITHOUT_STACK } else { &NEAR_STACK_END })
 }
 
 /// Whose memory is sought.

@@ -155,6 +155,11 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
     Some((facts, samples))
 }
 
+/// Keeps every call stack as it is until dropped, for whoever reads numbers of stacks and then their frames.
+pub(crate) fn keep_stacks() -> Option<impl Drop> {
+    tables().map(|tables| tables.stacks.reading())
+}
+
 /// Samples that can live at once; `None` before [`enable`].
 pub(crate) fn capacity() -> Option<u64> {
     tables().map(Tables::capacity)

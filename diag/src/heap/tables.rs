@@ -32,26 +32,23 @@ pub(super) struct Capacity {
     slot_bits: u32,
     /// Sampled blocks that live at once.
     records: u32,
-    /// Different stacks, as a power of two.
-    stacks_bits: u32,
-    /// Frames of all stacks.
-    frames: u32,
+    /// Words for call stacks, a power of two: 16 or 32 for most of them.
+    stack_words: u32,
     /// Spawn sites that are told apart; those beyond share the first row, as site 0 does with the recorder.
     sites: u32,
 }
 
 impl Capacity {
-    /// 64 GiB of small blocks at the default rate; 40,000 stacks of 25 frames.
+    /// 64 GiB of small blocks at the default rate; 32,000 stacks of 25 frames.
     pub(super) const SAMPLES: Capacity = Capacity {
         slot_bits: *region::SLOT_BITS.end(),
         records: 1 << 17,
-        stacks_bits: 16,
-        frames: 1 << 20,
+        stack_words: 1 << 20,
         sites: 1 << 14,
     };
     /// Where every block is recorded.
     pub(super) const ALL_BLOCKS: Capacity =
-        Capacity { records: (1 << 20) - 1, stacks_bits: 18, frames: 1 << 23, ..Capacity::SAMPLES };
+        Capacity { records: (1 << 20) - 1, stack_words: 1 << 23, ..Capacity::SAMPLES };
 
     /// The same with fewer slots, and of everything else no more than goes with them: a process with little address
     /// space has few samples.
@@ -59,8 +56,7 @@ impl Capacity {
         Capacity {
             slot_bits,
             records: self.records.min(1 << (slot_bits + 4)),
-            stacks_bits: self.stacks_bits.min(slot_bits + 5),
-            frames: self.frames.min(1 << (slot_bits + 9)),
+            stack_words: self.stack_words.min(1 << (slot_bits + 9)),
             sites: self.sites.min(1 << (slot_bits + 4)),
         }
     }
@@ -69,7 +65,7 @@ impl Capacity {
     fn bytes(self) -> usize {
         Large::BYTES
             + Records::bytes(self.records)
-            + Stacks::bytes(self.stacks_bits, self.frames)
+            + Stacks::bytes(self.stack_words)
             + Recent::BYTES
             + self.sites as usize * size_of::<Tally>()
             + Region::bytes(self.slot_bits)
@@ -136,6 +132,7 @@ pub(super) enum Reason {
 
 /// A sample whose block has no memory yet: nobody sees it, and nothing has been counted.
 pub(super) struct Pending {
+    /// It holds its stack until it is published or forgone; from then on the record does.
     pub(super) sample: Sample,
     /// What counts that it has no stack, unless it has one.
     pub(super) missing: Option<&'static Dropped>,
@@ -158,7 +155,7 @@ impl Tables {
             region: Region::reserve(capacity.slot_bits)?,
             large: Large::new()?,
             records: Records::new(capacity.records)?,
-            stacks: Stacks::new(capacity.stacks_bits, capacity.frames)?,
+            stacks: Stacks::new(capacity.stack_words)?,
             recent: Recent::new()?,
             sites: memory::zeroed(capacity.sites as usize)?,
         })
@@ -187,7 +184,10 @@ impl Tables {
             let bytes = if let Reason::Grown(bytes) = *reason { bytes } else { sample.size_bytes };
             testing::note(sample.stack, bytes as usize);
         }
-        let Some(record) = record else { return count_refused() };
+        let Some(record) = record else {
+            self.stacks.release(sample.stack);
+            return count_refused();
+        };
         self.records.publish(*record, *sample, weight, *point);
         if let Some(task) = CurrentTask::from_word(sample.task).id() {
             holders::enter(task);
@@ -196,6 +196,7 @@ impl Tables {
 
     /// There was no memory for the block.
     pub(super) fn forgo(&self, pending: Pending) {
+        self.stacks.release(pending.sample.stack);
         if let Some(record) = pending.record {
             self.records.give(record);
         }
@@ -219,6 +220,7 @@ impl Tables {
             }
             tally.freed(sample.size_bytes, weight, age_ns);
         });
+        self.stacks.release(sample.stack);
     }
 
     /// The block lives on without its sampling point.
@@ -228,11 +230,13 @@ impl Tables {
             tally.grown(uncounted_bytes);
             tally.shrunk(weight.times(sample.size_bytes));
         });
+        self.stacks.release(sample.stack);
     }
 
     /// The block is not sampled after all: whether and when it is freed will not be known.
     pub(super) fn refuse(&self, record: RecordId) {
-        self.take_out(record);
+        let Ended { sample, .. } = self.take_out(record);
+        self.stacks.release(sample.stack);
         count_refused();
     }
 

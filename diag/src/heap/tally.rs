@@ -25,6 +25,7 @@ const PARTS: u64 = 256;
 
 /// The counters of one stack or site: two cache lines.
 #[repr(C, align(64))]
+#[cfg_attr(test, derive(Default))]
 pub(super) struct Tally {
     allocated_parts: AtomicU64,
     allocated_bytes: AtomicU64,
@@ -83,6 +84,23 @@ impl Tally {
         self.ages[bucket.min(AGE_BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts all of this there and not here. Nobody else counts here meanwhile.
+    pub(super) fn move_to(&self, other: &Tally) {
+        for (word, to) in self.words().into_iter().zip(other.words()) {
+            add(to, word.swap(0, Ordering::Relaxed));
+        }
+        for (count, to) in self.ages.iter().zip(&other.ages) {
+            // Most are zero.
+            if count.load(Ordering::Relaxed) > 0 {
+                to.fetch_add(count.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn words(&self) -> [&AtomicU64; 4] {
+        [&self.allocated_parts, &self.allocated_bytes, &self.freed_parts, &self.freed_bytes]
+    }
+
     /// What was counted until now.
     pub(super) fn totals(&self) -> Totals {
         let blocks = |parts: &AtomicU64| (parts.load(Ordering::Relaxed) + PARTS / 2) / PARTS;
@@ -104,19 +122,9 @@ fn add(counter: &AtomicU64, n: u64) {
 mod tests {
     use super::*;
 
-    fn empty() -> Tally {
-        Tally {
-            allocated_parts: AtomicU64::new(0),
-            allocated_bytes: AtomicU64::new(0),
-            freed_parts: AtomicU64::new(0),
-            freed_bytes: AtomicU64::new(0),
-            ages: [const { AtomicU32::new(0) }; AGE_BUCKETS],
-        }
-    }
-
     #[test]
     fn recorded_blocks_are_counted_exactly() {
-        let tally = empty();
+        let tally = Tally::default();
         [7, 0, 1 << 40].iter().for_each(|&bytes| tally.allocated(bytes, Weight::of(bytes, 0)));
         tally.grown(5);
         tally.freed(12, Weight::of(12, 0), 3_000_000);
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_sampled_block_stands_for_many() {
-        let tally = empty();
+        let tally = Tally::default();
         tally.allocated(64, Weight::of(64, 524_288));
         let totals = tally.totals();
         assert_eq!(totals.allocated_blocks, 8_193, "one in 8,192.5");
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn no_age_is_beyond_the_last_bucket() {
-        let tally = empty();
+        let tally = Tally::default();
         [0, 999_999, 1_999_999, u64::MAX].iter().for_each(|&age_ns| tally.freed(1, Weight::of(1, 0), age_ns));
         let ages = tally.totals().ages;
         assert_eq!((ages[0], ages[AGE_BUCKETS - 1]), (3, 1));

@@ -58,6 +58,7 @@ impl HeapStats {
     fn read() -> Self {
         let Some(tables) = tables() else { return HeapStats::default() };
         let mut stats = HeapStats::default();
+        let _reading = tables.stacks.reading();
         for totals in tables.stacks.tallies().map(|(_, tally)| tally.totals()) {
             stats.total_blocks += totals.allocated_blocks;
             stats.total_bytes += totals.allocated_bytes;
@@ -207,6 +208,7 @@ fn holders(next_birth: u64) -> String {
     const LINES: usize = 5;
     let _hidden = hide_thread();
     let mut by_stack: HashMap<u32, (u64, u64)> = HashMap::new();
+    let _reading = tables().map(|tables| tables.stacks.reading());
     let live = tables().into_iter().flat_map(|tables| tables.records.live());
     for sample in live.filter(|sample| sample.birth >= next_birth) {
         let (bytes, blocks) = by_stack.entry(sample.stack).or_default();

@@ -28,7 +28,7 @@ struct Entry {
     taken: AtomicBool,
     /// 0: nothing is remembered.
     len: AtomicU32,
-    number: AtomicU32,
+    number: AtomicU64,
     /// The register counts only if a frame was found by it.
     by_first_pointer: AtomicBool,
     ip: AtomicU64,
@@ -58,8 +58,15 @@ impl Recent {
     /// The number of the stack above `from`, the registers of a function that must not have returned yet:
     /// what `number` gave it, which is told the callers' addresses, innermost first. `None` if the stack cannot
     /// be walked now, or is too near its end for that: see [`walk::has_room`].
-    pub(crate) fn number(&self, from: Registers, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
-        self.number_up_to(walk::NOWHERE, 0, from, number)
+    ///
+    /// A number that was given before counts only if `again` says that it still is this stack's.
+    pub(crate) fn number(
+        &self,
+        from: Registers,
+        number: impl Fn(&[u64]) -> u64,
+        again: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
+        self.number_up_to(walk::NOWHERE, 0, from, number, again)
     }
 
     /// As [`number`](Recent::number), with the frames up to the function whose stack pointer was `stop`. Stacks of
@@ -69,14 +76,15 @@ impl Recent {
         stop: u64,
         salt: u32,
         from: Registers,
-        number: impl Fn(&[u64]) -> u32,
-    ) -> Option<u32> {
+        number: impl Fn(&[u64]) -> u64,
+        again: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
         let stack = Readable::of(from.sp)?;
         let entry = self.entry(from, salt);
         if entry.taken.swap(true, Ordering::Acquire) {
             return walk::has_room(from.sp).then(|| take(from, stack, stop, number)).flatten();
         }
-        let known = entry.find(from, stack, stop);
+        let known = entry.find(from, stack, stop).filter(|&number| again(number));
         let known = match known {
             None if walk::has_room(from.sp) => entry.take(from, stack, stop, number),
             known => known,
@@ -93,7 +101,7 @@ impl Recent {
 
 /// Walks and remembers nothing. By itself: who does not walk has not the frames on its stack.
 #[inline(never)]
-fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> u32) -> Option<u32> {
+fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> u64) -> Option<u64> {
     let mut frames: Frames = [0; MAX_FRAMES];
     let depth = walk::walk(from, stack, &mut frames, stop);
     (depth > 0).then(|| number(&frames[..depth]))
@@ -101,7 +109,7 @@ fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> 
 
 impl Entry {
     /// The number, if the stack is the remembered one.
-    fn find(&self, from: Registers, stack: Readable, stop: u64) -> Option<u32> {
+    fn find(&self, from: Registers, stack: Readable, stop: u64) -> Option<u64> {
         let len = self.len.load(Ordering::Relaxed) as usize;
         let is = |field: &AtomicU64, value| field.load(Ordering::Relaxed) == value;
         let same = len > 0
@@ -124,8 +132,8 @@ impl Entry {
         from: Registers,
         stack: Readable,
         stop: u64,
-        number: impl Fn(&[u64]) -> u32,
-    ) -> Option<u32> {
+        number: impl Fn(&[u64]) -> u64,
+    ) -> Option<u64> {
         self.len.store(0, Ordering::Relaxed);
         let tables = unwinder::generation();
         let mut frames: Frames = [0; MAX_FRAMES];
@@ -181,17 +189,18 @@ mod tests {
     struct Numbers {
         known: RefCell<Vec<Vec<u64>>>,
         asked: Cell<usize>,
+        gone: RefCell<Vec<u64>>,
     }
 
     impl Numbers {
-        fn number(&self, frames: &[u64]) -> u32 {
+        fn number(&self, frames: &[u64]) -> u64 {
             self.asked.set(self.asked.get() + 1);
             let mut known = self.known.borrow_mut();
             let place = known.iter().position(|known| known == frames).unwrap_or(known.len());
             if place == known.len() {
                 known.push(frames.to_vec());
             }
-            place as u32
+            place as u64
         }
     }
 
@@ -205,7 +214,9 @@ mod tests {
         #[inline(never)]
         fn check(&self) {
             let from = registers();
-            let number = self.recent.number(from, |frames| self.numbers.number(frames)).expect("a stack");
+            let new = |frames: &[u64]| self.numbers.number(frames);
+            let again = |number| !self.numbers.gone.borrow().contains(&number);
+            let number = self.recent.number(from, new, again).expect("a stack");
             let mut frames: Frames = [0; MAX_FRAMES];
             let depth = walk::capture_until(from, &mut frames, walk::NOWHERE);
             assert_eq!(self.numbers.known.borrow()[number as usize], frames[..depth]);
@@ -247,6 +258,19 @@ mod tests {
             black_box(call)(&test, &[0, 1, 0, 0, 1]);
         }
         assert!(test.numbers.asked.get() < 5, "walked {} times", test.numbers.asked.get());
+    }
+
+    #[test]
+    fn a_number_that_is_gone_is_not_given_again() {
+        let test = test();
+        for round in 0..20 {
+            black_box(call)(&test, &[0, 1, 0, 0, 1]);
+            if round == 10 {
+                test.numbers.gone.borrow_mut().push(0);
+                test.numbers.known.borrow_mut()[0].clear();
+            }
+        }
+        assert_eq!(test.numbers.known.borrow().len(), 2, "it has another number now");
     }
 
     /// Paths of one length lie at the same addresses and differ only in what is on the stack.

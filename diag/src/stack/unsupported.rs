@@ -40,8 +40,9 @@ impl Recent {
         _stop: u64,
         _salt: u32,
         _from: Registers,
-        _number: impl Fn(&[u64]) -> u32,
-    ) -> Option<u32> {
+        _number: impl Fn(&[u64]) -> u64,
+        _again: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
         None
     }
 }

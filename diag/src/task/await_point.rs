@@ -211,18 +211,18 @@ pub(super) fn record(slot: &'static Slot) {
         let number = |frames: &[u64]| {
             walked.set(1 + frames.len() as u32 / 3);
             // The innermost frame is that of our own `clone`, which the table of the waker names.
-            kept.stacks.intern(&frames[1.min(frames.len())..]).unwrap_or(0)
+            kept.stacks.intern(&frames[1.min(frames.len())..]).unwrap_or(0).into()
         };
         // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
         let salt = slot.current().site().map_or(0, |site| site.0);
-        let number = kept.recent.number_up_to(taking.stop.get(), salt, here, number);
+        let number = kept.recent.number_up_to(taking.stop.get(), salt, here, number, |_| true);
         taking.units.set(taking.units.get() + 1 + walked.get());
         TAKEN.fetch_add(1, Ordering::Relaxed);
         if walked.get() > 0 {
             WALKED.fetch_add(1, Ordering::Relaxed);
         }
         match number {
-            Some(number @ 1..) => taking.add(number),
+            Some(number @ 1..) => taking.add(number as u32),
             _ => taking.lose_one(),
         }
     });
