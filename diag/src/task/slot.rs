@@ -175,6 +175,11 @@ impl Waked {
         }
     }
 
+    #[inline]
+    fn is_displaced(word: u64) -> bool {
+        word & (Waked::THREAD | Waked::DISPLACED) == Waked::DISPLACED
+    }
+
     fn from_word(word: u64) -> Option<Self> {
         match word {
             0 => None,
@@ -599,8 +604,11 @@ impl Slot {
     #[inline]
     pub(crate) fn drop_waker(&self, by: CurrentTask) -> bool {
         let after = Word(self.shared.word.fetch_sub(WAKER, Ordering::AcqRel) - WAKER);
-        if after.is_without_wakers() && by.id().is_some() && by != self.current() {
-            self.displace(by);
+        if after.is_without_wakers() {
+            let other = (by.id().is_some() && by != self.current()).then_some(by);
+            if other.is_some() || Waked::is_displaced(self.shared.woken_by.load(Ordering::Relaxed)) {
+                self.displace(other);
+            }
         }
         after.is_unheld()
     }
@@ -611,13 +619,14 @@ impl Slot {
         self.give_up(WAKER)
     }
 
-    /// The last waker was dropped in a poll of `by`. If nobody woke the task, that is how it got lost. Only a hint:
-    /// what is read here may change meanwhile, and the capture asks only for tasks that are lost.
+    /// The last waker was dropped in a poll of another task, `by`, or otherwise. If nobody woke the task, that is how it
+    /// got lost; also if its own poll is still to end, on another thread. Only a hint: what is read here may change
+    /// meanwhile, and the capture asks only for tasks that are lost.
     #[cold]
-    fn displace(&self, by: CurrentTask) {
-        let idle = self.poller.seq.load(Ordering::Relaxed).is_multiple_of(2);
-        if idle && self.word().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
-            self.shared.woken_by.store(Waked::Displaced(by).word(), Ordering::Relaxed);
+    fn displace(&self, by: Option<CurrentTask>) {
+        if self.word().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
+            let by = by.map_or(0, |by| Waked::Displaced(by).word());
+            self.shared.woken_by.store(by, Ordering::Relaxed);
         }
     }
 
@@ -968,6 +977,25 @@ mod tests {
             slot.shared.word.fetch_add(WAKER + wakes * WAKE, Ordering::Relaxed);
             slot.drop_waker(by);
             assert_eq!(slot.look().unwrap().woken_by, None, "{by:?}, {wakes} wakes");
+        }
+    }
+
+    #[test]
+    fn a_waker_can_be_displaced_before_the_poll_that_made_it_has_ended() {
+        let slot = Slot::default();
+        slot.open(birth(1));
+        let by = CurrentTask::new(9, SiteId(4));
+        slot.poll_start(10, 7);
+        slot.shared.word.fetch_or(INNER, Ordering::Relaxed);
+        slot.shared.word.fetch_add(WAKER, Ordering::Relaxed);
+        slot.drop_waker(by);
+        slot.poll_end(12, None);
+        assert_eq!(slot.look().unwrap().woken_by, Some(Waked::Displaced(by)));
+        // Whoever drops the last one of later ones is it, and nobody is if that is no other task.
+        for (by, expected) in [(by, Some(Waked::Displaced(by))), (CurrentTask::default(), None)] {
+            slot.shared.word.fetch_add(WAKER, Ordering::Relaxed);
+            slot.drop_waker(by);
+            assert_eq!(slot.look().unwrap().woken_by, expected, "{by:?}");
         }
     }
 
