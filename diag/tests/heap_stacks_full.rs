@@ -77,5 +77,11 @@ fn a_leak_is_named_after_any_number_of_other_stacks() {
     let (ours, others) = (1 + PATHS + PATHS / 4 + LEAKED as u64, 20_000);
     assert!((ours..ours + others).contains(&blocks), "{blocks} blocks, {ours} of them here");
     assert!(sum("freed_blocks") >= PATHS + PATHS / 4);
+    let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+    let is_evicted = |stack| names.stack(stack).any(|frame| frame.function == "(evicted)");
+    let evicted =
+        heap.stack_totals.iter().filter(|row| is_evicted(row.stack)).map(|row| row.allocated_blocks);
+    assert!(evicted.sum::<u64>() > PATHS / 2, "their totals have a row of their own");
+    assert!(!heap.samples.iter().any(|sample| is_evicted(sample.stack)), "nothing that lives is evicted");
     drop((early, leaked));
 }

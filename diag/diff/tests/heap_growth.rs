@@ -55,6 +55,21 @@ fn check(service: &Service, before: f64, after: f64, answer: Answer, expected: &
 }
 
 #[test]
+fn what_a_function_allocated_is_not_known_where_its_stacks_may_have_been_evicted() {
+    let service = service(40.0, |_| None);
+    let (mut before, mut after) = (service.at(15.0), service.at(30.0));
+    let mut windows = |evicted: [u64; 2]| {
+        for (snapshot, evicted) in [&mut before, &mut after].into_iter().zip(evicted) {
+            snapshot.capture.dropped.insert("heap_stacks_evicted".to_owned(), evicted);
+        }
+        let diff = diff(&before, &after).expect("one service");
+        [diff.heap.as_ref().expect("a heap").window, site(&diff, "svc::keep").window]
+    };
+    assert!(matches!(windows([7, 7]), [Some(_), Some(_)]), "none in between");
+    assert!(matches!(windows([7, 8]), [Some(_), None]), "the sum is known still");
+}
+
+#[test]
 fn buffers_that_outlive_their_tasks_are_a_likely_leak() {
     check(&service(40.0, |_| None), 15.0, 30.0, Answer::Findings, &["heap-growth likely svc::keep"]);
 }

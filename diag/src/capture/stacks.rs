@@ -9,8 +9,8 @@ use diag_snapshot::{
 use crate::stack::{LoadedModule, modules};
 use crate::symbols;
 
-/// What is said of a stack that is not known.
-const NO_STACK: &str = "(other)";
+/// Addresses that no code has, for what is no stack, and their names.
+const NO_STACKS: [(u64, &str); 2] = [(0, "(other)"), (1, "(evicted)")];
 
 /// The stacks seen so far. A frame is met once however many stacks pass through it.
 pub(super) struct Tree {
@@ -84,8 +84,10 @@ impl Tree {
                 names.push(name_row(FrameIndex(frames[at] as u32), function, strings));
             });
         }
-        if let Some(&frame) = self.frame_of.get(&0) {
-            names.push(NameRow { frame, function: strings.intern(NO_STACK), file: None, line: None });
+        for (address, name) in NO_STACKS {
+            if let Some(&frame) = self.frame_of.get(&address) {
+                names.push(NameRow { frame, function: strings.intern(name), file: None, line: None });
+            }
         }
         // Stable: the functions of one frame keep their order, innermost first.
         names.sort_by_key(|row| row.frame);

@@ -6,7 +6,7 @@
 //!
 //! A stack is kept as long as somebody holds it: each live sample does, and whoever is about to make one. When there
 //! is no room left, whoever brings a new stack takes that of one which nobody holds, at best one that was of use once
-//! only; what was counted for it goes to [`OTHER`], so that sums stay exact. Where nothing can be taken in a few tries,
+//! only; what was counted for it goes to [`EVICTED`], so that sums stay exact. Where nothing can be taken in a few tries,
 //! or while somebody [reads](Stacks::reading), the new stack is `OTHER` itself. Both are counted. Nothing here waits.
 //!
 //! | first word of a chunk | meaning |
@@ -18,16 +18,21 @@
 //! then, and goes away again if it is not that stack.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use std::iter::{once, successors};
+use std::iter::successors;
 
 use super::pool::Pool;
 use super::tally::Tally;
 use crate::dropped::Dropped;
+use crate::fork;
 use crate::memory;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// The number of every stack that could not be taken or kept.
 pub(super) const OTHER: u32 = 0;
+/// The number under which all is summed up that was counted for stacks which gave their place away: no sample has it.
+pub(super) const EVICTED: u32 = 1;
+/// Numbers that are no stack's.
+pub(super) const RESERVED: u32 = 2;
 
 /// How far from its own entry a stack may lie.
 const PROBES: usize = 64;
@@ -48,9 +53,9 @@ const USED_AGAIN: u64 = 1 << 30;
 const LEN: u64 = (1 << 8) - 1;
 const _: () = assert!(crate::stack::MAX_FRAMES < 1 << 8);
 
-static EVICTED: Dropped = Dropped::new(
+static GAVE_WAY: Dropped = Dropped::new(
     "heap_stacks_evicted",
-    "a call stack without live samples gave its place to a new one, and what was allocated and freed there is under (other)",
+    "a call stack without live samples gave its place to a new one, and what was allocated and freed there is under (evicted)",
 );
 static NO_ROOM: Dropped = Dropped::new(
     "heap_samples_without_room_for_stack",
@@ -87,14 +92,14 @@ pub(super) struct Stacks {
     chunks: &'static [[AtomicU64; CHUNK]],
     free: Pool,
     links: &'static [AtomicU32],
-    /// By number; the first is that of `OTHER`.
+    /// By number.
     tallies: &'static [Tally],
     /// Where the search for room goes on.
     hand: AtomicU32,
     /// Those who look for room.
     evicting: AtomicU32,
-    /// Those who read stacks that nobody may hold.
-    reading: AtomicU32,
+    /// Those who read stacks that nobody may hold, `process << 32 | how many`: who read in the parent does not in a child.
+    reading: AtomicU64,
 }
 
 impl Stacks {
@@ -124,10 +129,10 @@ impl Stacks {
     ) -> Self {
         let free = Pool::new(chunks.len() as u32);
         let zero = || AtomicU32::new(0);
-        let stacks =
-            Stacks { entries, chunks, free, links, tallies, hand: zero(), evicting: zero(), reading: zero() };
-        // That of the empty stack, which is nobody's to hold or to free.
-        let _other = stacks.take();
+        let (hand, evicting, reading) = (zero(), zero(), AtomicU64::new(0));
+        let stacks = Stacks { entries, chunks, free, links, tallies, hand, evicting, reading };
+        // Those of no stack are nobody's to hold or to free.
+        (0..RESERVED).for_each(|_| _ = stacks.take());
         stacks
     }
 
@@ -199,7 +204,7 @@ impl Stacks {
         }
     }
 
-    /// The frames of a stack, innermost first, as return addresses; none for [`OTHER`]. For who holds it or
+    /// The frames of a stack, innermost first, as return addresses; none for what is no stack. For who holds it or
     /// [reads](Stacks::reading).
     pub(super) fn frames(&self, number: u32) -> impl Iterator<Item = u64> {
         self.words(number, self.chunks[number as usize][0].load(Ordering::Relaxed) & LEN)
@@ -210,10 +215,10 @@ impl Stacks {
         &self.tallies[number as usize]
     }
 
-    /// The numbers and counters of all stacks, [`OTHER`] first. A stack may be there twice.
+    /// The numbers and counters of all stacks, after those of no stack. A stack may be there twice.
     pub(super) fn tallies(&self) -> impl Iterator<Item = (u32, &Tally)> {
         let kept = self.entries.iter().map(|entry| entry.load(Ordering::Acquire) as u32);
-        let numbers = once(OTHER).chain(kept.filter(|&number| number != OTHER));
+        let numbers = (0..RESERVED).chain(kept.filter(|&number| number != 0));
         numbers.map(|number| (number, self.tally(number)))
     }
 
@@ -221,8 +226,10 @@ impl Stacks {
     pub(super) fn reading(&self) -> Reading<'_> {
         // A thread that a fork has left in the parent is never seen to be done.
         const PATIENCE: u32 = 1_000;
-        // SeqCst, here and in `make_room`: one of the two sees the other.
-        self.reading.fetch_add(1, Ordering::SeqCst);
+        let nobody = u64::from(fork::process().get()) << 32;
+        // SeqCst, here and in `make_room`: one of the two sees the other. A child has a higher number than its parent.
+        let more = |readers: u64| Some(readers.max(nobody) + 1);
+        let _always_changed = self.reading.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
         let is_busy = || self.evicting.load(Ordering::SeqCst) > 0;
         let mut looks = 0;
         while is_busy() && looks < PATIENCE {
@@ -309,15 +316,16 @@ impl Stacks {
 
     #[cold]
     fn make_room(&self) -> Option<u32> {
-        if self.reading.load(Ordering::SeqCst) > 0 {
+        let readers = self.reading.load(Ordering::SeqCst);
+        if readers as u32 > 0 && readers >> 32 == u64::from(fork::known()) {
             return None;
         }
         (0..LOOKS).find_map(|_| {
             let number = self.hand.fetch_add(1, Ordering::Relaxed) % self.chunks.len() as u32;
-            if number == OTHER || !self.evict(number) {
+            if !self.evict(number) {
                 return None;
             }
-            EVICTED.count();
+            GAVE_WAY.count();
             self.take()
         })
     }
@@ -343,7 +351,7 @@ impl Stacks {
         let is_taken_out =
             |entry: &AtomicU64| entry.compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let _ = self.places(hash).any(is_taken_out);
-        self.tallies[number as usize].move_to(self.tally(OTHER));
+        self.tallies[number as usize].move_to(self.tally(EVICTED));
         // Another generation. The next holder of this chunk sees it by the Release of `write`.
         words[1].fetch_add(1 << 32, Ordering::Relaxed);
         self.give_from(number);
@@ -389,7 +397,7 @@ mod tests {
     use super::super::weight::Weight;
     use super::*;
 
-    /// So many chunks, of which the first is nobody's.
+    /// So many chunks, of which the first ones are nobody's.
     fn table(chunks: u32) -> Stacks {
         Stacks::new(chunks * CHUNK as u32).expect("memory")
     }
@@ -426,8 +434,8 @@ mod tests {
         assert!(stacks.frames(held.number()).eq(long_lived.iter().copied()), "what lives stays");
         assert_eq!(stacks.intern(&long_lived), held);
         assert_eq!(blocks(&stacks), 4_998, "no block is lost, and none is counted twice");
-        let other = stacks.tally(OTHER).totals().allocated_blocks;
-        assert!((4_900..4_998).contains(&other), "{other} of stacks that are gone");
+        let evicted = stacks.tally(EVICTED).totals().allocated_blocks;
+        assert!((4_900..4_998).contains(&evicted), "{evicted} of stacks that are gone");
     }
 
     #[test]
@@ -446,13 +454,13 @@ mod tests {
     #[test]
     fn what_is_held_gives_no_place_away() {
         let stacks = table(8);
-        let held: Vec<Held> = (1..8).map(|name| stacks.intern(&stack(name, 14))).collect();
+        let held: Vec<Held> = (1..7).map(|name| stacks.intern(&stack(name, 14))).collect();
         assert!(held.iter().all(|held| *held != Held::OTHER));
         let before = NO_ROOM.times();
-        assert_eq!(stacks.intern(&stack(8, 14)), Held::OTHER);
+        assert_eq!(stacks.intern(&stack(7, 14)), Held::OTHER);
         assert!(NO_ROOM.times() > before, "which is counted");
         stacks.release(held[3].number());
-        assert_eq!(stacks.intern(&stack(8, 14)).number(), held[3].number());
+        assert_eq!(stacks.intern(&stack(7, 14)).number(), held[3].number());
         assert_eq!(stacks.hold(held[3].word()), None, "the same number, and another stack");
         assert_eq!(stacks.hold(held[4].word()), Some(held[4]));
     }
@@ -460,12 +468,12 @@ mod tests {
     #[test]
     fn nothing_gives_its_place_away_while_somebody_reads() {
         let stacks = table(8);
-        let numbers: Vec<u32> = (1..8).map(|name| pass(&stacks, &stack(name, 14))).collect();
+        let numbers: Vec<u32> = (1..7).map(|name| pass(&stacks, &stack(name, 14))).collect();
         let reading = stacks.reading();
-        assert_eq!(stacks.intern(&stack(8, 14)), Held::OTHER);
+        assert_eq!(stacks.intern(&stack(7, 14)), Held::OTHER);
         assert!(numbers.iter().zip(1..).all(|(&number, name)| stacks.frames(number).eq(stack(name, 14))));
         drop(reading);
-        assert_ne!(stacks.intern(&stack(8, 14)), Held::OTHER);
+        assert_ne!(stacks.intern(&stack(7, 14)), Held::OTHER);
     }
 
     /// Three times as many stacks as there is room for, on four threads, with a reader beside.
@@ -523,7 +531,7 @@ mod models {
 
     /// Room for so many stacks of a few frames.
     fn table(stacks: usize) -> Stacks {
-        let chunks = stacks + 1;
+        let chunks = stacks + RESERVED as usize;
         Stacks::of(
             leak(2, |_| AtomicU64::new(0)),
             leak(chunks, |_| std::array::from_fn(|_| AtomicU64::new(0))),

@@ -210,7 +210,11 @@ fn non_empty<'a, K: Copy + Eq + Hash>(
     totals.filter(|(_, totals)| *totals != Totals::default()).collect()
 }
 
-/// The return addresses of a stack, innermost first; none if it could not be taken.
+/// The return addresses of a stack, innermost first. What is no stack has its number as an address: 0 if it could not
+/// be taken, 1 for all that gave their place away.
 pub(crate) fn frames(stack: u32) -> Vec<u64> {
+    if stack < intern::RESERVED {
+        return vec![stack.into()];
+    }
     tables().map_or_else(Vec::new, |tables| tables.stacks.frames(stack).collect())
 }

@@ -46,7 +46,8 @@ pub struct HeapSiteDiff {
     pub after: FunctionHoldings,
     /// How much that grew.
     pub growth: Growth,
-    /// Allocated and freed between the two; none for two processes.
+    /// Allocated and freed between the two; none for two processes, and where call stacks were evicted in between:
+    /// what had been counted for a function may then be gone.
     pub window: Option<Turnover>,
     /// Chance of this growth, or more, where as much is allocated as freed; adjusted for the
     /// number of functions asked.
@@ -108,6 +109,8 @@ pub(super) fn diff(
     } else {
         (Holdings::without_lines(before)?, Holdings::without_lines(after)?)
     };
+    let evicted = |snapshot: &Snapshot| snapshot.capture.dropped.get("heap_stacks_evicted").copied();
+    let is_counted = evicted(before) == evicted(after);
     let mut moves =
         Moves { half_us: before.capture.to_us.midpoint(after.capture.to_us), functions: BTreeMap::new() };
     let (before, after) = (
@@ -122,7 +125,11 @@ pub(super) fn diff(
         is.samples.iter().for_each(|sample| each(None, Some(sample)));
     }
     let of_live_tasks = of_live_tasks(&holdings.1, join, tasks);
-    Some(moves.finish(holdings, same_process, of_live_tasks))
+    let mut diff = moves.finish(holdings, same_process, of_live_tasks);
+    if !is_counted {
+        diff.sites.iter_mut().for_each(|site| site.window = None);
+    }
+    Some(diff)
 }
 
 /// One snapshot, with what is asked of it for each sample.
