@@ -604,11 +604,8 @@ impl Slot {
     #[inline]
     pub(crate) fn drop_waker(&self, by: CurrentTask) -> bool {
         let after = Word(self.shared.word.fetch_sub(WAKER, Ordering::AcqRel) - WAKER);
-        if after.is_without_wakers() {
-            let other = (by.id().is_some() && by != self.current()).then_some(by);
-            if other.is_some() || Waked::is_displaced(self.shared.woken_by.load(Ordering::Relaxed)) {
-                self.displace(other);
-            }
+        if after.is_without_wakers() && by != self.current() {
+            self.displace(by);
         }
         after.is_unheld()
     }
@@ -619,14 +616,18 @@ impl Slot {
         self.give_up(WAKER)
     }
 
-    /// The last waker was dropped in a poll of another task, `by`, or otherwise. If nobody woke the task, that is how it
-    /// got lost; also if its own poll is still to end, on another thread. Only a hint: what is read here may change
-    /// meanwhile, and the capture asks only for tasks that are lost.
+    /// The last waker was dropped in a poll of `by`, another task, or outside of all. If nobody woke the task, that is
+    /// how it got lost; also if its own poll is still to end, on another thread. Only a hint: what is read here may
+    /// change meanwhile, and the capture asks only for tasks that are lost.
     #[cold]
-    fn displace(&self, by: Option<CurrentTask>) {
-        if self.word().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
-            let by = by.map_or(0, |by| Waked::Displaced(by).word());
-            self.shared.woken_by.store(by, Ordering::Relaxed);
+    fn displace(&self, by: CurrentTask) {
+        let woken_by = &self.shared.woken_by;
+        if by.id().is_none() {
+            if Waked::is_displaced(woken_by.load(Ordering::Relaxed)) {
+                woken_by.store(0, Ordering::Relaxed);
+            }
+        } else if self.word().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
+            woken_by.store(Waked::Displaced(by).word(), Ordering::Relaxed);
         }
     }
 
