@@ -14,7 +14,9 @@ use diag_snapshot::{Snapshot, TaskState};
 
 const TASKS: usize = 40;
 const EVERY: Duration = Duration::from_millis(100);
-const FILES: usize = 12;
+const FILES: usize = 6;
+/// For the files, which come from a thread of low priority.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A value that is set once, and wakes whoever waits for it last; the others are never woken.
 #[derive(Default)]
@@ -62,7 +64,7 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
     }
     let started = Instant::now();
     let last = loop {
-        assert!(started.elapsed() < Duration::from_secs(60), "no files come");
+        assert!(started.elapsed() < PATIENCE, "no files come");
         match newest(&folder) {
             Some((files, snapshot)) if files >= FILES => break snapshot,
             _ => thread::sleep(EVERY),
@@ -78,5 +80,6 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
     let lost = |tasks: usize| ("lost-waker", Grade::Proven, Some(tasks as u64));
     assert!(found.contains(&lost(TASKS)) && found.contains(&lost(TASKS - 1)), "{found:?}");
     assert_eq!(last.tasks.iter().filter(|task| task.displaced_by.is_some()).count(), TASKS - 1);
-    fs::remove_dir_all(&folder).expect("it was made above");
+    // Another file may come meanwhile, and stay.
+    let _ = fs::remove_dir_all(&folder);
 }
