@@ -1,5 +1,6 @@
 //! A child that was forked and goes on without `exec` is a service like any other: it has an agent, files, a clock
-//! and an instance number of its own as soon as it starts them, and waits for no thread of its parent's.
+//! and an instance number of its own as soon as it starts them. That it waits for no thread of its parent's, however
+//! busy that is, is what the proof `forks` shows.
 #![cfg(all(feature = "agent", unix))]
 
 use std::io::{Read, Write};
@@ -13,7 +14,6 @@ use diag_snapshot::Snapshot;
 static ALLOC: diag::Alloc = diag::Alloc::system();
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const CHILDREN: usize = 20;
 
 /// Runs one of the tests of this file as a process of its own, and gives what it printed.
 fn output_of(test: &str) -> String {
@@ -199,54 +199,4 @@ fn a_server_that_forks_workers_is_one_service_a_worker() {
     // Workers may hold it open for each other, so each is told by a byte.
     (&end).write_all(&[0; 3]).expect("workers read");
     assert!(workers.into_iter().all(ended_well));
-}
-
-/// Spawns at a place that no other number has.
-fn spawn_at_a_new_site<const N: usize>() {
-    drop(diag::spawn(async {
-        let bytes = std::hint::black_box([0_u8; N]);
-        std::future::pending::<()>().await;
-        std::hint::black_box(bytes);
-    }));
-}
-
-#[test]
-fn a_child_of_a_capture_waits_for_nobody() {
-    if !is_process() {
-        output_of("a_child_of_a_capture_waits_for_nobody");
-        return;
-    }
-    diag::Builder::new().service("forks").agent(false).init();
-    let runtime = service();
-    let captures = std::thread::spawn(|| {
-        loop {
-            std::hint::black_box(diag::snapshot());
-        }
-    });
-    let churn = std::thread::spawn(|| {
-        loop {
-            std::hint::black_box(vec![1_u8; 3_000]);
-            diag::gauge("churn").add(1);
-        }
-    });
-    let child = || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        runtime.block_on(async {
-            spawn_at_a_new_site::<1>();
-            spawn_at_a_new_site::<2>();
-            spawn_at_a_new_site::<3>();
-        });
-        drop(std::hint::black_box(vec![1_u8; 100_000]));
-        diag::gauge("of the child").set(1);
-        let snapshot = diag::snapshot();
-        assert_eq!(snapshot.tasks.len(), 3);
-        assert_eq!(snapshot.sites.len(), 4, "the parent's, and three");
-        assert_eq!(snapshot.process.service, "forks");
-    };
-    diag::gauge("churn").set(0);
-    let well = (0..CHILDREN).filter(|_| ended_well(fork(child))).count();
-    assert_eq!(well, CHILDREN);
-    assert!(!captures.is_finished() && !churn.is_finished());
-    drop(runtime);
-    std::process::exit(0);
 }

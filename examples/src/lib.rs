@@ -5,6 +5,8 @@
 //! Nothing here is a mock: real sockets, real tasks, real memory.
 
 pub mod args;
+pub mod forked;
 pub mod iothub;
+pub mod one_waker;
 pub mod progress;
 pub mod wakeups;

@@ -9,9 +9,10 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use anyhow::ensure;
 use clap::Parser;
+use diag_examples::forked::{End, fork};
 use diag_examples::progress;
 
 #[global_allocator]
@@ -19,45 +20,36 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 
 /// Turns the sampler on from several threads at once, in many processes.
 #[derive(Parser)]
-#[command(after_help = "Exit code 0: no process died of it. Anything else: it did not hold.")]
+#[command(after_help = "Exit code 0: no process died of it, and none hung. Anything else: it did not hold.")]
 struct Args {
     /// How many processes.
     #[arg(long, default_value_t = 5_000)]
     cases: u64,
 }
 
+/// A case takes a few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     // What can be had before is there, so that the threads meet where the tables are built.
     drop(diag::snapshot());
-    let mut died = 0;
+    let (mut died, mut hung) = (0, 0);
     for case in 0..args.cases {
-        died += u64::from(!survives(2 + case % 3)?);
-        progress::show(&format!("{case} of {} processes, {died} died", args.cases));
+        match fork(|| race(2 + case % 3))?.end(PATIENCE)? {
+            End::Well => {}
+            End::Died(_) => died += 1,
+            End::Hung => hung += 1,
+        }
+        progress::show(&format!("{case} of {} processes, {died} died, {hung} hung", args.cases));
     }
     progress::show("");
     writeln!(
         io::stdout(),
-        "{} processes, sampler turned on by 2 to 4 threads at once: {died} died",
+        "{} processes, sampler turned on by 2 to 4 threads at once: {died} died, {hung} hung",
         args.cases
     )?;
-    Ok(if died == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Runs one case in a child.
-fn survives(threads: u64) -> anyhow::Result<bool> {
-    // SAFETY: this process has no other thread.
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        race(threads);
-        // SAFETY: ends the child at once.
-        unsafe { libc::_exit(0) }
-    }
-    let mut status = 0;
-    // SAFETY: waits for our own child, and there is a place for the answer.
-    let waited = unsafe { libc::waitpid(child, &raw mut status, 0) };
-    ensure!(child > 0 && waited == child, "no child to be had: {}", io::Error::last_os_error());
-    Ok(status == 0)
+    Ok(if died + hung == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn race(threads: u64) {
