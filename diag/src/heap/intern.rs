@@ -19,6 +19,7 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::iter::successors;
+use std::num::NonZeroU32;
 
 use super::pool::Pool;
 use super::tally::Tally;
@@ -97,9 +98,9 @@ pub(super) struct Stacks {
     /// Where the search for room goes on.
     hand: AtomicU32,
     /// Those who look for room.
-    evicting: AtomicU32,
-    /// Those who read stacks that nobody may hold, `process << 32 | how many`: who read in the parent does not in a child.
-    reading: AtomicU64,
+    evicting: Present,
+    /// Those who read stacks that nobody may hold.
+    reading: Present,
 }
 
 impl Stacks {
@@ -128,8 +129,7 @@ impl Stacks {
         tallies: &'static [Tally],
     ) -> Self {
         let free = Pool::new(chunks.len() as u32);
-        let zero = || AtomicU32::new(0);
-        let (hand, evicting, reading) = (zero(), zero(), AtomicU64::new(0));
+        let (hand, evicting, reading) = (AtomicU32::new(0), Present::nobody(), Present::nobody());
         let stacks = Stacks { entries, chunks, free, links, tallies, hand, evicting, reading };
         // Those of no stack are nobody's to hold or to free.
         (0..RESERVED).for_each(|_| _ = stacks.take());
@@ -224,16 +224,9 @@ impl Stacks {
 
     /// No stack gives its place away until this is dropped. Waits a moment for those who are at it; not for hooks.
     pub(super) fn reading(&self) -> Reading<'_> {
-        // A thread that a fork has left in the parent is never seen to be done.
-        const PATIENCE: u32 = 1_000;
-        let nobody = u64::from(fork::process().get()) << 32;
-        // SeqCst, here and in `make_room`: one of the two sees the other. A child has a higher number than its parent.
-        let more = |readers: u64| Some(readers.max(nobody) + 1);
-        let _always_changed = self.reading.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
-        let is_busy = || self.evicting.load(Ordering::SeqCst) > 0;
-        let mut looks = 0;
-        while is_busy() && looks < PATIENCE {
-            looks += 1;
+        // SeqCst, here and in `make_room`: one of the two sees the other.
+        self.reading.enter();
+        while self.evicting.is_anybody() {
             std::thread::yield_now();
         }
         Reading { stacks: self }
@@ -307,17 +300,16 @@ impl Stacks {
 
     fn take_or_make_room(&self) -> Option<u32> {
         self.take().or_else(|| {
-            self.evicting.fetch_add(1, Ordering::SeqCst);
+            self.evicting.enter();
             let taken = self.make_room();
-            self.evicting.fetch_sub(1, Ordering::SeqCst);
+            self.evicting.leave();
             taken
         })
     }
 
     #[cold]
     fn make_room(&self) -> Option<u32> {
-        let readers = self.reading.load(Ordering::SeqCst);
-        if readers as u32 > 0 && readers >> 32 == u64::from(fork::known()) {
+        if self.reading.is_anybody() {
             return None;
         }
         (0..LOOKS).find_map(|_| {
@@ -367,7 +359,34 @@ pub(super) struct Reading<'a> {
 
 impl Drop for Reading<'_> {
     fn drop(&mut self) {
-        self.stacks.reading.fetch_sub(1, Ordering::SeqCst);
+        self.stacks.reading.leave();
+    }
+}
+
+/// How many threads of this process are somewhere, `process << 32 | how many`: a child has none of its parent's.
+struct Present(AtomicU64);
+
+impl Present {
+    fn nobody() -> Self {
+        Present(AtomicU64::new(0))
+    }
+
+    fn enter(&self) {
+        // A child has a higher number than its parent.
+        let more = |present: u64| Some(present.max(Present::nobody_of(fork::process())) + 1);
+        let _always_changed = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more);
+    }
+
+    fn leave(&self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn is_anybody(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > Present::nobody_of(fork::process())
+    }
+
+    fn nobody_of(process: NonZeroU32) -> u64 {
+        u64::from(process.get()) << 32
     }
 }
 
@@ -463,6 +482,17 @@ mod tests {
         assert_eq!(stacks.intern(&stack(7, 14)).number(), held[3].number());
         assert_eq!(stacks.hold(held[3].word()), None, "the same number, and another stack");
         assert_eq!(stacks.hold(held[4].word()), Some(held[4]));
+    }
+
+    #[test]
+    fn who_was_there_in_the_parent_is_not_in_a_child() {
+        let here = Present::nobody();
+        here.0.store((u64::from(fork::process().get()) - 1) << 32 | 3, Ordering::Relaxed);
+        assert!(!here.is_anybody());
+        here.enter();
+        assert!(here.is_anybody());
+        here.leave();
+        assert!(!here.is_anybody());
     }
 
     #[test]
