@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use crate::figures::Figures;
 use crate::request::{Flavor, PARK_SIZES};
-use crate::tasks::{Peer, joined, on_a_worker, runtime};
+use crate::tasks::{Peer, builder, joined, on_a_worker};
 
 /// Tasks parked at once to weigh one.
 const PARKED: usize = 60_000;
@@ -23,7 +23,7 @@ pub(crate) fn weigh<P: Peer>(peer: &P, words: usize) -> Figures {
         0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31
         32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63
     );
-    let runtime = runtime(peer, Flavor::CurrentThread);
+    let runtime = peer.build(builder(Flavor::CurrentThread));
     // A first task pays for whatever the peer makes once.
     on_a_worker(&runtime, joined::<P, _>(async {}));
     let before = resident_bytes();
