@@ -278,6 +278,8 @@ impl Builder {
                 ("files", start_files(&settings)),
                 ("agent", start_agent(&settings, &mut guard.agent)),
             ];
+            health::report_signal();
+            crate::capture::report_facts();
             problems.extend(parts.into_iter().filter_map(|(part, started)| report(part, started).err()));
         }
         Some((guard, problems))

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::fork::Lock;
+use crate::settings;
+use crate::thread::{self, Choice};
 
 /// What a part does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,16 @@ static PARTS: Lock<BTreeMap<&'static str, Status>> = Lock::new(BTreeMap::new());
 /// Says what the part of this name does now, in place of what was said of it before.
 pub(crate) fn report(part: &'static str, status: Status) {
     PARTS.lock().insert(part, status);
+}
+
+/// Says what the stacks of held-up threads depend on: handlers of the service may come at any time.
+pub(crate) fn report_signal() {
+    let status = match (thread::signal_usable(), settings::current().signal) {
+        (Ok(()), _) => Status::Works,
+        (Err(why), Choice::Off) => Status::Off(why.to_string().into()),
+        (Err(why), _) => Status::Failed(why.to_string().into()),
+    };
+    report("stacks of held-up threads", status);
 }
 
 /// Every part that reported, by name.

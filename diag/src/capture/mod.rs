@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
 use coverage::Coverage;
+pub(crate) use process::report_facts;
 use sites::{Moved, Sites};
 use stacks::Tree;
 

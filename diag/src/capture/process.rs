@@ -8,7 +8,9 @@ use diag_snapshot::{AddressSpace, Process, Resources};
 
 use super::memory;
 use crate::clock::Anchor;
+use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
+use crate::health::{self, Status};
 use crate::{allocator, settings, thread};
 
 /// Facts that do not change while the process lives, read once.
@@ -41,10 +43,31 @@ fn instance(anchor: &Anchor) -> u64 {
     of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
 }
 
+static UNKNOWN: Dropped = Dropped::new(
+    "process_facts",
+    "memory, descriptors, held-up threads and names of the loaded files are not known, as /proc could not be read",
+);
+
+/// Says whether the system tells what the process uses; gives what it tells.
+pub(crate) fn report_facts() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status");
+    health::report(
+        "process facts",
+        match &status {
+            Ok(_) => Status::Works,
+            Err(error) => Status::Failed(format!("/proc/self/status: {error}").into()),
+        },
+    );
+    status.ok()
+}
+
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
 pub(super) fn resources(diag_bytes: u64) -> Resources {
     let throttled = thread::throttled();
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = report_facts().unwrap_or_else(|| {
+        UNKNOWN.count();
+        String::new()
+    });
     Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),

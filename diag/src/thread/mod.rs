@@ -20,7 +20,7 @@ mod tests;
 mod throttled;
 
 pub(crate) use facts::Facts;
-pub(crate) use signal::{Choice, NoStack, set_signal};
+pub(crate) use signal::{Choice, NoStack, set_signal, usable as signal_usable};
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use signal::{handler_of, notice_ended_call, registers, sigaction};
 pub(crate) use throttled::throttled;

@@ -69,14 +69,25 @@ pub(crate) fn set_signal(choice: Choice) {
     SIGNAL.store(choice, Ordering::Relaxed);
 }
 
+/// Why no thread that runs would have a stack now, if that is so. Installs nothing.
+pub(crate) fn usable() -> Result<(), NoStack> {
+    let signal = chosen()?;
+    let is_free = [Some(ours()), Some(libc::SIG_DFL)].contains(&handler_of(signal));
+    if is_free { Ok(()) } else { Err(NoStack::SignalTaken(signal)) }
+}
+
+fn chosen() -> Result<c_int, NoStack> {
+    match SIGNAL.load(Ordering::Relaxed) {
+        OFF => Err(NoStack::Off),
+        FREE => first_free().ok_or(NoStack::NoFreeSignal),
+        signal => Ok(signal),
+    }
+}
+
 /// Appends the stack of a thread of this process, innermost first, if it runs until it is signalled.
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
-    let signal = match SIGNAL.load(Ordering::Relaxed) {
-        OFF => return Err(NoStack::Off),
-        FREE => first_free().ok_or(NoStack::NoFreeSignal)?,
-        signal => signal,
-    };
+    let signal = chosen()?;
     if !install(signal) {
         return Err(NoStack::SignalTaken(signal));
     }
