@@ -273,7 +273,11 @@ mod limits {
     impl Limits {
         /// Those in force; `None` if there is none.
         pub(super) fn now() -> Option<Self> {
-            let (space, data) = (limit(libc::RLIMIT_AS), limit(libc::RLIMIT_DATA));
+            // The type of their numbers is another in each C library, so they are not handed over.
+            // SAFETY: `limit` gives a valid place to fill.
+            let space = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) });
+            // SAFETY: as above.
+            let data = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_DATA, limit) });
             (space.is_some() || data.is_some()).then_some(Limits { space, data })
         }
 
@@ -294,10 +298,9 @@ mod limits {
     }
 
     /// A limit in bytes, if there is one.
-    fn limit(what: libc::__rlimit_resource_t) -> Option<u64> {
+    fn limit(get: impl FnOnce(&mut libc::rlimit) -> libc::c_int) -> Option<u64> {
         let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-        // SAFETY: a valid place for the call to fill.
-        let told = unsafe { libc::getrlimit(what, &mut limit) } == 0;
+        let told = get(&mut limit) == 0;
         (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
     }
 

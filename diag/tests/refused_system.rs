@@ -123,9 +123,10 @@ fn service(case: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(3).enable_time().build();
     let runtime = runtime.expect("a runtime");
     let go_on = Arc::new(AtomicBool::new(true));
+    let _inside = runtime.enter();
     let held_up = [true, false].map(|spins| {
         let go_on = go_on.clone();
-        runtime.block_on(async { diag::spawn(async move { hold_up(&go_on, spins) }) })
+        diag::spawn(async move { hold_up(&go_on, spins) })
     });
     let (bell, _) = tokio::sync::watch::channel(());
     let task = |n: usize, mut bell: tokio::sync::watch::Receiver<()>| async move {
@@ -134,10 +135,7 @@ fn service(case: &str) {
         bell.changed().await.expect("it is rung");
         n + block.len()
     };
-    let tasks: Vec<_> = {
-        let _inside = runtime.enter();
-        (0..TASKS).map(|n| diag::spawn(task(n, bell.subscribe()))).collect()
-    };
+    let tasks: Vec<_> = (0..TASKS).map(|n| diag::spawn(task(n, bell.subscribe()))).collect();
     let snapshot = snapshot_when_held_up();
     assert!(snapshot.tasks.len() >= TASKS, "{} tasks", snapshot.tasks.len());
     assert!(!snapshot.heap.as_ref().expect("it is sampled").samples.is_empty());
