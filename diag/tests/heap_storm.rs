@@ -4,6 +4,7 @@
 //! that another thread may have been changing.
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -139,15 +140,19 @@ fn the_live_set_is_the_truth() {
     });
     let held: Vec<Block> = held.into_iter().chain(shared.into_inner().expect("no panic under it")).collect();
 
-    let mut truth: Vec<u64> = held.iter().map(|block| block.size as u64).collect();
-    let mut found: Vec<u64> =
-        diag::snapshot().heap.expect("on").samples.iter().map(|s| s.size_bytes).collect();
-    truth.sort_unstable();
-    found.sort_unstable();
-    assert_eq!(found, truth);
-    held.into_iter().for_each(Block::free);
     let heap = diag::snapshot().heap.expect("on");
-    assert_eq!((heap.samples.len(), heap.facts.refused), (0, 0));
+    let mut missing: BTreeMap<u64, i64> = BTreeMap::new();
+    held.iter().for_each(|block| *missing.entry(block.size as u64).or_default() += 1);
+    heap.samples.iter().for_each(|sample| *missing.entry(sample.size_bytes).or_default() -= 1);
+    missing.retain(|_, blocks| *blocks != 0);
+    // Of large blocks the table refuses one in some 100,000, by chance of their addresses, and counts it; it may be freed by now.
+    let refused = heap.facts.refused;
+    let is_told = missing.iter().all(|(&size, &blocks)| size > 2_048 && blocks > 0)
+        && missing.values().sum::<i64>() as u64 <= refused
+        && refused <= 5;
+    assert!(is_told, "sizes, and blocks that are missing: {missing:?}; {refused} were refused");
+    held.into_iter().for_each(Block::free);
+    assert_eq!(diag::snapshot().heap.expect("on").samples.len(), 0);
 }
 
 /// A child forked in the middle of it must be able to allocate: no lock was left held.
