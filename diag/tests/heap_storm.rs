@@ -147,7 +147,7 @@ fn the_live_set_is_the_truth() {
     missing.retain(|_, blocks| *blocks != 0);
     // Of large blocks the table refuses one in some 100,000, by chance of their addresses, and counts it; it may be freed by now.
     let refused = heap.facts.refused;
-    let is_told = missing.iter().all(|(&size, &blocks)| size > 2_048 && blocks > 0)
+    let is_told = missing.iter().all(|(&size, &blocks)| size >= 16 << 10 && blocks > 0)
         && missing.values().sum::<i64>() as u64 <= refused
         && refused <= 5;
     assert!(is_told, "sizes, and blocks that are missing: {missing:?}; {refused} were refused");
