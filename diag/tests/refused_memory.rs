@@ -5,6 +5,7 @@
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -19,6 +20,8 @@ const STACK_BYTES: usize = (2 << 20) + (64 << 10);
 static REFUSED: AtomicI64 = AtomicI64::new(-1);
 /// Calls so far.
 static CALLS: AtomicI64 = AtomicI64::new(0);
+/// Tasks that have allocated what they do.
+static STARTED: AtomicI64 = AtomicI64::new(0);
 
 #[test]
 fn any_mapping_may_fail() {
@@ -84,11 +87,16 @@ fn service(which: i64) {
         let task = |i: usize, mut receiver: tokio::sync::watch::Receiver<()>| async move {
             let block = black_box(vec![7_u8; 200 << 10]);
             let small: Vec<Vec<u8>> = (0..100).map(|_| black_box(vec![1; 1_000])).collect();
+            STARTED.fetch_add(1, Ordering::Relaxed);
             let _ = receiver.changed().await;
             assert!(small.iter().all(|small| small.len() == 1_000));
             (i, block)
         };
         let tasks: Vec<_> = (0..100).map(|i| diag::spawn(task(i, sender.subscribe()))).collect();
+        // This is no worker's thread.
+        while STARTED.load(Ordering::Relaxed) < 100 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         let snapshot = diag::snapshot();
         // What the capture itself was refused is in the next one.
         let calls = CALLS.load(Ordering::Relaxed);
