@@ -14,8 +14,7 @@ pub fn is_allocator(place: &Place) -> bool {
     /// What the compiler makes of `#[global_allocator]`, and calls to allocate.
     const ENTRIES: &[&str] = &["__rust_alloc", "__rust_realloc", "__rust_dealloc", "__rg_", "__rdl_"];
     const MODULES: &[&str] = &["alloc::alloc::", "core::alloc::global::", "diag::heap::"];
-    const FILES: &[&str] =
-        &["library/alloc/src/alloc.rs", "library/core/src/alloc/global.rs", "diag/src/heap/"];
+    const FILES: &[&str] = &["library/alloc/src/alloc.rs", "library/core/src/alloc/global.rs"];
     let function = place.function.as_str();
     let last = function.rsplit("::").next().unwrap_or(function);
     // A method of `impl GlobalAlloc for T`, in the words of either mangling.
@@ -23,7 +22,22 @@ pub fn is_allocator(place: &Place) -> bool {
     ENTRIES.iter().any(|start| last.starts_with(start))
         || MODULES.iter().any(|module| place.path().starts_with(module))
         || is_method()
-        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|part| file.contains(part)))
+        || place.file.as_deref().is_some_and(|file| {
+            FILES.iter().any(|part| file.contains(part))
+                || in_recorder(file).is_some_and(|file| file.starts_with("heap/"))
+        })
+}
+
+/// The path below `src` of one of the recorder's own sources: an inlined function has a file, but its name often lacks the
+/// path. They lie in a workspace, as they do today and did before, or in a folder of a registry.
+pub(crate) fn in_recorder(file: &str) -> Option<&str> {
+    let (folder, below) = file.rsplit_once("/src/")?;
+    let package_folder = folder.rsplit('/').next().unwrap_or(folder);
+    let is_recorder = package_folder == "diag"
+        || package(package_folder) == Some("diag")
+        || folder == "diag/recorder"
+        || folder.ends_with("/diag/recorder");
+    is_recorder.then_some(below)
 }
 
 /// How many of the innermost functions of a stack are the allocator's.
@@ -82,10 +96,8 @@ const SYMBOLS: &[&str] = &[
     "__GI_",
 ];
 
-/// Where the sources of the standard library and of the recorder lie: an inlined function has a file, but its
-/// name often lacks the path.
-const FILES: &[&str] =
-    &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/", "diag/src/heap/", "diag/src/task/"];
+/// Where the sources of the standard library lie: an inlined function has a file, but its name often lacks the path.
+const FILES: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/"];
 
 /// True of the allocator, of collections and of the runtime. Of a wrapper of the service's own around the
 /// allocator only [`allocator_depth`] knows.
@@ -107,6 +119,7 @@ pub fn is_language(place: &Place) -> bool {
 /// A registry keeps a crate in a folder `name-1.2.3`.
 fn is_runtime_file(file: &str) -> bool {
     FILES.iter().any(|part| file.contains(part))
+        || in_recorder(file).is_some_and(|file| file.starts_with("heap/") || file.starts_with("task/"))
         || file.split('/').filter_map(package).any(|name| CRATES.iter().any(|known| is_same(known, name)))
 }
 
@@ -145,6 +158,8 @@ mod tests {
         check("shop::__rust_alloc", "src/main.rs", true);
         check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
         check("{closure#0}", "/home/me/diag/src/heap/hook.rs", true);
+        check("{closure#0}", "diag/recorder/src/task/future.rs", true);
+        check("{closure#0}", "/home/me/my-diag/src/heap/hook.rs", false);
         check("{closure#0}", "/r/index-1/tokio-1.54.1/src/runtime/task/core.rs", true);
         check("{closure#0}", "/r/index-1/tokio-util-0.7.20/src/codec.rs", true);
         check("dashmap::DashMap<K,V,S>::insert", "/r/index-1/dashmap-6.1.0/src/lib.rs", true);
@@ -173,6 +188,9 @@ mod tests {
         check("<shop::Count<std::alloc::System> as core::alloc::GlobalAlloc>::realloc", "", true);
         check("shop::<impl core::alloc::global::GlobalAlloc for shop::Count<A>>::alloc", "", true);
         check("alloc<std::alloc::System>", "/home/me/diag/src/heap/mod.rs", true);
+        check("alloc<std::alloc::System>", "/home/me/diag/recorder/src/heap/mod.rs", true);
+        check("alloc<std::alloc::System>", "/r/index-1/diag-0.1.0/src/heap/mod.rs", true);
+        check("alloc<std::alloc::System>", "/home/me/diagram/src/heap/mod.rs", false);
         // An arena of the service's own asks the allocator, and is none.
         check("shop::Arena::alloc", "src/arena.rs", false);
         check("bumpalo::Bump::alloc", "/r/index-1/bumpalo-3.0.0/src/lib.rs", false);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diag_snapshot::metrics::{self, MAX_SITES, Told};
 use diag_snapshot::{Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow};
 
-const DOCUMENTED: &str = include_str!("../../METRICS.md");
+const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
 
 type Labels = BTreeMap<String, String>;
 

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 
 use crate::human;
 use crate::names::{self, Place};
+use crate::runtime_frames::in_recorder;
 
 pub use kind::{Direction, LeafKind};
 
@@ -259,14 +260,14 @@ fn is_language(place: &Place) -> bool {
 
 /// True of the function that polls the future of a tracked task.
 fn polls_a_task(place: &Place) -> bool {
-    const FILES: &[&str] = &["diag/src/task/future.rs", "diag/src/task/parked.rs"];
+    const FILES: &[&str] = &["task/future.rs", "task/parked.rs"];
     let path = place.path();
     path.starts_with("diag::task::future::")
         || path.starts_with("diag::task::parked::")
-        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|end| file.ends_with(end)))
+        || place.file.as_deref().and_then(in_recorder).is_some_and(|file| FILES.contains(&file))
 }
 
 /// True of the recorder, whose sources a workspace may have beside the service.
 fn is_ours(place: &Place) -> bool {
-    place.is_of_crate(&["diag"]) || place.file.as_deref().is_some_and(|file| file.contains("diag/src/"))
+    place.is_of_crate(&["diag"]) || place.file.as_deref().and_then(in_recorder).is_some()
 }

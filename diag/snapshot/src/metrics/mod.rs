@@ -1,6 +1,6 @@
 //! The figures of a snapshot as OpenMetrics 1.0, for Prometheus and its relatives.
 //!
-//! The names are those of `METRICS.md` in the package `diag`, and never change. Spawn sites are bounded by the
+//! The names are those of `diag/docs/metrics.md`, and never change. Spawn sites are bounded by the
 //! program; those beyond [`MAX_SITES`] are summed up as `(other)`. Intervals and verdicts are not here: they need
 //! two snapshots. Written by hand, because the crates for it keep a registry that a snapshot would have to be
 //! copied into.

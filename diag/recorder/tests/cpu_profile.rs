@@ -1,7 +1,7 @@
 //! A CPU profile over a real socket: who burns, with the spawn sites of the tasks that do, and who may ask.
 #![cfg(feature = "cpu-profile")]
 
-#[path = "../snapshot/tests/profile/mod.rs"]
+#[path = "../../snapshot/tests/profile/mod.rs"]
 mod profile;
 
 use std::hint::black_box;
@@ -64,7 +64,7 @@ fn share(profile: &Profile, all: impl Fn(&Sample) -> bool, is_it: impl Fn(&Sampl
 /// The lines of the two spawn sites.
 fn check(profile: &Profile, three_parts: u32, one_part: u32) {
     let of_site = |line: u32| {
-        let site = format!("diag/tests/cpu_profile.rs:{line}:");
+        let site = format!("diag/recorder/tests/cpu_profile.rs:{line}:");
         move |sample: &Sample| sample.labels.get("task_site").is_some_and(|found| found.starts_with(&site))
     };
     let calls = |name: &'static str| {

@@ -1,6 +1,6 @@
 //! The heap profile over a real socket, of a service that has a heap: what pprof reads is what was allocated.
 
-#[path = "../snapshot/tests/profile/mod.rs"]
+#[path = "../../snapshot/tests/profile/mod.rs"]
 mod profile;
 
 use std::io::{Read, Write};
@@ -62,7 +62,7 @@ fn pprof_reads_what_was_allocated() {
     };
     assert!((300..=301).contains(&blocks(&task("live"))), "{}", blocks(&task("live")));
     assert!((200..=201).contains(&blocks(&task("ended"))), "{}", blocks(&task("ended")));
-    let site = format!("diag/tests/agent_heap.rs:{line}:9");
+    let site = format!("diag/recorder/tests/agent_heap.rs:{line}:9");
     let of_site = |sample: &profile::Sample| sample.labels.get("task_site") == Some(&site);
     let bytes = profile.sum("inuse_space", |sample| keeps(sample) && of_site(sample));
     assert!((300_000..340_000).contains(&bytes), "{bytes} of {site}: {profile:#?}");

@@ -34,7 +34,7 @@ fn the_agent() {
 
     let answer = get("/metrics", FINE);
     assert!(answer.status == 200 && answer.text().ends_with("# EOF\n"), "{}", answer.text());
-    assert!(answer.text().contains("diag_tasks{site=\"diag/tests/agent.rs:"), "{}", answer.text());
+    assert!(answer.text().contains("diag_tasks{site=\"diag/recorder/tests/agent.rs:"), "{}", answer.text());
     // This service has another allocator.
     let answer = get("/debug/pprof/heap", FINE);
     assert!(answer.status == 404 && answer.text().starts_with("the heap is not recorded"));
