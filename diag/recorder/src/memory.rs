@@ -198,16 +198,15 @@ impl Reserved {
         let _ = (from, bytes, wanted);
     }
 
-    /// Hands the pages of `[from, from + bytes)` back: they read as zero from now on.
+    /// Hands the pages of `[from, from + bytes)` back: they read as zero from now on. False if they stay as they
+    /// are, since the system refuses that or the service has locked its memory.
     ///
     /// # Safety
     /// Nobody may write there at the same time, and zeros must be valid for whoever reads.
-    pub(crate) unsafe fn discard(&self, from: usize, bytes: usize) {
-        let Some(range) = self.range(from, bytes) else { return };
+    pub(crate) unsafe fn discard(&self, from: usize, bytes: usize) -> bool {
+        let Some(range) = self.range(from, bytes) else { return false };
         // SAFETY: inside our own mapping; the caller vouches for its users.
-        unsafe {
-            libc::madvise(range, bytes, libc::MADV_DONTNEED);
-        }
+        unsafe { libc::madvise(range, bytes, libc::MADV_DONTNEED) == 0 }
     }
 
     fn range(&self, from: usize, bytes: usize) -> Option<*mut libc::c_void> {

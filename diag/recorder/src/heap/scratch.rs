@@ -9,7 +9,7 @@
 //! | who | does | why nothing is lost |
 //! |---|---|---|
 //! | taker | claims `BUSY` or does without, finds a run of clear bits, sets them | nobody else sets bits |
-//! | giver | discards the pages, then clears the bits (Release) | a taker that finds them clear (Acquire) finds zeros |
+//! | giver | discards the pages, or zeroes them where that is refused, then clears the bits (Release) | a taker that finds them clear (Acquire) finds zeros |
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -201,7 +201,12 @@ fn give(block: *mut u8, units: usize) {
     let Some(memory) = MEMORY.get() else { return };
     let from = block.addr() - memory.start().as_ptr().addr();
     // SAFETY: the block is done with, and nobody else has its units until the bits are clear.
-    unsafe { memory.discard(from, units * UNIT) };
+    unsafe {
+        if !memory.discard(from, units * UNIT) {
+            // Whoever takes them relies on zeros.
+            block.write_bytes(0, units * UNIT);
+        }
+    }
     let first = (block.addr() - START.load(Ordering::Relaxed)) / UNIT;
     // Release: pairs with `free_run`.
     each_word(first, units, |word, mask| {
@@ -222,6 +227,8 @@ fn each_word(first: usize, units: usize, each: impl Fn(&AtomicU64, u64)) {
 #[cfg(all(test, not(diag_loom)))]
 #[expect(clippy::disallowed_types, clippy::disallowed_macros, reason = "a test is no hook")]
 mod tests {
+    use std::sync::{Mutex, MutexGuard, PoisonError};
+
     use super::super::{Alloc, hide_thread};
     use super::*;
 
@@ -231,6 +238,15 @@ mod tests {
         Layout::from_size_align(size, 8).expect("a layout")
     }
 
+    /// Held by a test that counts what is in use.
+    fn alone() -> MutexGuard<'static, ()> {
+        static TURN: Mutex<()> = Mutex::new(());
+        // The library's tests have another global allocator.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        reserve();
+        turn
+    }
+
     fn used_units() -> u32 {
         USED.iter().map(|word| word.load(Ordering::Relaxed).count_ones()).sum()
     }
@@ -238,8 +254,7 @@ mod tests {
     /// Blocks of hidden threads and of others, resized and freed by either, hold what was written.
     #[test]
     fn blocks_hold_what_was_written() {
-        // The library's tests have another global allocator.
-        reserve();
+        let _alone = alone();
         let threads: Vec<_> = (1..=4_u64)
             .map(|seed| {
                 std::thread::spawn(move || {
@@ -311,6 +326,28 @@ mod tests {
             libc::mincore(first as *mut libc::c_void, resident.len() * 4096, resident.as_mut_ptr())
         };
         assert_eq!((asked, resident.iter().filter(|page| **page & 1 == 1).count()), (0, 0), "pages are left");
+    }
+
+    /// The system gives locked memory back to nobody.
+    #[test]
+    fn what_cannot_be_given_back_is_zeroed() {
+        let _alone = alone();
+        let _hidden = hide_thread();
+        let layout = layout(3 * UNIT);
+        // SAFETY: of non-zero size, written within that, and freed with the layout that it has. Locking changes no memory.
+        unsafe {
+            let block = ALLOC.alloc(layout);
+            assert!(is_here(block, layout));
+            assert_eq!(libc::mlock(block.cast(), layout.size()), 0, "48 KiB may be locked");
+            block.write_bytes(7, layout.size());
+            ALLOC.dealloc(block, layout);
+            let again = ALLOC.alloc_zeroed(layout);
+            assert_eq!(again, block, "the first run that is free");
+            assert!((0..layout.size()).all(|at| *again.add(at) == 0));
+            libc::munlock(block.cast(), layout.size());
+            ALLOC.dealloc(again, layout);
+        }
+        assert_eq!(used_units(), 0);
     }
 
     #[test]

@@ -109,8 +109,9 @@ impl Slab {
         for group in 0..self.groups.used().min(committed) {
             self.groups.trim(group, || {
                 // SAFETY: `trim` keeps the group's mask empty meanwhile, so no thread owns a slot of
-                // it; a reader of a discarded slot sees zeros, which is a free slot.
-                unsafe { self.memory.discard(group * GROUP_BYTES, GROUP_BYTES) }
+                // it; a reader of a discarded slot sees zeros, which is a free slot. Refused, the slots stay as
+                // they are: cleared.
+                unsafe { self.memory.discard(group * GROUP_BYTES, GROUP_BYTES) };
             });
         }
     }
