@@ -11,7 +11,8 @@
 use std::cell::Cell;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::fork::{self, Lock, TICK};
 
@@ -82,6 +83,17 @@ pub(crate) fn learn_ticks() {
     }
 }
 
+/// Sleeps for so long. Std's way panics where the system refuses the call; this one needs none that a mutex does not,
+/// and allocates nothing.
+pub(crate) fn sleep(time: Duration) {
+    let (nobody, never) = (Mutex::new(()), Condvar::new());
+    let mut turn = nobody.lock().unwrap_or_else(PoisonError::into_inner);
+    let started = Instant::now();
+    while let Some(left) = time.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
+        turn = never.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
+
 #[inline]
 fn clock(id: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -149,8 +161,6 @@ fn process_uptime_ns() -> Option<u64> {
 
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

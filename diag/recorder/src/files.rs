@@ -40,7 +40,7 @@ fn run(dir: &Path, every: Duration, keep: usize) {
     let (mut failing, mut last) = (false, None);
     let mut next = Instant::now() + every;
     loop {
-        thread::sleep(next.saturating_duration_since(Instant::now()));
+        crate::clock::sleep(next.saturating_duration_since(Instant::now()));
         let failed = write(dir, keep, &mut last).err();
         if let Some(error) = &failed {
             SKIPPED.count();

@@ -66,7 +66,7 @@ pub(crate) fn any_clock_paused() -> bool {
         own().iter().map(time).collect::<Vec<_>>()
     };
     let before = times();
-    std::thread::sleep(Duration::from_millis(1));
+    crate::clock::sleep(Duration::from_millis(1));
     before.iter().zip(times()).any(|(before, now)| *before == now)
 }
 

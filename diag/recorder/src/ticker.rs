@@ -13,7 +13,7 @@ use std::mem::MaybeUninit;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use std::{io, ptr, thread};
+use std::{io, ptr};
 
 use crate::clock;
 use crate::task::totals;
@@ -70,14 +70,14 @@ extern "C" fn entry(_: *mut c_void) -> *mut c_void {
 fn run() -> ! {
     let (mut polls, mut pause) = (totals::polls(), PAUSES[0]);
     loop {
-        thread::sleep(pause);
+        clock::sleep(pause);
         pause = (2 * pause).min(PAUSES[1]);
         let mut since = pause / 2;
         while many(&mut polls, since) {
             (pause, since) = (PAUSES[0], TICKS * TICK);
             for _ in 0..TICKS {
                 clock::set_tick(Some(next_tick()));
-                thread::sleep(TICK);
+                clock::sleep(TICK);
             }
         }
         clock::set_tick(None);

@@ -39,7 +39,7 @@ pub(super) fn held_up(
     stack::prepare();
     health::report_signal();
     let started = Instant::now();
-    std::thread::sleep(WATCH);
+    clock::sleep(WATCH);
     let (mut rows, mut no_stack) = (Vec::new(), Vec::new());
     for thread in &threads {
         let mut frames = Vec::new();

@@ -91,7 +91,7 @@ impl<T: Default> Lock<T> {
             if looks < EAGER {
                 std::thread::yield_now();
             } else {
-                std::thread::sleep(Duration::from_micros(200));
+                crate::clock::sleep(Duration::from_micros(200));
             }
         }
     }

@@ -120,7 +120,7 @@ extern "C" fn before() {
     const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
     let kept = (0..TRIES).any(|_| {
         take_loader() || {
-            std::thread::sleep(PAUSE);
+            crate::clock::sleep(PAUSE);
             false
         }
     });

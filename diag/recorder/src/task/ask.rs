@@ -67,7 +67,7 @@ fn wait(asked: &[&Pinned]) -> usize {
         if waited < EAGER {
             std::thread::yield_now();
         } else {
-            std::thread::sleep(EAGER / 6);
+            crate::clock::sleep(EAGER / 6);
         }
     }
 }
