@@ -268,6 +268,7 @@ impl Builder {
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
+            health::forget();
             // Before the service's own threads take address space, if that is limited.
             crate::task::slab::slab();
             crate::task::learn_runtime();
@@ -278,8 +279,6 @@ impl Builder {
                 ("files", start_files(&settings)),
                 ("agent", start_agent(&settings, &mut guard.agent)),
             ];
-            health::report_signal();
-            crate::capture::report_facts();
             problems.extend(parts.into_iter().filter_map(|(part, started)| report(part, started).err()));
         }
         Some((guard, problems))
@@ -292,7 +291,7 @@ fn report(part: &'static str, started: Result<Status, InitError>) -> Result<(), 
         Ok(status) => (status, Ok(())),
         Err(error) => (Status::Failed(error.to_string().into()), Err(error)),
     };
-    health::report(part, status);
+    health::started(part, status);
     result
 }
 

@@ -1,15 +1,15 @@
 //! Which part of diag works, and why another does not: what `/healthz?verbose` answers.
 //!
 //! Each part is off by itself where the system refuses what it needs; it says so here, when it starts and when
-//! that changes. Never called from a hook.
+//! that changes, or when it is asked. What has failed is a note in every snapshot too. Never called from a hook.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::fork::Lock;
-use crate::settings;
-use crate::thread::{self, Choice};
+use crate::task::slab;
+use crate::{capture, stack, thread};
 
 /// What a part does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,18 +40,24 @@ pub(crate) fn report(part: &'static str, status: Status) {
     PARTS.lock().insert(part, status);
 }
 
-/// Says what the stacks of held-up threads depend on: handlers of the service may come at any time.
-pub(crate) fn report_signal() {
-    let status = match (thread::signal_usable(), settings::current().signal) {
-        (Ok(()), _) => Status::Works,
-        (Err(why), Choice::Off) => Status::Off(why.to_string().into()),
-        (Err(why), _) => Status::Failed(why.to_string().into()),
-    };
-    report("stacks of held-up threads", status);
+/// Says what the part of this name does, unless it has said so itself since: its thread may be faster.
+pub(crate) fn started(part: &'static str, status: Status) {
+    PARTS.lock().entry(part).or_insert(status);
 }
 
-/// Every part that reported, by name.
-#[allow(dead_code, reason = "asked by the agent")]
-pub(crate) fn parts() -> Vec<(&'static str, Status)> {
-    PARTS.lock().iter().map(|(part, status)| (*part, status.clone())).collect()
+/// Nothing has started: what is known is a parent's.
+pub(crate) fn forget() {
+    PARTS.lock().clear();
+}
+
+/// Every part that reported, and those that start nothing and are tried now, as they may be refused at any time.
+pub(crate) fn parts() -> BTreeMap<&'static str, Status> {
+    let mut parts = PARTS.lock().clone();
+    parts.extend([
+        ("call stacks", stack::status()),
+        ("stacks of held-up threads", thread::status()),
+        ("process facts", capture::status()),
+        ("task records", slab::status()),
+    ]);
+    parts
 }

@@ -11,19 +11,25 @@ use tokio::net::{TcpListener, TcpStream};
 use super::callers::Callers;
 use super::http;
 use super::routes::Routes;
+use crate::health::{self, Status};
 
 /// The agent's listening socket and its spare descriptor.
 pub(super) struct Listener {
     socket: TcpListener,
     /// Given up when the process has no descriptor left, so that one caller can still get in.
     spare: Option<File>,
+    /// Callers in a row that could not be accepted.
+    failures: u32,
 }
+
+/// So many in a row are not callers that hang up.
+const MANY_FAILURES: u32 = 8;
 
 impl Listener {
     pub(super) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         bound_send_buffers(&socket);
-        Ok(Listener { socket: TcpListener::from_std(socket)?, spare: spare() })
+        Ok(Listener { socket: TcpListener::from_std(socket)?, spare: spare(), failures: 0 })
     }
 
     /// Serves for ever.
@@ -39,7 +45,13 @@ impl Listener {
     async fn accept(&mut self) -> Option<TcpStream> {
         self.spare = self.spare.take().or_else(spare);
         match self.socket.accept().await {
-            Ok((stream, _)) => Some(stream),
+            Ok((stream, _)) => {
+                if self.failures >= MANY_FAILURES {
+                    health::report("agent", Status::Works);
+                }
+                self.failures = 0;
+                Some(stream)
+            }
             Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
                 self.spare = None;
                 let accepted = self.socket.accept().await.ok();
@@ -49,8 +61,14 @@ impl Listener {
                 }
                 accepted.map(|(stream, _)| stream)
             }
-            // The caller hung up before it was accepted.
-            Err(_) => {
+            // The caller hung up before it was accepted, or the system accepts nobody.
+            Err(error) => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures == MANY_FAILURES {
+                    let why = format!("nobody is let in: {error}");
+                    crate::warn(&format_args!("the agent listens, but {why}"));
+                    health::report("agent", Status::Failed(why.into()));
+                }
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 None
             }

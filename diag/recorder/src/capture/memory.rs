@@ -5,6 +5,7 @@
 //! and `smaps_rollup` too, walk every page of it with the address space locked, 5 ms a GiB.
 
 use std::fs::{self, File};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -24,7 +25,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 pub(super) fn resident(status: &str) -> Option<Resident> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
     let mappings = mappings(&maps)?;
-    let pages = PageMap::open()?;
+    let pages = PageMap::open().ok()?;
     let own: Vec<Range<u64>> = memory::own_ranges().collect();
     let diag_bytes_in = |range: &Range<u64>| -> u64 {
         own.iter()
@@ -42,6 +43,11 @@ pub(super) fn resident(status: &str) -> Option<Resident> {
         stacks_bytes: stacks(&mappings, &stack_pointers()).into_iter().map(stack_bytes).sum(),
         diag_bytes: diag_bytes_in(&(0..u64::MAX)),
     })
+}
+
+/// An error if the system does not tell which pages are resident.
+pub(super) fn page_map() -> io::Result<()> {
+    PageMap::open().map(drop)
 }
 
 /// A line of the list of mappings.
@@ -159,10 +165,15 @@ impl PageMap {
     /// and does not count as resident.
     const EXCLUSIVE: u64 = 1 << 56;
 
-    fn open() -> Option<Self> {
+    /// Opens it, and makes sure that it can be read.
+    fn open() -> io::Result<Self> {
         // SAFETY: reads a constant of the system.
-        let page_bytes = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
-        Some(PageMap { file: File::open("/proc/self/pagemap").ok()?, page_bytes })
+        let page_bytes = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
+        let page_bytes = page_bytes.map_err(|_| io::ErrorKind::Unsupported)?;
+        let pages = PageMap { file: File::open("/proc/self/pagemap")?, page_bytes };
+        let here = [0_u8; 8];
+        pages.file.read_exact_at(&mut here.clone(), here.as_ptr().addr() as u64 / page_bytes * 8)?;
+        Ok(pages)
     }
 
     /// Resident bytes of the range that are the process's own, not a file's.

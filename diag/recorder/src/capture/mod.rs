@@ -23,12 +23,14 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
+pub(crate) use process::status;
+
 use coverage::Coverage;
-pub(crate) use process::report_facts;
 use sites::{Moved, Sites};
 use stacks::Tree;
 
 use crate::fork::Lock;
+use crate::health::{self, Status};
 use crate::task::sampling;
 use crate::{clock, dropped, gauge};
 
@@ -117,8 +119,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     }
 }
 
-/// What was not recorded since start, what a child leaves out of what it has from its parent, and why held-up threads
-/// show no stack: how often, and in a sentence.
+/// What was not recorded since start, what a child leaves out of what it has from its parent, why held-up threads
+/// show no stack, and which part does less than it should: how often, and in a sentence.
 fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
     let (mut times, mut sentences) = (BTreeMap::new(), BTreeMap::new());
     let mut add = |name: &str, sentence: &str, more: u64| {
@@ -135,6 +137,11 @@ fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, 
     );
     for reason in no_stack {
         add(&format!("thread_stacks ({reason})"), "the stack of a held-up thread could not be taken", 1);
+    }
+    for (part, status) in health::parts() {
+        if let Status::Failed(why) = status {
+            add(&format!("part_failed ({part})"), &format!("{part}: {why}"), 1);
+        }
     }
     (times, sentences)
 }

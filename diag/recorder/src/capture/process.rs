@@ -1,6 +1,6 @@
 //! What the system says of this process. Whatever cannot be read is absent, never 0.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
@@ -8,9 +8,8 @@ use diag_snapshot::{AddressSpace, Process, Resources};
 
 use super::memory;
 use crate::clock::Anchor;
-use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
-use crate::health::{self, Status};
+use crate::health::Status;
 use crate::{allocator, settings, thread};
 
 /// Facts that do not change while the process lives, read once.
@@ -43,31 +42,10 @@ fn instance(anchor: &Anchor) -> u64 {
     of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
 }
 
-static UNKNOWN: Dropped = Dropped::new(
-    "process_facts",
-    "memory, descriptors, held-up threads and names of the loaded files are not known, as /proc could not be read",
-);
-
-/// Says whether the system tells what the process uses; gives what it tells.
-pub(crate) fn report_facts() -> Option<String> {
-    let status = fs::read_to_string("/proc/self/status");
-    health::report(
-        "process facts",
-        match &status {
-            Ok(_) => Status::Works,
-            Err(error) => Status::Failed(format!("/proc/self/status: {error}").into()),
-        },
-    );
-    status.ok()
-}
-
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
 pub(super) fn resources(diag_bytes: u64) -> Resources {
     let throttled = thread::throttled();
-    let status = report_facts().unwrap_or_else(|| {
-        UNKNOWN.count();
-        String::new()
-    });
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),
@@ -95,6 +73,23 @@ fn address_space() -> AddressSpace {
         #[cfg(not(feature = "heap"))]
         samples: None,
     }
+}
+
+/// Whether the system tells of this process.
+pub(crate) fn status() -> Status {
+    if !cfg!(target_os = "linux") {
+        return Status::Off("read on Linux only".into());
+    }
+    let open = |name| (name, File::open(format!("/proc/self/{name}")).map(drop));
+    let parts =
+        ["stat", "status", "maps", "fd"].map(open).into_iter().chain([("pagemap", memory::page_map())]);
+    let unread: Vec<_> = parts.filter_map(|(name, read)| Some((name, read.err()?))).collect();
+    let Some((_, error)) = unread.first() else { return Status::Works };
+    let names = unread.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    Status::Failed(
+        format!("of /proc/self, {names} cannot be read ({error}): figures that come from there are absent")
+            .into(),
+    )
 }
 
 fn first_line(path: &str) -> Option<String> {

@@ -9,7 +9,7 @@ use super::stacks::Tree;
 use super::tasks::Found;
 use crate::task::look::{Look, State};
 use crate::thread::{self, Facts};
-use crate::{clock, health, stack};
+use crate::{clock, stack};
 
 /// A poll that is under way for less is an ordinary long one.
 const HELD_UP: Duration = Duration::from_millis(50);
@@ -37,7 +37,6 @@ pub(super) fn held_up(
         return Default::default();
     }
     stack::prepare();
-    health::report_signal();
     let started = Instant::now();
     clock::sleep(WATCH);
     let (mut rows, mut no_stack) = (Vec::new(), Vec::new());

@@ -105,7 +105,7 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
 /// Makes `handle` the signal's handler, unless the service has one; true if it is.
 fn install() -> Result<bool, CpuError> {
     let ours = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t;
-    let handler = thread::handler_of(libc::SIGPROF).ok_or_else(refused)?;
+    let handler = thread::handler_of(libc::SIGPROF).map_err(CpuError::Refused)?;
     if handler != libc::SIG_DFL {
         return Ok(handler == ours);
     }
@@ -114,11 +114,6 @@ fn install() -> Result<bool, CpuError> {
     action.sa_sigaction = ours;
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: a handler that may run at any time and place.
-    unsafe { thread::sigaction(libc::SIGPROF, &raw const action) }.ok_or_else(refused)?;
+    unsafe { thread::sigaction(libc::SIGPROF, &raw const action) }.map_err(CpuError::Refused)?;
     Ok(true)
-}
-
-/// What the last call said.
-fn refused() -> CpuError {
-    CpuError::Refused(io::Error::last_os_error())
 }

@@ -62,6 +62,17 @@ impl CopiedStack {
         }
     }
 
+    /// True if nothing of the stack could be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+
+    /// True if the system lets one thread read the stack of another.
+    pub(crate) fn can_copy() -> bool {
+        let here = AtomicU64::new(0);
+        asleep::read_words(std::ptr::from_ref(&here).addr() as u64, &[AtomicU64::new(0)]) == 1
+    }
+
     /// Fills in the addresses, innermost first, and gives how many there are. Each is one behind an
     /// instruction that is being executed, as return addresses are, the first one too.
     pub(crate) fn walk(&self, frames: &mut Frames) -> usize {

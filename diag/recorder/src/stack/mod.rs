@@ -24,13 +24,26 @@ mod walk;
 
 pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
-pub(crate) use readable::has_room;
-pub(crate) use readable::is_behind_system_call;
+pub(crate) use readable::{has_room, is_behind_system_call, is_told};
 pub(crate) use recent::Recent;
 #[cfg(test)]
 pub(crate) use walk::capture_until;
 pub(crate) use walk::has_room as has_room_to_walk;
 pub(crate) use walk::{Frames, MAX_FRAMES, Registers, method, registers};
+
+use crate::health::Status;
+
+/// Whether stacks can be taken.
+pub(crate) fn status() -> Status {
+    if is_told() {
+        return Status::Works;
+    }
+    Status::Failed(
+        "the system refuses rt_sigprocmask, which tells whether memory can be read: samples of the heap and parked \
+         tasks have no stacks"
+            .into(),
+    )
+}
 
 /// Loads the unwind tables and tests the frame pointers; later calls only take up libraries that were
 /// loaded in between. Not to be called from a hook.

@@ -42,6 +42,12 @@ pub(crate) fn has_room(sp: u64, bytes: u64) -> bool {
     Readable::of(sp.saturating_sub(bytes)).is_some_and(|stack| stack.high > sp)
 }
 
+/// True if the system tells what memory can be read.
+pub(crate) fn is_told() -> bool {
+    let here = 0_u8;
+    page_is_readable(std::ptr::from_ref(&here).addr() as u64 / PAGE * PAGE)
+}
+
 impl Readable {
     /// The readable memory above `sp`; `None` if not even that page is.
     pub(super) fn of(sp: u64) -> Option<Readable> {

@@ -5,6 +5,8 @@ mod module;
 
 pub(crate) use module::LoadedModule;
 
+use crate::health::Status;
+
 /// As where stacks are taken.
 pub(crate) const MAX_FRAMES: usize = 128;
 /// The addresses of a stack, of which there are none.
@@ -15,6 +17,11 @@ pub(crate) type Frames = [u64; MAX_FRAMES];
 pub(crate) struct Registers {
     /// Stack pointer.
     pub(crate) sp: u64,
+}
+
+/// Whether stacks can be taken.
+pub(crate) fn status() -> Status {
+    Status::Off("no stacks are taken on this platform, or without the feature stacks".into())
 }
 
 /// Nothing to prepare.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::groups::{GROUP, Groups};
 use super::slot::Slot;
 use crate::fork::Once;
+use crate::health::Status;
 use crate::memory::{self, Reserved};
 
 /// Live tasks that can be followed, as powers of two: 16.7 million, 2 GiB of address space. Where that is limited a
@@ -35,6 +36,14 @@ static SLAB: Once<Option<Slab>> = Once::new();
 /// How many tasks can be followed at once; `None` before the first.
 pub(crate) fn capacity() -> Option<u64> {
     Some(SLAB.get()?.as_ref().map_or(0, |slab| (slab.groups.len() * GROUP) as u64))
+}
+
+/// Whether tasks are recorded.
+pub(crate) fn status() -> Status {
+    if capacity() == Some(0) {
+        return Status::Failed("no memory, or no address space under its limit: tasks run unrecorded".into());
+    }
+    Status::Works
 }
 
 impl Slab {

@@ -68,6 +68,15 @@ pub(super) fn runs(tid: u32) -> Result<bool, NoStack> {
     Ok(state(tid)? == State::Runs)
 }
 
+/// Why no thread can be looked at, or none that sleeps.
+pub(super) fn obstacle() -> Option<NoStack> {
+    // SAFETY: no preconditions.
+    let own = unsafe { libc::gettid() }.cast_unsigned();
+    let told = fs::read_to_string(format!("/proc/self/task/{own}/syscall"));
+    let unknown = told.err().map(|error| NoStack::StateUnknown(error.kind()));
+    unknown.or_else(|| (!CopiedStack::can_copy()).then_some(NoStack::Unreadable))
+}
+
 /// Appends the stack of a thread of this process that sleeps, innermost first; false if it runs.
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<bool, NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
@@ -76,6 +85,9 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<bool, NoStack> {
     COPY.copy(sleep.ip, sleep.sp);
     if state(tid)? != before {
         return Err(NoStack::Restless);
+    }
+    if COPY.is_empty() {
+        return Err(NoStack::Unreadable);
     }
     let mut found = [0; MAX_FRAMES];
     let depth = COPY.walk(&mut found);

@@ -1,9 +1,12 @@
 //! What the kernel says of a thread, from `/proc/self/task`. Empty on systems that have no such folder.
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::io;
 
-/// What the kernel says of a thread. Times are since its start, exact to a tick of the kernel's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the kernel says of a thread, none of it where `/proc` is missing. Times are since its start, exact to a tick of
+/// the kernel's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) name: Option<String>,
     /// `R` running or ready, `S` asleep, `D` asleep for a disk, see proc(5).
@@ -18,7 +21,7 @@ impl Facts {
     /// The thread of this id; `None` if this process has none.
     pub(super) fn read(tid: u32) -> Option<Self> {
         let file = |name: &str| fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok();
-        let stat = file("stat")?;
+        let Some(stat) = file("stat") else { return lives(tid).then(Facts::default) };
         let times = file("schedstat");
         let time = |column| Some(nth(times.as_deref()?, column)? / 1_000);
         Some(Facts {
@@ -27,6 +30,21 @@ impl Facts {
             cpu_us: time(0),
             wait_us: time(1),
         })
+    }
+}
+
+/// Whether this process has a thread of this id; false as well where nobody knows.
+fn lives(tid: u32) -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: asks whether a signal could be sent, and sends none.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0
+            || !matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = tid;
+        false
     }
 }
 

@@ -20,10 +20,12 @@ mod tests;
 mod throttled;
 
 pub(crate) use facts::Facts;
-pub(crate) use signal::{Choice, NoStack, set_signal, usable as signal_usable};
+pub(crate) use signal::{Choice, NoStack, set_signal};
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use signal::{handler_of, notice_ended_call, registers, sigaction};
 pub(crate) use throttled::throttled;
+
+use crate::health::Status;
 
 /// What a look found.
 #[derive(Debug)]
@@ -51,6 +53,25 @@ pub(crate) fn look(tid: u32, frames: &mut Vec<u64>) -> Option<Look> {
     frames.clear();
     let stack = stack(tid, frames).map(|()| frames.len());
     Some(Look { facts, stack })
+}
+
+/// What a look would find now.
+#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn status() -> Status {
+    let obstacles: Vec<_> = asleep::obstacle().into_iter().chain(signal::obstacle()).collect();
+    match obstacles.as_slice() {
+        [] => Status::Works,
+        [NoStack::Off] => Status::Off("DIAG_SIGNAL=off: threads that run have no stack".into()),
+        obstacles => {
+            let said: Vec<_> = obstacles.iter().map(ToString::to_string).collect();
+            Status::Failed(said.join("; ").into())
+        }
+    }
+}
+
+#[cfg(not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")))]
+pub(crate) fn status() -> Status {
+    Status::Off(NoStack.to_string().into())
 }
 
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]

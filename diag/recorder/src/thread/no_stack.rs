@@ -18,8 +18,14 @@ pub(crate) enum NoStack {
     StateUnknown(ErrorKind),
     /// The thread slept and woke too often to be looked at in between.
     Restless,
-    /// The thread ended, or the system forbids the signal.
-    NotSent,
+    /// The system refuses to install a handler, or to send a signal.
+    SignalRefused(ErrorKind),
+    /// The system lets nobody read memory of a thread that sleeps.
+    Unreadable,
+    /// The system does not tell a thread which part of its own stack can be read.
+    Untold,
+    /// The thread ended.
+    Ended,
     /// The thread did not take the signal in time: it is in the kernel, or waits for a core.
     NoAnswer,
     /// Another thread has begun to answer and did not end.
@@ -44,7 +50,15 @@ impl fmt::Display for NoStack {
                 )
             }
             NoStack::Restless => f.write_str("the thread slept and woke too often to be looked at"),
-            NoStack::NotSent => f.write_str("the thread ended, or the system forbids to signal it"),
+            NoStack::SignalRefused(error) => write!(f, "the system refuses to signal threads: {error}"),
+            NoStack::Unreadable => f.write_str(
+                "the system refuses process_vm_readv and /proc/self/mem, so the stack of a thread that sleeps cannot \
+                 be read",
+            ),
+            NoStack::Untold => f.write_str(
+                "the system refuses rt_sigprocmask, which tells whether the stack of a thread that runs can be read",
+            ),
+            NoStack::Ended => f.write_str("the thread has ended"),
             NoStack::NoAnswer => f.write_str("the thread did not answer within 100 ms"),
             NoStack::Busy => f.write_str("another thread has not answered yet"),
         }

@@ -16,6 +16,7 @@
 //! Not done: unblocking the signal in the thread, or taking it from a handler of the service's.
 
 use std::ffi::{c_int, c_void};
+use std::io;
 use std::mem::{MaybeUninit, zeroed};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
@@ -69,28 +70,11 @@ pub(crate) fn set_signal(choice: Choice) {
     SIGNAL.store(choice, Ordering::Relaxed);
 }
 
-/// Why no thread that runs would have a stack now, if that is so. Installs nothing.
-pub(crate) fn usable() -> Result<(), NoStack> {
-    let signal = chosen()?;
-    let is_free = [Some(ours()), Some(libc::SIG_DFL)].contains(&handler_of(signal));
-    if is_free { Ok(()) } else { Err(NoStack::SignalTaken(signal)) }
-}
-
-fn chosen() -> Result<c_int, NoStack> {
-    match SIGNAL.load(Ordering::Relaxed) {
-        OFF => Err(NoStack::Off),
-        FREE => first_free().ok_or(NoStack::NoFreeSignal),
-        signal => Ok(signal),
-    }
-}
-
 /// Appends the stack of a thread of this process, innermost first, if it runs until it is signalled.
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
     let signal = chosen()?;
-    if !install(signal) {
-        return Err(NoStack::SignalTaken(signal));
-    }
+    install(signal)?;
     // A thread that is just leaving the handler blocks the signal too, but not for long.
     if !in_time(|| !is_blocked(tid, signal)) {
         return Err(NoStack::SignalBlocked(signal));
@@ -101,10 +85,42 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     }
     ask(tid, signal)?;
     let mut found = [0; MAX_FRAMES];
-    let depth = COPY.walk(&mut found);
+    let (depth, is_empty) = (COPY.walk(&mut found), COPY.is_empty());
     REQUEST.store(IDLE, Ordering::Relaxed);
+    if is_empty {
+        return Err(NoStack::Untold);
+    }
     frames.extend_from_slice(&found[..depth]);
     Ok(())
+}
+
+/// Why no thread can be signalled.
+pub(super) fn obstacle() -> Option<NoStack> {
+    let is_sent = || {
+        // SAFETY: asks whether a signal could be sent to this thread, and sends none.
+        let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), 0) };
+        if answer == 0 { Ok(()) } else { Err(not_sent()) }
+    };
+    let is_told = || if crate::stack::is_told() { Ok(()) } else { Err(NoStack::Untold) };
+    chosen().and_then(|_| is_sent()).and_then(|()| is_told()).err()
+}
+
+/// The signal to use: its handler is ours or nobody's.
+fn chosen() -> Result<c_int, NoStack> {
+    match SIGNAL.load(Ordering::Relaxed) {
+        OFF => Err(NoStack::Off),
+        FREE => first_free(),
+        signal if is_free(signal)? => Ok(signal),
+        signal => Err(NoStack::SignalTaken(signal)),
+    }
+}
+
+/// Why the last signal was not sent.
+fn not_sent() -> NoStack {
+    match io::Error::last_os_error() {
+        error if error.raw_os_error() == Some(libc::ESRCH) => NoStack::Ended,
+        error => NoStack::SignalRefused(error.kind()),
+    }
 }
 
 /// The request to a thread of this process, in this phase.
@@ -123,12 +139,12 @@ fn ask(tid: u32, signal: c_int) -> Result<(), NoStack> {
     REQUEST.store(asked, Ordering::Release);
     // SAFETY: sends a signal whose handler is ours; a wrong id is refused.
     let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) } == 0;
+    let not_sent = (!sent).then(not_sent);
     if sent {
         in_time(|| REQUEST.load(Ordering::Acquire) & PHASE == DONE);
     }
     match REQUEST.compare_exchange(asked, IDLE, Ordering::Relaxed, Ordering::Acquire) {
-        Ok(_) if sent => Err(NoStack::NoAnswer),
-        Ok(_) => Err(NoStack::NotSent),
+        Ok(_) => Err(not_sent.unwrap_or(NoStack::NoAnswer)),
         Err(now) if now & PHASE == DONE => Ok(()),
         Err(_) => Err(NoStack::Busy),
     }
@@ -141,7 +157,7 @@ fn in_time(done: impl Fn() -> bool) -> bool {
         if Instant::now() > until {
             return false;
         }
-        std::thread::sleep(PAUSE);
+        crate::clock::sleep(PAUSE);
     }
     true
 }
@@ -189,15 +205,30 @@ pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
 
 /// The first real-time signal whose handler is ours or nobody's. Programs that use some themselves begin
 /// with the lowest: those are left to them.
-fn first_free() -> Option<c_int> {
-    let free = [Some(ours()), Some(libc::SIG_DFL)];
-    (libc::SIGRTMIN() + 4..=libc::SIGRTMAX()).find(|&signal| free.contains(&handler_of(signal)))
+fn first_free() -> Result<c_int, NoStack> {
+    for signal in libc::SIGRTMIN() + 4..=libc::SIGRTMAX() {
+        if is_free(signal)? {
+            return Ok(signal);
+        }
+    }
+    Err(NoStack::NoFreeSignal)
 }
 
-/// Makes `handle` the signal's handler, if it has none; true if it is.
-fn install(signal: c_int) -> bool {
-    if handler_of(signal) != Some(libc::SIG_DFL) {
-        return handler_of(signal) == Some(ours());
+/// True if the signal's handler is ours or nobody's; false also if it can have none.
+fn is_free(signal: c_int) -> Result<bool, NoStack> {
+    match handler_of(signal) {
+        Ok(handler) => Ok(handler == ours() || handler == libc::SIG_DFL),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
+        Err(error) => Err(NoStack::SignalRefused(error.kind())),
+    }
+}
+
+/// Makes `handle` the signal's handler, unless it has another.
+fn install(signal: c_int) -> Result<(), NoStack> {
+    let refused = |error: io::Error| NoStack::SignalRefused(error.kind());
+    let handler = handler_of(signal).map_err(refused)?;
+    if handler != libc::SIG_DFL {
+        return if handler == ours() { Ok(()) } else { Err(NoStack::SignalTaken(signal)) };
     }
     // SAFETY: all zeros is a valid value: no flags, no signal masked.
     let mut action: libc::sigaction = unsafe { zeroed() };
@@ -205,32 +236,35 @@ fn install(signal: c_int) -> bool {
     // On the signal stack: the thread's own may be a coroutine's, which is small.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: a handler that may run at any time and place.
-    let Some(before) = (unsafe { sigaction(signal, &raw const action) }) else { return false };
-    let was_free = before.sa_sigaction == libc::SIG_DFL;
-    if !was_free {
-        // The service installed its own in between.
-        // SAFETY: the action that was in force is put back.
-        unsafe { sigaction(signal, &raw const before) };
+    let before = unsafe { sigaction(signal, &raw const action) }.map_err(refused)?;
+    if before.sa_sigaction == libc::SIG_DFL {
+        return Ok(());
     }
-    was_free
+    // The service installed its own in between.
+    // SAFETY: the action that was in force is put back.
+    unsafe { sigaction(signal, &raw const before) }.map_err(refused)?;
+    Err(NoStack::SignalTaken(signal))
 }
 
-/// The handler in force; `None` if this is no signal that could have one.
-pub(crate) fn handler_of(signal: c_int) -> Option<libc::sighandler_t> {
+/// The handler in force; an error if this is no signal that could have one, or if the system does not tell.
+pub(crate) fn handler_of(signal: c_int) -> io::Result<libc::sighandler_t> {
     // SAFETY: only asks.
-    Some(unsafe { sigaction(signal, ptr::null()) }?.sa_sigaction)
+    Ok(unsafe { sigaction(signal, ptr::null()) }?.sa_sigaction)
 }
 
-/// Puts an action in force unless it is null. Gives the one before; `None` if the system refuses.
+/// Puts an action in force unless it is null. Gives the one before.
 ///
 /// # Safety
 /// The action must be null or valid, its handler one that may run at any time.
-pub(crate) unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> Option<libc::sigaction> {
+pub(crate) unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> io::Result<libc::sigaction> {
     let mut before = MaybeUninit::uninit();
     // SAFETY: by the promise of the caller, and a place for the answer.
     let answer = unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
     // SAFETY: the call succeeded and has filled it in.
-    (answer == 0).then(|| unsafe { before.assume_init() })
+    Ok(unsafe { before.assume_init() })
 }
 
 fn ours() -> libc::sighandler_t {
@@ -255,7 +289,7 @@ mod tests {
         let (asked, unblock) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let signal = first_free().expect("this test binary has no handlers");
-        assert!(install(signal));
+        assert_eq!(install(signal), Ok(()));
         let thread = std::thread::spawn(move || {
             mask(libc::SIG_BLOCK, signal);
             started.send(tid()).expect("the test waits");

@@ -26,11 +26,6 @@ pub(crate) enum Choice {
 /// Changes nothing: no signal is used.
 pub(crate) fn set_signal(_choice: Choice) {}
 
-/// No stack here.
-pub(crate) fn usable() -> Result<(), NoStack> {
-    Err(NoStack)
-}
-
 /// No stack.
 pub(super) fn stack(_tid: u32, _frames: &mut Vec<u64>) -> Result<(), NoStack> {
     Err(NoStack)
