@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Diff(diff) => cli::diff::run(&diff, &output),
         Command::Check(check) => cli::check::run(&check, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),
+        Command::Export(export) => cli::export::run(&export, &output),
         Command::Serve(serve) => cli::serve::run(serve),
     })
 }

@@ -113,7 +113,14 @@ fn every_exit_code() {
     check("snap 127.0.0.1:9797/dump -o x", 2, "give the agent's address only; write it like");
     check("show ok-a --debug-dir nowhere", 2, "cannot list the debug files in nowhere");
 
+    check("export collapsd ok-a", 2, "there is no format `collapsd`, did you mean `collapsed`? There are ");
+    check("export pprof", 2, "SNAPSHOT");
+    check("export --help", 0, "diag export collapsed now.diag");
+
     check("show missing", 3, "missing");
+    check("export openmetrics missing", 3, "missing");
+    check("export openmetrics flipped", 3, "flipped: ");
+    check("export openmetrics ok-a -o nowhere/x", 3, "nowhere");
     check("show not-a-snapshot", 3, "not-a-snapshot");
     check("show flipped", 3, "flipped: ");
     check("diff ok-a missing", 3, "missing");
@@ -156,6 +163,34 @@ fn show_as_json_has_every_task_when_asked() {
     assert_eq!(tasks.lines().count(), whole.tasks.len());
     let first: serde_json::Value = serde_json::from_str(tasks.lines().next().expect("a task")).expect("JSON");
     assert_eq!(first["site"], "svc.rs:7:9");
+}
+
+#[test]
+fn every_format_is_listed_and_written() {
+    let folder = Folder::new("export");
+    let help = diag(&folder.0, "export --help").output().expect("the program runs");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/snapshots/v1.4.diag");
+    for format in diag_snapshot::export::ALL {
+        let name = format.name();
+        assert!(both(&help).contains(name) && both(&help).contains(format.about()), "{name}");
+        check(&folder, &format!("export gif {}", golden.display()), 2, &format!("`{name}`"));
+        let to_stdout =
+            diag(&folder.0, &format!("export {name} {}", golden.display())).output().expect("runs");
+        assert!(to_stdout.status.success() && !to_stdout.stdout.is_empty(), "{name}: {}", both(&to_stdout));
+        check(&folder, &format!("export {name} {} -o {name}", golden.display()), 0, &format!("{name}: "));
+        assert_eq!(std::fs::read(folder.0.join(name)).expect("written"), to_stdout.stdout, "{name}");
+    }
+}
+
+#[test]
+fn an_export_needs_what_the_format_holds() {
+    let folder = Folder::new("export-no-heap");
+    let mut snapshot = diag_snapshot::file::read(&folder.0.join("ok-a")).expect("readable").0;
+    snapshot.heap = None;
+    std::fs::write(folder.0.join("no-heap"), diag_snapshot::write(&snapshot)).expect("a snapshot file");
+    check(&folder, "export collapsed no-heap -o new", 3, "no-heap: the heap is not recorded in it");
+    assert!(!folder.0.join("new").exists());
+    check(&folder, "export prometheus no-heap", 0, "# TYPE diag_tasks gauge");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn what_services_link_stays_small() {
 
 #[test]
 fn the_viewer_stays_small() {
-    check("diag-viewer", 100);
+    check("diag-viewer", 105);
 }
 
 #[test]

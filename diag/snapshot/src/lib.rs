@@ -14,6 +14,7 @@
 pub mod allocation_sites;
 pub mod container;
 pub mod dump;
+pub mod export;
 pub mod file;
 pub mod format;
 pub mod human;

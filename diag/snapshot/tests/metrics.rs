@@ -4,7 +4,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use diag_snapshot::metrics::{self, MAX_SITES, Told};
+use diag_snapshot::metrics::{self, MAX_SITES, Syntax, Told};
 use diag_snapshot::{Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow};
 
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
@@ -115,7 +115,7 @@ fn sample(line: &str) -> Option<(String, Labels, f64)> {
 
 #[track_caller]
 fn metrics_of(snapshot: &Snapshot) -> Exposition {
-    let text = metrics::text(snapshot, &mut Told::default());
+    let text = metrics::text(snapshot, Syntax::OpenMetrics, &mut Told::default());
     read(&text).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"))
 }
 
@@ -209,9 +209,35 @@ fn counters_never_go_down() {
     let mut told = Told::default();
     let mut spawned = |spawned| {
         snapshot.sites = [SiteRow { spawned, ..SiteRow::new(file, 1, 1, file, 0) }].into_iter().collect();
-        read(&metrics::text(&snapshot, &mut told)).expect("valid").sum("diag_tasks_spawned_total")
+        read(&metrics::text(&snapshot, Syntax::OpenMetrics, &mut told))
+            .expect("valid")
+            .sum("diag_tasks_spawned_total")
     };
     assert_eq!([spawned(10), spawned(8), spawned(12)], [10.0, 10.0, 12.0]);
+}
+
+#[test]
+fn the_older_syntax_has_the_same_samples_in_families_that_are_called_as_these() {
+    let snapshot = support::service(200, 100);
+    let text = |syntax| metrics::text(&snapshot, syntax, &mut Told::default());
+    let samples = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+    };
+    let (new, old) = (text(Syntax::OpenMetrics), text(Syntax::Prometheus));
+    assert_eq!(samples(&old), samples(&new));
+    assert!(!old.contains("# EOF") && !old.contains("# UNIT"), "{old}");
+    let mut family = "";
+    for line in old.lines() {
+        if let Some(line) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = line.split_once(' ').expect("a kind");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{line}");
+            family = name;
+        } else if let Some(line) = line.strip_prefix("# HELP ") {
+            assert!(line.starts_with(&format!("{family} ")), "{line}");
+        } else {
+            assert_eq!(line.split(['{', ' ']).next(), Some(family), "{line}");
+        }
+    }
 }
 
 #[test]

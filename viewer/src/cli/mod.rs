@@ -6,6 +6,7 @@
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod exit;
+pub(crate) mod export;
 mod load;
 pub(crate) mod output;
 mod progress;
@@ -25,7 +26,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show` and `serve` give 0, 2 or 3 only, `snap` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `export` and `serve` give 0, 2 or 3 only, `snap` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Fetch a snapshot from a running service into a file
     Snap(snap::Args),
+    /// Write a snapshot in the format of another tool
+    Export(export::Args),
     /// Look at snapshots and running services in a browser
     Serve(serve::Args),
 }

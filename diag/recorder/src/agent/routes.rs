@@ -120,8 +120,9 @@ fn healthz(query: Option<&str>) -> String {
 fn metrics(snapshot: &Snapshot) -> Response<Whole> {
     static TOLD: Lock<Option<metrics::Told>> = Lock::new(None);
     let mut told = TOLD.lock();
-    let text = metrics::text(snapshot, told.get_or_insert_default());
-    response(StatusCode::OK, metrics::CONTENT_TYPE, text)
+    let syntax = metrics::Syntax::OpenMetrics;
+    let text = metrics::text(snapshot, syntax, told.get_or_insert_default());
+    response(StatusCode::OK, syntax.content_type(), text)
 }
 
 pub(super) fn plain(status: StatusCode, text: &'static str) -> Response<Whole> {

@@ -1,4 +1,4 @@
-//! The figures of a snapshot as OpenMetrics 1.0, for Prometheus and its relatives.
+//! The figures of a snapshot as OpenMetrics 1.0 or in Prometheus' older text format, for Prometheus and its relatives.
 //!
 //! The names are those of `diag/docs/metrics.md`, and never change. Spawn sites are bounded by the
 //! program; those beyond [`MAX_SITES`] are summed up as `(other)`. Intervals and verdicts are not here: they need
@@ -14,15 +14,12 @@ use sites::{OUTCOMES, STATES, Sites};
 use text::Text;
 
 pub use sites::MAX_SITES;
-pub use text::Told;
-
-/// The media type of the text.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub use text::{Syntax, Told};
 
 /// The text for one snapshot of the process that `told` belongs to.
-pub fn text(snapshot: &Snapshot, told: &mut Told) -> String {
+pub fn text(snapshot: &Snapshot, syntax: Syntax, told: &mut Told) -> String {
     let sites = Sites::of(snapshot);
-    let mut text = Text::new(told);
+    let mut text = Text::new(syntax, told);
     tasks(&mut text, snapshot, &sites);
     runtimes(&mut text, snapshot);
     if let Some(heap) = &snapshot.heap {

@@ -5,6 +5,26 @@ use std::fmt::Write as _;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+/// How the figures are written. Their names and values are the same in each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+    /// Prometheus' text format 0.0.4: a family of counters is called as its samples are, units are not told, and
+    /// nothing marks the end.
+    Prometheus,
+}
+
+impl Syntax {
+    /// The media type of the text.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Syntax::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Syntax::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
 /// What the counters of a process said last. Tasks end while they are counted, so that a sum may come out lower
 /// than the last time by some; a reader would take that for a restart, and the whole of it for new.
 #[derive(Debug, Default)]
@@ -16,18 +36,22 @@ pub struct Told {
 /// The text in the making.
 pub(super) struct Text<'a> {
     text: String,
+    syntax: Syntax,
     told: &'a mut Told,
 }
 
 impl<'a> Text<'a> {
     /// Nothing yet.
-    pub(super) fn new(told: &'a mut Told) -> Self {
-        Text { text: String::new(), told }
+    pub(super) fn new(syntax: Syntax, told: &'a mut Told) -> Self {
+        Text { text: String::new(), syntax, told }
     }
 
     /// The whole.
     pub(super) fn finish(self) -> String {
-        self.text + "# EOF\n"
+        match self.syntax {
+            Syntax::OpenMetrics => self.text + "# EOF\n",
+            Syntax::Prometheus => self.text,
+        }
     }
 
     /// A family of gauges begins; no unit is an empty one.
@@ -37,12 +61,15 @@ impl<'a> Text<'a> {
 
     /// A family of counters begins.
     pub(super) fn counter(&mut self, name: &str, unit: &str, help: &str) {
-        self.family(name, "counter", unit, help);
+        match self.syntax {
+            Syntax::OpenMetrics => self.family(name, "counter", unit, help),
+            Syntax::Prometheus => self.family(&format!("{name}_total"), "counter", unit, help),
+        }
     }
 
     fn family(&mut self, name: &str, kind: &str, unit: &str, help: &str) {
         self.text += &format!("# TYPE {name} {kind}\n");
-        if !unit.is_empty() {
+        if !unit.is_empty() && self.syntax == Syntax::OpenMetrics {
             self.text += &format!("# UNIT {name} {unit}\n");
         }
         self.text += &format!("# HELP {name} {help}\n");
