@@ -145,9 +145,7 @@ impl Anchor {
 /// How long this process has lived, from the kernel's record of its start (10 ms steps).
 #[cfg(target_os = "linux")]
 fn process_uptime_ns() -> Option<u64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-    // Field 22, counted after the command's closing bracket, which may itself hold blanks.
-    let start_ticks: u64 = stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()?;
+    let start_ticks = crate::sys::procfs::start_ticks()?;
     // SAFETY: sysconf has no preconditions.
     let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
     let start_ns = start_ticks.checked_mul(1_000_000_000)?.checked_div(ticks_per_second)?;

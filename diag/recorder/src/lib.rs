@@ -74,6 +74,7 @@ mod stack;
 #[cfg_attr(not(feature = "heap"), allow(dead_code, reason = "samples use all of it"))]
 mod symbols;
 mod sync;
+mod sys;
 pub mod task;
 mod thread;
 mod ticker;

@@ -4,15 +4,12 @@
 //! in question. The cost follows the number of mappings and threads, never the size of the heap: `smaps`,
 //! and `smaps_rollup` too, walk every page of it with the address space locked, 5 ms a GiB.
 
-use std::fs::{self, File};
-use std::io;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 
 use diag_snapshot::Resident;
 
-use super::process::status_bytes;
 use crate::memory;
+use crate::sys::procfs::{self, Mapping, PageMap, status_bytes};
 
 /// Stack pointers that are asked for: some 10 µs each.
 const MAX_THREADS: usize = 4_096;
@@ -23,8 +20,7 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// Resident memory by what is mapped; `status` is the process's. `None` if the system does not tell.
 pub(super) fn resident(status: &str) -> Option<Resident> {
-    let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    let mappings = mappings(&maps)?;
+    let mappings = procfs::mappings()?;
     let pages = PageMap::open().ok()?;
     let own: Vec<Range<u64>> = memory::own_ranges().collect();
     let diag_bytes_in = |range: &Range<u64>| -> u64 {
@@ -35,7 +31,7 @@ pub(super) fn resident(status: &str) -> Option<Resident> {
     };
     // The kernel may have made one mapping of a stack and a table beside it.
     let stack_bytes = |stack: &Range<u64>| pages.own_bytes(stack).saturating_sub(diag_bytes_in(stack));
-    let files = mappings.iter().filter(|mapping| mapping.is_changeable_file());
+    let files = mappings.iter().filter(|mapping| is_changeable(mapping));
     let changed_bytes: u64 = files.map(|file| pages.own_bytes(&file.range)).sum();
     Some(Resident {
         rss_bytes: status_bytes(status, "VmRSS:")?,
@@ -45,55 +41,9 @@ pub(super) fn resident(status: &str) -> Option<Resident> {
     })
 }
 
-/// An error if the system does not tell which pages are resident.
-pub(super) fn page_map() -> io::Result<()> {
-    PageMap::open().map(drop)
-}
-
-/// A line of the list of mappings.
-#[derive(Clone, Debug, PartialEq)]
-struct Mapping {
-    range: Range<u64>,
-    is_readable: bool,
-    is_writable: bool,
-    is_shared: bool,
-    is_file: bool,
-    is_main_stack: bool,
-}
-
-impl Mapping {
-    /// One whose pages become anonymous when they are written: data and relocations of a program.
-    fn is_changeable_file(&self) -> bool {
-        self.is_file && !self.is_shared && self.bytes() <= MAX_FILE_BYTES
-    }
-
-    fn bytes(&self) -> u64 {
-        self.range.end - self.range.start
-    }
-}
-
-/// The mappings in the text of `/proc/<pid>/maps`; `None` if it is something else.
-fn mappings(maps: &str) -> Option<Vec<Mapping>> {
-    maps.lines().map(mapping).collect()
-}
-
-fn mapping(line: &str) -> Option<Mapping> {
-    let mut words = line.split_ascii_whitespace();
-    let (start, end) = words.next()?.split_once('-')?;
-    let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).ok());
-    let access = words.next()?;
-    let mut words = words.skip(2);
-    let is_file = words.next()?.parse::<u64>().ok()? > 0;
-    let name = words.next();
-    let range = start?..end.filter(|&end| Some(end) > start)?;
-    Some(Mapping {
-        range,
-        is_readable: access.starts_with('r'),
-        is_writable: access.get(1..2) == Some("w"),
-        is_shared: access.ends_with('s'),
-        is_file,
-        is_main_stack: name == Some("[stack]"),
-    })
+/// One whose pages become anonymous when they are written: data and relocations of a program.
+fn is_changeable(mapping: &Mapping) -> bool {
+    mapping.is_file && !mapping.is_shared && mapping.bytes() <= MAX_FILE_BYTES
 }
 
 /// What of the range can be read; the rest has no pages.
@@ -131,18 +81,11 @@ fn stacks<'a>(mappings: &'a [Mapping], pointers: &[u64]) -> Vec<&'a Range<u64>> 
 fn stack_pointers() -> Vec<u64> {
     let here = 0_u8;
     let mut pointers = vec![std::ptr::from_ref(&here).addr() as u64];
-    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten().take(MAX_THREADS);
-    let calls = threads.filter_map(|thread| fs::read_to_string(thread.path().join("syscall")).ok());
-    pointers.extend(calls.filter_map(|call| stack_pointer(&call)));
+    let threads = procfs::threads().into_iter().flatten().flatten().take(MAX_THREADS);
+    let calls = threads.filter_map(|thread| procfs::of_thread(thread, "syscall").ok());
+    pointers.extend(calls.filter_map(|call| Some(procfs::waits_at(&call)?.1)));
     pointers.sort_unstable();
     pointers
-}
-
-/// The stack pointer in the text of `/proc/<pid>/task/<tid>/syscall`: the last word but one. A thread that
-/// runs has none.
-fn stack_pointer(call: &str) -> Option<u64> {
-    let word = call.split_ascii_whitespace().rev().nth(1)?;
-    u64::from_str_radix(word.strip_prefix("0x")?, 16).ok()
 }
 
 fn common(a: &Range<u64>, b: &Range<u64>) -> Range<u64> {
@@ -150,84 +93,14 @@ fn common(a: &Range<u64>, b: &Range<u64>) -> Range<u64> {
     start..a.end.min(b.end).max(start)
 }
 
-/// The kernel's word on each page of this process: 8 bytes a page.
-struct PageMap {
-    file: File,
-    page_bytes: u64,
-}
-
-impl PageMap {
-    /// The page is in memory.
-    const PRESENT: u64 = 1 << 63;
-    /// It belongs to a file, or is shared.
-    const OF_FILE: u64 = 1 << 61;
-    /// Nobody else has it. The page of zeros that the kernel maps where memory was only read is everybody's,
-    /// and does not count as resident.
-    const EXCLUSIVE: u64 = 1 << 56;
-
-    /// Opens it, and makes sure that it can be read.
-    fn open() -> io::Result<Self> {
-        // SAFETY: reads a constant of the system.
-        let page_bytes = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) });
-        let page_bytes = page_bytes.map_err(|_| io::ErrorKind::Unsupported)?;
-        let pages = PageMap { file: File::open("/proc/self/pagemap")?, page_bytes };
-        let here = [0_u8; 8];
-        pages.file.read_exact_at(&mut here.clone(), here.as_ptr().addr() as u64 / page_bytes * 8)?;
-        Ok(pages)
-    }
-
-    /// Resident bytes of the range that are the process's own, not a file's.
-    fn own_bytes(&self, range: &Range<u64>) -> u64 {
-        let is_own = |word: u64| {
-            word & (Self::PRESENT | Self::OF_FILE | Self::EXCLUSIVE) == Self::PRESENT | Self::EXCLUSIVE
-        };
-        let (mut page, end) = (range.start / self.page_bytes, range.end.div_ceil(self.page_bytes));
-        let (mut counted, mut words) = (0, [0; 512 * 8]);
-        while page < end {
-            let room = words.len().min((end - page) as usize * 8);
-            // The range may be gone meanwhile; then it holds nothing.
-            let Ok(read @ 8..) = self.file.read_at(&mut words[..room], page * 8) else { break };
-            let words = words[..read].as_chunks().0;
-            counted += words.iter().filter(|word| is_own(u64::from_ne_bytes(**word))).count() as u64;
-            page += words.len() as u64;
-        }
-        counted * self.page_bytes
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MAPS: &str = "\
-        55d8393fb000-55d8393fd000 r--p 00000000 fe:00 247030   /usr/bin/service with spaces\n\
-        55d8393fd000-55d8393fe000 rw-p 00002000 fe:00 247030   /usr/bin/service\n\
-        55d839a00000-55d839a21000 rw-p 00000000 00:00 0        [heap]\n\
-        7f0000000000-7f0000021000 rw-p 00000000 00:00 0 \n\
-        7f0000021000-7f0004000000 ---p 00000000 00:00 0 \n\
-        7f1000000000-7f1000001000 ---p 00000000 00:00 0 \n\
-        7f1000001000-7f1000201000 rw-p 00000000 00:00 0 \n\
-        7f1000201000-7f1000202000 ---p 00000000 00:00 0 \n\
-        7f1000202000-7f1000402000 rw-p 00000000 00:00 0 \n\
-        7f1000402000-7f1000403000 ---p 00000000 00:00 0 \n\
-        7f1000403000-7f1000503000 rw-p 00000000 00:00 0 \n\
-        7f2000000000-7f2000010000 rw-s 00000000 00:01 12       /dev/shm/ring (deleted)\n\
-        7ffd00000000-7ffd00021000 rw-p 00000000 00:00 0        [stack]\n\
-        ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0 [vsyscall]\n";
-
-    #[test]
-    fn every_kind_of_mapping_is_read() {
-        let mappings = mappings(MAPS).expect("a list of mappings");
-        assert_eq!(mappings.len(), 14);
-        let changeable = mappings.iter().filter(|mapping| mapping.is_changeable_file()).count();
-        assert_eq!((changeable, mappings[11].is_shared, mappings[11].is_file), (2, true, true));
-        assert_eq!(mappings[5].range, 0x7f10_0000_0000..0x7f10_0000_1000);
-        assert!(!mappings[5].is_readable && mappings[6].is_readable && mappings[12].is_main_stack);
-    }
+    use crate::sys::procfs::MAPS;
 
     #[test]
     fn a_thread_that_runs_has_a_stack_like_the_others() {
-        let mappings = mappings(MAPS).expect("a list of mappings");
+        let mappings = procfs::parse_mappings(MAPS).expect("a list of mappings");
         let starts = |pointers: &[u64]| -> Vec<u64> {
             stacks(&mappings, pointers).iter().map(|range| range.start).collect()
         };
@@ -238,34 +111,15 @@ mod tests {
         assert_eq!(starts(&[0x55d8_393f_d800]), [0x7ffd_0000_0000]);
     }
 
-    #[test]
-    fn garbage_is_no_list() {
-        for text in ["x", "12-", "5-4 rw-p 0 0:0 0", "1-2 rw-p 0 0:0", "g-h rw-p 0 0:0 0", "1-2 é 0 0:0 0 "]
-        {
-            assert!(mappings(text).is_none_or(|found| !found[0].is_readable), "{text:?}");
-        }
-        assert_eq!(mappings(""), Some(Vec::new()));
-    }
-
-    #[test]
-    fn a_stack_pointer_is_the_last_word_but_one() {
-        let waiting = "202 0x7f 0x80 0x0 0x0 0x0 0x0 0x7ffc10 0x7f77\n";
-        assert_eq!(stack_pointer(waiting), Some(0x7f_fc10));
-        assert_eq!(stack_pointer("-1 0x7ffc10 0x7f77\n"), Some(0x7f_fc10));
-        for text in ["running\n", "", "1 2", "0xq 0x1"] {
-            assert_eq!(stack_pointer(text), None);
-        }
-    }
-
     /// Of all parts, files are those that `smaps` tells as well: the test is a program with libraries.
     #[test]
     fn files_are_as_large_as_smaps_says() {
-        let status = fs::read_to_string("/proc/self/status").expect("Linux");
+        let status = procfs::status().expect("Linux");
         let found = resident(&status).expect("all of it can be read").files_bytes as f64;
-        let smaps = fs::read_to_string("/proc/self/smaps").expect("Linux");
+        let smaps = procfs::smaps().expect("Linux");
         let (mut is_file, mut kib) = (false, 0.0);
         for line in smaps.lines() {
-            match mapping(line) {
+            match procfs::mapping(line) {
                 Some(mapping) => is_file = mapping.is_file,
                 None if is_file => {
                     let rss = line.strip_prefix("Rss:").and_then(|rest| rest.trim().split(' ').next());

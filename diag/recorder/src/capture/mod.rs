@@ -11,7 +11,6 @@ mod coverage;
 pub(crate) mod cpu;
 #[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]
 mod heap;
-#[cfg_attr(not(target_os = "linux"), path = "no_memory.rs")]
 mod memory;
 mod process;
 mod sites;

@@ -1,6 +1,5 @@
 //! What the system says of this process. Whatever cannot be read is absent, never 0.
 
-use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
@@ -10,7 +9,8 @@ use super::memory;
 use crate::clock::Anchor;
 use crate::fork::{self, Lock};
 use crate::health::Status;
-use crate::{allocator, settings, thread};
+use crate::sys::procfs::{self, status_bytes, status_number};
+use crate::{allocator, settings};
 
 /// Facts that do not change while the process lives, read once.
 pub(super) fn facts(anchor: &Anchor) -> Process {
@@ -21,7 +21,7 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
         service: settings.service.or_else(name).unwrap_or_else(|| "unnamed".to_owned()),
         instance: instance(anchor),
         pid: std::process::id(),
-        host: first_line("/proc/sys/kernel/hostname"),
+        host: procfs::host(),
         exe: exe.as_ref().map(|exe| exe.to_string_lossy().into_owned()),
         build_id: None,
         target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
@@ -44,13 +44,12 @@ fn instance(anchor: &Anchor) -> u64 {
 
 /// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
 pub(super) fn resources(diag_bytes: u64) -> Resources {
-    let throttled = thread::throttled();
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let throttled = procfs::throttled();
+    let status = procfs::status().unwrap_or_default();
     Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),
-        // Less the one that reads the folder.
-        open_fds: fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64),
+        open_fds: procfs::open_descriptors(),
         diag_bytes: Some(diag_bytes),
         address_space: Some(address_space()),
         throttled_us: throttled.map(|throttled| throttled.us),
@@ -77,32 +76,17 @@ fn address_space() -> AddressSpace {
 
 /// Whether the system tells of this process.
 pub(crate) fn status() -> Status {
-    if !cfg!(target_os = "linux") {
+    if !procfs::IS_HERE {
         return Status::Off("read on Linux only".into());
     }
-    let open = |name| (name, File::open(format!("/proc/self/{name}")).map(drop));
-    let parts =
-        ["stat", "status", "maps", "fd"].map(open).into_iter().chain([("pagemap", memory::page_map())]);
-    let unread: Vec<_> = parts.filter_map(|(name, read)| Some((name, read.err()?))).collect();
+    let unread = procfs::unread();
     let Some((_, error)) = unread.first() else { return Status::Works };
     let names = unread.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     Status::Failed(
-        format!("of /proc/self, {names} cannot be read ({error}): figures that come from there are absent")
-            .into(),
+        format!(
+            "of {}, {names} cannot be read ({error}): figures that come from there are absent",
+            procfs::FOLDER
+        )
+        .into(),
     )
-}
-
-fn first_line(path: &str) -> Option<String> {
-    Some(fs::read_to_string(path).ok()?.lines().next()?.to_owned())
-}
-
-/// The size after `key` in the text of the process's status, which counts in KiB.
-pub(super) fn status_bytes(status: &str, key: &str) -> Option<u64> {
-    status_number(status, key)?.checked_mul(1_024)
-}
-
-/// The first number after `key`.
-fn status_number(status: &str, key: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
 }

@@ -13,6 +13,8 @@ use std::mem::{MaybeUninit, zeroed};
 use std::ptr;
 use std::time::Duration;
 
+use crate::sys::procfs;
+
 /// Threads with a timer at the most; each takes some hundred bytes of the kernel's.
 const MAX_TIMERS: usize = 8_192;
 
@@ -36,10 +38,7 @@ impl Timers {
     /// If no thread at all has a timer: the first refusal.
     pub(super) fn follow(&mut self) -> io::Result<()> {
         let mut refused = None;
-        let mut threads = Vec::new();
-        for entry in std::fs::read_dir("/proc/self/task")? {
-            threads.extend(entry?.file_name().to_str().and_then(|name| name.parse::<u32>().ok()));
-        }
+        let threads = procfs::threads()?.collect::<io::Result<Vec<u32>>>()?;
         // That of an ended thread stands still, also if another thread has got the number meanwhile.
         self.of.retain(|_, timer| timer.is_running());
         for thread in threads.into_iter().take(MAX_TIMERS) {

@@ -1,9 +1,10 @@
 //! The memory of a thread that sleeps, read without its help: by a system call that answers instead of faulting,
 //! as the thread may wake, end and take its stack with it at any time.
 
-use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::AtomicU64;
+
+use crate::sys::procfs;
 
 const PAGE: usize = 4096;
 /// Pieces that one call takes.
@@ -49,7 +50,7 @@ unsafe fn copy(address: u64, to: *mut u8, len: usize) -> usize {
     // Some sandboxes forbid that call. A file of our own memory is read as safely, but takes a descriptor.
     // SAFETY: by the promise of the caller.
     let bytes = unsafe { std::slice::from_raw_parts_mut(to, at) };
-    File::open("/proc/self/mem").and_then(|memory| memory.read_at(bytes, address)).unwrap_or(0)
+    procfs::memory().and_then(|memory| memory.read_at(bytes, address)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use super::module::LoadedModule;
 use crate::fork;
+use crate::sys::procfs::EXECUTABLE;
 
 /// The unwind tables of a module, in memory that stays.
 pub(super) struct UnwindTables {
@@ -161,8 +162,8 @@ fn loader_name(info: &libc::dl_phdr_info) -> String {
 }
 
 fn executable_path() -> String {
-    const LINK: &str = "/proc/self/exe";
-    std::fs::read_link(LINK).map_or_else(|_| LINK.to_owned(), |exe| exe.to_string_lossy().into_owned())
+    let exe = std::fs::read_link(EXECUTABLE);
+    exe.map_or_else(|_| EXECUTABLE.to_owned(), |exe| exe.to_string_lossy().into_owned())
 }
 
 /// Counts one more use of a loaded library, for ever; false if no library of this name is loaded.

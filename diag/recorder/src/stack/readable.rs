@@ -8,6 +8,7 @@ use std::cell::Cell;
 use super::noting::Memory;
 use crate::errno;
 use crate::fork::Once;
+use crate::sys::procfs;
 
 const PAGE: u64 = 4096;
 /// No deeper stack is checked: 16 MiB in pages.
@@ -32,7 +33,7 @@ pub(super) struct Readable {
 
 /// Finds the first thread's stack, once. Not to be called from a hook.
 pub(super) fn prepare() {
-    MAIN_TOP.get_or_init(main_stack_top);
+    MAIN_TOP.get_or_init(procfs::main_stack_top);
 }
 
 /// True if the stack that `sp` lies in reaches so many bytes further down. The kernel is asked once per thread and
@@ -150,14 +151,6 @@ fn page_is_readable(page: u64) -> bool {
         let answer = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NONSENSE, page, 0_usize, 8_usize) };
         answer == -1 && errno::get() == libc::EINVAL
     })
-}
-
-/// The upper end of the mapping that the kernel calls `[stack]`.
-fn main_stack_top() -> Option<u64> {
-    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
-    let line = maps.lines().find(|line| line.ends_with("[stack]"))?;
-    let (_, rest) = line.split_once('-')?;
-    u64::from_str_radix(rest.split_once(' ')?.0, 16).ok()
 }
 
 /// The thread's control block, which begins with its own address (System V ABI, thread-local storage).

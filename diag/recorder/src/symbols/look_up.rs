@@ -11,6 +11,7 @@ use super::Function;
 use super::known::{Known, Module};
 use crate::fork::Lock;
 use crate::stack::LoadedModule;
+use crate::sys::procfs::EXECUTABLE;
 
 static KNOWN: Lock<Option<Known>> = Lock::new(None);
 
@@ -47,7 +48,7 @@ fn read(module: &LoadedModule, offsets: &[u64], mut each: impl FnMut(usize, &[di
         return;
     }
     // The executable itself may have been replaced on disk; this link still leads to the old one.
-    let path = if module.is_executable { "/proc/self/exe" } else { &module.path };
+    let path = if module.is_executable { EXECUTABLE } else { &module.path };
     if let Some(file) = ElfFile::open(Path::new(path)).filter(|file| file.build_id() == module.build_id) {
         look_up(&file, offsets, 0, |asked, functions| each(asked, &functions));
     }

@@ -3,12 +3,12 @@
 //! A signal would end many a system call that waits: sleeping, polling and whatever has a time limit fail with
 //! `EINTR` then, whether the handler asks for a restart or not. So a thread is only signalled while it runs.
 
-use std::fs;
 use std::io;
 
 use super::no_stack::NoStack;
 use crate::fork::Lock;
 use crate::stack::{CopiedStack, MAX_FRAMES};
+use crate::sys::procfs;
 
 /// Held while the copy is in use.
 static ONE_AT_A_TIME: Lock<()> = Lock::new(());
@@ -40,23 +40,13 @@ impl State {
         if unsafe { libc::gettid() }.cast_unsigned() == tid {
             return Ok(State::Runs);
         }
-        let switches = switches(&fs::read_to_string(format!("/proc/self/task/{tid}/status"))?);
-        let text = fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))?;
-        let sleep = || {
-            let mut numbers = text.split_ascii_whitespace().rev();
-            let mut number = || u64::from_str_radix(numbers.next()?.strip_prefix("0x")?, 16).ok();
-            Some((number()?, number()?))
-        };
-        Ok(match sleep() {
+        let switches = procfs::switches(&procfs::of_thread(tid, "status")?);
+        let text = procfs::of_thread(tid, "syscall")?;
+        Ok(match procfs::waits_at(&text) {
             Some((ip, sp)) => State::Sleeps(Sleep { text, ip, sp, switches }),
             None => State::Runs,
         })
     }
-}
-
-fn switches(status: &str) -> Vec<u64> {
-    let lines = status.lines().filter(|line| line.contains("voluntary_ctxt_switches"));
-    lines.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse().ok()).collect()
 }
 
 fn state(tid: u32) -> Result<State, NoStack> {
@@ -72,7 +62,7 @@ pub(super) fn runs(tid: u32) -> Result<bool, NoStack> {
 pub(super) fn obstacle() -> Option<NoStack> {
     // SAFETY: no preconditions.
     let own = unsafe { libc::gettid() }.cast_unsigned();
-    let told = fs::read_to_string(format!("/proc/self/task/{own}/syscall"));
+    let told = procfs::of_thread(own, "syscall");
     let unknown = told.err().map(|error| NoStack::StateUnknown(error.kind()));
     unknown.or_else(|| (!CopiedStack::can_copy()).then_some(NoStack::Unreadable))
 }
@@ -98,13 +88,6 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<bool, NoStack> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn switches_of_both_kinds_count() {
-        let status = "Name:\tx\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t7\n";
-        assert_eq!(switches(status), [150, 7]);
-        assert_eq!(switches("Name:\tx\n"), [0_u64; 0]);
-    }
 
     #[test]
     fn who_asks_runs() {

@@ -6,9 +6,6 @@
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod asleep;
 #[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
-mod blocked;
-mod facts;
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod no_stack;
 #[cfg_attr(
     not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
@@ -17,15 +14,14 @@ mod no_stack;
 mod signal;
 #[cfg(all(test, feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 mod tests;
-mod throttled;
 
-pub(crate) use facts::Facts;
 pub(crate) use signal::{Choice, NoStack, set_signal};
 #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 pub(crate) use signal::{handler_of, notice_ended_call, registers, sigaction};
-pub(crate) use throttled::throttled;
 
 use crate::health::Status;
+use crate::sys::procfs;
+pub(crate) use crate::sys::procfs::Facts;
 
 /// What a look found.
 #[derive(Debug)]
@@ -38,7 +34,7 @@ pub(crate) struct Look {
 
 /// What the kernel says of a thread of this process; `None` if there is none of this id.
 pub(crate) fn facts(tid: u32) -> Option<Facts> {
-    Facts::read(tid)
+    procfs::facts(tid)
 }
 
 /// Looks at a thread of this process; `None` if there is none of this id. `frames` gets its stack,
@@ -49,7 +45,7 @@ pub(crate) fn facts(tid: u32) -> Option<Facts> {
 /// `EINTR`, which is counted. Takes up to 100 ms if the thread does not answer. After
 /// [`stack::prepare`](crate::stack::prepare).
 pub(crate) fn look(tid: u32, frames: &mut Vec<u64>) -> Option<Look> {
-    let facts = Facts::read(tid)?;
+    let facts = procfs::facts(tid)?;
     frames.clear();
     let stack = stack(tid, frames).map(|()| frames.len());
     Some(Look { facts, stack })

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::ErrorKind;
 
+use crate::sys::procfs::MEMORY;
+
 /// Why there is no stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoStack {
@@ -51,9 +53,9 @@ impl fmt::Display for NoStack {
             }
             NoStack::Restless => f.write_str("the thread slept and woke too often to be looked at"),
             NoStack::SignalRefused(error) => write!(f, "the system refuses to signal threads: {error}"),
-            NoStack::Unreadable => f.write_str(
-                "the system refuses process_vm_readv and /proc/self/mem, so the stack of a thread that sleeps cannot \
-                 be read",
+            NoStack::Unreadable => write!(
+                f,
+                "the system refuses process_vm_readv and {MEMORY}, so the stack of a thread that sleeps cannot be read"
             ),
             NoStack::Untold => f.write_str(
                 "the system refuses rt_sigprocmask, which tells whether the stack of a thread that runs can be read",

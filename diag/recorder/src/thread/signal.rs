@@ -22,11 +22,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::asleep;
 pub(crate) use super::no_stack::NoStack;
-use super::{asleep, blocked};
 use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
 use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
+use crate::sys::procfs;
 
 /// Which signal is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,7 +274,7 @@ fn ours() -> libc::sighandler_t {
 
 /// True if the thread would not run a handler.
 fn is_blocked(tid: u32, signal: c_int) -> bool {
-    blocked::blocked_signals(tid).is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+    procfs::blocked_signals(tid).is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! Whether the container's CPU limit holds the process up: `cpu.stat` of its control group.
 
-use std::fs;
-
 /// How often and for how long the group of this process was denied the CPU, since the group was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Throttled {
@@ -11,15 +9,9 @@ pub(crate) struct Throttled {
     pub(crate) us: u64,
 }
 
-/// What the kernel counted for our control group; `None` without one, or without a limit that counts.
-pub(crate) fn throttled() -> Option<Throttled> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    candidates(&groups).iter().find_map(|path| parse(&fs::read_to_string(path).ok()?))
-}
-
 /// Where the statistics may be, the likeliest first. Inside of a container the group's path is often the
 /// host's, and its folder is mounted as if it were the root.
-fn candidates(groups: &str) -> Vec<String> {
+pub(super) fn candidates(groups: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for line in groups.lines() {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -39,7 +31,8 @@ fn candidates(groups: &str) -> Vec<String> {
     paths
 }
 
-fn parse(stat: &str) -> Option<Throttled> {
+/// From the text of `cpu.stat`.
+pub(super) fn parse(stat: &str) -> Option<Throttled> {
     let number = |key| {
         let line = stat.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))?;
         line.trim().parse::<u64>().ok()

@@ -1,8 +1,9 @@
-//! What the kernel says of a thread, from `/proc/self/task`. Empty on systems that have no such folder.
+//! What the kernel says of a thread.
 
-use std::fs;
 #[cfg(target_os = "linux")]
 use std::io;
+
+use super::stat;
 
 /// What the kernel says of a thread, none of it where `/proc` is missing. Times are since its start, exact to a tick of
 /// the kernel's.
@@ -18,23 +19,20 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// The thread of this id; `None` if this process has none.
-    pub(super) fn read(tid: u32) -> Option<Self> {
-        let file = |name: &str| fs::read_to_string(format!("/proc/self/task/{tid}/{name}")).ok();
-        let Some(stat) = file("stat") else { return lives(tid).then(Facts::default) };
-        let times = file("schedstat");
-        let time = |column| Some(nth(times.as_deref()?, column)? / 1_000);
-        Some(Facts {
-            name: file("comm").map(|name| name.trim_end().to_owned()),
-            state: state(&stat),
+    /// From the texts of `stat`, `schedstat` and `comm`.
+    pub(super) fn parse(stat: &str, schedstat: Option<&str>, comm: Option<&str>) -> Self {
+        let time = |column| Some(nth(schedstat?, column)? / 1_000);
+        Facts {
+            name: comm.map(|name| name.trim_end().to_owned()),
+            state: stat::state(stat),
             cpu_us: time(0),
             wait_us: time(1),
-        })
+        }
     }
 }
 
 /// Whether this process has a thread of this id; false as well where nobody knows.
-fn lives(tid: u32) -> bool {
+pub(super) fn lives(tid: u32) -> bool {
     #[cfg(target_os = "linux")]
     // SAFETY: asks whether a signal could be sent, and sends none.
     unsafe {
@@ -48,11 +46,6 @@ fn lives(tid: u32) -> bool {
     }
 }
 
-/// The letter behind the name, which is in parentheses and may hold some itself.
-fn state(stat: &str) -> Option<char> {
-    stat.rsplit_once(") ")?.1.chars().next()
-}
-
 /// Of the numbers in a line.
 fn nth(line: &str, column: usize) -> Option<u64> {
     line.split_ascii_whitespace().nth(column)?.parse().ok()
@@ -63,10 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_with_parentheses_hides_no_state() {
-        assert_eq!(state("7 (a) S (b) R 1 2 3"), Some('R'));
-        assert_eq!(state("7 (tokio-runtime-w) S 1"), Some('S'));
-        assert_eq!(state("7 (cut"), None);
+    fn times_are_told_in_nanoseconds() {
+        let facts = Facts::parse("7 (x) S 1", Some("12345678 9999 3\n"), Some("tokio worker\n"));
+        let name = Some("tokio worker".to_owned());
+        assert_eq!(facts, Facts { name, state: Some('S'), cpu_us: Some(12_345), wait_us: Some(9) });
+        assert_eq!(Facts::parse("7 (cut", None, None), Facts::default());
     }
 
     #[test]
@@ -78,14 +72,14 @@ mod tests {
         // The kernel may take a moment longer than the join.
         let gone = || {
             (0..1_000).any(|_| {
-                Facts::read(ended).is_none() || {
+                super::super::facts(ended).is_none() || {
                     std::thread::yield_now();
                     false
                 }
             })
         };
         assert!(gone(), "thread {ended}");
-        let own = Facts::read(tid()).expect("this thread runs");
+        let own = super::super::facts(tid()).expect("this thread runs");
         assert_eq!(own.state, Some('R'));
         assert!(own.name.is_some());
     }

@@ -1,0 +1,115 @@
+//! The files in which Linux tells of a process. They are read here, and functions of text, which know no files,
+//! take them apart. Systems without such files tell nothing.
+//!
+//! All of it is asked by captures and preparations, never by the service's tasks.
+
+mod maps;
+mod page_map;
+mod stat;
+mod status;
+mod syscall;
+mod thread;
+mod throttled;
+
+use std::fs::{self, File};
+use std::io;
+
+pub(crate) use maps::Mapping;
+#[cfg(test)]
+pub(crate) use maps::{MAPS, mapping, mappings as parse_mappings};
+pub(crate) use page_map::PageMap;
+pub(crate) use status::{status_bytes, status_number, switches};
+pub(crate) use syscall::waits_at;
+pub(crate) use thread::Facts;
+pub(crate) use throttled::Throttled;
+
+/// What this process is told of itself lies there.
+pub(crate) const FOLDER: &str = "/proc/self";
+
+/// A link to the file of the executable, also if another one has its name by now.
+pub(crate) const EXECUTABLE: &str = "/proc/self/exe";
+
+/// The memory of this process as a file.
+pub(crate) const MEMORY: &str = "/proc/self/mem";
+
+/// Whether this system has such files.
+pub(crate) const IS_HERE: bool = cfg!(target_os = "linux");
+
+/// Which of the files that say something of this process cannot be read, and why.
+pub(crate) fn unread() -> Vec<(&'static str, io::Error)> {
+    let open = |name| (name, File::open(format!("/proc/self/{name}")).map(drop));
+    let files = ["stat", "status", "maps", "fd"].map(open);
+    let all = files.into_iter().chain([("pagemap", PageMap::open().map(drop))]);
+    all.filter_map(|(name, read)| Some((name, read.err()?))).collect()
+}
+
+/// The status of this process.
+pub(crate) fn status() -> io::Result<String> {
+    fs::read_to_string("/proc/self/status")
+}
+
+/// When this process began, in ticks since the system did.
+pub(crate) fn start_ticks() -> Option<u64> {
+    stat::start_ticks(&fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// The address space of this process, in the order of its addresses.
+pub(crate) fn mappings() -> Option<Vec<Mapping>> {
+    maps::mappings(&fs::read_to_string("/proc/self/maps").ok()?)
+}
+
+/// The upper end of the first thread's stack.
+pub(crate) fn main_stack_top() -> Option<u64> {
+    maps::main_stack_top(&fs::read_to_string("/proc/self/maps").ok()?)
+}
+
+/// What the kernel counted for our control group; `None` without one, or without a limit that counts.
+pub(crate) fn throttled() -> Option<Throttled> {
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    throttled::candidates(&groups).iter().find_map(|path| throttled::parse(&fs::read_to_string(path).ok()?))
+}
+
+/// The name of the machine.
+pub(crate) fn host() -> Option<String> {
+    Some(fs::read_to_string("/proc/sys/kernel/hostname").ok()?.lines().next()?.to_owned())
+}
+
+/// How many descriptors are open.
+pub(crate) fn open_descriptors() -> Option<u64> {
+    // Less the one that reads the folder.
+    fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64)
+}
+
+/// Opens the [memory](MEMORY) of this process: where nothing is, reading fails.
+pub(crate) fn memory() -> io::Result<File> {
+    File::open(MEMORY)
+}
+
+/// The ids of the threads of this process.
+pub(crate) fn threads() -> io::Result<impl Iterator<Item = io::Result<u32>>> {
+    let id = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    Ok(fs::read_dir("/proc/self/task")?.filter_map(move |entry| entry.map(id).transpose()))
+}
+
+/// The signals that a thread blocks, signal 1 in bit 0; `None` if there is no such thread.
+pub(crate) fn blocked_signals(tid: u32) -> Option<u64> {
+    status::blocked_signals(&of_thread(tid, "status").ok()?)
+}
+
+/// The text of a thread's file: of `status` for [`switches`], of `syscall` for [`waits_at`].
+pub(crate) fn of_thread(tid: u32, file: &str) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/self/task/{tid}/{file}"))
+}
+
+/// What the kernel says of a thread; `None` if this process has none of this id.
+pub(crate) fn facts(tid: u32) -> Option<Facts> {
+    let read = |file| of_thread(tid, file).ok();
+    let Some(stat) = read("stat") else { return thread::lives(tid).then(Facts::default) };
+    Some(Facts::parse(&stat, read("schedstat").as_deref(), read("comm").as_deref()))
+}
+
+/// The pages of each mapping, counted by walking them: for a test to compare with.
+#[cfg(test)]
+pub(crate) fn smaps() -> io::Result<String> {
+    fs::read_to_string("/proc/self/smaps")
+}
