@@ -16,6 +16,8 @@ mod task_leak;
 mod untracked_growth;
 mod zombie;
 
+use std::collections::HashMap;
+
 use diag_snapshot::{Snapshot, human};
 use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
@@ -154,7 +156,7 @@ impl Finding {
     /// A finding of which nothing more is known yet.
     fn new(rule: &'static str, class: Class, grade: Grade, subject: Subject) -> Self {
         Finding {
-            id: finding_id(rule, class, &subject),
+            id: finding_id(rule, class, &subject, 0),
             rule,
             class,
             grade,
@@ -186,6 +188,22 @@ pub struct Subject {
     pub location: String,
     /// Type of the future or name of the function there.
     pub name: Option<String>,
+}
+
+impl Subject {
+    /// The location without line and column, and these; 0 for what it has not.
+    fn file_and_position(&self) -> (&str, [u32; 2]) {
+        let number = |location: &'_ str| {
+            let (rest, number) = location.rsplit_once(':')?;
+            Some((rest.len(), number.parse::<u32>().ok()?))
+        };
+        let location = self.location.as_str();
+        let Some((end, last)) = number(location) else { return (location, [0; 2]) };
+        match number(&location[..end]) {
+            Some((file, line)) => (&location[..file], [line, last]),
+            None => (&location[..end], [last, 0]),
+        }
+    }
 }
 
 impl From<&Site> for Subject {
@@ -237,11 +255,26 @@ pub(crate) fn signed_bytes(bytes: f64) -> String {
     format!("{sign}{}", human::bytes(bytes.abs() as u64))
 }
 
-/// Id of a finding: 16 hex digits that depend on rule, class and subject only.
-pub fn finding_id(rule: &str, class: Class, subject: &Subject) -> String {
+/// Id of a finding: 16 hex digits that depend on rule, class, and the subject's name and file. Lines and columns do not count,
+/// as they move with every edit above; of several findings of one name in one file, `ordinal` tells which, by line.
+pub fn finding_id(rule: &str, class: Class, subject: &Subject, ordinal: u32) -> String {
     let name = subject.name.as_deref().unwrap_or_default();
-    let key = [rule, class.as_str(), &subject.location, name].join("\0");
+    let mut key = [rule, class.as_str(), subject.file_and_position().0, name].join("\0");
+    if ordinal > 0 {
+        key = format!("{key}\0{ordinal}");
+    }
     format!("{:016x}", xxh3_64(key.as_bytes()))
+}
+
+/// Tells findings of one name in one file apart.
+fn number(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| finding.subject.file_and_position().1);
+    let mut met: HashMap<String, u32> = HashMap::new();
+    for finding in findings {
+        let ordinal = met.entry(finding.id.clone()).or_default();
+        finding.id = finding_id(finding.rule, finding.class, &finding.subject, *ordinal);
+        *ordinal += 1;
+    }
 }
 
 /// Judges a diff: the surest and largest finding first.
@@ -273,6 +306,7 @@ pub fn judge_now(now: &Now, policy: &Policy) -> Vec<Finding> {
 
 /// What is kept but bounded comes last, however sure that is.
 fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
+    number(&mut findings);
     findings.sort_by(|a, b| {
         let is_kept = |finding: &Finding| finding.class == Class::Retention;
         let by_weight = (is_kept(a), b.grade, b.count).cmp(&(is_kept(b), a.grade, a.count));
@@ -284,4 +318,49 @@ fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
 /// So long before the snapshot was taken.
 fn ago(now: &Now, us: u64) -> Option<jiff::Timestamp> {
     timestamp(now.taken_unix_us.saturating_sub(us))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(location: &str, name: &str) -> Finding {
+        let subject = Subject { location: location.to_owned(), name: Some(name.to_owned()) };
+        Finding::new(task_leak::NAME, Class::Leak, Grade::Likely, subject)
+    }
+
+    fn ids(findings: [(&str, &str); 3]) -> Vec<String> {
+        let findings = findings.map(|(location, name)| finding(location, name)).to_vec();
+        let mut found = surest_first(findings);
+        found.sort_by_key(|finding| finding.subject.file_and_position().1);
+        found.into_iter().map(|finding| finding.id).collect()
+    }
+
+    #[test]
+    fn an_id_outlives_edits_above_it() {
+        let before = ids([("src/a.rs:9:5", "a::f"), ("src/a.rs:20:5", "a::f"), ("src/a.rs:30:1", "a::g")]);
+        let after = ids([("src/a.rs:48:9", "a::f"), ("src/a.rs:100:1", "a::f"), ("src/a.rs:110:1", "a::g")]);
+        assert_eq!(before, after);
+        let mut unequal = before.clone();
+        unequal.sort_unstable();
+        unequal.dedup();
+        assert_eq!(unequal.len(), 3, "{before:?}");
+        assert_ne!(finding("src/a.rs:9:5", "a::f").id, finding("src/b.rs:9:5", "a::f").id);
+    }
+
+    #[test]
+    fn a_location_has_what_it_has() {
+        for (location, file, position) in [
+            ("src/a.rs:9:5", "src/a.rs", [9, 5]),
+            ("src/a.rs:9", "src/a.rs", [9, 0]),
+            ("src/a.rs", "src/a.rs", [0, 0]),
+            ("C:/a.rs:7", "C:/a.rs", [7, 0]),
+            ("(untracked)", "(untracked)", [0, 0]),
+            (":9:5", "", [9, 5]),
+            ("a:99999999999", "a:99999999999", [0, 0]),
+        ] {
+            let subject = Subject { location: location.to_owned(), name: None };
+            assert_eq!(subject.file_and_position(), (file, position));
+        }
+    }
 }
