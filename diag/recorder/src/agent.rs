@@ -1,6 +1,7 @@
 //! The HTTP side, on its own thread with its own runtime: it answers while the service's runtime hangs,
 //! which is when it is needed.
 
+mod accept;
 mod access;
 mod callers;
 mod http;

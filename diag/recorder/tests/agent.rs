@@ -21,7 +21,7 @@ fn the_agent() {
         diag::spawn(std::future::pending::<()>());
     });
     const FINE: &str = "Host: localhost:9797\r\nAuthorization: Bearer secret\r\n";
-    let get = |path, headers| get_with(addr, path, headers);
+    let get = |path: &str, headers: &str| get_with(addr, path, headers);
 
     let answer = get("/snapshot", FINE);
     let (snapshot, damage) = diag_snapshot::read(&answer.body).unwrap();
@@ -35,9 +35,26 @@ fn the_agent() {
     let answer = get("/metrics", FINE);
     assert!(answer.status == 200 && answer.text().ends_with("# EOF\n"), "{}", answer.text());
     assert!(answer.text().contains("diag_tasks{site=\"diag/recorder/tests/agent.rs:"), "{}", answer.text());
+    let answer = get("/metrics", &format!("{FINE}Accept: text/plain\r\n"));
+    assert!(
+        answer.head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"),
+        "{}",
+        answer.head
+    );
+    assert!(answer.text().contains("# TYPE diag_tasks_spawned_total counter\n"), "{}", answer.text());
+
     // This service has another allocator.
-    let answer = get("/debug/pprof/heap", FINE);
-    assert!(answer.status == 404 && answer.text().starts_with("the heap is not recorded"));
+    for path in ["/debug/pprof/heap", "/export/collapsed"] {
+        let answer = get(path, FINE);
+        assert!(answer.status == 404 && answer.text().starts_with("the heap is not recorded"), "{path}");
+    }
+    let index = get("/debug/pprof/", FINE);
+    let listed: Vec<&str> = index.text().lines().filter(|line| line.starts_with('/')).collect();
+    assert!(!listed.is_empty() && !index.text().contains("/debug/pprof/heap"), "{}", index.text());
+    for line in listed {
+        let path = line.split(' ').next().unwrap().replace("seconds=30", "seconds=1");
+        assert_eq!(get(&path, FINE).status, 200, "{path}");
+    }
 
     assert_eq!(get("/healthz", FINE).text(), "ok\n");
     let answer = get("/healthz?verbose", FINE);

@@ -74,6 +74,24 @@ fn pprof_reads_what_was_allocated() {
         profile.mappings
     );
 
+    let (_, index) = get(guard.agent_addr().expect("it listens"), "/debug/pprof/");
+    let index = String::from_utf8(index).expect("text");
+    let listed: Vec<&str> = index.lines().filter(|line| line.starts_with('/')).collect();
+    for path in ["/debug/pprof/heap ", "/export/collapsed "] {
+        assert!(listed.iter().any(|line| line.starts_with(path)), "{path}: {index}");
+    }
+    for line in listed {
+        let path = line.split(' ').next().expect("a path").replace("seconds=30", "seconds=1");
+        let (head, body) = get(guard.agent_addr().expect("it listens"), &path);
+        assert!(head.starts_with("HTTP/1.1 200") && !body.is_empty(), "{path}: {head}");
+    }
+    let (head, text) = get(guard.agent_addr().expect("it listens"), "/export/collapsed");
+    assert!(head.contains("filename=\"heap.folded\""), "{head}");
+    let text = String::from_utf8(text).expect("text");
+    let bytes = |line: &str| -> u64 { line.rsplit(' ').next().expect("a number").parse().expect("a number") };
+    let of_keeps: u64 = text.lines().filter(|line| line.contains("agent_heap::keeps")).map(bytes).sum();
+    assert!((500_000..700_000).contains(&of_keeps), "{of_keeps} bytes");
+
     let (head, text) = get(guard.agent_addr().expect("it listens"), "/metrics");
     assert!(
         head.contains("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8"),

@@ -1,9 +1,10 @@
-//! Profiles for pprof, by the paths that Go services have them at.
+//! Profiles for pprof, by the paths that Go services have them at, and captures in the formats of other tools.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use diag_snapshot::Snapshot;
-#[cfg(any(feature = "heap", feature = "cpu-profile"))]
+use diag_snapshot::export::{self, Exporter, Needs};
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use hyper::{Response, StatusCode};
 
@@ -11,22 +12,65 @@ use super::http::Whole;
 use super::routes;
 use super::work::Work;
 
-/// The live heap.
+/// What the paths of the formats begin with.
+pub(super) const EXPORT: &str = "/export/";
+
+/// Why there is no heap.
 #[cfg(feature = "heap")]
-pub(super) fn heap(snapshot: &Snapshot) -> Response<Whole> {
-    if snapshot.heap.is_none() {
-        return routes::plain(
-            StatusCode::NOT_FOUND,
-            "the heap is not recorded: make diag::Alloc the global allocator, and do not set DIAG_HEAP=off\n",
-        );
+pub(super) const NO_HEAP: &str =
+    "the heap is not recorded: make diag::Alloc the global allocator, and do not set DIAG_HEAP=off\n";
+#[cfg(not(feature = "heap"))]
+pub(super) const NO_HEAP: &str = "the heap is not recorded: build with the feature heap of diag\n";
+
+/// What there is to fetch from this process now, and where: what Go services have at this path.
+pub(super) fn index() -> String {
+    let has_heap = has_heap();
+    let is_served = |format: &dyn Exporter| format.needs() != Needs::Heap || has_heap;
+    let mut lines = Vec::new();
+    if let Some(heap) = export::by_name("pprof").filter(|heap| is_served(*heap)) {
+        lines.push(("/debug/pprof/heap".to_owned(), heap.about()));
     }
-    file("attachment; filename=\"heap.pb.gz\"", diag_snapshot::pprof::heap(snapshot))
+    if cfg!(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64")) {
+        let cpu = "what the CPU does for 1..300 s, by spawn site too, for `go tool pprof`";
+        lines.push(("/debug/pprof/profile?seconds=30".to_owned(), cpu));
+    }
+    for format in export::ALL.iter().filter(|format| is_served(**format)) {
+        lines.push((format!("{EXPORT}{}", format.name()), format.about()));
+    }
+    let mut text =
+        "profiles and figures of this process: curl -o FILE URL, or go tool pprof -http : URL\n\n".to_owned();
+    for (path, about) in lines {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{path:<33}{about}");
+    }
+    if !has_heap {
+        text += "\n";
+        text += NO_HEAP;
+    }
+    text
 }
 
-/// No heap.
+#[cfg(feature = "heap")]
+fn has_heap() -> bool {
+    crate::heap::is_recorded()
+}
+
 #[cfg(not(feature = "heap"))]
-pub(super) fn heap(_: &Snapshot) -> Response<Whole> {
-    routes::plain(StatusCode::NOT_FOUND, "the heap is not recorded: build with the feature heap of diag\n")
+fn has_heap() -> bool {
+    false
+}
+
+/// A capture in the format of other tools.
+pub(super) fn export(format: &dyn Exporter, snapshot: &Snapshot) -> Response<Whole> {
+    let name = match format.needs() {
+        Needs::Heap if snapshot.heap.is_none() => return routes::plain(StatusCode::NOT_FOUND, NO_HEAP),
+        Needs::Heap => "heap",
+        Needs::Figures => "metrics",
+    };
+    let mut bytes = Vec::new();
+    // Writing to memory does not fail.
+    let _ = format.export(snapshot, &mut bytes);
+    file(&format!("{name}.{}", format.extension()), format.content_type(), bytes)
 }
 
 /// What the CPU does for so many seconds. If the caller goes away, the profile ends.
@@ -48,7 +92,7 @@ pub(super) async fn cpu(work: &Arc<Work>, query: Option<&str>) -> Response<Whole
         running.drain();
     }
     let recorded = running.finish();
-    work.alone(move || file("attachment; filename=\"profile.pb.gz\"", profile(&recorded))).await
+    work.alone(move || file("profile.pb.gz", routes::BYTES, profile(&recorded))).await
 }
 
 /// No profile.
@@ -70,9 +114,11 @@ fn seconds(query: &str) -> Option<u64> {
         .filter(|seconds| (1..=300).contains(seconds))
 }
 
-#[cfg(any(feature = "heap", feature = "cpu-profile"))]
-fn file(disposition: &'static str, bytes: Vec<u8>) -> Response<Whole> {
-    let mut response = routes::response(StatusCode::OK, routes::BYTES, bytes);
-    response.headers_mut().insert(CONTENT_DISPOSITION, HeaderValue::from_static(disposition));
+/// An answer that a browser keeps as a file of this name.
+fn file(name: &str, content_type: &'static str, bytes: Vec<u8>) -> Response<Whole> {
+    let mut response = routes::response(StatusCode::OK, content_type, bytes);
+    if let Ok(disposition) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+        response.headers_mut().insert(CONTENT_DISPOSITION, disposition);
+    }
     response
 }

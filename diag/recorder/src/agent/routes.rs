@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use diag_snapshot::{Snapshot, metrics};
+use diag_snapshot::Snapshot;
+use diag_snapshot::export::{self, Exporter, Needs};
+use diag_snapshot::metrics::{self, Syntax};
 
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use super::accept;
 use super::access::Access;
 use super::http::Whole;
 use super::profiles;
@@ -31,9 +34,11 @@ const USAGE: &str = "diag agent\n\n\
     GET /dump                           the live tasks as text\n\
     GET /snapshot?ask=1, /dump?ask=1    the same, and idle tasks get a poll each to show where they are parked:\n\
     \x20                                   that runs code of the service\n\
-    GET /metrics                        figures for Prometheus, as OpenMetrics\n\
+    GET /metrics                        figures for Prometheus, as OpenMetrics, or as text/plain if asked\n\
+    GET /debug/pprof/                   what can be fetched of this process for other tools, and where\n\
     GET /debug/pprof/heap               the live heap for pprof: go tool pprof -http : URL\n\
     GET /debug/pprof/profile?seconds=N  what the CPU does for 1..300 s (30), for pprof\n\
+    GET /export/FORMAT                  the heap or the figures for another tool; /debug/pprof/ lists the formats\n\
     GET /healthz                        ok, if this thread runs\n\
     GET /healthz?verbose                besides, which parts of diag work\n";
 
@@ -57,12 +62,26 @@ impl Routes {
                     |snapshot: &Snapshot| response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot));
                 self.whole(&request, ["dump", "dump?ask"], render).await
             }
-            (&Method::GET, "/metrics") => self.captured("metrics", Scope::Figures, metrics).await,
-            (&Method::GET, "/debug/pprof/heap") => self.captured("heap", Scope::Heap, profiles::heap).await,
+            (&Method::GET, "/metrics") => {
+                let accept = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+                let syntax = accept::syntax(&accept.collect::<Vec<_>>().join(","));
+                self.captured(question_of(syntax), Scope::Figures, move |snapshot| metrics(snapshot, syntax))
+                    .await
+            }
+            (&Method::GET, "/debug/pprof" | "/debug/pprof/") => {
+                response(StatusCode::OK, TEXT, profiles::index())
+            }
+            (&Method::GET, "/debug/pprof/heap") => match export::by_name("pprof") {
+                Some(format) => self.exported(format).await,
+                None => plain(StatusCode::NOT_FOUND, profiles::NO_HEAP),
+            },
             (&Method::GET, "/debug/pprof/profile") => profiles::cpu(&self.work, request.uri().query()).await,
             (&Method::GET, "/healthz") => response(StatusCode::OK, TEXT, healthz(request.uri().query())),
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
-            (&Method::GET, _) => plain(StatusCode::NOT_FOUND, USAGE),
+            (&Method::GET, path) => match path.strip_prefix(profiles::EXPORT).and_then(export::by_name) {
+                Some(format) => self.exported(format).await,
+                None => plain(StatusCode::NOT_FOUND, USAGE),
+            },
             _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
         }
     }
@@ -82,12 +101,21 @@ impl Routes {
         }
     }
 
+    /// A capture in the format of another tool.
+    async fn exported(&self, format: &'static dyn Exporter) -> Response<Whole> {
+        let scope = match format.needs() {
+            Needs::Figures => Scope::Figures,
+            Needs::Heap => Scope::Heap,
+        };
+        self.captured(format.name(), scope, move |snapshot| profiles::export(format, snapshot)).await
+    }
+
     /// A capture for all who ask `question`, off this thread, so that the agent goes on answering meanwhile.
     async fn captured(
         &self,
         question: &'static str,
         scope: Scope,
-        render: fn(&Snapshot) -> Response<Whole>,
+        render: impl FnOnce(&Snapshot) -> Response<Whole> + Send + 'static,
     ) -> Response<Whole> {
         self.work.shared(question, move || render(&crate::capture::snapshot(scope))).await
     }
@@ -117,10 +145,17 @@ fn healthz(query: Option<&str>) -> String {
     text
 }
 
-fn metrics(snapshot: &Snapshot) -> Response<Whole> {
+/// Who asks for the other text asks for something else.
+fn question_of(syntax: Syntax) -> &'static str {
+    match syntax {
+        Syntax::OpenMetrics => "metrics",
+        Syntax::Prometheus => "metrics as text",
+    }
+}
+
+fn metrics(snapshot: &Snapshot, syntax: Syntax) -> Response<Whole> {
     static TOLD: Lock<Option<metrics::Told>> = Lock::new(None);
     let mut told = TOLD.lock();
-    let syntax = metrics::Syntax::OpenMetrics;
     let text = metrics::text(snapshot, syntax, told.get_or_insert_default());
     response(StatusCode::OK, syntax.content_type(), text)
 }
@@ -141,4 +176,15 @@ pub(super) fn response(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_format_has_the_name_of_another_question() {
+        let others = ["snapshot", "dump", question_of(Syntax::OpenMetrics)];
+        assert!(export::ALL.iter().all(|format| !others.contains(&format.name())));
+    }
 }

@@ -134,10 +134,10 @@ pub(crate) struct Facts {
 /// has another allocator, or never turned the sampler on.
 pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
     let tables = tables()?;
-    let next_birth = tables.records.next_birth();
-    if next_birth == 1 && !is_linked() {
+    if !is_recorded() {
         return None;
     }
+    let next_birth = tables.records.next_birth();
     // A sample may have passed through a library that was loaded since the last capture; later ones will.
     stack::prepare();
     // Births from here on belong to the next snapshot, which would otherwise count them twice.
@@ -153,6 +153,11 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
         unwinder: stack::method(),
     };
     Some((facts, samples))
+}
+
+/// False if nothing was ever sampled here.
+pub(crate) fn is_recorded() -> bool {
+    tables().is_some_and(|tables| tables.records.next_birth() > 1 || is_linked())
 }
 
 /// Keeps every call stack as it is until dropped, for whoever reads numbers of stacks and then their frames.
