@@ -6,15 +6,12 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use super::live::LiveHeap;
 use super::{Exporter, Needs};
-use crate::allocation_sites::AllocationSites;
 use crate::model::Snapshot;
 
 /// See the module.
 pub(super) struct Format;
-
-/// Outer functions beyond so many are left out: a file that lies must not make a text of endless lines.
-const MAX_FUNCTIONS: usize = 256;
 
 impl Exporter for Format {
     fn name(&self) -> &'static str {
@@ -45,19 +42,11 @@ impl Exporter for Format {
     }
 }
 
-/// Live bytes by what stands in a line before them. As in a profile for pprof, a stack ends at the function that
-/// the allocation is known by.
+/// Live bytes by what stands in a line before them.
 fn lines(snapshot: &Snapshot) -> BTreeMap<String, f64> {
-    let sites = AllocationSites::new(snapshot);
-    let mut by_part: BTreeMap<_, f64> = BTreeMap::new();
-    for sample in snapshot.heap.iter().flat_map(|heap| heap.samples.iter()) {
-        *by_part.entry(sites.part(sample.stack)).or_default() += sample.weight_bytes();
-    }
     let mut lines: BTreeMap<_, f64> = BTreeMap::new();
-    for (part, bytes) in by_part {
-        let functions = sites.named.stack(part.stack).skip(part.function).take(MAX_FUNCTIONS);
-        let mut names: Vec<String> = functions.map(|place| frame(&place.function)).collect();
-        names.reverse();
+    for (stack, bytes) in LiveHeap::of(snapshot).stacks() {
+        let names: Vec<String> = stack.iter().map(|place| frame(&place.function)).collect();
         *lines.entry(names.join(";")).or_default() += bytes;
     }
     lines

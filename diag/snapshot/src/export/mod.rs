@@ -4,6 +4,8 @@
 //! `/debug/pprof/`, and the help of both are made of [`ALL`]. Files of diag's own format are written by
 //! [`format::write`](crate::format::write).
 
+mod live;
+
 use std::io;
 
 use crate::model::Snapshot;
