@@ -62,6 +62,7 @@ formats! {
     collapsed,
     openmetrics,
     prometheus,
+    speedscope,
 }
 
 /// The format of this name.
