@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 pub use diag_snapshot::AllocatorStats;
 
+use crate::sys;
+
 /// The function that the service named.
 #[derive(Clone)]
 pub(crate) struct Asked(Arc<dyn Fn() -> Option<AllocatorStats> + Send + Sync>);
@@ -52,43 +54,7 @@ pub(crate) fn stats() -> Option<AllocatorStats> {
 /// fragmented heap of a million free chunks holds up whoever allocates from that arena for 34 ms, and for
 /// longer if several captures follow each other. That is why it is not asked by default.
 pub fn glibc_stats() -> Option<AllocatorStats> {
-    glibc::stats()
-}
-
-#[cfg(target_os = "linux")]
-mod glibc {
-    use super::AllocatorStats;
-
-    /// `struct mallinfo2` of glibc, whose ten fields are all `size_t`.
-    #[repr(C)]
-    struct Mallinfo2([usize; 10]);
-
-    pub(super) fn stats() -> Option<AllocatorStats> {
-        // SAFETY: looks a name up in what is loaded; the name is a C string.
-        let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"mallinfo2".as_ptr()) };
-        if symbol.is_null() {
-            return None;
-        }
-        // SAFETY: only glibc has a function of this name, and its manual gives it this type.
-        let mallinfo2: extern "C" fn() -> Mallinfo2 = unsafe { std::mem::transmute(symbol) };
-        // In this order: arena, ordblks, smblks, hblks, hblkhd (blocks that were mapped one by one), usmblks,
-        // fsmblks, uordblks (blocks of the arenas), fordblks (free chunks), keepcost.
-        let Mallinfo2([_, _, _, _, mapped_bytes, _, _, used_bytes, free_bytes, _]) = mallinfo2();
-        Some(AllocatorStats {
-            name: "glibc malloc".to_owned(),
-            in_use_bytes: used_bytes.saturating_add(mapped_bytes) as u64,
-            held_bytes: free_bytes as u64,
-        })
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod glibc {
-    use super::AllocatorStats;
-
-    pub(super) fn stats() -> Option<AllocatorStats> {
-        None
-    }
+    sys::glibc_stats()
 }
 
 #[cfg(test)]

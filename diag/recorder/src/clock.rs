@@ -15,15 +15,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::fork::{self, Lock, TICK};
-
-/// Nanoseconds of the coarse monotonic clock.
-#[inline]
-pub(crate) fn coarse_ns() -> u64 {
-    #[cfg(target_os = "linux")]
-    return clock(libc::CLOCK_MONOTONIC_COARSE);
-    #[cfg(not(target_os = "linux"))]
-    precise_ns()
-}
+use crate::sys;
+pub(crate) use crate::sys::{coarse_ns, precise_ns};
 
 /// No tick: what was read without one is not remembered.
 const NO_TICK: u64 = u64::MAX;
@@ -56,12 +49,6 @@ fn read_stamp() -> u64 {
     now_ns
 }
 
-/// Nanoseconds of the precise monotonic clock.
-#[inline]
-pub(crate) fn precise_ns() -> u64 {
-    clock(libc::CLOCK_MONOTONIC)
-}
-
 /// Two ticks of the coarse clock: what it says to be longer surely was longer than one.
 #[inline]
 pub(crate) fn two_ticks_ns() -> u64 {
@@ -73,13 +60,8 @@ static TWO_TICKS_NS: AtomicU64 = AtomicU64::new(20_000_000);
 
 /// Asks the kernel for the step of the coarse clock. Called from cold paths, as often as they like.
 pub(crate) fn learn_ticks() {
-    #[cfg(target_os = "linux")]
-    {
-        let mut step = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: `step` is a valid timespec for the call to fill.
-        if unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &mut step) } == 0 && step.tv_nsec > 0 {
-            TWO_TICKS_NS.store(2 * step.tv_nsec as u64, Ordering::Relaxed);
-        }
+    if let Some(step_ns) = sys::coarse_step_ns() {
+        TWO_TICKS_NS.store(2 * step_ns, Ordering::Relaxed);
     }
 }
 
@@ -92,14 +74,6 @@ pub(crate) fn sleep(time: Duration) {
     while let Some(left) = time.checked_sub(started.elapsed()).filter(|left| !left.is_zero()) {
         turn = never.wait_timeout(turn, left).unwrap_or_else(PoisonError::into_inner).0;
     }
-}
-
-#[inline]
-fn clock(id: libc::clockid_t) -> u64 {
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec for the call to fill; the clocks named above always exist.
-    unsafe { libc::clock_gettime(id, &mut now) };
-    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
 /// The start of the process on the monotonic clock and on the wall.
@@ -132,7 +106,7 @@ pub(crate) fn anchor() -> Anchor {
 impl Anchor {
     fn read() -> Self {
         // Where the system does not say when it began, the process begins for us here.
-        let uptime_ns = process_uptime_ns().unwrap_or_default();
+        let uptime_ns = sys::uptime_ns().unwrap_or_default();
         let unix_us =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
         Anchor {
@@ -142,22 +116,7 @@ impl Anchor {
     }
 }
 
-/// How long this process has lived, from the kernel's record of its start (10 ms steps).
-#[cfg(target_os = "linux")]
-fn process_uptime_ns() -> Option<u64> {
-    let start_ticks = crate::sys::procfs::start_ticks()?;
-    // SAFETY: sysconf has no preconditions.
-    let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
-    let start_ns = start_ticks.checked_mul(1_000_000_000)?.checked_div(ticks_per_second)?;
-    clock(libc::CLOCK_BOOTTIME).checked_sub(start_ns)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn process_uptime_ns() -> Option<u64> {
-    None
-}
-
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -166,9 +166,5 @@ pub(crate) fn warn(message: &dyn fmt::Display) {
 pub(crate) fn background_thread() {
     #[cfg(feature = "heap")]
     let _for_ever = std::mem::ManuallyDrop::new(heap::hide_capture());
-    #[cfg(target_os = "linux")]
-    // SAFETY: no preconditions; 0 means this thread, which Linux takes one by one. A refusal is harmless.
-    unsafe {
-        libc::setpriority(libc::PRIO_PROCESS, 0, 10);
-    }
+    sys::lower_priority();
 }

@@ -12,6 +12,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use crate::dropped::Dropped;
+use crate::sys::{self, Access, InCores};
 
 /// Bytes mapped for reading and writing since start, whether resident or not.
 static MAPPED_BYTES: AtomicU64 = AtomicU64::new(0);
@@ -54,7 +55,7 @@ pub(crate) fn refused() -> u64 {
 pub(crate) fn room() -> u64 {
     /// The limits that were met last, and our part of what they left then.
     static MET: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
-    let Some(limits) = limits::Limits::now() else { return u64::MAX };
+    let Some(limits) = sys::Limits::now() else { return u64::MAX };
     let [met, part] = MET.each_ref().map(|word| word.load(Ordering::Relaxed));
     let part = if met == limits.mark() && part > 0 {
         part
@@ -113,7 +114,7 @@ unsafe impl Zeroed for AtomicU64 {}
 pub(crate) fn zeroed<T: Zeroed>(len: usize) -> Option<&'static [T]> {
     const { assert!(align_of::<T>() <= 4096, "mapped memory is aligned to pages") };
     let bytes = len.checked_mul(size_of::<T>())?;
-    let start = map(bytes, libc::PROT_READ | libc::PROT_WRITE)?;
+    let start = map(bytes, Access::ReadWrite)?;
     remember_own(start, bytes);
     MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
     // SAFETY: so many zeroed bytes, never unmapped and nobody else's; zeros are a value of T by the
@@ -150,7 +151,7 @@ impl Reserved {
 
     /// The same for memory that is handed to the service, whose bytes are then not ours.
     pub(crate) fn for_service(bytes: usize) -> Option<Self> {
-        let reserved = Reserved { start: map(bytes, libc::PROT_NONE)?, bytes };
+        let reserved = Reserved { start: map(bytes, Access::None)?, bytes };
         // gdb's `gcore` writes even what nobody can read: gigabytes of zeros. A refusal costs only that.
         reserved.in_cores(0, bytes, InCores::No);
         Some(reserved)
@@ -174,7 +175,7 @@ impl Reserved {
     pub(crate) fn commit_for_now(&self, from: usize, bytes: usize) -> bool {
         let Some(range) = self.range(from, bytes) else { return false };
         // SAFETY: inside our own mapping.
-        let ok = unsafe { libc::mprotect(range, bytes, libc::PROT_READ | libc::PROT_WRITE) } == 0;
+        let ok = unsafe { sys::allow(range, bytes) };
         if ok {
             MAPPED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
         } else {
@@ -185,17 +186,10 @@ impl Reserved {
 
     /// Whether a core dump has this part.
     fn in_cores(&self, from: usize, bytes: usize, wanted: InCores) {
-        #[cfg(target_os = "linux")]
         if let Some(range) = self.range(from, bytes) {
-            let advice = match wanted {
-                InCores::Yes => libc::MADV_DODUMP,
-                InCores::No => libc::MADV_DONTDUMP,
-            };
-            // SAFETY: inside our own mapping, whose contents stay as they are.
-            unsafe { libc::madvise(range, bytes, advice) };
+            // SAFETY: inside our own mapping.
+            unsafe { sys::in_cores(range, bytes, wanted) };
         }
-        #[cfg(not(target_os = "linux"))]
-        let _ = (from, bytes, wanted);
     }
 
     /// Hands the pages of `[from, from + bytes)` back: they read as zero from now on. False if they stay as they
@@ -206,13 +200,13 @@ impl Reserved {
     pub(crate) unsafe fn discard(&self, from: usize, bytes: usize) -> bool {
         let Some(range) = self.range(from, bytes) else { return false };
         // SAFETY: inside our own mapping; the caller vouches for its users.
-        unsafe { libc::madvise(range, bytes, libc::MADV_DONTNEED) == 0 }
+        unsafe { sys::discard(range, bytes) }
     }
 
-    fn range(&self, from: usize, bytes: usize) -> Option<*mut libc::c_void> {
+    fn range(&self, from: usize, bytes: usize) -> Option<NonNull<u8>> {
         let end = from.checked_add(bytes)?;
         // SAFETY: `from` is inside the mapping, checked right here.
-        (end <= self.bytes).then(|| unsafe { self.start.as_ptr().add(from) }.cast())
+        (end <= self.bytes).then(|| unsafe { self.start.add(from) })
     }
 }
 
@@ -220,166 +214,20 @@ impl Drop for Reserved {
     fn drop(&mut self) {
         forget_own(self.start);
         // SAFETY: our own mapping; nobody has an address in it, or this would be kept.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+        unsafe { sys::unmap(self.start, self.bytes) };
         RESERVED_BYTES.fetch_sub(self.bytes as u64, Ordering::Relaxed);
     }
 }
 
-#[derive(Clone, Copy)]
-enum InCores {
-    Yes,
-    No,
-}
-
 /// New pages, unless they are more than our part of what a limit leaves or the kernel has none: counted, as somebody
 /// has to do without.
-fn map(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
-    let mapped = if bytes as u64 <= room() { map_unlimited(bytes, protection) } else { None };
+fn map(bytes: usize, access: Access) -> Option<NonNull<u8>> {
+    let mapped = if bytes as u64 <= room() { sys::map(bytes, access) } else { None };
     match mapped {
         Some(_) => _ = RESERVED_BYTES.fetch_add(bytes as u64, Ordering::Relaxed),
         None => REFUSED.count(),
     }
     mapped
-}
-
-fn map_unlimited(bytes: usize, protection: libc::c_int) -> Option<NonNull<u8>> {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a new anonymous mapping wherever the kernel likes.
-    let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-    let start = NonNull::new(start).filter(|start| start.as_ptr() != libc::MAP_FAILED)?;
-    // Sparse use backed by huge pages would cost 2 MiB where 4 KiB are in use. A refusal is harmless.
-    #[cfg(target_os = "linux")]
-    // SAFETY: the range was just mapped by us.
-    unsafe {
-        libc::madvise(start.as_ptr(), bytes, libc::MADV_NOHUGEPAGE);
-    }
-    Some(start.cast())
-}
-
-#[cfg(target_os = "linux")]
-mod limits {
-    //! What the limits on memory leave to this process. Asked where threads begin to spawn tasks: nothing is allocated.
-
-    /// A process that does not see its own size is taken to have filled three quarters of its limit.
-    const BLIND: u64 = 4;
-
-    /// The limits on address space and on what of it can be written; at least one of them.
-    pub(super) struct Limits {
-        space: Option<u64>,
-        data: Option<u64>,
-    }
-
-    impl Limits {
-        /// Those in force; `None` if there is none.
-        pub(super) fn now() -> Option<Self> {
-            // The type of their numbers is another in each C library, so they are not handed over.
-            // SAFETY: `limit` gives a valid place to fill.
-            let space = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) });
-            // SAFETY: as above.
-            let data = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_DATA, limit) });
-            (space.is_some() || data.is_some()).then_some(Limits { space, data })
-        }
-
-        /// Another number for other limits.
-        pub(super) fn mark(&self) -> u64 {
-            self.space.unwrap_or(u64::MAX) ^ self.data.unwrap_or(u64::MAX).rotate_left(32)
-        }
-
-        /// Bytes that may still be mapped.
-        pub(super) fn left_bytes(&self) -> u64 {
-            let used = Used::now();
-            let left =
-                |limit: u64, used: Option<u64>| used.map_or(limit / BLIND, |used| limit.saturating_sub(used));
-            let space = self.space.map(|limit| left(limit, used.as_ref().map(|used| used.space)));
-            let data = self.data.map(|limit| left(limit, used.as_ref().map(|used| used.data)));
-            [space, data].into_iter().flatten().min().unwrap_or(u64::MAX)
-        }
-    }
-
-    /// A limit in bytes, if there is one.
-    fn limit(get: impl FnOnce(&mut libc::rlimit) -> libc::c_int) -> Option<u64> {
-        let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-        let told = get(&mut limit) == 0;
-        (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
-    }
-
-    /// What counts against the two limits.
-    struct Used {
-        space: u64,
-        data: u64,
-    }
-
-    impl Used {
-        /// From `/proc/self/statm`: all pages first, those with data and stacks sixth.
-        fn now() -> Option<Self> {
-            let mut text = [0_u8; 128];
-            let len = read(c"/proc/self/statm", &mut text)?;
-            let mut numbers = text[..len].split(|&byte| byte == b' ').map(number);
-            // SAFETY: reads a constant of the system.
-            let page_bytes = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
-            let space = numbers.next()??.checked_mul(page_bytes)?;
-            Some(Used { space, data: numbers.nth(4)??.checked_mul(page_bytes)? })
-        }
-    }
-
-    fn number(text: &[u8]) -> Option<u64> {
-        str::from_utf8(text).ok()?.parse().ok()
-    }
-
-    /// The first bytes of a file, without a buffer of the heap's.
-    fn read(path: &std::ffi::CStr, to: &mut [u8]) -> Option<usize> {
-        // SAFETY: a C string, and as many bytes as there is room for; the descriptor is closed once.
-        unsafe {
-            let file = libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-            if file < 0 {
-                return None;
-            }
-            let len = libc::read(file, to.as_mut_ptr().cast(), to.len());
-            libc::close(file);
-            usize::try_from(len).ok()
-        }
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn the_size_is_the_one_that_the_status_tells() {
-            let used = Used::now().expect("Linux tells");
-            let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-            let of = |key: &str| {
-                let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line");
-                line.split_ascii_whitespace().next().expect("a size").parse::<u64>().expect("KiB") << 10
-            };
-            // Other tests map and unmap meanwhile.
-            let near = |a: u64, b: u64| a.abs_diff(b) < 256 << 20;
-            assert!(near(used.space, of("VmSize:")), "{} {}", used.space, of("VmSize:"));
-            assert!(near(used.data, of("VmData:") + of("VmStk:")), "{}", used.data);
-            assert!(used.data < used.space);
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod limits {
-    //! Elsewhere a limit shows when the system refuses.
-
-    pub(super) enum Limits {}
-
-    impl Limits {
-        pub(super) fn now() -> Option<Self> {
-            None
-        }
-
-        pub(super) fn mark(&self) -> u64 {
-            match *self {}
-        }
-
-        pub(super) fn left_bytes(&self) -> u64 {
-            match *self {}
-        }
-    }
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{io, ptr};
 
-use crate::clock;
 use crate::task::totals;
+use crate::{clock, sys};
 
 /// As long as a tick of the kernel's coarse clock.
 const TICK: Duration = Duration::from_millis(4);
@@ -59,11 +59,7 @@ fn create(stack_bytes: Option<usize>) -> io::Result<()> {
 }
 
 extern "C" fn entry(_: *mut c_void) -> *mut c_void {
-    #[cfg(target_os = "linux")]
-    // SAFETY: names the calling thread by a C string.
-    unsafe {
-        libc::prctl(libc::PR_SET_NAME, c"diag-ticker".as_ptr())
-    };
+    sys::name_thread(c"diag-ticker");
     run()
 }
 

@@ -17,7 +17,7 @@ const OUTPUT: usize = size_of::<Result<(), JoinError>>();
 /// A larger future is boxed, and that box is gone when the task has ended.
 const BOXED_ABOVE: usize = if cfg!(debug_assertions) { 2_048 } else { 16_384 };
 /// A cell is a whole number of lines, of two on most processors.
-const LINE: usize = if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) { 128 } else { 64 };
+const LINE: usize = crate::sys::FETCHED_BYTES;
 
 /// At least so many bytes are kept of an ended task whose future had this size.
 pub(super) fn ended_bytes(kind: Option<SiteKind>, future_bytes: u64) -> u64 {

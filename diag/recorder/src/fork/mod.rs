@@ -16,12 +16,16 @@ mod lock;
 mod once;
 
 use std::num::NonZeroU32;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 pub(crate) use list::List;
 pub(crate) use lock::Lock;
 pub(crate) use once::Once;
 
+use crate::sys;
+
+#[cfg(test)]
 const PAGE: usize = 4096;
 
 /// A page that is all zeros in a child.
@@ -65,15 +69,9 @@ fn enter() -> NonZeroU32 {
 #[cfg(unix)]
 fn watch() {
     static HANDLED: AtomicBool = AtomicBool::new(false);
-    #[cfg(target_os = "linux")]
-    // SAFETY: the page lies in memory that no file stands behind, and nobody but us uses it: `OwnPage` is as
-    // large as its alignment. With other page sizes it might share a page, so nothing is asked for then.
-    unsafe {
-        if libc::sysconf(libc::_SC_PAGESIZE) == PAGE as libc::c_long {
-            let page = std::ptr::from_ref(&OWN).cast_mut().cast();
-            libc::madvise(page, size_of::<OwnPage>(), libc::MADV_WIPEONFORK);
-        }
-    }
+    // SAFETY: the page lies in memory that no file stands behind, and nobody but us uses it: `OwnPage` is as large as
+    // its alignment. Zeros are what it begins with.
+    unsafe { sys::wipe_on_fork(NonNull::from(&OWN).cast(), size_of::<OwnPage>()) };
     if !HANDLED.swap(true, Ordering::Relaxed) {
         // SAFETY: the handler does what a child may do between its fork and whatever comes then.
         unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
@@ -220,12 +218,10 @@ mod tests {
         let other = move || libc::c_int::from(known() == own.get() || process() <= own);
         // SAFETY: the child only looks at memory, and leaves.
         assert_eq!(child(|| unsafe { libc::fork() }, other), 0);
-        #[cfg(target_os = "linux")]
-        {
-            // Past the C library, which then runs no handler.
-            // SAFETY: as above.
-            let clone = || unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) };
-            assert_eq!(child(|| clone() as libc::pid_t, other), 0);
+        // SAFETY: as above.
+        let bare_fork = || unsafe { sys::bare_fork() }.unwrap_or(-1);
+        if sys::procfs::IS_HERE {
+            assert_eq!(child(bare_fork, other), 0);
         }
         assert_eq!(process(), own, "the parent stays who it is");
     }

@@ -1,4 +1,25 @@
-//! What the operating system tells, in one place: the rest of the recorder asks here.
+//! What the operating system tells and does, in one place: the rest of the recorder asks here, and names no system.
+//!
+//! Every function is there on every system. What a system does not tell is `None`; what it does not do, as it only
+//! spares something, is left.
 
+mod clock;
+#[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "other.rs")]
+mod here;
+mod pages;
 #[cfg_attr(not(feature = "stacks"), allow(dead_code, unused_imports, reason = "stacks need all of it"))]
 pub(crate) mod procfs;
+
+pub(crate) use clock::precise_ns;
+#[cfg(test)]
+pub(crate) use here::bare_fork;
+pub(crate) use here::{
+    Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, lower_priority, name_thread, thread_id,
+    uptime_ns, wipe_on_fork,
+};
+pub(crate) use pages::{Access, InCores, allow, discard, map, unmap};
+
+/// What a processor fetches from memory at once: a line, on most of them two.
+pub(crate) const FETCHED_BYTES: usize =
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) { 128 } else { 64 };

@@ -11,7 +11,7 @@ use super::slab::slab;
 use super::slot::Slot;
 use super::totals::{Shard, add};
 use crate::dropped::Dropped;
-use crate::{clock, runtime};
+use crate::{clock, runtime, sys};
 
 /// Ids a thread takes at once, so that spawning threads do not share a counter's line.
 const ID_BLOCK: u64 = 256;
@@ -196,11 +196,7 @@ impl Local {
     #[cold]
     #[inline(never)]
     fn learn_thread(&self) -> u32 {
-        #[cfg(target_os = "linux")]
-        // SAFETY: no preconditions.
-        let thread = unsafe { libc::gettid() } as u32;
-        #[cfg(not(target_os = "linux"))]
-        let thread = u32::MAX;
+        let thread = sys::thread_id().unwrap_or(u32::MAX);
         self.thread.set(thread);
         thread
     }

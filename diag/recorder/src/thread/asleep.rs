@@ -8,7 +8,7 @@ use std::io;
 use super::no_stack::NoStack;
 use crate::fork::Lock;
 use crate::stack::{CopiedStack, MAX_FRAMES};
-use crate::sys::procfs;
+use crate::sys::{self, procfs};
 
 /// Held while the copy is in use.
 static ONE_AT_A_TIME: Lock<()> = Lock::new(());
@@ -36,8 +36,7 @@ struct Sleep {
 impl State {
     fn of(tid: u32) -> io::Result<Self> {
         // Who asks is in the system call that asks.
-        // SAFETY: no preconditions.
-        if unsafe { libc::gettid() }.cast_unsigned() == tid {
+        if sys::thread_id() == Some(tid) {
             return Ok(State::Runs);
         }
         let switches = procfs::switches(&procfs::of_thread(tid, "status")?);
@@ -60,10 +59,8 @@ pub(super) fn runs(tid: u32) -> Result<bool, NoStack> {
 
 /// Why no thread can be looked at, or none that sleeps.
 pub(super) fn obstacle() -> Option<NoStack> {
-    // SAFETY: no preconditions.
-    let own = unsafe { libc::gettid() }.cast_unsigned();
-    let told = procfs::of_thread(own, "syscall");
-    let unknown = told.err().map(|error| NoStack::StateUnknown(error.kind()));
+    let told = sys::thread_id().map(|own| procfs::of_thread(own, "syscall"));
+    let unknown = told.and_then(Result::err).map(|error| NoStack::StateUnknown(error.kind()));
     unknown.or_else(|| (!CopiedStack::can_copy()).then_some(NoStack::Unreadable))
 }
 
@@ -91,8 +88,7 @@ mod tests {
 
     #[test]
     fn who_asks_runs() {
-        // SAFETY: no preconditions.
-        let own = unsafe { libc::gettid() }.cast_unsigned();
+        let own = sys::thread_id().expect("threads have ids");
         assert_eq!(State::of(own).expect("it is told"), State::Runs);
     }
 }

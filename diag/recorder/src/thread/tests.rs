@@ -18,8 +18,7 @@ pub(super) fn alone() -> MutexGuard<'static, ()> {
 }
 
 pub(super) fn tid() -> u32 {
-    // SAFETY: no preconditions.
-    unsafe { libc::gettid() }.cast_unsigned()
+    crate::sys::thread_id().expect("threads have ids")
 }
 
 /// A thread that runs `work`, and its id.

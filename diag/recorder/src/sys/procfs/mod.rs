@@ -23,6 +23,8 @@ pub(crate) use syscall::waits_at;
 pub(crate) use thread::Facts;
 pub(crate) use throttled::Throttled;
 
+use super::here;
+
 /// What this process is told of itself lies there.
 pub(crate) const FOLDER: &str = "/proc/self";
 
@@ -104,7 +106,7 @@ pub(crate) fn of_thread(tid: u32, file: &str) -> io::Result<String> {
 /// What the kernel says of a thread; `None` if this process has none of this id.
 pub(crate) fn facts(tid: u32) -> Option<Facts> {
     let read = |file| of_thread(tid, file).ok();
-    let Some(stat) = read("stat") else { return thread::lives(tid).then(Facts::default) };
+    let Some(stat) = read("stat") else { return here::thread_lives(tid).then(Facts::default) };
     Some(Facts::parse(&stat, read("schedstat").as_deref(), read("comm").as_deref()))
 }
 

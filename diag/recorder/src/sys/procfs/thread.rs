@@ -1,8 +1,5 @@
 //! What the kernel says of a thread.
 
-#[cfg(target_os = "linux")]
-use std::io;
-
 use super::stat;
 
 /// What the kernel says of a thread, none of it where `/proc` is missing. Times are since its start, exact to a tick of
@@ -31,21 +28,6 @@ impl Facts {
     }
 }
 
-/// Whether this process has a thread of this id; false as well where nobody knows.
-pub(super) fn lives(tid: u32) -> bool {
-    #[cfg(target_os = "linux")]
-    // SAFETY: asks whether a signal could be sent, and sends none.
-    unsafe {
-        libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0
-            || !matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = tid;
-        false
-    }
-}
-
 /// Of the numbers in a line.
 fn nth(line: &str, column: usize) -> Option<u64> {
     line.split_ascii_whitespace().nth(column)?.parse().ok()
@@ -66,8 +48,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_thread_that_ended_has_no_facts() {
-        // SAFETY: no preconditions.
-        let tid = || unsafe { libc::gettid() } as u32;
+        let tid = || crate::sys::thread_id().expect("threads have ids");
         let ended = std::thread::spawn(tid).join().expect("it only asks");
         // The kernel may take a moment longer than the join.
         let gone = || {

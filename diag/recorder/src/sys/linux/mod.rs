@@ -1,0 +1,110 @@
+//! What only Linux has.
+
+mod glibc;
+mod limits;
+
+use std::ffi::CStr;
+use std::io;
+use std::ptr::NonNull;
+
+pub(crate) use glibc::glibc_stats;
+pub(crate) use limits::Limits;
+
+use super::clock::read_ns;
+use super::pages::InCores;
+use super::procfs;
+
+/// Nanoseconds of the coarse monotonic clock.
+#[inline]
+pub(crate) fn coarse_ns() -> u64 {
+    read_ns(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+/// The step of the coarse clock.
+pub(crate) fn coarse_step_ns() -> Option<u64> {
+    let mut step = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `step` is a valid timespec for the call to fill.
+    let told = unsafe { libc::clock_getres(libc::CLOCK_MONOTONIC_COARSE, &mut step) } == 0;
+    (told && step.tv_nsec > 0).then_some(step.tv_nsec as u64)
+}
+
+/// How long this process has lived, from the kernel's record of its start (10 ms steps).
+pub(crate) fn uptime_ns() -> Option<u64> {
+    let start_ticks = procfs::start_ticks()?;
+    // SAFETY: sysconf has no preconditions.
+    let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
+    let start_ns = start_ticks.checked_mul(1_000_000_000)?.checked_div(ticks_per_second)?;
+    read_ns(libc::CLOCK_BOOTTIME).checked_sub(start_ns)
+}
+
+/// The kernel's id of this thread.
+pub(crate) fn thread_id() -> Option<u32> {
+    // SAFETY: no preconditions.
+    Some(unsafe { libc::gettid() }.cast_unsigned())
+}
+
+/// Whether this process has a thread of this id; false as well where nobody knows.
+pub(super) fn thread_lives(tid: u32) -> bool {
+    // SAFETY: asks whether a signal could be sent, and sends none.
+    unsafe {
+        libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0
+            || !matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
+    }
+}
+
+/// Names this thread.
+pub(crate) fn name_thread(name: &CStr) {
+    // SAFETY: names the calling thread by a C string.
+    unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+}
+
+/// Makes this thread yield to others.
+pub(crate) fn lower_priority() {
+    // SAFETY: no preconditions; 0 means this thread, which Linux takes one by one. A refusal is harmless.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 10) };
+}
+
+/// Has the kernel hand a page to children as zeros. Asks for nothing where pages have another size.
+///
+/// # Safety
+/// No file may stand behind the page, nobody but the caller may use it, and zeros must be a value of what is there.
+pub(crate) unsafe fn wipe_on_fork(page: NonNull<u8>, bytes: usize) {
+    // SAFETY: by the promise of the caller. A smaller range might share its page.
+    unsafe {
+        if libc::sysconf(libc::_SC_PAGESIZE) == bytes as libc::c_long {
+            libc::madvise(page.as_ptr().cast(), bytes, libc::MADV_WIPEONFORK);
+        }
+    }
+}
+
+/// Says whether core dumps have the range. A refusal is harmless.
+///
+/// # Safety
+/// The range must lie in a mapping of the caller's.
+pub(crate) unsafe fn in_cores(range: NonNull<u8>, bytes: usize, wanted: InCores) {
+    let advice = match wanted {
+        InCores::Yes => libc::MADV_DODUMP,
+        InCores::No => libc::MADV_DONTDUMP,
+    };
+    // SAFETY: by the promise of the caller; the contents stay as they are.
+    unsafe { libc::madvise(range.as_ptr().cast(), bytes, advice) };
+}
+
+/// Sparse use backed by huge pages would cost 2 MiB where 4 KiB are in use. A refusal is harmless.
+///
+/// # Safety
+/// The range must be a mapping of the caller's.
+pub(super) unsafe fn keep_pages_small(start: NonNull<u8>, bytes: usize) {
+    // SAFETY: by the promise of the caller.
+    unsafe { libc::madvise(start.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE) };
+}
+
+/// Forks past the C library, which then runs no handler.
+///
+/// # Safety
+/// The child may only look at memory, and leave.
+#[cfg(test)]
+pub(crate) unsafe fn bare_fork() -> Option<libc::pid_t> {
+    // SAFETY: by the promise of the caller.
+    Some(unsafe { libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) } as libc::pid_t)
+}
