@@ -323,7 +323,7 @@ fn start_parked(settings: &Settings) -> Status {
     if settings.parked == 0 {
         return Status::Off("DIAG_PARKED=off".into());
     }
-    if !cfg!(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")) {
+    if !cfg!(takes_stacks) {
         return Status::Off("no stacks are taken on this platform, or without the feature stacks".into());
     }
     if !await_point::prepare() {

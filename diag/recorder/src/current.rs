@@ -34,7 +34,7 @@ impl CurrentTask {
     }
 
     /// All tasks of its site as one; "no task" stays what it is.
-    #[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+    #[cfg(profiles_cpu)]
     pub(crate) fn site_only(self) -> Self {
         self.site().map_or(self, |site| CurrentTask::new(1, site))
     }
@@ -70,7 +70,7 @@ pub(crate) fn replace(task: CurrentTask) -> CurrentTask {
 
 /// The task that a new block is charged to: the one that this thread is spawning, whose cell it is, or else the
 /// current one.
-#[cfg(all(feature = "heap", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(samples_heap)]
 pub(crate) fn allocating() -> CurrentTask {
     match SPAWNING.get() {
         0 => get(),

@@ -47,28 +47,25 @@ mod allocator;
 mod builder;
 mod capture;
 mod clock;
-#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(profiles_cpu)]
 mod cpu;
 mod current;
 mod dropped;
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(takes_stacks)]
 mod errno;
 mod files;
 mod fork;
 mod gauge;
 mod health;
 #[cfg(feature = "heap")]
-#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), path = "heap/unsupported.rs")]
+#[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]
 pub mod heap;
 #[cfg(feature = "heap")]
 mod holders;
 mod memory;
 mod runtime;
 mod settings;
-#[cfg_attr(
-    not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
-    path = "stack/unsupported.rs"
-)]
+#[cfg_attr(not(takes_stacks), path = "stack/unsupported.rs")]
 #[cfg_attr(not(feature = "heap"), allow(dead_code, unused_imports, reason = "samples use all of it"))]
 mod stack;
 #[cfg_attr(not(feature = "heap"), allow(dead_code, reason = "samples use all of it"))]

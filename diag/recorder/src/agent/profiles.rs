@@ -30,7 +30,7 @@ pub(super) fn index() -> String {
     if let Some(heap) = export::by_name("pprof").filter(|heap| is_served(*heap)) {
         lines.push(("/debug/pprof/heap".to_owned(), heap.about()));
     }
-    if cfg!(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64")) {
+    if cfg!(profiles_cpu) {
         let cpu = "what the CPU does for 1..300 s, by spawn site too, for `go tool pprof`";
         lines.push(("/debug/pprof/profile?seconds=30".to_owned(), cpu));
     }
@@ -74,7 +74,7 @@ pub(super) fn export(format: &dyn Exporter, snapshot: &Snapshot) -> Response<Who
 }
 
 /// What the CPU does for so many seconds. If the caller goes away, the profile ends.
-#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(profiles_cpu)]
 pub(super) async fn cpu(work: &Arc<Work>, query: Option<&str>) -> Response<Whole> {
     use crate::capture::cpu::profile;
     use crate::cpu;
@@ -96,7 +96,7 @@ pub(super) async fn cpu(work: &Arc<Work>, query: Option<&str>) -> Response<Whole
 }
 
 /// No profile.
-#[cfg(not(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64")))]
+#[cfg(not(profiles_cpu))]
 pub(super) async fn cpu(_: &Arc<Work>, _: Option<&str>) -> Response<Whole> {
     routes::plain(
         StatusCode::NOT_FOUND,
@@ -105,7 +105,7 @@ pub(super) async fn cpu(_: &Arc<Work>, _: Option<&str>) -> Response<Whole> {
 }
 
 /// The value of `seconds`, which is 30 if nothing is asked.
-#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(profiles_cpu)]
 fn seconds(query: &str) -> Option<u64> {
     let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("seconds="));
     values

@@ -52,10 +52,7 @@ impl Work {
     }
 
     /// What nobody else asks for, in its turn.
-    #[cfg_attr(
-        not(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64")),
-        allow(dead_code, reason = "each CPU profile has its own answer")
-    )]
+    #[cfg_attr(not(profiles_cpu), allow(dead_code, reason = "each CPU profile has its own answer"))]
     pub(super) async fn alone(
         self: &Arc<Self>,
         work: impl FnOnce() -> Response<Whole> + Send + 'static,

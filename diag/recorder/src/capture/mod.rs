@@ -7,9 +7,9 @@
 mod awaits;
 mod cell;
 mod coverage;
-#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(profiles_cpu)]
 pub(crate) mod cpu;
-#[cfg_attr(not(all(feature = "heap", target_os = "linux", target_arch = "x86_64")), path = "no_heap.rs")]
+#[cfg_attr(not(samples_heap), path = "no_heap.rs")]
 mod heap;
 mod memory;
 mod process;

@@ -4,12 +4,9 @@
 //! executable takes tens of milliseconds. Each address is looked up once; afterwards only its names
 //! are kept (`known.rs`), files are let go.
 
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(takes_stacks)]
 mod known;
-#[cfg_attr(
-    not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
-    path = "unsupported.rs"
-)]
+#[cfg_attr(not(takes_stacks), path = "unsupported.rs")]
 mod look_up;
 
 use crate::stack::modules;

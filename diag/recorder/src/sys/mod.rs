@@ -1,14 +1,15 @@
 //! What the operating system tells and does, in one place: the rest of the recorder asks here, and names no system.
 //!
 //! Every function is there on every system. What a system does not tell is `None`; what it does not do, as it only
-//! spares something, is left.
+//! spares something, is left. Which parts need stacks, and where these are taken, says `build.rs` of this package by
+//! the cfgs `takes_stacks`, `samples_heap` and `profiles_cpu`.
 
 mod clock;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod here;
 mod pages;
-#[cfg_attr(not(feature = "stacks"), allow(dead_code, unused_imports, reason = "stacks need all of it"))]
+#[cfg_attr(not(takes_stacks), allow(dead_code, unused_imports, reason = "stacks need all of it"))]
 pub(crate) mod procfs;
 
 pub(crate) use clock::precise_ns;

@@ -3,20 +3,17 @@
 //! For a thread that is held up inside of a poll, and only from the thread that captures. Nothing runs
 //! between two looks: there is no sampling here, and no signal before the first look.
 
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(takes_stacks)]
 mod asleep;
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(takes_stacks)]
 mod no_stack;
-#[cfg_attr(
-    not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")),
-    path = "unsupported.rs"
-)]
+#[cfg_attr(not(takes_stacks), path = "unsupported.rs")]
 mod signal;
-#[cfg(all(test, feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(test, takes_stacks))]
 mod tests;
 
 pub(crate) use signal::{Choice, NoStack, set_signal};
-#[cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(profiles_cpu)]
 pub(crate) use signal::{handler_of, notice_ended_call, registers, sigaction};
 
 use crate::health::Status;
@@ -52,7 +49,7 @@ pub(crate) fn look(tid: u32, frames: &mut Vec<u64>) -> Option<Look> {
 }
 
 /// What a look would find now.
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(takes_stacks)]
 pub(crate) fn status() -> Status {
     let obstacles: Vec<_> = asleep::obstacle().into_iter().chain(signal::obstacle()).collect();
     match obstacles.as_slice() {
@@ -65,12 +62,12 @@ pub(crate) fn status() -> Status {
     }
 }
 
-#[cfg(not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")))]
+#[cfg(not(takes_stacks))]
 pub(crate) fn status() -> Status {
     Status::Off(NoStack.to_string().into())
 }
 
-#[cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
+#[cfg(takes_stacks)]
 fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     /// A thread that sleeps and wakes all the time is looked at so often.
     const LOOKS: u32 = 32;
@@ -82,7 +79,7 @@ fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     (0..LOOKS).map(look).find(|found| *found != Err(NoStack::Restless)).unwrap_or(Err(NoStack::Restless))
 }
 
-#[cfg(not(all(feature = "stacks", target_os = "linux", target_arch = "x86_64")))]
+#[cfg(not(takes_stacks))]
 fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     signal::stack(tid, frames)
 }
