@@ -8,6 +8,7 @@ use diag_diff::report::Memory;
 use diag_diff::stats::WeightedSum;
 use diag_diff::symbols::Note;
 use diag_diff::{Finding, Policy, judge_now};
+use diag_snapshot::export::{self, Exporter, Needs};
 use diag_snapshot::memory::Split;
 use diag_snapshot::names::unnamed;
 use diag_snapshot::parked::Parked;
@@ -53,6 +54,18 @@ pub(crate) struct Summary {
     pub(crate) taken_unix_us: u64,
     #[serde(skip)]
     pub(crate) instance: u64,
+}
+
+impl Summary {
+    /// The formats that the snapshot can be had in.
+    pub(crate) fn exports(&self) -> impl Iterator<Item = &'static dyn Exporter> {
+        export::ALL.iter().copied().filter(|format| self.has(*format))
+    }
+
+    /// True if the snapshot holds what the format is about.
+    pub(crate) fn has(&self, format: &dyn Exporter) -> bool {
+        format.needs() != Needs::Heap || self.heap_bytes.is_some()
+    }
 }
 
 impl Loaded {

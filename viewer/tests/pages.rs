@@ -89,7 +89,11 @@ async fn every_documented_address_answers() {
     let report = scene.viewer.json(&scene.path("/api/v1/d/{a}..{b}")).await;
     let finding = report["findings"][0]["id"].as_str().expect("a finding");
     let fill = |path: &str| {
-        let path = path.replace("{s}", &scene.b).replace("{i}", "0").replace("{id}", finding);
+        let path = path
+            .replace("{s}", &scene.b)
+            .replace("{i}", "0")
+            .replace("{id}", finding)
+            .replace("{format}", "collapsed");
         scene.path(&path)
     };
     let documented = include_str!("../URLS.md").split('`').filter(|code| {
@@ -115,6 +119,7 @@ async fn what_is_not_there_is_said_in_either_form() {
     scene.check_refused("/s/0123456789/tasks", not_found, "no snapshot").await;
     scene.check_refused("/s/{b}/site/99", not_found, "no spawn site 99").await;
     scene.check_refused("/s/{b}/heap?root=99999", not_found, "no frame 99999").await;
+    scene.check_refused("/s/{b}/export/gif", not_found, "there are pprof, collapsed").await;
     scene.check_refused("/d/{a}..{b}/v/none", not_found, "no finding none").await;
     scene.check_refused("/d/{a}", not_found, "BEFORE..AFTER").await;
     scene.check_refused("/nothing", not_found, "<title>").await;
@@ -188,6 +193,34 @@ async fn the_heap_page_has_the_numbers_of_the_command_line() {
     let one_by_one: f64 = shown["tasks"].as_array().expect("tasks").iter().map(held).sum();
     let together = tasks["sites"][0]["held"]["estimate_bytes"].as_f64().expect("bytes");
     assert!((one_by_one - together).abs() < 1_000.0, "{one_by_one} is not {together}");
+}
+
+#[tokio::test]
+async fn a_snapshot_can_be_had_in_each_format_that_it_has_something_for() {
+    let scene = Scene::new("export");
+    let (mut snapshot, _) = diag_snapshot::file::read(&scene.folder.0.join("b.diag")).expect("readable");
+    let page = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
+    for format in diag_snapshot::export::ALL {
+        let path = scene.path(&format!("/s/{{b}}/export/{}", format.name()));
+        assert!(page.contains(&format!("href=\"{path}\"")), "{path}: {page}");
+        // Answers are read as text here.
+        if format.name() == "pprof" {
+            continue;
+        }
+        let answer = scene.viewer.get(&path).await;
+        let mut expected = Vec::new();
+        format.export(&snapshot, &mut expected).expect("memory takes it");
+        assert_eq!((answer.status, answer.body.as_bytes()), (StatusCode::OK, &*expected), "{path}");
+        assert_eq!(answer.headers["content-type"], format.content_type());
+        let name = format!("attachment; filename=\"{}.{}\"", scene.b, format.extension());
+        assert_eq!(answer.headers["content-disposition"], name.as_str());
+    }
+    snapshot.heap = None;
+    let id = scene.folder.write("no-heap.diag", &snapshot);
+    let page = scene.viewer.page(&format!("/s/{id}/tasks")).await;
+    assert!(page.contains("/export/openmetrics\"") && !page.contains("/export/collapsed"), "{page}");
+    let path = format!("/s/{id}/export/collapsed");
+    scene.check_refused(&path, StatusCode::NOT_FOUND, "there are openmetrics, prometheus").await;
 }
 
 #[tokio::test]

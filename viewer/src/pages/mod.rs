@@ -5,6 +5,7 @@
 
 mod chart;
 mod diff;
+mod export;
 #[expect(unreachable_pub, reason = "the filter macro makes public items")]
 mod filters;
 mod heap;
@@ -38,6 +39,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
     let asking = if can_ask { Router::new().route("/ask", post(overview::ask_tasks)) } else { Router::new() };
     let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
+        .route("/s/{s}/export/{format}", get(export::file))
         .route("/compare", get(diff::compare))
         .route("/help", get(help::page))
         .route("/healthz", get(async || "ok\n"))
