@@ -50,12 +50,12 @@ pub(super) fn index() -> String {
     text
 }
 
-#[cfg(feature = "heap")]
+#[cfg(samples_heap)]
 fn has_heap() -> bool {
     crate::heap::is_recorded()
 }
 
-#[cfg(not(feature = "heap"))]
+#[cfg(not(samples_heap))]
 fn has_heap() -> bool {
     false
 }
