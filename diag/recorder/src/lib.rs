@@ -51,8 +51,6 @@ mod clock;
 mod cpu;
 mod current;
 mod dropped;
-#[cfg(takes_stacks)]
-mod errno;
 mod files;
 mod fork;
 mod gauge;
@@ -61,14 +59,15 @@ mod health;
 #[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]
 pub mod heap;
 #[cfg(feature = "heap")]
+#[cfg_attr(not(samples_heap), allow(dead_code, reason = "blocks are known by samples"))]
 mod holders;
 mod memory;
 mod runtime;
 mod settings;
 #[cfg_attr(not(takes_stacks), path = "stack/unsupported.rs")]
-#[cfg_attr(not(feature = "heap"), allow(dead_code, unused_imports, reason = "samples use all of it"))]
+#[cfg_attr(not(samples_heap), allow(dead_code, unused_imports, reason = "samples use all of it"))]
 mod stack;
-#[cfg_attr(not(feature = "heap"), allow(dead_code, reason = "samples use all of it"))]
+#[cfg_attr(not(samples_heap), allow(dead_code, reason = "samples use all of it"))]
 mod symbols;
 mod sync;
 mod sys;

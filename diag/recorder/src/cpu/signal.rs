@@ -87,7 +87,7 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
     if !IS_ON.load(Ordering::Relaxed) {
         return;
     }
-    crate::errno::keep(|| {
+    crate::sys::errno::keep(|| {
         // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
         let context = unsafe { &*context.cast::<libc::ucontext_t>() };
         thread::notice_ended_call(context);

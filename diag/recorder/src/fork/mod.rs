@@ -86,7 +86,7 @@ static LOADER: AtomicU32 = AtomicU32::new(0);
 
 /// Runs work that takes the dynamic loader's lock for a moment, in which this process does not fork: else the child
 /// would find that lock held for ever, and could load no library. Not to be called inside of itself.
-#[cfg_attr(not(feature = "stacks"), allow(dead_code, reason = "only stacks need modules"))]
+#[cfg_attr(not(takes_stacks), allow(dead_code, reason = "only stacks need modules"))]
 pub(crate) fn undisturbed<T>(work: impl FnOnce() -> T) -> T {
     while !take_loader() {
         std::thread::yield_now();

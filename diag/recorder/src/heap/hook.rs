@@ -21,8 +21,8 @@ use super::scratch;
 use super::tables::{self, Pending, Reason, Tables, tables};
 use crate::current;
 use crate::dropped::Dropped;
-use crate::errno;
 use crate::stack::{self, Registers};
+use crate::sys::errno;
 
 /// Stack that a sample may need without its call stack.
 const ROOM_FOR_REST: u64 = 4 << 10;

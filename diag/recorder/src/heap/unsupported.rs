@@ -48,16 +48,11 @@ pub fn enable(_rate_bytes: u64) -> Result<(), EnableError> {
 pub fn disable() {}
 
 /// Hides nothing: no thread's allocations are seen.
-pub(crate) fn hide_thread() -> Hidden {
-    Hidden
-}
-
-/// Hides nothing either.
 pub(crate) fn hide_capture() -> Hidden {
     Hidden
 }
 
-/// See [`hide_thread`].
+/// See [`hide_capture`].
 #[must_use]
 pub(crate) struct Hidden;
 

@@ -44,7 +44,7 @@ unsafe fn copy(address: u64, to: *mut u8, len: usize) -> usize {
     if let Ok(copied) = usize::try_from(copied) {
         return copied;
     }
-    if crate::errno::get() == libc::EFAULT {
+    if crate::sys::errno::get() == libc::EFAULT {
         return 0;
     }
     // Some sandboxes forbid that call. A file of our own memory is read as safely, but takes a descriptor.

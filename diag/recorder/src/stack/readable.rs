@@ -6,8 +6,8 @@ use std::arch::asm;
 use std::cell::Cell;
 
 use super::noting::Memory;
-use crate::errno;
 use crate::fork::Once;
+use crate::sys::errno;
 use crate::sys::procfs;
 
 const PAGE: u64 = 4096;

@@ -5,6 +5,8 @@
 //! the cfgs `takes_stacks`, `samples_heap` and `profiles_cpu`.
 
 mod clock;
+#[cfg(takes_stacks)]
+pub(crate) mod errno;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod here;

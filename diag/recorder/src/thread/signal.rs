@@ -166,7 +166,7 @@ fn in_time(done: impl Fn() -> bool) -> bool {
 /// Runs on the thread that was asked, wherever the signal struck it: touches nothing but atomics and
 /// that thread's own stack, and calls only what signal-safety(7) allows.
 extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
-    crate::errno::keep(|| {
+    crate::sys::errno::keep(|| {
         // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
         let context = unsafe { &*context.cast::<libc::ucontext_t>() };
         notice_ended_call(context);

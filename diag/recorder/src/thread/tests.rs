@@ -168,7 +168,7 @@ fn a_thousand_looks_harm_nothing() {
         // SAFETY: the address of this thread's errno is valid as long as the thread.
         unsafe { *libc::__errno_location() = 123 };
         spins(&theirs);
-        crate::errno::get()
+        crate::sys::errno::get()
     });
     see(tid, "tests::spins");
     let began = shared.rounds.load(Ordering::Relaxed);
