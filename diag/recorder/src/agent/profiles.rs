@@ -50,12 +50,12 @@ pub(super) fn index() -> String {
     text
 }
 
-#[cfg(samples_heap)]
+#[cfg(feature = "heap")]
 fn has_heap() -> bool {
     crate::heap::is_recorded()
 }
 
-#[cfg(not(samples_heap))]
+#[cfg(not(feature = "heap"))]
 fn has_heap() -> bool {
     false
 }
