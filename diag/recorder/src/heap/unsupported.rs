@@ -56,6 +56,12 @@ pub(crate) fn hide_capture() -> Hidden {
 #[must_use]
 pub(crate) struct Hidden;
 
+/// Nothing is.
+#[cfg(feature = "agent")]
+pub(crate) fn is_recorded() -> bool {
+    false
+}
+
 /// There are no samples.
 pub(crate) fn capacity() -> Option<u64> {
     None
