@@ -108,11 +108,12 @@ unsafe extern "C" fn count_changes(
 unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, modules: *mut c_void) -> c_int {
     // SAFETY: both by the promise of the caller.
     let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Vec<LoadedModule>>()) };
-    modules.extend(describe(info));
+    modules.extend(describe(info, modules.is_empty()));
     0
 }
 
-fn describe(info: &libc::dl_phdr_info) -> Option<LoadedModule> {
+/// The executable is the first that the loader tells of, whatever the C library calls it.
+fn describe(info: &libc::dl_phdr_info, is_executable: bool) -> Option<LoadedModule> {
     if info.dlpi_phdr.is_null() {
         return None;
     }
@@ -131,10 +132,9 @@ fn describe(info: &libc::dl_phdr_info) -> Option<LoadedModule> {
             of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr..segment.p_vaddr + segment.p_filesz);
         segments.into_iter().find(|segment| segment.contains(&start)).map(|segment| start..segment.end)
     });
-    let name = loader_name(info);
     Some(LoadedModule {
-        is_executable: name.is_empty(),
-        path: if name.is_empty() { executable_path() } else { name },
+        is_executable,
+        path: if is_executable { executable_path() } else { loader_name(info) },
         build_id: of_kind(libc::PT_NOTE).find_map(|notes| build_id(in_memory(notes))),
         base,
         memory: base.wrapping_add(of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr).min()?)
@@ -152,7 +152,7 @@ unsafe fn bytes_at<'a>(address: u64, len: u64) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(address as usize), len as usize) }
 }
 
-/// The loader's name of the module; empty for the executable.
+/// The loader's name of the module.
 fn loader_name(info: &libc::dl_phdr_info) -> String {
     if info.dlpi_name.is_null() {
         return String::new();
