@@ -8,9 +8,11 @@
 use std::fmt;
 use std::hint::black_box;
 use std::io::{self, PipeWriter, Read, Write};
+use std::mem::MaybeUninit;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::process::ExitCode;
+use std::ptr;
 use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -116,8 +118,7 @@ impl Parent {
                 let blocks: Vec<_> = (0..64).map(|i| vec![1_u8; 100 * i]).collect();
                 drop(black_box(blocks));
                 diag::gauge("churn").add(1);
-                let of_a_thread = thread::spawn(|| drop(black_box(vec![1_u8; 30_000])));
-                of_a_thread.join().expect("it allocates only");
+                live_on_a_thread();
             }
         });
         Ok(Parent { captures, answers, _runtime: runtime })
@@ -135,6 +136,22 @@ impl Parent {
         }
         Ok((self.captures.get(), self.answers.get()))
     }
+}
+
+/// Allocates on a thread of its own, which is none of std's: std takes a lock when a thread starts that a fork may leave
+/// held, and a child then waits for ever with its own first thread.
+fn live_on_a_thread() {
+    extern "C" fn allocate(_: *mut libc::c_void) -> *mut libc::c_void {
+        drop(black_box(vec![1_u8; 30_000]));
+        ptr::null_mut()
+    }
+    let mut thread = MaybeUninit::uninit();
+    // SAFETY: a place for the handle, and a function that takes and gives nothing.
+    let started =
+        unsafe { libc::pthread_create(thread.as_mut_ptr(), ptr::null(), allocate, ptr::null_mut()) };
+    assert_eq!(started, 0, "a thread can be had");
+    // SAFETY: it was started just now, and is joined once.
+    unsafe { libc::pthread_join(thread.assume_init(), ptr::null_mut()) };
 }
 
 async fn sleep_with_memory() {
