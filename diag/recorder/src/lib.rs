@@ -54,6 +54,8 @@ mod dropped;
 mod files;
 mod fork;
 mod gauge;
+#[cfg_attr(not(takes_stacks), allow(dead_code, reason = "stacks are hashed"))]
+mod hash;
 mod health;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]

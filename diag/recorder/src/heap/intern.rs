@@ -24,9 +24,8 @@ use std::num::NonZeroU32;
 use super::pool::Pool;
 use super::tally::Tally;
 use crate::dropped::Dropped;
-use crate::fork;
-use crate::memory;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::{fork, hash, memory};
 
 /// The number of every stack that could not be taken or kept.
 pub(super) const OTHER: u32 = 0;
@@ -141,7 +140,7 @@ impl Stacks {
         if frames.is_empty() {
             return Held::OTHER;
         }
-        let hash = hash(frames);
+        let hash = hash::of_words(frames.iter().copied());
         let mut written = None;
         for entry in self.places(hash) {
             let mut seen = entry.load(Ordering::Acquire);
@@ -338,7 +337,7 @@ impl Stacks {
             return false;
         }
         // Nobody else comes here until the chunks are another stack's.
-        let hash = hash_of(self.words(number, first & LEN));
+        let hash = hash::of_words(self.words(number, first & LEN));
         let word = hash >> 32 << 32 | u64::from(number);
         let is_taken_out =
             |entry: &AtomicU64| entry.compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
@@ -388,18 +387,6 @@ impl Present {
     fn nobody_of(process: NonZeroU32) -> u64 {
         u64::from(process.get()) << 32
     }
-}
-
-fn hash(frames: &[u64]) -> u64 {
-    hash_of(frames.iter().copied())
-}
-
-/// Multiply and fold, one step a frame; the finish spreads the last frame over all bits.
-fn hash_of(frames: impl Iterator<Item = u64>) -> u64 {
-    let mixed = frames.fold(0xCBF2_9CE4_8422_2325_u64, |hash, frame| {
-        (hash ^ frame).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
-    });
-    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ mixed >> 29
 }
 
 #[cfg(all(test, not(diag_loom)))]

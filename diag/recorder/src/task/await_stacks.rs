@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crate::memory;
+use crate::{hash, memory};
 
 /// Stacks at the most.
 const ENTRIES: usize = 1 << 14;
@@ -34,7 +34,7 @@ impl AwaitStacks {
 
     /// The number of these words, the same for the same words as long as the process lives. `None` without room.
     pub(super) fn intern(&self, words: &[u64]) -> Option<u32> {
-        let hash = hash(words);
+        let hash = hash::of_words(words.iter().copied());
         let mut written = None;
         for probe in 0..PROBES {
             let entry = &self.entries[(hash as usize).wrapping_add(probe) % ENTRIES];
@@ -74,14 +74,6 @@ impl AwaitStacks {
         }
         Some(start)
     }
-}
-
-/// Multiply and fold, one step a word; the finish spreads the last one over all bits.
-fn hash(words: &[u64]) -> u64 {
-    let mixed = words.iter().fold(0xCBF2_9CE4_8422_2325_u64, |hash, word| {
-        (hash ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29)
-    });
-    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93) ^ mixed >> 29
 }
 
 #[cfg(all(test, not(diag_loom)))]
