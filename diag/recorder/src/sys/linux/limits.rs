@@ -87,6 +87,7 @@ fn read(path: &std::ffi::CStr, to: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::procfs;
 
     #[test]
     fn sizes_are_told_in_pages() {
@@ -98,11 +99,8 @@ mod tests {
     #[test]
     fn the_size_is_the_one_that_the_status_tells() {
         let used = Used::now().expect("Linux tells");
-        let status = crate::sys::procfs::status().expect("Linux");
-        let of = |key: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a line");
-            line.split_ascii_whitespace().next().expect("a size").parse::<u64>().expect("KiB") << 10
-        };
+        let status = procfs::status().expect("Linux");
+        let of = |key: &str| procfs::status_bytes(&status, key).expect("a size");
         // Other tests map and unmap meanwhile.
         let near = |a: u64, b: u64| a.abs_diff(b) < 256 << 20;
         assert!(near(used.space, of("VmSize:")), "{} {}", used.space, of("VmSize:"));

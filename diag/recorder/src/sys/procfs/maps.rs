@@ -47,9 +47,7 @@ pub(crate) fn mapping(line: &str) -> Option<Mapping> {
 
 /// The upper end of the mapping that the kernel calls `[stack]`.
 pub(super) fn main_stack_top(maps: &str) -> Option<u64> {
-    let line = maps.lines().find(|line| line.ends_with("[stack]"))?;
-    let (_, rest) = line.split_once('-')?;
-    u64::from_str_radix(rest.split_once(' ')?.0, 16).ok()
+    maps.lines().filter_map(mapping).find(|mapping| mapping.is_main_stack).map(|mapping| mapping.range.end)
 }
 
 /// Of a service with threads.
