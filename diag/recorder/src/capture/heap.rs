@@ -46,19 +46,25 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
     let mut heap = Heap { facts, samples, ..Heap::default() };
     let totals = heap::totals();
     // Several numbers may be of one stack, or of one site.
-    let mut by_stack: BTreeMap<StackIndex, Totals> = BTreeMap::new();
-    for (number, totals) in &totals.by_stack {
-        *by_stack.entry(stack(*number)).or_default() += totals;
-    }
+    let by_stack = summed(&totals.by_stack, |number| Some(stack(number)));
     by_stack.iter().for_each(|(&stack, totals)| push_stack(&mut heap, stack, totals));
-    let mut by_site: BTreeMap<SiteIndex, Totals> = BTreeMap::new();
-    for (number, totals) in &totals.by_site {
-        if let Some(site) = site(SiteId(*number)) {
-            *by_site.entry(site).or_default() += totals;
-        }
-    }
+    let by_site = summed(&totals.by_site, |number| site(SiteId(number)));
     by_site.iter().for_each(|(&site, totals)| push_site(&mut heap, site, totals));
     Some(heap)
+}
+
+/// The totals by the rows that the numbers have; those without a row are left out.
+fn summed<N: Copy, R: Ord>(
+    totals: &[(N, Totals)],
+    mut row: impl FnMut(N) -> Option<R>,
+) -> BTreeMap<R, Totals> {
+    let mut by_row: BTreeMap<R, Totals> = BTreeMap::new();
+    for (number, totals) in totals {
+        if let Some(row) = row(*number) {
+            *by_row.entry(row).or_default() += totals;
+        }
+    }
+    by_row
 }
 
 fn push_stack(heap: &mut Heap, stack: StackIndex, totals: &Totals) {
