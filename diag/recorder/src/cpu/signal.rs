@@ -13,7 +13,6 @@
 
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::mem::zeroed;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::CpuError;
@@ -50,7 +49,7 @@ static IS_ON: AtomicBool = AtomicBool::new(false);
 pub(super) fn start() -> Result<(), CpuError> {
     let slots = || memory::zeroed(SLOTS).ok_or_else(|| CpuError::Refused(io::ErrorKind::OutOfMemory.into()));
     TABLE.get_or_try_init(slots)?;
-    if !install()? {
+    if !thread::install(libc::SIGPROF, handle).map_err(CpuError::Refused)? {
         return Err(CpuError::Taken);
     }
     // What a thread of a parent process was writing.
@@ -100,20 +99,4 @@ extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut 
         slot.stack.write(thread::registers(context));
         slot.state.store(own | FULL, Ordering::Release);
     });
-}
-
-/// Makes `handle` the signal's handler, unless the service has one; true if it is.
-fn install() -> Result<bool, CpuError> {
-    let ours = handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t;
-    let handler = thread::handler_of(libc::SIGPROF).map_err(CpuError::Refused)?;
-    if handler != libc::SIG_DFL {
-        return Ok(handler == ours);
-    }
-    // SAFETY: all zeros is a valid value: no flags, no signal masked.
-    let mut action: libc::sigaction = unsafe { zeroed() };
-    action.sa_sigaction = ours;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: a handler that may run at any time and place.
-    unsafe { thread::sigaction(libc::SIGPROF, &raw const action) }.map_err(CpuError::Refused)?;
-    Ok(true)
 }

@@ -17,6 +17,8 @@ pub(crate) mod procfs;
 pub(crate) use clock::precise_ns;
 #[cfg(test)]
 pub(crate) use here::bare_fork;
+#[cfg(takes_stacks)]
+pub(crate) use here::send_signal;
 pub(crate) use here::{
     Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, lower_priority, name_thread, thread_id,
     uptime_ns, wipe_on_fork,

@@ -14,11 +14,10 @@ mod tests;
 
 pub(crate) use signal::{Choice, NoStack, set_signal};
 #[cfg(profiles_cpu)]
-pub(crate) use signal::{handler_of, notice_ended_call, registers, sigaction};
+pub(crate) use signal::{install, notice_ended_call, registers};
 
 use crate::health::Status;
-use crate::sys::procfs;
-pub(crate) use crate::sys::procfs::Facts;
+pub(crate) use crate::sys::procfs::{Facts, facts};
 
 /// What a look found.
 #[derive(Debug)]
@@ -29,11 +28,6 @@ pub(crate) struct Look {
     pub(crate) stack: Result<usize, NoStack>,
 }
 
-/// What the kernel says of a thread of this process; `None` if there is none of this id.
-pub(crate) fn facts(tid: u32) -> Option<Facts> {
-    procfs::facts(tid)
-}
-
 /// Looks at a thread of this process; `None` if there is none of this id. `frames` gets its stack,
 /// innermost first, each address one behind the instruction that is executed, as return addresses are.
 ///
@@ -42,7 +36,7 @@ pub(crate) fn facts(tid: u32) -> Option<Facts> {
 /// `EINTR`, which is counted. Takes up to 100 ms if the thread does not answer. After
 /// [`stack::prepare`](crate::stack::prepare).
 pub(crate) fn look(tid: u32, frames: &mut Vec<u64>) -> Option<Look> {
-    let facts = procfs::facts(tid)?;
+    let facts = facts(tid)?;
     frames.clear();
     let stack = stack(tid, frames).map(|()| frames.len());
     Some(Look { facts, stack })

@@ -27,7 +27,7 @@ pub(crate) use super::no_stack::NoStack;
 use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
 use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
-use crate::sys::procfs;
+use crate::sys::{self, procfs};
 
 /// Which signal is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,9 @@ pub(crate) fn set_signal(choice: Choice) {
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
     let signal = chosen()?;
-    install(signal)?;
+    if !install(signal, handle).map_err(refused)? {
+        return Err(NoStack::SignalTaken(signal));
+    }
     // A thread that is just leaving the handler blocks the signal too, but not for long.
     if !in_time(|| !is_blocked(tid, signal)) {
         return Err(NoStack::SignalBlocked(signal));
@@ -97,10 +99,9 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
 
 /// Why no thread can be signalled.
 pub(super) fn obstacle() -> Option<NoStack> {
-    let is_sent = || {
-        // SAFETY: asks whether a signal could be sent to this thread, and sends none.
-        let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), libc::gettid(), 0) };
-        if answer == 0 { Ok(()) } else { Err(not_sent()) }
+    let is_sent = || match sys::thread_id() {
+        Some(own) => sys::send_signal(own, 0).map_err(not_sent),
+        None => Ok(()),
     };
     let is_told = || if crate::stack::is_told() { Ok(()) } else { Err(NoStack::Untold) };
     chosen().and_then(|_| is_sent()).and_then(|()| is_told()).err()
@@ -116,11 +117,11 @@ fn chosen() -> Result<c_int, NoStack> {
     }
 }
 
-/// Why the last signal was not sent.
-fn not_sent() -> NoStack {
-    match io::Error::last_os_error() {
-        error if error.raw_os_error() == Some(libc::ESRCH) => NoStack::Ended,
-        error => NoStack::SignalRefused(error.kind()),
+/// Why a signal was not sent.
+fn not_sent(error: io::Error) -> NoStack {
+    match error.raw_os_error() {
+        Some(libc::ESRCH) => NoStack::Ended,
+        _ => NoStack::SignalRefused(error.kind()),
     }
 }
 
@@ -138,14 +139,12 @@ fn ask(tid: u32, signal: c_int) -> Result<(), NoStack> {
     }
     let asked = request(tid, ASKED);
     REQUEST.store(asked, Ordering::Release);
-    // SAFETY: sends a signal whose handler is ours; a wrong id is refused.
-    let sent = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) } == 0;
-    let not_sent = (!sent).then(not_sent);
-    if sent {
+    let sent = sys::send_signal(tid, signal);
+    if sent.is_ok() {
         in_time(|| REQUEST.load(Ordering::Acquire) & PHASE == DONE);
     }
     match REQUEST.compare_exchange(asked, IDLE, Ordering::Relaxed, Ordering::Acquire) {
-        Ok(_) => Err(not_sent.unwrap_or(NoStack::NoAnswer)),
+        Ok(_) => Err(sent.map_or_else(not_sent, |()| NoStack::NoAnswer)),
         Err(now) if now & PHASE == DONE => Ok(()),
         Err(_) => Err(NoStack::Busy),
     }
@@ -220,35 +219,42 @@ fn is_free(signal: c_int) -> Result<bool, NoStack> {
     match handler_of(signal) {
         Ok(handler) => Ok(handler == ours() || handler == libc::SIG_DFL),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
-        Err(error) => Err(NoStack::SignalRefused(error.kind())),
+        Err(error) => Err(refused(error)),
     }
 }
 
-/// Makes `handle` the signal's handler, unless it has another.
-fn install(signal: c_int) -> Result<(), NoStack> {
-    let refused = |error: io::Error| NoStack::SignalRefused(error.kind());
-    let handler = handler_of(signal).map_err(refused)?;
-    if handler != libc::SIG_DFL {
-        return if handler == ours() { Ok(()) } else { Err(NoStack::SignalTaken(signal)) };
+fn refused(error: io::Error) -> NoStack {
+    NoStack::SignalRefused(error.kind())
+}
+
+/// Runs on the thread that gets the signal, and may do so at any time and place.
+pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+
+/// Makes this the signal's handler, unless the service has one; true if it is.
+pub(crate) fn install(signal: c_int, handler: Handler) -> io::Result<bool> {
+    let ours = handler as libc::sighandler_t;
+    let now = handler_of(signal)?;
+    if now != libc::SIG_DFL {
+        return Ok(now == ours);
     }
     // SAFETY: all zeros is a valid value: no flags, no signal masked.
     let mut action: libc::sigaction = unsafe { zeroed() };
-    action.sa_sigaction = ours();
+    action.sa_sigaction = ours;
     // On the signal stack: the thread's own may be a coroutine's, which is small.
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
     // SAFETY: a handler that may run at any time and place.
-    let before = unsafe { sigaction(signal, &raw const action) }.map_err(refused)?;
+    let before = unsafe { sigaction(signal, &raw const action) }?;
     if before.sa_sigaction == libc::SIG_DFL {
-        return Ok(());
+        return Ok(true);
     }
     // The service installed its own in between.
     // SAFETY: the action that was in force is put back.
-    unsafe { sigaction(signal, &raw const before) }.map_err(refused)?;
-    Err(NoStack::SignalTaken(signal))
+    unsafe { sigaction(signal, &raw const before) }?;
+    Ok(false)
 }
 
 /// The handler in force; an error if this is no signal that could have one, or if the system does not tell.
-pub(crate) fn handler_of(signal: c_int) -> io::Result<libc::sighandler_t> {
+fn handler_of(signal: c_int) -> io::Result<libc::sighandler_t> {
     // SAFETY: only asks.
     Ok(unsafe { sigaction(signal, ptr::null()) }?.sa_sigaction)
 }
@@ -257,7 +263,7 @@ pub(crate) fn handler_of(signal: c_int) -> io::Result<libc::sighandler_t> {
 ///
 /// # Safety
 /// The action must be null or valid, its handler one that may run at any time.
-pub(crate) unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> io::Result<libc::sigaction> {
+unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> io::Result<libc::sigaction> {
     let mut before = MaybeUninit::uninit();
     // SAFETY: by the promise of the caller, and a place for the answer.
     let answer = unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) };
@@ -269,7 +275,7 @@ pub(crate) unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> io
 }
 
 fn ours() -> libc::sighandler_t {
-    handle as extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) as libc::sighandler_t
+    handle as Handler as libc::sighandler_t
 }
 
 /// True if the thread would not run a handler.
@@ -290,7 +296,7 @@ mod tests {
         let (asked, unblock) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let signal = first_free().expect("this test binary has no handlers");
-        assert_eq!(install(signal), Ok(()));
+        assert!(install(signal, handle).expect("it can have a handler"));
         let thread = std::thread::spawn(move || {
             mask(libc::SIG_BLOCK, signal);
             started.send(tid()).expect("the test waits");

@@ -253,7 +253,7 @@ fn a_thread_that_blocks_the_signal_is_not_asked() {
         }
         spins(&theirs);
     });
-    while procfs::blocked_signals(tid).is_some_and(|mask| mask == 0) {
+    while crate::sys::procfs::blocked_signals(tid).is_some_and(|mask| mask == 0) {
         std::thread::yield_now();
     }
     let look = look(tid, &mut Vec::new()).expect("it runs");

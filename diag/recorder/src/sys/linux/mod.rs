@@ -3,7 +3,7 @@
 mod glibc;
 mod limits;
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int};
 use std::io;
 use std::ptr::NonNull;
 
@@ -45,11 +45,15 @@ pub(crate) fn thread_id() -> Option<u32> {
 
 /// Whether this process has a thread of this id; false as well where nobody knows.
 pub(super) fn thread_lives(tid: u32) -> bool {
-    // SAFETY: asks whether a signal could be sent, and sends none.
-    unsafe {
-        libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, 0) == 0
-            || !matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ESRCH | libc::EINVAL))
-    }
+    let refused = send_signal(tid, 0).err().and_then(|error| error.raw_os_error());
+    !matches!(refused, Some(libc::ESRCH | libc::EINVAL))
+}
+
+/// Sends a signal to a thread of this process; 0 only asks whether one could be sent.
+pub(crate) fn send_signal(tid: u32, signal: c_int) -> io::Result<()> {
+    // SAFETY: a wrong id or signal is refused, and what a signal does is up to its handler.
+    let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Names this thread.
