@@ -8,7 +8,7 @@ use diag_diff::report::Memory;
 use diag_diff::stats::WeightedSum;
 use diag_diff::symbols::Note;
 use diag_diff::{Finding, Policy, judge_now};
-use diag_snapshot::export::{self, Exporter, Needs};
+use diag_snapshot::export::{self, Exporter};
 use diag_snapshot::memory::Split;
 use diag_snapshot::names::unnamed;
 use diag_snapshot::parked::Parked;
@@ -64,7 +64,7 @@ impl Summary {
 
     /// True if the snapshot holds what the format is about.
     pub(crate) fn has(&self, format: &dyn Exporter) -> bool {
-        format.needs() != Needs::Heap || self.heap_bytes.is_some()
+        format.needs().are_met(self.heap_bytes.is_some())
     }
 }
 

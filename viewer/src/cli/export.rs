@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use diag_snapshot::export::{self, Exporter, Needs};
+use diag_snapshot::export::{self, Exporter};
 use diag_snapshot::{file, human};
 
 use super::exit::{End, Failure};
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     for damage in &damages {
         note(&format!("{path}: {damage}"));
     }
-    if format.needs() == Needs::Heap && snapshot.heap.is_none() {
+    if !format.needs().are_met(snapshot.heap.is_some()) {
         return Err(Failure::Unreadable(format!(
             "{path}: the heap is not recorded in it, and {} holds nothing else: make diag::Alloc the service's global \
              allocator, do not set DIAG_HEAP=off, and take another snapshot",

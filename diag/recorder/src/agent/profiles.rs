@@ -25,7 +25,7 @@ pub(super) const NO_HEAP: &str = "the heap is not recorded: build with the featu
 /// What there is to fetch from this process now, and where: what Go services have at this path.
 pub(super) fn index() -> String {
     let has_heap = has_heap();
-    let is_served = |format: &dyn Exporter| format.needs() != Needs::Heap || has_heap;
+    let is_served = |format: &dyn Exporter| format.needs().are_met(has_heap);
     let mut lines = Vec::new();
     if let Some(heap) = export::by_name("pprof").filter(|heap| is_served(*heap)) {
         lines.push(("/debug/pprof/heap".to_owned(), heap.about()));
@@ -62,8 +62,10 @@ fn has_heap() -> bool {
 
 /// A capture in the format of other tools.
 pub(super) fn export(format: &dyn Exporter, snapshot: &Snapshot) -> Response<Whole> {
+    if !format.needs().are_met(snapshot.heap.is_some()) {
+        return routes::plain(StatusCode::NOT_FOUND, NO_HEAP);
+    }
     let name = match format.needs() {
-        Needs::Heap if snapshot.heap.is_none() => return routes::plain(StatusCode::NOT_FOUND, NO_HEAP),
         Needs::Heap => "heap",
         Needs::Figures => "metrics",
     };

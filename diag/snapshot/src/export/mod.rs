@@ -45,6 +45,13 @@ pub enum Needs {
     Heap,
 }
 
+impl Needs {
+    /// True if a snapshot with such a heap, or without one, has what is needed.
+    pub fn are_met(self, has_heap: bool) -> bool {
+        has_heap || self != Needs::Heap
+    }
+}
+
 /// Makes a module of each name, whose `Format` is then one of [`ALL`]. Such modules are not found by `cargo fmt`:
 /// `.ci/run` formats them by name.
 macro_rules! formats {
