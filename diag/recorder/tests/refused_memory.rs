@@ -2,6 +2,9 @@
 //! does not notice. Each in a process of its own, where a filter hands every such system call to a handler.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/filter.rs"]
+mod filter;
+
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -75,7 +78,7 @@ fn run(which: i64) -> Option<Said> {
 #[expect(clippy::print_stdout, reason = "that is how it answers")]
 fn service(which: i64) {
     REFUSED.store(which, Ordering::Relaxed);
-    if !filter::install() {
+    if !refusal::install() {
         return;
     }
     diag::Builder::new().agent(false).init();
@@ -123,10 +126,11 @@ fn skipped(why: &str) {
 }
 
 /// Mappings that are not backed, and parts of them that become writable, are made by a handler, which refuses some.
-mod filter {
+mod refusal {
     use std::mem::zeroed;
     use std::ptr;
 
+    use super::filter::{self, Who, step};
     use super::*;
 
     /// Beyond what the calls have as arguments: the handler's own pass.
@@ -138,20 +142,16 @@ mod filter {
 
     /// Filters the calling thread and those that it starts; false if that is not allowed.
     pub(super) fn install() -> bool {
-        // SAFETY: a handler that touches two atomics and makes one system call; filters as the kernel defines them.
+        // SAFETY: a handler that touches two atomics and makes one system call.
         unsafe {
             let mut action: libc::sigaction = zeroed();
             action.sa_sigaction = handle as *const () as usize;
             action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
             assert_eq!(libc::sigaction(libc::SIGSYS, &action, ptr::null_mut()), 0);
-            let mut code = program();
-            let program = libc::sock_fprog { len: code.len() as u16, filter: code.as_mut_ptr() };
-            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-                && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
         }
+        filter::install(Who::Thread, &mut program())
     }
 
-    /// A step that jumps tells how many steps it leaves out, if so and if not.
     fn program() -> [libc::sock_filter; 15] {
         let word = |offset: u32| step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0);
         let argument = |number: u32| word(16 + 8 * number);
@@ -176,10 +176,6 @@ mod filter {
             end(libc::SECCOMP_RET_ALLOW),
             end(libc::SECCOMP_RET_TRAP),
         ]
-    }
-
-    fn step(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
-        libc::sock_filter { code: code as u16, jt, jf, k }
     }
 
     extern "C" fn handle(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
