@@ -7,9 +7,9 @@
 
 use std::fmt;
 use std::hint::black_box;
-use std::io::{self, PipeWriter, Read, Write};
+use std::io::{self, PipeWriter, Read as _, Write};
 use std::mem::MaybeUninit;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd as _;
 use std::process::ExitCode;
 use std::ptr;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use clap::Parser;
 use diag_examples::forked::{End, fork};
-use diag_examples::{args, progress};
+use diag_examples::{agent, args, progress};
 use diag_snapshot::Snapshot;
 use tokio::runtime::{Builder, Runtime};
 
@@ -169,13 +169,7 @@ fn init() -> anyhow::Result<SocketAddr> {
 
 /// What the agent there says.
 fn ask(addr: SocketAddr) -> anyhow::Result<Snapshot> {
-    let mut stream = TcpStream::connect_timeout(&addr, ANSWER)?;
-    stream.set_read_timeout(Some(ANSWER))?;
-    write!(stream, "GET /snapshot HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").context("a head")?;
-    Ok(diag_snapshot::read(&answer[head + 4..])?.0)
+    Ok(diag_snapshot::read(&agent::snapshot_file(addr, ANSWER)?)?.0)
 }
 
 /// What a child does.

@@ -5,8 +5,8 @@
 //! Build it with `RUSTFLAGS="-C force-frame-pointers=yes"` for the other way to take stacks.
 
 use std::future::Future;
-use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
-use diag_examples::{args, progress};
+use diag_examples::{agent, args, progress};
 use diag_snapshot::{Snapshot, TaskState, human};
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -49,6 +49,8 @@ const LATER_BY: Duration = Duration::from_millis(1);
 const ASKED: usize = 15;
 const MAX_ASKED: usize = 200;
 const TICK: Duration = Duration::from_millis(1);
+/// No capture takes as long.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
@@ -109,7 +111,7 @@ fn capture_beside(tasks: u64, span: Duration) -> anyhow::Result<bool> {
     const TURNS: u32 = 10;
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let diag = diag::Builder::new().service("looks").addr(any_port).try_init()?;
-    let agent = diag.agent_addr().context("there is no agent to ask; DIAG_ADDR is off")?;
+    let addr = diag.agent_addr().context("there is no agent to ask; DIAG_ADDR is off")?;
     let runtime = tokio::runtime::Runtime::new()?;
     park(tasks, &runtime);
     let (mut without, mut with, mut captures) = (Vec::new(), Vec::new(), 0);
@@ -118,7 +120,7 @@ fn capture_beside(tasks: u64, span: Duration) -> anyhow::Result<bool> {
         without.push(p99(runtime.block_on(runtime.spawn(tick(span / TURNS)))?));
         let ticks = runtime.spawn(tick(span / TURNS));
         while !ticks.is_finished() {
-            capture(agent)?;
+            agent::snapshot_file(addr, PATIENCE)?;
             captures += 1;
         }
         with.push(p99(runtime.block_on(ticks)?));
@@ -141,16 +143,6 @@ fn capture_beside(tasks: u64, span: Duration) -> anyhow::Result<bool> {
         duration(LATER_BY),
     )?;
     Ok(good)
-}
-
-/// Has the agent take a snapshot, on its own thread, and fetches it.
-fn capture(agent: SocketAddr) -> anyhow::Result<()> {
-    let mut stream = TcpStream::connect(agent)?;
-    stream.write_all(b"GET /snapshot HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    ensure!(answer.starts_with(b"HTTP/1.1 200"), "the agent gave no snapshot");
-    Ok(())
 }
 
 /// How late each tick was.

@@ -4,6 +4,7 @@
 //! service writes down the truth about itself, so that what the diagnostics say can be checked to the task.
 //! Nothing here is a mock: real sockets, real tasks, real memory.
 
+pub mod agent;
 pub mod args;
 pub mod forked;
 pub mod iothub;
