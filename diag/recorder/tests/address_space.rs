@@ -1,9 +1,13 @@
 //! Address space is the service's: where it is limited, a service gets what it would get without diag but for a
 //! sixteenth. Each limit in a process of its own, which asks for memory until there is none.
 
+#[path = "common/again.rs"]
+mod again;
+
 use std::hint::black_box;
-use std::process::Command;
 use std::sync::{Arc, Barrier};
+
+use again::again;
 
 use diag_snapshot::AddressSpace;
 
@@ -42,9 +46,7 @@ fn a_service_gets_all_but_a_sixteenth() {
 
 /// Runs this test again as a service; gives the numbers that it prints.
 fn run(diag: &str, limit_mib: u64) -> Vec<u64> {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut run = Command::new(itself);
-    run.args(["--exact", "a_service_gets_all_but_a_sixteenth", "--nocapture", "--test-threads=1"]);
+    let mut run = again("a_service_gets_all_but_a_sixteenth");
     let run = run.env(CHILD, format!("{diag} {limit_mib}")).output().expect("it runs");
     let text = String::from_utf8_lossy(&run.stdout);
     let said = text.lines().find_map(|line| line.split_once("got "));

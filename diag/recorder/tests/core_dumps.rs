@@ -2,10 +2,15 @@
 //! which the kernel and gdb go by, and by gdb's `gcore` where there is one.
 #![cfg(target_os = "linux")]
 
+#[path = "common/again.rs"]
+mod again;
+
 use std::fs;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
+
+use again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -20,9 +25,8 @@ fn a_core_is_no_larger_than_what_is_in_use() {
     if std::env::var_os(CHILD).is_some() {
         return idle_service();
     }
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut run = Command::new(itself);
-    run.args(["--exact", TEST, "--nocapture", "--test-threads=1"]).env(CHILD, "1");
+    let mut run = again(TEST);
+    run.env(CHILD, "1");
     // Of which glibc reserves 64 MiB each, with or without diag.
     let run = run.env("MALLOC_ARENA_MAX", "1").output().expect("it runs");
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

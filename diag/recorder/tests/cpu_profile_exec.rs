@@ -1,11 +1,16 @@
 //! A service that replaces itself by `exec` while a CPU profile of it is taken: the program that comes after lives.
 #![cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/again.rs"]
+mod again;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use again::again;
 
 fn ask_for_a_profile(addr: SocketAddr, seconds: u32) -> TcpStream {
     let mut stream = TcpStream::connect(addr).expect("the agent listens");
@@ -43,9 +48,7 @@ fn no_timer_outlives_the_program() {
     if std::env::var_os("CPU_PROFILE_EXEC_CHILD").is_some() {
         service();
     }
-    let itself = std::env::current_exe().expect("this test has a path");
-    let run = Command::new(itself)
-        .args(["--exact", "no_timer_outlives_the_program", "--nocapture", "--test-threads=1"])
+    let run = again("no_timer_outlives_the_program")
         .env("CPU_PROFILE_EXEC_CHILD", "1")
         .stdin(Stdio::null())
         .output()

@@ -3,10 +3,15 @@
 //! busy that is, is what the proof `forks` shows.
 #![cfg(all(feature = "agent", unix))]
 
+#[path = "common/again.rs"]
+mod again;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
+
+use again::again;
 
 use diag_snapshot::Snapshot;
 
@@ -17,13 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs one of the tests of this file as a process of its own, and gives what it printed.
 fn output_of(test: &str) -> String {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let run = Command::new(itself)
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env("FORKS_CHILD", "1")
-        .stdin(Stdio::null())
-        .output()
-        .expect("it runs");
+    let run = again(test).env("FORKS_CHILD", "1").stdin(Stdio::null()).output().expect("it runs");
     let (out, err) = (String::from_utf8_lossy(&run.stdout), String::from_utf8_lossy(&run.stderr));
     assert!(run.status.success(), "{out}\n{err}");
     out.into_owned()
@@ -126,9 +125,7 @@ fn a_daemon_is_asked_as_any_service_is() {
         });
         std::process::exit(0);
     }
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut run = Command::new(itself)
-        .args(["--exact", "a_daemon_is_asked_as_any_service_is", "--nocapture", "--test-threads=1"])
+    let mut run = again("a_daemon_is_asked_as_any_service_is")
         .env("FORKS_CHILD", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -2,7 +2,12 @@
 //!
 //! The storm in `heap_storm.rs` forks in the middle of it, so that no lock can have been left held.
 
-use std::process::{Command, Stdio};
+#[path = "common/again.rs"]
+mod again;
+
+use std::process::Stdio;
+
+use again::again;
 
 use diag_snapshot::Snapshot;
 
@@ -51,9 +56,7 @@ fn a_forked_child_is_another_process() {
     if std::env::var_os("HEAP_PITFALLS_CHILD").is_some() {
         return child_and_parent();
     }
-    let itself = std::env::current_exe().expect("this test has a path");
-    let run = Command::new(itself)
-        .args(["--exact", "a_forked_child_is_another_process", "--nocapture", "--test-threads=1"])
+    let run = again("a_forked_child_is_another_process")
         .env("HEAP_PITFALLS_CHILD", "1")
         .stdin(Stdio::null())
         .output()

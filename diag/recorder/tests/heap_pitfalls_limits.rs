@@ -1,7 +1,12 @@
 //! Pitfall 5: limits on address space, locked memory, huge pages. Each in a process of its own.
 
+#[path = "common/again.rs"]
+mod again;
+
 use std::alloc::{GlobalAlloc, Layout};
-use std::process::{Command, Output};
+use std::process::Output;
+
+use again::again;
 
 use diag::heap::EnableError;
 
@@ -12,9 +17,8 @@ const MIB: u64 = 1 << 20;
 
 /// Runs the test `name` of this file again, in a process where [`CHILD`] has this value.
 fn child(name: &str, value: &str) -> Output {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut run = Command::new(itself);
-    run.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(CHILD, value);
+    let mut run = again(name);
+    run.env(CHILD, value);
     run.output().expect("it runs")
 }
 

@@ -2,10 +2,15 @@
 //! there is hardly any left. Each try is a process of its own, as the end of a stack is the end of the process.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/again.rs"]
+mod again;
+
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 use std::thread;
+
+use again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -48,9 +53,8 @@ fn deepest(sampler: &str, kib: usize) -> usize {
 }
 
 fn run(case: &str) -> ExitStatus {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut run = Command::new(itself);
-    run.args(["--exact", TEST, "--nocapture", "--test-threads=1"]).env(CHILD, case);
+    let mut run = again(TEST);
+    run.env(CHILD, case);
     run.output().expect("it runs").status
 }
 

@@ -5,6 +5,8 @@
 use std::os::unix::process::CommandExt as _;
 use std::{fs, io, ptr};
 
+#[path = "common/again.rs"]
+mod again;
 #[path = "common/http.rs"]
 mod http;
 #[path = "common/service.rs"]

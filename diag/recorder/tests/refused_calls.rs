@@ -2,6 +2,8 @@
 //! and as unknown. What needs them is missing and is said to be, all else is there, and the service does not notice.
 #![cfg(all(feature = "agent", feature = "heap", target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/again.rs"]
+mod again;
 #[path = "common/filter.rs"]
 mod filter;
 #[path = "common/http.rs"]

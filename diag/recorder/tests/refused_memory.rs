@@ -2,13 +2,17 @@
 //! does not notice. Each in a process of its own, where a filter hands every such system call to a handler.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+#[path = "common/again.rs"]
+mod again;
+
 #[path = "common/filter.rs"]
 mod filter;
 
 use std::hint::black_box;
-use std::process::Command;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+
+use again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -60,9 +64,8 @@ struct Said {
 
 /// Runs the service in a process of its own; `None` if it can have no filter.
 fn run(which: i64) -> Option<Said> {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut run = Command::new(itself);
-    run.args(["--exact", TEST, "--nocapture", "--test-threads=1"]).env(CHILD, which.to_string());
+    let mut run = again(TEST);
+    run.env(CHILD, which.to_string());
     // With more, glibc makes mappings of the same kind.
     run.env("MALLOC_ARENA_MAX", "1");
     let run = run.output().expect("it runs");

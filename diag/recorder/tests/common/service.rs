@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use diag_snapshot::names::NamedStacks;
 use diag_snapshot::{Snapshot, ThreadRow};
 
+use super::again::again;
 use super::http;
 
 /// Children of a test run it again with this set.
@@ -24,9 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Runs the calling test, which has this name, again in a process of its own. False if that may not do to itself what
 /// it should, or not be started so.
 pub(crate) fn child(test: &str, what: &str, prepare: impl FnOnce(&mut Command)) -> bool {
-    let itself = std::env::current_exe().expect("this test has a path");
-    let mut child = Command::new(itself);
-    child.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(CHILD, what);
+    let mut child = again(test);
+    child.env(CHILD, what);
     prepare(&mut child);
     let ended = match child.output() {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return false,
