@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use diag_analysis::human;
 use diag_examples::{args, progress};
-use diag_snapshot::{Snapshot, TaskId, TaskState, human};
+use diag_snapshot::{Snapshot, TaskId, TaskState};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 /// Counts of how many tasks that rest for over a second it is known where.

@@ -15,9 +15,9 @@ use std::time::SystemTime;
 
 use anyhow::ensure;
 use clap::Parser;
+use diag_analysis::names::NamedStacks;
 use diag_diff::stats::{Interval, WeightedSum};
 use diag_examples::progress;
-use diag_snapshot::names::NamedStacks;
 use diag_snapshot::{SampleRow, Snapshot};
 
 #[global_allocator]

@@ -14,8 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use diag_analysis::human;
 use diag_examples::{agent, args, progress};
-use diag_snapshot::{Snapshot, TaskState, human};
+use diag_snapshot::{Snapshot, TaskState};
 use tokio::sync::{Notify, Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 

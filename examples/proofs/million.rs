@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use diag_analysis::human;
 use diag_diff::{Policy, diff, judge};
-use diag_snapshot::{file, human};
+use diag_snapshot::file;
 use tokio::sync::Notify;
 
 /// Records, writes, reads and compares a million parked tasks, and says what each step takes.

@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use clap::Parser;
 use diag::task::{Builder, JoinHandle, yield_now};
+use diag_analysis::human;
 use diag_examples::progress;
-use diag_snapshot::{Snapshot, human};
+use diag_snapshot::Snapshot;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Barrier;
 

@@ -13,10 +13,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use diag_analysis::human;
 use diag_examples::wakeups::planted::Planted;
 use diag_examples::wakeups::workload::Workload;
 use diag_examples::{args, progress};
-use diag_snapshot::{Snapshot, TaskId, TaskRow, TaskState, human};
+use diag_snapshot::{Snapshot, TaskId, TaskRow, TaskState};
 
 /// Looks for lost wake-ups among tasks that are healthy, and among some that are not.
 #[derive(Parser)]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;

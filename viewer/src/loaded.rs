@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use diag_analysis::export::{self, Exporter};
+use diag_analysis::human;
+use diag_analysis::memory::Split;
+use diag_analysis::names::unnamed;
+use diag_analysis::parked::Parked;
 use diag_diff::diff::{Holdings, Now};
 use diag_diff::report::Memory;
 use diag_diff::stats::WeightedSum;
 use diag_diff::symbols::Note;
 use diag_diff::{Finding, Policy, judge_now};
-use diag_snapshot::export::{self, Exporter};
-use diag_snapshot::memory::Split;
-use diag_snapshot::names::unnamed;
-use diag_snapshot::parked::Parked;
-use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState, human};
+use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState};
 use serde::Serialize;
 
 use crate::flame::tree::{Flame, Frames};

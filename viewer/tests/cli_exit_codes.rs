@@ -170,7 +170,7 @@ fn every_format_is_listed_and_written() {
     let folder = Folder::new("export");
     let help = diag(&folder.0, "export --help").output().expect("the program runs");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/snapshots/v1.4.diag");
-    for format in diag_snapshot::export::ALL {
+    for format in diag_analysis::export::ALL {
         let name = format.name();
         assert!(both(&help).contains(name) && both(&help).contains(format.about()), "{name}");
         check(&folder, &format!("export gif {}", golden.display()), 2, &format!("`{name}`"));

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use diag_snapshot::{export, file};
+use diag_analysis::export;
+use diag_snapshot::file;
 use inferno::flamegraph::{Options, from_lines};
 
 #[test]

@@ -139,7 +139,7 @@ async fn the_diff_page_has_the_numbers_of_the_command_line() {
     let page = scene.viewer.page(&scene.path("/d/{a}..{b}")).await;
     for site in report["sites"].as_array().expect("sites") {
         for count in [&site["live"]["before"], &site["live"]["after"], &site["stale"]["after"]] {
-            let cell = format!(">{}<", diag_snapshot::human::count(count.as_u64().expect("a count")));
+            let cell = format!(">{}<", diag_analysis::human::count(count.as_u64().expect("a count")));
             assert!(page.contains(&cell), "{cell} is not on the page");
         }
     }
@@ -200,7 +200,7 @@ async fn a_snapshot_can_be_had_in_each_format_that_it_has_something_for() {
     let scene = Scene::new("export");
     let (mut snapshot, _) = diag_snapshot::file::read(&scene.folder.0.join("b.diag")).expect("readable");
     let page = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
-    for format in diag_snapshot::export::ALL {
+    for format in diag_analysis::export::ALL {
         let path = scene.path(&format!("/s/{{b}}/export/{}", format.name()));
         assert!(page.contains(&format!("href=\"{path}\"")), "{path}: {page}");
         // Answers are read as text here.

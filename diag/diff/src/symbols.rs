@@ -8,7 +8,8 @@ mod debug_files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use diag_snapshot::{FrameIndex, ModuleIndex, NameRow, Snapshot, human};
+use diag_analysis::human;
+use diag_snapshot::{FrameIndex, ModuleIndex, NameRow, Snapshot};
 use diag_symbols::{DebugInfo, Function, look_up};
 
 use debug_files::Wanted;

@@ -1,10 +1,10 @@
 //! What the heap of one snapshot holds, from a file in which every block is recorded, and the rule
 //! `heap-share` on it.
 
+use diag_analysis::container::Container;
 use diag_diff::diff::{FunctionHoldings, Holdings};
 use diag_diff::report::HeapNow;
 use diag_diff::{Class, Finding, Grade, Policy, judge_one};
-use diag_snapshot::container::Container;
 use diag_snapshot::{
     EndRow, FrameIndex, FrameRow, Heap, NameRow, Outcome, SampleRow, SiteAgeRow, SiteIndex, SiteRow,
     SiteTotalsRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, TaskId, TaskRow, ZombieRow,

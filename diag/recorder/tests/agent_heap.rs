@@ -1,6 +1,6 @@
 //! The heap profile over a real socket, of a service that has a heap: what pprof reads is what was allocated.
 
-#[path = "../../snapshot/tests/profile/mod.rs"]
+#[path = "../../analysis/tests/profile/mod.rs"]
 mod profile;
 
 use std::io::{Read, Write};

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use diag_snapshot::memory::Split;
+use diag_analysis::memory::Split;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

@@ -1,7 +1,7 @@
 //! A CPU profile over a real socket: who burns, with the spawn sites of the tasks that do, and who may ask.
 #![cfg(feature = "cpu-profile")]
 
-#[path = "../../snapshot/tests/profile/mod.rs"]
+#[path = "../../analysis/tests/profile/mod.rs"]
 mod profile;
 
 use std::hint::black_box;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use diag_snapshot::allocation_sites::AllocationSites;
+use diag_analysis::allocation_sites::AllocationSites;
 
 /// The five lines of the README.
 const PLAIN: &str = "#[global_allocator]\nstatic ALLOC: diag::Alloc = diag::Alloc::system();";

@@ -6,8 +6,8 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use diag_analysis::names::NamedStacks;
 use diag_snapshot::Snapshot;
-use diag_snapshot::names::NamedStacks;
 
 const WAIT: Duration = Duration::from_millis(600);
 

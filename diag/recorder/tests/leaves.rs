@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use diag_snapshot::parked::Parked;
+use diag_analysis::parked::Parked;
 use diag_snapshot::{Snapshot, TaskId, TaskState};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};

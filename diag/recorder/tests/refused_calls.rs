@@ -127,7 +127,7 @@ fn an_agent_that_nobody_reaches_is_told_in_the_file() {
     }
     let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().expect("it starts");
     let is_told = || {
-        let notes: Vec<_> = diag::snapshot().capture.not_recorded().collect();
+        let notes: Vec<_> = diag_analysis::not_recorded(&diag::snapshot().capture).collect();
         notes
             .iter()
             .any(|note| note.starts_with("not recorded: agent: nobody is let in: Operation not permitted"))

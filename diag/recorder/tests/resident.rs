@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
 
-use diag_snapshot::memory::Split;
+use diag_analysis::memory::Split;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use diag_snapshot::{Row, Snapshot, TaskRow, human};
+use diag_snapshot::{Row, Snapshot, TaskRow};
 
 const BYTES_PER_TASK: f64 = 16.0;
 const SAMPLES: u64 = 20_000;
@@ -39,9 +39,8 @@ fn write_and_read(tasks: u64) -> bool {
     let bytes = diag_snapshot::write(&snapshot);
     let time = start.show();
     let per_task = (bytes.len() - other_bytes) as f64 / tasks as f64;
-    let rows = human::count(tasks);
-    let size = human::bytes(bytes.len() as u64);
-    println!("write {rows} tasks: {time}, {size} or {per_task:.1} bytes a task, {}", memory(&snapshot));
+    let size = mib(bytes.len() as u64);
+    println!("write {tasks} tasks: {time}, {size} or {per_task:.1} bytes a task, {}", memory(&snapshot));
     let passed = per_task <= BYTES_PER_TASK && peak_ratio(&snapshot) <= PEAK_OVER_DECODED;
     let passed = read_in_child(&bytes) && passed;
     println!(
@@ -70,13 +69,9 @@ fn read(path: &Path) -> bool {
     let before = [read().0, read().0];
     let (last, time, (snapshot, damage)) = read();
     let best = before.into_iter().fold(last, Duration::min);
-    let rows = human::count(snapshot.tasks.len() as u64);
+    let rows = snapshot.tasks.len();
     println!("read {rows} tasks: {time}, the best of three {best:.0?}, {}", memory(&snapshot));
-    let passed = damage.is_empty() && best <= READ && peak_ratio(&snapshot) <= PEAK_OVER_DECODED;
-    let start = Stopwatch::start();
-    let lines = diag_snapshot::dump::dump(&snapshot).lines().count();
-    println!("dump {lines} lines: {}", start.show());
-    passed
+    damage.is_empty() && best <= READ && peak_ratio(&snapshot) <= PEAK_OVER_DECODED
 }
 
 /// Wall time, which the budget is in, and CPU time, which other programs disturb less.
@@ -102,7 +97,7 @@ fn cpu_time() -> Duration {
 }
 
 fn memory(snapshot: &Snapshot) -> String {
-    let (peak, decoded) = (human::bytes(peak_bytes()), human::bytes(decoded_bytes(snapshot)));
+    let (peak, decoded) = (mib(peak_bytes()), mib(decoded_bytes(snapshot)));
     format!("peak {peak} = {:.2}x the decoded {decoded}", peak_ratio(snapshot))
 }
 
@@ -121,4 +116,8 @@ fn peak_bytes() -> u64 {
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = peak.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     kib.expect("procfs tells the peak") * 1024
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
 }

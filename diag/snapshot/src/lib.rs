@@ -11,22 +11,9 @@
 //! The bytes are described in `SPEC.md` beside this crate.
 #![forbid(unsafe_code)]
 
-pub mod allocation_sites;
-pub mod container;
-pub mod dump;
-pub mod export;
 pub mod file;
 pub mod format;
-pub mod human;
-pub mod leaf;
-pub mod memory;
-pub mod metrics;
 pub mod model;
-pub mod names;
-pub mod parked;
-#[cfg(feature = "pprof")]
-pub mod pprof;
-pub mod runtime_frames;
 pub mod strings;
 pub mod table;
 

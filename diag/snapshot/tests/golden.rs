@@ -8,9 +8,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use diag_snapshot::{
-    CancelBy, Row, Snapshot, Table, TaskId, TaskRow, TaskState, dump::dump, file, read, write,
-};
+use diag_snapshot::{CancelBy, Row, Snapshot, Table, TaskId, TaskRow, TaskState, file, read, write};
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/snapshots").join(name)
@@ -92,7 +90,6 @@ fn rows<R: Row + std::fmt::Debug>(table: &Table<R>) -> String {
 fn check_file(name: &str) -> Snapshot {
     let (snapshot, damage) = file::read(&testdata(&format!("{name}.diag"))).expect("readable for ever");
     assert_eq!(damage, []);
-    check(&format!("{name}.dump.txt"), &dump(&snapshot));
     check(&format!("{name}.model.txt"), &model(&snapshot));
     assert_eq!(read(&write(&snapshot)), Ok((snapshot.clone(), vec![])));
     snapshot

@@ -7,7 +7,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::OnceLock;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use serde::{Deserialize, Serialize};
 
 /// The hub's own account of itself at one moment.

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use diag_analysis::human;
 use diag_diff::{Answer, NotComparable, Report};
-use diag_snapshot::{Process, human};
+use diag_snapshot::Process;
 use diag_viewer::agent::Agent;
 
 /// How a command ended when nothing went wrong.

@@ -1,5 +1,5 @@
 //! `diag export FORMAT SNAPSHOT`: what is in a snapshot, for other tools. The formats are those of
-//! [`diag_snapshot::export`].
+//! [`diag_analysis::export`].
 //!
 //! Of a damaged file it writes what is left, says what is lost, and fails.
 
@@ -7,8 +7,9 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use diag_snapshot::export::{self, Exporter};
-use diag_snapshot::{file, human};
+use diag_analysis::export::{self, Exporter};
+use diag_analysis::human;
+use diag_snapshot::file;
 
 use super::exit::{End, Failure};
 use super::load::{self, DebugDirs};

@@ -7,14 +7,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use diag_analysis::memory::Split;
+use diag_analysis::parked::Parked;
+use diag_analysis::{dump, human, names};
 use diag_diff::diff::{Holdings, Now};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::report::{HeapNow, Memory, holdings};
 use diag_diff::verdict::Estimate;
 use diag_diff::{Finding, Policy, judge_now};
-use diag_snapshot::memory::Split;
-use diag_snapshot::parked::Parked;
-use diag_snapshot::{CancelBy, Snapshot, TaskRow, dump, human, names};
+use diag_snapshot::{CancelBy, Snapshot, TaskRow};
 use serde::Serialize;
 
 use super::exit::{End, Failure};
@@ -162,7 +163,7 @@ impl<'a> View<'a> {
             memory: Split::of(snapshot).map(|split| Memory::new(&split, holdings)),
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
-            not_recorded: capture.not_recorded().collect(),
+            not_recorded: diag_analysis::not_recorded(capture).collect(),
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
             heap: heap
                 .map(|(holdings, heap)| HeapNow::new(holdings, &heap.facts, &holdings.functions, usize::MAX)),

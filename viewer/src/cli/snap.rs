@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diag_snapshot::{Snapshot, file, human};
+use diag_analysis::human;
+use diag_snapshot::{Snapshot, file};
 use diag_viewer::agent::Agent;
 use hyper::body::Bytes;
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::tree::{Flame, NodeIndex, ROOT};
 

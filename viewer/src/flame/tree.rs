@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use diag_snapshot::names::{NamedStacks, Place};
-use diag_snapshot::runtime_frames::{allocator_depth, is_runtime};
+use diag_analysis::names::{NamedStacks, Place};
+use diag_analysis::runtime_frames::{allocator_depth, is_runtime};
 use diag_snapshot::{Snapshot, Stacks};
 
 use super::value::Value;

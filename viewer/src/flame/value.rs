@@ -1,7 +1,8 @@
 //! What the heap is measured in: what lives, or all that was ever allocated, in bytes or in blocks.
 
+use diag_analysis::human;
 use diag_diff::diff::FunctionHoldings;
-use diag_snapshot::{Heap, StackIndex, human};
+use diag_snapshot::{Heap, StackIndex};
 use serde::{Deserialize, Serialize};
 
 /// A measure of allocations.

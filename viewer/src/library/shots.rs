@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use hyper::body::Bytes;
 
 use super::{Origin, lock};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use diag_analysis::human;
 use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, json};
 use diag_diff::verdict::Estimate;
 use diag_diff::{Answer, Finding};
-use diag_snapshot::human;
 use serde::Deserialize;
 
 use super::{Ask, Page, diff, filters};

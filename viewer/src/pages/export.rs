@@ -3,7 +3,7 @@
 use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use diag_snapshot::export;
+use diag_analysis::export;
 
 use super::Ask;
 use crate::library::{Absent, blocking};

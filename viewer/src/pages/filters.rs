@@ -6,7 +6,7 @@
 use std::borrow::Borrow;
 
 use askama::{Result, Values};
-use diag_snapshot::human;
+use diag_analysis::human;
 
 const UNKNOWN: &str = "–";
 

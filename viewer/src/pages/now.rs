@@ -4,9 +4,10 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use diag_snapshot::leaf::Waiting;
-use diag_snapshot::names::NamedStacks;
-use diag_snapshot::{SiteIndex, Snapshot, human};
+use diag_analysis::human;
+use diag_analysis::leaf::Waiting;
+use diag_analysis::names::NamedStacks;
+use diag_snapshot::{SiteIndex, Snapshot};
 use serde::Serialize;
 
 /// A thread that is held up in a poll.

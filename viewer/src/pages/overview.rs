@@ -5,8 +5,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use diag_analysis::human;
 use diag_diff::report::{Memory, Report};
-use diag_snapshot::human;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, diff, filters, to_json};

@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
+use diag_analysis::human;
 use diag_diff::Finding;
 use diag_diff::report::holdings;
 use diag_diff::verdict::Estimate;
-use diag_snapshot::{SiteIndex, SiteKind, SiteRow, human};
+use diag_snapshot::{SiteIndex, SiteKind, SiteRow};
 use serde::{Deserialize, Serialize};
 
 use super::now::{ThreadView, ZombieView};

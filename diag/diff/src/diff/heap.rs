@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::allocation_sites::AllocationSites;
-use diag_snapshot::names::Place;
+use diag_analysis::allocation_sites::AllocationSites;
+use diag_analysis::names::Place;
 use diag_snapshot::{SampleRow, Snapshot};
 
 use super::Options;

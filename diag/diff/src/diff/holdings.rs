@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 
-use diag_snapshot::allocation_sites::AllocationSites;
-use diag_snapshot::container::Container;
-use diag_snapshot::names::Place;
+use diag_analysis::allocation_sites::AllocationSites;
+use diag_analysis::container::Container;
+use diag_analysis::names::Place;
 use diag_snapshot::{Heap, Outcome, Row, SampleRow, SiteIndex, Snapshot, StackIndex};
 use serde::Serialize;
 

@@ -13,9 +13,9 @@ mod tasks;
 
 use std::fmt;
 
+use diag_analysis::memory::Split;
+use diag_analysis::names::{Unnamed, unnamed};
 use diag_snapshot::Snapshot;
-use diag_snapshot::memory::Split;
-use diag_snapshot::names::{Unnamed, unnamed};
 
 pub use ages::Ages;
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
@@ -192,7 +192,7 @@ fn side(snapshot: &Snapshot) -> Side {
         has_heap: snapshot.heap.is_some(),
         split: Split::of(snapshot),
         unnamed: unnamed(snapshot),
-        not_recorded: snapshot.capture.not_recorded().collect(),
+        not_recorded: diag_analysis::not_recorded(&snapshot.capture).collect(),
     }
 }
 

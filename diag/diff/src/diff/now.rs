@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::leaf::Waiting;
-use diag_snapshot::names::NamedStacks;
-use diag_snapshot::parked::Parked;
+use diag_analysis::leaf::Waiting;
+use diag_analysis::names::NamedStacks;
+use diag_analysis::parked::Parked;
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
 use super::holdings::Holdings;

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use diag_snapshot::{SiteIndex, SiteRow, Snapshot, human};
+use diag_analysis::human;
+use diag_snapshot::{SiteIndex, SiteRow, Snapshot};
 
 use super::ages::Ages;
 

@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::leaf::Direction;
-use diag_snapshot::parked::Parked;
+use diag_analysis::leaf::Direction;
+use diag_analysis::parked::Parked;
 use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;

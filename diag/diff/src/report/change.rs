@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 /// A count before and after. All differences are signed as after minus before.

@@ -1,6 +1,6 @@
 //! The table of allocating functions in a report.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use serde::Serialize;
 
 use crate::diff::{Growth, HeapDiff, HeapSiteDiff, Holdings, Turnover};

@@ -1,6 +1,7 @@
 //! The heap of one snapshot, ready to be shown: the one view behind `diag show` and the page of the heap.
 
-use diag_snapshot::{HeapFacts, SiteIndex, human};
+use diag_analysis::human;
+use diag_snapshot::{HeapFacts, SiteIndex};
 use serde::Serialize;
 
 use crate::diff::{Ages, FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::text::{LISTED_SITES, about, title};
 use super::{Report, heap, memory, sites};

@@ -1,7 +1,7 @@
 //! Where resident memory is: the split that every report opens with, and how it changed.
 
-use diag_snapshot::human;
-use diag_snapshot::memory::Split;
+use diag_analysis::human;
+use diag_analysis::memory::Split;
 use serde::Serialize;
 
 use crate::diff::Holdings;

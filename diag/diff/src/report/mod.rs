@@ -13,7 +13,7 @@ mod memory;
 mod sites;
 pub mod text;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use serde::Serialize;
 
 use crate::diff::{Diff, Holdings, Side};

@@ -1,6 +1,6 @@
 //! The table of spawn sites in a report.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use serde::Serialize;
 
 use super::Change;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::{HeapChange, Moment, Report, heap, memory, sites};
 use crate::verdict::{Answer, Estimate, Finding, Grade, signed_bytes};

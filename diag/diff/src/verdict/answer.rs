@@ -2,7 +2,7 @@
 //!
 //! An empty list of findings is only called clean when the two snapshots could have shown a leak.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 use serde::Serialize;
 
 use super::{Finding, task_leak};

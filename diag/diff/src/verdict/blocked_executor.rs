@@ -5,7 +5,8 @@
 //! then the task is not to blame. Closures on the threads for blocking work are there to block, and so
 //! is what runs inside of `block_in_place`.
 
-use diag_snapshot::{SiteKind, ThreadRow, human};
+use diag_analysis::human;
+use diag_snapshot::{SiteKind, ThreadRow};
 
 use super::{Class, Finding, Grade, Subject};
 use crate::diff::{Now, Polling, SiteNow};

@@ -4,7 +4,7 @@
 //! an empty default branch, `yield_now` as a way to wait, a future that wakes when it is not ready.
 //! Work that yields between honest pieces does the same, but less often: only the rate tells.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::{Class, Finding, Grade, Subject};
 use crate::diff::{Now, SiteNow, Spinning};

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{SiteKind, TaskState, human};
+use diag_analysis::human;
+use diag_snapshot::{SiteKind, TaskState};
 
 use super::{Class, Finding, Grade, Subject};
 use crate::diff::{Asked, Now, SiteNow};

@@ -6,7 +6,7 @@
 //! those was freed in the whole window, and new ones came to the last. A cache on its way to its
 //! full size looks the same until then, which is why the rest is only *possible*.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::{Class, Estimate, Finding, Grade, Subject, heap_share};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};

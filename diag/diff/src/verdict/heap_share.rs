@@ -6,8 +6,8 @@
 //!
 //! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note.
 
-use diag_snapshot::container::Container;
-use diag_snapshot::human;
+use diag_analysis::container::Container;
+use diag_analysis::human;
 
 use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Diff, FunctionHoldings, Holdings, Now};

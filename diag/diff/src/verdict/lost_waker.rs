@@ -7,7 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{SiteKind, human};
+use diag_analysis::human;
+use diag_snapshot::SiteKind;
 
 use super::{Class, Finding, Grade, Subject};
 use crate::diff::{Lost, Now, SiteNow};

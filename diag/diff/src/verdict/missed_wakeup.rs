@@ -4,7 +4,7 @@
 //! waker nothing else could have made it run. With one somebody may have been about to use it at that very moment, as
 //! a timer that is due, so that is only possible.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::{Class, Finding, Grade, Subject};
 use crate::diff::{Now, Recovered, SiteNow};

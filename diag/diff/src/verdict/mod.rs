@@ -18,7 +18,8 @@ mod zombie;
 
 use std::collections::HashMap;
 
-use diag_snapshot::{Snapshot, human};
+use diag_analysis::human;
+use diag_snapshot::Snapshot;
 use serde::{Deserialize, Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 

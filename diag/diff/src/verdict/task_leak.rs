@@ -5,8 +5,8 @@
 //! site has a usual lifetime and not one task of a large enough stale cohort moved in the whole
 //! window. What the tasks wait for is told if they were asked, but does not decide.
 
-use diag_snapshot::human;
-use diag_snapshot::leaf::Direction;
+use diag_analysis::human;
+use diag_analysis::leaf::Direction;
 
 use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};

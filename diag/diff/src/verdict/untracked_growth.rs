@@ -3,7 +3,7 @@
 //! They are one more site, `(untracked)`, of which only the count is known, so the finding is never
 //! more than *possible*. Where they were spawned cannot be said here.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::{Class, Finding, Grade, Subject};
 use crate::diff::Diff;

@@ -5,7 +5,7 @@
 //! one snapshot; that it becomes more shows in when the tasks ended: over the whole time and up to
 //! now, or in one go. What has ended just now may still be awaited.
 
-use diag_snapshot::human;
+use diag_analysis::human;
 
 use super::{Class, Estimate, Finding, Grade, Subject};
 use crate::diff::{Now, SiteNow, Zombie};

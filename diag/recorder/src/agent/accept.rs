@@ -1,6 +1,6 @@
 //! Which of the two texts of its figures a caller reads.
 
-use diag_snapshot::metrics::Syntax;
+use diag_analysis::metrics::Syntax;
 
 /// Prometheus' text if the caller would rather have that, as its header `Accept` says; else OpenMetrics.
 pub(super) fn syntax(accept: &str) -> Syntax {

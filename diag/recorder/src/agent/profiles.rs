@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use diag_analysis::export::{self, Exporter, Needs};
 use diag_snapshot::Snapshot;
-use diag_snapshot::export::{self, Exporter, Needs};
 use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
 use hyper::{Response, StatusCode};
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use diag_analysis::export::{self, Exporter, Needs};
+use diag_analysis::metrics::{self, Syntax};
 use diag_snapshot::Snapshot;
-use diag_snapshot::export::{self, Exporter, Needs};
-use diag_snapshot::metrics::{self, Syntax};
 
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -59,7 +59,7 @@ impl Routes {
             }
             (&Method::GET, "/dump") => {
                 let render =
-                    |snapshot: &Snapshot| response(StatusCode::OK, TEXT, diag_snapshot::dump::dump(snapshot));
+                    |snapshot: &Snapshot| response(StatusCode::OK, TEXT, diag_analysis::dump::dump(snapshot));
                 self.whole(&request, ["dump", "dump?ask"], render).await
             }
             (&Method::GET, "/metrics") => {

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use diag_analysis::pprof::{self, CpuFacts, CpuSample};
 use diag_snapshot::Strings;
-use diag_snapshot::pprof::{self, CpuFacts, CpuSample};
 
 use super::stacks::Tree;
 use crate::clock;

@@ -5,7 +5,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use diag_snapshot::names::{NamedStacks, Place};
+use diag_analysis::names::{NamedStacks, Place};
 use diag_snapshot::{Heap, SampleRow};
 
 use super::{Alloc, enable, sampler};

@@ -24,7 +24,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use diag_snapshot::names::Place;
+use diag_analysis::names::Place;
 
 use super::tables::{self, tables};
 use super::{enable, frames, hide_thread, sampler};

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diag_snapshot::names::NamedStacks;
+use diag_analysis::names::NamedStacks;
 use diag_snapshot::{Snapshot, ThreadRow};
 
 use super::again::again;
@@ -67,7 +67,7 @@ pub(crate) struct Seen {
 impl Seen {
     /// What was not recorded, in words.
     pub(crate) fn notes(&self) -> String {
-        self.snapshot.capture.not_recorded().collect::<Vec<_>>().join("\n")
+        diag_analysis::not_recorded(&self.snapshot.capture).collect::<Vec<_>>().join("\n")
     }
 
     /// The line of a part.
@@ -171,7 +171,7 @@ pub(crate) fn serve(restrict: impl FnOnce() -> bool + Send) -> Option<Seen> {
             }
             assert!(Instant::now() < until, "{:?} {:?}", snapshot.threads, snapshot.capture.dropped);
         };
-        let text = diag_snapshot::dump::dump(&snapshot);
+        let text = diag_analysis::dump::dump(&snapshot);
         assert!(text.contains("service.rs"), "{text}");
         let health = addr.filter(|addr| TcpStream::connect(addr).is_ok()).map(|addr| {
             let text = http::get(addr, "/dump").text().to_owned();

@@ -7,7 +7,8 @@ mod forge;
 
 use std::sync::LazyLock;
 
-use diag_snapshot::{dump::dump, read, write};
+use diag_analysis::dump::dump;
+use diag_snapshot::{read, write};
 use forge::Forge;
 use libfuzzer_sys::fuzz_target;
 

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::human;
-
 /// Facts that do not change while the process lives.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -58,22 +56,10 @@ pub struct Capture {
     pub resources: Resources,
     /// What the recorder dropped or skipped since start, by name; empty when nothing was.
     pub dropped: BTreeMap<String, u64>,
-    /// What happened each time, and why, by the same names; see [`Capture::not_recorded`]. Since 1.4.
+    /// What happened each time, and why, by the same names. Since 1.4.
     pub dropped_sentences: BTreeMap<String, String>,
     /// How it is known where tasks are parked; none if that is off.
     pub parked: Option<ParkedFacts>,
-}
-
-impl Capture {
-    /// What the recorder dropped or skipped, in a sentence each.
-    pub fn not_recorded(&self) -> impl Iterator<Item = String> {
-        self.dropped.iter().map(|(what, &times)| match self.dropped_sentences.get(what) {
-            Some(sentence) => {
-                format!("not recorded: {} ({})", human::name(sentence), human::counted(times, "time"))
-            }
-            None => format!("the recorder dropped or skipped {} {}", human::count(times), human::name(what)),
-        })
-    }
 }
 
 /// How it is known where tasks are parked, for [`ParkedRow`](crate::ParkedRow).

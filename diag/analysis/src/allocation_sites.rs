@@ -1,0 +1,208 @@
+//! Which function an allocation is known by.
+//!
+//! The innermost frames of an allocation are always those of the allocator, of a collection or of
+//! the runtime. The first function that is none of these names the site. Without names none can be told
+//! from the others, so that the innermost few frames together are the site: by module and offset, which are
+//! the same in every process of one build.
+
+use crate::names::{NamedStacks, Place};
+use crate::runtime_frames::{is_allocator, is_language, is_runtime};
+use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
+
+/// How many frames without names make a site. A release build has one to three of a collection's that
+/// were not inlined; with more frames, one place that is reached in many ways would fall apart.
+const FRAMES_WITHOUT_NAMES: usize = 4;
+
+/// A function of a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Part {
+    /// The stack from the function's frame outwards.
+    pub stack: StackIndex,
+    /// Which function of that frame: so many are inlined into it.
+    pub function: usize,
+}
+
+/// The stacks of one snapshot with the function that each allocation is known by.
+pub struct AllocationSites<'a> {
+    /// All functions.
+    pub named: NamedStacks<'a>,
+    /// Of each stack.
+    seen: Vec<Seen>,
+}
+
+/// What names a stack, the best first: none of it is the allocator's.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// The innermost function of the service.
+    own: Option<Part>,
+    /// The innermost of a library: of tokio for a block that its worker took for itself.
+    library: Option<Part>,
+    /// The innermost of all.
+    outside: Option<Part>,
+    /// What is called from here is the allocator's.
+    is_allocator: bool,
+}
+
+impl<'a> AllocationSites<'a> {
+    /// Names every stack of the snapshot.
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+        let stacks = &snapshot.stacks.stacks;
+        // A frame is in many stacks, and is asked once.
+        let frames = (0..snapshot.stacks.frames.len() as u32).map(FrameIndex);
+        let frames: Vec<Frame> = frames.map(|frame| Frame::new(named.frame(frame))).collect();
+        let mut seen: Vec<Seen> = Vec::with_capacity(stacks.len());
+        for (stack, row) in (0..).map(StackIndex).zip(stacks.iter()) {
+            let caller = row.caller.and_then(|caller| seen.get(caller.0 as usize)).copied();
+            let frame = frames.get(row.frame.0 as usize).copied().unwrap_or_default();
+            seen.push(caller.unwrap_or_default().then(stack, frame));
+        }
+        AllocationSites { named, seen }
+    }
+
+    /// The function that this stack is known by: of the service, else of a library, else the innermost outside
+    /// of the allocator.
+    pub fn part(&self, stack: StackIndex) -> Part {
+        let seen = self.seen.get(stack.0 as usize).copied().unwrap_or_default();
+        seen.own.or(seen.library).or(seen.outside).unwrap_or(Part { stack, function: 0 })
+    }
+
+    /// What names this stack.
+    pub fn site(&self, stack: StackIndex) -> Place {
+        let part = self.part(stack);
+        let frame = self.named.frames(part.stack).next();
+        match frame.and_then(|frame| Some((frame, self.named.frame(frame).get(part.function)?))) {
+            Some((frame, place)) if self.named.has_name(frame) => place.clone(),
+            Some(_) => Place { function: self.without_names(part.stack), file: None, line: None },
+            None => Place { function: "(missing stack)".to_owned(), file: None, line: None },
+        }
+    }
+
+    /// The innermost frames of a part of a stack, up to the first that has a name, callee first. The
+    /// module is said once: `app+0x110a60 < +0x110dc1 < libc.so.6+0x88f4`.
+    fn without_names(&self, part: StackIndex) -> String {
+        let frames = self.named.frames(part).take_while(|&frame| !self.named.has_name(frame));
+        let places = frames.take(FRAMES_WITHOUT_NAMES).flat_map(|frame| self.named.frame(frame));
+        let (mut site, mut last_module) = (String::new(), "");
+        for place in places {
+            let (module, _) = place.function.rsplit_once('+').unwrap_or((&place.function, ""));
+            let said = if module == last_module { module.len() } else { 0 };
+            site += if site.is_empty() { "" } else { " < " };
+            site += &place.function[said..];
+            last_module = module;
+        }
+        site
+    }
+}
+
+impl Seen {
+    /// What names the stack of a function that is called from here.
+    fn then(self, stack: StackIndex, frame: Frame) -> Seen {
+        if self.is_allocator {
+            return self;
+        }
+        let part = |function: Option<usize>| function.map(|function| Part { stack, function });
+        Seen {
+            own: part(frame.own).or(self.own),
+            library: part(frame.library).or(self.library),
+            outside: part(frame.outside).or(self.outside),
+            is_allocator: frame.is_allocator,
+        }
+    }
+}
+
+/// The innermost functions of a frame, among those outside of the allocator.
+#[derive(Clone, Copy, Default)]
+struct Frame {
+    own: Option<usize>,
+    library: Option<usize>,
+    outside: Option<usize>,
+    is_allocator: bool,
+}
+
+impl Frame {
+    fn new(places: &[Place]) -> Self {
+        let allocator = places.iter().rposition(is_allocator);
+        let start = allocator.map_or(0, |last| last + 1);
+        let first = |is_it: fn(&Place) -> bool| {
+            places[start..].iter().position(is_it).map(|function| start + function)
+        };
+        Frame {
+            own: first(|place| !is_runtime(place)),
+            library: first(|place| !is_language(place)),
+            outside: first(|_| true),
+            is_allocator: allocator.is_some(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, NameRow, StackRow};
+
+    /// A snapshot with one stack of these frames, innermost first: module and offset, or a name.
+    fn snapshot(frames: &[&str]) -> (Snapshot, StackIndex) {
+        let mut snapshot = Snapshot::default();
+        let Snapshot { strings, stacks, .. } = &mut snapshot;
+        for (i, path) in ["/srv/app", "/lib/libc.so.6"].into_iter().enumerate() {
+            let path = strings.intern(path);
+            stacks.modules.push(ModuleRow { path, build_id: None, base: 4096 << i, size_bytes: 1 });
+        }
+        let mut caller = None;
+        for (i, text) in (0..).zip(frames.iter().rev()) {
+            let frame = FrameIndex(i);
+            let offset = text.split_once('+').and_then(|(_, offset)| u64::from_str_radix(offset, 16).ok());
+            let module = ModuleIndex(u32::from(text.starts_with("libc")));
+            stacks.frames.push(FrameRow { module: Some(module), offset: offset.unwrap_or(u64::from(i)) });
+            if offset.is_none() {
+                stacks.names.push(NameRow { frame, function: strings.intern(text), file: None, line: None });
+            }
+            stacks.stacks.push(StackRow { caller, frame });
+            caller = Some(StackIndex(i));
+        }
+        (snapshot, caller.expect("a frame"))
+    }
+
+    fn check_site(frames: &[&str], expected: &str) {
+        let (snapshot, stack) = snapshot(frames);
+        assert_eq!(AllocationSites::new(&snapshot).site(stack).function, expected, "{frames:?}");
+    }
+
+    #[test]
+    fn without_names_the_innermost_frames_are_the_site() {
+        let shared = ["app+a0", "app+b0"];
+        check_site(
+            &[&shared[..], &["app+c0", "app+d0", "app+e0"]].concat(),
+            "app+0xa0 < +0xb0 < +0xc0 < +0xd0",
+        );
+        check_site(
+            &[&shared[..], &["app+c1", "app+d0", "app+e0"]].concat(),
+            "app+0xa0 < +0xb0 < +0xc1 < +0xd0",
+        );
+        check_site(&["libc+a0", "app+b0", "libc+c0"], "libc.so.6+0xa0 < app+0xb0 < libc.so.6+0xc0");
+        check_site(&["app+a0"], "app+0xa0");
+    }
+
+    #[test]
+    fn names_end_what_is_told_by_offsets() {
+        check_site(&["malloc", "app+a0", "shop::cart::add", "app+b0"], "app+0xa0");
+        check_site(&["app+a0", "app+b0", "start_thread"], "app+0xa0 < +0xb0");
+        check_site(&["__rust_alloc", "shop::cart::add", "app+b0"], "shop::cart::add");
+    }
+
+    #[test]
+    fn the_allocator_names_no_site() {
+        let entry = ["diag::heap::alloc", "shop::alloc", "shop::__rust_alloc"];
+        let check = |outside: &[&str], expected: &str| check_site(&[&entry[..], outside].concat(), expected);
+        check(&["alloc::raw_vec::grow", "shop::cart::add", "shop::main"], "shop::cart::add");
+        check(
+            &["alloc::boxed::new", "tokio::runtime::task::new", "std::thread::start"],
+            "tokio::runtime::task::new",
+        );
+        check(&["alloc::raw_vec::grow", "std::thread::start"], "alloc::raw_vec::grow");
+        check(&["start_thread"], "start_thread");
+        check(&["app+a0", "app+b0"], "app+0xa0 < +0xb0");
+        check(&[], "diag::heap::alloc");
+    }
+}

@@ -1,0 +1,129 @@
+//! Which process this is, when it was taken, and what could be seen of it.
+
+use std::collections::BTreeMap;
+
+use super::number_of;
+use crate::human::{self, bytes, count, duration_us, name};
+use crate::memory::Split;
+use diag_snapshot::{AddressSpace, Heap, ParkedFacts, Resources, SiteKind, Snapshot};
+
+pub(super) fn header(snapshot: &Snapshot) -> String {
+    let (process, capture) = (&snapshot.process, &snapshot.capture);
+    let host = process.host.as_deref().map(|host| format!(" on {}", name(host))).unwrap_or_default();
+    let build = if process.debug_build { ", debug build" } else { "" };
+    let mut text = format!(
+        "{}, pid {}{host}, up {}{build}\ntaken {} in {}, {} spawned or ended meanwhile\n",
+        name(&process.service),
+        process.pid,
+        duration_us(capture.to_us),
+        human::time(snapshot.taken_unix_us()),
+        duration_us(capture.to_us.saturating_sub(capture.from_us)),
+        number_of("task", capture.came_or_went),
+    );
+    text += &Split::of(snapshot).map(|split| split.sentence() + "\n").unwrap_or_default();
+    text += &resources(&capture.resources);
+    text += &snapshot.heap.as_ref().map(heap).unwrap_or_default();
+    text += &coverage(snapshot);
+    text += &capture.parked.as_ref().map(parked).unwrap_or_default();
+    text
+}
+
+fn resources(resources: &Resources) -> String {
+    let facts = [
+        resources.diag_bytes.map(|own| format!("diag has mapped {} for itself", bytes(own))),
+        resources.address_space.as_ref().and_then(address_space),
+        resources.threads.map(|threads| format!("{} threads", count(threads))),
+        resources.open_fds.map(|fds| format!("{} open files", count(fds))),
+        resources
+            .throttled_us
+            .filter(|&us| us > 0)
+            .map(|us| format!("kept off the CPUs by its cgroup for {} since start", duration_us(us))),
+    ];
+    let known: Vec<String> = facts.into_iter().flatten().collect();
+    if known.is_empty() { String::new() } else { known.join(", ") + "\n" }
+}
+
+/// What a limit on address space leaves of the recorder; nothing if there is none and nothing was refused.
+fn address_space(space: &AddressSpace) -> Option<String> {
+    let limit = space.limit_bytes.map(|limit| {
+        let most =
+            [space.tasks.map(|tasks| (tasks, "tasks")), space.samples.map(|samples| (samples, "samples"))];
+        let most = most.into_iter().flatten().map(|(most, what)| format!(", at most {} {what}", count(most)));
+        let taken = bytes(space.taken_bytes);
+        let most: String = most.collect();
+        format!("of {} of address space that a limit leaves it {taken} are taken{most}", bytes(limit))
+    });
+    let refused = (space.refused > 0).then(|| format!("{} refused", number_of("mapping", space.refused)));
+    let said: Vec<String> = limit.into_iter().chain(refused).collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
+fn heap(heap: &Heap) -> String {
+    format!(
+        "heap about {} live, estimated from {} samples, one in {}\n",
+        bytes(heap.live_bytes() as u64),
+        count(heap.samples.len() as u64),
+        bytes(heap.facts.rate_bytes)
+    )
+}
+
+/// Tasks that we follow beside the number that tokio counts: the difference is not in this text.
+fn coverage(snapshot: &Snapshot) -> String {
+    let mut text =
+        format!("{} tracked{}\n", number_of("task", snapshot.tracked_tasks()), uncounted(snapshot));
+    for runtime in &snapshot.capture.runtimes {
+        let alive = match runtime.alive_tasks {
+            Some(alive) => format!("tokio counts {} tasks", count(alive)),
+            None => "tokio's count of tasks is unknown".to_owned(),
+        };
+        text += &format!("runtime {}: {alive}, {} workers\n", name(&runtime.name), count(runtime.workers));
+    }
+    text
+}
+
+/// What is tracked besides, and not among the tasks that tokio counts.
+fn uncounted(snapshot: &Snapshot) -> String {
+    let kinds: Vec<Option<SiteKind>> =
+        snapshot.sites.iter().map(|site| site.kind.filter(|_| !site.is_counted_by_tokio())).collect();
+    let mut counts: BTreeMap<SiteKind, u64> = BTreeMap::new();
+    for task in snapshot.tasks.iter() {
+        if let Some(kind) = kinds.get(task.site.0 as usize).copied().flatten() {
+            *counts.entry(kind).or_default() += 1;
+        }
+    }
+    let counts: Vec<String> = counts.iter().map(|(kind, &tasks)| number_of(kind.as_str(), tasks)).collect();
+    if counts.is_empty() { String::new() } else { format!(", and {}", counts.join(", ")) }
+}
+
+/// How it is known where tasks are parked.
+fn parked(facts: &ParkedFacts) -> String {
+    let mut text = String::new();
+    if facts.passive {
+        let dropped = match facts.stacks_dropped {
+            0 => String::new(),
+            dropped => format!(", {} found no room", number_of("stack", dropped)),
+        };
+        let without = match facts.without_budget {
+            0 => String::new(),
+            polls => format!(", {} left none for want of budget", number_of("first or late poll", polls)),
+        };
+        text += &format!(
+            "where tasks wait is known from {} that their own polls left{dropped}{without}\n",
+            number_of("stack", facts.taken)
+        );
+        if facts.asked == 0 {
+            return text;
+        }
+    }
+    let late = match facts.timed_out {
+        0 => String::new(),
+        late => format!(", {} did not in time", count(late)),
+    };
+    text += &format!(
+        "asked {} where they wait, up to {} of each site and state: {} answered{late}\n",
+        number_of("task", facts.asked),
+        count(facts.per_group),
+        count(facts.answered),
+    );
+    text
+}

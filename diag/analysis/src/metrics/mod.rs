@@ -1,0 +1,131 @@
+//! The figures of a snapshot as OpenMetrics 1.0 or in Prometheus' older text format, for Prometheus and its relatives.
+//!
+//! The names are those of `diag/docs/metrics.md`, and never change. Spawn sites are bounded by the
+//! program; those beyond [`MAX_SITES`] are summed up as `(other)`. Intervals and verdicts are not here: they need
+//! two snapshots. Written by hand, because the crates for it keep a registry that a snapshot would have to be
+//! copied into.
+
+mod sites;
+mod text;
+
+use crate::memory::Split;
+use diag_snapshot::{Heap, Snapshot, StackTotalsRow, TaskId};
+use sites::{OUTCOMES, STATES, Sites};
+use text::Text;
+
+pub use sites::MAX_SITES;
+pub use text::{Syntax, Told};
+
+/// The text for one snapshot of the process that `told` belongs to.
+pub fn text(snapshot: &Snapshot, syntax: Syntax, told: &mut Told) -> String {
+    let sites = Sites::of(snapshot);
+    let mut text = Text::new(syntax, told);
+    tasks(&mut text, snapshot, &sites);
+    runtimes(&mut text, snapshot);
+    if let Some(heap) = &snapshot.heap {
+        self::heap(&mut text, snapshot, heap, &sites);
+    }
+    resident(&mut text, snapshot);
+    own(&mut text, snapshot);
+    text.finish()
+}
+
+fn tasks(text: &mut Text<'_>, snapshot: &Snapshot, sites: &Sites) {
+    text.gauge("diag_tasks", "", "Live tasks by spawn site.");
+    sites.each(|labels, site| text.sample("diag_tasks", labels, site.alive as f64));
+
+    text.gauge("diag_tasks_by_state", "", "Live tasks by what they were doing.");
+    for ((state, _), tasks) in STATES.into_iter().zip(sites.by_state) {
+        text.sample("diag_tasks_by_state", &[("state", state)], tasks as f64);
+    }
+
+    text.counter("diag_tasks_spawned", "", "Tasks spawned since start.");
+    sites.each(|labels, site| text.total("diag_tasks_spawned", labels, site.spawned as f64));
+
+    text.counter("diag_tasks_ended", "", "Tasks that ended since start, by how.");
+    sites.each(|[site, name], figures| {
+        for ((outcome, _), tasks) in OUTCOMES.into_iter().zip(figures.ended) {
+            text.total("diag_tasks_ended", &[*site, *name, ("outcome", outcome)], tasks as f64);
+        }
+    });
+
+    text.counter("diag_task_polls", "", "Polls of tasks, live and ended.");
+    sites.each(|labels, site| text.total("diag_task_polls", labels, site.polls as f64));
+
+    text.counter("diag_task_busy_seconds", "seconds", "Time inside polls, estimated from timed ones.");
+    sites.each(|labels, site| text.total("diag_task_busy_seconds", labels, site.busy_ns as f64 / 1e9));
+
+    text.gauge("diag_ended_tasks_held", "", "Ended tasks whose memory is still held by handles or wakers.");
+    text.sample("diag_ended_tasks_held", &[], snapshot.zombies.len() as f64);
+}
+
+fn runtimes(text: &mut Text<'_>, snapshot: &Snapshot) {
+    let runtimes = &snapshot.capture.runtimes;
+    text.gauge("diag_tracked_tasks", "", "Of the live tasks that tokio counts, those that are recorded.");
+    text.sample("diag_tracked_tasks", &[], snapshot.tracked_tasks() as f64);
+    text.gauge("diag_runtime_alive_tasks", "", "Live tasks that tokio counts, recorded or not.");
+    for runtime in runtimes {
+        if let Some(alive) = runtime.alive_tasks {
+            text.sample("diag_runtime_alive_tasks", &[("runtime", &runtime.name)], alive as f64);
+        }
+    }
+    text.gauge("diag_runtime_workers", "", "Worker threads.");
+    for runtime in runtimes {
+        text.sample("diag_runtime_workers", &[("runtime", &runtime.name)], runtime.workers as f64);
+    }
+}
+
+fn heap(text: &mut Text<'_>, snapshot: &Snapshot, heap: &Heap, sites: &Sites) {
+    let sum = |of: fn(&StackTotalsRow) -> u64| heap.stack_totals.iter().map(|row| of(&row) as f64).sum();
+    text.gauge("diag_heap_live_bytes", "bytes", "Live bytes, estimated from samples.");
+    text.sample("diag_heap_live_bytes", &[], heap.live_bytes().round());
+
+    text.counter("diag_heap_allocated_bytes", "bytes", "Bytes allocated since start, estimated.");
+    text.total("diag_heap_allocated_bytes", &[], sum(|row| row.allocated_bytes));
+
+    text.counter("diag_heap_freed_bytes", "bytes", "Bytes freed since start, estimated.");
+    text.total("diag_heap_freed_bytes", &[], sum(|row| row.freed_bytes));
+
+    text.gauge("diag_heap_task_site_live_bytes", "bytes", "Live bytes by spawn site of the allocating task.");
+    sites.each(|labels, site| text.sample("diag_heap_task_site_live_bytes", labels, site.heap_bytes.round()));
+
+    let live = snapshot.tasks.column("id");
+    let is_ended = |task: TaskId| live.binary_search(&task.0).is_err();
+    let of_ended = heap.samples.iter().filter(|sample| sample.task.is_some_and(is_ended));
+    let bytes: f64 = of_ended.map(|sample| sample.weight_bytes()).sum();
+    text.gauge(
+        "diag_heap_ended_tasks_live_bytes",
+        "bytes",
+        "Live bytes that tasks allocated which have ended.",
+    );
+    text.sample("diag_heap_ended_tasks_live_bytes", &[], bytes.round());
+}
+
+fn resident(text: &mut Text<'_>, snapshot: &Snapshot) {
+    text.gauge("diag_resident_bytes", "bytes", "Resident memory by what it is for; the parts add up to it.");
+    let Some(split) = Split::of(snapshot) else { return };
+    let parts = [
+        ("live_heap", split.heap_bytes),
+        ("held_free", split.held_bytes),
+        ("stacks", split.stacks_bytes),
+        ("files", split.files_bytes),
+        ("diag", split.diag_bytes),
+    ];
+    for (part, bytes) in parts.into_iter().filter_map(|(part, bytes)| Some((part, bytes?))) {
+        text.sample("diag_resident_bytes", &[("part", part)], bytes as f64);
+    }
+    text.sample("diag_resident_bytes", &[("part", "unaccounted")], split.unaccounted_bytes as f64);
+}
+
+/// What the recorder says of itself.
+fn own(text: &mut Text<'_>, snapshot: &Snapshot) {
+    let capture = &snapshot.capture;
+    text.gauge("diag_capture_seconds", "seconds", "Time that this capture took.");
+    let took_us = capture.to_us.saturating_sub(capture.from_us);
+    text.sample("diag_capture_seconds", &[], took_us as f64 / 1e6);
+
+    text.counter("diag_dropped", "", "What was not recorded since start, by what.");
+    for (what, count) in &capture.dropped {
+        text.total("diag_dropped", &[("what", what)], *count as f64);
+    }
+}

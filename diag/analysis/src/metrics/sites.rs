@@ -1,0 +1,118 @@
+//! The figures of each spawn site: the first ones by themselves, all others as one.
+
+use std::collections::HashMap;
+
+use diag_snapshot::{SiteIndex, SiteRow, Snapshot, TaskState};
+
+/// Spawn sites with figures of their own.
+pub const MAX_SITES: usize = 512;
+
+const OTHER: &str = "(other)";
+/// Longer names are cut, and sites that are then alike are summed up.
+const MAX_NAME_CHARS: usize = 200;
+
+/// What a task may be doing, as the label `state` has it.
+pub(super) const STATES: [(&str, TaskState); 4] = [
+    ("never_polled", TaskState::NeverPolled),
+    ("idle", TaskState::Idle),
+    ("polling", TaskState::Polling),
+    ("woken", TaskState::Woken),
+];
+/// A count of a spawn site.
+pub(super) type CountOf = fn(&SiteRow) -> u64;
+/// How a task may have ended, as the label `outcome` has it, and how many of a site did.
+pub(super) const OUTCOMES: [(&str, CountOf); 4] = [
+    ("done", |site| site.done),
+    ("cancelled", |site| site.cancelled),
+    ("panicked", |site| site.panicked),
+    ("never_polled", |site| site.never_polled),
+];
+
+/// The figures of each spawn site, in the order in which sites were met: the same ones are told each time.
+pub(super) struct Sites {
+    names: Vec<[String; 2]>,
+    figures: Vec<Figures>,
+    pub(super) by_state: [u64; STATES.len()],
+}
+
+/// Sums of one site.
+#[derive(Clone, Default)]
+pub(super) struct Figures {
+    pub(super) alive: u64,
+    pub(super) spawned: u64,
+    /// In the order of [`OUTCOMES`].
+    pub(super) ended: [u64; OUTCOMES.len()],
+    pub(super) polls: u64,
+    pub(super) busy_ns: u64,
+    pub(super) heap_bytes: f64,
+}
+
+impl Sites {
+    /// Sums them up.
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let mut sites = Sites { names: Vec::new(), figures: Vec::new(), by_state: Default::default() };
+        let mut known = HashMap::new();
+        let mut row_of = Vec::with_capacity(snapshot.sites.len());
+        for (i, site) in snapshot.sites.iter().enumerate() {
+            let row = *known.entry(names(snapshot, i)).or_insert_with_key(|names| {
+                sites.names.push(names.clone());
+                sites.figures.push(Figures::default());
+                sites.names.len() - 1
+            });
+            row_of.push(row);
+            sites.figures[row].add(&site);
+        }
+        sites.add_tasks(snapshot, &row_of);
+        let samples = snapshot.heap.iter().flat_map(|heap| heap.samples.iter());
+        for sample in samples {
+            if let Some(figures) = sample.task_site.and_then(|site| sites.figures_of(site, &row_of)) {
+                figures.heap_bytes += sample.weight_bytes();
+            }
+        }
+        sites
+    }
+
+    fn add_tasks(&mut self, snapshot: &Snapshot, row_of: &[usize]) {
+        let busy = snapshot.tasks.column("busy_ns");
+        for (i, task) in snapshot.tasks.times().enumerate() {
+            if let Some(state) = STATES.iter().position(|(_, state)| *state == task.state) {
+                self.by_state[state] += 1;
+            }
+            let Some(figures) = self.figures_of(task.site, row_of) else { continue };
+            figures.alive += 1;
+            figures.polls = figures.polls.saturating_add(task.polls);
+            figures.busy_ns = figures.busy_ns.saturating_add(busy.get(i).copied().unwrap_or(0));
+        }
+    }
+
+    fn figures_of(&mut self, site: SiteIndex, row_of: &[usize]) -> Option<&mut Figures> {
+        self.figures.get_mut(*row_of.get(site.0 as usize)?)
+    }
+
+    /// Each site with its labels.
+    pub(super) fn each(&self, mut tell: impl FnMut(&[(&str, &str); 2], &Figures)) {
+        for ([site, name], figures) in self.names.iter().zip(&self.figures) {
+            tell(&[("site", site), ("name", name)], figures);
+        }
+    }
+}
+
+impl Figures {
+    fn add(&mut self, site: &SiteRow) {
+        self.spawned = self.spawned.saturating_add(site.spawned);
+        self.polls = self.polls.saturating_add(site.polls);
+        self.busy_ns = self.busy_ns.saturating_add(site.busy_ns);
+        for (sum, (_, count)) in self.ended.iter_mut().zip(OUTCOMES) {
+            *sum = sum.saturating_add(count(site));
+        }
+    }
+}
+
+/// Place and name of a site.
+fn names(snapshot: &Snapshot, site: usize) -> [String; 2] {
+    if site >= MAX_SITES {
+        return [OTHER.to_owned(), OTHER.to_owned()];
+    }
+    let index = SiteIndex(site as u32);
+    [snapshot.site_location(index), snapshot.site_name(index).chars().take(MAX_NAME_CHARS).collect()]
+}

@@ -1,0 +1,39 @@
+//! Any snapshot, however absurd or damaged, has a text.
+
+#[path = "../../snapshot/tests/any/mod.rs"]
+mod any;
+#[path = "../../snapshot/tests/forge/mod.rs"]
+mod forge;
+#[path = "../../snapshot/tests/support/mod.rs"]
+mod support;
+
+use diag_analysis::dump::dump;
+use diag_snapshot::{read, write};
+use proptest::prelude::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_snapshot_can_be_dumped(snapshot in any::snapshot()) {
+        let text = dump(&snapshot);
+        prop_assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text}");
+    }
+
+    /// Behind right digests the decoders let everything through that a section can hold.
+    #[test]
+    fn what_is_read_of_arbitrary_sections_can_be_dumped(
+        section in 0usize..16,
+        bytes in prop::collection::vec(prop::num::u8::ANY, 0..64),
+        at in any::<prop::sample::Index>(),
+    ) {
+        let mut forge = forge::Forge::open(&write(&support::service(20, 20)));
+        let raw = &mut forge.sections[section].1;
+        let start = at.index(raw.len());
+        let end = raw.len().min(start + bytes.len());
+        raw.splice(start..end, bytes);
+        if let Ok((snapshot, _)) = read(&forge.file()) {
+            dump(&snapshot);
+        }
+    }
+}

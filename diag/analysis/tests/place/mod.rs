@@ -1,0 +1,32 @@
+//! The files of stacks in `testdata`: what is expected of each stands at its head, after `# `, and a function
+//! is a line.
+
+use std::path::Path;
+
+use diag_analysis::names::Place;
+
+/// Compares what `said` makes of each piece of a file with its head. `DIAG_BLESS=1` rewrites the heads.
+pub(crate) fn check(name: &str, said: impl Fn(&str) -> String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name);
+    let expected = std::fs::read_to_string(&path).expect("the stacks are there");
+    let pieces = expected.split("# ").skip(1).filter_map(|piece| piece.split_once('\n'));
+    let actual: String = pieces.map(|(_, stacks)| format!("# {}\n{stacks}", said(stacks))).collect();
+    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
+        std::fs::write(&path, &actual).expect("testdata is writable");
+    }
+    let heads = |text: &str| {
+        text.lines().filter(|line| line.starts_with("# ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(heads(&actual), heads(&expected), "{name}");
+}
+
+/// `function | file:line`.
+pub(crate) fn place(line: &str) -> Place {
+    let (function, at) = line.split_once(" | ").map_or((line, None), |(function, at)| (function, Some(at)));
+    let at = at.and_then(|at| at.rsplit_once(':'));
+    Place {
+        function: function.to_owned(),
+        file: at.map(|(file, _)| file.to_owned()),
+        line: at.and_then(|(_, line)| line.parse().ok()),
+    }
+}

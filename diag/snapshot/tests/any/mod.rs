@@ -1,0 +1,252 @@
+//! Snapshots of any content, for property tests.
+
+use diag_snapshot::table::{Coding, Target};
+use diag_snapshot::{
+    AddressSpace, AllocatorStats, Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resident, Resources,
+    Row, Runtime, Snapshot, Stacks, Strings, Table,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+
+/// How many rows there are to point to.
+#[derive(Clone, Copy)]
+struct Sizes {
+    strings: usize,
+    sites: usize,
+    modules: usize,
+    frames: usize,
+    stacks: usize,
+}
+
+impl Sizes {
+    fn of(self, target: Target) -> u64 {
+        let size = match target {
+            Target::Strings => self.strings,
+            Target::Sites => self.sites,
+            Target::Stacks => self.stacks,
+            Target::Frames => self.frames,
+            Target::Modules => self.modules,
+        };
+        size as u64
+    }
+}
+
+/// Small, large, and at every limit.
+fn cell() -> impl Strategy<Value = u64> {
+    prop_oneof![0u64..5, any::<u32>().prop_map(u64::from), any::<u64>(), Just(u64::MAX), Just(u64::MAX - 1)]
+}
+
+/// Any table whose indices point somewhere and whose key ascends.
+fn table<R: Row + std::fmt::Debug>(rows: usize, sizes: Sizes) -> impl Strategy<Value = Table<R>> {
+    vec(vec(cell(), R::COLUMNS.len()), rows).prop_map(move |rows| {
+        let mut keys = 0;
+        let rows = rows.into_iter().enumerate().map(|(i, wild)| {
+            let mut cells = R::Cells::default();
+            for ((cell, wild), spec) in cells.as_mut().iter_mut().zip(wild).zip(R::COLUMNS) {
+                let absent = u64::from(spec.optional);
+                *cell = match spec.target {
+                    Some(target) if target.table() == R::TABLE => wild % (i as u64 + absent),
+                    Some(target) => wild % (sizes.of(target) + absent),
+                    None if spec.coding == Coding::Ascending => {
+                        keys += 1 + wild % (1 << 50);
+                        keys
+                    }
+                    None => wild,
+                };
+            }
+            R::from_cells(&cells)
+        });
+        rows.collect()
+    })
+}
+
+fn process() -> impl Strategy<Value = Process> {
+    let text = || option::of(any::<String>());
+    let labels = btree_map(any::<String>(), any::<String>(), 0..4);
+    (any::<(String, u64, u32, bool, u64)>(), text(), text(), text(), any::<(String, String)>(), labels)
+        .prop_map(
+            |(
+                (service, instance, pid, debug_build, started_unix_us),
+                host,
+                exe,
+                build_id,
+                (target, diag_version),
+                labels,
+            )| {
+                Process {
+                    service,
+                    instance,
+                    pid,
+                    host,
+                    exe,
+                    build_id,
+                    target,
+                    diag_version,
+                    debug_build,
+                    started_unix_us,
+                    labels,
+                }
+            },
+        )
+}
+
+fn capture() -> impl Strategy<Value = Capture> {
+    let runtime = any::<(String, u64, Option<u64>)>().prop_map(|(name, workers, alive_tasks)| Runtime {
+        name,
+        workers,
+        alive_tasks,
+    });
+    let gauge = any::<(String, i64)>().prop_map(|(name, value)| Gauge { name, value });
+    let resident = any::<[u64; 4]>().prop_map(|[rss_bytes, files_bytes, stacks_bytes, diag_bytes]| {
+        Resident { rss_bytes, files_bytes, stacks_bytes, diag_bytes }
+    });
+    let allocator = any::<(String, u64, u64)>().prop_map(|(name, in_use_bytes, held_bytes)| AllocatorStats {
+        name,
+        in_use_bytes,
+        held_bytes,
+    });
+    let space = any::<(u64, Option<u64>, u64, Option<u64>, Option<u64>)>().prop_map(
+        |(taken_bytes, limit_bytes, refused, tasks, samples)| AddressSpace {
+            taken_bytes,
+            limit_bytes,
+            refused,
+            tasks,
+            samples,
+        },
+    );
+    let numbers = any::<[Option<u64>; 6]>();
+    let parts = (numbers, option::of(space), option::of(resident), option::of(allocator));
+    let resources = parts.prop_map(
+        |(
+            [rss_bytes, threads, open_fds, diag_bytes, throttled_us, throttled_periods],
+            address_space,
+            resident,
+            allocator,
+        )| {
+            Resources {
+                rss_bytes,
+                threads,
+                open_fds,
+                diag_bytes,
+                address_space,
+                throttled_us,
+                throttled_periods,
+                resident,
+                allocator,
+            }
+        },
+    );
+    let parked =
+        any::<[u64; 6]>().prop_map(|[asked, answered, timed_out, stacks_dropped, per_group, spent_us]| {
+            let some = ParkedFacts {
+                passive: asked % 2 == 0,
+                taken: answered,
+                walked: timed_out,
+                ..Default::default()
+            };
+            ParkedFacts {
+                asked,
+                answered,
+                timed_out,
+                stacks_dropped,
+                per_group,
+                spent_us,
+                without_budget: asked,
+                ..some
+            }
+        });
+    let dropped =
+        (btree_map(any::<String>(), any::<u64>(), 0..4), btree_map(any::<String>(), any::<String>(), 0..4));
+    let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();
+    (times, vec(runtime, 0..3), vec(gauge, 0..3), resources, dropped, option::of(parked)).prop_map(
+        |(times, runtimes, gauges, resources, (dropped, dropped_sentences), parked)| {
+            let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
+            Capture {
+                from_us,
+                to_us,
+                came_or_went,
+                timing_one_in,
+                runtimes,
+                tracked_tasks,
+                tracked_churn,
+                gauges,
+                resources,
+                dropped,
+                dropped_sentences,
+                parked,
+            }
+        },
+    )
+}
+
+fn stacks(sizes: Sizes, rows: usize) -> impl Strategy<Value = Stacks> {
+    let stacks = table(sizes.stacks, sizes);
+    let frames = table(sizes.frames, sizes);
+    (stacks, frames, table(rows, sizes), table(sizes.modules, sizes))
+        .prop_map(|(stacks, frames, names, modules)| Stacks { stacks, frames, names, modules })
+}
+
+fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
+    let facts = any::<(u64, u64, u64, String)>().prop_map(|(rate_bytes, next_birth, refused, unwinder)| {
+        HeapFacts { rate_bytes, next_birth, refused, unwinder }
+    });
+    let stacks = (table(rows, sizes), table(rows, sizes));
+    let sites = (table(rows, sizes), table(rows, sizes));
+    (facts, table(rows, sizes), stacks, sites).prop_map(
+        |(facts, samples, (stack_totals, stack_ages), (site_totals, site_ages))| Heap {
+            facts,
+            samples,
+            stack_totals,
+            stack_ages,
+            site_totals,
+            site_ages,
+        },
+    )
+}
+
+/// Everything that points to sites, tasks or stacks.
+fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
+    let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    let tasks =
+        (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    (sites, tasks, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
+        |(
+            (sites, lifetimes, poll_times, poll_delays),
+            (tasks, ends, zombies, parked, threads),
+            stacks,
+            heap,
+        )| {
+            Snapshot {
+                sites,
+                lifetimes,
+                poll_times,
+                poll_delays,
+                tasks,
+                ends,
+                zombies,
+                parked,
+                threads,
+                stacks,
+                heap,
+                ..Snapshot::default()
+            }
+        },
+    )
+}
+
+/// Any snapshot that a file can hold.
+pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
+    (vec(any::<String>(), 1..5), 1usize..5, 1usize..4, 1usize..9, 1usize..9, 0usize..40).prop_flat_map(
+        |(names, sites, modules, frames, stacks, rows)| {
+            let mut strings = Strings::default();
+            for name in &names {
+                strings.intern(name);
+            }
+            let sizes = Sizes { strings: strings.len(), sites, modules, frames, stacks };
+            (process(), capture(), Just(strings), tables(sizes, rows)).prop_map(
+                |(process, capture, strings, tables)| Snapshot { process, capture, strings, ..tables },
+            )
+        },
+    )
+}
