@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use diag_diff::symbols::{DebugFiles, fill_in};
+use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_diff::{Policy, Report, diff_with, judge};
 use diag_snapshot::{content_id, file};
 use hyper::body::Bytes;

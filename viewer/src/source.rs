@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use diag_diff::symbols::DebugFiles;
+use diag_analysis::symbols::DebugFiles;
 
 use crate::agent::Agent;
 

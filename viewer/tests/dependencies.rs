@@ -8,7 +8,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("diag-snapshot", &[]),
     ("diag-symbols", &[]),
     ("diag-analysis", &["diag-snapshot"]),
-    ("diag-diff", &["diag-analysis", "diag-snapshot", "diag-symbols"]),
+    ("diag-diff", &["diag-analysis", "diag-snapshot"]),
     ("diag", &["diag-analysis", "diag-snapshot", "diag-symbols"]),
     ("diag-viewer", &["diag-analysis", "diag-diff", "diag-snapshot"]),
     ("diag-examples", &["diag", "diag-analysis", "diag-diff", "diag-snapshot", "diag-viewer"]),

@@ -4,23 +4,31 @@
 //! what functions allocated and what a block is part of, where resident memory is. From that it renders what needs
 //! one snapshot only: the text of [`dump`], the [`metrics`], and every [`export`] format.
 //!
-//! It is pure: no file is opened, no clock is read, and any snapshot, a damaged one as well, gives an answer. It
-//! judges nothing; that is `diag-diff`, which compares several snapshots.
+//! It is pure: no clock is read, and any snapshot, a damaged one as well, gives an answer. Only `symbols`, which
+//! services do not link, opens files: those of binaries, to name what the service could not name. Nothing is judged
+//! here; that is `diag-diff`, which compares several snapshots.
 #![forbid(unsafe_code)]
 
+pub mod ages;
 pub mod allocation_sites;
 pub mod container;
 pub mod dump;
 pub mod export;
+pub mod holdings;
 pub mod human;
 pub mod leaf;
 pub mod memory;
 pub mod metrics;
 pub mod names;
 mod not_recorded;
+pub mod now;
 pub mod parked;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 pub mod runtime_frames;
+pub mod site;
+#[cfg(feature = "symbols")]
+pub mod symbols;
+pub mod weighted_sum;
 
 pub use not_recorded::not_recorded;

@@ -5,16 +5,14 @@
 //! [`report`] into text, JSON or Markdown.
 //!
 //! All of that is pure: no file is opened and no clock is read, so the same two snapshots give the same
-//! report on every machine and on every day. Only [`symbols`] opens files, those of binaries, to give names
-//! to a snapshot before it is compared. Nothing here fetches or opens snapshots; the command line and the
-//! viewer do.
+//! report on every machine and on every day. Nothing here fetches or opens snapshots; the command line and
+//! the viewer do.
 #![forbid(unsafe_code)]
 
 pub mod diff;
 pub mod policy;
 pub mod report;
 pub mod stats;
-pub mod symbols;
 pub mod verdict;
 
 pub use diff::{Diff, NotComparable, diff, diff_with};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use diag_diff::symbols::DebugFiles;
+use diag_analysis::symbols::DebugFiles;
 use diag_diff::{Policy, diff_with, judge};
 
 use super::exit::{End, Failure};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use diag_diff::symbols::{DebugFiles, fill_in};
+use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_snapshot::{Damage, Snapshot, file};
 
 use super::exit::Failure;

@@ -12,11 +12,13 @@ use diag_analysis::names::Place;
 use diag_snapshot::{SampleRow, Snapshot};
 
 use super::Options;
-use super::holdings::{FunctionHoldings, Holdings, Turnover, add};
+use super::Site;
 use super::merge::merge;
-use super::sites::{Join, Positions, Site};
+use super::sites::{Join, Positions};
 use super::tasks::TaskDiff;
+use super::{FunctionHoldings, Holdings, Turnover};
 use crate::stats::{Interval, WeightedSum, benjamini_hochberg, sign_test};
+use diag_analysis::holdings::add;
 
 /// The sampled heap of two snapshots.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,11 +3,8 @@
 //! Two snapshots of one process are joined by task id and by birth number; two processes of one
 //! service only by what the source code calls things. Nothing is judged here.
 
-mod ages;
 mod heap;
-mod holdings;
 mod merge;
-mod now;
 mod sites;
 mod tasks;
 
@@ -17,11 +14,11 @@ use diag_analysis::memory::Split;
 use diag_analysis::names::{Unnamed, unnamed};
 use diag_snapshot::Snapshot;
 
-pub use ages::Ages;
+pub use diag_analysis::ages::Ages;
+pub use diag_analysis::holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
+pub use diag_analysis::now::{Asked, Lost, Now, Polling, Recovered, SiteNow, Spinning, Zombie};
+pub use diag_analysis::site::{Site, Totals};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
-pub use holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
-pub use now::{Asked, Lost, Now, Polling, Recovered, SiteNow, Spinning, Zombie};
-pub use sites::{Site, Totals};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the

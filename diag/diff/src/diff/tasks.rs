@@ -17,7 +17,8 @@ use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;
 use super::merge::merge;
-use super::sites::{Join, Joined, Site, Totals};
+use super::sites::{Join, Joined};
+use super::{Site, Totals};
 
 /// Tasks of two snapshots.
 #[derive(Clone, Debug, PartialEq)]

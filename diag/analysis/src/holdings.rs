@@ -6,15 +6,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 
-use diag_analysis::allocation_sites::AllocationSites;
-use diag_analysis::container::Container;
-use diag_analysis::names::Place;
+use crate::allocation_sites::AllocationSites;
+use crate::container::Container;
+use crate::names::Place;
 use diag_snapshot::{Heap, Outcome, Row, SampleRow, SiteIndex, Snapshot, StackIndex};
 use serde::Serialize;
 
-use super::ages::Ages;
-use super::sites::{self, Site};
-use crate::stats::WeightedSum;
+use crate::ages::Ages;
+use crate::site::{self, Site};
+use crate::weighted_sum::WeightedSum;
 
 /// The sampled heap of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -135,7 +135,7 @@ impl AddAssign for Turnover {
 }
 
 /// Adds a sample with what it stands for.
-pub(super) fn add(sum: &mut WeightedSum, sample: &SampleRow) {
+pub fn add(sum: &mut WeightedSum, sample: &SampleRow) {
     sum.add(sample.size_bytes as f64, sample.probability());
 }
 
@@ -147,7 +147,7 @@ impl Holdings {
 
     /// As [`of`](Self::of), for two builds: lines move from build to build, so they do not tell
     /// functions apart.
-    pub(super) fn without_lines(snapshot: &Snapshot) -> Option<Self> {
+    pub fn without_lines(snapshot: &Snapshot) -> Option<Self> {
         Self::with_places(snapshot, |place| Place { line: None, ..place })
     }
 
@@ -167,7 +167,8 @@ impl Holdings {
 }
 
 impl FunctionHoldings {
-    pub(super) fn none(place: Place) -> Self {
+    /// A function that has allocated nothing.
+    pub fn none(place: Place) -> Self {
         FunctionHoldings {
             place,
             stack: Vec::new(),
@@ -232,7 +233,7 @@ impl<'a> Build<'a> {
     fn new(snapshot: &'a Snapshot, known_by: fn(Place) -> Place) -> Self {
         let ends = snapshot.ends.iter().map(|end| (end.id.0, end.outcome));
         let zombies = snapshot.zombies.iter().map(|zombie| (zombie.id.0, zombie.outcome));
-        let sites = (0..).map(SiteIndex).zip(sites::sites(snapshot));
+        let sites = (0..).map(SiteIndex).zip(site::sites(snapshot));
         let task_sites = sites.map(|(index, site)| TaskSiteHoldings::none(index, site)).collect();
         Build {
             stacks: AllocationSites::new(snapshot),

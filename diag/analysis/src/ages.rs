@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 pub struct Ages(BTreeMap<u32, u64>);
 
 impl Ages {
-    pub(super) fn add(&mut self, bucket: u32, count: u64) {
+    /// Counts so many into a bucket.
+    pub fn add(&mut self, bucket: u32, count: u64) {
         let sum = self.0.entry(bucket).or_default();
         *sum = sum.saturating_add(count);
     }
 
     /// Takes the larger count of every bucket.
-    pub(super) fn raise(&mut self, other: &Ages) {
+    pub fn raise(&mut self, other: &Ages) {
         for (&bucket, &count) in &other.0 {
             let most = self.0.entry(bucket).or_default();
             *most = count.max(*most);

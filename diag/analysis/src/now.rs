@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use diag_analysis::leaf::Waiting;
-use diag_analysis::names::NamedStacks;
-use diag_analysis::parked::Parked;
+use crate::leaf::Waiting;
+use crate::names::NamedStacks;
+use crate::parked::Parked;
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
-use super::holdings::Holdings;
-use super::sites::{self, Site};
+use crate::holdings::Holdings;
+use crate::site::{self, Site};
 
 /// Facts about one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -176,7 +176,7 @@ impl SiteNow {
 }
 
 fn site_rows(snapshot: &Snapshot) -> impl Iterator<Item = SiteNow> {
-    sites::sites(snapshot).zip(snapshot.sites.iter()).map(|(site, row)| SiteNow {
+    site::sites(snapshot).zip(snapshot.sites.iter()).map(|(site, row)| SiteNow {
         site,
         kind: row.kind.unwrap_or(SiteKind::Task),
         lost: Vec::new(),

@@ -8,7 +8,7 @@ mod debug_files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use diag_analysis::human;
+use crate::human;
 use diag_snapshot::{FrameIndex, ModuleIndex, NameRow, Snapshot};
 use diag_symbols::{DebugInfo, Function, look_up};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use built::Folder;
 use diag_analysis::names::NamedStacks;
-use diag_diff::symbols::{DebugFiles, fill_in};
+use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_snapshot::{
     FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, Snapshot, StackRow, Strings, Table,
 };
