@@ -9,7 +9,10 @@ use std::ops::AddAssign;
 use crate::allocation_sites::AllocationSites;
 use crate::container::Container;
 use crate::names::Place;
-use diag_snapshot::{Heap, Outcome, Row, SampleRow, SiteIndex, Snapshot, StackIndex};
+use diag_snapshot::table::Column;
+use diag_snapshot::{
+    Heap, Outcome, SampleRow, SiteIndex, SiteTotalsRow, Snapshot, StackIndex, StackTotalsRow, TaskId,
+};
 use serde::Serialize;
 
 use crate::ages::Ages;
@@ -109,11 +112,6 @@ impl Live {
 }
 
 impl Turnover {
-    /// The cells of a row of totals, in the order of its columns.
-    fn of([_, allocated_blocks, allocated_bytes, freed_blocks, freed_bytes]: [u64; 5]) -> Self {
-        Turnover { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
-    }
-
     /// What came to this since `earlier`, a turnover of the same process.
     pub fn since(&self, earlier: &Turnover) -> Turnover {
         Turnover {
@@ -122,6 +120,20 @@ impl Turnover {
             freed_blocks: self.freed_blocks.saturating_sub(earlier.freed_blocks),
             freed_bytes: self.freed_bytes.saturating_sub(earlier.freed_bytes),
         }
+    }
+}
+
+impl From<StackTotalsRow> for Turnover {
+    fn from(row: StackTotalsRow) -> Self {
+        let StackTotalsRow { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes, .. } = row;
+        Turnover { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
+    }
+}
+
+impl From<SiteTotalsRow> for Turnover {
+    fn from(row: SiteTotalsRow) -> Self {
+        let SiteTotalsRow { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes, .. } = row;
+        Turnover { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
     }
 }
 
@@ -213,7 +225,7 @@ struct Build<'a> {
     stacks: AllocationSites<'a>,
     known_by: fn(Place) -> Place,
     /// Ids of the live tasks, ascending.
-    live_tasks: &'a [u64],
+    live_tasks: Column<'a, TaskId>,
     outcomes: HashMap<u64, Outcome>,
     /// Function, and what kind of container, of each stack that was met.
     of_stack: HashMap<StackIndex, (usize, Container)>,
@@ -238,7 +250,7 @@ impl<'a> Build<'a> {
         Build {
             stacks: AllocationSites::new(snapshot),
             known_by,
-            live_tasks: snapshot.tasks.column("id"),
+            live_tasks: snapshot.tasks.id(),
             outcomes: ends.chain(zombies).collect(),
             of_stack: HashMap::new(),
             numbers: BTreeMap::new(),
@@ -284,7 +296,7 @@ impl<'a> Build<'a> {
             *by_task_site.entry(site.index).or_default() += sample.weight_bytes();
         }
         let Some(task) = sample.task else { return add(&mut all.of_no_task, sample) };
-        if self.live_tasks.binary_search(&task.0).is_ok() {
+        if self.live_tasks.find(task).is_some() {
             site.into_iter().for_each(|site| add(&mut site.of_live_tasks, sample));
             return;
         }
@@ -300,7 +312,7 @@ impl<'a> Build<'a> {
         for row in heap.stack_totals.iter() {
             let (number, _) = self.met(row.stack);
             let function = &mut self.functions[number];
-            let since_start = Turnover::of(row.to_cells());
+            let since_start = Turnover::from(row);
             let allocated = &mut function.by_stack.entry(row.stack).or_default().1;
             *allocated = allocated.saturating_add(row.allocated_bytes);
             function.holdings.since_start += since_start;
@@ -313,7 +325,7 @@ impl<'a> Build<'a> {
         let sites = &mut self.holdings.task_sites;
         for row in heap.site_totals.iter() {
             if let Some(site) = sites.get_mut(row.site.0 as usize) {
-                site.since_start += Turnover::of(row.to_cells());
+                site.since_start += Turnover::from(row);
             }
         }
         for row in heap.site_ages.iter() {

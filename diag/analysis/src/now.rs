@@ -198,15 +198,15 @@ const PROVEN: u32 = 2;
 /// The few tasks that anything can be told of. Whole rows would be read two dozen columns wide.
 fn notable_tasks(snapshot: &Snapshot) -> impl Iterator<Item = TaskRow> {
     let tasks = &snapshot.tasks;
-    let [state, lost, cancel, own] =
-        ["state", "lost", "cancel_us", "self_wakes"].map(|name| tasks.column(name));
-    let cell = |column: &[u64], i: usize| column.get(i).copied().unwrap_or(0);
-    let idle = TaskState::Idle.number();
-    // An optional column holds 0 for none and n + 1 for n.
-    let is_notable = move |i: &usize| {
-        cell(state, *i) != idle || cell(lost, *i) > 0 || cell(cancel, *i) > 0 || cell(own, *i) > 1
-    };
-    (0..tasks.len()).filter(is_notable).filter_map(|i| tasks.get(i))
+    let states = tasks.state().iter().zip(tasks.self_wakes().iter());
+    let signs = states.zip(tasks.lost().iter().zip(tasks.cancel_us().iter()));
+    let notable = signs.enumerate().filter(|(_, ((state, self_wakes), (lost, cancel_us)))| {
+        *state != TaskState::Idle
+            || self_wakes.is_some_and(|times| times > 0)
+            || lost.is_some()
+            || cancel_us.is_some()
+    });
+    notable.filter_map(|(i, _)| tasks.get(i))
 }
 
 fn waits(snapshot: &Snapshot, sites: &[SiteNow]) -> BTreeMap<Site, String> {

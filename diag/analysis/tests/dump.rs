@@ -21,7 +21,15 @@ struct Shop(Snapshot);
 impl Shop {
     fn site(&mut self, name: &str, line: u32, kind: SiteKind) -> SiteIndex {
         let (file, name) = (self.0.strings.intern("src/shop.rs"), self.0.strings.intern(name));
-        self.0.sites.push(SiteRow { kind: Some(kind), ..SiteRow::new(file, line, 5, name, 128) });
+        self.0.sites.push(SiteRow {
+            kind: Some(kind),
+            file,
+            line,
+            column: 5,
+            type_name: name,
+            future_bytes: 128,
+            ..SiteRow::default()
+        });
         SiteIndex(self.0.sites.len() as u32 - 1)
     }
 
@@ -71,7 +79,10 @@ impl Shop {
             woken_by: Some(TaskId(1)),
             woken_by_site: Some(SiteIndex(0)),
             thread: Some(77),
-            ..TaskRow::new(TaskId(self.0.tasks.len() as u64 + 1), site, at_us)
+            id: TaskId(self.0.tasks.len() as u64 + 1),
+            site,
+            spawned_us: at_us,
+            ..TaskRow::default()
         }
     }
 

@@ -180,7 +180,14 @@ fn names_are_escaped_and_sites_alike_are_one() {
     let file = snapshot.strings.intern("src/\"odd\"\\\n.rs");
     for end in ["a", "b"] {
         let name = snapshot.strings.intern(&("x".repeat(300) + end));
-        snapshot.sites.push(SiteRow { spawned: 3, ..SiteRow::new(file, 1, 2, name, 0) });
+        snapshot.sites.push(SiteRow {
+            spawned: 3,
+            file,
+            line: 1,
+            column: 2,
+            type_name: name,
+            ..SiteRow::default()
+        });
     }
     let metrics = metrics_of(&snapshot);
     let labels = [("site", "src/\"odd\"\\\n.rs:1:2"), ("name", &*"x".repeat(200))];
@@ -193,8 +200,19 @@ fn sites_beyond_the_limit_are_one() {
     let file = snapshot.strings.intern("src/lib.rs");
     let sites = MAX_SITES as u32 + 100;
     for line in 0..sites {
-        snapshot.sites.push(SiteRow { spawned: 1, ..SiteRow::new(file, line, 1, file, 0) });
-        snapshot.tasks.push(TaskRow::new(TaskId(u64::from(line) + 1), SiteIndex(line), 0));
+        snapshot.sites.push(SiteRow {
+            spawned: 1,
+            file,
+            line,
+            column: 1,
+            type_name: file,
+            ..SiteRow::default()
+        });
+        snapshot.tasks.push(TaskRow {
+            id: TaskId(u64::from(line) + 1),
+            site: SiteIndex(line),
+            ..TaskRow::default()
+        });
     }
     let metrics = metrics_of(&snapshot);
     let rows = metrics.samples.keys().filter(|(name, _)| name == "diag_tasks").count();
@@ -209,7 +227,10 @@ fn counters_never_go_down() {
     let file = snapshot.strings.intern("src/lib.rs");
     let mut told = Told::default();
     let mut spawned = |spawned| {
-        snapshot.sites = [SiteRow { spawned, ..SiteRow::new(file, 1, 1, file, 0) }].into_iter().collect();
+        snapshot.sites =
+            [SiteRow { spawned, file, line: 1, column: 1, type_name: file, ..SiteRow::default() }]
+                .into_iter()
+                .collect();
         read(&metrics::text(&snapshot, Syntax::OpenMetrics, &mut told))
             .expect("valid")
             .sum("diag_tasks_spawned_total")
@@ -256,7 +277,12 @@ fn a_snapshot_that_lies_still_makes_a_valid_text() {
         (u64::MAX, u64::MAX, 1, u64::MAX, u64::MAX);
     site.line = u32::MAX;
     snapshot.sites.push(site);
-    snapshot.tasks.push(TaskRow::new(TaskId(u64::MAX - 1), SiteIndex(u32::MAX), u64::MAX));
+    snapshot.tasks.push(TaskRow {
+        id: TaskId(u64::MAX - 1),
+        site: SiteIndex(u32::MAX),
+        spawned_us: u64::MAX,
+        ..TaskRow::default()
+    });
     snapshot.capture.dropped.insert("odd \"\\\n".to_owned(), u64::MAX);
     metrics_of(&snapshot);
     metrics_of(&Snapshot::default());

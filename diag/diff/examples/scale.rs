@@ -44,7 +44,16 @@ fn snapshot(first: u64, tasks: u64, now_us: u64) -> Snapshot {
 
 fn site(snapshot: &mut Snapshot, line: u32) -> SiteRow {
     let (file, type_name) = (snapshot.strings.intern("scale.rs"), snapshot.strings.intern("scale::task"));
-    SiteRow { spawned: 200_000, done: 1000, ..SiteRow::new(file, line, 1, type_name, 512) }
+    SiteRow {
+        spawned: 200_000,
+        done: 1000,
+        file,
+        line,
+        column: 1,
+        type_name,
+        future_bytes: 512,
+        ..SiteRow::default()
+    }
 }
 
 fn task(id: u64, now_us: u64) -> TaskRow {
@@ -59,6 +68,9 @@ fn task(id: u64, now_us: u64) -> TaskRow {
         polls: 1 + chance % 100,
         busy_ns: chance,
         longest_poll_ns: chance / 2,
-        ..TaskRow::new(TaskId(id), site, spawned_us)
+        id: TaskId(id),
+        site,
+        spawned_us,
+        ..TaskRow::default()
     }
 }

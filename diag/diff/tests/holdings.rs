@@ -34,8 +34,15 @@ fn service(blocks: &[(u64, usize, Option<u64>)], rate_bytes: u64) -> Snapshot {
     let mut snapshot = Snapshot::default();
     snapshot.capture.to_us = NOW_US;
     let (file, name) = (snapshot.strings.intern("svc.rs"), snapshot.strings.intern("svc::work"));
-    snapshot.sites.push(SiteRow::new(file, 7, 9, name, 64));
-    snapshot.tasks.push(TaskRow::new(TaskId(1), SiteIndex(0), 0));
+    snapshot.sites.push(SiteRow {
+        file,
+        line: 7,
+        column: 9,
+        type_name: name,
+        future_bytes: 64,
+        ..SiteRow::default()
+    });
+    snapshot.tasks.push(TaskRow { id: TaskId(1), ..TaskRow::default() });
     let (outcome, ended_us) = (Outcome::Cancelled, NOW_US - 1);
     snapshot.ends.push(EndRow {
         id: TaskId(2),

@@ -21,7 +21,15 @@ fn service(kind: SiteKind) -> Snapshot {
     snapshot.capture.to_us = NOW;
     snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(0) }];
     let (file, name) = (snapshot.strings.intern("svc.rs"), snapshot.strings.intern("svc::work::{{closure}}"));
-    snapshot.sites.push(SiteRow { kind: Some(kind), ..SiteRow::new(file, 7, 9, name, 64) });
+    snapshot.sites.push(SiteRow {
+        kind: Some(kind),
+        file,
+        line: 7,
+        column: 9,
+        type_name: name,
+        future_bytes: 64,
+        ..SiteRow::default()
+    });
     snapshot
 }
 
@@ -36,7 +44,8 @@ fn idle() -> TaskRow {
         wakes: Some(39),
         self_wakes: Some(0),
         woken_us: Some(NOW - 30 * SECOND),
-        ..TaskRow::new(TaskId(0), SiteIndex(0), NOW - 60 * SECOND)
+        spawned_us: NOW - 60 * SECOND,
+        ..TaskRow::default()
     }
 }
 

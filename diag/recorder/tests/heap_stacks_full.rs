@@ -75,11 +75,10 @@ fn a_leak_is_named_after_any_number_of_other_stacks() {
             .any(|note| note.contains("gave its place to a new one"))
     );
     let heap = snapshot.heap.as_ref().expect("it is sampled");
-    let sum = |column: &str| heap.stack_totals.column(column).iter().sum::<u64>();
-    let blocks = sum("allocated_blocks");
+    let blocks = heap.stack_totals.allocated_blocks().iter().sum::<u64>();
     let (ours, others) = (1 + PATHS + PATHS / 4 + LEAKED as u64, 20_000);
     assert!((ours..ours + others).contains(&blocks), "{blocks} blocks, {ours} of them here");
-    assert!(sum("freed_blocks") >= PATHS + PATHS / 4);
+    assert!(heap.stack_totals.freed_blocks().iter().sum::<u64>() >= PATHS + PATHS / 4);
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
     let is_evicted = |stack| names.stack(stack).any(|frame| frame.function == "(evicted)");
     let evicted =

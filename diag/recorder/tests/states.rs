@@ -59,8 +59,14 @@ async fn never_polled() {
     let task = spawn("never polled", pending::<()>());
     let after = diag::snapshot();
     let row = row(&after, "never polled");
-    let expected =
-        TaskRow { name: row.name, handles: Some(1), ..TaskRow::new(row.id, row.site, row.spawned_us) };
+    let expected = TaskRow {
+        id: row.id,
+        site: row.site,
+        name: row.name,
+        spawned_us: row.spawned_us,
+        handles: Some(1),
+        ..TaskRow::default()
+    };
     assert_eq!(row, expected, "nothing is known of it yet");
     assert_between(&before, row.spawned_us, &after);
     task.abort();

@@ -107,7 +107,7 @@ fn peak_ratio(snapshot: &Snapshot) -> f64 {
 
 /// The columns of the tasks alone; the rest is small beside them.
 fn decoded_bytes(snapshot: &Snapshot) -> u64 {
-    (snapshot.tasks.len() * TaskRow::COLUMNS.len() * 8) as u64
+    (snapshot.tasks.len() * TaskRow::TABLE.columns.len() * 8) as u64
 }
 
 /// The most that this process was ever resident with.

@@ -14,6 +14,7 @@
 pub mod file;
 pub mod format;
 pub mod model;
+pub mod schema;
 pub mod strings;
 pub mod table;
 

@@ -4,7 +4,6 @@
 //! bytes. The one wall-clock anchor is [`Process::started_unix_us`].
 
 mod cancel;
-mod cell;
 mod end;
 mod facts;
 mod heap;
@@ -84,17 +83,17 @@ impl Snapshot {
 
     fn rows_counted_by_tokio(&self) -> u64 {
         let counted: Vec<bool> = self.sites.iter().map(|site| site.is_counted_by_tokio()).collect();
-        let is_counted = |site: &&u64| counted.get(**site as usize).copied().unwrap_or(true);
-        self.tasks.column("site").iter().filter(is_counted).count() as u64
+        let is_counted = |site: &SiteIndex| counted.get(site.0 as usize).copied().unwrap_or(true);
+        self.tasks.site().iter().filter(is_counted).count() as u64
     }
 
     /// Live heap that each live task allocated, bytes, as estimated from the samples: one for each row of
     /// the task table, 0 for a task without a sample. It may have given the memory away.
     pub fn held_bytes(&self) -> Vec<f64> {
         let mut held = vec![0.0; self.tasks.len()];
-        let ids = self.tasks.column("id");
+        let ids = self.tasks.id();
         for sample in self.heap.iter().flat_map(|heap| heap.samples.iter()) {
-            let row = sample.task.and_then(|task| ids.binary_search(&task.0).ok());
+            let row = sample.task.and_then(|task| ids.find(task));
             if let Some(held) = row.and_then(|row| held.get_mut(row)) {
                 *held += sample.weight_bytes();
             }
@@ -104,7 +103,7 @@ impl Snapshot {
 
     /// The live task of this id, if there is one.
     pub fn task(&self, id: TaskId) -> Option<TaskRow> {
-        self.tasks.get(self.tasks.column("id").binary_search(&id.0).ok()?)
+        self.tasks.get(self.tasks.id().find(id)?)
     }
 
     /// `file:line:column` of a site, as people know it.

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::fmt;
 
-/// Index of a string in [`Strings`] of the same snapshot. An index from another snapshot names
-/// another string.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StringIndex(pub u32);
+use crate::schema::index;
+
+index! {
+    /// Index of a string in [`Strings`] of the same snapshot. An index from another snapshot names
+    /// another string.
+    StringIndex of Strings
+}
 
 /// Interned, immutable strings. Equal strings pushed through one pool get equal indices.
 #[derive(Clone, Default)]

@@ -2,102 +2,52 @@
 //!
 //! A [`Table`] keeps one `Vec<u64>` a column, because that is how it is written, compressed and
 //! scanned; a [`Row`] says how its fields map to the columns. The file format knows only tables,
-//! so a new field is one more column in one `impl Row`.
+//! so a new field is one more column in one declaration.
 
 use std::marker::PhantomData;
 
-/// How a column is written. The values are `u64` either way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Coding {
-    /// Each value as it is.
-    Plain,
-    /// Each value as the signed difference to the one before: times, ids in spawn order.
-    Delta,
-    /// Strictly increasing values, as the gap to the one before less one: a value twice cannot be
-    /// written down.
-    Ascending,
+use crate::schema::{Cell, ColumnSpec, TableSpec};
+
+/// A struct that can live in a [`Table`]: the mapping between its fields and the columns. It is made by the
+/// declaration of the table, in [`model`](crate::model).
+pub trait Row: Copy + Default {
+    /// The table, and its columns in the order of the cells.
+    const TABLE: TableSpec;
+    /// The cells of this row, one a column.
+    fn to_cells(&self) -> impl AsRef<[u64]>;
+    /// The row of these cells, which are asked for one after the other. Total: any cells make a row.
+    fn from_cells(next: impl FnMut() -> u64) -> Self;
 }
 
-/// Which list the values of a column are indices of; a reader checks them once, on reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// [`Snapshot::strings`](crate::Snapshot::strings)
-    Strings,
-    /// [`Snapshot::sites`](crate::Snapshot::sites)
-    Sites,
-    /// [`Stacks::stacks`](crate::Stacks::stacks)
-    Stacks,
-    /// [`Stacks::frames`](crate::Stacks::frames)
-    Frames,
-    /// [`Stacks::modules`](crate::Stacks::modules)
-    Modules,
+/// The values of one column, of all rows in order. For who needs a field or two of a million rows: whole ones are
+/// put together from all their columns.
+#[derive(Clone, Copy)]
+pub struct Column<'a, T> {
+    rows: usize,
+    /// Empty if it is absent in every row.
+    cells: &'a [u64],
+    value: PhantomData<fn() -> T>,
 }
 
-impl Target {
-    /// Name of that list in the file.
-    pub fn table(self) -> &'static str {
-        match self {
-            Target::Strings => "strings",
-            Target::Sites => "sites",
-            Target::Stacks => "stacks",
-            Target::Frames => "frames",
-            Target::Modules => "modules",
-        }
-    }
-}
-
-/// One column: its name in the file, its coding, whether a file may lack it.
-#[derive(Clone, Copy, Debug)]
-pub struct Column {
-    /// Name in the file; never changes meaning.
-    pub name: &'static str,
-    /// How it is written.
-    pub coding: Coding,
-    /// True if 0 stands for "absent" and `n + 1` for `n`.
-    pub optional: bool,
-    /// What it indexes, if it holds indices.
-    pub target: Option<Target>,
-}
-
-impl Column {
-    /// A column of plain values that every file has.
-    pub const fn plain(name: &'static str) -> Self {
-        Column { name, coding: Coding::Plain, optional: false, target: None }
+impl<'a, T: Cell> Column<'a, T> {
+    /// The value in row `i`, if there is such a row.
+    pub fn get(self, i: usize) -> Option<T> {
+        (i < self.rows).then(|| self.value(i))
     }
 
-    /// A column of slowly changing values that every file has.
-    pub const fn delta(name: &'static str) -> Self {
-        Column { name, coding: Coding::Delta, optional: false, target: None }
+    /// The values in the order of the rows.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = T> + ExactSizeIterator + use<'a, T> {
+        (0..self.rows).map(move |i| self.value(i))
     }
 
-    /// A column of strictly increasing values that every file has.
-    pub const fn ascending(name: &'static str) -> Self {
-        Column { name, coding: Coding::Ascending, optional: false, target: None }
+    /// The row that holds `value`, if one does. The column must ascend, as the ids of tasks do.
+    pub fn find(self, value: T) -> Option<usize> {
+        self.cells.binary_search(&value.to_cell()).ok()
     }
 
-    /// The same column with values that may be absent, one by one or altogether.
-    pub const fn optional(self) -> Self {
-        Column { optional: true, ..self }
+    fn value(self, i: usize) -> T {
+        T::from_cell(self.cells.get(i).copied().unwrap_or(0))
     }
-
-    /// The same column as indices of `target`.
-    pub const fn index(self, target: Target) -> Self {
-        Column { target: Some(target), ..self }
-    }
-}
-
-/// A struct that can live in a [`Table`]: the mapping between its fields and the columns.
-pub trait Row: Copy {
-    /// One `u64` a column, in the order of [`COLUMNS`](Row::COLUMNS).
-    type Cells: AsRef<[u64]> + AsMut<[u64]> + Default;
-    /// The table's name in the file.
-    const TABLE: &'static str;
-    /// The columns, in the order of the cells.
-    const COLUMNS: &'static [Column];
-    /// The cells of this row.
-    fn to_cells(&self) -> Self::Cells;
-    /// The row of these cells. Total: any cells make a row.
-    fn from_cells(cells: &Self::Cells) -> Self;
 }
 
 /// Rows of one kind, kept as columns. An optional column that is absent in every row is kept as an
@@ -111,26 +61,26 @@ pub struct Table<R> {
 impl<R: Row> Table<R> {
     /// An empty table with room for `rows`.
     pub fn with_capacity(rows: usize) -> Self {
-        let room = |column: &Column| Vec::with_capacity(if column.optional { 0 } else { rows });
-        Table { rows: 0, columns: R::COLUMNS.iter().map(room).collect(), row: PhantomData }
+        let room = |column: &ColumnSpec| Vec::with_capacity(if column.optional { 0 } else { rows });
+        Table { rows: 0, columns: R::TABLE.columns.iter().map(room).collect(), row: PhantomData }
     }
 
-    /// A table of these columns, one vector for each of [`Row::COLUMNS`] and all of `rows` values,
+    /// A table of these columns, one vector for each of [`Row::TABLE`] and all of `rows` values,
     /// or empty if it is optional and absent; `None` if they are not.
     pub(crate) fn from_columns(rows: usize, mut columns: Vec<Vec<u64>>) -> Option<Self> {
-        for (column, values) in R::COLUMNS.iter().zip(&mut columns) {
+        for (column, values) in R::TABLE.columns.iter().zip(&mut columns) {
             if column.optional && values.iter().all(|&value| value == 0) {
                 *values = Vec::new();
             } else if values.len() != rows {
                 return None;
             }
         }
-        (columns.len() == R::COLUMNS.len()).then_some(Table { rows, columns, row: PhantomData })
+        (columns.len() == R::TABLE.columns.len()).then_some(Table { rows, columns, row: PhantomData })
     }
 
     /// Adds a row at the end.
     pub fn push(&mut self, row: R) {
-        let columns = R::COLUMNS.iter().zip(&mut self.columns);
+        let columns = R::TABLE.columns.iter().zip(&mut self.columns);
         for ((column, values), &cell) in columns.zip(row.to_cells().as_ref()) {
             if column.optional && cell == 0 && values.is_empty() {
                 continue;
@@ -162,25 +112,20 @@ impl<R: Row> Table<R> {
         self.len() == 0
     }
 
-    /// The values of each column, in the order of [`Row::COLUMNS`]; none of a column that is absent in
+    /// The values of each column, in the order of [`Row::TABLE`]; none of a column that is absent in
     /// every row.
     pub fn columns(&self) -> &[Vec<u64>] {
         &self.columns
     }
 
-    /// The values of one column, as [`Row::to_cells`] makes them; none if it is absent in every row.
-    /// For who needs one field of a million rows: whole ones are read column by column.
-    pub fn column(&self, name: &str) -> &[u64] {
-        let place = R::COLUMNS.iter().position(|column| column.name == name);
-        place.and_then(|place| self.columns.get(place)).map_or(&[], Vec::as_slice)
+    /// One of [`Row::TABLE`]'s columns by its place, as the method of its name gives it.
+    pub(crate) fn column_at<T>(&self, place: usize) -> Column<'_, T> {
+        Column { rows: self.rows, cells: &self.columns[place], value: PhantomData }
     }
 
     fn row(&self, i: usize) -> R {
-        let mut cells = R::Cells::default();
-        for (cell, column) in cells.as_mut().iter_mut().zip(&self.columns) {
-            *cell = column.get(i).copied().unwrap_or(0);
-        }
-        R::from_cells(&cells)
+        let mut columns = self.columns.iter();
+        R::from_cells(|| columns.next().and_then(|cells| cells.get(i)).copied().unwrap_or(0))
     }
 }
 

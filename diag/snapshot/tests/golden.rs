@@ -34,7 +34,13 @@ fn example() -> Snapshot {
     let name = Some(snapshot.strings.intern("conn \"17\"\u{1b}[2J\u{202e}"));
     let last = snapshot.tasks.iter().last().expect("24 tasks");
     let id = TaskId(last.id.0 + 1);
-    snapshot.tasks.push(TaskRow { name, ..TaskRow::new(id, last.site, last.spawned_us) });
+    snapshot.tasks.push(TaskRow {
+        id,
+        name,
+        site: last.site,
+        spawned_us: last.spawned_us,
+        ..TaskRow::default()
+    });
     let lost = TaskRow {
         wakers: Some(0),
         lost: Some(2),
@@ -84,7 +90,7 @@ fn model(snapshot: &Snapshot) -> String {
 
 fn rows<R: Row + std::fmt::Debug>(table: &Table<R>) -> String {
     let rows = table.iter().map(|row| format!("{row:?}\n"));
-    std::iter::once(format!("{}\n", R::TABLE)).chain(rows).collect()
+    std::iter::once(format!("{}\n", R::TABLE.name)).chain(rows).collect()
 }
 
 fn check_file(name: &str) -> Snapshot {

@@ -193,7 +193,7 @@ fn a_decompression_bomb_is_refused_before_it_unpacks() {
 #[test]
 fn what_a_file_unpacks_to_is_limited_in_all() {
     let (_, mut forge) = small();
-    let row_bytes = 8 * TaskRow::COLUMNS.len() as u64;
+    let row_bytes = 8 * TaskRow::TABLE.columns.len() as u64;
     let rows = MAX_DECODED_BYTES / row_bytes + 1;
     let mut raw = table(rows, &[]);
     raw.resize(rows as usize + 16, 0);

@@ -6,8 +6,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use any::snapshot;
-use diag_snapshot::table::Coding;
-use diag_snapshot::{Row, SiteIndex, Snapshot, Table, TaskId, TaskRow, read, write};
+use diag_snapshot::schema::Coding;
+use diag_snapshot::{Row, Snapshot, Table, TaskId, TaskRow, read, write};
 use proptest::prelude::*;
 
 proptest! {
@@ -48,10 +48,14 @@ fn tasks_are_written_in_order_and_once_and_the_rest_is_counted() {
 #[test]
 fn every_section_name_fits_and_every_table_can_be_counted() {
     fn check<R: Row>() {
-        assert!(R::TABLE.len() <= 16 && R::TABLE.is_ascii(), "{}", R::TABLE);
-        assert!(R::COLUMNS.iter().any(|column| !column.optional), "{} bounds no row count", R::TABLE);
-        let keys = R::COLUMNS.iter().filter(|column| column.coding == Coding::Ascending).count();
-        assert!(keys <= 1, "{} has two orders", R::TABLE);
+        assert!(R::TABLE.name.len() <= 16 && R::TABLE.name.is_ascii(), "{}", R::TABLE.name);
+        assert!(
+            R::TABLE.columns.iter().any(|column| !column.optional),
+            "{} bounds no row count",
+            R::TABLE.name
+        );
+        let keys = R::TABLE.columns.iter().filter(|column| column.coding == Coding::Ascending).count();
+        assert!(keys <= 1, "{} has two orders", R::TABLE.name);
     }
     check::<TaskRow>();
     check::<diag_snapshot::SiteRow>();
@@ -69,10 +73,14 @@ fn every_section_name_fits_and_every_table_can_be_counted() {
     check::<diag_snapshot::ModuleRow>();
 }
 
+fn spawned(id: u64) -> TaskRow {
+    TaskRow { id: TaskId(id), spawned_us: 9, ..TaskRow::default() }
+}
+
 #[test]
 fn what_is_absent_in_every_row_takes_no_column() {
-    let plain: Table<TaskRow> = (0..3).map(|id| TaskRow::new(TaskId(id), SiteIndex(0), 9)).collect();
-    let filled = TaskRow::COLUMNS.iter().zip(plain.columns()).filter(|(_, values)| !values.is_empty());
+    let plain: Table<TaskRow> = (0..3).map(spawned).collect();
+    let filled = TaskRow::TABLE.columns.iter().zip(plain.columns()).filter(|(_, values)| !values.is_empty());
     assert!(filled.clone().all(|(column, _)| !column.optional));
     let tasks = Snapshot { tasks: plain, ..support::service(3, 0) };
     let (read, damage) = read(&write(&tasks)).expect("the file is whole");
@@ -88,14 +96,9 @@ fn times_are_those_of_the_rows() {
 
 #[test]
 fn a_task_keeps_what_is_absent_absent() {
-    let task = TaskRow::new(TaskId(7), SiteIndex(0), 9);
-    let zero = TaskRow {
-        tokio_id: Some(0),
-        last_poll_us: Some(0),
-        wakers: Some(0),
-        lost: Some(0),
-        ..TaskRow::new(TaskId(8), SiteIndex(0), 9)
-    };
+    let task = spawned(7);
+    let zero =
+        TaskRow { tokio_id: Some(0), last_poll_us: Some(0), wakers: Some(0), lost: Some(0), ..spawned(8) };
     let last = TaskRow { id: TaskId(9), ..task };
     let rows = [task, zero, last];
     let tasks = Snapshot { tasks: rows.into_iter().collect(), ..support::service(1, 0) };

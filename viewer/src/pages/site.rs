@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use diag_snapshot::{SiteIndex, Snapshot};
+use diag_snapshot::{SiteIndex, Snapshot, Table, TaskRow};
 use serde::{Deserialize, Serialize};
 
 use super::task::TaskView;
@@ -202,7 +202,7 @@ impl Choice {
         // A heap of the first so far: the last of them is the one to beat.
         let mut first: BinaryHeap<(Key, u32)> = BinaryHeap::with_capacity(ROWS + 2);
         for &row in rows {
-            let key = key.of(row);
+            let Some(key) = key.of(row) else { continue };
             let is_later = after.is_none_or(|after| key > after);
             let has_room = first.len() <= ROWS || first.peek().is_some_and(|last| key < last.0);
             if is_later && has_room {
@@ -221,38 +221,29 @@ impl Choice {
 struct Keys<'a> {
     loaded: &'a Loaded,
     sort: Sort,
-    ids: &'a [u64],
-    values: &'a [u64],
-    spawned: &'a [u64],
+    tasks: &'a Table<TaskRow>,
 }
 
 impl<'a> Keys<'a> {
     fn new(loaded: &'a Loaded, sort: Sort) -> Self {
-        let column = |name| loaded.snapshot.tasks.column(name);
-        let values = match sort {
-            Sort::Age | Sort::Held => "spawned_us",
-            Sort::Idle => "last_poll_us",
-            Sort::Polls => "polls",
-            Sort::Busy => "busy_ns",
-            Sort::Longest => "longest_poll_ns",
-        };
-        Keys { loaded, sort, ids: column("id"), values: column(values), spawned: column("spawned_us") }
+        Keys { loaded, sort, tasks: &loaded.snapshot.tasks }
     }
 
-    fn of(&self, row: u32) -> Key {
-        let i = row as usize;
-        let cell = |column: &[u64]| column.get(i).copied().unwrap_or(0);
+    fn of(&self, row: u32) -> Option<Key> {
+        let (i, tasks) = (row as usize, self.tasks);
         let now_us = self.loaded.snapshot.capture.to_us;
         let value = match self.sort {
-            Sort::Age => now_us.saturating_sub(cell(self.values)),
-            // An optional column holds 0 for none and n + 1 for n.
+            Sort::Age => now_us.saturating_sub(tasks.spawned_us().get(i)?),
             Sort::Idle => {
-                now_us.saturating_sub(cell(self.values).checked_sub(1).unwrap_or(cell(self.spawned)))
+                let last_poll_us = tasks.last_poll_us().get(i)?;
+                now_us.saturating_sub(last_poll_us.or_else(|| tasks.spawned_us().get(i))?)
             }
-            Sort::Polls | Sort::Busy | Sort::Longest => cell(self.values),
+            Sort::Polls => tasks.polls().get(i)?,
+            Sort::Busy => tasks.busy_ns().get(i)?,
+            Sort::Longest => tasks.longest_poll_ns().get(i)?,
             Sort::Held => self.loaded.tasks().held_bytes(row).map_or(0, |bytes| bytes as u64),
         };
-        Key { value: std::cmp::Reverse(value), id: cell(self.ids) }
+        Some(Key { value: std::cmp::Reverse(value), id: tasks.id().get(i)?.0 })
     }
 }
 

@@ -27,7 +27,7 @@ pub fn crowd(tasks: u64, sites: u64, stacks: u32) -> Snapshot {
 
 fn site(strings: &mut Strings, line: u32, spawned: u64) -> SiteRow {
     let (file, type_name) = (strings.intern("crowd.rs"), strings.intern("crowd::member"));
-    SiteRow { spawned, ..SiteRow::new(file, line, 5, type_name, 64) }
+    SiteRow { spawned, file, line, column: 5, type_name, future_bytes: 64, ..SiteRow::default() }
 }
 
 fn task(id: u64, site: SiteIndex) -> TaskRow {
@@ -37,7 +37,10 @@ fn task(id: u64, site: SiteIndex) -> TaskRow {
         last_poll_us: Some(id * 2 + id % 97),
         polls: id * 7_919 % 1_000,
         busy_ns: id % 13,
-        ..TaskRow::new(TaskId(id), site, id * 2)
+        id: TaskId(id),
+        site,
+        spawned_us: id * 2,
+        ..TaskRow::default()
     }
 }
 

@@ -89,8 +89,8 @@ fn heap(text: &mut Text<'_>, snapshot: &Snapshot, heap: &Heap, sites: &Sites) {
     text.gauge("diag_heap_task_site_live_bytes", "bytes", "Live bytes by spawn site of the allocating task.");
     sites.each(|labels, site| text.sample("diag_heap_task_site_live_bytes", labels, site.heap_bytes.round()));
 
-    let live = snapshot.tasks.column("id");
-    let is_ended = |task: TaskId| live.binary_search(&task.0).is_err();
+    let live = snapshot.tasks.id();
+    let is_ended = |task: TaskId| live.find(task).is_none();
     let of_ended = heap.samples.iter().filter(|sample| sample.task.is_some_and(is_ended));
     let bytes: f64 = of_ended.map(|sample| sample.weight_bytes()).sum();
     text.gauge(

@@ -73,15 +73,14 @@ impl Sites {
     }
 
     fn add_tasks(&mut self, snapshot: &Snapshot, row_of: &[usize]) {
-        let busy = snapshot.tasks.column("busy_ns");
-        for (i, task) in snapshot.tasks.times().enumerate() {
+        for (task, busy_ns) in snapshot.tasks.times().zip(snapshot.tasks.busy_ns().iter()) {
             if let Some(state) = STATES.iter().position(|(_, state)| *state == task.state) {
                 self.by_state[state] += 1;
             }
             let Some(figures) = self.figures_of(task.site, row_of) else { continue };
             figures.alive += 1;
             figures.polls = figures.polls.saturating_add(task.polls);
-            figures.busy_ns = figures.busy_ns.saturating_add(busy.get(i).copied().unwrap_or(0));
+            figures.busy_ns = figures.busy_ns.saturating_add(busy_ns);
         }
     }
 

@@ -68,10 +68,10 @@ fn totals(heap: &Heap, sites: &AllocationSites<'_>) -> BTreeMap<Part, [u64; 2]> 
 }
 
 fn groups(heap: &Heap, sites: &AllocationSites<'_>, snapshot: &Snapshot) -> BTreeMap<Group, Live> {
-    let live = snapshot.tasks.column("id");
+    let live = snapshot.tasks.id();
     let group = |sample: &SampleRow| {
         let state = |is_live| if is_live { "live" } else { "ended" };
-        let task = sample.task.map(|task| state(live.binary_search(&task.0).is_ok()));
+        let task = sample.task.map(|task| state(live.find(task).is_some()));
         Group { part: sites.part(sample.stack), site: sample.task_site, task }
     };
     let mut groups: BTreeMap<Group, Live> = BTreeMap::new();

@@ -193,7 +193,14 @@ fn stack(tree: &mut Stacks, strings: &mut Strings, function: &str) -> StackIndex
 
 fn site(snapshot: &mut Snapshot, line: u32) -> SiteRow {
     let (file, type_name) = (snapshot.strings.intern("svc.rs"), &format!("svc::task_{line}"));
-    SiteRow::new(file, line, 9, snapshot.strings.intern(type_name), 256)
+    SiteRow {
+        file,
+        line,
+        column: 9,
+        type_name: snapshot.strings.intern(type_name),
+        future_bytes: 256,
+        ..SiteRow::default()
+    }
 }
 
 fn row(id: u64, site: SiteIndex, task: &Task, now: f64) -> TaskRow {
@@ -204,7 +211,10 @@ fn row(id: u64, site: SiteIndex, task: &Task, now: f64) -> TaskRow {
         state: TaskState::Idle,
         last_poll_us: Some(us(task.spawned + pauses * task.pause)),
         polls: pauses as u64 + 1,
-        ..TaskRow::new(TaskId(id), site, us(task.spawned))
+        id: TaskId(id),
+        site,
+        spawned_us: us(task.spawned),
+        ..TaskRow::default()
     }
 }
 

@@ -218,5 +218,5 @@ fn empty_row(
     strings: &mut Strings,
 ) -> SiteRow {
     let (file, type_name) = (strings.intern(file), strings.intern(type_name));
-    SiteRow::new(file, line, column, type_name, future_bytes as u64)
+    SiteRow { file, line, column, type_name, future_bytes: future_bytes as u64, ..SiteRow::default() }
 }

@@ -132,7 +132,10 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
         thread: (look.thread > 0).then_some(look.thread),
         cancel_us: look.cancel.and_then(asked_us),
         cancel_by: look.cancel.map(|cancel| cancel.by),
-        ..TaskRow::new(id, site, anchor.us(look.spawned_ns))
+        id,
+        site,
+        spawned_us: anchor.us(look.spawned_ns),
+        ..TaskRow::default()
     }
 }
 

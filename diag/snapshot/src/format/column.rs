@@ -1,7 +1,7 @@
 //! One column: `u64` values as varints under a [`Coding`].
 
 use super::bytes::{Cursor, put_varint};
-use crate::table::Coding;
+use crate::schema::Coding;
 
 /// The byte that stands for a coding in the file.
 pub(super) fn code(coding: Coding) -> u8 {

@@ -7,8 +7,9 @@ use super::section::{self, Budget};
 use super::strings;
 use super::table::{self, in_column};
 use crate::model::{Heap, HeapFacts, SiteRow, Snapshot, Stacks};
+use crate::schema::{ColumnSpec, Target};
 use crate::strings::Strings;
-use crate::table::{Column, Row, Table, Target};
+use crate::table::{Row, Table};
 
 /// The snapshot in `bytes`, and what of it could not be read.
 ///
@@ -73,7 +74,7 @@ impl Lengths {
 
     /// Every index of `table` points to a row that is there, as far as its target could be read.
     fn check<R: Row>(&self, table: &Table<R>) -> Result<(), String> {
-        R::COLUMNS.iter().zip(table.columns()).try_for_each(|(spec, values)| {
+        R::TABLE.columns.iter().zip(table.columns()).try_for_each(|(spec, values)| {
             match self.first_dangling::<R>(spec, values) {
                 Some(row) => Err(in_column(spec, format_args!("row {row} points nowhere"))),
                 None => Ok(()),
@@ -82,10 +83,10 @@ impl Lengths {
     }
 
     /// A column that indexes its own table must point to an earlier row: so no stack calls itself.
-    fn first_dangling<R: Row>(&self, spec: &Column, values: &[u64]) -> Option<usize> {
+    fn first_dangling<R: Row>(&self, spec: &ColumnSpec, values: &[u64]) -> Option<usize> {
         let target = spec.target?;
         let absent = u64::from(spec.optional);
-        if target.table() == R::TABLE {
+        if target.table() == R::TABLE.name {
             return (0u64..).zip(values).position(|(row, &value)| value >= row + absent);
         }
         let end = self.of(target)? as u64 + absent;
@@ -125,7 +126,7 @@ impl<'a> Reader<'a> {
     }
 
     fn table<R: Row>(&mut self, lengths: &Lengths) -> Option<Table<R>> {
-        let table = self.decode(R::TABLE, |raw, budget| {
+        let table = self.decode(R::TABLE.name, |raw, budget| {
             let table = table::decode(raw, budget)?;
             lengths.check(&table)?;
             Ok(table)
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
 
     /// A table that a file of 1.0 does not have: it is empty there, and nothing is lost.
     fn table_or_none<R: Row>(&mut self, lengths: &Lengths) -> Option<Table<R>> {
-        let is_there = self.entries.iter().any(|entry| entry.is_named(R::TABLE));
+        let is_there = self.entries.iter().any(|entry| entry.is_named(R::TABLE.name));
         if is_there { self.table(lengths) } else { Some(Table::default()) }
     }
 

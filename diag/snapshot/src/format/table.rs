@@ -6,13 +6,14 @@ use std::borrow::Cow;
 use super::bytes::{Cursor, put_varint};
 use super::column;
 use super::section::Budget;
-use crate::table::{Coding, Column, Row, Table};
+use crate::schema::{Coding, ColumnSpec};
+use crate::table::{Row, Table};
 
 /// The section of `table`, and how many rows were left out because their key was there already.
 pub(super) fn encode<R: Row>(table: &Table<R>) -> (Vec<u8>, u64) {
     let (rows, columns) = in_key_order(table);
-    let present = |(spec, values): &(&Column, &Vec<u64>)| !spec.optional || !values.is_empty();
-    let written = R::COLUMNS.iter().zip(columns.iter()).filter(present);
+    let present = |(spec, values): &(&ColumnSpec, &Vec<u64>)| !spec.optional || !values.is_empty();
+    let written = R::TABLE.columns.iter().zip(columns.iter()).filter(present);
     let mut out = Vec::new();
     put_varint(&mut out, rows as u64);
     put_varint(&mut out, written.clone().count() as u64);
@@ -31,7 +32,7 @@ pub(super) fn encode<R: Row>(table: &Table<R>) -> (Vec<u8>, u64) {
 
 /// The table in a section, its indices not yet checked.
 pub(super) fn decode<R: Row>(raw: &[u8], budget: &mut Budget) -> Result<Table<R>, String> {
-    let (rows, columns) = decode_columns(raw, R::COLUMNS, budget)?;
+    let (rows, columns) = decode_columns(raw, R::TABLE.columns, budget)?;
     Table::from_columns(rows, columns).ok_or_else(|| "its columns differ in length".to_owned())
 }
 
@@ -41,7 +42,7 @@ pub(super) fn decode<R: Row>(raw: &[u8], budget: &mut Budget) -> Result<Table<R>
 fn in_key_order<R: Row>(table: &Table<R>) -> (usize, Cow<'_, [Vec<u64>]>) {
     let columns = table.columns();
     let as_it_is = (table.len(), Cow::Borrowed(columns));
-    let key = R::COLUMNS.iter().position(|spec| spec.coding == Coding::Ascending);
+    let key = R::TABLE.columns.iter().position(|spec| spec.coding == Coding::Ascending);
     let Some(keys) = key.and_then(|key| columns.get(key)) else { return as_it_is };
     if keys.is_sorted_by(|before, after| before < after) {
         return as_it_is;
@@ -56,7 +57,7 @@ fn in_key_order<R: Row>(table: &Table<R>) -> (usize, Cow<'_, [Vec<u64>]>) {
 /// How many rows there are, and the values of each column.
 fn decode_columns(
     raw: &[u8],
-    specs: &[Column],
+    specs: &[ColumnSpec],
     budget: &mut Budget,
 ) -> Result<(usize, Vec<Vec<u64>>), String> {
     let mut cursor = Cursor::new(raw);
@@ -87,7 +88,7 @@ fn checked_rows(rows: u64, cursor: &Cursor<'_>) -> Result<usize, String> {
     }
 }
 
-fn present(spec: &Column, values: Option<Vec<u64>>) -> Result<Vec<u64>, String> {
+fn present(spec: &ColumnSpec, values: Option<Vec<u64>>) -> Result<Vec<u64>, String> {
     match values {
         Some(values) => Ok(values),
         None if spec.optional => Ok(Vec::new()),
@@ -95,7 +96,7 @@ fn present(spec: &Column, values: Option<Vec<u64>>) -> Result<Vec<u64>, String> 
     }
 }
 
-pub(super) fn in_column(spec: &Column, what: impl std::fmt::Display) -> String {
+pub(super) fn in_column(spec: &ColumnSpec, what: impl std::fmt::Display) -> String {
     format!("column {}: {what}", spec.name)
 }
 
@@ -115,7 +116,7 @@ impl<'a> Part<'a> {
         Some(Part { name, coding, data: cursor.take(data_bytes)? })
     }
 
-    fn decode(&self, spec: &Column, rows: usize) -> Result<Vec<u64>, String> {
+    fn decode(&self, spec: &ColumnSpec, rows: usize) -> Result<Vec<u64>, String> {
         let coding =
             column::from_code(self.coding).ok_or_else(|| format!("coding {} is unknown", self.coding))?;
         if spec.coding == Coding::Ascending && coding != Coding::Ascending {

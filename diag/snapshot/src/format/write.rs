@@ -52,9 +52,9 @@ impl Writer {
 
     fn table<R: Row>(&mut self, table: &Table<R>) {
         let (raw, duplicates) = table::encode(table);
-        self.section(R::TABLE, raw);
+        self.section(R::TABLE.name, raw);
         if duplicates > 0 {
-            self.dropped.insert(format!("duplicate {}", R::TABLE), duplicates);
+            self.dropped.insert(format!("duplicate {}", R::TABLE.name), duplicates);
         }
     }
 

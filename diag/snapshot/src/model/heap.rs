@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::cell::{Coded, narrow, none, some};
 use super::end::Outcome;
 use super::heap_totals::{SiteTotalsRow, StackTotalsRow};
 use super::histogram::{SiteAgeRow, StackAgeRow};
 use super::site::SiteIndex;
 use super::stack::StackIndex;
 use super::task::TaskId;
-use crate::table::{Column, Row, Table, Target};
+use crate::schema::table;
+use crate::table::Table;
 
 /// The sampled live heap: one row a sampled block that was not freed yet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,27 +50,32 @@ pub struct HeapFacts {
     pub unwinder: String,
 }
 
-/// A live sampled block.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampleRow {
-    /// Never reused in this process; the key that joins two snapshots.
-    pub birth: u64,
-    /// Its size now, bytes. Before format 1.4 the largest that it had, unless every block is recorded.
-    pub size_bytes: u64,
-    /// The sampling rate at its birth, mean bytes between samples.
-    pub rate_bytes: u64,
-    /// Who allocated it; the innermost frame.
-    pub stack: StackIndex,
-    /// The task that allocated it (not always its owner); none outside of a tracked task.
-    pub task: Option<TaskId>,
-    /// Spawn site of that task, which may have ended long ago.
-    pub task_site: Option<SiteIndex>,
-    /// How that task ended; none if it lives, or if that is not known.
-    pub task_end: Option<Outcome>,
-    /// Small number of the allocating thread.
-    pub thread: u32,
-    /// Allocated at.
-    pub born_us: u64,
+table! {
+    /// A sampled block of the heap that is not freed.
+    ///
+    /// A block of size `s` at rate `R` is in the table with probability `p = 1 - exp(-s/R)`, whatever sizes it had
+    /// before, and stands for `s / p` bytes. Before 1.4 this was off for a block that shrank, which counted with
+    /// its largest size.
+    SampleRow in samples, since 1.0 {
+        /// Never reused in this process; the key that joins two snapshots.
+        birth: u64 as Ascending;
+        /// Its size now, bytes. Before 1.4 the largest that it had, unless every block is recorded.
+        size_bytes: u64 as Plain;
+        /// The sampling rate at its birth, mean bytes between samples; 0 if every block is recorded.
+        rate_bytes: u64 as Plain;
+        /// Who allocated it; the innermost frame.
+        stack: StackIndex as Plain;
+        /// The task that allocated it (not always its owner); none outside of a tracked task.
+        task: Option<TaskId> as Delta;
+        /// Spawn site of that task, which may have ended long ago.
+        task_site: Option<SiteIndex> as Plain;
+        /// How that task ended; none if it lives, or if that is not known.
+        task_end: Option<Outcome> as Plain, since 1.3;
+        /// Small number of the allocating thread.
+        thread: u32 as Plain;
+        /// Allocated at.
+        born_us: u64 as Delta;
+    }
 }
 
 impl SampleRow {
@@ -86,50 +91,5 @@ impl SampleRow {
     /// Live bytes that this sample stands for: size over probability (Horvitz-Thompson).
     pub fn weight_bytes(&self) -> f64 {
         self.size_bytes as f64 / self.probability()
-    }
-}
-
-impl Row for SampleRow {
-    type Cells = [u64; 9];
-    const TABLE: &'static str = "samples";
-    const COLUMNS: &'static [Column] = &[
-        Column::ascending("birth"),
-        Column::plain("size_bytes"),
-        Column::plain("rate_bytes"),
-        Column::plain("stack").index(Target::Stacks),
-        Column::delta("task").optional(),
-        Column::plain("task_site").optional().index(Target::Sites),
-        Column::plain("thread"),
-        Column::delta("born_us"),
-        Column::plain("task_end").optional(),
-    ];
-
-    fn to_cells(&self) -> Self::Cells {
-        [
-            self.birth,
-            self.size_bytes,
-            self.rate_bytes,
-            self.stack.0.into(),
-            some(self.task.map(|task| task.0)),
-            some(self.task_site.map(|site| site.0)),
-            self.thread.into(),
-            self.born_us,
-            some(self.task_end.map(Outcome::code)),
-        ]
-    }
-
-    fn from_cells(cells: &Self::Cells) -> Self {
-        let [birth, size, rate, stack, task, task_site, thread, born_us, task_end] = *cells;
-        SampleRow {
-            birth,
-            size_bytes: size,
-            rate_bytes: rate,
-            stack: StackIndex(narrow(stack)),
-            task: none(task).map(TaskId),
-            task_site: none(task_site).map(|site| SiteIndex(narrow(site))),
-            thread: narrow(thread),
-            born_us,
-            task_end: none(task_end).map(Outcome::from_code),
-        }
     }
 }

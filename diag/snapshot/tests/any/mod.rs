@@ -1,6 +1,6 @@
 //! Snapshots of any content, for property tests.
 
-use diag_snapshot::table::{Coding, Target};
+use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
     AddressSpace, AllocatorStats, Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resident, Resources,
     Row, Runtime, Snapshot, Stacks, Strings, Table,
@@ -39,23 +39,23 @@ fn cell() -> impl Strategy<Value = u64> {
 
 /// Any table whose indices point somewhere and whose key ascends.
 fn table<R: Row + std::fmt::Debug>(rows: usize, sizes: Sizes) -> impl Strategy<Value = Table<R>> {
-    vec(vec(cell(), R::COLUMNS.len()), rows).prop_map(move |rows| {
+    vec(vec(cell(), R::TABLE.columns.len()), rows).prop_map(move |rows| {
         let mut keys = 0;
         let rows = rows.into_iter().enumerate().map(|(i, wild)| {
-            let mut cells = R::Cells::default();
-            for ((cell, wild), spec) in cells.as_mut().iter_mut().zip(wild).zip(R::COLUMNS) {
+            let mut columns = wild.into_iter().zip(R::TABLE.columns);
+            R::from_cells(|| {
+                let (wild, spec) = columns.next().expect("a cell for each column");
                 let absent = u64::from(spec.optional);
-                *cell = match spec.target {
-                    Some(target) if target.table() == R::TABLE => wild % (i as u64 + absent),
+                match spec.target {
+                    Some(target) if target.table() == R::TABLE.name => wild % (i as u64 + absent),
                     Some(target) => wild % (sizes.of(target) + absent),
                     None if spec.coding == Coding::Ascending => {
                         keys += 1 + wild % (1 << 50);
                         keys
                     }
                     None => wild,
-                };
-            }
-            R::from_cells(&cells)
+                }
+            })
         });
         rows.collect()
     })

@@ -167,6 +167,9 @@ fn live_tasks(random: &mut Random, tasks: u64) -> impl Iterator<Item = TaskRow> 
         let is_late = random.below(100) == 0;
         let cancel = (random.below(3_000) == 0).then_some((last_poll_us + 9_000, CancelBy::SetDropped));
         TaskRow {
+            id: TaskId(id),
+            site: SiteIndex(site as u32),
+            spawned_us,
             tokio_id: Some(id + 17),
             parent: (site != 2).then(|| TaskId(1 + site % 3)),
             parent_site: (site != 2).then_some(SiteIndex(2)),
@@ -191,7 +194,7 @@ fn live_tasks(random: &mut Random, tasks: u64) -> impl Iterator<Item = TaskRow> 
             cancel_us: cancel.map(|(at_us, _)| at_us),
             cancel_by: cancel.map(|(_, by)| by),
             lost: (random.below(5_000) == 0).then_some(2),
-            ..TaskRow::new(TaskId(id), SiteIndex(site as u32), spawned_us)
+            ..TaskRow::default()
         }
     })
 }
