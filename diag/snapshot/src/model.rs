@@ -28,7 +28,7 @@ pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackInde
 pub use task::{TaskId, TaskRow, TaskState, TaskTimes};
 
 use crate::strings::Strings;
-use crate::table::Table;
+use crate::table::{Row, Table};
 
 /// One service at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -63,7 +63,37 @@ pub struct Snapshot {
     pub heap: Option<Heap>,
 }
 
+/// Who is shown each table of a snapshot, whatever its rows are.
+pub trait TableVisitor {
+    /// Is shown one table.
+    fn visit<R: Row>(&mut self, table: &Table<R>);
+}
+
 impl Snapshot {
+    /// Shows every table to `visitor`, in the order of the file; those of the heap only if it is sampled.
+    pub fn visit_tables(&self, visitor: &mut impl TableVisitor) {
+        visitor.visit(&self.sites);
+        visitor.visit(&self.lifetimes);
+        visitor.visit(&self.poll_times);
+        visitor.visit(&self.poll_delays);
+        visitor.visit(&self.tasks);
+        visitor.visit(&self.ends);
+        visitor.visit(&self.zombies);
+        visitor.visit(&self.stacks.modules);
+        visitor.visit(&self.stacks.frames);
+        visitor.visit(&self.stacks.stacks);
+        visitor.visit(&self.stacks.names);
+        visitor.visit(&self.parked);
+        visitor.visit(&self.threads);
+        if let Some(heap) = &self.heap {
+            visitor.visit(&heap.samples);
+            visitor.visit(&heap.stack_totals);
+            visitor.visit(&heap.stack_ages);
+            visitor.visit(&heap.site_totals);
+            visitor.visit(&heap.site_ages);
+        }
+    }
+
     /// When the capture was finished, microseconds since the Unix epoch.
     pub fn taken_unix_us(&self) -> u64 {
         self.process.started_unix_us.saturating_add(self.capture.to_us)

@@ -4,13 +4,14 @@
 //! scanned; a [`Row`] says how its fields map to the columns. The file format knows only tables,
 //! so a new field is one more column in one declaration.
 
+use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
 use crate::schema::{Cell, ColumnSpec, TableSpec};
 
 /// A struct that can live in a [`Table`]: the mapping between its fields and the columns. It is made by the
 /// declaration of the table, in [`model`](crate::model).
-pub trait Row: Copy + Default {
+pub trait Row: Copy + Debug + Default + PartialEq + 'static {
     /// The table, and its columns in the order of the cells.
     const TABLE: TableSpec;
     /// The cells of this row, one a column.
@@ -156,8 +157,8 @@ impl<R> PartialEq for Table<R> {
     }
 }
 
-impl<R: Row + std::fmt::Debug> std::fmt::Debug for Table<R> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<R: Row> Debug for Table<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
     }
 }

@@ -6,7 +6,6 @@ mod support;
 use std::collections::BTreeMap;
 
 use any::snapshot;
-use diag_snapshot::schema::Coding;
 use diag_snapshot::{Row, Snapshot, Table, TaskId, TaskRow, read, write};
 use proptest::prelude::*;
 
@@ -43,34 +42,6 @@ fn tasks_are_written_in_order_and_once_and_the_rest_is_counted() {
     let mut counted = BTreeMap::from([("duplicate tasks".to_owned(), 2)]);
     counted.extend(ordered.capture.dropped);
     assert_eq!(read.capture.dropped, counted);
-}
-
-#[test]
-fn every_section_name_fits_and_every_table_can_be_counted() {
-    fn check<R: Row>() {
-        assert!(R::TABLE.name.len() <= 16 && R::TABLE.name.is_ascii(), "{}", R::TABLE.name);
-        assert!(
-            R::TABLE.columns.iter().any(|column| !column.optional),
-            "{} bounds no row count",
-            R::TABLE.name
-        );
-        let keys = R::TABLE.columns.iter().filter(|column| column.coding == Coding::Ascending).count();
-        assert!(keys <= 1, "{} has two orders", R::TABLE.name);
-    }
-    check::<TaskRow>();
-    check::<diag_snapshot::SiteRow>();
-    check::<diag_snapshot::LifetimeRow>();
-    check::<diag_snapshot::PollTimeRow>();
-    check::<diag_snapshot::PollDelayRow>();
-    check::<diag_snapshot::ZombieRow>();
-    check::<diag_snapshot::ParkedRow>();
-    check::<diag_snapshot::ThreadRow>();
-    check::<diag_snapshot::EndRow>();
-    check::<diag_snapshot::SampleRow>();
-    check::<diag_snapshot::StackRow>();
-    check::<diag_snapshot::FrameRow>();
-    check::<diag_snapshot::NameRow>();
-    check::<diag_snapshot::ModuleRow>();
 }
 
 fn spawned(id: u64) -> TaskRow {

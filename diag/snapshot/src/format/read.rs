@@ -38,13 +38,13 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         strings: strings.unwrap_or_default(),
         sites: sites.unwrap_or_default(),
         lifetimes: reader.table(&lengths).unwrap_or_default(),
-        poll_times: reader.table_or_none(&lengths).unwrap_or_default(),
-        poll_delays: reader.table_or_none(&lengths).unwrap_or_default(),
+        poll_times: reader.table(&lengths).unwrap_or_default(),
+        poll_delays: reader.table(&lengths).unwrap_or_default(),
         tasks: reader.table(&lengths).unwrap_or_default(),
         ends: reader.table(&lengths).unwrap_or_default(),
-        zombies: reader.table_or_none(&lengths).unwrap_or_default(),
-        parked: reader.table_or_none(&lengths).unwrap_or_default(),
-        threads: reader.table_or_none(&lengths).unwrap_or_default(),
+        zombies: reader.table(&lengths).unwrap_or_default(),
+        parked: reader.table(&lengths).unwrap_or_default(),
+        threads: reader.table(&lengths).unwrap_or_default(),
         stacks,
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };
@@ -125,7 +125,16 @@ impl<'a> Reader<'a> {
         self.keep(strings)
     }
 
+    /// A table. A file that is older than it does not have it: it is empty there, and nothing is lost.
     fn table<R: Row>(&mut self, lengths: &Lengths) -> Option<Table<R>> {
+        self.table_if(R::TABLE.is_in_first_version(), lengths)
+    }
+
+    /// A table that `must` be there; else it may be missing, and is empty then.
+    fn table_if<R: Row>(&mut self, must: bool, lengths: &Lengths) -> Option<Table<R>> {
+        if !must && !self.entries.iter().any(|entry| entry.is_named(R::TABLE.name)) {
+            return Some(Table::default());
+        }
         let table = self.decode(R::TABLE.name, |raw, budget| {
             let table = table::decode(raw, budget)?;
             lengths.check(&table)?;
@@ -134,30 +143,20 @@ impl<'a> Reader<'a> {
         self.keep(table)
     }
 
-    /// A table that a file of 1.0 does not have: it is empty there, and nothing is lost.
-    fn table_or_none<R: Row>(&mut self, lengths: &Lengths) -> Option<Table<R>> {
-        let is_there = self.entries.iter().any(|entry| entry.is_named(R::TABLE.name));
-        if is_there { self.table(lengths) } else { Some(Table::default()) }
-    }
-
     /// The call stacks, which a file must have if it has a heap.
     fn stacks(&mut self, lengths: &mut Lengths, must: bool) -> Stacks {
-        let modules = self.stack_table(lengths, must);
+        let modules = self.table_if(must, lengths);
         lengths.modules = modules.as_ref().map(Table::len);
-        let frames = self.stack_table(lengths, must);
+        let frames = self.table_if(must, lengths);
         lengths.frames = frames.as_ref().map(Table::len);
-        let stacks = self.stack_table(lengths, must);
+        let stacks = self.table_if(must, lengths);
         lengths.stacks = stacks.as_ref().map(Table::len);
         Stacks {
             stacks: stacks.unwrap_or_default(),
             frames: frames.unwrap_or_default(),
-            names: self.stack_table(lengths, must).unwrap_or_default(),
+            names: self.table_if(must, lengths).unwrap_or_default(),
             modules: modules.unwrap_or_default(),
         }
-    }
-
-    fn stack_table<R: Row>(&mut self, lengths: &Lengths, must: bool) -> Option<Table<R>> {
-        if must { self.table(lengths) } else { self.table_or_none(lengths) }
     }
 
     /// A sample says nothing without its stack.
@@ -165,10 +164,10 @@ impl<'a> Reader<'a> {
         let heap = Heap {
             facts,
             samples: self.table(lengths)?,
-            stack_totals: self.table_or_none(lengths).unwrap_or_default(),
-            stack_ages: self.table_or_none(lengths).unwrap_or_default(),
-            site_totals: self.table_or_none(lengths).unwrap_or_default(),
-            site_ages: self.table_or_none(lengths).unwrap_or_default(),
+            stack_totals: self.table(lengths).unwrap_or_default(),
+            stack_ages: self.table(lengths).unwrap_or_default(),
+            site_totals: self.table(lengths).unwrap_or_default(),
+            site_ages: self.table(lengths).unwrap_or_default(),
         };
         (lengths.stacks.is_some() && lengths.frames.is_some()).then_some(heap)
     }

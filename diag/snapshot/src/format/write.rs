@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::facts::Facts;
 use super::header::{self, Entry};
 use super::{section, strings, table};
-use crate::model::{Snapshot, Stacks};
+use crate::model::{Snapshot, TableVisitor};
 use crate::table::{Row, Table};
 
 /// The file of `snapshot`.
@@ -17,23 +17,7 @@ use crate::table::{Row, Table};
 pub fn write(snapshot: &Snapshot) -> Vec<u8> {
     let mut writer = Writer::default();
     writer.section("strings", strings::encode(&snapshot.strings));
-    writer.table(&snapshot.sites);
-    writer.table(&snapshot.lifetimes);
-    writer.table(&snapshot.poll_times);
-    writer.table(&snapshot.poll_delays);
-    writer.table(&snapshot.tasks);
-    writer.table(&snapshot.ends);
-    writer.table(&snapshot.zombies);
-    writer.stacks(&snapshot.stacks);
-    writer.table(&snapshot.parked);
-    writer.table(&snapshot.threads);
-    if let Some(heap) = &snapshot.heap {
-        writer.table(&heap.samples);
-        writer.table(&heap.stack_totals);
-        writer.table(&heap.stack_ages);
-        writer.table(&heap.site_totals);
-        writer.table(&heap.site_ages);
-    }
+    snapshot.visit_tables(&mut writer);
     writer.finish(snapshot)
 }
 
@@ -48,21 +32,6 @@ impl Writer {
         let raw_bytes = raw.len() as u64;
         let stored = section::pack(raw);
         self.sections.push((Entry::new(name, &stored, raw_bytes), stored));
-    }
-
-    fn table<R: Row>(&mut self, table: &Table<R>) {
-        let (raw, duplicates) = table::encode(table);
-        self.section(R::TABLE.name, raw);
-        if duplicates > 0 {
-            self.dropped.insert(format!("duplicate {}", R::TABLE.name), duplicates);
-        }
-    }
-
-    fn stacks(&mut self, stacks: &Stacks) {
-        self.table(&stacks.modules);
-        self.table(&stacks.frames);
-        self.table(&stacks.stacks);
-        self.table(&stacks.names);
     }
 
     /// Puts the facts in front, so that a file cut anywhere behind them can still be told what it is.
@@ -80,5 +49,15 @@ impl Writer {
         out.reserve_exact(stored.iter().map(Vec::len).sum());
         stored.iter().for_each(|stored| out.extend_from_slice(stored));
         out
+    }
+}
+
+impl TableVisitor for Writer {
+    fn visit<R: Row>(&mut self, table: &Table<R>) {
+        let (raw, duplicates) = table::encode(table);
+        self.section(R::TABLE.name, raw);
+        if duplicates > 0 {
+            self.dropped.insert(format!("duplicate {}", R::TABLE.name), duplicates);
+        }
     }
 }

@@ -36,7 +36,8 @@ table! {
         cpu_us: Option<u64> as Plain;
         /// Of that time it was ready to run and waited for a CPU.
         wait_us: Option<u64> as Plain;
-        /// The kernel's letter for its state: `R` running or ready, `S` asleep, `D` waiting for a disk.
+        /// Code point of the kernel's letter for its state: `R` running or ready, `S` asleep, `D` waiting for a
+        /// disk.
         state: Option<char> as Plain;
         /// Where it was.
         stack: Option<StackIndex> as Plain;

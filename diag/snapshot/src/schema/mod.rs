@@ -8,6 +8,9 @@
 
 mod cell;
 
+use crate::model::{Heap, Snapshot, TableVisitor};
+use crate::table::{Row, Table};
+
 pub use cell::Cell;
 pub(crate) use cell::{codes, index};
 
@@ -22,6 +25,28 @@ pub struct TableSpec {
     pub doc: &'static str,
     /// Its columns, in the order of the fields.
     pub columns: &'static [ColumnSpec],
+}
+
+impl TableSpec {
+    /// True if files of every version have it.
+    pub fn is_in_first_version(&self) -> bool {
+        self.since == "1.0"
+    }
+}
+
+/// Every table that a file may have, in the order of the file.
+pub fn tables() -> Vec<TableSpec> {
+    struct Specs(Vec<TableSpec>);
+
+    impl TableVisitor for Specs {
+        fn visit<R: Row>(&mut self, _: &Table<R>) {
+            self.0.push(R::TABLE);
+        }
+    }
+
+    let mut specs = Specs(Vec::new());
+    Snapshot { heap: Some(Heap::default()), ..Snapshot::default() }.visit_tables(&mut specs);
+    specs.0
 }
 
 /// One column: its name in the file, its coding, what its values are.

@@ -38,7 +38,7 @@ fn cell() -> impl Strategy<Value = u64> {
 }
 
 /// Any table whose indices point somewhere and whose key ascends.
-fn table<R: Row + std::fmt::Debug>(rows: usize, sizes: Sizes) -> impl Strategy<Value = Table<R>> {
+fn table<R: Row>(rows: usize, sizes: Sizes) -> impl Strategy<Value = Table<R>> {
     vec(vec(cell(), R::TABLE.columns.len()), rows).prop_map(move |rows| {
         let mut keys = 0;
         let rows = rows.into_iter().enumerate().map(|(i, wild)| {

@@ -2,6 +2,8 @@
 //! in ways that no writer of ours would.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod tables;
+
 use std::io::Read;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -52,6 +54,10 @@ impl Forge {
             (place.name, raw)
         });
         Forge { major: number(8), minor: number(10), sections: sections.collect() }
+    }
+
+    pub(crate) fn raw(&self, name: &str) -> &[u8] {
+        &self.sections.iter().find(|(section, _)| section == name).unwrap().1
     }
 
     pub(crate) fn section(&mut self, name: &str) -> &mut Vec<u8> {
