@@ -13,7 +13,6 @@ mod work;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::thread;
 
 use access::Access;
 use listener::Listener;
@@ -21,6 +20,7 @@ use routes::Routes;
 
 use crate::fork::{self, ClosedInChild};
 use crate::health::{self, Status};
+use crate::sys;
 
 /// Ports tried after the one asked for, if that is busy.
 const NEXT_PORTS: u16 = 16;
@@ -41,13 +41,13 @@ pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<Socke
     let bound = socket.local_addr()?;
     let routes = Arc::new(Routes::new(Access::new(bound, token)));
     let run = move || {
-        crate::background_thread();
+        crate::background_thread(c"diag-agent");
         if let Err(error) = serve(socket, closed, routes) {
             health::report("agent", Status::Failed(error.to_string().into()));
             crate::warn(&format_args!("the agent ended ({error}); the service goes on without it"));
         }
     };
-    thread::Builder::new().name("diag-agent".to_owned()).spawn(run)?;
+    sys::start_thread(sys::USUAL_STACK_BYTES, run)?;
     let is_moved = bound.port() != addr.port() && addr.port() != 0;
     let why = if is_moved { format!("{addr} is busy; ") } else { String::new() };
     crate::warn(&format_args!("{why}the agent listens on http://{bound}"));

@@ -9,7 +9,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use diag_snapshot::file::{self, FileError};
@@ -18,6 +17,7 @@ use crate::SnapshotError;
 use crate::dropped::Dropped;
 use crate::health::{self, Status};
 use crate::settings::Settings;
+use crate::sys;
 
 /// Larger numbers in names are not of ours: milliseconds do not get there, and one more must be a number still.
 const LARGEST_NUMBER: u64 = 1 << 62;
@@ -32,11 +32,11 @@ pub(crate) fn start(settings: &Settings) -> io::Result<()> {
     let Some(dir) = settings.dir.clone() else { return Ok(()) };
     let (every, keep) = (settings.every, settings.keep);
     let run = move || run(&dir, every, keep);
-    thread::Builder::new().name("diag-files".to_owned()).spawn(run).map(drop)
+    sys::start_thread(sys::USUAL_STACK_BYTES, run)
 }
 
 fn run(dir: &Path, every: Duration, keep: usize) {
-    crate::background_thread();
+    crate::background_thread(c"diag-files");
     let (mut failing, mut last) = (false, None);
     let mut next = Instant::now() + every;
     loop {

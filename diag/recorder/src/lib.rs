@@ -77,6 +77,7 @@ pub mod task;
 mod thread;
 mod ticker;
 
+use std::ffi::CStr;
 use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
@@ -161,7 +162,8 @@ pub(crate) fn warn(message: &dyn fmt::Display) {
 
 /// Makes the calling thread, one of our own, yield to the service's, and keeps its bytes out of the
 /// heap samples.
-pub(crate) fn background_thread() {
+pub(crate) fn background_thread(name: &CStr) {
+    sys::name_thread(name);
     #[cfg(feature = "heap")]
     let _for_ever = std::mem::ManuallyDrop::new(heap::hide_capture());
     sys::lower_priority();

@@ -3,17 +3,14 @@
 //! A tick costs some microseconds of this thread and spares three clock reads a poll, so it runs only while
 //! there are many polls; else it looks now and then whether there are.
 //!
-//! It allocates nothing, and is started without std, whose threads allocate first of all: for a thread that does,
-//! glibc reserves 64 MiB of address space.
+//! It allocates nothing: for a thread that does, glibc reserves 64 MiB of address space.
 //!
 //! Deliberately not here: any time. A tick only says that a remembered stamp is old.
 
-use std::ffi::c_void;
-use std::mem::MaybeUninit;
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use std::{io, ptr};
 
 use crate::task::totals;
 use crate::{clock, sys};
@@ -28,39 +25,15 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(
 /// instruction counter, whose counts shall not depend on it.
 const MANY_A_MS: u64 = 250;
 
-/// What the thread needs; more if the process's thread-local variables, which lie there too, need more.
+/// What the thread needs.
 const STACK_BYTES: usize = 64 << 10;
 
 /// Starts the thread. Without it everything is as exact, and a poll some nanoseconds dearer.
 pub(crate) fn start() -> io::Result<()> {
-    create(Some(STACK_BYTES)).or_else(|_| create(None))
-}
-
-fn create(stack_bytes: Option<usize>) -> io::Result<()> {
-    let mut thread = MaybeUninit::uninit();
-    let mut wanted = MaybeUninit::uninit();
-    // SAFETY: the attributes are initialized by the first call and destroyed by the last; `entry` needs nothing.
-    let result = unsafe {
-        let mut result = libc::pthread_attr_init(wanted.as_mut_ptr());
-        if result != 0 {
-            return Err(io::Error::from_raw_os_error(result));
-        }
-        libc::pthread_attr_setdetachstate(wanted.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
-        if let Some(bytes) = stack_bytes {
-            result = libc::pthread_attr_setstacksize(wanted.as_mut_ptr(), bytes);
-        }
-        if result == 0 {
-            result = libc::pthread_create(thread.as_mut_ptr(), wanted.as_ptr(), entry, ptr::null_mut());
-        }
-        libc::pthread_attr_destroy(wanted.as_mut_ptr());
-        result
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
-}
-
-extern "C" fn entry(_: *mut c_void) -> *mut c_void {
-    sys::name_thread(c"diag-ticker");
-    run()
+    sys::start_thread(STACK_BYTES, || {
+        sys::name_thread(c"diag-ticker");
+        run()
+    })
 }
 
 fn run() -> ! {

@@ -11,13 +11,13 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use hyper::{Response, StatusCode};
 use tokio::sync::watch;
 
 use super::http::Whole;
 use super::routes::plain;
+use crate::sys;
 
 /// What is at work and what waits.
 #[derive(Default)]
@@ -100,10 +100,10 @@ impl Work {
     fn man(self: &Arc<Self>) {
         let work = Arc::clone(self);
         let run = move || {
-            crate::background_thread();
+            crate::background_thread(c"diag-capture");
             work.run();
         };
-        if thread::Builder::new().name("diag-capture".to_owned()).spawn(run).is_err() {
+        if sys::start_thread(sys::USUAL_STACK_BYTES, run).is_err() {
             self.run();
         }
     }

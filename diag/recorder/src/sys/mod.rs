@@ -13,6 +13,7 @@ mod here;
 mod pages;
 #[cfg_attr(not(takes_stacks), allow(dead_code, unused_imports, reason = "stacks need all of it"))]
 pub(crate) mod procfs;
+mod threads;
 
 pub(crate) use clock::precise_ns;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub(crate) use here::{
     uptime_ns, wipe_on_fork,
 };
 pub(crate) use pages::{Access, InCores, allow, discard, map, unmap};
+pub(crate) use threads::{USUAL_STACK_BYTES, start_thread};
 
 /// What a processor fetches from memory at once: a line, on most of them two.
 pub(crate) const FETCHED_BYTES: usize =
