@@ -9,6 +9,8 @@
 mod bytes;
 mod column;
 mod error;
+#[cfg(test)]
+mod extension;
 mod facts;
 mod header;
 mod read;
