@@ -31,10 +31,8 @@ fn the_tables_are_those_that_are_declared() {
 
 #[test]
 fn the_version_is_the_one_that_is_written() {
-    assert!(SPEC.starts_with(&format!("# The snapshot file, version {MAJOR}.{MINOR}\n")));
-    for line in [format!("| major | 2 | {MAJOR}."), format!("| minor | 2 | {MINOR}.")] {
-        assert!(SPEC.contains(&line), "{line}");
-    }
+    assert!(SPEC.starts_with(&format!("# The snapshot file, version {MAJOR}\n")));
+    assert!(SPEC.contains(&format!("| major | 2 | {MAJOR}.")));
     let newest = SPEC.lines().rfind(|line| line.starts_with(&format!("| {MAJOR}.")));
     assert!(newest.is_some_and(|line| line.starts_with(&format!("| {MAJOR}.{MINOR} |"))), "{newest:?}");
 }
