@@ -9,11 +9,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use diag_snapshot::file::{self, FileError};
 
-use crate::SnapshotError;
 use crate::dropped::Dropped;
 use crate::health::{self, Status};
 use crate::settings::Settings;
@@ -30,29 +30,29 @@ static SKIPPED: Dropped = Dropped::new(
 /// Starts the thread.
 pub(crate) fn start(settings: &Settings) -> io::Result<()> {
     let Some(dir) = settings.dir.clone() else { return Ok(()) };
-    let (every, keep) = (settings.every, settings.keep);
-    let run = move || run(&dir, every, keep);
-    sys::start_thread(sys::USUAL_STACK_BYTES, run)
+    let (every, writer) = (settings.every, Writer { dir, keep: settings.keep, last: None });
+    sys::start_thread(sys::USUAL_STACK_BYTES, move || run(every, writer))
 }
 
-fn run(dir: &Path, every: Duration, keep: usize) {
+fn run(every: Duration, writer: Writer) {
     crate::background_thread(c"diag-files");
-    let (mut failing, mut last) = (false, None);
+    let writer = Arc::new(Mutex::new(writer));
+    let mut failing = false;
     let mut next = Instant::now() + every;
     loop {
         crate::clock::sleep(next.saturating_duration_since(Instant::now()));
-        let failed = write(dir, keep, &mut last).err();
-        if let Some(error) = &failed {
+        let written = write_on_a_thread(&writer);
+        if let Err(why) = &written {
             SKIPPED.count();
             // Once a spell of failures: a full disk must not fill the log too.
             if !failing {
-                crate::warn(error);
-                health::report("files", Status::Failed(error.to_string().into()));
+                crate::warn(why);
+                health::report("files", Status::Failed(why.clone().into()));
             }
         } else if failing {
             health::report("files", Status::Works);
         }
-        failing = failed.is_some();
+        failing = written.is_err();
         next += every;
         while next < Instant::now() {
             SKIPPED.count();
@@ -61,16 +61,45 @@ fn run(dir: &Path, every: Duration, keep: usize) {
     }
 }
 
-/// Writes the next file of the series; `last` is what this process wrote last.
-fn write(dir: &Path, keep: usize, last: &mut Option<PathBuf>) -> Result<(), SnapshotError> {
-    let snapshot = crate::capture::snapshot(crate::capture::Scope::Whole);
-    let series = Series::new(dir, &snapshot.process.service);
-    let (pid, unix_ms) = (snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
-    let bytes = diag_snapshot::write(&snapshot);
-    drop(snapshot);
-    // The folder may have been made away with since the start; a failure shows in the write.
-    let _ = fs::create_dir_all(dir);
-    series.add(pid, unix_ms, keep, bytes.len() as u64, last, |path| put(path, &bytes)).map_err(SnapshotError)
+/// Writes the next file on a thread that ends with it: malloc keeps for each thread what it freed last, and with that
+/// some MiB of what lies below. On this one where the system has no thread left.
+fn write_on_a_thread(writer: &Arc<Mutex<Writer>>) -> Result<(), String> {
+    let (tell, told) = mpsc::channel();
+    let work = {
+        let writer = Arc::clone(writer);
+        move || {
+            crate::background_thread(c"diag-capture");
+            let _ = tell.send(Writer::write(&writer));
+        }
+    };
+    match sys::start_thread(sys::USUAL_STACK_BYTES, work) {
+        Ok(()) => told.recv().unwrap_or_else(|_| Err("the capture for a file failed".to_owned())),
+        Err(_) => Writer::write(writer),
+    }
+}
+
+/// Who writes a series.
+struct Writer {
+    dir: PathBuf,
+    keep: usize,
+    /// What this process wrote last.
+    last: Option<PathBuf>,
+}
+
+impl Writer {
+    /// Writes the next file of the series, or says why not.
+    fn write(this: &Mutex<Writer>) -> Result<(), String> {
+        let Writer { dir, keep, last } = &mut *this.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = crate::capture::snapshot(crate::capture::Scope::Whole);
+        let series = Series::new(dir, &snapshot.process.service);
+        let (pid, unix_ms) = (snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
+        let bytes = diag_snapshot::write(&snapshot);
+        drop(snapshot);
+        // The folder may have been made away with since the start; a failure shows in the write.
+        let _ = fs::create_dir_all(&*dir);
+        let put = |path: &Path| put(path, &bytes);
+        series.add(pid, unix_ms, *keep, bytes.len() as u64, last, put).map_err(|error| error.to_string())
+    }
 }
 
 /// Puts a snapshot at `path`, whole or not at all.
