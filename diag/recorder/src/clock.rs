@@ -128,19 +128,9 @@ mod tests {
             std::thread::sleep(Duration::from_millis(40));
             stamp_ns() > before
         });
-        // SAFETY: the child looks at the clock, and leaves.
-        let status = match unsafe { libc::fork() } {
-            // SAFETY: no more than that.
-            0 => unsafe { libc::_exit(libc::c_int::from(!moves())) },
-            child => {
-                let mut status = -1;
-                // SAFETY: waits for our own child, and there is a place for the answer.
-                unsafe { libc::waitpid(child, &raw mut status, 0) };
-                status
-            }
-        };
+        let child = sys::forked(moves);
         assert!(!moves(), "the parent reads it once a tick");
         set_tick(None);
-        assert!(held && status == 0 && moves());
+        assert!(held && child == Some(true) && moves());
     }
 }

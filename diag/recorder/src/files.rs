@@ -105,18 +105,11 @@ impl Writer {
 /// Puts a snapshot at `path`, whole or not at all.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     // Beyond this limit the system does not refuse a write, it kills the process (SIGXFSZ).
-    if bytes.len() as u64 > largest_file_bytes() {
+    if bytes.len() as u64 > sys::largest_file_bytes() {
         let error = io::ErrorKind::FileTooLarge.into();
         return Err(FileError::Io { action: "write", path: path.to_owned(), error });
     }
     file::write(path, bytes)
-}
-
-fn largest_file_bytes() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: `limit` is a valid place for the call to fill; if it fails, there is no limit.
-    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
-    limit.rlim_cur
 }
 
 /// The files of one service in a folder: `SERVICE-PID-NUMBER.diag`. The number is the time in milliseconds since the

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use super::callers::Callers;
 use super::http;
 use super::routes::Routes;
 use crate::health::{self, Status};
+use crate::sys;
 
 /// The agent's listening socket and its spare descriptor.
 pub(super) struct Listener {
@@ -28,7 +28,7 @@ const MANY_FAILURES: u32 = 8;
 impl Listener {
     pub(super) fn new(socket: std::net::TcpListener) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        bound_send_buffers(&socket);
+        sys::bound_send_buffer(&socket, SEND_BUFFER_BYTES);
         Ok(Listener { socket: TcpListener::from_std(socket)?, spare: spare(), failures: 0 })
     }
 
@@ -52,7 +52,7 @@ impl Listener {
                 self.failures = 0;
                 Some(stream)
             }
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            Err(error) if sys::is_out_of_descriptors(&error) => {
                 self.spare = None;
                 let accepted = self.socket.accept().await.ok();
                 if accepted.is_none() {
@@ -77,20 +77,8 @@ impl Listener {
 }
 
 /// What the kernel keeps of an answer that nobody reads is the service's memory, too: by itself it would take up
-/// to 4 MiB for each caller. Connections inherit this; a refusal is harmless.
-fn bound_send_buffers(socket: &std::net::TcpListener) {
-    let bytes: libc::c_int = 128 << 10;
-    // SAFETY: `bytes` is there during the call and as long as told, and the descriptor is open.
-    unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_SNDBUF,
-            (&raw const bytes).cast(),
-            size_of_val(&bytes) as libc::socklen_t,
-        );
-    }
-}
+/// to 4 MiB for each caller. Connections inherit this.
+const SEND_BUFFER_BYTES: u32 = 128 << 10;
 
 fn spare() -> Option<File> {
     File::open("/dev/null").ok()

@@ -18,6 +18,7 @@ use timers::Timers;
 use crate::current::CurrentTask;
 use crate::fork;
 use crate::stack::{self, MAX_FRAMES};
+use crate::sys;
 
 /// CPU time from one sample to the next: 99 a second, so that no timer of the service keeps step with it.
 pub(crate) const PERIOD: Duration = Duration::from_nanos(1_000_000_000 / 99);
@@ -64,7 +65,7 @@ pub(crate) fn start() -> Result<Running, CpuError> {
     let turn = Turn::take()?;
     stack::prepare();
     signal::start()?;
-    let (cpu_ns_at_start, started) = (cpu_ns(), Instant::now());
+    let (cpu_ns_at_start, started) = (sys::process_cpu_ns(), Instant::now());
     let timers = Timers::start(PERIOD).map_err(CpuError::Refused)?;
     Ok(Running { timers, followed: started, started, cpu_ns_at_start, counts: HashMap::new(), _turn: turn })
 }
@@ -98,7 +99,7 @@ impl Running {
         Recorded {
             counts: std::mem::take(&mut self.counts),
             took: self.started.elapsed(),
-            cpu_ns: cpu_ns().saturating_sub(self.cpu_ns_at_start),
+            cpu_ns: sys::process_cpu_ns().saturating_sub(self.cpu_ns_at_start),
         }
     }
 }
@@ -119,12 +120,4 @@ impl Drop for Turn {
         signal::stop();
         BUSY.store(0, Ordering::Release);
     }
-}
-
-/// CPU time that all threads of the process have used.
-fn cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: a place for the answer. This clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut time) };
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32).as_nanos() as u64
 }

@@ -11,7 +11,6 @@
 //! is just about to wait in a call that is never restarted gets `EINTR` from it, which is counted.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
-use std::ffi::{c_int, c_void};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -20,6 +19,7 @@ use crate::current::{self, CurrentTask};
 use crate::fork::{self, Once};
 use crate::memory::{self, Zeroed};
 use crate::stack::CopiedStack;
+use crate::sys::signals::{self, Interrupted};
 use crate::thread;
 
 /// Samples that are not walked yet. Those beyond are lost, and their time goes to the others.
@@ -49,7 +49,7 @@ static IS_ON: AtomicBool = AtomicBool::new(false);
 pub(super) fn start() -> Result<(), CpuError> {
     let slots = || memory::zeroed(SLOTS).ok_or_else(|| CpuError::Refused(io::ErrorKind::OutOfMemory.into()));
     TABLE.get_or_try_init(slots)?;
-    if !thread::install(libc::SIGPROF, handle).map_err(CpuError::Refused)? {
+    if !signals::install(signals::PROFILING, handle).map_err(CpuError::Refused)? {
         return Err(CpuError::Taken);
     }
     // What a thread of a parent process was writing.
@@ -81,22 +81,18 @@ pub(super) fn drain(mut take: impl FnMut(CurrentTask, &CopiedStack)) {
 }
 
 /// Runs on whatever thread the signal struck, wherever it did: touches nothing but atomics, the thread's word
-/// for the current task and that thread's own stack, and calls only what signal-safety(7) allows.
-extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
+/// for the current task and that thread's own stack.
+fn handle(interrupted: &Interrupted) {
     if !IS_ON.load(Ordering::Relaxed) {
         return;
     }
-    crate::sys::errno::keep(|| {
-        // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
-        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-        thread::notice_ended_call(context);
-        let own = fork::known() << 2;
-        let take = |slot: &&Slot| {
-            slot.state.compare_exchange(FREE, own | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
-        };
-        let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };
-        slot.task.store(current::get().word(), Ordering::Relaxed);
-        slot.stack.write(thread::registers(context));
-        slot.state.store(own | FULL, Ordering::Release);
-    });
+    thread::notice_ended_call(interrupted);
+    let own = fork::known() << 2;
+    let take = |slot: &&Slot| {
+        slot.state.compare_exchange(FREE, own | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    };
+    let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };
+    slot.task.store(current::get().word(), Ordering::Relaxed);
+    slot.stack.write(interrupted.into());
+    slot.state.store(own | FULL, Ordering::Release);
 }

@@ -135,6 +135,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::sys;
 
     #[test]
     fn one_at_a_time() {
@@ -168,17 +169,7 @@ mod tests {
 
     /// True if the child says that all is well.
     fn child(look: impl FnOnce() -> bool) -> bool {
-        // SAFETY: the child takes a lock of ours, allocates little, and leaves.
-        match unsafe { libc::fork() } {
-            // SAFETY: no more than that.
-            0 => unsafe { libc::_exit(libc::c_int::from(!look())) },
-            child => {
-                let mut status = -1;
-                // SAFETY: waits for our own child, and there is a place for the answer.
-                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-                status == 0
-            }
-        }
+        sys::forked(look) == Some(true)
     }
 
     #[test]

@@ -66,7 +66,6 @@ fn enter() -> NonZeroU32 {
 }
 
 /// Makes sure that a child gets to know that it is one.
-#[cfg(unix)]
 fn watch() {
     static HANDLED: AtomicBool = AtomicBool::new(false);
     // SAFETY: the page lies in memory that no file stands behind, and nobody but us uses it: `OwnPage` is as large as
@@ -74,12 +73,9 @@ fn watch() {
     unsafe { sys::wipe_on_fork(NonNull::from(&OWN).cast(), size_of::<OwnPage>()) };
     if !HANDLED.swap(true, Ordering::Relaxed) {
         // SAFETY: the handler does what a child may do between its fork and whatever comes then.
-        unsafe { libc::pthread_atfork(Some(before), Some(after), Some(in_child)) };
+        unsafe { sys::at_fork(before, after, in_child) };
     }
 }
-
-#[cfg(not(unix))]
-fn watch() {}
 
 /// The number of the process in which a thread of ours has the loader's lock, or a fork keeps it from taking it.
 static LOADER: AtomicU32 = AtomicU32::new(0);
@@ -112,7 +108,6 @@ static IS_KEPT: AtomicBool = AtomicBool::new(false);
 
 /// Runs before a fork, which waits for a moment and not for ever: a thread that forks while it loads a library has the
 /// lock that we may be waiting for.
-#[cfg(unix)]
 extern "C" fn before() {
     const TRIES: u32 = 400;
     const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
@@ -129,7 +124,6 @@ extern "C" fn before() {
 }
 
 /// Runs in a parent after a fork.
-#[cfg(unix)]
 extern "C" fn after() {
     if IS_KEPT.swap(false, Ordering::Relaxed) {
         leave_loader();
@@ -137,7 +131,6 @@ extern "C" fn after() {
 }
 
 /// Runs in a child before `fork` returns there. Takes no lock, allocates nothing.
-#[cfg(unix)]
 extern "C" fn in_child() {
     TICK.store(0, Ordering::Relaxed);
     OWN.process.store(0, Ordering::Relaxed);
@@ -181,13 +174,12 @@ fn replace(place: &AtomicU32, before: u32, after: u32) -> bool {
 }
 
 /// Closes what was inherited.
-#[cfg(unix)]
 fn close_inherited() {
     for place in &DESCRIPTORS {
         let descriptor = place.swap(NONE, Ordering::Relaxed);
         if descriptor != NONE {
             // SAFETY: it belongs to a thread that this process does not have.
-            unsafe { libc::close(descriptor as libc::c_int) };
+            unsafe { sys::close(descriptor) };
         }
     }
 }
@@ -196,33 +188,16 @@ fn close_inherited() {
 mod tests {
     use super::*;
 
-    /// What a child, made in this way, says about itself; 0 is right.
-    fn child(fork: impl FnOnce() -> libc::pid_t, look: impl FnOnce() -> libc::c_int) -> libc::c_int {
-        match fork() {
-            // SAFETY: leaves without anything of the parent's being run.
-            0 => unsafe { libc::_exit(look()) },
-            child => {
-                let mut status = -1;
-                // SAFETY: waits for our own child, and there is a place for the answer.
-                assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
-                status
-            }
-        }
-    }
-
     #[test]
     fn a_child_knows_that_it_is_one() {
         assert_eq!(size_of::<OwnPage>(), PAGE);
         let own = process();
         assert_eq!((process(), known()), (own, own.get()));
-        let other = move || libc::c_int::from(known() == own.get() || process() <= own);
-        // SAFETY: the child only looks at memory, and leaves.
-        assert_eq!(child(|| unsafe { libc::fork() }, other), 0);
-        // SAFETY: as above.
-        let bare_fork = || unsafe { sys::bare_fork() }.unwrap_or(-1);
-        if sys::procfs::IS_HERE {
-            assert_eq!(child(bare_fork, other), 0);
-        }
+        let is_other = move || known() != own.get() && process() > own;
+        assert_eq!(sys::forked(is_other), Some(true));
+        // Past the C library, where there is such a way.
+        assert_ne!(sys::forked_bare(is_other), Some(false));
+        assert!(!sys::procfs::IS_HERE || sys::forked_bare(is_other).is_some());
         assert_eq!(process(), own, "the parent stays who it is");
     }
 }

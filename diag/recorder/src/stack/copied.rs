@@ -9,11 +9,11 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use super::asleep;
 use super::frame_pointer::Code;
 use super::noting::Memory;
 use super::readable::Readable;
 use super::{Frames, Registers, unwinder};
+use crate::sys::own_memory;
 
 /// So much of the stack is copied: frames further up are lost. Debug builds have been seen with 10 KiB a
 /// frame; a page that is never written takes no memory.
@@ -56,7 +56,7 @@ impl CopiedStack {
     /// Takes over the stack of a thread that sleeps, from the thread that asks. The kernel tells `ip` and `sp` of
     /// it, and no more; it may wake meanwhile, so the caller has to look again.
     pub(crate) fn copy(&self, ip: u64, sp: u64) {
-        self.len.store(asleep::read_words(sp, &self.words), Ordering::Relaxed);
+        self.len.store(own_memory::read_words(sp, &self.words), Ordering::Relaxed);
         for (register, value) in self.registers.iter().zip([ip, sp, UNKNOWN]) {
             register.store(value, Ordering::Relaxed);
         }
@@ -70,7 +70,7 @@ impl CopiedStack {
     /// True if the system lets one thread read the stack of another.
     pub(crate) fn can_copy() -> bool {
         let here = AtomicU64::new(0);
-        asleep::read_words(std::ptr::from_ref(&here).addr() as u64, &[AtomicU64::new(0)]) == 1
+        own_memory::read_words(std::ptr::from_ref(&here).addr() as u64, &[AtomicU64::new(0)]) == 1
     }
 
     /// Fills in the addresses, innermost first, and gives how many there are. Each is one behind an

@@ -6,8 +6,8 @@
 //! the stack is searched for a return address behind a call of the very function. Nothing is guessed: without a
 //! frame that fits, the stack ends there.
 
-use super::asleep;
 use super::modules;
+use crate::sys::own_memory;
 
 /// How far up a frame is searched.
 const MAX_FRAME_BYTES: u64 = 64 << 10;
@@ -40,7 +40,7 @@ impl Code {
 
 fn code_at(address: u64) -> Option<[u8; START_BYTES]> {
     let mut code = [0; START_BYTES];
-    asleep::read(address, &mut code).then_some(code)
+    own_memory::read(address, &mut code).then_some(code)
 }
 
 /// By how much a function that begins so moves its stack pointer below its frame pointer; `None` if it does not
@@ -81,7 +81,7 @@ enum Call {
 fn call_before(return_address: u64) -> Option<Call> {
     const LONGEST: usize = 8;
     let mut before = [0; LONGEST];
-    if !asleep::read(return_address.checked_sub(LONGEST as u64)?, &mut before) {
+    if !own_memory::read(return_address.checked_sub(LONGEST as u64)?, &mut before) {
         return None;
     }
     decode(&before, return_address)
@@ -130,7 +130,7 @@ impl Call {
         const JUMP_THROUGH: [u8; 2] = [0xFF, 0x25];
         let pointer = |at: u64| {
             let mut bytes = [0; 8];
-            asleep::read(at, &mut bytes).then(|| u64::from_le_bytes(bytes))
+            own_memory::read(at, &mut bytes).then(|| u64::from_le_bytes(bytes))
         };
         match self {
             Call::Unknown => None,

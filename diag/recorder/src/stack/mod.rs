@@ -7,7 +7,6 @@
 //!
 //! Names are not looked up here but in `symbols`, far from the service's threads.
 
-mod asleep;
 mod copied;
 mod frame_pointer;
 #[cfg(test)]

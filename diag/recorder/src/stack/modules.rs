@@ -2,12 +2,11 @@
 //!
 //! Not called from the hook: it allocates, and the loader has a lock.
 
-use std::ffi::{CStr, CString, c_int, c_void};
-use std::mem::offset_of;
 use std::ops::Range;
 
 use super::module::LoadedModule;
 use crate::fork;
+use crate::sys::loader::{self, Kind, bytes_at};
 use crate::sys::procfs::EXECUTABLE;
 
 /// The unwind tables of a module, in memory that stays.
@@ -22,7 +21,7 @@ impl LoadedModule {
     /// The tables, after making sure that the module is never unloaded: a walk may read them at any
     /// time. `None` if it has none or is gone already.
     pub(super) fn pinned_tables(&self) -> Option<UnwindTables> {
-        if !(self.is_executable || keep_loaded(&self.path)) {
+        if !(self.is_executable || fork::undisturbed(|| loader::keep_loaded(&self.path))) {
             return None;
         }
         let bytes = |file: &Range<u64>| {
@@ -69,109 +68,43 @@ impl Functions {
 
 /// All modules that are loaded now.
 pub(crate) fn loaded() -> Vec<LoadedModule> {
-    let mut modules: Vec<LoadedModule> = Vec::new();
-    // SAFETY: the callback gets the pointer that is passed here, to a vector that outlives the call.
-    fork::undisturbed(|| unsafe { libc::dl_iterate_phdr(Some(visit), (&raw mut modules).cast()) });
+    let mut modules = Vec::new();
+    // The executable is the first that the loader tells of, whatever the C library calls it.
+    fork::undisturbed(|| loader::each_module(|module| modules.extend(describe(module, modules.is_empty()))));
     modules
 }
 
 /// How often a module was loaded or unloaded since start: if the number is the same as before, so are the
 /// modules. `None` if the loader does not count.
 pub(super) fn changes() -> Option<u64> {
-    let mut changes = None;
-    // SAFETY: the callback gets the pointer that is passed here, to a value that outlives the call.
-    fork::undisturbed(|| unsafe { libc::dl_iterate_phdr(Some(count_changes), (&raw mut changes).cast()) });
-    changes
+    fork::undisturbed(loader::changes)
 }
 
-/// # Safety
-/// `changes` must point to the value to set, `info` to `size` bytes of what the loader describes a
-/// module with.
-unsafe extern "C" fn count_changes(
-    info: *mut libc::dl_phdr_info,
-    size: usize,
-    changes: *mut c_void,
-) -> c_int {
-    if size >= offset_of!(libc::dl_phdr_info, dlpi_subs) + size_of::<libc::c_ulonglong>() {
-        // SAFETY: both by the promise of the caller; the fields lie within the size that was told.
-        unsafe {
-            let sum = (*info).dlpi_adds.wrapping_add((*info).dlpi_subs);
-            *changes.cast::<Option<u64>>() = Some(sum);
-        }
-    }
-    // The counters are the process's and the same for each module: one is enough.
-    1
-}
-
-/// # Safety
-/// `modules` must point to the vector to fill, `info` to what the loader describes a module with.
-unsafe extern "C" fn visit(info: *mut libc::dl_phdr_info, _size: usize, modules: *mut c_void) -> c_int {
-    // SAFETY: both by the promise of the caller.
-    let (info, modules) = unsafe { (&*info, &mut *modules.cast::<Vec<LoadedModule>>()) };
-    modules.extend(describe(info, modules.is_empty()));
-    0
-}
-
-/// The executable is the first that the loader tells of, whatever the C library calls it.
-fn describe(info: &libc::dl_phdr_info, is_executable: bool) -> Option<LoadedModule> {
-    if info.dlpi_phdr.is_null() {
-        return None;
-    }
-    // SAFETY: the loader keeps the program headers of a loaded module mapped and tells their number.
-    let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, info.dlpi_phnum.into()) };
-    let base = info.dlpi_addr;
-    let of_kind = |kind| headers.iter().filter(move |header| header.p_type == kind);
-    let in_memory = |header: &libc::Elf64_Phdr| {
-        // SAFETY: the loader has mapped the segment, and unloads nothing while it calls us.
-        unsafe { bytes_at(base.wrapping_add(header.p_vaddr), header.p_memsz) }
-    };
-    let index = of_kind(libc::PT_GNU_EH_FRAME).next();
-    let frames = index.and_then(|index| {
-        let start = frames_address(in_memory(index), index.p_vaddr)?;
-        let segments =
-            of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr..segment.p_vaddr + segment.p_filesz);
-        segments.into_iter().find(|segment| segment.contains(&start)).map(|segment| start..segment.end)
+fn describe(module: &loader::Module<'_>, is_executable: bool) -> Option<LoadedModule> {
+    let base = module.base();
+    let index = module.parts(Kind::UnwindIndex).next();
+    let frames = index.as_ref().and_then(|index| {
+        let start = frames_address(index.bytes(), index.memory.start)?;
+        let mut segments = module.parts(Kind::Segment).map(|segment| segment.file);
+        segments.find(|segment| segment.contains(&start)).map(|segment| start..segment.end)
     });
+    let segments = || module.parts(Kind::Segment).map(|segment| segment.memory);
+    let start = segments().map(|memory| memory.start).min()?;
+    let end = segments().map(|memory| memory.end).max()?;
     Some(LoadedModule {
         is_executable,
-        path: if is_executable { executable_path() } else { loader_name(info) },
-        build_id: of_kind(libc::PT_NOTE).find_map(|notes| build_id(in_memory(notes))),
+        path: if is_executable { executable_path() } else { module.name() },
+        build_id: module.parts(Kind::Notes).find_map(|notes| build_id(notes.bytes())),
         base,
-        memory: base.wrapping_add(of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr).min()?)
-            ..base
-                .wrapping_add(of_kind(libc::PT_LOAD).map(|segment| segment.p_vaddr + segment.p_memsz).max()?),
-        index: index.map(|index| index.p_vaddr..index.p_vaddr + index.p_memsz),
+        memory: base.wrapping_add(start)..base.wrapping_add(end),
+        index: index.map(|index| index.memory),
         frames,
     })
-}
-
-/// # Safety
-/// The bytes must be mapped for reading and neither change nor go while the result is in use.
-unsafe fn bytes_at<'a>(address: u64, len: u64) -> &'a [u8] {
-    // SAFETY: by the promise of the caller.
-    unsafe { std::slice::from_raw_parts(std::ptr::with_exposed_provenance(address as usize), len as usize) }
-}
-
-/// The loader's name of the module.
-fn loader_name(info: &libc::dl_phdr_info) -> String {
-    if info.dlpi_name.is_null() {
-        return String::new();
-    }
-    // SAFETY: not null, and the loader keeps the C string while it calls us.
-    unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy().into_owned()
 }
 
 fn executable_path() -> String {
     let exe = std::fs::read_link(EXECUTABLE);
     exe.map_or_else(|_| EXECUTABLE.to_owned(), |exe| exe.to_string_lossy().into_owned())
-}
-
-/// Counts one more use of a loaded library, for ever; false if no library of this name is loaded.
-fn keep_loaded(path: &str) -> bool {
-    let Ok(path) = CString::new(path) else { return false };
-    let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD;
-    // SAFETY: a C string; with NOLOAD nothing is loaded and no initializer runs.
-    !fork::undisturbed(|| unsafe { libc::dlopen(path.as_ptr(), flags) }).is_null()
 }
 
 /// Where `.eh_frame` lies, from the header of its index (Linux Standard Base 10.6.2): version 1, then

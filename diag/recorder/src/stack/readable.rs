@@ -7,8 +7,7 @@ use std::cell::Cell;
 
 use super::noting::Memory;
 use crate::fork::Once;
-use crate::sys::errno;
-use crate::sys::procfs;
+use crate::sys::{self, procfs};
 
 const PAGE: u64 = 4096;
 /// No deeper stack is checked: 16 MiB in pages.
@@ -46,7 +45,7 @@ pub(crate) fn has_room(sp: u64, bytes: u64) -> bool {
 /// True if the system tells what memory can be read.
 pub(crate) fn is_told() -> bool {
     let here = 0_u8;
-    page_is_readable(std::ptr::from_ref(&here).addr() as u64 / PAGE * PAGE)
+    sys::page_is_readable(std::ptr::from_ref(&here).addr() as u64 / PAGE * PAGE)
 }
 
 impl Readable {
@@ -93,7 +92,7 @@ impl Readable {
     /// The pages from that of `sp` to that of `top`, or to the first that cannot be read.
     fn up_to(sp: u64, top: u64) -> Option<Readable> {
         let mut high = sp / PAGE * PAGE;
-        while high < top && page_is_readable(high) {
+        while high < top && sys::page_is_readable(high) {
             high += PAGE;
         }
         (high > sp).then_some(Readable { low: sp, high })
@@ -139,18 +138,7 @@ pub(crate) fn is_behind_system_call(ip: u64) -> bool {
 
 /// True if every page from `low` to `high` can be read.
 fn readable(low: u64, high: u64) -> bool {
-    (low / PAGE..high.div_ceil(PAGE)).all(|page| page_is_readable(page * PAGE))
-}
-
-/// Asks the kernel, which answers instead of faulting: a signal mask is copied from the address
-/// before the request is found to be nonsense. Nothing is changed, and no sandbox forbids this call.
-fn page_is_readable(page: u64) -> bool {
-    const NONSENSE: libc::c_int = -1;
-    errno::keep(|| {
-        // SAFETY: the kernel checks the address itself, and the invalid request changes no mask.
-        let answer = unsafe { libc::syscall(libc::SYS_rt_sigprocmask, NONSENSE, page, 0_usize, 8_usize) };
-        answer == -1 && errno::get() == libc::EINVAL
-    })
+    (low / PAGE..high.div_ceil(PAGE)).all(|page| sys::page_is_readable(page * PAGE))
 }
 
 /// The thread's control block, which begins with its own address (System V ABI, thread-local storage).

@@ -11,6 +11,7 @@ use super::noting::Memory;
 use super::readable::{self, Readable};
 use super::unwinder;
 use crate::fork::Once;
+use crate::sys::signals::Interrupted;
 
 /// Deeper stacks lose their outermost frames.
 pub(crate) const MAX_FRAMES: usize = 128;
@@ -32,6 +33,12 @@ pub(crate) struct Registers {
     pub(crate) ip: u64,
     pub(crate) sp: u64,
     pub(crate) fp: u64,
+}
+
+impl From<&Interrupted> for Registers {
+    fn from(&Interrupted { ip, sp, fp, .. }: &Interrupted) -> Self {
+        Registers { ip, sp, fp }
+    }
 }
 
 /// Tests the frame pointers, once. After the unwinder is prepared.

@@ -5,8 +5,8 @@
 //! the cfgs `takes_stacks`, `samples_heap` and `profiles_cpu`.
 
 mod clock;
-#[cfg(takes_stacks)]
-pub(crate) mod errno;
+mod descriptors;
+mod forks;
 #[cfg_attr(target_os = "linux", path = "linux/mod.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "other.rs")]
 mod here;
@@ -16,14 +16,20 @@ pub(crate) mod procfs;
 mod threads;
 
 pub(crate) use clock::precise_ns;
+#[cfg(feature = "agent")]
+pub(crate) use descriptors::{bound_send_buffer, is_out_of_descriptors};
+pub(crate) use descriptors::{close, largest_file_bytes};
+pub(crate) use forks::at_fork;
 #[cfg(test)]
-pub(crate) use here::bare_fork;
-#[cfg(takes_stacks)]
-pub(crate) use here::send_signal;
+pub(crate) use forks::{forked, forked_bare};
+#[cfg(profiles_cpu)]
+pub(crate) use here::{CpuTimer, process_cpu_ns};
 pub(crate) use here::{
     Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, lower_priority, name_thread, thread_id,
     uptime_ns, wipe_on_fork,
 };
+#[cfg(takes_stacks)]
+pub(crate) use here::{errno, loader, own_memory, page_is_readable, signals};
 pub(crate) use pages::{Access, InCores, allow, discard, map, unmap};
 pub(crate) use threads::{USUAL_STACK_BYTES, start_thread};
 

@@ -12,9 +12,9 @@ mod signal;
 #[cfg(all(test, takes_stacks))]
 mod tests;
 
-pub(crate) use signal::{Choice, NoStack, set_signal};
 #[cfg(profiles_cpu)]
-pub(crate) use signal::{install, notice_ended_call, registers};
+pub(crate) use signal::notice_ended_call;
+pub(crate) use signal::{Choice, NoStack, set_signal};
 
 use crate::health::Status;
 pub(crate) use crate::sys::procfs::{Facts, facts};

@@ -15,10 +15,8 @@
 //!
 //! Not done: unblocking the signal in the thread, or taking it from a handler of the service's.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::c_int;
 use std::io;
-use std::mem::{MaybeUninit, zeroed};
-use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,7 +24,8 @@ use super::asleep;
 pub(crate) use super::no_stack::NoStack;
 use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
-use crate::stack::{CopiedStack, MAX_FRAMES, Registers};
+use crate::stack::{CopiedStack, MAX_FRAMES};
+use crate::sys::signals::{self, Interrupted, NotSent};
 use crate::sys::{self, procfs};
 
 /// Which signal is used.
@@ -75,7 +74,7 @@ pub(crate) fn set_signal(choice: Choice) {
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
     let signal = chosen()?;
-    if !install(signal, handle).map_err(refused)? {
+    if !signals::install(signal, handle).map_err(refused)? {
         return Err(NoStack::SignalTaken(signal));
     }
     // A thread that is just leaving the handler blocks the signal too, but not for long.
@@ -100,7 +99,7 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
 /// Why no thread can be signalled.
 pub(super) fn obstacle() -> Option<NoStack> {
     let is_sent = || match sys::thread_id() {
-        Some(own) => sys::send_signal(own, 0).map_err(not_sent),
+        Some(own) => signals::send(own, 0).map_err(not_sent),
         None => Ok(()),
     };
     let is_told = || if crate::stack::is_told() { Ok(()) } else { Err(NoStack::Untold) };
@@ -117,11 +116,10 @@ fn chosen() -> Result<c_int, NoStack> {
     }
 }
 
-/// Why a signal was not sent.
-fn not_sent(error: io::Error) -> NoStack {
-    match error.raw_os_error() {
-        Some(libc::ESRCH) => NoStack::Ended,
-        _ => NoStack::SignalRefused(error.kind()),
+fn not_sent(why: NotSent) -> NoStack {
+    match why {
+        NotSent::NoThread => NoStack::Ended,
+        NotSent::Refused(error) => refused(error),
     }
 }
 
@@ -139,7 +137,7 @@ fn ask(tid: u32, signal: c_int) -> Result<(), NoStack> {
     }
     let asked = request(tid, ASKED);
     REQUEST.store(asked, Ordering::Release);
-    let sent = sys::send_signal(tid, signal);
+    let sent = signals::send(tid, signal);
     if sent.is_ok() {
         in_time(|| REQUEST.load(Ordering::Acquire) & PHASE == DONE);
     }
@@ -163,21 +161,15 @@ fn in_time(done: impl Fn() -> bool) -> bool {
 }
 
 /// Runs on the thread that was asked, wherever the signal struck it: touches nothing but atomics and
-/// that thread's own stack, and calls only what signal-safety(7) allows.
-extern "C" fn handle(_signal: c_int, _info: *mut libc::siginfo_t, context: *mut c_void) {
-    crate::sys::errno::keep(|| {
-        // SAFETY: the kernel hands the interrupted context to a handler installed with SA_SIGINFO.
-        let context = unsafe { &*context.cast::<libc::ucontext_t>() };
-        notice_ended_call(context);
-        let registers = registers(context);
-        // SAFETY: no preconditions.
-        let tid = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
-        let (asked, writing) = (request(tid, ASKED), request(tid, WRITING));
-        if REQUEST.compare_exchange(asked, writing, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            COPY.write(registers);
-            REQUEST.store(request(tid, DONE), Ordering::Release);
-        }
-    });
+/// that thread's own stack.
+fn handle(interrupted: &Interrupted) {
+    notice_ended_call(interrupted);
+    let Some(tid) = sys::thread_id() else { return };
+    let (asked, writing) = (request(tid, ASKED), request(tid, WRITING));
+    if REQUEST.compare_exchange(asked, writing, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+        COPY.write(interrupted.into());
+        REQUEST.store(request(tid, DONE), Ordering::Release);
+    }
 }
 
 /// Only threads that run are signalled; this counts those that had begun to wait when the signal came.
@@ -188,25 +180,16 @@ pub(super) static ENDED_CALLS: Dropped = Dropped::new(
 
 /// Counts a system call that the signal has ended: it gave `EINTR`, and the thread is right behind it. One that is
 /// restarted begins again, so the thread is before it. For signal handlers.
-pub(crate) fn notice_ended_call(context: &libc::ucontext_t) {
-    let register = |number: c_int| context.uc_mcontext.gregs[number as usize];
-    if register(libc::REG_RAX) == i64::from(-libc::EINTR)
-        && crate::stack::is_behind_system_call(register(libc::REG_RIP) as u64)
-    {
+pub(crate) fn notice_ended_call(interrupted: &Interrupted) {
+    if interrupted.may_see_eintr && crate::stack::is_behind_system_call(interrupted.ip) {
         ENDED_CALLS.count();
     }
-}
-
-/// The registers of the code that a signal has interrupted.
-pub(crate) fn registers(context: &libc::ucontext_t) -> Registers {
-    let register = |number: c_int| context.uc_mcontext.gregs[number as usize] as u64;
-    Registers { ip: register(libc::REG_RIP), sp: register(libc::REG_RSP), fp: register(libc::REG_RBP) }
 }
 
 /// The first real-time signal whose handler is ours or nobody's. Programs that use some themselves begin
 /// with the lowest: those are left to them.
 fn first_free() -> Result<c_int, NoStack> {
-    for signal in libc::SIGRTMIN() + 4..=libc::SIGRTMAX() {
+    for signal in signals::real_time().skip(4) {
         if is_free(signal)? {
             return Ok(signal);
         }
@@ -216,66 +199,11 @@ fn first_free() -> Result<c_int, NoStack> {
 
 /// True if the signal's handler is ours or nobody's; false also if it can have none.
 fn is_free(signal: c_int) -> Result<bool, NoStack> {
-    match handler_of(signal) {
-        Ok(handler) => Ok(handler == ours() || handler == libc::SIG_DFL),
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(false),
-        Err(error) => Err(refused(error)),
-    }
+    signals::is_free(signal, handle).map_err(refused)
 }
 
 fn refused(error: io::Error) -> NoStack {
     NoStack::SignalRefused(error.kind())
-}
-
-/// Runs on the thread that gets the signal, and may do so at any time and place.
-pub(crate) type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
-
-/// Makes this the signal's handler, unless the service has one; true if it is.
-pub(crate) fn install(signal: c_int, handler: Handler) -> io::Result<bool> {
-    let ours = handler as libc::sighandler_t;
-    let now = handler_of(signal)?;
-    if now != libc::SIG_DFL {
-        return Ok(now == ours);
-    }
-    // SAFETY: all zeros is a valid value: no flags, no signal masked.
-    let mut action: libc::sigaction = unsafe { zeroed() };
-    action.sa_sigaction = ours;
-    // On the signal stack: the thread's own may be a coroutine's, which is small.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
-    // SAFETY: a handler that may run at any time and place.
-    let before = unsafe { sigaction(signal, &raw const action) }?;
-    if before.sa_sigaction == libc::SIG_DFL {
-        return Ok(true);
-    }
-    // The service installed its own in between.
-    // SAFETY: the action that was in force is put back.
-    unsafe { sigaction(signal, &raw const before) }?;
-    Ok(false)
-}
-
-/// The handler in force; an error if this is no signal that could have one, or if the system does not tell.
-fn handler_of(signal: c_int) -> io::Result<libc::sighandler_t> {
-    // SAFETY: only asks.
-    Ok(unsafe { sigaction(signal, ptr::null()) }?.sa_sigaction)
-}
-
-/// Puts an action in force unless it is null. Gives the one before.
-///
-/// # Safety
-/// The action must be null or valid, its handler one that may run at any time.
-unsafe fn sigaction(signal: c_int, new: *const libc::sigaction) -> io::Result<libc::sigaction> {
-    let mut before = MaybeUninit::uninit();
-    // SAFETY: by the promise of the caller, and a place for the answer.
-    let answer = unsafe { libc::sigaction(signal, new, before.as_mut_ptr()) };
-    if answer != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call succeeded and has filled it in.
-    Ok(unsafe { before.assume_init() })
-}
-
-fn ours() -> libc::sighandler_t {
-    handle as Handler as libc::sighandler_t
 }
 
 /// True if the thread would not run a handler.
@@ -296,7 +224,7 @@ mod tests {
         let (asked, unblock) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let signal = first_free().expect("this test binary has no handlers");
-        assert!(install(signal, handle).expect("it can have a handler"));
+        assert!(signals::install(signal, handle).expect("it can have a handler"));
         let thread = std::thread::spawn(move || {
             mask(libc::SIG_BLOCK, signal);
             started.send(tid()).expect("the test waits");
@@ -324,9 +252,9 @@ mod tests {
     fn mask(how: c_int, signal: c_int) {
         // SAFETY: a set of one signal, for this thread.
         unsafe {
-            let mut set = zeroed();
+            let mut set = std::mem::zeroed();
             libc::sigaddset(&raw mut set, signal);
-            libc::pthread_sigmask(how, &raw const set, ptr::null_mut());
+            libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut());
         }
     }
 }

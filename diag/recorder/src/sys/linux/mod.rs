@@ -1,14 +1,30 @@
 //! What only Linux has.
 
+#[cfg(profiles_cpu)]
+mod cpu_timer;
+#[cfg(takes_stacks)]
+pub(crate) mod errno;
 mod glibc;
 mod limits;
+#[cfg(takes_stacks)]
+pub(crate) mod loader;
+#[cfg(takes_stacks)]
+pub(crate) mod own_memory;
+#[cfg(takes_stacks)]
+mod probe;
+#[cfg(takes_stacks)]
+pub(crate) mod signals;
 
 use std::ffi::{CStr, c_int};
 use std::io;
 use std::ptr::NonNull;
 
+#[cfg(profiles_cpu)]
+pub(crate) use cpu_timer::{CpuTimer, process_cpu_ns};
 pub(crate) use glibc::glibc_stats;
 pub(crate) use limits::Limits;
+#[cfg(takes_stacks)]
+pub(crate) use probe::page_is_readable;
 
 use super::clock::read_ns;
 use super::pages::InCores;
@@ -45,12 +61,12 @@ pub(crate) fn thread_id() -> Option<u32> {
 
 /// Whether this process has a thread of this id; false as well where nobody knows.
 pub(super) fn thread_lives(tid: u32) -> bool {
-    let refused = send_signal(tid, 0).err().and_then(|error| error.raw_os_error());
+    let refused = tgkill(tid, 0).err().and_then(|error| error.raw_os_error());
     !matches!(refused, Some(libc::ESRCH | libc::EINVAL))
 }
 
 /// Sends a signal to a thread of this process; 0 only asks whether one could be sent.
-pub(crate) fn send_signal(tid: u32, signal: c_int) -> io::Result<()> {
+fn tgkill(tid: u32, signal: c_int) -> io::Result<()> {
     // SAFETY: a wrong id or signal is refused, and what a signal does is up to its handler.
     let answer = unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), tid, signal) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

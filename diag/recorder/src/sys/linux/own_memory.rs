@@ -4,21 +4,21 @@
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::AtomicU64;
 
-use crate::sys::procfs;
+use super::{errno, procfs};
 
 const PAGE: usize = 4096;
 /// Pieces that one call takes.
 const MAX_PIECES: usize = 64;
 
 /// Fills in the bytes at `address`; false if not all of them can be read.
-pub(super) fn read(address: u64, bytes: &mut [u8]) -> bool {
+pub(crate) fn read(address: u64, bytes: &mut [u8]) -> bool {
     let to = bytes.as_mut_ptr();
     // SAFETY: the bytes are ours to write.
     unsafe { copy(address, to, bytes.len()) == bytes.len() }
 }
 
 /// Fills in the words from `address` on, as far as memory can be read. How many there are.
-pub(super) fn read_words(address: u64, words: &[AtomicU64]) -> usize {
+pub(crate) fn read_words(address: u64, words: &[AtomicU64]) -> usize {
     // SAFETY: an atomic may be written through a shared reference, and nobody reads these meanwhile: what is
     // torn would be seen by the caller only.
     unsafe { copy(address, words.as_ptr().cast_mut().cast(), size_of_val(words)) / 8 }
@@ -44,7 +44,7 @@ unsafe fn copy(address: u64, to: *mut u8, len: usize) -> usize {
     if let Ok(copied) = usize::try_from(copied) {
         return copied;
     }
-    if crate::sys::errno::get() == libc::EFAULT {
+    if errno::get() == libc::EFAULT {
         return 0;
     }
     // Some sandboxes forbid that call. A file of our own memory is read as safely, but takes a descriptor.
