@@ -11,7 +11,7 @@ use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
 use crate::task::ends::End;
-use crate::task::look::{Look, Lost, State};
+use crate::task::look::{Look, Lost, ParkedAt, State};
 use crate::task::pinned::Pinned;
 use crate::task::slab::slab;
 use crate::task::slot::{Slot, Waked};
@@ -85,7 +85,9 @@ pub(super) fn rows(found: &[Found], sites: &mut Sites, strings: &mut Strings, an
         let name = name.map(|name| strings.intern(&name));
         sites.count_alive(site);
         tasks.push(TaskRow { name, ..row(id, site, &look, sites, anchor) });
-        parked.extend(look.await_stacks().map(|number| (id, number)));
+        if let Some(ParkedAt::Stacks(number)) = look.parked_at() {
+            parked.push((id, number));
+        }
     }
     Rows { tasks, zombies, parked }
 }

@@ -5,7 +5,7 @@
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
-use super::slot::{DROPPING, STACK_MARKS, Waked};
+use super::slot::{DROPPING, NO_STACKS, STACK_MARKS, Waked};
 use super::word::Word;
 use crate::current::CurrentTask;
 
@@ -62,6 +62,15 @@ pub(crate) enum Lost {
     Proven,
 }
 
+/// What the last poll of a parked task left behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ParkedAt {
+    /// The number of the stacks at which its waker was taken.
+    Stacks(u32),
+    /// Nothing took its waker.
+    Nothing,
+}
+
 impl Look {
     pub(crate) fn state(&self) -> State {
         match self.seq {
@@ -81,10 +90,14 @@ impl Look {
         is_lost.then_some(if self.owed { Lost::Likely } else { Lost::Proven })
     }
 
-    /// Where the task is parked, if its last poll left that: the number of its stacks.
-    pub(crate) fn await_stacks(&self) -> Option<u32> {
+    /// What the task is parked at, if its last poll left that: not every poll has its stacks taken.
+    pub(crate) fn parked_at(&self) -> Option<ParkedAt> {
         let is_parked = matches!(self.state(), State::Idle | State::Woken) && !self.quiet;
-        (is_parked && self.stack > 0 && self.stack < STACK_MARKS).then_some(self.stack)
+        match self.stack {
+            _ if !is_parked => None,
+            NO_STACKS => Some(ParkedAt::Nothing),
+            stack => (stack > 0 && stack < STACK_MARKS).then_some(ParkedAt::Stacks(stack)),
+        }
     }
 
     /// A capture asked it for a poll that has not ended.

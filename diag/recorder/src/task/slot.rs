@@ -829,7 +829,7 @@ fn outcome_of(traces: u32) -> Option<Outcome> {
 
 #[cfg(all(test, not(diag_loom)))]
 mod tests {
-    use super::super::look::{Lost, State};
+    use super::super::look::{Lost, ParkedAt, State};
     use super::*;
 
     fn birth(id: u64) -> Birth {
@@ -925,9 +925,12 @@ mod tests {
         poll_after(&slot, 0);
         assert_eq!(lost(), Some(Lost::Proven), "that was the poll which was owed");
         slot.set_stack(5);
-        assert_eq!((lost(), slot.look().unwrap().await_stacks()), (Some(Lost::Proven), Some(5)));
+        assert_eq!(
+            (lost(), slot.look().unwrap().parked_at()),
+            (Some(Lost::Proven), Some(ParkedAt::Stacks(5)))
+        );
         slot.start_drop();
-        assert_eq!((lost(), slot.look().unwrap().await_stacks()), (None, None));
+        assert_eq!((lost(), slot.look().unwrap().parked_at()), (None, None));
     }
 
     #[test]
