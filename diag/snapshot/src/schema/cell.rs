@@ -38,6 +38,17 @@ impl Cell for u32 {
     }
 }
 
+/// No is 0 and yes is 1.
+impl Cell for bool {
+    fn to_cell(self) -> u64 {
+        self.into()
+    }
+
+    fn from_cell(cell: u64) -> Self {
+        cell != 0
+    }
+}
+
 /// Its code point; what is none is U+FFFD.
 impl Cell for char {
     fn to_cell(self) -> u64 {
