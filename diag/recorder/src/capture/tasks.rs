@@ -131,6 +131,7 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
         }),
         displaced_by: displaced_by.and_then(CurrentTask::id).map(TaskId),
         displaced_by_site: displaced_by.and_then(CurrentTask::site).and_then(|site| sites.row_of(site)),
+        waker_taken: look.parked_at().map(|at| at != ParkedAt::Nothing),
         thread: (look.thread > 0).then_some(look.thread),
         cancel_us: look.cancel.and_then(asked_us),
         cancel_by: look.cancel.map(|cancel| cancel.by),

@@ -93,6 +93,9 @@ table! {
         displaced_by: Option<TaskId> as Delta, since 1.4;
         /// Spawn site of that task, which may have ended long ago.
         displaced_by_site: Option<SiteIndex> as Plain, since 1.4;
+        /// Whether its last poll gave its waker to anything, where it waits: false of `std::future::pending()`, or of
+        /// a future that returned without registering. None if that is not known.
+        waker_taken: Option<bool> as Plain, since 1.5;
     }
 }
 
