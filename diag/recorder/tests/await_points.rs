@@ -23,12 +23,16 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-/// Idle tasks of this name, and how many of them it is known where.
+/// Idle tasks of this name.
+fn idle(snapshot: &Snapshot, name: &str) -> impl Iterator<Item = TaskRow> {
+    let is_it = move |task: &TaskRow| task.name.is_some_and(|own| snapshot.strings.get(own) == Some(name));
+    snapshot.tasks.iter().filter(move |task| is_it(task) && task.state == TaskState::Idle)
+}
+
+/// How many tasks of this name are idle, and how many of them it is known where.
 fn known(snapshot: &Snapshot, name: &str) -> (usize, usize) {
     let with_stack: HashSet<TaskId> = snapshot.parked.iter().map(|row| row.task).collect();
-    let is_it = |task: &TaskRow| task.name.is_some_and(|own| snapshot.strings.get(own) == Some(name));
-    let tasks = snapshot.tasks.iter().filter(|task| is_it(task) && task.state == TaskState::Idle);
-    let idle: Vec<TaskId> = tasks.map(|task| task.id).collect();
+    let idle: Vec<TaskId> = idle(snapshot, name).map(|task| task.id).collect();
     (idle.len(), idle.iter().filter(|task| with_stack.contains(task)).count())
 }
 
@@ -99,4 +103,31 @@ fn a_leaking_site_is_known_beside_work_at_full_speed() {
     stop.store(true, Ordering::Relaxed);
     assert_eq!(unknowable, 0);
     assert!(leaking >= 10, "{leaking} of 40, beside {} polls", polls.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_poll_whose_waker_nothing_took_is_told_from_others() {
+    let (runtime, bell) = (runtime(), Arc::new(Notify::new()));
+    let started = Instant::now();
+    // Not every poll is looked at, so more tasks follow until one of each kind was.
+    for tasks in (10..).step_by(10) {
+        runtime.block_on(async {
+            for _ in 0..10 {
+                let bell = bell.clone();
+                spawn("waits", async move { bell.notified().await });
+                spawn("waits for nothing", std::future::pending::<()>());
+            }
+        });
+        when_idle(tasks, "waits");
+        when_idle(tasks, "waits for nothing");
+        let snapshot = diag::snapshot();
+        let taken = [("waits", true), ("waits for nothing", false)].map(|(name, expected)| {
+            let known = idle(&snapshot, name).filter_map(|task| task.waker_taken);
+            known.inspect(|taken| assert_eq!(*taken, expected, "{name}")).count()
+        });
+        if taken.iter().all(|&known| known > 0) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{taken:?} of {tasks} are known");
+    }
 }

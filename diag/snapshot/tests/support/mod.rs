@@ -194,6 +194,8 @@ fn live_tasks(random: &mut Random, tasks: u64) -> impl Iterator<Item = TaskRow> 
             cancel_us: cancel.map(|(at_us, _)| at_us),
             cancel_by: cancel.map(|(_, by)| by),
             lost: (random.below(5_000) == 0).then_some(2),
+            // Of one in eight it is not known.
+            waker_taken: (id % 8 != 0).then_some(true),
             ..TaskRow::default()
         }
     })
