@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diag_diff::{Grade, Policy, judge_one};
+use diag_diff::{Confidence, Policy, judge_one};
 use diag_snapshot::{Snapshot, TaskState};
 
 const TASKS: usize = 40;
@@ -75,9 +75,9 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
     // All but the one that has the place.
     let found: Vec<_> = judge_one(&last, &Policy::default())
         .into_iter()
-        .map(|found| (found.rule, found.grade, found.count))
+        .map(|found| (found.rule, found.confidence, found.count))
         .collect();
-    let lost = |tasks: usize| ("lost-waker", Grade::Proven, Some(tasks as u64));
+    let lost = |tasks: usize| ("lost-waker", Confidence::Proven, Some(tasks as u64));
     assert!(found.contains(&lost(TASKS)) && found.contains(&lost(TASKS - 1)), "{found:?}");
     assert_eq!(last.tasks.iter().filter(|task| task.displaced_by.is_some()).count(), TASKS - 1);
     // Another file may come meanwhile, and stay.

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
         Command::Check(check) => cli::check::run(&check, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),
         Command::Export(export) => cli::export::run(&export, &output),
+        Command::Explain(explain) => cli::explain::run(&explain, &output),
         Command::Serve(serve) => cli::serve::run(serve),
     })
 }

@@ -106,6 +106,7 @@ fn every_exit_code() {
     check("frobnicate", 2, "unrecognized");
     check("diff leak-a", 2, "AFTER");
     check("check leak-a leak-b --fail-on sometimes", 2, "invalid value");
+    check("check leak-a leak-b --policy wrong.toml", 2, "policy wrong.toml: line 2: unknown key");
     check("check leak-a leak-b --policy wrong.toml", 2, "did you mean `rules.task-leak.min_tasks`");
     check("check leak-a leak-b --policy missing.toml", 2, "cannot read policy missing.toml");
     check("snap https://127.0.0.1:1 -o x", 2, "plain http");
@@ -116,6 +117,13 @@ fn every_exit_code() {
     check("export collapsd ok-a", 2, "there is no format `collapsd`, did you mean `collapsed`? There are ");
     check("export pprof", 2, "SNAPSHOT");
     check("export --help", 0, "diag export collapsed now.diag");
+
+    check("explain", 0, "task-leak");
+    check("explain zombie", 0, "min_age_s = 60.0  # 0 or more: Each held");
+    check("explain zombie --format markdown", 0, "| `min_age_s` | 60.0 | 0 or more |");
+    check("explain zombie --format json", 0, "\"must_be\": \"0 or more\"");
+    check("explain task-lek", 2, "there is no rule `task-lek`, did you mean `task-leak`?");
+    check("explain --help", 0, "diag explain task-leak");
 
     check("show missing", 3, "missing");
     check("export openmetrics missing", 3, "missing");

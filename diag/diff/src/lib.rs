@@ -9,13 +9,18 @@
 //! the viewer do.
 #![forbid(unsafe_code)]
 
+mod check;
 pub mod diff;
+pub mod outcome;
 pub mod policy;
 pub mod report;
+pub mod rules;
 pub mod stats;
-pub mod verdict;
+mod time;
 
+pub use check::{judge, judge_now, judge_one};
 pub use diff::{Diff, NotComparable, diff, diff_with};
+pub use outcome::Outcome;
 pub use policy::{Policy, PolicyError};
 pub use report::Report;
-pub use verdict::{Answer, Class, Finding, Grade, judge, judge_now, judge_one};
+pub use rules::finding::{Category, Confidence, Finding};

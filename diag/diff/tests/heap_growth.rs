@@ -3,7 +3,7 @@
 mod script;
 
 use diag_diff::diff::{Diff, HeapSiteDiff};
-use diag_diff::{Answer, Policy, Report, diff, judge};
+use diag_diff::{Outcome, Policy, Report, diff, judge};
 use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Snapshot, Table};
 use script::{Block, Service, Task, churn};
 
@@ -35,20 +35,20 @@ fn site<'a>(diff: &'a Diff, function: &str) -> &'a HeapSiteDiff {
     sites.iter().find(|site| site.place.function == function).expect("the function")
 }
 
-fn check(service: &Service, before: f64, after: f64, answer: Answer, expected: &[&str]) {
+fn check(service: &Service, before: f64, after: f64, answer: Outcome, expected: &[&str]) {
     let report: Report = judge(&compare(service, before, after), &Policy::default());
     let found: Vec<String> = (report.findings.iter())
         .map(|found| {
             format!(
                 "{} {} {}",
                 found.rule,
-                found.grade.as_str(),
+                found.confidence.as_str(),
                 found.subject.name.clone().unwrap_or_default()
             )
         })
         .collect();
     assert_eq!(
-        (report.answer, found),
+        (report.outcome, found),
         (answer, expected.iter().map(|&line| line.to_owned()).collect()),
         "{report:#?}"
     );
@@ -71,17 +71,17 @@ fn what_a_function_allocated_is_not_known_where_its_stacks_may_have_been_evicted
 
 #[test]
 fn buffers_that_outlive_their_tasks_are_a_likely_leak() {
-    check(&service(40.0, |_| None), 15.0, 30.0, Answer::Findings, &["heap-growth likely svc::keep"]);
+    check(&service(40.0, |_| None), 15.0, 30.0, Outcome::Findings, &["heap-growth likely svc::keep"]);
 }
 
 #[test]
 fn buffers_that_end_with_their_tasks_are_clean() {
-    check(&service(40.0, |task| task.ended), 15.0, 30.0, Answer::Clean, &[]);
+    check(&service(40.0, |task| task.ended), 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn a_cache_at_its_limit_is_clean() {
-    check(&service(60.0, |task| Some(task.spawned + 10.0)), 20.0, 40.0, Answer::Clean, &[]);
+    check(&service(60.0, |task| Some(task.spawned + 10.0)), 20.0, 40.0, Outcome::Clean, &[]);
 }
 
 #[test]
@@ -90,7 +90,7 @@ fn a_cache_on_its_way_that_frees_old_blocks_is_possible() {
         &service(60.0, |task| Some(task.spawned + 30.0)),
         15.0,
         32.0,
-        Answer::Findings,
+        Outcome::Findings,
         &["heap-growth possible svc::keep"],
     );
 }
@@ -98,7 +98,7 @@ fn a_cache_on_its_way_that_frees_old_blocks_is_possible() {
 #[test]
 fn a_leak_that_stopped_is_possible() {
     let stops = |task: &Task| if task.spawned < 18.0 { None } else { task.ended };
-    check(&service(60.0, stops), 15.0, 30.0, Answer::Findings, &["heap-growth possible svc::keep"]);
+    check(&service(60.0, stops), 15.0, 30.0, Outcome::Findings, &["heap-growth possible svc::keep"]);
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_heap_in_one_file_only_is_too_little() {
     after.heap = None;
     let diff = diff(&service.at(15.0), &after).expect("one service");
     let report = judge(&diff, &Policy::default());
-    assert_eq!(report.answer, Answer::InsufficientData);
+    assert_eq!(report.outcome, Outcome::InsufficientData);
     assert!(report.reasons[0].starts_with("the second snapshot has no heap samples"), "{:?}", report.reasons);
 }
 

@@ -4,7 +4,7 @@
 use diag_analysis::container::Container;
 use diag_diff::diff::{FunctionHoldings, Holdings};
 use diag_diff::report::HeapNow;
-use diag_diff::{Class, Finding, Grade, Policy, judge_one};
+use diag_diff::{Category, Confidence, Finding, Policy, judge_one};
 use diag_snapshot::{
     EndRow, FrameIndex, FrameRow, Heap, NameRow, Outcome, SampleRow, SiteAgeRow, SiteIndex, SiteRow,
     SiteTotalsRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, TaskId, TaskRow, ZombieRow,
@@ -222,8 +222,8 @@ fn a_share_alarms_above_the_limit_and_not_at_it() {
     let found = shares(&map_of(30_100_000));
     assert_eq!(found.len(), 1);
     let found = &found[0];
-    assert_eq!((found.class, found.grade), (Class::Retention, Grade::Possible));
-    assert!(!found.fails(Grade::Possible), "a share never fails a check");
+    assert_eq!((found.category, found.confidence), (Category::Retention, Confidence::Possible));
+    assert!(!found.fails(Confidence::Possible), "a share never fails a check");
     assert_eq!(found.subject.name.as_deref(), Some("HashMap in svc::keep"));
     assert!(found.evidence[0].starts_with("30.1 % of the 95 MiB live heap"), "{found:#?}");
     assert_eq!(found.counter_evidence, ["one snapshot does not tell whether it grows"], "known exactly");

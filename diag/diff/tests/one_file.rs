@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use diag_diff::report::text;
-use diag_diff::{Answer, Policy, diff, judge, judge_one};
+use diag_diff::{Policy, diff, judge, judge_one};
 use diag_snapshot::{
     CancelBy, FrameIndex, FrameRow, NameRow, Outcome, ParkedRow, Process, Runtime, SiteIndex, SiteKind,
     SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
@@ -68,7 +68,7 @@ fn check(snapshot: &Snapshot, expected: &[&str]) {
     let found: Vec<String> = (judge_one(snapshot, &Policy::default()).iter())
         .map(|found| {
             let count = found.count.map_or("?".to_owned(), |count| count.to_string());
-            format!("{} {} {} {count}", found.class.as_str(), found.grade.as_str(), found.rule)
+            format!("{} {} {} {count}", found.category.as_str(), found.confidence.as_str(), found.rule)
         })
         .collect();
     assert_eq!(found, expected, "{}", text::findings(&judge_one(snapshot, &Policy::default())));
@@ -262,7 +262,7 @@ fn what_a_task_does_now_outweighs_what_it_did() {
     let after = with_tasks(SiteKind::Task, &[busy]);
     check(&after, &[]);
     let report = judge(&diff(&before, &after).expect("one service"), &Policy::default());
-    assert_eq!((report.answer, report.findings[0].rule), (Answer::Findings, "busy-self-wake"));
+    assert_eq!((report.outcome, report.findings[0].rule), (diag_diff::Outcome::Findings, "busy-self-wake"));
     assert_eq!(
         report.findings[0].evidence[0],
         "60,000 polls a second, 100 % of them asked for by the task itself"

@@ -2,7 +2,7 @@
 
 mod script;
 
-use diag_diff::{Answer, Policy, Report, diff, judge};
+use diag_diff::{Outcome, Policy, Report, diff, judge};
 use diag_snapshot::{FrameIndex, FrameRow, NameRow, ParkedRow, Snapshot, StackIndex, StackRow, TaskRow};
 use script::{Service, Task, churn, ghosts, in_order, steady};
 
@@ -14,16 +14,16 @@ fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
 }
 
 /// One finding a line: `likely svc.rs:7:9 650`.
-fn check(tasks: Vec<Task>, before: f64, after: f64, answer: Answer, expected: &[&str]) {
+fn check(tasks: Vec<Task>, before: f64, after: f64, answer: Outcome, expected: &[&str]) {
     let report = report(tasks, before, after);
     let found: Vec<String> = (report.findings.iter())
         .map(|found| {
             let count = found.count.map_or("?".to_owned(), |count| count.to_string());
-            format!("{} {} {count}", found.grade.as_str(), found.subject.location)
+            format!("{} {} {count}", found.confidence.as_str(), found.subject.location)
         })
         .collect();
     assert_eq!(
-        (report.answer, found),
+        (report.outcome, found),
         (answer, expected.iter().map(|&line| line.to_owned()).collect()),
         "{report:#?}"
     );
@@ -37,7 +37,7 @@ fn healthy(line: u32, to: f64) -> Vec<Task> {
 #[test]
 fn ghosts_among_churn_are_a_likely_leak_counted_exactly() {
     let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
-    check(tasks, 15.0, 30.0, Answer::Findings, &["likely svc.rs:7:9 400"]);
+    check(tasks, 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 400"]);
 }
 
 #[test]
@@ -52,39 +52,39 @@ fn ghosts_too_young_to_judge_are_counted_apart() {
 #[test]
 fn the_sites_beside_a_leak_stay_silent() {
     let tasks = [healthy(7, 40.0), healthy(8, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
-    check(tasks, 15.0, 30.0, Answer::Findings, &["likely svc.rs:7:9 400"]);
+    check(tasks, 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 400"]);
 }
 
 #[test]
 fn churn_is_clean() {
-    check(healthy(7, 40.0), 15.0, 30.0, Answer::Clean, &[]);
+    check(healthy(7, 40.0), 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn old_idle_tasks_that_do_not_grow_are_clean() {
     let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 5.0, 20.0)].concat();
-    check(tasks, 15.0, 30.0, Answer::Clean, &[]);
+    check(tasks, 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn a_ramp_up_with_heartbeats_is_clean() {
-    check(steady(7, 1_000, 0.0, 40.0, 0.5), 15.0, 30.0, Answer::Clean, &[]);
+    check(steady(7, 1_000, 0.0, 40.0, 0.5), 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn slow_heartbeats_at_a_site_of_short_tasks_are_clean() {
     let tasks = [healthy(7, 400.0), steady(7, 300, 0.0, 400.0, 20.0)].concat();
-    check(tasks, 300.0, 330.0, Answer::Clean, &[]);
+    check(tasks, 300.0, 330.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn a_ramp_up_that_was_over_at_the_first_snapshot_is_clean() {
-    check(ghosts(7, 10.0, 14.5, 200.0), 15.0, 30.0, Answer::Clean, &[]);
+    check(ghosts(7, 10.0, 14.5, 200.0), 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn silent_tasks_where_nothing_ever_ended_are_possible() {
-    check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 151"]);
+    check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Outcome::Findings, &["possible svc.rs:7:9 151"]);
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_cohort_that_moves_again_is_possible_at_most() {
     for task in tasks.iter_mut().filter(|task| task.rests.is_some() && task.spawned < 8.0).step_by(50) {
         task.ended = Some(20.0);
     }
-    check(tasks, 15.0, 30.0, Answer::Findings, &["possible svc.rs:7:9 396"]);
+    check(tasks, 15.0, 30.0, Outcome::Findings, &["possible svc.rs:7:9 396"]);
 }
 
 #[test]
@@ -103,33 +103,33 @@ fn a_cohort_that_is_replaced_is_clean() {
     for task in tasks.iter_mut().filter(|task| task.rests.is_some()) {
         task.ended = Some(task.spawned + 12.0);
     }
-    check(tasks, 20.0, 35.0, Answer::Clean, &[]);
+    check(tasks, 20.0, 35.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn a_leak_that_starts_after_the_first_snapshot_is_possible() {
     let tasks = [healthy(7, 60.0), ghosts(7, 16.0, 40.0, 20.0)].concat();
-    check(tasks, 15.0, 35.0, Answer::Findings, &["possible svc.rs:7:9 248"]);
+    check(tasks, 15.0, 35.0, Outcome::Findings, &["possible svc.rs:7:9 248"]);
 }
 
 #[test]
 fn workers_spawned_in_one_go_are_clean_whenever_they_become_stale() {
     for spawned in [0.0, 8.5, 12.0, 20.0] {
         let tasks = [healthy(7, 60.0), steady(7, 100, spawned, spawned + 1.0, 1e9)].concat();
-        check(tasks, 15.0, 30.0, Answer::Clean, &[]);
+        check(tasks, 15.0, 30.0, Outcome::Clean, &[]);
     }
 }
 
 #[test]
 fn two_snapshots_in_a_row_are_too_little() {
     let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
-    check(tasks, 1.0, 1.5, Answer::InsufficientData, &[]);
+    check(tasks, 1.0, 1.5, Outcome::InsufficientData, &[]);
 }
 
 #[test]
 fn reversed_snapshots_are_too_little_and_say_so() {
     let report = report(healthy(7, 40.0), 30.0, 15.0);
-    assert_eq!(report.answer, Answer::InsufficientData);
+    assert_eq!(report.outcome, Outcome::InsufficientData);
     assert_eq!(report.reasons, ["the first snapshot is 15 s younger than the second: swap them"]);
 }
 
@@ -139,7 +139,7 @@ fn growth_before_a_usual_lifetime_has_passed_is_too_little() {
     let tasks = [churn(1, 7, 0.0, 3.0, 40.0, 1e-9, 0.05), ghosts(7, 0.0, 8.0, 40.0)].concat();
     let tasks = tasks.into_iter().map(|task| Task { ended: task.ended.map(|_| task.spawned + 9.0), ..task });
     let report = report(tasks.collect(), 3.0, 12.0);
-    assert_eq!(report.answer, Answer::InsufficientData, "{report:#?}");
+    assert_eq!(report.outcome, Outcome::InsufficientData, "{report:#?}");
     assert!(report.reasons[0].starts_with("svc.rs:7:9 grew by "), "{:?}", report.reasons);
 }
 
@@ -149,7 +149,7 @@ fn untracked_tasks_that_grow_are_possible() {
         Service { untracked: |now| Some(100 + now as u64), ..Service::new(in_order(healthy(7, 40.0))) };
     let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
     let report = judge(&diff, &Policy::default());
-    assert_eq!((report.answer, report.fails), (Answer::Findings, false));
+    assert_eq!((report.outcome, report.fails), (Outcome::Findings, false));
     assert_eq!(report.findings[0].rule, "untracked-growth");
     assert_eq!(report.findings[0].count, Some(130));
 }
@@ -174,7 +174,7 @@ fn untracked_tasks_that_do_not_grow_are_a_note() {
     let service = Service { untracked: |_| Some(37), ..Service::new(steady(7, 374, 0.0, 1.0, 0.5)) };
     let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
     let report = judge(&diff, &Policy::default());
-    assert_eq!(report.answer, Answer::Clean);
+    assert_eq!(report.outcome, Outcome::Clean);
     assert_eq!(report.notes, ["coverage 90 %: 37 untracked tasks, not growing"]);
 }
 
@@ -182,7 +182,7 @@ fn untracked_tasks_that_do_not_grow_are_a_note() {
 fn unreadable_coverage_is_too_little() {
     let service = Service { untracked: |_| None, ..Service::new(in_order(healthy(7, 40.0))) };
     let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
-    assert_eq!(judge(&diff, &Policy::default()).answer, Answer::InsufficientData);
+    assert_eq!(judge(&diff, &Policy::default()).outcome, Outcome::InsufficientData);
 }
 
 /// A stack of these functions, innermost first.

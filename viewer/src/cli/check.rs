@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use diag_diff::{Grade, Policy};
+use diag_diff::{Confidence, Policy};
 
 use super::diff;
 use super::exit::{End, Failure};
@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// Thresholds, usually `diag.toml`; without it the defaults hold
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Least grade of a finding that fails; stronger than the policy's `fail_on`
+    /// Least confidence of a finding that fails; stronger than the policy's `fail_on`
     #[arg(long, value_enum)]
     fail_on: Option<FailOn>,
     #[command(flatten)]
@@ -61,12 +61,12 @@ fn read_policy(path: &Path) -> Result<Policy, Failure> {
     Policy::parse(&text).map_err(|error| Failure::Usage(format!("policy {}: {error}", path.display())))
 }
 
-impl From<FailOn> for Grade {
+impl From<FailOn> for Confidence {
     fn from(fail_on: FailOn) -> Self {
         match fail_on {
-            FailOn::Possible => Grade::Possible,
-            FailOn::Likely => Grade::Likely,
-            FailOn::Proven => Grade::Proven,
+            FailOn::Possible => Confidence::Possible,
+            FailOn::Likely => Confidence::Likely,
+            FailOn::Proven => Confidence::Proven,
         }
     }
 }

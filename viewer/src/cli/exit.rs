@@ -4,7 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use diag_analysis::human;
-use diag_diff::{Answer, NotComparable, Report};
+use diag_diff::{NotComparable, Outcome, Report};
 use diag_snapshot::Process;
 use diag_viewer::agent::Agent;
 
@@ -52,10 +52,10 @@ impl fmt::Display for Failure {
 
 impl From<&Report> for End {
     fn from(report: &Report) -> Self {
-        match report.answer {
+        match report.outcome {
             _ if report.fails => End::Findings,
-            Answer::InsufficientData => End::InsufficientData,
-            Answer::Clean | Answer::Findings => End::Clean,
+            Outcome::InsufficientData => End::InsufficientData,
+            Outcome::Clean | Outcome::Findings => End::Clean,
         }
     }
 }

@@ -6,6 +6,7 @@
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod exit;
+pub(crate) mod explain;
 pub(crate) mod export;
 mod load;
 pub(crate) mod output;
@@ -20,13 +21,13 @@ use output::{Colour, Format, Output};
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  clean, or nothing of the grade that fails
-  1  findings: a leak, stuck, runaway or fault of the grade that fails (default: likely)
+  0  clean, or nothing of the confidence that fails
+  1  findings: a leak, stuck, runaway or fault of the confidence that fails (default: likely)
   2  wrong usage or policy
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `export` and `serve` give 0, 2 or 3 only, `snap` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export` and `serve` give 0, 2 or 3 only, `snap` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Snap(snap::Args),
     /// Write a snapshot in the format of another tool
     Export(export::Args),
+    /// Explain a rule, and what a policy can tell it
+    Explain(explain::Args),
     /// Look at snapshots and running services in a browser
     Serve(serve::Args),
 }

@@ -13,7 +13,7 @@ use diag_analysis::{dump, human, names};
 use diag_diff::diff::{Holdings, Now};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::report::{HeapNow, Memory, holdings};
-use diag_diff::verdict::Estimate;
+use diag_diff::rules::finding::Estimate;
 use diag_diff::{Finding, Policy, judge_now};
 use diag_snapshot::{CancelBy, Snapshot, TaskRow};
 use serde::Serialize;

@@ -9,8 +9,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
 use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, json};
-use diag_diff::verdict::Estimate;
-use diag_diff::{Answer, Finding};
+use diag_diff::rules::finding::Estimate;
+use diag_diff::{Finding, Outcome};
 use serde::Deserialize;
 
 use super::{Ask, Page, diff, filters};
@@ -112,10 +112,10 @@ pub(super) fn weight(finding: &Finding, report: &Report) -> &'static str {
 
 /// The answer, as a class of the style sheet.
 pub(super) fn tone(report: &Report) -> &'static str {
-    match report.answer {
-        Answer::Clean => "good",
-        Answer::Findings if report.fails => "alarm",
-        Answer::Findings | Answer::InsufficientData => "doubt",
+    match report.outcome {
+        Outcome::Clean => "good",
+        Outcome::Findings if report.fails => "alarm",
+        Outcome::Findings | Outcome::InsufficientData => "doubt",
     }
 }
 

@@ -8,7 +8,7 @@ use axum::response::Response;
 use diag_analysis::human;
 use diag_diff::Finding;
 use diag_diff::report::holdings;
-use diag_diff::verdict::Estimate;
+use diag_diff::rules::finding::Estimate;
 use diag_snapshot::{SiteIndex, SiteKind, SiteRow};
 use serde::{Deserialize, Serialize};
 

@@ -4,7 +4,7 @@ use diag_analysis::human;
 use serde::Serialize;
 
 use crate::diff::{Growth, HeapDiff, HeapSiteDiff, Holdings, Turnover};
-use crate::verdict::{Estimate, signed_bytes, whole};
+use crate::rules::finding::{Estimate, signed_bytes, whole};
 
 /// The sampled heap in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]

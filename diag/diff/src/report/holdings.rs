@@ -5,8 +5,8 @@ use diag_snapshot::{HeapFacts, SiteIndex};
 use serde::Serialize;
 
 use crate::diff::{Ages, FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
+use crate::rules::finding::{Estimate, signed_bytes};
 use crate::stats::WeightedSum;
-use crate::verdict::{Estimate, signed_bytes};
 
 /// What the sampled heap of one snapshot holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]

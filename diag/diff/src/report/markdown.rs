@@ -6,7 +6,7 @@ use diag_analysis::human;
 
 use super::text::{LISTED_SITES, about, title};
 use super::{Report, heap, memory, sites};
-use crate::verdict::Finding;
+use crate::rules::finding::Finding;
 
 /// The report as Markdown. Writing to a string cannot fail, so the results of `write!` carry
 /// nothing.

@@ -5,7 +5,7 @@ use diag_analysis::memory::Split;
 use serde::Serialize;
 
 use crate::diff::Holdings;
-use crate::verdict::{Estimate, signed_bytes};
+use crate::rules::finding::{Estimate, signed_bytes};
 
 /// Resident memory of one snapshot, part by part; a part that is not known is none.
 #[derive(Clone, Debug, PartialEq, Serialize)]

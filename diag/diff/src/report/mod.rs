@@ -5,6 +5,7 @@
 //! null. Nothing is written anywhere from here; callers get strings.
 
 mod change;
+pub mod explain;
 mod heap;
 pub mod holdings;
 pub mod json;
@@ -17,8 +18,12 @@ use diag_analysis::human;
 use serde::Serialize;
 
 use crate::diff::{Diff, Holdings, Side};
+use crate::outcome::Outcome;
 use crate::policy::Policy;
-use crate::verdict::{Answer, Finding, Grade, heap_share_notes};
+use crate::rules;
+use crate::rules::finding::{Confidence, Finding};
+use crate::rules::rule::Facts;
+use crate::time::timestamp;
 
 pub use change::Change;
 pub use heap::{GrowthBytes, HeapChange, HeapSiteChange, TaskSiteBytes};
@@ -37,11 +42,12 @@ pub struct Report {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// The answer as a whole.
-    pub answer: Answer,
+    #[serde(rename = "answer")]
+    pub outcome: Outcome,
     /// True if a check fails because of a finding.
     pub fails: bool,
     /// Least grade at which a finding fails a check.
-    pub fail_on: Grade,
+    pub fail_on: Confidence,
     /// Why these snapshots are too little to be called clean; empty if they are not.
     pub reasons: Vec<String>,
     /// Name of the service.
@@ -89,7 +95,7 @@ impl Report {
     pub(crate) fn new(diff: &Diff, policy: &Policy, findings: Vec<Finding>, reasons: Vec<String>) -> Self {
         Report {
             schema: SCHEMA,
-            answer: Answer::of(&findings, &reasons, policy),
+            outcome: Outcome::of(&findings, &reasons, policy.fail_on),
             fails: findings.iter().any(|finding| finding.fails(policy.fail_on)),
             fail_on: policy.fail_on,
             reasons,
@@ -100,7 +106,10 @@ impl Report {
             after: Moment::of(&diff.after, diff.now.heap.as_ref()),
             memory: (diff.before.split.as_ref().zip(diff.after.split.as_ref()))
                 .map_or(Vec::new(), |(before, after)| memory::changes(before, after)),
-            notes: notes(diff).into_iter().chain(heap_share_notes(diff, policy, &findings)).collect(),
+            notes: notes(diff)
+                .into_iter()
+                .chain(rules::notes(&Facts::from(diff), &policy.rules, &findings))
+                .collect(),
             findings,
             sites: sites::changes(diff),
             heap: diff.heap.as_ref().map(heap::change),
@@ -117,11 +126,11 @@ impl Report {
         let failing = self.findings.iter().filter(|finding| finding.fails(self.fail_on)).count();
         let others = self.findings.len() - failing;
         let mut parts = Vec::new();
-        match self.answer {
-            Answer::Clean => parts.push("clean: nothing leaks that these snapshots could show".to_owned()),
-            Answer::InsufficientData => parts.push("too little to say".to_owned()),
-            Answer::Findings if failing > 0 => parts.push(human::counted(failing as u64, "finding")),
-            Answer::Findings => {}
+        match self.outcome {
+            Outcome::Clean => parts.push("clean: nothing leaks that these snapshots could show".to_owned()),
+            Outcome::InsufficientData => parts.push("too little to say".to_owned()),
+            Outcome::Findings if failing > 0 => parts.push(human::counted(failing as u64, "finding")),
+            Outcome::Findings => {}
         }
         if others > 0 {
             parts.push(format!("{} to keep an eye on", human::counted(others as u64, "possibility")));
@@ -142,11 +151,6 @@ impl Moment {
             memory: side.split.as_ref().map(|split| Memory::new(split, holdings)),
         }
     }
-}
-
-/// A time of the model as a time of the calendar; none beyond the year 9999.
-pub(crate) fn timestamp(unix_us: u64) -> Option<jiff::Timestamp> {
-    jiff::Timestamp::from_microsecond(i64::try_from(unix_us).ok()?).ok()
 }
 
 fn notes(diff: &Diff) -> Vec<String> {

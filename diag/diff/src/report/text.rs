@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use diag_analysis::human;
 
 use super::{HeapChange, Moment, Report, heap, memory, sites};
-use crate::verdict::{Answer, Estimate, Finding, Grade, signed_bytes};
+use crate::outcome::Outcome;
+use crate::rules::finding::{Confidence, Estimate, Finding, signed_bytes};
 
 /// So many spawn sites are listed; JSON has all of them.
 pub(super) const LISTED_SITES: usize = 12;
@@ -73,10 +74,10 @@ fn write(report: &Report, paint: Paint) -> String {
 }
 
 fn colour(report: &Report) -> Colour {
-    match report.answer {
-        Answer::Clean => Colour::Good,
-        Answer::Findings if report.fails => Colour::Alarm,
-        Answer::Findings | Answer::InsufficientData => Colour::Doubt,
+    match report.outcome {
+        Outcome::Clean => Colour::Good,
+        Outcome::Findings if report.fails => Colour::Alarm,
+        Outcome::Findings | Outcome::InsufficientData => Colour::Doubt,
     }
 }
 
@@ -107,7 +108,7 @@ fn write_memory(out: &mut String, report: &Report, paint: Paint) {
 }
 
 fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
-    let colour = if finding.grade == Grade::Possible { Colour::Doubt } else { Colour::Alarm };
+    let colour = if finding.confidence == Confidence::Possible { Colour::Doubt } else { Colour::Alarm };
     let _ = writeln!(out, "{}", paint(&title(finding), colour));
     if let Some(name) = &finding.subject.name {
         let _ = writeln!(out, "    {}", human::name(name));
@@ -129,7 +130,8 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
 
 /// `LEAK (likely): 659 tasks at hub.rs:88:9, +46.3/s, since 2026-05-01T03:00:00Z`.
 pub(super) fn title(finding: &Finding) -> String {
-    let mut title = format!("{} ({}): ", finding.class.as_str().to_uppercase(), finding.grade.as_str());
+    let mut title =
+        format!("{} ({}): ", finding.category.as_str().to_uppercase(), finding.confidence.as_str());
     let what = [
         finding.count.map(|count| human::counted(count, "task")),
         finding.bytes.map(size),

@@ -9,30 +9,46 @@ use std::collections::BTreeMap;
 use diag_analysis::human;
 use diag_snapshot::{SiteKind, TaskState};
 
-use super::{Class, Finding, Grade, Subject};
+use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::params::params;
+use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Asked, Now, SiteNow};
-use crate::policy::{CancelledButRunning, Policy};
 
-pub(super) const NAME: &str = "cancelled-but-running";
+/// See [`DOC`].
+pub(super) struct Rule;
 
-pub(super) fn judge(now: &Now, policy: &Policy) -> Vec<Finding> {
-    let limits = &policy.rules.cancelled_but_running;
-    now.sites.iter().filter_map(|site| finding(now, site, limits)).collect()
+params! {
+    /// A task may take so long to stop.
+    grace_s: Seconds = 10.0,
 }
 
-fn finding(now: &Now, site: &SiteNow, limits: &CancelledButRunning) -> Option<Finding> {
-    let grace_us = (limits.grace_s * 1e6) as u64;
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "cancelled-but-running";
+    const CATEGORIES: &'static [Category] = &[Category::Stuck];
+    const NEEDS: Needs = Needs::OneSnapshot;
+    const SAYS: &'static str = "these tasks were asked to stop, and are still there";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        facts.now.sites.iter().filter_map(|site| finding(facts.now, site, params)).collect()
+    }
+}
+
+fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
+    let grace_us = (params.grace_s * 1e6) as u64;
     let late: Vec<&Asked> = site.asked.iter().filter(|asked| asked.ago_us >= grace_us).collect();
     let longest = late.iter().max_by_key(|asked| asked.ago_us)?;
     let polling = late.iter().filter(|asked| asked.state == TaskState::Polling).count();
     Some(Finding {
-        since: super::ago(now, longest.ago_us),
+        since: ago(now, longest.ago_us),
         count: Some(late.len() as u64),
         evidence: evidence(&late, longest, polling),
         waiting_at: now.waits.get(&site.site).filter(|_| polling < late.len()).cloned(),
         advice: advice(site.kind, polling > 0).to_owned(),
         risk: "a shutdown waits for them, and who asked may take them for gone".to_owned(),
-        ..Finding::new(NAME, Class::Stuck, Grade::Proven, Subject::from(&site.site))
+        ..Finding::new(Rule::NAME, Category::Stuck, Confidence::Proven, Subject::from(&site.site))
     })
 }
 
@@ -71,3 +87,13 @@ fn advice(kind: SiteKind, is_polling: bool) -> &'static str {
         }
     }
 }
+
+const DOC: &str = "\
+Always **proven**.
+
+- **Found when** a task was asked longer ago than `grace_s`: by `abort`, by its set, or by the end of its runtime.
+- **Evidence**: by what and how long ago; whether the poll that does not return began before it was asked, or the task is
+  polled again, or no worker has come to drop it.
+- **Silent twins**: a task that is still within the grace; one that finished by itself after it was asked (it is among the
+  ends).
+";

@@ -1,72 +1,19 @@
-//! Says what of a diff is a leak: findings, and the answer as a whole.
-//!
-//! Every rule is a pure function from facts and the policy to findings, listed in [`RULES`]; some need
-//! what changed, some only what one snapshot shows.
-//! `VERDICTS.md` beside this crate says what each one means. A rule never prints: reports do.
-
-mod answer;
-mod blocked_executor;
-mod busy_self_wake;
-mod cancelled_but_running;
-mod heap_growth;
-mod heap_share;
-mod lost_waker;
-mod missed_wakeup;
-mod task_leak;
-mod untracked_growth;
-mod zombie;
+//! One thing found, with what speaks for and against it.
 
 use std::collections::HashMap;
 
 use diag_analysis::human;
-use diag_snapshot::Snapshot;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::diff::{Diff, Now, Site};
-use crate::policy::Policy;
-use crate::report::{Report, timestamp};
+use crate::diff::{Now, Site};
 use crate::stats::WeightedSum;
-
-pub use answer::Answer;
-pub(crate) use heap_share::notes as heap_share_notes;
-
-/// A rule: its name never changes meaning.
-pub struct Rule {
-    /// Name in reports and in `diag.toml`.
-    pub name: &'static str,
-    /// What it finds.
-    pub judge: Judge,
-}
-
-/// What a rule looks at.
-pub enum Judge {
-    /// What changed between two snapshots.
-    Change(fn(&Diff, &Policy) -> Vec<Finding>),
-    /// What one snapshot shows, which of two is the second.
-    Now(fn(&Now, &Policy) -> Vec<Finding>),
-    /// What one snapshot shows by itself, and what a second one tells better.
-    Alone(fn(&Now, &Policy) -> Vec<Finding>),
-}
-
-/// All rules.
-pub const RULES: &[Rule] = &[
-    Rule { name: lost_waker::NAME, judge: Judge::Now(lost_waker::judge) },
-    Rule { name: missed_wakeup::NAME, judge: Judge::Now(missed_wakeup::judge) },
-    Rule { name: blocked_executor::NAME, judge: Judge::Now(blocked_executor::judge) },
-    Rule { name: cancelled_but_running::NAME, judge: Judge::Now(cancelled_but_running::judge) },
-    Rule { name: busy_self_wake::NAME, judge: Judge::Now(busy_self_wake::judge) },
-    Rule { name: zombie::NAME, judge: Judge::Now(zombie::judge) },
-    Rule { name: heap_share::NAME, judge: Judge::Alone(heap_share::judge) },
-    Rule { name: task_leak::NAME, judge: Judge::Change(task_leak::judge) },
-    Rule { name: heap_growth::NAME, judge: Judge::Change(heap_growth::judge) },
-    Rule { name: untracked_growth::NAME, judge: Judge::Change(untracked_growth::judge) },
-];
+use crate::time::timestamp;
 
 /// What kind of trouble it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Class {
+pub enum Category {
     /// Kept without end.
     Leak,
     /// Waits for what does not come.
@@ -80,9 +27,9 @@ pub enum Class {
 }
 
 /// How sure it is. The largest is the surest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Grade {
+pub enum Confidence {
     /// Worth a third snapshot.
     Possible,
     /// No healthy service that we know of looks like this.
@@ -91,27 +38,34 @@ pub enum Grade {
     Proven,
 }
 
-impl Class {
+impl Category {
     /// The word for people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Class::Leak => "leak",
-            Class::Stuck => "stuck",
-            Class::Runaway => "runaway",
-            Class::Fault => "fault",
-            Class::Retention => "retention",
+            Category::Leak => "leak",
+            Category::Stuck => "stuck",
+            Category::Runaway => "runaway",
+            Category::Fault => "fault",
+            Category::Retention => "retention",
         }
     }
 }
 
-impl Grade {
+impl Confidence {
     /// The word for people.
     pub fn as_str(self) -> &'static str {
         match self {
-            Grade::Possible => "possible",
-            Grade::Likely => "likely",
-            Grade::Proven => "proven",
+            Confidence::Possible => "possible",
+            Confidence::Likely => "likely",
+            Confidence::Proven => "proven",
         }
+    }
+
+    /// Returns the confidence of this word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Confidence::Possible, Confidence::Likely, Confidence::Proven]
+            .into_iter()
+            .find(|confidence| confidence.as_str() == word)
     }
 }
 
@@ -124,9 +78,11 @@ pub struct Finding {
     /// Which rule found it.
     pub rule: &'static str,
     /// What kind of trouble.
-    pub class: Class,
+    #[serde(rename = "class")]
+    pub category: Category,
     /// How sure.
-    pub grade: Grade,
+    #[serde(rename = "grade")]
+    pub confidence: Confidence,
     /// What it is about.
     pub subject: Subject,
     /// Since when, if that is known.
@@ -155,12 +111,17 @@ pub struct Finding {
 
 impl Finding {
     /// A finding of which nothing more is known yet.
-    fn new(rule: &'static str, class: Class, grade: Grade, subject: Subject) -> Self {
+    pub(super) fn new(
+        rule: &'static str,
+        category: Category,
+        confidence: Confidence,
+        subject: Subject,
+    ) -> Self {
         Finding {
-            id: finding_id(rule, class, &subject, 0),
+            id: finding_id(rule, category, &subject, 0),
             rule,
-            class,
-            grade,
+            category,
+            confidence,
             subject,
             since: None,
             count: None,
@@ -177,8 +138,8 @@ impl Finding {
     }
 
     /// True if a check under this policy fails because of it.
-    pub fn fails(&self, fail_on: Grade) -> bool {
-        self.class != Class::Retention && self.grade >= fail_on
+    pub fn fails(&self, fail_on: Confidence) -> bool {
+        self.category != Category::Retention && self.confidence >= fail_on
     }
 }
 
@@ -256,11 +217,11 @@ pub(crate) fn signed_bytes(bytes: f64) -> String {
     format!("{sign}{}", human::bytes(bytes.abs() as u64))
 }
 
-/// Id of a finding: 16 hex digits that depend on rule, class, and the subject's name and file. Lines and columns do not count,
+/// Id of a finding: 16 hex digits that depend on rule, category, and the subject's name and file. Lines and columns do not count,
 /// as they move with every edit above; of several findings of one name in one file, `ordinal` tells which, by line.
-pub fn finding_id(rule: &str, class: Class, subject: &Subject, ordinal: u32) -> String {
+pub fn finding_id(rule: &str, category: Category, subject: &Subject, ordinal: u32) -> String {
     let name = subject.name.as_deref().unwrap_or_default();
-    let mut key = [rule, class.as_str(), subject.file_and_position().0, name].join("\0");
+    let mut key = [rule, category.as_str(), subject.file_and_position().0, name].join("\0");
     if ordinal > 0 {
         key = format!("{key}\0{ordinal}");
     }
@@ -273,51 +234,24 @@ fn number(findings: &mut [Finding]) {
     let mut met: HashMap<String, u32> = HashMap::new();
     for finding in findings {
         let ordinal = met.entry(finding.id.clone()).or_default();
-        finding.id = finding_id(finding.rule, finding.class, &finding.subject, *ordinal);
+        finding.id = finding_id(finding.rule, finding.category, &finding.subject, *ordinal);
         *ordinal += 1;
     }
 }
 
-/// Judges a diff: the surest and largest finding first.
-pub fn judge(diff: &Diff, policy: &Policy) -> Report {
-    let findings = RULES.iter().flat_map(|rule| match rule.judge {
-        Judge::Change(judge) => judge(diff, policy),
-        Judge::Now(judge) => judge(&diff.now, policy),
-        Judge::Alone(_) => Vec::new(),
-    });
-    let findings = surest_first(findings.collect());
-    let reasons = answer::too_little(diff, policy, &findings);
-    Report::new(diff, policy, findings, reasons)
-}
-
-/// What one snapshot shows by itself: the surest and largest finding first. That it shows nothing
-/// does not make it clean.
-pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-    judge_now(&Now::of(snapshot, None), policy)
-}
-
-/// As [`judge_one`], of facts that are known already.
-pub fn judge_now(now: &Now, policy: &Policy) -> Vec<Finding> {
-    let findings = RULES.iter().flat_map(|rule| match rule.judge {
-        Judge::Change(_) => Vec::new(),
-        Judge::Now(judge) | Judge::Alone(judge) => judge(now, policy),
-    });
-    surest_first(findings.collect())
-}
-
 /// What is kept but bounded comes last, however sure that is.
-fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(super) fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     number(&mut findings);
     findings.sort_by(|a, b| {
-        let is_kept = |finding: &Finding| finding.class == Class::Retention;
-        let by_weight = (is_kept(a), b.grade, b.count).cmp(&(is_kept(b), a.grade, a.count));
+        let is_kept = |finding: &Finding| finding.category == Category::Retention;
+        let by_weight = (is_kept(a), b.confidence, b.count).cmp(&(is_kept(b), a.confidence, a.count));
         by_weight.then_with(|| (a.rule, &a.subject.location).cmp(&(b.rule, &b.subject.location)))
     });
     findings
 }
 
 /// So long before the snapshot was taken.
-fn ago(now: &Now, us: u64) -> Option<jiff::Timestamp> {
+pub(super) fn ago(now: &Now, us: u64) -> Option<jiff::Timestamp> {
     timestamp(now.taken_unix_us.saturating_sub(us))
 }
 
@@ -327,7 +261,7 @@ mod tests {
 
     fn finding(location: &str, name: &str) -> Finding {
         let subject = Subject { location: location.to_owned(), name: Some(name.to_owned()) };
-        Finding::new(task_leak::NAME, Class::Leak, Grade::Likely, subject)
+        Finding::new("task-leak", Category::Leak, Confidence::Likely, subject)
     }
 
     fn ids(findings: [(&str, &str); 3]) -> Vec<String> {

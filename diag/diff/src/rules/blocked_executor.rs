@@ -8,16 +8,33 @@
 use diag_analysis::human;
 use diag_snapshot::{SiteKind, ThreadRow};
 
-use super::{Class, Finding, Grade, Subject};
+use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::params::params;
+use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Now, Polling, SiteNow};
-use crate::policy::{BlockedExecutor, Policy};
 
-pub(super) const NAME: &str = "blocked-executor";
+/// See [`DOC`].
+pub(super) struct Rule;
 
-pub(super) fn judge(now: &Now, policy: &Policy) -> Vec<Finding> {
-    let limits = &policy.rules.blocked_executor;
-    let sites = now.sites.iter().filter(|site| matches!(site.kind, SiteKind::Task | SiteKind::Local));
-    sites.filter_map(|site| finding(now, site, limits)).collect()
+params! {
+    /// A poll may take so long.
+    min_poll_s: Seconds = 1.0,
+}
+
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "blocked-executor";
+    const CATEGORIES: &'static [Category] = &[Category::Runaway, Category::Stuck];
+    const NEEDS: Needs = Needs::OneSnapshot;
+    const SAYS: &'static str = "a poll does not return, and the tasks of its worker wait";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let sites = facts.now.sites.iter();
+        let sites = sites.filter(|site| matches!(site.kind, SiteKind::Task | SiteKind::Local));
+        sites.filter_map(|site| finding(facts.now, site, params)).collect()
+    }
 }
 
 /// What the thread of a poll does.
@@ -46,20 +63,20 @@ fn doing(thread: Option<&ThreadRow>) -> Doing {
     }
 }
 
-fn finding(now: &Now, site: &SiteNow, limits: &BlockedExecutor) -> Option<Finding> {
-    let least_us = (limits.min_poll_s * 1e6) as u64;
+fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
+    let least_us = (params.min_poll_s * 1e6) as u64;
     let is_long = |polling: &&Polling| polling.for_us >= least_us && !polling.in_place;
     let long: Vec<&Polling> = site.polling.iter().filter(is_long).collect();
     let longest = *long.iter().max_by_key(|polling| polling.for_us)?;
     let doing = doing(longest.thread.as_ref());
-    let (class, grade) = match doing {
-        Doing::Computing => (Class::Runaway, Grade::Proven),
-        Doing::Sleeping => (Class::Stuck, Grade::Proven),
-        Doing::Starving => (Class::Stuck, Grade::Possible),
-        Doing::Unknown => (Class::Stuck, Grade::Likely),
+    let (category, confidence) = match doing {
+        Doing::Computing => (Category::Runaway, Confidence::Proven),
+        Doing::Sleeping => (Category::Stuck, Confidence::Proven),
+        Doing::Starving => (Category::Stuck, Confidence::Possible),
+        Doing::Unknown => (Category::Stuck, Confidence::Likely),
     };
     Some(Finding {
-        since: super::ago(now, longest.for_us),
+        since: ago(now, longest.for_us),
         count: Some(long.len() as u64),
         evidence: evidence(now, longest, doing),
         counter_evidence: counter_evidence(now, longest, doing),
@@ -69,7 +86,7 @@ fn finding(now: &Now, site: &SiteNow, limits: &BlockedExecutor) -> Option<Findin
         }),
         advice: advice(doing).to_owned(),
         risk: "tasks of that worker wait until it returns, timers and connections included".to_owned(),
-        ..Finding::new(NAME, class, grade, Subject::from(&site.site))
+        ..Finding::new(Rule::NAME, category, confidence, Subject::from(&site.site))
     })
 }
 
@@ -121,3 +138,14 @@ fn advice(doing: Doing) -> &'static str {
         Doing::Unknown => "look at the thread: take a snapshot with the stacks of threads switched on",
     }
 }
+
+const DOC: &str = "\
+- **Found when** a poll of a task has been under way for `min_poll_s`. Closures on the threads for blocking work are
+  there to block and are not judged.
+- **Runaway, proven** when its thread runs on a CPU. **Stuck, proven** when it is asleep in the kernel: a blocking call or
+  lock. **Stuck, likely** when the thread was not looked at. **Stuck, possible** when the thread was ready and got no CPU for
+  most of the time it was watched: then the machine, or a limit of the cgroup, is to blame.
+- **Evidence**: how long, where, times on the CPU, woken tasks that wait. **Counter-evidence**: time without a CPU,
+  throttling by the cgroup.
+- **Silent twins**: a long sum of short polls; `spawn_blocking` that sleeps; a thread that is inside of `block_in_place`.
+";

@@ -1,18 +1,20 @@
-//! The answer as a whole, and why two snapshots may be too little for one.
+//! The outcome as a whole, and why two snapshots may be too little for one.
 //!
 //! An empty list of findings is only called clean when the two snapshots could have shown a leak.
 
 use diag_analysis::human;
 use serde::Serialize;
 
-use super::{Finding, task_leak};
 use crate::diff::Diff;
 use crate::policy::Policy;
+use crate::rules;
+use crate::rules::finding::{Confidence, Finding};
+use crate::rules::rule::Facts;
 
-/// The answer of a report.
+/// The outcome of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum Outcome {
     /// Nothing was found, and there was enough to look at.
     Clean,
     /// Something was found.
@@ -21,31 +23,31 @@ pub enum Answer {
     InsufficientData,
 }
 
-impl Answer {
-    /// The answer to these findings and reasons: a finding that fails the check stands even on
+impl Outcome {
+    /// The outcome to these findings and reasons: a finding that fails the check stands even on
     /// little data, and little data outweighs a mere possibility.
-    pub fn of(findings: &[Finding], reasons: &[String], policy: &Policy) -> Self {
-        if findings.iter().any(|finding| finding.fails(policy.fail_on)) {
-            Answer::Findings
+    pub fn of(findings: &[Finding], reasons: &[String], fail_on: Confidence) -> Self {
+        if findings.iter().any(|finding| finding.fails(fail_on)) {
+            Outcome::Findings
         } else if !reasons.is_empty() {
-            Answer::InsufficientData
+            Outcome::InsufficientData
         } else if findings.is_empty() {
-            Answer::Clean
+            Outcome::Clean
         } else {
-            Answer::Findings
+            Outcome::Findings
         }
     }
 }
 
 /// Every reason why these snapshots cannot be called clean.
-pub(super) fn too_little(diff: &Diff, policy: &Policy, findings: &[Finding]) -> Vec<String> {
+pub(crate) fn too_little(diff: &Diff, policy: &Policy, findings: &[Finding]) -> Vec<String> {
     let window = window(diff, policy);
     // Without a window nothing else can be expected of the two files.
     if window.is_some() {
         return window.into_iter().collect();
     }
     let mut reasons: Vec<String> = [coverage(diff, policy), heap(diff)].into_iter().flatten().collect();
-    reasons.extend(task_leak::too_early(diff, policy, findings));
+    reasons.extend(rules::too_early(&Facts::from(diff), &policy.rules, findings));
     reasons
 }
 

@@ -6,25 +6,43 @@
 
 use diag_analysis::human;
 
-use super::{Class, Finding, Grade, Subject};
-use crate::diff::{Now, Recovered, SiteNow};
-use crate::policy::Policy;
+use super::finding::{Category, Confidence, Finding, Subject};
+use super::rule::{self, Facts, Needs, Rule as _};
+use crate::diff::{Recovered, SiteNow};
 
-pub(super) const NAME: &str = "missed-wakeup";
+/// See [`DOC`].
+pub(super) struct Rule;
 
-pub(super) fn judge(now: &Now, _: &Policy) -> Vec<Finding> {
-    now.sites.iter().filter_map(|site| site.recovered.map(|recovered| finding(site, recovered))).collect()
+impl rule::Rule for Rule {
+    type Params = ();
+
+    const NAME: &'static str = "missed-wakeup";
+    const CATEGORIES: &'static [Category] = &[Category::Stuck];
+    const NEEDS: Needs = Needs::OneSnapshot;
+    const SAYS: &'static str =
+        "tasks were ready and nothing had woken them, until a poll that somebody asked for";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, _: &()) -> Vec<Finding> {
+        facts
+            .now
+            .sites
+            .iter()
+            .filter_map(|site| site.recovered.map(|recovered| finding(site, recovered)))
+            .collect()
+    }
 }
 
 fn finding(site: &SiteNow, recovered: Recovered) -> Finding {
-    let grade = if recovered.wakers.unwrap_or(0) == 0 { Grade::Likely } else { Grade::Possible };
+    let confidence =
+        if recovered.wakers.unwrap_or(0) == 0 { Confidence::Likely } else { Confidence::Possible };
     Finding {
         count: Some(recovered.tasks),
         evidence: evidence(recovered),
         advice: "look at what wakes these tasks: whoever makes that ready has to wake every waker that it was given"
             .to_owned(),
         risk: "without that poll they would wait on; the next ones to miss a wake-up do".to_owned(),
-        ..Finding::new(NAME, Class::Stuck, grade, Subject::from(&site.site))
+        ..Finding::new(Rule::NAME, Category::Stuck, confidence, Subject::from(&site.site))
     }
 }
 
@@ -46,3 +64,12 @@ fn evidence(recovered: Recovered) -> Vec<String> {
     }));
     evidence
 }
+
+const DOC: &str = "\
+- **Found when** such a poll finds a task ready, or leaves it waiting elsewhere, and nobody woke it meanwhile. Nothing asks
+  for polls by itself: `/dump?ask=1`, `diag snap --ask`, `diag::snapshot_asking`. Counted since the process started.
+- **Likely** if nobody held a waker of them. **Possible** if somebody did, who may have been about to use it.
+- **Evidence**: how many, for how long they had been idle, how many wakers there were.
+- **Disproved by** asking again after a while, which finds no more.
+- **Silent twin**: a service that nobody asks.
+";

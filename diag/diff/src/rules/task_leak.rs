@@ -8,33 +8,58 @@
 use diag_analysis::human;
 use diag_analysis::leaf::Direction;
 
-use super::{Class, Estimate, Finding, Grade, Subject};
+use super::finding::{Category, Confidence, Estimate, Finding, Subject};
+use super::params::params;
+use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};
-use crate::policy::{Policy, TaskLeak};
-use crate::report::timestamp;
 use crate::stats::sign_test;
+use crate::time::timestamp;
 
-pub(super) const NAME: &str = "task-leak";
+/// See [`DOC`].
+pub(super) struct Rule;
 
-pub(super) fn judge(diff: &Diff, policy: &Policy) -> Vec<Finding> {
-    let limits = &policy.rules.task_leak;
-    let suspects = diff.tasks.sites.iter().filter_map(|site| Suspect::of(site, limits));
-    suspects.map(|suspect| suspect.finding(diff, limits)).collect()
+params! {
+    /// A task is stale after resting for so many usual lifetimes of its site.
+    stale_factor: Factor = 3.0,
+    /// A site has a usual lifetime once so many of its tasks ended.
+    min_ended: Count = 20,
+    /// So many stale tasks at least.
+    min_tasks: Count = 10,
+    /// The largest p at which growth is still taken for churn: 1e-6 is 20 tasks that came to rest against none that
+    /// moved on.
+    significance: Probability = 1e-6,
 }
 
-/// Sites that grow and whose tasks could not have been found stale yet: a sentence each.
-pub(super) fn too_early(diff: &Diff, policy: &Policy, findings: &[Finding]) -> Vec<String> {
-    let limits = &policy.rules.task_leak;
-    let known = |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
-    let early = diff.tasks.sites.iter().filter(|site| !known(site));
-    early.filter_map(|site| too_early_site(site, diff.after.uptime_us, limits)).collect()
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "task-leak";
+    const CATEGORIES: &'static [Category] = &[Category::Leak];
+    const NEEDS: Needs = Needs::TwoSnapshots;
+    const SAYS: &'static str = "tasks of one spawn site come to rest and stay";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let Some(diff) = facts.diff else { return Vec::new() };
+        let suspects = diff.tasks.sites.iter().filter_map(|site| Suspect::of(site, params));
+        suspects.map(|suspect| suspect.finding(diff, params)).collect()
+    }
+
+    /// Sites that grow and whose tasks could not have been found stale yet.
+    fn too_early(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<String> {
+        let Some(diff) = facts.diff else { return Vec::new() };
+        let known =
+            |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
+        let early = diff.tasks.sites.iter().filter(|site| !known(site));
+        early.filter_map(|site| too_early_site(site, diff.after.uptime_us, params)).collect()
+    }
 }
 
-fn too_early_site(site: &SiteDiff, uptime_us: u64, limits: &TaskLeak) -> Option<String> {
+fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<String> {
     let moves = site.moves?;
     let usual_us = site.usual_lifetime_us?;
-    let needed_us = stale_after_us(usual_us, limits);
-    let grows = sign_test(moves.born, moves.ended) <= limits.significance;
+    let needed_us = stale_after_us(usual_us, params);
+    let grows = sign_test(moves.born, moves.ended) <= params.significance;
     (grows && uptime_us < needed_us).then(|| {
         format!(
             "{} grew by {} tasks, which usually live up to {}: whether the new ones stay shows after {} of uptime",
@@ -56,13 +81,13 @@ fn busy_eighths(site: &SiteDiff) -> usize {
 
 /// Without a usual lifetime, tasks that were all there in the first snapshot only became older: a leak
 /// must have borne more than it ended. With one, ghosts may take the place of tasks that left.
-fn may_still_grow(site: &SiteDiff, limits: &TaskLeak) -> bool {
-    let bears = |moves: Moves| sign_test(moves.born, moves.ended) <= limits.significance;
+fn may_still_grow(site: &SiteDiff, params: &Params) -> bool {
+    let bears = |moves: Moves| sign_test(moves.born, moves.ended) <= params.significance;
     site.usual_lifetime_us.is_some() || site.moves.is_none_or(bears)
 }
 
-fn stale_after_us(usual_us: u64, limits: &TaskLeak) -> u64 {
-    (usual_us as f64 * limits.stale_factor) as u64
+fn stale_after_us(usual_us: u64, params: &Params) -> u64 {
+    (usual_us as f64 * params.stale_factor) as u64
 }
 
 /// A site where more tasks came to rest than churn explains.
@@ -73,30 +98,30 @@ struct Suspect<'a> {
 }
 
 impl<'a> Suspect<'a> {
-    fn of(site: &'a SiteDiff, limits: &TaskLeak) -> Option<Self> {
+    fn of(site: &'a SiteDiff, params: &Params) -> Option<Self> {
         // Two processes have no tasks in common: all of the second's came to rest, all of the
         // first's moved on, and chance decides whether that is growth.
         let (stayed, moved_on) =
             site.cohort.map_or((0, site.before.stale), |cohort| (cohort.untouched, cohort.moved()));
         let rested = site.after.stale.saturating_sub(stayed);
         let grows = site.after.stale > site.before.stale
-            && site.after.stale >= limits.min_tasks
-            && sign_test(rested, moved_on) <= limits.significance
+            && site.after.stale >= params.min_tasks
+            && sign_test(rested, moved_on) <= params.significance
             && busy_eighths(site) >= 4
-            && may_still_grow(site, limits);
+            && may_still_grow(site, params);
         grows.then_some(Suspect { site, cohort: site.cohort })
     }
 
-    fn grade(&self, diff: &Diff, limits: &TaskLeak) -> Grade {
+    fn confidence(&self, diff: &Diff, params: &Params) -> Confidence {
         let whole =
-            self.cohort.is_some_and(|cohort| cohort.total() >= limits.min_tasks && cohort.moved() == 0);
+            self.cohort.is_some_and(|cohort| cohort.total() >= params.min_tasks && cohort.moved() == 0);
         let had_time =
             self.site.usual_lifetime_us.is_some_and(|usual| diff.window_us.unsigned_abs() >= usual);
-        if whole && had_time { Grade::Likely } else { Grade::Possible }
+        if whole && had_time { Confidence::Likely } else { Confidence::Possible }
     }
 
-    fn finding(&self, diff: &Diff, limits: &TaskLeak) -> Finding {
-        let grade = self.grade(diff, limits);
+    fn finding(&self, diff: &Diff, params: &Params) -> Finding {
+        let confidence = self.confidence(diff, params);
         let rate_per_s = self.rate_per_s(diff);
         Finding {
             since: self
@@ -107,12 +132,12 @@ impl<'a> Suspect<'a> {
             count: Some(self.site.after.stale),
             rate_per_s,
             bytes: self.bytes(diff),
-            evidence: self.evidence(diff, limits),
-            counter_evidence: self.counter_evidence(diff, limits),
+            evidence: self.evidence(diff, params),
+            counter_evidence: self.counter_evidence(diff, params),
             waiting_at: self.waits(),
-            advice: self.advice(grade, diff, limits),
+            advice: self.advice(confidence, diff, params),
             risk: risk(rate_per_s, self.site.future_bytes),
-            ..Finding::new(NAME, Class::Leak, grade, Subject::from(&self.site.site))
+            ..Finding::new(Rule::NAME, Category::Leak, confidence, Subject::from(&self.site.site))
         }
     }
 
@@ -142,9 +167,9 @@ impl<'a> Suspect<'a> {
         (diff.same_process && diff.window_us > 0).then(|| grown as f64 * 1e6 / diff.window_us as f64)
     }
 
-    fn evidence(&self, diff: &Diff, limits: &TaskLeak) -> Vec<String> {
+    fn evidence(&self, diff: &Diff, params: &Params) -> Vec<String> {
         let (before, after) = (&self.site.before, &self.site.after);
-        let mut evidence = vec![self.rest(diff, limits)];
+        let mut evidence = vec![self.rest(diff, params)];
         if let Some(cohort) = self.cohort.filter(|cohort| cohort.untouched > 0) {
             evidence.push(format!(
                 "of {} that already rested in the first snapshot, {} did nothing for {} more",
@@ -170,12 +195,12 @@ impl<'a> Suspect<'a> {
         evidence
     }
 
-    fn rest(&self, diff: &Diff, limits: &TaskLeak) -> String {
+    fn rest(&self, diff: &Diff, params: &Params) -> String {
         let count = human::count(self.site.after.stale);
         match self.site.usual_lifetime_us {
             Some(usual) => format!(
                 "{count} tasks have done nothing for at least {}; {} of the {} that ended lived no longer than {}",
-                human::duration_us(stale_after_us(usual, limits)),
+                human::duration_us(stale_after_us(usual, params)),
                 "99 %",
                 human::count(self.site.after.totals.ended()),
                 human::duration_us(usual)
@@ -187,7 +212,7 @@ impl<'a> Suspect<'a> {
         }
     }
 
-    fn counter_evidence(&self, diff: &Diff, limits: &TaskLeak) -> Vec<String> {
+    fn counter_evidence(&self, diff: &Diff, params: &Params) -> Vec<String> {
         let site = self.site;
         let mut against = Vec::new();
         if !diff.same_process {
@@ -199,13 +224,13 @@ impl<'a> Suspect<'a> {
         }
         against.extend(self.lifetime_against(diff));
         if let Some(cohort) = self.cohort {
-            against.extend(cohort_against(cohort, limits));
+            against.extend(cohort_against(cohort, params));
         }
         if site.after.young > 0 {
             against.push(format!(
                 "{} more {}: too early to say",
                 human::count(site.after.young),
-                self.young(limits)
+                self.young(params)
             ));
         }
         against
@@ -226,16 +251,16 @@ impl<'a> Suspect<'a> {
         }
     }
 
-    fn young(&self, limits: &TaskLeak) -> String {
+    fn young(&self, params: &Params) -> String {
         match self.site.usual_lifetime_us {
-            Some(_) => format!("are younger than {} usual lifetimes", limits.stale_factor),
+            Some(_) => format!("are younger than {} usual lifetimes", params.stale_factor),
             None => "were spawned between the snapshots".to_owned(),
         }
     }
 
-    fn advice(&self, grade: Grade, diff: &Diff, limits: &TaskLeak) -> String {
-        if grade == Grade::Possible {
-            let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, limits));
+    fn advice(&self, confidence: Confidence, diff: &Diff, params: &Params) -> String {
+        if confidence == Confidence::Possible {
+            let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, params));
             let wait = human::duration_us(wait_us.max(diff.window_us.unsigned_abs()));
             return format!(
                 "take a third snapshot {wait} after the second and compare the second with it: if these tasks are \
@@ -258,7 +283,7 @@ impl<'a> Suspect<'a> {
     }
 }
 
-fn cohort_against(cohort: Cohort, limits: &TaskLeak) -> Vec<String> {
+fn cohort_against(cohort: Cohort, params: &Params) -> Vec<String> {
     let mut against = Vec::new();
     if cohort.moved() > 0 {
         against.push(format!(
@@ -267,11 +292,11 @@ fn cohort_against(cohort: Cohort, limits: &TaskLeak) -> Vec<String> {
             human::count(cohort.ended),
             human::count(cohort.polled)
         ));
-    } else if cohort.total() < limits.min_tasks {
+    } else if cohort.total() < params.min_tasks {
         against.push(format!(
             "only {} rested in the first snapshot already, fewer than {}",
             human::count(cohort.total()),
-            human::count(limits.min_tasks)
+            human::count(params.min_tasks)
         ));
     }
     against
@@ -289,3 +314,25 @@ fn risk(rate_per_s: Option<f64>, future_bytes: u64) -> String {
         human::bytes(bytes)
     )
 }
+
+const DOC: &str = "\
+The count is the number of stale tasks in the second snapshot. If some of them told where they are parked, the finding says
+what they wait for; that does not decide anything. Where all of that is to be given back by others (room in a channel, a lock, a
+permit), the advice is to look there, since a timeout would hide the fault.
+
+- **Found when** more tasks are stale than before, at least `min_tasks`, and the tasks that came to rest against the
+  stale ones that moved on have a chance of at most `significance` (20 against none, 40 against 7), and they came
+  to rest in at least 4 of 8 equal parts of the time since the first of them: a pool of workers rests all at once. Where
+  the usual lifetime is not known, more tasks must have been spawned than ended between the snapshots, too.
+- **Likely** when the usual lifetime is known, the snapshots are at least one of it apart, the cohort has at least
+  `min_tasks`, and not one of the cohort ended or was polled in between. **Possible** otherwise.
+- **Evidence**: how long they rest, what the cohort did, the growth, spawned and ended since start; with the heap sampled,
+  the live bytes that live tasks of the site allocated.
+- **Counter-evidence**: how many of the cohort moved; that nothing or too little ever ended; that the cohort is small; how
+  many more tasks are too young to judge; that two processes were compared.
+- **Disproved by** a third snapshot in which the same tasks ended or were polled. A site that serves both short tasks and
+  long silent ones (a connection that may say nothing for hours, without a ping) looks like a leak while its silent ones
+  become more: give the two their own spawn sites.
+- **Silent twins**: churn, a ramp-up whose tasks are polled, old idle tasks that do not become more, workers
+  spawned in one go, a cohort that is replaced (`tests/task_leak.rs`).
+";

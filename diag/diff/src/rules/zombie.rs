@@ -7,33 +7,52 @@
 
 use diag_analysis::human;
 
-use super::{Class, Estimate, Finding, Grade, Subject};
+use super::finding::{Category, Confidence, Estimate, Finding, Subject, ago};
+use super::params::params;
+use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Now, SiteNow, Zombie};
-use crate::policy::{Policy, ZombieLimits};
 
-pub(super) const NAME: &str = "zombie";
+/// See [`DOC`].
+pub(super) struct Rule;
 
-pub(super) fn judge(now: &Now, policy: &Policy) -> Vec<Finding> {
-    let limits = &policy.rules.zombie;
-    now.sites.iter().filter_map(|site| finding(now, site, limits)).collect()
+params! {
+    /// So many ended tasks of one site at least.
+    min_tasks: Count = 10,
+    /// Each held for so long after its end.
+    min_age_s: Seconds = 60.0,
 }
 
-fn finding(now: &Now, site: &SiteNow, limits: &ZombieLimits) -> Option<Finding> {
-    let least_us = (limits.min_age_s * 1e6) as u64;
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "zombie";
+    const CATEGORIES: &'static [Category] = &[Category::Leak, Category::Retention];
+    const NEEDS: Needs = Needs::OneSnapshot;
+    const SAYS: &'static str =
+        "these tasks ended, and their memory is still held by handles, entries of a set or wakers";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        facts.now.sites.iter().filter_map(|site| finding(facts.now, site, params)).collect()
+    }
+}
+
+fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
+    let least_us = (params.min_age_s * 1e6) as u64;
     let held: Vec<&Zombie> = site.zombies.iter().filter(|zombie| zombie.ended_ago_us >= least_us).collect();
-    if held.len() < limits.min_tasks.max(1) as usize {
+    if held.len() < params.min_tasks.max(1) as usize {
         return None;
     }
     let longest_us = held.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0);
     let eighths = busy_eighths(&site.zombies, longest_us);
-    let (class, grade) =
+    let (category, confidence) =
         match eighths >= 4 && site.zombies.iter().any(|zombie| is_last_eighth(zombie, longest_us)) {
-            true => (Class::Leak, Grade::Likely),
-            false => (Class::Retention, Grade::Proven),
+            true => (Category::Leak, Confidence::Likely),
+            false => (Category::Retention, Confidence::Proven),
         };
     let bytes = held.iter().fold(0u64, |sum, zombie| sum.saturating_add(zombie.cell_bytes)) as f64;
     Some(Finding {
-        since: super::ago(now, longest_us),
+        since: ago(now, longest_us),
         count: Some(held.len() as u64),
         bytes: (bytes > 0.0).then_some(Estimate {
             estimate_bytes: bytes,
@@ -54,14 +73,14 @@ fn finding(now: &Now, site: &SiteNow, limits: &ZombieLimits) -> Option<Finding> 
             "await or drop the handles of tasks that ended: `JoinSet::join_next` takes them out of the set, \
                  `TaskTracker` keeps none"
                 .to_owned(),
-        risk: match class {
-            Class::Leak => {
+        risk: match category {
+            Category::Leak => {
                 "every ended task adds its cell and its output, and no count of live tasks shows it"
             }
             _ => "the memory is kept for as long as its holder is",
         }
         .to_owned(),
-        ..Finding::new(NAME, class, grade, Subject::from(&site.site))
+        ..Finding::new(Rule::NAME, category, confidence, Subject::from(&site.site))
     })
 }
 
@@ -89,3 +108,15 @@ fn holders(held: &[&Zombie]) -> String {
     let handles = format!("{} handles or entries of a JoinSet", human::count(handles));
     if wakers == 0 { handles } else { format!("{handles}, {} wakers", human::count(wakers)) }
 }
+
+const DOC: &str = "\
+Tokio counts them nowhere.
+
+- **Found when** at least `min_tasks` tasks of a site ended `min_age_s` ago or more and are held.
+- **Leak, likely** when they ended in at least 4 of 8 equal parts of the time since the first of them, the last part
+  included: each new task adds to it. **Retention, proven** otherwise: a batch that nobody took out yet.
+- **Evidence**: when they ended. **Held by**: how many handles and wakers. **Bytes**: the cells alone, without what the
+  outputs point to.
+- **Disproved by** a third snapshot without them.
+- **Silent twins**: handles that are awaited within a minute; a few handles of tasks that ended long ago.
+";

@@ -1,0 +1,30 @@
+//! The whole of it: facts in, findings and a report out.
+
+use diag_snapshot::Snapshot;
+
+use crate::diff::{Diff, Now};
+use crate::outcome::too_little;
+use crate::policy::Policy;
+use crate::report::Report;
+use crate::rules;
+use crate::rules::finding::Finding;
+use crate::rules::rule::Facts;
+
+/// Checks a diff: the surest and largest finding first.
+pub fn judge(diff: &Diff, policy: &Policy) -> Report {
+    let facts = Facts::from(diff);
+    let findings = rules::check(&facts, &policy.rules);
+    let reasons = too_little(diff, policy, &findings);
+    Report::new(diff, policy, findings, reasons)
+}
+
+/// Returns what one snapshot shows by itself: the surest and largest finding first. That it shows nothing
+/// does not make it clean.
+pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+    judge_now(&Now::of(snapshot, None), policy)
+}
+
+/// As [`judge_one`], of facts that are known already.
+pub fn judge_now(now: &Now, policy: &Policy) -> Vec<Finding> {
+    rules::check(&Facts::from(now), &policy.rules)
+}

@@ -1,0 +1,162 @@
+//! `heap-share`: one type of thing from one function is a large part of the heap.
+//!
+//! That a map, a cache or a pool of buffers holds a third of the memory is a fact of one snapshot. Whether it
+//! grows, the same snapshot cannot say: so this is kept memory that may be bounded, and never more than
+//! possible. The estimate decides at the limit; its interval is stated.
+//!
+//! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note.
+
+use diag_analysis::container::Container;
+use diag_analysis::human;
+
+use super::finding::{Category, Confidence, Estimate, Finding, Subject};
+use super::params::params;
+use super::rule::{self, Facts, Needs, Rule as _};
+use crate::diff::{FunctionHoldings, Holdings, Now};
+use crate::report::AgeAtFree;
+use crate::stats::WeightedSum;
+
+/// See [`DOC`].
+pub(super) struct Rule;
+
+params! {
+    /// More than this part of the live heap.
+    max_share_percent: Percent = 30.0,
+    /// A smaller heap is not judged.
+    min_live_bytes: Bytes = 16 << 20,
+    /// Known as well as by so many samples, or better.
+    min_samples: Count = 10,
+}
+
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "heap-share";
+    const CATEGORIES: &'static [Category] = &[Category::Retention];
+    const NEEDS: Needs = Needs::OneSnapshotOnly;
+    const SAYS: &'static str = "one kind of thing from one function holds a large part of the heap";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let Some(heap) = &facts.now.heap else { return Vec::new() };
+        large(heap, params).map(|part| finding(facts.now, heap, &part, params)).collect()
+    }
+
+    /// What two snapshots say of each large part that is in no finding.
+    fn notes(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<String> {
+        let (Some(_), Some(heap)) = (facts.diff, &facts.now.heap) else { return Vec::new() };
+        let is_found = |part: &Part<'_>| {
+            findings.iter().any(|found| found.subject.location == part.function.place.location())
+        };
+        let parts = large(heap, params).filter(|part| !is_found(part));
+        parts
+            .map(|part| {
+                format!(
+                    "{} in {}: {:.1} % of the live heap, without significant growth",
+                    part.container.as_str(),
+                    part.function.place.location(),
+                    heap.share_percent(part.live)
+                )
+            })
+            .collect()
+    }
+}
+
+/// Live blocks of one kind from one function.
+struct Part<'a> {
+    function: &'a FunctionHoldings,
+    container: Container,
+    live: &'a WeightedSum,
+}
+
+/// The parts beyond the limit; none of a small heap.
+fn large<'a>(heap: &'a Holdings, params: &'a Params) -> impl Iterator<Item = Part<'a>> {
+    let is_judged = heap.live.bytes.sum >= params.min_live_bytes as f64;
+    let functions = heap.functions.iter().filter(move |_| is_judged);
+    let parts = functions.flat_map(|function| {
+        let parts = function.containers.iter();
+        parts.map(move |(&container, live)| Part { function, container, live })
+    });
+    parts.filter(|part| {
+        part.live.is_worth(params.min_samples) && heap.share_percent(part.live) > params.max_share_percent
+    })
+}
+
+fn finding(now: &Now, heap: &Holdings, part: &Part<'_>, params: &Params) -> Finding {
+    let Part { function, container, live } = *part;
+    let place = function.place.location();
+    // A function may fill two kinds of container: the kind is a part of the name.
+    let name = format!("{} in {}", container.as_str(), function.place.function);
+    let subject = Subject { location: place.clone(), name: Some(name) };
+    let bytes = Estimate::of(live, heap.unseen_bytes);
+    Finding {
+        bytes: Some(bytes),
+        evidence: evidence(now, heap, function, live),
+        counter_evidence: counter_evidence(heap, live, bytes, params),
+        advice: format!(
+            "look at what bounds it: a limit, an expiry, a size that {place} asks for; two snapshots tell \
+             whether it grows"
+        ),
+        risk: "the memory is kept for as long as its holder is, and what else the process needs comes on top"
+            .to_owned(),
+        ..Finding::new(Rule::NAME, Category::Retention, Confidence::Possible, subject)
+    }
+}
+
+fn evidence(now: &Now, heap: &Holdings, function: &FunctionHoldings, live: &WeightedSum) -> Vec<String> {
+    let mut evidence = vec![format!(
+        "{:.1} % of the {} live heap",
+        heap.share_percent(live),
+        human::bytes(heap.live.bytes.sum as u64)
+    )];
+    evidence.extend(ages(now, function));
+    let ended = function.of_ended_tasks.sum;
+    if ended > 0.0 {
+        let size = human::bytes(ended as u64);
+        evidence.push(format!("{size} of what lives there was allocated by tasks that ended"));
+    }
+    evidence
+}
+
+/// How old blocks of a function were when they were freed, against the oldest that live.
+pub(super) fn ages(now: &Now, function: &FunctionHoldings) -> Option<String> {
+    let oldest_us = now.uptime_us.saturating_sub(function.oldest_us?);
+    let oldest = human::duration_us(oldest_us);
+    Some(match AgeAtFree::of(&function.ages) {
+        Some(age) => format!(
+            "90 % of the blocks freed there were {} old; the oldest that lives is {oldest} old",
+            age.most()
+        ),
+        None => format!("no sampled block was freed there so far; the oldest is {oldest} old"),
+    })
+}
+
+fn counter_evidence(heap: &Holdings, live: &WeightedSum, bytes: Estimate, params: &Params) -> Vec<String> {
+    let mut against = vec!["one snapshot does not tell whether it grows".to_owned()];
+    let rest = heap.live.bytes.sum - live.sum;
+    let share = |part: f64| if part > 0.0 { part * 100.0 / (part + rest) } else { 0.0 };
+    let (low, high) = (share(bytes.low_bytes), share(bytes.high_bytes));
+    if low <= params.max_share_percent {
+        against.push(format!(
+            "estimated from {} samples: the share is {low:.1} to {high:.1} % (95 %), which reaches down to the limit of {} %",
+            human::count(live.samples),
+            params.max_share_percent
+        ));
+    }
+    against
+}
+
+const DOC: &str = "\
+The table of a map, or the messages of a channel. The kind is read from the functions that asked for the block, and is
+*other* where these do not tell.
+
+- **Found when**, in one snapshot, the live heap is at least `min_live_bytes` and blocks of one kind from one
+  function are more than `max_share_percent` of it: 30.0 % is not. The estimate decides. It must be worth at least
+  `min_samples`: so many samples, or fewer that were almost sure to be taken. Always **possible**, and never fails a
+  check: a cache is meant to be large.
+- **Of two snapshots** it is no finding. A part that grew is one of `heap-growth`; one that did not is a note with its share.
+- **Evidence**: the share, ages, bytes whose allocating task has ended. **Counter-evidence**: that one snapshot shows no growth;
+  the 95 % interval of the share where it reaches down to the limit.
+- **Disproved by** a second snapshot in which it did not grow.
+- **Silent twins**: a map of exactly 30.0 %, a small heap, few samples (`tests/holdings.rs`).
+";

@@ -1,0 +1,91 @@
+//! The rules: checks over facts, each in a file of this folder and with a name in the list below.
+//!
+//! A rule is pure and never prints. The keys of `diag.toml`, `VERDICTS.md` and `diag explain` are made of [`RULES`].
+
+pub mod finding;
+pub mod params;
+pub mod rule;
+
+use std::collections::BTreeMap;
+
+use crate::diff::Options;
+use finding::{Finding, surest_first};
+use params::{Given, Params as _, Value};
+use rule::{AnyRule, Facts};
+
+/// Makes a module of each name, whose `Rule` is then one of [`RULES`]. Such modules are not found by `cargo fmt`:
+/// `.ci/run` formats them by name.
+macro_rules! rules {
+    ($($module:ident,)*) => {
+        $(mod $module;)*
+
+        /// All rules, in the order in which they are listed.
+        pub const RULES: &[&dyn AnyRule] = &[$(&$module::Rule,)*];
+    };
+}
+
+rules! {
+    lost_waker,
+    missed_wakeup,
+    blocked_executor,
+    cancelled_but_running,
+    busy_self_wake,
+    zombie,
+    heap_share,
+    task_leak,
+    heap_growth,
+    untracked_growth,
+}
+
+/// Returns the rule of this name.
+pub fn by_name(name: &str) -> Option<&'static dyn AnyRule> {
+    RULES.iter().copied().find(|rule| rule.name() == name)
+}
+
+/// What is given for the thresholds of all rules; the others keep their defaults.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Thresholds(BTreeMap<&'static str, Given>);
+
+/// Why a threshold is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No rule has one of this name.
+    Unknown,
+    /// It must be this.
+    Must(&'static str),
+}
+
+impl Thresholds {
+    /// Gives a value to a threshold of a rule.
+    pub fn set(&mut self, rule: &str, name: &str, value: Value) -> Result<(), Refused> {
+        let rule = by_name(rule).ok_or(Refused::Unknown)?;
+        let param = rule.params().iter().find(|param| param.name == name).ok_or(Refused::Unknown)?;
+        self.0.entry(rule.name()).or_default().set(param, value).map_err(Refused::Must)
+    }
+
+    /// Returns what the diff has to be measured with.
+    pub fn diff_options(&self) -> Options {
+        let task_leak::Params { stale_factor, min_ended, .. } =
+            task_leak::Params::with(&self.of(&task_leak::Rule));
+        Options { stale_factor, min_ended }
+    }
+
+    fn of(&self, rule: &dyn AnyRule) -> Given {
+        self.0.get(rule.name()).cloned().unwrap_or_default()
+    }
+}
+
+/// Returns what all rules find: the surest and largest first.
+pub fn check(facts: &Facts<'_>, thresholds: &Thresholds) -> Vec<Finding> {
+    surest_first(RULES.iter().flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect())
+}
+
+/// Returns why it may have been too early for some of the rules.
+pub fn too_early(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<String> {
+    RULES.iter().flat_map(|rule| rule.too_early(facts, &thresholds.of(*rule), findings)).collect()
+}
+
+/// Returns what rules have to say that is no finding.
+pub fn notes(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<String> {
+    RULES.iter().flat_map(|rule| rule.notes(facts, &thresholds.of(*rule), findings)).collect()
+}

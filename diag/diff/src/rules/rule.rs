@@ -1,0 +1,155 @@
+//! What a rule is.
+
+use super::finding::{Category, Finding};
+use super::params::{Given, Param, Params};
+use crate::diff::{Diff, Now};
+
+/// A check over facts. Its name never changes meaning: policies, allow-lists and tickets use it.
+///
+/// A rule is pure and total: it reads no clock, opens nothing, prints nothing, and any facts give an answer.
+pub trait Rule: Sync {
+    /// Its thresholds; see [`params!`](super::params::params).
+    type Params: Params;
+
+    /// Its name in reports and in `diag.toml`.
+    const NAME: &'static str;
+
+    /// The kinds of trouble that it finds.
+    const CATEGORIES: &'static [Category];
+
+    /// What it needs to look at.
+    const NEEDS: Needs;
+
+    /// What a finding says, in a sentence.
+    const SAYS: &'static str;
+
+    /// When it finds something and how sure that is, what speaks against it, and what stays silent; Markdown.
+    const DOC: &'static str;
+
+    /// Returns what it finds.
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding>;
+
+    /// Returns why it may have been too early to find something, a reason each. `findings` are those of all rules.
+    fn too_early(facts: &Facts<'_>, params: &Self::Params, findings: &[Finding]) -> Vec<String> {
+        let _ = (facts, params, findings);
+        Vec::new()
+    }
+
+    /// Returns what a reader should know that is no finding. `findings` are those of all rules.
+    fn notes(facts: &Facts<'_>, params: &Self::Params, findings: &[Finding]) -> Vec<String> {
+        let _ = (facts, params, findings);
+        Vec::new()
+    }
+}
+
+/// What rules look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What the newest snapshot shows by itself.
+    pub now: &'a Now,
+    /// What changed since an earlier one; none if there is only one.
+    pub diff: Option<&'a Diff>,
+}
+
+impl<'a> From<&'a Now> for Facts<'a> {
+    fn from(now: &'a Now) -> Self {
+        Facts { now, diff: None }
+    }
+}
+
+impl<'a> From<&'a Diff> for Facts<'a> {
+    fn from(diff: &'a Diff) -> Self {
+        Facts { now: &diff.now, diff: Some(diff) }
+    }
+}
+
+/// What a rule needs to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// One snapshot, which of two is the newer one.
+    OneSnapshot,
+    /// One snapshot and no other: two tell better.
+    OneSnapshotOnly,
+    /// Two snapshots.
+    TwoSnapshots,
+}
+
+impl Needs {
+    /// Returns true if there is what is needed.
+    pub fn are_met(self, facts: &Facts<'_>) -> bool {
+        match self {
+            Needs::OneSnapshot => true,
+            Needs::OneSnapshotOnly => facts.diff.is_none(),
+            Needs::TwoSnapshots => facts.diff.is_some(),
+        }
+    }
+
+    /// The words for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Needs::OneSnapshot => "one snapshot",
+            Needs::OneSnapshotOnly => "one snapshot, and is silent with two",
+            Needs::TwoSnapshots => "two snapshots",
+        }
+    }
+}
+
+/// A [`Rule`] with thresholds of any type: what the list of all rules holds.
+pub trait AnyRule: Sync {
+    /// See [`Rule::NAME`].
+    fn name(&self) -> &'static str;
+    /// See [`Rule::CATEGORIES`].
+    fn categories(&self) -> &'static [Category];
+    /// See [`Rule::NEEDS`].
+    fn needs(&self) -> Needs;
+    /// See [`Rule::SAYS`].
+    fn says(&self) -> &'static str;
+    /// See [`Rule::DOC`].
+    fn doc(&self) -> &'static str;
+    /// Returns its thresholds.
+    fn params(&self) -> &'static [Param];
+    /// See [`Rule::check`]; nothing without what the rule [needs](Rule::NEEDS).
+    fn check(&self, facts: &Facts<'_>, given: &Given) -> Vec<Finding>;
+    /// See [`Rule::too_early`].
+    fn too_early(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String>;
+    /// See [`Rule::notes`].
+    fn notes(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String>;
+}
+
+impl<R: Rule> AnyRule for R {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn categories(&self) -> &'static [Category] {
+        R::CATEGORIES
+    }
+
+    fn needs(&self) -> Needs {
+        R::NEEDS
+    }
+
+    fn says(&self) -> &'static str {
+        R::SAYS
+    }
+
+    fn doc(&self) -> &'static str {
+        R::DOC
+    }
+
+    fn params(&self) -> &'static [Param] {
+        R::Params::TABLE
+    }
+
+    fn check(&self, facts: &Facts<'_>, given: &Given) -> Vec<Finding> {
+        if R::NEEDS.are_met(facts) { R::check(facts, &R::Params::with(given)) } else { Vec::new() }
+    }
+
+    fn too_early(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String> {
+        R::too_early(facts, &R::Params::with(given), findings)
+    }
+
+    fn notes(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String> {
+        R::notes(facts, &R::Params::with(given), findings)
+    }
+}

@@ -1,0 +1,50 @@
+//! What the rules declare, and `VERDICTS.md`, which is made of it; `DIAG_BLESS=1` rewrites its part.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use diag_diff::report::explain::RuleView;
+use diag_diff::rules::{RULES, by_name};
+
+const BEGIN: &str = "-->\n";
+const END: &str = "<!-- end of rules -->";
+
+#[test]
+fn every_rule_has_a_name_of_its_own_and_says_what_it_is() {
+    let names: BTreeSet<_> = RULES.iter().map(|rule| rule.name()).collect();
+    assert_eq!(names.len(), RULES.len(), "{names:?}");
+    for rule in RULES {
+        let name = rule.name();
+        assert!(
+            !name.is_empty() && name.chars().all(|char| char.is_ascii_lowercase() || char == '-'),
+            "{name}"
+        );
+        assert!(by_name(name).is_some_and(|found| found.says() == rule.says()), "{name}");
+        assert!(!rule.categories().is_empty(), "{name}");
+        assert!(!rule.says().ends_with('.') && rule.says().len() < 120, "{name}: {}", rule.says());
+        for expected in ["**Found when**", "**Silent twin"] {
+            assert!(rule.doc().contains(expected), "{name} does not say {expected}");
+        }
+        for param in rule.params() {
+            assert!(param.kind.takes(param.default), "{name}: {}", param.name);
+            assert!(param.doc.ends_with('.'), "{name}: {}", param.doc);
+        }
+    }
+    assert!(by_name("task_leak").is_none());
+}
+
+#[test]
+fn the_document_says_what_the_rules_declare() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("VERDICTS.md");
+    let found = std::fs::read_to_string(&path).expect("the document");
+    let (head, rest) = found.split_once("<!-- rules: ").expect("where the rules begin");
+    let (mark, rest) = rest.split_once(BEGIN).expect("the end of that mark");
+    let (_, tail) = rest.split_once(END).expect("where the rules end");
+    let sections: String = RULES.iter().map(|rule| RuleView::of(*rule).markdown() + "\n").collect();
+    let expected = format!("{head}<!-- rules: {mark}{BEGIN}\n{sections}{END}{tail}");
+    if std::env::var_os("DIAG_BLESS").is_some() {
+        std::fs::write(&path, &expected).expect("the document can be written");
+        return;
+    }
+    assert_eq!(found, expected, "the rules say something else than VERDICTS.md: bless it with DIAG_BLESS=1");
+}
