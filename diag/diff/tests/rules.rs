@@ -46,5 +46,9 @@ fn the_document_says_what_the_rules_declare() {
         std::fs::write(&path, &expected).expect("the document can be written");
         return;
     }
-    assert_eq!(found, expected, "the rules say something else than VERDICTS.md: bless it with DIAG_BLESS=1");
+    let differing = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    assert!(
+        found == expected,
+        "the rules say something else than VERDICTS.md: bless it with DIAG_BLESS=1: {differing:?}"
+    );
 }
