@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use clap::Parser;
+use diag_analysis::Analysis;
 use diag_analysis::human;
 use diag_diff::{Policy, diff, judge};
 use diag_snapshot::file;
@@ -125,10 +126,11 @@ impl Steps {
         ensure!(damage.is_empty() && before == first, "what was read is not what was written");
         // The policy calls anything closer together too little to judge.
         std::thread::sleep(Duration::from_secs_f64(policy.min_window_s));
-        let after = diag::snapshot();
+        let captured = before.tasks.len() as u64;
+        let (before, after) = (Analysis::new(before), Analysis::new(diag::snapshot()));
         let (report, compare) = timed(|| diff(&before, &after).map(|diff| judge(&diff, &policy)));
         Ok(Steps {
-            captured: before.tasks.len() as u64,
+            captured,
             capture,
             encode,
             write,

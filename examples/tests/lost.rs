@@ -73,7 +73,7 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
     assert_eq!(polls.load(Ordering::Relaxed), 2 * TASKS as u64, "each was polled by its spawn alone");
     assert_eq!(last.tasks.iter().filter(|task| task.state == TaskState::Idle).count(), 2 * TASKS);
     // All but the one that has the place.
-    let found: Vec<_> = judge_one(&last, &Policy::default())
+    let found: Vec<_> = judge_one(&last.clone().into(), &Policy::default())
         .into_iter()
         .map(|found| (found.rule, found.confidence, found.count))
         .collect();

@@ -32,7 +32,7 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let Some(before) = before else { unreachable!("there were more requests") };
-    let report = judge(&diff(&before, &diag::snapshot())?, &Policy::default());
+    let report = judge(&diff(&before.into(), &diag::snapshot().into())?, &Policy::default());
     io::stdout().write_all(diag_diff::report::text::render(&report).as_bytes())?;
     Ok(())
 }

@@ -21,7 +21,7 @@ async fn main() -> anyhow::Result<()> {
         diag::task::Builder::new().name(&name).spawn(serve().instrument(span))?;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    io::stdout().write_all(diag_analysis::dump::dump(&diag::snapshot()).as_bytes())?;
+    io::stdout().write_all(diag_analysis::dump::dump(&diag::snapshot().into()).as_bytes())?;
     Ok(())
 }
 

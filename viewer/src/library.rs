@@ -315,7 +315,7 @@ fn compare(before: &Loaded, after: &Loaded) -> Result<Report, Absent> {
         }
     }
     let policy = Policy::default();
-    let diff = diff_with(&before.snapshot, &after.snapshot, policy.diff_options());
+    let diff = diff_with(&before.analysis, &after.analysis, policy.diff_options());
     let diff = diff.map_err(|refusal| Absent::Unusable(refusal.to_string()))?;
     Ok(judge(&diff, &policy))
 }

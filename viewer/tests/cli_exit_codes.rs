@@ -170,7 +170,7 @@ fn show_as_json_has_every_task_when_asked() {
     let whole = diag_snapshot::file::read(&folder.0.join("leak-a")).expect("readable").0;
     assert_eq!(tasks.lines().count(), whole.tasks.len());
     let first: serde_json::Value = serde_json::from_str(tasks.lines().next().expect("a task")).expect("JSON");
-    assert_eq!(first["site"], "svc.rs:7:9");
+    assert_eq!(first["site"]["location"], "svc.rs:7:9");
 }
 
 #[test]

@@ -11,7 +11,10 @@ fn inferno_draws_the_whole_live_heap() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/snapshots/v1.4.diag");
     let snapshot = file::read(&golden).expect("readable").0;
     let mut text = Vec::new();
-    export::by_name("collapsed").expect("it is there").export(&snapshot, &mut text).expect("memory takes it");
+    export::by_name("collapsed")
+        .expect("it is there")
+        .export(&snapshot.clone().into(), &mut text)
+        .expect("memory takes it");
     let text = String::from_utf8(text).expect("text");
     let bytes = text.lines().filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok());
     let (sum, mut options, mut svg) = (bytes.sum::<u64>(), Options::default(), Vec::new());

@@ -209,7 +209,7 @@ async fn a_snapshot_can_be_had_in_each_format_that_it_has_something_for() {
         }
         let answer = scene.viewer.get(&path).await;
         let mut expected = Vec::new();
-        format.export(&snapshot, &mut expected).expect("memory takes it");
+        format.export(&snapshot.clone().into(), &mut expected).expect("memory takes it");
         assert_eq!((answer.status, answer.body.as_bytes()), (StatusCode::OK, &*expected), "{path}");
         assert_eq!(answer.headers["content-type"], format.content_type());
         let name = format!("attachment; filename=\"{}.{}\"", scene.b, format.extension());

@@ -23,9 +23,9 @@ pub struct Part {
 }
 
 /// The stacks of one snapshot with the function that each allocation is known by.
-pub struct AllocationSites<'a> {
+pub struct AllocationSites {
     /// All functions.
-    pub named: NamedStacks<'a>,
+    pub named: NamedStacks,
     /// Of each stack.
     seen: Vec<Seen>,
 }
@@ -43,9 +43,9 @@ struct Seen {
     is_allocator: bool,
 }
 
-impl<'a> AllocationSites<'a> {
+impl AllocationSites {
     /// Names every stack of the snapshot.
-    pub fn new(snapshot: &'a Snapshot) -> Self {
+    pub fn new(snapshot: &Snapshot) -> Self {
         let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let stacks = &snapshot.stacks.stacks;
         // A frame is in many stacks, and is asked once.

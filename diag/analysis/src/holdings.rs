@@ -11,10 +11,12 @@ use crate::container::Container;
 use crate::names::Place;
 use diag_snapshot::table::Column;
 use diag_snapshot::{
-    Heap, Outcome, SampleRow, SiteIndex, SiteTotalsRow, Snapshot, StackIndex, StackTotalsRow, TaskId,
+    Heap, HeapFacts, Outcome, SampleRow, SiteIndex, SiteTotalsRow, Snapshot, StackIndex, StackTotalsRow,
+    TaskId,
 };
 use serde::Serialize;
 
+use crate::Analysis;
 use crate::ages::Ages;
 use crate::site::{self, Site};
 use crate::weighted_sum::WeightedSum;
@@ -40,6 +42,10 @@ pub struct Holdings {
     pub since_start: Turnover,
     /// Weight of a sample where none was seen, bytes: the mean distance between samples.
     pub unseen_bytes: f64,
+    /// Mean bytes between two samples.
+    pub rate_bytes: u64,
+    /// How stacks were taken.
+    pub unwinder: String,
 }
 
 /// What one function allocates.
@@ -153,22 +159,32 @@ pub fn add(sum: &mut WeightedSum, sample: &SampleRow) {
 
 impl Holdings {
     /// None if the snapshot has no heap.
-    pub fn of(snapshot: &Snapshot) -> Option<Self> {
-        Self::with_places(snapshot, |place| place)
+    pub(crate) fn of(snapshot: &Snapshot, stacks: &AllocationSites) -> Option<Self> {
+        Self::with_places(snapshot, stacks, |place| place)
     }
 
-    /// As [`of`](Self::of), for two builds: lines move from build to build, so they do not tell
-    /// functions apart.
-    pub fn without_lines(snapshot: &Snapshot) -> Option<Self> {
-        Self::with_places(snapshot, |place| Place { line: None, ..place })
+    /// Returns the heap of a snapshot for a comparison of two builds: lines move from build to build, so they do not
+    /// tell functions apart. None if it is not sampled.
+    pub fn without_lines(analysis: &Analysis) -> Option<Self> {
+        Self::with_places(analysis.snapshot(), analysis.stacks(), |place| Place { line: None, ..place })
     }
 
-    fn with_places(snapshot: &Snapshot, known_by: fn(Place) -> Place) -> Option<Self> {
+    fn with_places(
+        snapshot: &Snapshot,
+        stacks: &AllocationSites,
+        known_by: fn(Place) -> Place,
+    ) -> Option<Self> {
         let heap = snapshot.heap.as_ref()?;
-        let mut build = Build::new(snapshot, known_by);
+        let mut build = Build::new(snapshot, stacks, known_by);
         heap.samples.iter().for_each(|sample| build.add_sample(&sample));
         build.add_totals(heap);
-        Some(build.finish(heap.facts.rate_bytes as f64))
+        Some(build.finish(&heap.facts))
+    }
+
+    /// Returns what the tasks of a spawn site allocated; none without any.
+    pub fn task_site(&self, site: SiteIndex) -> Option<&TaskSiteHoldings> {
+        let place = self.task_sites.binary_search_by_key(&site, |held| held.index).ok()?;
+        self.task_sites.get(place)
     }
 
     /// Share of some of the live bytes in all of them, percent.
@@ -222,7 +238,7 @@ impl TaskSiteHoldings {
 
 /// Holdings that grow row by row.
 struct Build<'a> {
-    stacks: AllocationSites<'a>,
+    stacks: &'a AllocationSites,
     known_by: fn(Place) -> Place,
     /// Ids of the live tasks, ascending.
     live_tasks: Column<'a, TaskId>,
@@ -242,13 +258,13 @@ struct Function {
 }
 
 impl<'a> Build<'a> {
-    fn new(snapshot: &'a Snapshot, known_by: fn(Place) -> Place) -> Self {
+    fn new(snapshot: &'a Snapshot, stacks: &'a AllocationSites, known_by: fn(Place) -> Place) -> Self {
         let ends = snapshot.ends.iter().map(|end| (end.id.0, end.outcome));
         let zombies = snapshot.zombies.iter().map(|zombie| (zombie.id.0, zombie.outcome));
         let sites = (0..).map(SiteIndex).zip(site::sites(snapshot));
         let task_sites = sites.map(|(index, site)| TaskSiteHoldings::none(index, site)).collect();
         Build {
-            stacks: AllocationSites::new(snapshot),
+            stacks,
             known_by,
             live_tasks: snapshot.tasks.id(),
             outcomes: ends.chain(zombies).collect(),
@@ -335,10 +351,10 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn finish(self, unseen_bytes: f64) -> Holdings {
+    fn finish(self, facts: &HeapFacts) -> Holdings {
         let Build { stacks, functions, mut holdings, .. } = self;
         let sites = &holdings.task_sites;
-        holdings.functions = functions.into_iter().map(|function| function.finish(&stacks, sites)).collect();
+        holdings.functions = functions.into_iter().map(|function| function.finish(stacks, sites)).collect();
         // Of equal live bytes the one that allocated more comes first, then they go by name.
         holdings.functions.sort_by(|a, b| {
             let by_live = b.live.bytes.sum.total_cmp(&a.live.bytes.sum);
@@ -346,12 +362,17 @@ impl<'a> Build<'a> {
             by_live.then_with(|| ever(b).cmp(&ever(a))).then_with(|| a.place.cmp(&b.place))
         });
         holdings.task_sites.retain(|site| !site.is_empty());
-        Holdings { unseen_bytes, ..holdings }
+        Holdings {
+            unseen_bytes: facts.rate_bytes as f64,
+            rate_bytes: facts.rate_bytes,
+            unwinder: facts.unwinder.clone(),
+            ..holdings
+        }
     }
 }
 
 impl Function {
-    fn finish(self, stacks: &AllocationSites<'_>, sites: &[TaskSiteHoldings]) -> FunctionHoldings {
+    fn finish(self, stacks: &AllocationSites, sites: &[TaskSiteHoldings]) -> FunctionHoldings {
         let heavier = |a: &(f64, u64), b: &(f64, u64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         // Of equally heavy ones the first.
         let heaviest = self.by_stack.iter().rev().max_by(|a, b| heavier(a.1, b.1));

@@ -50,6 +50,12 @@ pub fn bytes(bytes: u64) -> String {
     in_unit(bytes, &UNITS)
 }
 
+/// A size that may have shrunk, in its largest binary unit: `-1.5 KiB`.
+pub fn signed_bytes(size: f64) -> String {
+    let sign = if size < 0.0 { "-" } else { "" };
+    format!("{sign}{}", bytes(size.abs() as u64))
+}
+
 /// A moment in microseconds since the Unix epoch, to the second and in UTC: `2026-11-21T10:00:00Z`.
 pub fn time(unix_us: u64) -> String {
     let seconds = unix_us / 1_000_000;

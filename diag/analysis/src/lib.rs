@@ -11,9 +11,12 @@
 
 pub mod ages;
 pub mod allocation_sites;
+mod analysis;
 pub mod container;
+mod coverage;
 pub mod dump;
 pub mod export;
+pub mod heap_stacks;
 pub mod holdings;
 pub mod human;
 pub mod leaf;
@@ -27,8 +30,13 @@ pub mod parked;
 pub mod pprof;
 pub mod runtime_frames;
 pub mod site;
+mod site_figures;
 #[cfg(feature = "symbols")]
 pub mod symbols;
+pub mod task_index;
+pub mod views;
 pub mod weighted_sum;
 
+pub use analysis::Analysis;
+pub use coverage::Coverage;
 pub use not_recorded::not_recorded;

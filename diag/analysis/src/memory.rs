@@ -30,7 +30,7 @@ pub struct Split {
 
 impl Split {
     /// The split of a snapshot; none if its resident memory is not known.
-    pub fn of(snapshot: &Snapshot) -> Option<Self> {
+    pub(crate) fn of(snapshot: &Snapshot) -> Option<Self> {
         let resources = &snapshot.capture.resources;
         let resident = resources.resident.as_ref();
         let mut split = Split {

@@ -5,8 +5,7 @@
 use std::fmt;
 
 use crate::human;
-use diag_snapshot::Strings;
-use diag_snapshot::{FrameIndex, ModuleRow, Snapshot, StackIndex, Stacks};
+use diag_snapshot::{FrameIndex, FrameRow, ModuleRow, Snapshot, StackIndex, StackRow, Stacks, Strings};
 
 /// A function, and where in it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,18 +134,40 @@ impl fmt::Display for Place {
 }
 
 /// The stacks of one snapshot with names.
-pub struct NamedStacks<'a> {
-    stacks: &'a Stacks,
+pub struct NamedStacks {
+    /// The frame of each stack, and the stack that called it.
+    stacks: Vec<StackRow>,
     /// Functions of each frame, innermost first; never empty.
     frames: Vec<Vec<Place>>,
     /// Which frames have a name, and not only module and offset.
     has_name: Vec<bool>,
+    addresses: Vec<FrameRow>,
+    modules: Vec<Module>,
 }
 
-impl<'a> NamedStacks<'a> {
+/// An executable or a shared library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its file.
+    pub path: String,
+    /// Lower-case hex, if it has one.
+    pub build_id: Option<String>,
+    /// Where it is loaded.
+    pub base: u64,
+    /// How much of the address space it takes.
+    pub size_bytes: u64,
+}
+
+impl NamedStacks {
     /// Names every frame; `strings` are those of the stacks' snapshot.
-    pub fn new(stacks: &'a Stacks, strings: &Strings) -> Self {
-        NamedStacks { stacks, frames: frames(stacks, strings), has_name: has_name(stacks) }
+    pub fn new(stacks: &Stacks, strings: &Strings) -> Self {
+        NamedStacks {
+            stacks: stacks.stacks.iter().collect(),
+            frames: frames(stacks, strings),
+            has_name: has_name(stacks),
+            addresses: stacks.frames.iter().collect(),
+            modules: stacks.modules.iter().map(|row| Module::new(&row, strings)).collect(),
+        }
     }
 
     /// The functions of one frame, innermost first: several if they are inlined into each other.
@@ -159,21 +180,50 @@ impl<'a> NamedStacks<'a> {
         self.has_name.get(frame.0 as usize).copied().unwrap_or(false)
     }
 
+    /// The modules that frames lie in.
+    pub fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
+    /// The return address of a frame, and the place of its module among the [`modules`](Self::modules).
+    pub fn address(&self, frame: FrameIndex) -> Option<(u64, Option<usize>)> {
+        let frame = self.addresses.get(frame.0 as usize)?;
+        let module = frame.module.map(|module| module.0 as usize);
+        let base = module.and_then(|module| self.modules.get(module)).map_or(0, |module| module.base);
+        Some((base.saturating_add(frame.offset), module))
+    }
+
     /// All frames of a stack, innermost first.
     pub fn frames(&self, stack: StackIndex) -> impl Iterator<Item = FrameIndex> {
         let mut next = Some(stack);
         // A caller's row comes before its callee's, so this ends even in a file that lies.
         std::iter::from_fn(move || {
             let index = next?;
-            let row = self.stacks.stacks.get(index.0 as usize)?;
+            let row = self.stacks.get(index.0 as usize)?;
             next = row.caller.filter(|caller| caller.0 < index.0);
             Some(row.frame)
         })
     }
 
+    /// The innermost frame of each stack, in the order of the snapshot, and the stack of its caller.
+    pub fn calls(&self) -> impl ExactSizeIterator<Item = (FrameIndex, Option<StackIndex>)> {
+        self.stacks.iter().map(|row| (row.frame, row.caller))
+    }
+
     /// All functions of a stack, innermost first.
     pub fn stack(&self, stack: StackIndex) -> impl Iterator<Item = &Place> {
         self.frames(stack).flat_map(|frame| self.frame(frame))
+    }
+}
+
+impl Module {
+    fn new(row: &ModuleRow, strings: &Strings) -> Self {
+        Module {
+            path: strings.show(row.path).to_owned(),
+            build_id: row.build_id.map(|build_id| strings.show(build_id).to_owned()),
+            base: row.base,
+            size_bytes: row.size_bytes,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::names::NamedStacks;
 use crate::parked::Parked;
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
+use crate::Analysis;
 use crate::holdings::Holdings;
 use crate::site::{self, Site};
 
@@ -129,16 +130,18 @@ pub struct Zombie {
 
 impl Now {
     /// The facts of `snapshot`. An earlier one of the same process shows what tasks did since.
-    pub fn of(snapshot: &Snapshot, earlier: Option<&Snapshot>) -> Self {
+    pub fn of(analysis: &Analysis, earlier: Option<&Analysis>) -> Self {
+        let snapshot = analysis.snapshot();
         let mut sites: Vec<SiteNow> = site_rows(snapshot).collect();
         let mut now = Now {
             taken_unix_us: snapshot.taken_unix_us(),
             uptime_us: snapshot.capture.to_us,
             throttled_us: snapshot.capture.resources.throttled_us,
-            heap: Holdings::of(snapshot),
+            heap: analysis.heap().cloned(),
             ..Now::default()
         };
-        let look = Look { snapshot, earlier, names: NamedStacks::new(&snapshot.stacks, &snapshot.strings) };
+        let earlier = earlier.map(Analysis::snapshot);
+        let look = Look { snapshot, earlier, names: &analysis.stacks().named };
         for task in notable_tasks(snapshot) {
             if task.state == TaskState::Woken {
                 now.woken += 1;
@@ -158,7 +161,7 @@ impl Now {
                 });
             }
         }
-        now.waits = waits(snapshot, &sites);
+        now.waits = waits(analysis.await_points(), &sites);
         now.sites = sites.into_iter().filter(SiteNow::has_something).collect();
         now
     }
@@ -209,8 +212,7 @@ fn notable_tasks(snapshot: &Snapshot) -> impl Iterator<Item = TaskRow> {
     notable.filter_map(|(i, _)| tasks.get(i))
 }
 
-fn waits(snapshot: &Snapshot, sites: &[SiteNow]) -> BTreeMap<Site, String> {
-    let parked = Parked::new(snapshot);
+fn waits(parked: &Parked, sites: &[SiteNow]) -> BTreeMap<Site, String> {
     let of_site = |(i, site): (u32, &SiteNow)| {
         let answers: Vec<&str> = parked.idle_at(SiteIndex(i)).collect();
         (!answers.is_empty()).then(|| (site.site.clone(), answers.join(" or ")))
@@ -222,7 +224,7 @@ fn waits(snapshot: &Snapshot, sites: &[SiteNow]) -> BTreeMap<Site, String> {
 struct Look<'a> {
     snapshot: &'a Snapshot,
     earlier: Option<&'a Snapshot>,
-    names: NamedStacks<'a>,
+    names: &'a NamedStacks,
 }
 
 impl Look<'_> {

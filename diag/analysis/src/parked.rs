@@ -24,11 +24,10 @@ pub struct Parked {
 
 impl Parked {
     /// Reads the parked stacks of a snapshot.
-    pub fn new(snapshot: &Snapshot) -> Self {
+    pub(crate) fn new(snapshot: &Snapshot, names: &NamedStacks) -> Self {
         if snapshot.parked.is_empty() {
             return Parked::default();
         }
-        let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
         let passive = snapshot.capture.parked.as_ref().is_some_and(|facts| facts.passive);
         let describe: fn(&[Waiting], &str) -> String = if passive { describe_in_order } else { describe };
         // Thousands of tasks wait at a few places: each is read once, and put into words once for a site.

@@ -1,11 +1,11 @@
 //! Sums of weighted samples: what each stands for, and, for readers, how uncertain the sum is.
 
-#[cfg(feature = "intervals")]
+#[cfg(feature = "views")]
 mod interval;
 
 use std::ops::AddAssign;
 
-#[cfg(feature = "intervals")]
+#[cfg(feature = "views")]
 pub use interval::Interval;
 
 /// A sum of weighted random samples: what each stands for, and how uncertain the sum is.

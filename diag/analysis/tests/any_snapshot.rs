@@ -16,7 +16,7 @@ proptest! {
 
     #[test]
     fn any_snapshot_can_be_dumped(snapshot in any::snapshot()) {
-        let text = dump(&snapshot);
+        let text = dump(&snapshot.into());
         prop_assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text}");
     }
 
@@ -33,7 +33,7 @@ proptest! {
         let end = raw.len().min(start + bytes.len());
         raw.splice(start..end, bytes);
         if let Ok((snapshot, _)) = read(&forge.file()) {
-            dump(&snapshot);
+            dump(&snapshot.into());
         }
     }
 }

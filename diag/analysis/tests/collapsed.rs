@@ -17,7 +17,10 @@ fn read(text: &str) -> Vec<(Vec<&str>, u64)> {
 
 fn collapsed(snapshot: &Snapshot) -> String {
     let mut text = Vec::new();
-    export::by_name("collapsed").expect("it is there").export(snapshot, &mut text).expect("memory takes it");
+    export::by_name("collapsed")
+        .expect("it is there")
+        .export(&snapshot.clone().into(), &mut text)
+        .expect("memory takes it");
     String::from_utf8(text).expect("text")
 }
 

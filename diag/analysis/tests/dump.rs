@@ -191,7 +191,7 @@ fn testdata(name: &str) -> PathBuf {
 
 #[test]
 fn what_needs_a_look_comes_first() {
-    check("dump.txt", &dump(&shop()));
+    check("dump.txt", &dump(&shop().into()));
 }
 
 #[test]
@@ -199,6 +199,6 @@ fn files_of_every_version_say_what_they_ever_did() {
     for minor in 0..=diag_snapshot::format::MINOR {
         let name = if minor == 0 { "v1".to_owned() } else { format!("v1.{minor}") };
         let (snapshot, _) = file::read(&testdata(&format!("{name}.diag"))).expect("readable for ever");
-        check(&format!("{name}.dump.txt"), &dump(&snapshot));
+        check(&format!("{name}.dump.txt"), &dump(&snapshot.into()));
     }
 }

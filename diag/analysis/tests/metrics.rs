@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use diag_analysis::Analysis;
 use diag_analysis::metrics::{self, MAX_SITES, Syntax, Told};
 use diag_snapshot::{Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow};
 
@@ -116,7 +117,7 @@ fn sample(line: &str) -> Option<(String, Labels, f64)> {
 
 #[track_caller]
 fn metrics_of(snapshot: &Snapshot) -> Exposition {
-    let text = metrics::text(snapshot, Syntax::OpenMetrics, &mut Told::default());
+    let text = metrics::text(&snapshot.clone().into(), Syntax::OpenMetrics, &mut Told::default());
     read(&text).unwrap_or_else(|wrong| panic!("{wrong}\n{text}"))
 }
 
@@ -156,7 +157,7 @@ fn the_figures_are_those_of_the_snapshot() {
     assert_eq!(metrics.get("diag_heap_live_bytes", &[]), heap.live_bytes().round());
     let of_tasks: f64 = heap.samples.iter().filter(|s| s.task_site.is_some()).map(|s| s.weight_bytes()).sum();
     assert!((metrics.sum("diag_heap_task_site_live_bytes") - of_tasks).abs() < 10.0);
-    let rss = diag_analysis::memory::Split::of(&snapshot).expect("a size").rss_bytes;
+    let rss = Analysis::new(snapshot.clone()).memory().expect("a size").rss_bytes;
     assert_eq!(metrics.sum("diag_resident_bytes"), rss as f64);
     let site = SiteIndex(0);
     let labels = [("site", &*snapshot.site_location(site)), ("name", snapshot.site_name(site))];
@@ -231,7 +232,7 @@ fn counters_never_go_down() {
             [SiteRow { spawned, file, line: 1, column: 1, type_name: file, ..SiteRow::default() }]
                 .into_iter()
                 .collect();
-        read(&metrics::text(&snapshot, Syntax::OpenMetrics, &mut told))
+        read(&metrics::text(&snapshot.clone().into(), Syntax::OpenMetrics, &mut told))
             .expect("valid")
             .sum("diag_tasks_spawned_total")
     };
@@ -241,7 +242,7 @@ fn counters_never_go_down() {
 #[test]
 fn the_older_syntax_has_the_same_samples_in_families_that_are_called_as_these() {
     let snapshot = support::service(200, 100);
-    let text = |syntax| metrics::text(&snapshot, syntax, &mut Told::default());
+    let text = |syntax| metrics::text(&snapshot.clone().into(), syntax, &mut Told::default());
     let samples = |text: &str| -> Vec<String> {
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
     };

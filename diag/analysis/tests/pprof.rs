@@ -10,7 +10,7 @@ use diag_snapshot::{FrameIndex, ModuleIndex, NameRow, Snapshot, StackIndex, Stac
 use profile::{Profile, Sample};
 
 fn heap(snapshot: &Snapshot) -> Profile {
-    profile::read(&pprof::heap(snapshot))
+    profile::read(&pprof::heap(&snapshot.clone().into()))
 }
 
 #[track_caller]

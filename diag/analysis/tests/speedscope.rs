@@ -12,7 +12,10 @@ use serde_json::Value;
 
 fn exported(snapshot: &Snapshot, format: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
-    export::by_name(format).expect("it is there").export(snapshot, &mut bytes).expect("memory takes it");
+    export::by_name(format)
+        .expect("it is there")
+        .export(&snapshot.clone().into(), &mut bytes)
+        .expect("memory takes it");
     bytes
 }
 

@@ -7,8 +7,8 @@
 #[path = "../tests/script/mod.rs"]
 mod script;
 
-use diag_diff::{Policy, diff, judge};
-use script::{Random, Service, Task, churn, in_order, steady};
+use diag_diff::{Policy, judge};
+use script::{Random, Service, Task, churn, diff, in_order, steady};
 
 fn main() {
     let pairs: u64 = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(176_471);

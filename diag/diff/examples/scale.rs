@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use diag_analysis::Analysis;
 use diag_diff::{Policy, diff, judge};
 use diag_snapshot::{LifetimeRow, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow, TaskState};
 
@@ -14,7 +15,8 @@ const SITES: u32 = 8;
 fn main() {
     let tasks = std::env::args().nth(1).and_then(|arg| arg.parse().ok()).unwrap_or(1_200_000);
     let (before, after) = (snapshot(0, tasks, 600_000_000), snapshot(tasks / 10, tasks, 660_000_000));
-    let mut times_ms: Vec<f64> = (0..5).map(|_| time_ms(&before, &after)).collect();
+    let mut times_ms: Vec<f64> =
+        (0..5).map(|_| time_ms(&before.clone().into(), &after.clone().into())).collect();
     times_ms.sort_by(f64::total_cmp);
     let verdict = if times_ms[2] <= 500.0 { "PASS" } else { "FAIL" };
     println!(
@@ -23,7 +25,7 @@ fn main() {
     );
 }
 
-fn time_ms(before: &Snapshot, after: &Snapshot) -> f64 {
+fn time_ms(before: &Analysis, after: &Analysis) -> f64 {
     let start = Instant::now();
     let report = diff(before, after).map(|diff| judge(&diff, &Policy::default()));
     let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;

@@ -1,8 +1,8 @@
 //! The whole of it: facts in, findings and a report out.
 
-use diag_snapshot::Snapshot;
+use diag_analysis::Analysis;
 
-use crate::diff::{Diff, Now};
+use crate::diff::Diff;
 use crate::outcome::too_little;
 use crate::policy::Policy;
 use crate::report::Report;
@@ -20,11 +20,6 @@ pub fn judge(diff: &Diff, policy: &Policy) -> Report {
 
 /// Returns what one snapshot shows by itself: the surest and largest finding first. That it shows nothing
 /// does not make it clean.
-pub fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
-    judge_now(&Now::of(snapshot, None), policy)
-}
-
-/// As [`judge_one`], of facts that are known already.
-pub fn judge_now(now: &Now, policy: &Policy) -> Vec<Finding> {
-    rules::check(&Facts::from(now), &policy.rules)
+pub fn judge_one(analysis: &Analysis, policy: &Policy) -> Vec<Finding> {
+    rules::check(&Facts::from(analysis.now()), &policy.rules)
 }

@@ -18,7 +18,7 @@ pub mod rules;
 pub mod stats;
 mod time;
 
-pub use check::{judge, judge_now, judge_one};
+pub use check::{judge, judge_one};
 pub use diff::{Diff, NotComparable, diff, diff_with};
 pub use outcome::Outcome;
 pub use policy::{Policy, PolicyError};

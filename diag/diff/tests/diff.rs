@@ -3,8 +3,8 @@
 mod script;
 
 use diag_diff::diff::{Cohort, Diff, Moves, Site, SiteDiff};
-use diag_diff::{NotComparable, Policy, diff, judge};
-use script::{Service, Task, churn, ghosts, in_order};
+use diag_diff::{NotComparable, Policy, judge};
+use script::{Service, Task, churn, diff, ghosts, in_order};
 
 fn task(line: u32, spawned: f64, ended: Option<f64>) -> Task {
     Task { line, spawned, pause: 0.1, rests: None, ended }

@@ -3,9 +3,9 @@
 mod script;
 
 use diag_diff::diff::{Diff, HeapSiteDiff};
-use diag_diff::{Outcome, Policy, Report, diff, judge};
+use diag_diff::{Outcome, Policy, Report, judge};
 use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Snapshot, Table};
-use script::{Block, Service, Task, churn};
+use script::{Block, Service, Task, churn, diff};
 
 const BUFFER_BYTES: u64 = 128 << 10;
 

@@ -1,9 +1,9 @@
 //! What the heap of one snapshot holds, from a file in which every block is recorded, and the rule
 //! `heap-share` on it.
 
+use diag_analysis::Analysis;
 use diag_analysis::container::Container;
 use diag_diff::diff::{FunctionHoldings, Holdings};
-use diag_diff::report::HeapNow;
 use diag_diff::{Category, Confidence, Finding, Policy, judge_one};
 use diag_snapshot::{
     EndRow, FrameIndex, FrameRow, Heap, NameRow, Outcome, SampleRow, SiteAgeRow, SiteIndex, SiteRow,
@@ -101,7 +101,7 @@ fn service(blocks: &[(u64, usize, Option<u64>)], rate_bytes: u64) -> Snapshot {
 }
 
 fn holdings(snapshot: &Snapshot) -> Holdings {
-    Holdings::of(snapshot).expect("a heap")
+    Analysis::new(snapshot.clone()).heap().expect("a heap").clone()
 }
 
 fn function<'a>(holdings: &'a Holdings, name: &str) -> &'a FunctionHoldings {
@@ -168,10 +168,9 @@ fn a_zombie_tells_how_it_ended() {
 
 #[test]
 fn what_was_freed_tells_its_age() {
-    let snapshot = mixed();
-    let facts = &snapshot.heap.as_ref().expect("a heap").facts;
-    let holdings = holdings(&snapshot);
-    let view = HeapNow::new(&holdings, facts, &holdings.functions, 10);
+    let analysis = Analysis::new(mixed());
+    let functions = &analysis.heap().expect("a heap").functions;
+    let view = analysis.heap_view(functions, 10).expect("a heap");
     let [keep, read] = [0, 1].map(|i| view.functions[i].age_at_free);
     let age = keep.expect("three were freed");
     assert_eq!((age.typical(), age.most()), ("under 2 ms".to_owned(), "under 2 s".to_owned()));
@@ -187,12 +186,12 @@ fn a_heap_without_samples_holds_nothing() {
     let holdings = holdings(&snapshot);
     assert_eq!((holdings.live.bytes.samples, holdings.functions.len()), (0, 2), "functions that only freed");
     assert_eq!(holdings.share_percent(&holdings.live.bytes), 0.0);
-    assert_eq!(Holdings::of(&Snapshot::default()), None);
+    assert_eq!(Analysis::new(Snapshot::default()).heap(), None);
 }
 
 /// What one snapshot says of shares.
 fn shares(snapshot: &Snapshot) -> Vec<Finding> {
-    let found = judge_one(snapshot, &Policy::default()).into_iter();
+    let found = judge_one(&snapshot.clone().into(), &Policy::default()).into_iter();
     found.filter(|found| found.rule == "heap-share").collect()
 }
 

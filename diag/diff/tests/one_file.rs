@@ -3,11 +3,15 @@
 use std::path::Path;
 
 use diag_diff::report::text;
-use diag_diff::{Policy, diff, judge, judge_one};
+use diag_diff::{Finding, Policy, diff, judge};
 use diag_snapshot::{
     CancelBy, FrameIndex, FrameRow, NameRow, Outcome, ParkedRow, Process, Runtime, SiteIndex, SiteKind,
     SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
 };
+
+fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
+    diag_diff::judge_one(&snapshot.clone().into(), policy)
+}
 
 const SECOND: u64 = 1_000_000;
 /// Up for ten minutes.
@@ -261,7 +265,7 @@ fn what_a_task_does_now_outweighs_what_it_did() {
     before.capture.to_us = NOW - 10 * SECOND;
     let after = with_tasks(SiteKind::Task, &[busy]);
     check(&after, &[]);
-    let report = judge(&diff(&before, &after).expect("one service"), &Policy::default());
+    let report = judge(&diff(&before.into(), &after.into()).expect("one service"), &Policy::default());
     assert_eq!((report.outcome, report.findings[0].rule), (diag_diff::Outcome::Findings, "busy-self-wake"));
     assert_eq!(
         report.findings[0].evidence[0],

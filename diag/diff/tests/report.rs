@@ -5,8 +5,8 @@ mod script;
 use std::path::Path;
 
 use diag_diff::report::{json, markdown, text};
-use diag_diff::{Policy, Report, diff, judge};
-use script::{Service, Task, churn, ghosts, in_order, steady};
+use diag_diff::{Policy, Report, judge};
+use script::{Service, Task, churn, diff, ghosts, in_order, steady};
 
 fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
     let service = Service { untracked: |_| Some(3), ..Service::new(in_order(tasks)) };

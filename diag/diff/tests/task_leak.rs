@@ -2,9 +2,9 @@
 
 mod script;
 
-use diag_diff::{Outcome, Policy, Report, diff, judge};
+use diag_diff::{Outcome, Policy, Report, judge};
 use diag_snapshot::{FrameIndex, FrameRow, NameRow, ParkedRow, Snapshot, StackIndex, StackRow, TaskRow};
-use script::{Service, Task, churn, ghosts, in_order, steady};
+use script::{Service, Task, churn, diff, ghosts, in_order, steady};
 
 /// Judges the service at two moments.
 fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {

@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use diag_analysis::Analysis;
 use diag_analysis::memory::Split;
 
 #[global_allocator]
@@ -39,8 +40,7 @@ fn captures_keep_little() {
         }
         let kept = settled(before + KEPT_BYTES) - before;
         assert!(kept <= KEPT_BYTES, "{} KiB after {} captures", kept >> 10, (round + 1) * PATHS.len());
-        let snapshot = diag::snapshot();
-        splits.push(Split::of(&snapshot).expect("Linux tells"));
+        splits.push(Analysis::new(diag::snapshot()).memory().expect("Linux tells").clone());
     }
     // The first captures are where names are met first.
     let [first, .., last] = &splits[..] else { panic!("some rounds") };

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use diag_analysis::parked::Parked;
+use diag_analysis::Analysis;
 use diag_snapshot::{Snapshot, TaskId, TaskState};
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -289,7 +289,8 @@ async fn all() -> Cases {
 
 /// What the snapshot says of the task spawned at each line of this file.
 fn said(snapshot: &Snapshot) -> BTreeMap<u32, String> {
-    let parked = Parked::new(snapshot);
+    let analysis = Analysis::new(snapshot.clone());
+    let parked = analysis.await_points();
     let of_line = |(task, waits): (TaskId, &str)| {
         let task = snapshot.task(task).expect("only tasks of the snapshot have stacks");
         let site = snapshot.sites.get(task.site.0 as usize).expect("a task has a site");

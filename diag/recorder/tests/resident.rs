@@ -4,6 +4,7 @@ use std::hint::black_box;
 use std::sync::Barrier;
 use std::thread;
 
+use diag_analysis::Analysis;
 use diag_analysis::memory::Split;
 
 #[global_allocator]
@@ -17,7 +18,7 @@ const TOUCHED_BYTES: usize = 512 << 10;
 fn split() -> Split {
     let snapshot = diag::snapshot();
     assert_eq!(snapshot.capture.resources.allocator.as_ref().map(|stats| stats.name.as_str()), allocator());
-    Split::of(&snapshot).expect("Linux tells")
+    Analysis::new(snapshot).memory().expect("Linux tells").clone()
 }
 
 fn allocator() -> Option<&'static str> {

@@ -131,6 +131,11 @@ impl Snapshot {
         held
     }
 
+    /// How many tasks live.
+    pub fn live_tasks(&self) -> u64 {
+        self.tasks.len() as u64
+    }
+
     /// The live task of this id, if there is one.
     pub fn task(&self, id: TaskId) -> Option<TaskRow> {
         self.tasks.get(self.tasks.id().find(id)?)

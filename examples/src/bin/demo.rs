@@ -170,7 +170,7 @@ impl Outcome {
             !before.tasks.is_empty(),
             "no task was recorded: is DIAG=off set? unset it and run the demo again"
         );
-        let difference = diff(&before, &after)?;
+        let difference = diff(&before.into(), &after.into())?;
         Ok(Outcome {
             schema: "diag.demo/1",
             before: files.before,

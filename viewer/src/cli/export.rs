@@ -50,11 +50,11 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         return Err(Failure::Usage(format!("{name} is no text for a terminal: give a file with -o FILE")));
     }
     let path = args.snapshot.display();
-    let (snapshot, damages) = load::all_there_is(&args.snapshot, &args.debug.files()?)?;
+    let (analysis, damages) = load::all_there_is(&args.snapshot, &args.debug.files()?)?;
     for damage in &damages {
         note(&format!("{path}: {damage}"));
     }
-    if !format.needs().are_met(snapshot.heap.is_some()) {
+    if !format.needs().are_met(analysis.snapshot().heap.is_some()) {
         return Err(Failure::Unreadable(format!(
             "{path}: the heap is not recorded in it, and {} holds nothing else: make diag::Alloc the service's global \
              allocator, do not set DIAG_HEAP=off, and take another snapshot",
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     }
     let mut bytes = Vec::new();
     format
-        .export(&snapshot, &mut bytes)
+        .export(&analysis, &mut bytes)
         .map_err(|error| Failure::Unreadable(format!("{path}: cannot be exported: {error}")))?;
     match &args.output {
         None => print_bytes(&bytes)?,

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use diag_analysis::Analysis;
 use diag_analysis::symbols::{DebugFiles, fill_in};
-use diag_snapshot::{Damage, Snapshot, file};
+use diag_snapshot::{Damage, file};
 
 use super::exit::Failure;
 use super::output::note;
@@ -26,10 +27,10 @@ impl DebugDirs {
 
 /// The snapshot in a file. A damaged file is refused: what is missing from it would look as if it
 /// had ended.
-pub(crate) fn whole(path: &Path, debug: &DebugFiles) -> Result<Snapshot, Failure> {
-    let (snapshot, damages) = all_there_is(path, debug)?;
+pub(crate) fn whole(path: &Path, debug: &DebugFiles) -> Result<Analysis, Failure> {
+    let (analysis, damages) = all_there_is(path, debug)?;
     match damages.first() {
-        None => Ok(snapshot),
+        None => Ok(analysis),
         Some(damage) => Err(Failure::Unreadable(format!(
             "{}: {damage}; a damaged file is not compared, copy it again or see what is left of it with `diag show`",
             path.display()
@@ -38,7 +39,7 @@ pub(crate) fn whole(path: &Path, debug: &DebugFiles) -> Result<Snapshot, Failure
 }
 
 /// What is left of the snapshot in a file, and what is lost.
-pub(crate) fn all_there_is(path: &Path, debug: &DebugFiles) -> Result<(Snapshot, Vec<Damage>), Failure> {
+pub(crate) fn all_there_is(path: &Path, debug: &DebugFiles) -> Result<(Analysis, Vec<Damage>), Failure> {
     let progress = Progress::of(format!("reading {}", path.display()));
     let (mut snapshot, damages) = file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
     drop(progress);
@@ -46,5 +47,5 @@ pub(crate) fn all_there_is(path: &Path, debug: &DebugFiles) -> Result<(Snapshot,
     for told in fill_in(&mut snapshot, debug) {
         note(&format!("{}: {told}", path.display()));
     }
-    Ok((snapshot, damages))
+    Ok((Analysis::new(snapshot), damages))
 }

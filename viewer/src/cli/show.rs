@@ -7,15 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use diag_analysis::memory::Split;
-use diag_analysis::parked::Parked;
-use diag_analysis::{dump, human, names};
-use diag_diff::diff::{Holdings, Now};
+use diag_analysis::views::{Estimate, HeapNow, Memory, SiteView, TaskView, heap};
+use diag_analysis::{Analysis, dump, human, names};
 use diag_diff::report::text::{self as report, grid};
-use diag_diff::report::{HeapNow, Memory, holdings};
-use diag_diff::rules::finding::Estimate;
-use diag_diff::{Finding, Policy, judge_now};
-use diag_snapshot::{CancelBy, Snapshot, TaskRow};
+use diag_diff::{Finding, Policy, judge_one};
 use serde::Serialize;
 
 use super::exit::{End, Failure};
@@ -34,22 +29,24 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let (snapshot, damages) = load::all_there_is(&args.snapshot, &args.debug.files()?)?;
+    let (analysis, damages) = load::all_there_is(&args.snapshot, &args.debug.files()?)?;
     let lost: Vec<String> = damages.iter().map(ToString::to_string).collect();
-    print(&render(&snapshot, &lost, args.tasks, output.format))?;
+    print(&render(&analysis, &lost, args.tasks, output.format))?;
     for lost in &lost {
         note(&format!("{}: {lost}", args.snapshot.display()));
     }
     Ok(if lost.is_empty() { End::Clean } else { End::Damaged })
 }
 
-fn render(snapshot: &Snapshot, lost: &[String], tasks: bool, format: Format) -> String {
-    let view = || View::of(snapshot, lost, tasks);
+fn render(analysis: &Analysis, lost: &[String], tasks: bool, format: Format) -> String {
+    let view = || View::of(analysis, lost, tasks);
     match format {
-        Format::Text if tasks => dump::dump(snapshot),
+        Format::Text if tasks => dump::dump(analysis),
         Format::Text => text(&view()),
         Format::Json => json(&view(), serde_json::to_string_pretty),
-        Format::Jsonl if tasks => tasks_of(snapshot).map(|task| json(&task, serde_json::to_string)).collect(),
+        Format::Jsonl if tasks => {
+            analysis.task_views().map(|task| json(&task, serde_json::to_string)).collect()
+        }
         Format::Jsonl => json(&view(), serde_json::to_string),
         Format::Markdown => markdown(&view()),
     }
@@ -87,63 +84,15 @@ struct View<'a> {
     findings: Vec<Finding>,
     sites: Vec<SiteView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tasks: Option<Vec<TaskView<'a>>>,
-}
-
-#[derive(Serialize)]
-struct SiteView {
-    location: String,
-    name: String,
-    live: u64,
-    future_bytes: u64,
-    spawned: u64,
-    done: u64,
-    cancelled: u64,
-    panicked: u64,
-    never_polled: u64,
-    /// Live heap that its live tasks allocated; none if the heap is not sampled.
-    held: Option<Estimate>,
-    /// Live heap that its ended tasks allocated; none if the heap is not sampled.
-    held_by_ended: Option<Estimate>,
-}
-
-/// A task. Ids are strings, since a number of JSON keeps only 53 bits.
-#[derive(Serialize)]
-struct TaskView<'a> {
-    id: String,
-    tokio_id: Option<String>,
-    name: Option<&'a str>,
-    site: String,
-    parent: Option<String>,
-    parent_site: Option<String>,
-    state: &'static str,
-    waiting_at: Option<String>,
-    age_ns: u64,
-    idle_ns: u64,
-    polls: u64,
-    busy_ns: u64,
-    longest_poll_ns: u64,
-    wakers: Option<u32>,
-    handles: Option<u32>,
-    wakes: Option<u64>,
-    self_wakes: Option<u64>,
-    /// Last woken so long ago.
-    woken_ns: Option<u64>,
-    woken_by: Option<String>,
-    asked_to_stop_ns: Option<u64>,
-    asked_to_stop_by: Option<&'static str>,
-    /// Live heap that it allocated; none without a sample of it.
-    held_bytes: Option<u64>,
+    tasks: Option<Vec<TaskView>>,
 }
 
 impl<'a> View<'a> {
-    fn of(snapshot: &'a Snapshot, lost: &'a [String], tasks: bool) -> Self {
+    fn of(analysis: &'a Analysis, lost: &'a [String], tasks: bool) -> Self {
+        let snapshot = analysis.snapshot();
         let (process, capture) = (&snapshot.process, &snapshot.capture);
-        let now = Now::of(snapshot, None);
-        let holdings = now.heap.as_ref();
-        let heap = holdings.zip(snapshot.heap.as_ref());
         View {
-            schema: "diag.show/1",
+            schema: "diag.show/2",
             service: &process.service,
             pid: process.pid,
             host: process.host.as_deref(),
@@ -160,18 +109,17 @@ impl<'a> View<'a> {
                 .collect(),
             gauges: capture.gauges.iter().map(|gauge| (&*gauge.name, gauge.value)).collect(),
             rss_bytes: capture.resources.rss_bytes,
-            memory: Split::of(snapshot).map(|split| Memory::new(&split, holdings)),
+            memory: analysis.memory_view(),
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
             not_recorded: diag_analysis::not_recorded(capture).collect(),
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
-            heap: heap
-                .map(|(holdings, heap)| HeapNow::new(holdings, &heap.facts, &holdings.functions, usize::MAX)),
+            heap: analysis.heap().and_then(|heap| analysis.heap_view(&heap.functions, usize::MAX)),
             lost,
             without_names: names::unnamed(snapshot).iter().map(ToString::to_string).collect(),
-            findings: judge_now(&now, &Policy::default()),
-            sites: sites(snapshot, holdings),
-            tasks: tasks.then(|| tasks_of(snapshot).collect()),
+            findings: judge_one(analysis, &Policy::default()),
+            sites: sites(analysis),
+            tasks: tasks.then(|| analysis.task_views().collect()),
         }
     }
 }
@@ -181,62 +129,10 @@ fn ns(us: u64) -> u64 {
 }
 
 /// Spawn sites, the one with the most live tasks first.
-fn sites(snapshot: &Snapshot, holdings: Option<&Holdings>) -> Vec<SiteView> {
-    let mut live: BTreeMap<_, u64> = BTreeMap::new();
-    snapshot.tasks.iter().for_each(|task| *live.entry(task.site).or_default() += 1);
-    let held = |index| holdings.map(|holdings| holdings::held_at(holdings, index));
-    let rows = (0..).map(diag_snapshot::SiteIndex).zip(snapshot.sites.iter());
-    let mut sites: Vec<SiteView> = rows
-        .map(|(index, row)| SiteView {
-            location: snapshot.site_location(index),
-            name: snapshot.strings.show(row.type_name).to_owned(),
-            live: live.get(&index).copied().unwrap_or(0),
-            future_bytes: row.future_bytes,
-            spawned: row.spawned,
-            done: row.done,
-            cancelled: row.cancelled,
-            panicked: row.panicked,
-            never_polled: row.never_polled,
-            held: held(index).map(|(of_live, _)| of_live),
-            held_by_ended: held(index).map(|(_, of_ended)| of_ended),
-        })
-        .collect();
+fn sites(analysis: &Analysis) -> Vec<SiteView> {
+    let mut sites: Vec<SiteView> = analysis.site_views().collect();
     sites.sort_by(|a, b| (b.live, &a.location, &a.name).cmp(&(a.live, &b.location, &b.name)));
     sites
-}
-
-fn tasks_of(snapshot: &Snapshot) -> impl Iterator<Item = TaskView<'_>> {
-    let parked = Parked::new(snapshot);
-    let held = snapshot.held_bytes().into_iter();
-    snapshot.tasks.iter().zip(held).map(move |(task, held)| task_view(snapshot, &parked, &task, held))
-}
-
-fn task_view<'a>(snapshot: &'a Snapshot, parked: &Parked, task: &TaskRow, held_bytes: f64) -> TaskView<'a> {
-    let since_ns = |us| ns(snapshot.capture.to_us.saturating_sub(us));
-    TaskView {
-        id: task.id.0.to_string(),
-        tokio_id: task.tokio_id.map(|id| id.to_string()),
-        name: task.name.map(|name| snapshot.strings.show(name)),
-        site: snapshot.site_location(task.site),
-        parent: task.parent.map(|parent| parent.0.to_string()),
-        parent_site: task.parent_site.map(|site| snapshot.site_location(site)),
-        state: task.state.as_str(),
-        waiting_at: parked.of(task).map(str::to_owned),
-        age_ns: since_ns(task.spawned_us),
-        idle_ns: since_ns(task.last_progress_us()),
-        polls: task.polls,
-        busy_ns: task.busy_ns,
-        longest_poll_ns: task.longest_poll_ns,
-        wakers: task.wakers,
-        handles: task.handles,
-        wakes: task.wakes,
-        self_wakes: task.self_wakes,
-        woken_ns: task.woken_us.map(since_ns),
-        woken_by: task.woken_by.map(|by| by.0.to_string()),
-        asked_to_stop_ns: task.cancel_us.map(since_ns),
-        asked_to_stop_by: task.cancel_by.map(CancelBy::as_str),
-        held_bytes: (held_bytes > 0.0).then_some(held_bytes.round() as u64),
-    }
 }
 
 /// Serialising to a string fails only for maps whose keys are not strings; there are none.
@@ -264,7 +160,7 @@ fn cells(site: &SiteView) -> [String; 9] {
         [site.live, site.spawned, site.done, site.cancelled, site.panicked, site.never_polled]
             .map(human::count);
     let size = |bytes: &Option<Estimate>| bytes.map_or("-".to_owned(), |bytes| bytes.estimate());
-    let place = format!("{}  {}", human::name(&site.location), human::name(&site.name));
+    let place = format!("{}  {}", site.location, human::name(&site.name));
     [live, spawned, done, cancelled, panicked, never, size(&site.held), size(&site.held_by_ended), place]
 }
 
@@ -296,7 +192,7 @@ fn text(view: &View<'_>) -> String {
 }
 
 fn heap_text(heap: &HeapNow) -> String {
-    let functions = list(&holdings::HEADS, heap.functions.iter().map(holdings::cells), "allocating function");
+    let functions = list(&heap::HEADS, heap.functions.iter().map(heap::cells), "allocating function");
     format!("\n{}\n\n{functions}", heap_lines(heap).join("\n"))
 }
 
@@ -342,8 +238,8 @@ fn markdown(view: &View<'_>) -> String {
     use diag_diff::report::markdown::table;
     let mut out = table(&about(view), &HEADS, view.sites.iter().map(cells));
     if let Some(heap) = &view.heap {
-        let functions = heap.functions.iter().take(LISTED).map(holdings::cells);
-        out += &table(&heap_lines(heap).join("\n"), &holdings::HEADS, functions);
+        let functions = heap.functions.iter().take(LISTED).map(heap::cells);
+        out += &table(&heap_lines(heap).join("\n"), &heap::HEADS, functions);
     }
     out
 }

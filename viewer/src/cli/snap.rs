@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         print(&format!(
             "{}: {} tasks of {}, {}\n",
             args.output.display(),
-            human::count(snapshot.tasks.len() as u64),
+            human::count(snapshot.live_tasks()),
             human::name(&snapshot.process.service),
             human::bytes(bytes.len() as u64),
         ))?;

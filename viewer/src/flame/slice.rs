@@ -135,7 +135,7 @@ mod tests {
             });
         }
         snapshot.heap = Some(heap);
-        Flame::new(&snapshot, Frames::All, Value::LiveBytes).expect("a heap")
+        Flame::new(&snapshot.into(), Frames::All, Value::LiveBytes).expect("a heap")
     }
 
     fn check(functions: &[(&str, u64)], most: usize, expected: &[&str]) {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use diag_analysis::Analysis;
 use diag_analysis::names::{NamedStacks, Place};
 use diag_analysis::runtime_frames::{allocator_depth, is_runtime};
-use diag_snapshot::{Snapshot, Stacks};
 
 use super::value::Value;
 
@@ -61,14 +61,13 @@ pub(crate) const ROOT: NodeIndex = NodeIndex(0);
 
 impl Flame {
     /// None if the snapshot has no heap.
-    pub(crate) fn new(snapshot: &Snapshot, frames: Frames, value: Value) -> Option<Self> {
-        let heap = snapshot.heap.as_ref()?;
-        let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
+    pub(crate) fn new(analysis: &Analysis, frames: Frames, value: Value) -> Option<Self> {
+        analysis.heap()?;
         let mut build = Build::default();
-        let of_stack = build.add_stacks(&snapshot.stacks, &named, frames);
+        let of_stack = build.add_stacks(&analysis.stacks().named, frames);
         let none_own = build.child(ROOT, NONE_OWN);
         let Build { mut nodes, names, .. } = build;
-        for (stack, amount) in value.by_stack(heap) {
+        for (stack, amount) in value.by_stack(analysis.heap_stacks()) {
             let node = of_stack.get(stack.0 as usize).copied().filter(|&node| node != ROOT);
             let node = node.unwrap_or(none_own);
             nodes[node.0].own += amount;
@@ -119,13 +118,13 @@ impl Default for Build {
 impl Build {
     /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
     /// a file that lies, hangs at the root.
-    fn add_stacks(&mut self, stacks: &Stacks, named: &NamedStacks<'_>, frames: Frames) -> Vec<NodeIndex> {
+    fn add_stacks(&mut self, named: &NamedStacks, frames: Frames) -> Vec<NodeIndex> {
         // And whether what is called from there is the allocator's.
-        let mut nodes: Vec<(NodeIndex, bool)> = Vec::with_capacity(stacks.stacks.len());
-        for stack in stacks.stacks.iter() {
-            let caller = stack.caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
+        let mut nodes: Vec<(NodeIndex, bool)> = Vec::with_capacity(named.calls().len());
+        for (frame, caller) in named.calls() {
+            let caller = caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
             let (caller, in_allocator) = caller.unwrap_or((ROOT, false));
-            let places = named.frame(stack.frame);
+            let places = named.frame(frame);
             let depth = if in_allocator { places.len() } else { allocator_depth(places) };
             let all = frames == Frames::All;
             let shown = places[if all { 0 } else { depth }..].iter().rev();

@@ -1,8 +1,9 @@
 //! What the heap is measured in: what lives, or all that was ever allocated, in bytes or in blocks.
 
+use diag_analysis::heap_stacks::{HeapStacks, InUseStack};
+use diag_analysis::holdings::{FunctionHoldings, Turnover};
 use diag_analysis::human;
-use diag_diff::diff::FunctionHoldings;
-use diag_snapshot::{Heap, StackIndex};
+use diag_snapshot::StackIndex;
 use serde::{Deserialize, Serialize};
 
 /// A measure of allocations.
@@ -58,14 +59,18 @@ impl Value {
     }
 
     /// How much each stack has of it; a stack may come more than once.
-    pub(crate) fn by_stack(self, heap: &Heap) -> Vec<(StackIndex, f64)> {
-        let samples = heap.samples.iter();
-        let totals = heap.stack_totals.iter();
+    pub(crate) fn by_stack(self, heap: &HeapStacks) -> Vec<(StackIndex, f64)> {
+        let in_use = |value: fn(&InUseStack) -> f64| {
+            heap.in_use.iter().map(|stack| (stack.stack, value(stack))).collect()
+        };
+        let allocated = |value: fn(&Turnover) -> u64| {
+            heap.allocated.iter().map(|stack| (stack.stack, value(&stack.since_start) as f64)).collect()
+        };
         match self {
-            LiveBytes => samples.map(|sample| (sample.stack, sample.weight_bytes())).collect(),
-            LiveBlocks => samples.map(|sample| (sample.stack, 1.0 / sample.probability())).collect(),
-            AllocatedBytes => totals.map(|row| (row.stack, row.allocated_bytes as f64)).collect(),
-            AllocatedBlocks => totals.map(|row| (row.stack, row.allocated_blocks as f64)).collect(),
+            LiveBytes => in_use(|stack| stack.bytes),
+            LiveBlocks => in_use(|stack| stack.blocks),
+            AllocatedBytes => allocated(|since_start| since_start.allocated_bytes),
+            AllocatedBlocks => allocated(|since_start| since_start.allocated_blocks),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use diag_diff::report::Memory;
+use diag_analysis::views::{Memory, StateCount};
 
 const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 72.0;
@@ -46,6 +46,11 @@ pub(crate) fn parts(parts: &[u64]) -> String {
         x += width;
     }
     svg + "</svg>"
+}
+
+/// How many tasks of a site are in which state, as [`parts`].
+pub(crate) fn states(states: &[StateCount]) -> String {
+    parts(&states.iter().map(|state| state.tasks).collect::<Vec<_>>())
 }
 
 /// Where resident memory is, as [`parts`]: what is not known, or negative, has no width.

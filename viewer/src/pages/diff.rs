@@ -8,8 +8,8 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
+use diag_analysis::views::Estimate;
 use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, json};
-use diag_diff::rules::finding::Estimate;
 use diag_diff::{Finding, Outcome};
 use serde::Deserialize;
 

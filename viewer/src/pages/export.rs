@@ -27,7 +27,7 @@ async fn exported(ask: &Ask, s: &str, format: &str) -> Result<Response, Absent> 
     blocking(move || {
         let mut bytes = Vec::new();
         format
-            .export(&loaded.snapshot, &mut bytes)
+            .export(&loaded.analysis, &mut bytes)
             .map_err(|error| Absent::Unusable(format!("it cannot be exported: {error}")))?;
         let disposition = format!("attachment; filename=\"{}.{}\"", loaded.summary.id, format.extension());
         let headers = [(CONTENT_TYPE, format.content_type().to_owned()), (CONTENT_DISPOSITION, disposition)];

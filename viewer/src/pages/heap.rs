@@ -5,9 +5,9 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use diag_diff::diff::{FunctionHoldings, Holdings};
-use diag_diff::report::{HeapNow, Memory};
-use diag_snapshot::HeapFacts;
+use diag_analysis::Analysis;
+use diag_analysis::holdings::FunctionHoldings;
+use diag_analysis::views::{HeapNow, Memory};
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, filters, to_json};
@@ -136,14 +136,14 @@ enum Weight {
 impl HeapPage {
     fn new(loaded: &Loaded, choice: &Choice) -> Result<Self, Absent> {
         let flame = loaded.flame(choice.frames, choice.value);
-        let heap = match (&loaded.snapshot.heap, loaded.holdings(), flame) {
-            (Some(heap), Some(holdings), Some(flame)) => {
+        let heap = match (now(&loaded.analysis, choice.value), flame) {
+            (Some(now), Some(flame)) => {
                 let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
-                Some(HeapView::new(&heap.facts, holdings, flame, &slice, choice))
+                Some(HeapView::new(now, flame, &slice, choice))
             }
             _ => None,
         };
-        let (snapshot, memory) = (loaded.summary.clone(), loaded.memory());
+        let (snapshot, memory) = (loaded.summary.clone(), loaded.analysis.memory_view());
         Ok(HeapPage { schema: "diag.heap/1", snapshot, memory, heap })
     }
 }
@@ -155,16 +155,10 @@ impl Page for HeapPage {
 }
 
 impl HeapView {
-    fn new(
-        facts: &HeapFacts,
-        holdings: &Holdings,
-        flame: &Flame,
-        slice: &Slice<'_>,
-        choice: &Choice,
-    ) -> Self {
+    fn new(now: HeapNow, flame: &Flame, slice: &Slice<'_>, choice: &Choice) -> Self {
         let root = NodeIndex(choice.root);
         HeapView {
-            now: HeapNow::new(holdings, facts, heaviest(holdings, choice.value), LISTED),
+            now,
             value: choice.value,
             frames: choice.frames,
             left_out_frames: slice.left_out as u64,
@@ -220,12 +214,12 @@ impl Weight {
     }
 }
 
-/// The functions that have most of the value. Stable: equal ones stay in the order of their live bytes.
-fn heaviest(holdings: &Holdings, value: Value) -> Vec<&FunctionHoldings> {
-    let mut functions: Vec<&FunctionHoldings> = holdings.functions.iter().collect();
+/// The heap with the functions that have most of the value. Stable: equal ones stay in the order of their live bytes.
+fn now(analysis: &Analysis, value: Value) -> Option<HeapNow> {
+    let mut functions: Vec<&FunctionHoldings> = analysis.heap()?.functions.iter().collect();
     functions.sort_by(|a, b| value.of(b).total_cmp(&value.of(a)));
     functions.truncate(LISTED);
-    functions
+    analysis.heap_view(functions, LISTED)
 }
 
 fn callees(flame: &Flame, root: NodeIndex, value: Value) -> Vec<FrameView> {

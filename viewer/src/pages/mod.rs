@@ -10,10 +10,8 @@ mod export;
 mod filters;
 mod heap;
 mod help;
-mod now;
 mod overview;
 mod site;
-mod task;
 mod tasks;
 mod verdict;
 

@@ -6,7 +6,8 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
-use diag_diff::report::{Memory, Report};
+use diag_analysis::views::Memory;
+use diag_diff::report::Report;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, diff, filters, to_json};
@@ -182,7 +183,7 @@ fn oldest<'a>(snapshots: &'a [Summary], newest: &Summary) -> Option<&'a Summary>
 
 async fn memory(library: &Arc<Library>, newest: Option<&Summary>) -> Option<Memory> {
     let loaded = library.open(&newest?.id).await.ok()?;
-    blocking(move || loaded.memory()).await.ok()?
+    blocking(move || loaded.analysis.memory_view()).await.ok()?
 }
 
 async fn judged(library: &Arc<Library>, before: &str, after: &str) -> Result<Arc<Report>, Absent> {

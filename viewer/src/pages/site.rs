@@ -1,18 +1,20 @@
 //! `/s/{s}/site/{i}`: one spawn site and its live tasks, a hundred at a time.
 
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use diag_snapshot::{SiteIndex, Snapshot, Table, TaskRow};
+use diag_analysis::Analysis;
+use diag_analysis::task_index::{STATES, SiteTasks, TaskOrder};
+use diag_analysis::views::{Lives, Polls, SiteView, TaskView};
+use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
-use super::task::TaskView;
-use super::tasks::SiteView;
 use super::{Ask, Page, chart, filters, to_json};
 use crate::library::{Absent, blocking};
-use crate::loaded::{Loaded, STATES, SiteTasks, Summary, add, state_choices};
+use crate::loaded::{Loaded, Summary, state_choices};
 
 /// A browser shows so many rows at once without effort.
 const ROWS: usize = 100;
@@ -45,7 +47,7 @@ enum Sort {
 /// Where a task stands in the list: by falling value, then by rising id.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
-    value: std::cmp::Reverse<u64>,
+    value: Reverse<u64>,
     id: u64,
 }
 
@@ -85,71 +87,24 @@ struct Site {
     polls: Polls,
 }
 
-/// Tasks by the time that they lived, or live until now. Bucket `b` is from 2^b to 2^(b+1)
-/// milliseconds, the first also holds everything shorter.
-#[derive(Serialize)]
-struct Lives {
-    ended: Vec<u64>,
-    live: Vec<u64>,
-}
-
-/// Polls by how long they took: bucket `b` is from 2^b to 2^(b+1) microseconds. And by how long the
-/// woken task had waited for them, in milliseconds.
-#[derive(Serialize)]
-struct Polls {
-    times: Vec<u64>,
-    delays: Vec<u64>,
-}
-
-impl Polls {
-    fn new(snapshot: &Snapshot, index: SiteIndex) -> Self {
-        let mut polls = Polls { times: Vec::new(), delays: Vec::new() };
-        for row in snapshot.poll_times.iter().filter(|row| row.site == index) {
-            add(&mut polls.times, row.bucket, row.count);
-        }
-        for row in snapshot.poll_delays.iter().filter(|row| row.site == index) {
-            add(&mut polls.delays, row.bucket, row.count);
-        }
-        polls
-    }
-
-    fn times_chart(&self) -> String {
-        chart::histogram(&self.times)
-    }
-
-    /// Where the axis ends, nanoseconds.
-    fn times_end_ns(&self) -> u64 {
-        1_000 << self.times.len()
-    }
-
-    fn delays_chart(&self) -> String {
-        chart::histogram(&self.delays)
-    }
-
-    /// Where the axis ends, nanoseconds.
-    fn delays_end_ns(&self) -> u64 {
-        1_000_000 << self.delays.len()
-    }
-}
-
 impl Site {
     fn new(loaded: &Loaded, index: SiteIndex, choice: &Choice, after: Option<Key>) -> Option<Self> {
-        let site = loaded.snapshot.sites.get(index.0 as usize)?;
-        let tasks = loaded.tasks().sites.get(index.0 as usize)?;
-        let (mut rows, matching_tasks) = choice.first_rows(loaded, tasks, after);
+        let analysis = &loaded.analysis;
+        let site = analysis.site_view(index)?;
+        let (mut rows, matching_tasks) = choice.first_rows(analysis, analysis.tasks().site(index)?, after);
         let more = rows.len() > ROWS;
         rows.truncate(ROWS);
         Some(Site {
             schema: "diag.site/1",
             snapshot: loaded.summary.clone(),
-            site: SiteView::new(loaded, index, &site, tasks),
+            site,
             sort: choice.sort,
             state: choice.state.clone(),
             matching_tasks,
             next: rows.last().filter(|_| more).map(|(key, _)| format!("{}-{}", key.value.0, key.id)),
-            tasks: rows.iter().filter_map(|&(_, row)| TaskView::new(loaded, row)).collect(),
-            lives: Lives::new(loaded, index, tasks),
-            polls: Polls::new(&loaded.snapshot, index),
+            tasks: rows.iter().filter_map(|&(_, row)| analysis.task_view(row)).collect(),
+            lives: analysis.lives(index),
+            polls: analysis.polls(index),
         })
     }
 
@@ -188,21 +143,27 @@ impl Choice {
         }
         let key = || {
             let (value, id) = self.after.split_once('-')?;
-            Some(Key { value: std::cmp::Reverse(value.parse().ok()?), id: id.parse().ok()? })
+            Some(Key { value: Reverse(value.parse().ok()?), id: id.parse().ok()? })
         };
         let wrong = || format!("`after={}` is no place in this list: begin at its first page", self.after);
         key().map(Some).ok_or_else(|| Absent::Unusable(wrong()))
     }
 
     /// The first rows after a place, one more than a page holds, and how many rows there are in all.
-    fn first_rows(&self, loaded: &Loaded, site: &SiteTasks, after: Option<Key>) -> (Vec<(Key, u32)>, u64) {
-        let state = STATES.iter().position(|state| state.as_str() == self.state);
-        let rows = loaded.tasks().rows(site, state);
-        let key = Keys::new(loaded, self.sort);
+    fn first_rows(
+        &self,
+        analysis: &Analysis,
+        site: &SiteTasks,
+        after: Option<Key>,
+    ) -> (Vec<(Key, u32)>, u64) {
+        let state = STATES.into_iter().find(|state| state.as_str() == self.state);
+        let rows = analysis.tasks().rows(site, state);
+        let key = analysis.task_keys(self.sort.order());
         // A heap of the first so far: the last of them is the one to beat.
         let mut first: BinaryHeap<(Key, u32)> = BinaryHeap::with_capacity(ROWS + 2);
         for &row in rows {
-            let Some(key) = key.of(row) else { continue };
+            let (value, id) = key(row);
+            let key = Key { value: Reverse(value), id };
             let is_later = after.is_none_or(|after| key > after);
             let has_room = first.len() <= ROWS || first.peek().is_some_and(|last| key < last.0);
             if is_later && has_room {
@@ -216,60 +177,15 @@ impl Choice {
     }
 }
 
-/// The columns of the task table that a list is sorted by. Whole rows would be read two dozen
-/// columns wide, a million times.
-struct Keys<'a> {
-    loaded: &'a Loaded,
-    sort: Sort,
-    tasks: &'a Table<TaskRow>,
-}
-
-impl<'a> Keys<'a> {
-    fn new(loaded: &'a Loaded, sort: Sort) -> Self {
-        Keys { loaded, sort, tasks: &loaded.snapshot.tasks }
-    }
-
-    fn of(&self, row: u32) -> Option<Key> {
-        let (i, tasks) = (row as usize, self.tasks);
-        let now_us = self.loaded.snapshot.capture.to_us;
-        let value = match self.sort {
-            Sort::Age => now_us.saturating_sub(tasks.spawned_us().get(i)?),
-            Sort::Idle => {
-                let last_poll_us = tasks.last_poll_us().get(i)?;
-                now_us.saturating_sub(last_poll_us.or_else(|| tasks.spawned_us().get(i))?)
-            }
-            Sort::Polls => tasks.polls().get(i)?,
-            Sort::Busy => tasks.busy_ns().get(i)?,
-            Sort::Longest => tasks.longest_poll_ns().get(i)?,
-            Sort::Held => self.loaded.tasks().held_bytes(row).map_or(0, |bytes| bytes as u64),
-        };
-        Some(Key { value: std::cmp::Reverse(value), id: tasks.id().get(i)?.0 })
-    }
-}
-
-impl Lives {
-    fn new(loaded: &Loaded, index: SiteIndex, site: &SiteTasks) -> Self {
-        let snapshot = &loaded.snapshot;
-        let mut lives = Lives { ended: Vec::new(), live: site.ages.clone() };
-        for row in snapshot.lifetimes.iter().filter(|row| row.site == index) {
-            add(&mut lives.ended, row.bucket, row.count);
+impl Sort {
+    fn order(self) -> TaskOrder {
+        match self {
+            Sort::Age => TaskOrder::Age,
+            Sort::Idle => TaskOrder::Idle,
+            Sort::Polls => TaskOrder::Polls,
+            Sort::Busy => TaskOrder::Busy,
+            Sort::Longest => TaskOrder::LongestPoll,
+            Sort::Held => TaskOrder::Allocated,
         }
-        let buckets = lives.ended.len().max(lives.live.len());
-        lives.ended.resize(buckets, 0);
-        lives.live.resize(buckets, 0);
-        lives
-    }
-
-    fn ended_chart(&self) -> String {
-        chart::histogram(&self.ended)
-    }
-
-    fn live_chart(&self) -> String {
-        chart::histogram(&self.live)
-    }
-
-    /// Where the axis ends, nanoseconds.
-    fn ends_ns(&self) -> u64 {
-        1_000_000 << self.ended.len()
     }
 }

@@ -5,17 +5,13 @@ use std::cmp::Reverse;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use diag_analysis::human;
+use diag_analysis::views::{Estimate, SiteView, SpreadNs, ThreadView, ZombieView};
 use diag_diff::Finding;
-use diag_diff::report::holdings;
-use diag_diff::rules::finding::Estimate;
-use diag_snapshot::{SiteIndex, SiteKind, SiteRow};
 use serde::{Deserialize, Serialize};
 
-use super::now::{ThreadView, ZombieView};
-use super::{Ask, Page, chart, diff, filters, now, to_json};
+use super::{Ask, Page, chart, diff, filters, to_json};
 use crate::library::{Absent, blocking};
-use crate::loaded::{Loaded, STATES, SiteTasks, Spread, Summary, state_choices};
+use crate::loaded::{Loaded, Summary, state_choices};
 
 /// So many sites stand on the page; a filter finds the others.
 const LISTED_SITES: usize = 200;
@@ -27,7 +23,7 @@ pub(crate) struct Choice {
     /// Part of the location or the name.
     #[serde(default)]
     q: String,
-    /// Only sites with a task in this state, as in [`STATES`].
+    /// Only sites with a task in this state.
     #[serde(default)]
     state: String,
 }
@@ -81,70 +77,23 @@ struct Tasks {
     zombies: Vec<ZombieView>,
 }
 
-/// A spawn site with its live tasks.
-#[derive(Serialize)]
-pub(super) struct SiteView {
-    /// Its place in the snapshot.
-    pub(super) index: u32,
-    pub(super) location: String,
-    pub(super) name: String,
-    pub(super) live: u64,
-    /// Of all live tasks, in percent.
-    pub(super) share_percent: f64,
-    pub(super) states: Vec<StateCount>,
-    pub(super) age_ns: Option<SpreadNs>,
-    pub(super) idle_ns: Option<SpreadNs>,
-    /// Of the live tasks.
-    pub(super) polls: u64,
-    pub(super) spawned: u64,
-    pub(super) done: u64,
-    pub(super) cancelled: u64,
-    pub(super) panicked: u64,
-    pub(super) never_polled: u64,
-    pub(super) future_bytes: u64,
-    /// Tasks, or what else is made there.
-    pub(super) kind: &'static str,
-    /// What its idle tasks wait for, as far as they were asked.
-    pub(super) waits: Vec<String>,
-    /// Live heap that the live tasks allocated; none if the heap is not sampled.
-    pub(super) held: Option<Estimate>,
-    /// Live heap that tasks of this site allocated which have ended; none if the heap is not sampled.
-    pub(super) held_by_ended: Option<Estimate>,
-}
-
-#[derive(Serialize)]
-pub(super) struct StateCount {
-    pub(super) state: &'static str,
-    pub(super) tasks: u64,
-}
-
-/// The middle and the largest of some times.
-#[derive(Serialize)]
-pub(super) struct SpreadNs {
-    pub(super) p50: u64,
-    pub(super) max: u64,
-}
-
 impl Tasks {
     fn new(loaded: &Loaded, choice: Choice) -> Self {
-        let sites = loaded.snapshot.sites.iter().zip(&loaded.tasks().sites).enumerate();
-        let mut rows: Vec<_> = sites
-            .filter(|(i, (_, tasks))| choice.lets_through(loaded, SiteIndex(*i as u32), tasks))
-            .collect();
-        rows.sort_by_cached_key(|(i, (site, tasks))| {
-            choice.sort.key(loaded, SiteIndex(*i as u32), site, tasks)
-        });
+        let analysis = &loaded.analysis;
+        let mut sites: Vec<SiteView> =
+            analysis.site_views().filter(|site| choice.lets_through(site)).collect();
+        sites.sort_by_cached_key(|site| choice.sort.key(site));
+        let (matching_sites, matching_tasks) = (sites.len() as u64, sites.iter().map(|site| site.live).sum());
+        sites.truncate(LISTED_SITES);
         Tasks {
-            schema: "diag.tasks/1",
+            schema: "diag.tasks/2",
             snapshot: loaded.summary.clone(),
-            matching_sites: rows.len() as u64,
-            matching_tasks: rows.iter().map(|(_, (_, tasks))| tasks.live).sum(),
-            sites: (rows.iter().take(LISTED_SITES))
-                .map(|(i, (site, tasks))| SiteView::new(loaded, SiteIndex(*i as u32), site, tasks))
-                .collect(),
+            matching_sites,
+            matching_tasks,
+            sites,
             findings: loaded.findings().to_vec(),
-            threads: now::threads(&loaded.snapshot),
-            zombies: now::zombies(&loaded.snapshot),
+            threads: analysis.thread_views(),
+            zombies: analysis.zombie_views(),
             sort: choice.sort,
             q: choice.q,
             state: choice.state,
@@ -186,88 +135,31 @@ impl Page for Tasks {
 }
 
 impl Choice {
-    fn lets_through(&self, loaded: &Loaded, index: SiteIndex, tasks: &SiteTasks) -> bool {
-        let state = STATES.iter().position(|state| state.as_str() == self.state);
-        let in_state = state.map_or(tasks.live, |state| tasks.states[state]);
-        let named = || {
-            let place = loaded.snapshot.site_location(index);
-            place.contains(&self.q) || loaded.snapshot.site_name(index).contains(&self.q)
-        };
+    fn lets_through(&self, site: &SiteView) -> bool {
+        let state = site.states.iter().find(|state| state.state == self.state);
+        let in_state = state.map_or(site.live, |state| state.tasks);
         // What ended tasks hold is to be seen where no task lives any more, too.
-        let is_held = state.is_none() && tasks.held_by_ended.samples > 0;
+        let is_held = state.is_none() && site.held_by_ended.is_some_and(|held| held.estimate_bytes > 0.0);
+        let named = || site.location.contains(&self.q) || site.name.contains(&self.q);
         (in_state > 0 || is_held) && (self.q.is_empty() || named())
     }
 }
 
 impl Sort {
     /// Ascending in the order of the page; equal ones stay in the order of the snapshot.
-    fn key(
-        self,
-        loaded: &Loaded,
-        index: SiteIndex,
-        site: &SiteRow,
-        tasks: &SiteTasks,
-    ) -> (Reverse<u64>, String) {
-        let longest = |spread: Option<Spread>| spread.map_or(0, |spread| spread.max);
+    fn key(self, site: &SiteView) -> (Reverse<u64>, String) {
+        let longest = |spread: Option<SpreadNs>| spread.map_or(0, |spread| spread.max);
+        let bytes = |held: Option<Estimate>| held.map_or(0, |held| held.estimate_bytes as u64);
         let value = match self {
-            Sort::Live => tasks.live,
-            Sort::Age => longest(tasks.age_us),
-            Sort::Idle => longest(tasks.idle_us),
-            Sort::Polls => tasks.polls,
-            Sort::Held => tasks.held.sum as u64,
-            Sort::Ended => tasks.held_by_ended.sum as u64,
+            Sort::Live => site.live,
+            Sort::Age => longest(site.age_ns),
+            Sort::Idle => longest(site.idle_ns),
+            Sort::Polls => site.polls,
+            Sort::Held => bytes(site.held),
+            Sort::Ended => bytes(site.held_by_ended),
             Sort::Spawned => site.spawned,
-            Sort::Site => return (Reverse(0), loaded.snapshot.site_location(index)),
+            Sort::Site => return (Reverse(0), site.location.clone()),
         };
         (Reverse(value), String::new())
-    }
-}
-
-impl SiteView {
-    pub(super) fn new(loaded: &Loaded, index: SiteIndex, site: &SiteRow, tasks: &SiteTasks) -> Self {
-        let snapshot = &loaded.snapshot;
-        let all = snapshot.tasks.len().max(1) as f64;
-        let held = loaded.holdings().map(|heap| holdings::held_at(heap, index));
-        SiteView {
-            index: index.0,
-            location: human::name(&snapshot.site_location(index)),
-            name: snapshot.strings.show(site.type_name).to_owned(),
-            live: tasks.live,
-            share_percent: tasks.live as f64 / all * 100.0,
-            states: (STATES.iter().zip(tasks.states))
-                .map(|(state, tasks)| StateCount { state: state.as_str(), tasks })
-                .collect(),
-            age_ns: tasks.age_us.map(SpreadNs::from),
-            idle_ns: tasks.idle_us.map(SpreadNs::from),
-            polls: tasks.polls,
-            spawned: site.spawned,
-            done: site.done,
-            cancelled: site.cancelled,
-            panicked: site.panicked,
-            never_polled: site.never_polled,
-            future_bytes: site.future_bytes,
-            kind: site.kind.unwrap_or(SiteKind::Task).as_str(),
-            waits: loaded.parked().idle_at(index).map(str::to_owned).collect(),
-            held: held.map(|(by_live, _)| by_live),
-            held_by_ended: held.map(|(_, by_ended)| by_ended),
-        }
-    }
-
-    /// `412 idle, 3 polling`.
-    pub(super) fn states_in_words(&self) -> String {
-        let some = self.states.iter().filter(|state| state.tasks > 0);
-        some.map(|state| format!("{} {}", human::count(state.tasks), state.state))
-            .collect::<Vec<_>>()
-            .join(", ")
-    }
-
-    fn state_bar(&self) -> String {
-        chart::parts(&self.states.iter().map(|state| state.tasks).collect::<Vec<_>>())
-    }
-}
-
-impl From<Spread> for SpreadNs {
-    fn from(us: Spread) -> Self {
-        SpreadNs { p50: us.p50.saturating_mul(1000), max: us.max.saturating_mul(1000) }
     }
 }

@@ -1,17 +1,19 @@
 //! `/d/{a}..{b}/v/{id}`: one finding with everything that bears on it.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use diag_analysis::task_index::TaskOrder;
+use diag_analysis::views::TaskView;
 use diag_diff::Finding;
 use diag_diff::report::{HeapSiteChange, Report, SiteChange};
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
 use super::diff::Pair;
-use super::task::TaskView;
 use super::{Ask, Page, diff, filters, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
@@ -84,14 +86,15 @@ impl Page for Verdict {
 }
 
 fn samples(loaded: &Loaded, index: SiteIndex) -> Vec<TaskView> {
-    let Some(site) = loaded.tasks().sites.get(index.0 as usize) else { return Vec::new() };
-    let task = |row: u32| Some((loaded.snapshot.tasks.get(row as usize)?.last_progress_us(), row));
-    let mut tasks: Vec<(u64, u32)> =
-        loaded.tasks().rows(site, None).iter().filter_map(|&row| task(row)).collect();
+    let analysis = &loaded.analysis;
+    let Some(site) = analysis.tasks().site(index) else { return Vec::new() };
+    let idle = analysis.task_keys(TaskOrder::Idle);
+    let mut tasks: Vec<_> =
+        analysis.tasks().rows(site, None).iter().map(|&row| (Reverse(idle(row).0), row)).collect();
     if tasks.len() > SAMPLES {
         tasks.select_nth_unstable(SAMPLES);
         tasks.truncate(SAMPLES);
     }
     tasks.sort();
-    tasks.into_iter().filter_map(|(_, row)| TaskView::new(loaded, row)).collect()
+    tasks.into_iter().filter_map(|(_, row)| analysis.task_view(row)).collect()
 }

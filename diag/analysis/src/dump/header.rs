@@ -1,13 +1,13 @@
 //! Which process this is, when it was taken, and what could be seen of it.
 
-use std::collections::BTreeMap;
-
 use super::number_of;
+use crate::Analysis;
+use crate::coverage::tracked_besides;
 use crate::human::{self, bytes, count, duration_us, name};
-use crate::memory::Split;
-use diag_snapshot::{AddressSpace, Heap, ParkedFacts, Resources, SiteKind, Snapshot};
+use diag_snapshot::{AddressSpace, Heap, ParkedFacts, Resources, Snapshot};
 
-pub(super) fn header(snapshot: &Snapshot) -> String {
+pub(super) fn header(analysis: &Analysis) -> String {
+    let snapshot = analysis.snapshot();
     let (process, capture) = (&snapshot.process, &snapshot.capture);
     let host = process.host.as_deref().map(|host| format!(" on {}", name(host))).unwrap_or_default();
     let build = if process.debug_build { ", debug build" } else { "" };
@@ -20,9 +20,9 @@ pub(super) fn header(snapshot: &Snapshot) -> String {
         duration_us(capture.to_us.saturating_sub(capture.from_us)),
         number_of("task", capture.came_or_went),
     );
-    text += &Split::of(snapshot).map(|split| split.sentence() + "\n").unwrap_or_default();
+    text += &analysis.memory().map(|split| split.sentence() + "\n").unwrap_or_default();
     text += &resources(&capture.resources);
-    text += &snapshot.heap.as_ref().map(heap).unwrap_or_default();
+    text += &analysis.snapshot().heap.as_ref().map(heap).unwrap_or_default();
     text += &coverage(snapshot);
     text += &capture.parked.as_ref().map(parked).unwrap_or_default();
     text
@@ -69,8 +69,10 @@ fn heap(heap: &Heap) -> String {
 
 /// Tasks that we follow beside the number that tokio counts: the difference is not in this text.
 fn coverage(snapshot: &Snapshot) -> String {
-    let mut text =
-        format!("{} tracked{}\n", number_of("task", snapshot.tracked_tasks()), uncounted(snapshot));
+    let besides = tracked_besides(snapshot);
+    let besides: Vec<String> = besides.iter().map(|(kind, &tasks)| number_of(kind.as_str(), tasks)).collect();
+    let besides = if besides.is_empty() { String::new() } else { format!(", and {}", besides.join(", ")) };
+    let mut text = format!("{} tracked{besides}\n", number_of("task", snapshot.tracked_tasks()));
     for runtime in &snapshot.capture.runtimes {
         let alive = match runtime.alive_tasks {
             Some(alive) => format!("tokio counts {} tasks", count(alive)),
@@ -79,20 +81,6 @@ fn coverage(snapshot: &Snapshot) -> String {
         text += &format!("runtime {}: {alive}, {} workers\n", name(&runtime.name), count(runtime.workers));
     }
     text
-}
-
-/// What is tracked besides, and not among the tasks that tokio counts.
-fn uncounted(snapshot: &Snapshot) -> String {
-    let kinds: Vec<Option<SiteKind>> =
-        snapshot.sites.iter().map(|site| site.kind.filter(|_| !site.is_counted_by_tokio())).collect();
-    let mut counts: BTreeMap<SiteKind, u64> = BTreeMap::new();
-    for task in snapshot.tasks.iter() {
-        if let Some(kind) = kinds.get(task.site.0 as usize).copied().flatten() {
-            *counts.entry(kind).or_default() += 1;
-        }
-    }
-    let counts: Vec<String> = counts.iter().map(|(kind, &tasks)| number_of(kind.as_str(), tasks)).collect();
-    if counts.is_empty() { String::new() } else { format!(", and {}", counts.join(", ")) }
 }
 
 /// How it is known where tasks are parked.

@@ -10,60 +10,49 @@ mod tasks;
 mod threads;
 mod zombies;
 
-use std::collections::BTreeMap;
+use crate::human::{count, counted, duration, name};
+use crate::views::{Concern, EndedView, RangeNs, SiteRef};
+use crate::{Analysis, not_recorded};
 
-use crate::human::{count, counted, duration_us, name};
-use diag_snapshot::{SiteIndex, Snapshot};
-
-/// The whole text. Names are escaped, so that no name can play with the terminal.
-pub fn dump(snapshot: &Snapshot) -> String {
-    let live = tasks::Groups::new(snapshot);
+/// Returns the whole text. Names are escaped, so that no name can play with the terminal.
+pub fn dump(analysis: &Analysis) -> String {
+    let snapshot = analysis.snapshot();
+    let groups = analysis.task_groups();
+    let tasks = |concern, head| tasks::section(snapshot, &groups, concern, head);
     let parts = [
-        header::header(snapshot),
-        live.lost(),
-        threads::threads(snapshot),
-        live.asked_to_stop(),
-        zombies::zombies(snapshot),
-        live.others(),
-        ends(snapshot),
-        gauges(snapshot),
-        dropped(snapshot),
+        header::header(analysis),
+        tasks(Concern::Lost, "nothing can wake these tasks any more:\n"),
+        threads::threads(&analysis.thread_views()),
+        tasks(Concern::AskedToStop, "asked to stop, and still there:\n"),
+        zombies::zombies(&analysis.zombie_views()),
+        tasks(Concern::None, "live tasks:\n"),
+        ended(&analysis.ended_views()),
+        snapshot
+            .capture
+            .gauges
+            .iter()
+            .map(|gauge| format!("gauge {} = {}\n", name(&gauge.name), gauge.value))
+            .collect(),
+        not_recorded(&snapshot.capture).map(|note| format!("{note}\n")).collect(),
     ];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-fn ends(snapshot: &Snapshot) -> String {
-    if snapshot.ends.is_empty() {
+fn ended(views: &[EndedView]) -> String {
+    if views.is_empty() {
         return String::new();
     }
-    let mut groups: BTreeMap<(SiteIndex, String), (u64, Span)> = BTreeMap::new();
-    for end in snapshot.ends.iter() {
-        let (ends, lived_us) = groups.entry((end.site, end.how())).or_insert((0, Span::NONE));
-        *ends += 1;
-        lived_us.add(end.ended_us.saturating_sub(end.spawned_us));
-    }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    groups.sort_by_key(|(_, (ends, _))| std::cmp::Reverse(*ends));
-    let mut text = format!("the last {} ends:\n", count(snapshot.ends.len() as u64));
-    for ((site, how), (ends, lived_us)) in groups {
-        let (ends, lived) = (count(ends), lived_us.show());
-        text += &format!("[x{ends} {how}, lived {lived}] {}\n", place(snapshot, site));
-    }
-    text
-}
-
-fn gauges(snapshot: &Snapshot) -> String {
-    let gauges = snapshot.capture.gauges.iter();
-    gauges.map(|gauge| format!("gauge {} = {}\n", name(&gauge.name), gauge.value)).collect()
-}
-
-fn dropped(snapshot: &Snapshot) -> String {
-    crate::not_recorded(&snapshot.capture).map(|note| format!("{note}\n")).collect()
+    let all: u64 = views.iter().map(|view| view.tasks).sum();
+    let text = |view: &EndedView| {
+        let (ends, lived) = (count(view.tasks), range(view.lived_ns));
+        format!("[x{ends} {}, lived {lived}] {}\n", view.how, place(&view.site))
+    };
+    format!("the last {} ends:\n{}", count(all), views.iter().map(text).collect::<String>())
 }
 
 /// `orders::handle at src/orders.rs:88:5`
-fn place(snapshot: &Snapshot, site: SiteIndex) -> String {
-    format!("{} at {}", name(snapshot.site_name(site)), name(&snapshot.site_location(site)))
+fn place(site: &SiteRef) -> String {
+    format!("{} at {}", site.short_name(), site.location)
 }
 
 /// `no handle`, `1 handle`, `3 handles`
@@ -71,23 +60,8 @@ fn number_of(what: &str, number: u64) -> String {
     if number == 0 { format!("no {what}") } else { counted(number, what) }
 }
 
-/// The least and the greatest of some durations.
-struct Span {
-    least_us: u64,
-    greatest_us: u64,
-}
-
-impl Span {
-    const NONE: Span = Span { least_us: u64::MAX, greatest_us: 0 };
-
-    fn add(&mut self, us: u64) {
-        self.least_us = self.least_us.min(us);
-        self.greatest_us = self.greatest_us.max(us);
-    }
-
-    /// `14 min..2 h`, or one of them if people could not tell them apart.
-    fn show(&self) -> String {
-        let (least, greatest) = (duration_us(self.least_us), duration_us(self.greatest_us));
-        if least == greatest { least } else { format!("{least}..{greatest}") }
-    }
+/// `14 min..2 h`, or one of them if people could not tell them apart.
+fn range(ns: RangeNs) -> String {
+    let (least, greatest) = (duration(ns.min), duration(ns.max));
+    if least == greatest { least } else { format!("{least}..{greatest}") }
 }

@@ -1,43 +1,33 @@
 //! Threads that are held up in a poll, one by one: there are at most as many as workers.
 
 use super::place;
-use crate::human::{duration_us, name};
-use crate::leaf::Waiting;
-use crate::names::NamedStacks;
-use diag_snapshot::{Snapshot, ThreadRow};
+use crate::human::{duration, name};
+use crate::views::ThreadView;
 
 /// Empty if no thread is.
-pub(super) fn threads(snapshot: &Snapshot) -> String {
-    if snapshot.threads.is_empty() {
-        return String::new();
-    }
-    let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-    let threads: String = snapshot.threads.iter().map(|thread| text(snapshot, &names, &thread)).collect();
-    format!("threads that are held up in a poll:\n{threads}")
+pub(super) fn threads(views: &[ThreadView]) -> String {
+    let threads: String = views.iter().map(text).collect();
+    if threads.is_empty() { threads } else { format!("threads that are held up in a poll:\n{threads}") }
 }
 
 /// `[iothub-worker, tid 4712] polls shop::hash at src/hash.rs:88:5 for 2.3 s, at src/hash.rs:5`
-fn text(snapshot: &Snapshot, names: &NamedStacks<'_>, thread: &ThreadRow) -> String {
-    let own_name = thread.name.map_or("thread", |own| snapshot.strings.show(own));
-    let task = thread.task.and_then(|task| snapshot.task(task));
-    let polls = task.map(|task| {
-        let for_us = snapshot.capture.to_us.saturating_sub(task.state_since_us());
-        format!(" polls {} for {}", place(snapshot, task.site), duration_us(for_us))
-    });
-    let now = thread.stack.map(|stack| Waiting::of(names.stack(stack)));
-    let at = now.as_ref().and_then(Waiting::nearest);
-    let at = at.map(|at| format!(", now in {at}")).unwrap_or_default();
-    let polls = polls.unwrap_or_else(|| " polls a task that ended meanwhile".to_owned());
+fn text(thread: &ThreadView) -> String {
+    let own_name = thread.name.as_deref().unwrap_or("thread");
+    let polls = match (&thread.site, thread.poll_ns) {
+        (Some(site), Some(poll_ns)) => format!(" polls {} for {}", place(site), duration(poll_ns)),
+        _ => " polls a task that ended meanwhile".to_owned(),
+    };
+    let at = thread.at.as_ref().map(|at| format!(", now in {at}")).unwrap_or_default();
     format!("[{}, tid {}]{polls}{at}\n{}", name(own_name), thread.tid, evidence(thread))
 }
 
 /// Where its time goes: on a CPU it computes, ready it is short of CPUs, else it sleeps in the kernel.
-fn evidence(thread: &ThreadRow) -> String {
+fn evidence(thread: &ThreadView) -> String {
     let known = [
         thread.state.map(state_in_words),
-        thread.cpu_us.map(|us| format!("{} on a CPU", duration_us(us))),
-        thread.wait_us.map(|us| format!("{} ready and waiting for one", duration_us(us))),
-        thread.watched_us.map(|us| format!("in {} that it was watched", duration_us(us))),
+        thread.cpu_ns.map(|ns| format!("{} on a CPU", duration(ns))),
+        thread.wait_ns.map(|ns| format!("{} ready and waiting for one", duration(ns))),
+        thread.watched_ns.map(|ns| format!("in {} that it was watched", duration(ns))),
     ];
     let known: Vec<String> = known.into_iter().flatten().collect();
     if known.is_empty() { String::new() } else { format!("    {}\n", known.join(", ")) }

@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use super::live::LiveHeap;
-use super::{Exporter, Needs};
-use diag_snapshot::Snapshot;
+use super::{Exporter, Needs, live};
+use crate::Analysis;
 
 /// See the module.
 pub(super) struct Format;
@@ -34,8 +33,8 @@ impl Exporter for Format {
         Needs::Heap
     }
 
-    fn export(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()> {
-        for (line, bytes) in lines(snapshot) {
+    fn export(&self, analysis: &Analysis, out: &mut dyn io::Write) -> io::Result<()> {
+        for (line, bytes) in lines(analysis) {
             writeln!(out, "{line} {}", bytes.round() as u64)?;
         }
         Ok(())
@@ -43,9 +42,9 @@ impl Exporter for Format {
 }
 
 /// Live bytes by what stands in a line before them.
-fn lines(snapshot: &Snapshot) -> BTreeMap<String, f64> {
+fn lines(analysis: &Analysis) -> BTreeMap<String, f64> {
     let mut lines: BTreeMap<_, f64> = BTreeMap::new();
-    for (stack, bytes) in LiveHeap::of(snapshot).stacks() {
+    for (stack, bytes) in live::stacks(analysis) {
         let names: Vec<String> = stack.iter().map(|place| frame(&place.function)).collect();
         *lines.entry(names.join(";")).or_default() += bytes;
     }

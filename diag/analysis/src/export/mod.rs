@@ -8,7 +8,7 @@ mod live;
 
 use std::io;
 
-use diag_snapshot::Snapshot;
+use crate::Analysis;
 
 /// Writes what is in a snapshot as another tool reads it.
 ///
@@ -33,7 +33,7 @@ pub trait Exporter: Sync {
     ///
     /// # Errors
     /// Those of `out`; there are no others.
-    fn export(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()>;
+    fn export(&self, analysis: &Analysis, out: &mut dyn io::Write) -> io::Result<()>;
 }
 
 /// What has to be in a snapshot for a format.
@@ -103,7 +103,9 @@ mod tests {
     fn every_format_has_something_to_say_of_an_empty_snapshot() {
         for format in ALL {
             let mut file = Vec::new();
-            format.export(&Snapshot::default(), &mut file).expect("memory takes it");
+            format
+                .export(&Analysis::new(diag_snapshot::Snapshot::default()), &mut file)
+                .expect("memory takes it");
             assert!(!file.is_empty() || format.name() == "collapsed", "{}", format.name());
         }
     }

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Exporter, Needs};
-use diag_snapshot::Snapshot;
+use crate::Analysis;
 use crate::pprof;
 
 /// See the module.
@@ -30,7 +30,7 @@ impl Exporter for Format {
         Needs::Heap
     }
 
-    fn export(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(&pprof::heap(snapshot))
+    fn export(&self, analysis: &Analysis, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(&pprof::heap(analysis))
     }
 }

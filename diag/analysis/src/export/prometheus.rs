@@ -4,7 +4,7 @@ use std::io;
 
 use super::{Exporter, Needs};
 use crate::metrics::{self, Syntax, Told};
-use diag_snapshot::Snapshot;
+use crate::Analysis;
 
 /// See the module.
 pub(super) struct Format;
@@ -30,7 +30,7 @@ impl Exporter for Format {
         Needs::Figures
     }
 
-    fn export(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()> {
-        out.write_all(metrics::text(snapshot, Syntax::Prometheus, &mut Told::default()).as_bytes())
+    fn export(&self, analysis: &Analysis, out: &mut dyn io::Write) -> io::Result<()> {
+        out.write_all(metrics::text(analysis, Syntax::Prometheus, &mut Told::default()).as_bytes())
     }
 }

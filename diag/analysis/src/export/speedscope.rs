@@ -6,9 +6,8 @@ use std::io;
 
 use serde::Serialize;
 
-use super::live::LiveHeap;
-use super::{Exporter, Needs};
-use diag_snapshot::Snapshot;
+use super::{Exporter, Needs, live};
+use crate::Analysis;
 use crate::names::Place;
 
 /// See the module.
@@ -35,10 +34,9 @@ impl Exporter for Format {
         Needs::Heap
     }
 
-    fn export(&self, snapshot: &Snapshot, out: &mut dyn io::Write) -> io::Result<()> {
-        let live = LiveHeap::of(snapshot);
-        let name = format!("live heap of {}", snapshot.process.service);
-        serde_json::to_writer(out, &File::new(&live, &name)).map_err(io::Error::from)
+    fn export(&self, analysis: &Analysis, out: &mut dyn io::Write) -> io::Result<()> {
+        let name = format!("live heap of {}", analysis.snapshot().process.service);
+        serde_json::to_writer(out, &File::new(analysis, &name)).map_err(io::Error::from)
     }
 }
 
@@ -83,7 +81,7 @@ struct Profile<'a> {
 }
 
 impl<'a> File<'a> {
-    fn new(live: &'a LiveHeap<'_>, name: &'a str) -> Self {
+    fn new(analysis: &'a Analysis, name: &'a str) -> Self {
         let (mut frames, mut known) = (Vec::new(), BTreeMap::new());
         let mut index_of = |place: &'a Place| {
             *known.entry(place).or_insert_with(|| {
@@ -92,7 +90,7 @@ impl<'a> File<'a> {
             })
         };
         let (mut samples, mut weights) = (Vec::new(), Vec::new());
-        for (stack, bytes) in live.stacks() {
+        for (stack, bytes) in live::stacks(analysis) {
             samples.push(stack.into_iter().map(&mut index_of).collect());
             weights.push(bytes.round() as u64);
         }

@@ -5,32 +5,34 @@
 //! two snapshots. Written by hand, because the crates for it keep a registry that a snapshot would have to be
 //! copied into.
 
-mod sites;
 mod text;
 
+use crate::Analysis;
+use crate::heap_stacks::{HeapStacks, TaskFate};
 use crate::memory::Split;
-use diag_snapshot::{Heap, Snapshot, StackTotalsRow, TaskId};
-use sites::{OUTCOMES, STATES, Sites};
+use crate::site_figures::{OUTCOMES, STATES, Sites};
+use diag_snapshot::Snapshot;
 use text::Text;
 
-pub use sites::MAX_SITES;
+pub use crate::site_figures::MAX_SITES;
 pub use text::{Syntax, Told};
 
 /// The text for one snapshot of the process that `told` belongs to.
-pub fn text(snapshot: &Snapshot, syntax: Syntax, told: &mut Told) -> String {
-    let sites = Sites::of(snapshot);
+pub fn text(analysis: &Analysis, syntax: Syntax, told: &mut Told) -> String {
+    let snapshot = analysis.snapshot();
+    let sites = Sites::of(analysis);
     let mut text = Text::new(syntax, told);
-    tasks(&mut text, snapshot, &sites);
+    tasks(&mut text, analysis, &sites);
     runtimes(&mut text, snapshot);
-    if let Some(heap) = &snapshot.heap {
-        self::heap(&mut text, snapshot, heap, &sites);
+    if snapshot.heap.is_some() {
+        heap(&mut text, analysis.heap_stacks(), &sites);
     }
-    resident(&mut text, snapshot);
+    resident(&mut text, analysis.memory());
     own(&mut text, snapshot);
     text.finish()
 }
 
-fn tasks(text: &mut Text<'_>, snapshot: &Snapshot, sites: &Sites) {
+fn tasks(text: &mut Text<'_>, analysis: &Analysis, sites: &Sites) {
     text.gauge("diag_tasks", "", "Live tasks by spawn site.");
     sites.each(|labels, site| text.sample("diag_tasks", labels, site.alive as f64));
 
@@ -56,7 +58,8 @@ fn tasks(text: &mut Text<'_>, snapshot: &Snapshot, sites: &Sites) {
     sites.each(|labels, site| text.total("diag_task_busy_seconds", labels, site.busy_ns as f64 / 1e9));
 
     text.gauge("diag_ended_tasks_held", "", "Ended tasks whose memory is still held by handles or wakers.");
-    text.sample("diag_ended_tasks_held", &[], snapshot.zombies.len() as f64);
+    let held: u64 = analysis.zombie_views().iter().map(|view| view.tasks).sum();
+    text.sample("diag_ended_tasks_held", &[], held as f64);
 }
 
 fn runtimes(text: &mut Text<'_>, snapshot: &Snapshot) {
@@ -75,35 +78,32 @@ fn runtimes(text: &mut Text<'_>, snapshot: &Snapshot) {
     }
 }
 
-fn heap(text: &mut Text<'_>, snapshot: &Snapshot, heap: &Heap, sites: &Sites) {
-    let sum = |of: fn(&StackTotalsRow) -> u64| heap.stack_totals.iter().map(|row| of(&row) as f64).sum();
+fn heap(text: &mut Text<'_>, heap: &HeapStacks, sites: &Sites) {
+    let since_start = heap.since_start();
     text.gauge("diag_heap_live_bytes", "bytes", "Live bytes, estimated from samples.");
-    text.sample("diag_heap_live_bytes", &[], heap.live_bytes().round());
+    text.sample("diag_heap_live_bytes", &[], heap.in_use_bytes(|_| true).round());
 
     text.counter("diag_heap_allocated_bytes", "bytes", "Bytes allocated since start, estimated.");
-    text.total("diag_heap_allocated_bytes", &[], sum(|row| row.allocated_bytes));
+    text.total("diag_heap_allocated_bytes", &[], since_start.allocated_bytes as f64);
 
     text.counter("diag_heap_freed_bytes", "bytes", "Bytes freed since start, estimated.");
-    text.total("diag_heap_freed_bytes", &[], sum(|row| row.freed_bytes));
+    text.total("diag_heap_freed_bytes", &[], since_start.freed_bytes as f64);
 
     text.gauge("diag_heap_task_site_live_bytes", "bytes", "Live bytes by spawn site of the allocating task.");
     sites.each(|labels, site| text.sample("diag_heap_task_site_live_bytes", labels, site.heap_bytes.round()));
 
-    let live = snapshot.tasks.id();
-    let is_ended = |task: TaskId| live.find(task).is_none();
-    let of_ended = heap.samples.iter().filter(|sample| sample.task.is_some_and(is_ended));
-    let bytes: f64 = of_ended.map(|sample| sample.weight_bytes()).sum();
     text.gauge(
         "diag_heap_ended_tasks_live_bytes",
         "bytes",
         "Live bytes that tasks allocated which have ended.",
     );
-    text.sample("diag_heap_ended_tasks_live_bytes", &[], bytes.round());
+    let of_ended = heap.in_use_bytes(|stack| stack.task == Some(TaskFate::Ended));
+    text.sample("diag_heap_ended_tasks_live_bytes", &[], of_ended.round());
 }
 
-fn resident(text: &mut Text<'_>, snapshot: &Snapshot) {
+fn resident(text: &mut Text<'_>, split: Option<&Split>) {
     text.gauge("diag_resident_bytes", "bytes", "Resident memory by what it is for; the parts add up to it.");
-    let Some(split) = Split::of(snapshot) else { return };
+    let Some(split) = split else { return };
     let parts = [
         ("live_heap", split.heap_bytes),
         ("held_free", split.held_bytes),

@@ -2,6 +2,7 @@
 
 use super::writer::Writer;
 use crate::allocation_sites::Part;
+use crate::names::NamedStacks;
 use diag_snapshot::Strings;
 use diag_snapshot::{StackIndex, Stacks};
 
@@ -32,7 +33,8 @@ pub struct CpuFacts {
 
 /// A gzip'd profile of these samples, whose stacks are in `stacks` with their names in `strings`.
 pub fn cpu(stacks: &Stacks, strings: &Strings, samples: &[CpuSample], facts: CpuFacts) -> Vec<u8> {
-    let mut writer = Writer::new(stacks, strings, &[("samples", "count"), ("cpu", "nanoseconds")]);
+    let stacks = NamedStacks::new(stacks, strings);
+    let mut writer = Writer::new(&stacks, &[("samples", "count"), ("cpu", "nanoseconds")]);
     writer.default_type("cpu");
     writer.taken(facts.taken_unix_us, facts.for_us);
     writer.period("cpu", "nanoseconds", facts.period_ns);

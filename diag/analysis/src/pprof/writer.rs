@@ -9,37 +9,32 @@ use prost::Message;
 
 use super::proto::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::allocation_sites::Part;
-use diag_snapshot::{FrameIndex, FrameRow, NameRow, Stacks};
-use diag_snapshot::{StringIndex, Strings};
+use crate::names::{NamedStacks, Place};
+use diag_snapshot::FrameIndex;
 
 /// The recorder keeps half of it; a file that lies must not make a profile of endless stacks.
 const MAX_FRAMES: usize = 256;
 
 /// See the module.
 pub(super) struct Writer<'a> {
-    stacks: &'a Stacks,
-    strings: &'a Strings,
+    stacks: &'a NamedStacks,
     profile: Profile,
     text_of: HashMap<String, i64>,
     /// By name and file.
-    function_of: HashMap<(StringIndex, Option<StringIndex>), u64>,
+    function_of: HashMap<(i64, i64), u64>,
     /// By frame, and how many of its innermost functions are left out.
     location_of: HashMap<(FrameIndex, usize), u64>,
-    /// Where the names of each frame begin in their table, and how many there are.
-    names_of: HashMap<FrameIndex, (usize, usize)>,
 }
 
 impl<'a> Writer<'a> {
     /// A profile without samples, of these kinds of values with their units.
-    pub(super) fn new(stacks: &'a Stacks, strings: &'a Strings, types: &[(&str, &str)]) -> Self {
+    pub(super) fn new(stacks: &'a NamedStacks, types: &[(&str, &str)]) -> Self {
         let mut writer = Writer {
             stacks,
-            strings,
             profile: Profile::default(),
             text_of: HashMap::new(),
             function_of: HashMap::new(),
             location_of: HashMap::new(),
-            names_of: names_of(stacks),
         };
         writer.text("");
         writer.profile.sample_type = types.iter().map(|(name, unit)| writer.value_type(name, unit)).collect();
@@ -98,14 +93,13 @@ impl<'a> Writer<'a> {
 
     fn mappings(&mut self) -> Vec<Mapping> {
         let mut mappings = Vec::new();
-        for (id, module) in (1..).zip(self.stacks.modules.iter()) {
-            let build_id = module.build_id.map_or("", |build_id| self.strings.show(build_id));
+        for (id, module) in (1..).zip(self.stacks.modules()) {
             mappings.push(Mapping {
                 id,
                 memory_start: module.base,
                 memory_limit: module.base.saturating_add(module.size_bytes),
-                filename: self.text(self.strings.show(module.path)),
-                build_id: self.text(build_id),
+                filename: self.text(&module.path),
+                build_id: self.text(module.build_id.as_deref().unwrap_or_default()),
                 ..Mapping::default()
             });
         }
@@ -114,15 +108,9 @@ impl<'a> Writer<'a> {
 
     /// The locations of a stack, innermost first.
     fn locations(&mut self, Part { stack, function }: Part) -> Vec<u64> {
-        let mut locations = Vec::new();
-        let (mut next, mut left_out) = (Some(stack), function);
-        while let Some(index) = next.filter(|_| locations.len() < MAX_FRAMES) {
-            let Some(row) = self.stacks.stacks.get(index.0 as usize) else { break };
-            locations.extend(self.location(row.frame, std::mem::take(&mut left_out)));
-            // A caller's row comes before its callee's, so this ends even in a file that lies.
-            next = row.caller.filter(|caller| caller.0 < index.0);
-        }
-        locations
+        let mut left_out = function;
+        let frames = self.stacks.frames(stack).take(MAX_FRAMES);
+        frames.filter_map(|frame| self.location(frame, std::mem::take(&mut left_out))).collect()
     }
 
     /// The location of a frame without so many of its innermost functions: those that are inlined there share
@@ -131,9 +119,7 @@ impl<'a> Writer<'a> {
         if let Some(&id) = self.location_of.get(&(frame, left_out)) {
             return Some(id);
         }
-        let FrameRow { module, offset } = self.stacks.frames.get(frame.0 as usize)?;
-        let module = module.map(|module| module.0 as usize);
-        let base = module.and_then(|module| self.stacks.modules.get(module)).map_or(0, |module| module.base);
+        let (address, module) = self.stacks.address(frame)?;
         let line = self.lines(frame, left_out);
         let mapping = module.and_then(|module| self.profile.mapping.get_mut(module));
         let mapping_id = mapping.map_or(0, |mapping| {
@@ -145,43 +131,32 @@ impl<'a> Writer<'a> {
         });
         let id = self.profile.location.len() as u64 + 1;
         // Frames are return addresses; the byte before lies in the call, as the format has it.
-        let address = base.saturating_add(offset).saturating_sub(1);
+        let address = address.saturating_sub(1);
         self.profile.location.push(Location { id, mapping_id, address, line });
         self.location_of.insert((frame, left_out), id);
         Some(id)
     }
 
+    /// The functions of a frame; none of one without a name, of which the reader has the address.
     fn lines(&mut self, frame: FrameIndex, left_out: usize) -> Vec<Line> {
-        let (first, count) = self.names_of.get(&frame).copied().unwrap_or_default();
-        let names = (first..first + count).skip(left_out).filter_map(|at| self.stacks.names.get(at));
-        let names: Vec<NameRow> = names.collect();
-        names
-            .iter()
-            .map(|name| Line { function_id: self.function(name), line: name.line.unwrap_or(0).into() })
+        let stacks = self.stacks;
+        let named = stacks.frame(frame).iter().filter(|_| stacks.has_name(frame)).skip(left_out);
+        named
+            .map(|place| Line { function_id: self.function(place), line: place.line.unwrap_or(0).into() })
             .collect()
     }
 
-    fn function(&mut self, name: &NameRow) -> u64 {
-        if let Some(&id) = self.function_of.get(&(name.function, name.file)) {
+    fn function(&mut self, place: &Place) -> u64 {
+        let name = self.text(&place.function);
+        let filename = self.text(place.file.as_deref().unwrap_or_default());
+        if let Some(&id) = self.function_of.get(&(name, filename)) {
             return id;
         }
         let id = self.profile.function.len() as u64 + 1;
-        let text = self.text(self.strings.show(name.function));
-        let filename = self.text(name.file.map_or("", |file| self.strings.show(file)));
-        self.profile.function.push(Function { id, name: text, filename });
-        self.function_of.insert((name.function, name.file), id);
+        self.profile.function.push(Function { id, name, filename });
+        self.function_of.insert((name, filename), id);
         id
     }
-}
-
-/// The names of a frame follow each other in their table; those of a file that lies count where they begin.
-fn names_of(stacks: &Stacks) -> HashMap<FrameIndex, (usize, usize)> {
-    let mut names_of: HashMap<FrameIndex, (usize, usize)> = HashMap::new();
-    for (at, name) in stacks.names.iter().enumerate() {
-        let (first, count) = names_of.entry(name.frame).or_insert((at, 0));
-        *count += usize::from(*first + *count == at);
-    }
-    names_of
 }
 
 /// The format has signed numbers.

@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 
+use diag_analysis::Analysis;
 use diag_analysis::allocation_sites::AllocationSites;
 use diag_analysis::names::Place;
-use diag_snapshot::{SampleRow, Snapshot};
+use diag_snapshot::SampleRow;
 
 use super::Options;
 use super::Site;
@@ -95,26 +96,26 @@ pub struct Overdue {
     pub freed: u64,
 }
 
-/// None if either snapshot has no heap. `now` is what the second holds.
+/// None if either snapshot has no heap.
 pub(super) fn diff(
-    before: &Snapshot,
-    after: &Snapshot,
-    now: Option<&Holdings>,
+    before: &Analysis,
+    after: &Analysis,
     same_process: bool,
     join: &Join,
     tasks: &TaskDiff,
     options: Options,
 ) -> Option<HeapDiff> {
-    let (was, is) = (before.heap.as_ref()?, after.heap.as_ref()?);
+    let (was, is) = (before.snapshot().heap.as_ref()?, after.snapshot().heap.as_ref()?);
     let holdings = if same_process {
-        (Holdings::of(before)?, now?.clone())
+        (before.heap()?.clone(), after.heap()?.clone())
     } else {
         (Holdings::without_lines(before)?, Holdings::without_lines(after)?)
     };
-    let evicted = |snapshot: &Snapshot| snapshot.capture.dropped.get("heap_stacks_evicted").copied();
+    let evicted =
+        |analysis: &Analysis| analysis.snapshot().capture.dropped.get("heap_stacks_evicted").copied();
     let is_counted = evicted(before) == evicted(after);
-    let mut moves =
-        Moves { half_us: before.capture.to_us.midpoint(after.capture.to_us), functions: BTreeMap::new() };
+    let half_us = before.snapshot().capture.to_us.midpoint(after.snapshot().capture.to_us);
+    let mut moves = Moves { half_us, functions: BTreeMap::new() };
     let (before, after) = (
         Side::new(before, &join.before, tasks, same_process, options),
         Side::new(after, &join.after, tasks, same_process, options),
@@ -136,7 +137,7 @@ pub(super) fn diff(
 
 /// One snapshot, with what is asked of it for each sample.
 struct Side<'a> {
-    stacks: AllocationSites<'a>,
+    stacks: &'a AllocationSites,
     positions: &'a Positions,
     tasks: &'a TaskDiff,
     now_us: u64,
@@ -147,17 +148,17 @@ struct Side<'a> {
 
 impl<'a> Side<'a> {
     fn new(
-        snapshot: &'a Snapshot,
+        analysis: &'a Analysis,
         positions: &'a Positions,
         tasks: &'a TaskDiff,
         with_lines: bool,
         options: Options,
     ) -> Self {
         Side {
-            stacks: AllocationSites::new(snapshot),
+            stacks: analysis.stacks(),
             positions,
             tasks,
-            now_us: snapshot.capture.to_us,
+            now_us: analysis.snapshot().capture.to_us,
             stale_factor: options.stale_factor,
             with_lines,
         }

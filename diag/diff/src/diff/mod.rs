@@ -12,6 +12,8 @@ use std::fmt;
 
 use diag_analysis::memory::Split;
 use diag_analysis::names::{Unnamed, unnamed};
+use diag_analysis::views::Memory;
+use diag_analysis::{Analysis, Coverage};
 use diag_snapshot::Snapshot;
 
 pub use diag_analysis::ages::Ages;
@@ -54,19 +56,16 @@ pub struct Side {
     pub taken_unix_us: u64,
     /// How long the process had been running.
     pub uptime_us: u64,
-    /// Tasks that the recorder follows and the runtimes count: not those of a `LocalSet`, blocking
-    /// closures and futures inside tasks.
-    pub tracked_tasks: u64,
-    /// Tasks that the runtimes count; none if one of them could not be read.
-    pub alive_tasks: Option<u64>,
-    /// Tasks that came or went between the two counts: they may differ by so many.
-    pub tracked_churn: u64,
+    /// How many of the live tasks the recorder follows.
+    pub tasks: Coverage,
     /// True if the service was built without optimisation.
     pub debug_build: bool,
     /// True if the heap was sampled.
     pub has_heap: bool,
     /// Where its resident memory is, if that is known.
     pub split: Option<Split>,
+    /// The same for people.
+    pub memory: Option<Memory>,
     /// Modules whose functions are not known by name.
     pub unnamed: Vec<Unnamed>,
     /// What the recorder dropped or skipped since start, in a sentence each.
@@ -116,54 +115,47 @@ impl fmt::Display for NotComparable {
 impl std::error::Error for NotComparable {}
 
 /// [`diff_with`] the default [`Options`].
-pub fn diff(before: &Snapshot, after: &Snapshot) -> Result<Diff, NotComparable> {
+pub fn diff(before: &Analysis, after: &Analysis) -> Result<Diff, NotComparable> {
     diff_with(before, after, Options::default())
 }
 
 /// Compares two snapshots of one service. Fails if they are of different services.
-pub fn diff_with(before: &Snapshot, after: &Snapshot, options: Options) -> Result<Diff, NotComparable> {
-    if before.process.service != after.process.service {
-        return Err(NotComparable::Service {
-            before: before.process.service.clone(),
-            after: after.process.service.clone(),
-        });
+pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Result<Diff, NotComparable> {
+    let (was, is) = (&before.snapshot().process, &after.snapshot().process);
+    if was.service != is.service {
+        return Err(NotComparable::Service { before: was.service.clone(), after: is.service.clone() });
     }
-    let same_process = before.process.instance == after.process.instance;
-    let window_us = window_us(before, after, same_process);
-    let join = sites::join(before, after, same_process);
+    let same_process = was.instance == is.instance;
+    let window_us = window_us(before.snapshot(), after.snapshot(), same_process);
+    let join = sites::join(before.snapshot(), after.snapshot(), same_process);
     let tasks = tasks::diff(before, after, same_process, &join, window_us.unsigned_abs(), options);
-    let now = Now::of(after, same_process.then_some(before));
     Ok(Diff {
-        service: after.process.service.clone(),
+        service: is.service.clone(),
         same_process,
         before: side(before),
         after: side(after),
         window_us,
-        heap: heap::diff(before, after, now.heap.as_ref(), same_process, &join, &tasks, options),
+        heap: heap::diff(before, after, same_process, &join, &tasks, options),
         tasks,
-        now,
+        now: Now::of(after, same_process.then_some(before)),
         options,
     })
 }
 
 impl Side {
-    /// Tasks of the runtimes that the recorder does not follow: spawned by libraries, or past
-    /// `diag::spawn`. At least so many, whatever came and went between the two counts. None if a runtime could
-    /// not be read.
+    /// See [`Coverage::untracked_tasks`].
     pub fn untracked_tasks(&self) -> Option<u64> {
-        Some(self.alive_tasks?.saturating_sub(self.tracked_tasks).saturating_sub(self.tracked_churn))
+        self.tasks.untracked_tasks()
     }
 
-    /// The same, at most so many.
+    /// See [`Coverage::untracked_at_most`].
     pub fn untracked_at_most(&self) -> Option<u64> {
-        Some(self.alive_tasks?.saturating_add(self.tracked_churn).saturating_sub(self.tracked_tasks))
+        self.tasks.untracked_at_most()
     }
 
-    /// Share of the live tasks that the recorder follows, 0 to 1, if no more are untracked than there are
-    /// [at least](Side::untracked_tasks); none if it cannot be known.
+    /// See [`Coverage::share`].
     pub fn coverage(&self) -> Option<f64> {
-        let all = self.tracked_tasks.saturating_add(self.untracked_tasks()?);
-        Some(if all == 0 { 1.0 } else { self.tracked_tasks as f64 / all as f64 })
+        self.tasks.share()
     }
 }
 
@@ -177,27 +169,18 @@ fn window_us(before: &Snapshot, after: &Snapshot, same_process: bool) -> i64 {
     i64::try_from(to.abs_diff(from)).unwrap_or(i64::MAX) * if to < from { -1 } else { 1 }
 }
 
-fn side(snapshot: &Snapshot) -> Side {
+fn side(analysis: &Analysis) -> Side {
+    let snapshot = analysis.snapshot();
     Side {
         pid: snapshot.process.pid,
         taken_unix_us: snapshot.taken_unix_us(),
         uptime_us: snapshot.capture.to_us,
-        tracked_tasks: snapshot.tracked_tasks(),
-        alive_tasks: alive_tasks(snapshot),
-        tracked_churn: snapshot.tracked_churn(),
+        tasks: analysis.coverage(),
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
-        split: Split::of(snapshot),
+        split: analysis.memory().cloned(),
+        memory: analysis.memory_view(),
         unnamed: unnamed(snapshot),
         not_recorded: diag_analysis::not_recorded(&snapshot.capture).collect(),
     }
-}
-
-/// The sum over all runtimes, or none if there is no runtime or one does not say.
-fn alive_tasks(snapshot: &Snapshot) -> Option<u64> {
-    let runtimes = &snapshot.capture.runtimes;
-    if runtimes.is_empty() {
-        return None;
-    }
-    runtimes.iter().try_fold(0u64, |sum, runtime| Some(sum.saturating_add(runtime.alive_tasks?)))
 }

@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use diag_analysis::Analysis;
 use diag_analysis::leaf::Direction;
-use diag_analysis::parked::Parked;
 use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;
@@ -128,8 +128,8 @@ impl Spread {
 }
 
 pub(super) fn diff(
-    before: &Snapshot,
-    after: &Snapshot,
+    before: &Analysis,
+    after: &Analysis,
     same_process: bool,
     join: &Join,
     window_us: u64,
@@ -138,7 +138,7 @@ pub(super) fn diff(
     let rests: Vec<Rest> = join.sites.iter().map(|joined| Rest::new(joined, window_us, options)).collect();
     let before_sides = sides(before, &rests, window_us, |site| join.before.of(site));
     let after_sides = sides(after, &rests, window_us, |site| join.after.of(site));
-    let followed = same_process.then(|| follow(before, after, join, &rests));
+    let followed = same_process.then(|| follow(before.snapshot(), after.snapshot(), join, &rests));
     let sites = (join.sites.iter().zip(rests).zip(before_sides.into_iter().zip(after_sides)).enumerate())
         .map(|(i, ((joined, rest), (before, after)))| SiteDiff {
             site: joined.site.clone(),
@@ -202,11 +202,12 @@ fn mean_pause_us(task: &TaskTimes) -> Option<f64> {
 
 /// The live tasks of one snapshot, a [`SiteSide`] for each joined site.
 fn sides(
-    snapshot: &Snapshot,
+    analysis: &Analysis,
     rests: &[Rest],
     window_us: u64,
     place: impl Fn(SiteIndex) -> Option<usize>,
 ) -> Vec<SiteSide> {
+    let snapshot = analysis.snapshot();
     let now_us = snapshot.capture.to_us;
     let mut times = vec![Times::default(); rests.len()];
     for task in snapshot.tasks.times() {
@@ -220,7 +221,7 @@ fn sides(
     }
     let sides = times.into_iter().zip(rests).map(|(times, rest)| times.side(rest, window_us, now_us));
     let mut sides: Vec<SiteSide> = sides.collect();
-    let parked = Parked::new(snapshot);
+    let parked = analysis.await_points();
     for (task, waits) in parked.answers() {
         let Some(task) = snapshot.task(task).map(|task| task.times()) else { continue };
         let Some(i) = place(task.site) else { continue };

@@ -4,7 +4,8 @@ use diag_analysis::human;
 use serde::Serialize;
 
 use crate::diff::{Growth, HeapDiff, HeapSiteDiff, Holdings, Turnover};
-use crate::rules::finding::{Estimate, signed_bytes, whole};
+use diag_analysis::human::signed_bytes;
+use diag_analysis::views::{Estimate, whole};
 
 /// The sampled heap in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]

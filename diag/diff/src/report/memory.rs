@@ -1,35 +1,9 @@
-//! Where resident memory is: the split that every report opens with, and how it changed.
+//! How the parts of resident memory changed.
 
-use diag_analysis::human;
 use diag_analysis::memory::Split;
 use serde::Serialize;
 
-use crate::diff::Holdings;
-use crate::rules::finding::{Estimate, signed_bytes};
-
-/// Resident memory of one snapshot, part by part; a part that is not known is none.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Memory {
-    /// All of it.
-    pub rss_bytes: u64,
-    /// Live blocks of the Rust heap.
-    pub heap: Option<Estimate>,
-    /// Free memory that the allocator keeps.
-    pub held_free_bytes: Option<u64>,
-    /// Stacks of threads.
-    pub stacks_bytes: Option<u64>,
-    /// Code and other mapped files.
-    pub files_bytes: Option<u64>,
-    /// The recorder's own tables.
-    pub diag_bytes: Option<u64>,
-    /// What no part explains; negative if more was allocated than is resident.
-    pub unaccounted_bytes: i64,
-    /// All of this for people.
-    pub sentence: String,
-    /// The parts with their names for people, the rest last.
-    #[serde(skip)]
-    pub parts: Vec<(&'static str, Option<i64>)>,
-}
+use diag_analysis::human::signed_bytes;
 
 /// One part in both snapshots, bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,26 +19,6 @@ pub struct PartChange {
     /// After minus before; none unless both are known.
     #[serde(rename = "delta_bytes")]
     pub delta: Option<i64>,
-}
-
-impl Memory {
-    /// The split of a snapshot with these holdings.
-    pub fn new(split: &Split, holdings: Option<&Holdings>) -> Self {
-        let heap = holdings.map(|holdings| Estimate::of(&holdings.live.bytes, holdings.unseen_bytes));
-        let with_interval = |heap: Estimate| format!("{} (95 %: {})", heap.estimate(), heap.interval());
-        let size = heap.map(with_interval).or_else(|| split.heap_bytes.map(human::bytes));
-        Memory {
-            rss_bytes: split.rss_bytes,
-            heap,
-            held_free_bytes: split.held_bytes,
-            stacks_bytes: split.stacks_bytes,
-            files_bytes: split.files_bytes,
-            diag_bytes: split.diag_bytes,
-            unaccounted_bytes: split.unaccounted_bytes,
-            sentence: split.sentence_with(&size.unwrap_or_default()),
-            parts: rows(split).split_off(1),
-        }
-    }
 }
 
 /// What changed from one split to another: all of it, then its parts.

@@ -7,7 +7,6 @@
 mod change;
 pub mod explain;
 mod heap;
-pub mod holdings;
 pub mod json;
 pub mod markdown;
 mod memory;
@@ -17,20 +16,18 @@ pub mod text;
 use diag_analysis::human;
 use serde::Serialize;
 
-use crate::diff::{Diff, Holdings, Side};
+use crate::diff::{Diff, Side};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::rules;
 use crate::rules::finding::{Confidence, Finding};
 use crate::rules::rule::Facts;
 use crate::time::timestamp;
+use diag_analysis::views::Memory;
 
 pub use change::Change;
 pub use heap::{GrowthBytes, HeapChange, HeapSiteChange, TaskSiteBytes};
-pub use holdings::{
-    AgeAtFree, BlockEstimate, ContainerNow, FunctionNow, HeapNow, LiveNow, OutcomeBytes, TaskSiteNow,
-};
-pub use memory::{Memory, PartChange};
+pub use memory::PartChange;
 pub use sites::{SiteChange, SpreadNs};
 
 /// Name and version of the JSON document.
@@ -102,8 +99,8 @@ impl Report {
             service: diff.service.clone(),
             same_process: diff.same_process,
             window_ns: diff.window_us.saturating_mul(1000),
-            before: Moment::of(&diff.before, diff.heap.as_ref().map(|heap| &heap.before)),
-            after: Moment::of(&diff.after, diff.now.heap.as_ref()),
+            before: Moment::of(&diff.before),
+            after: Moment::of(&diff.after),
             memory: (diff.before.split.as_ref().zip(diff.after.split.as_ref()))
                 .map_or(Vec::new(), |(before, after)| memory::changes(before, after)),
             notes: notes(diff)
@@ -140,15 +137,15 @@ impl Report {
 }
 
 impl Moment {
-    fn of(side: &Side, holdings: Option<&Holdings>) -> Self {
+    fn of(side: &Side) -> Self {
         Moment {
             taken: timestamp(side.taken_unix_us),
             uptime_ns: side.uptime_us.saturating_mul(1000),
             pid: side.pid,
-            tracked_tasks: side.tracked_tasks,
+            tracked_tasks: side.tasks.tracked_tasks,
             untracked_tasks: side.untracked_tasks(),
             coverage_percent: side.coverage().map(|share| share * 100.0),
-            memory: side.split.as_ref().map(|split| Memory::new(split, holdings)),
+            memory: side.memory.clone(),
         }
     }
 }

@@ -7,7 +7,9 @@ use diag_analysis::human;
 
 use super::{HeapChange, Moment, Report, heap, memory, sites};
 use crate::outcome::Outcome;
-use crate::rules::finding::{Confidence, Estimate, Finding, signed_bytes};
+use crate::rules::finding::{Confidence, Finding};
+use diag_analysis::human::signed_bytes;
+use diag_analysis::views::Estimate;
 
 /// So many spawn sites are listed; JSON has all of them.
 pub(super) const LISTED_SITES: usize = 12;

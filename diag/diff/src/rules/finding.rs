@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use diag_analysis::human;
-use serde::{Serialize, Serializer};
+use diag_analysis::views::Estimate;
+use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::diff::{Now, Site};
-use crate::stats::WeightedSum;
 use crate::time::timestamp;
 
 /// What kind of trouble it is.
@@ -172,49 +171,6 @@ impl From<&Site> for Subject {
     fn from(site: &Site) -> Self {
         Subject { location: site.to_string(), name: Some(site.type_name.clone()) }
     }
-}
-
-/// A size known within limits.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Estimate {
-    /// The best guess, bytes.
-    #[serde(serialize_with = "whole")]
-    pub estimate_bytes: f64,
-    /// Lower end of the 95 % interval, bytes.
-    #[serde(serialize_with = "whole")]
-    pub low_bytes: f64,
-    /// Upper end of the 95 % interval, bytes.
-    #[serde(serialize_with = "whole")]
-    pub high_bytes: f64,
-}
-
-impl Estimate {
-    /// What a sum of samples stands for; `unseen_bytes` is the weight of one where none was seen.
-    pub fn of(sum: &WeightedSum, unseen_bytes: f64) -> Self {
-        let interval = sum.interval(unseen_bytes);
-        Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
-    }
-
-    /// The best guess for people.
-    pub fn estimate(&self) -> String {
-        signed_bytes(self.estimate_bytes)
-    }
-
-    /// The interval for people.
-    pub fn interval(&self) -> String {
-        format!("{} to {}", signed_bytes(self.low_bytes), signed_bytes(self.high_bytes))
-    }
-}
-
-/// An estimated size as a whole number of bytes: what a reader of the JSON expects of `_bytes`.
-pub(crate) fn whole<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_i64(bytes.round() as i64)
-}
-
-/// A size for people that may have shrunk.
-pub(crate) fn signed_bytes(bytes: f64) -> String {
-    let sign = if bytes < 0.0 { "-" } else { "" };
-    format!("{sign}{}", human::bytes(bytes.abs() as u64))
 }
 
 /// Id of a finding: 16 hex digits that depend on rule, category, and the subject's name and file. Lines and columns do not count,

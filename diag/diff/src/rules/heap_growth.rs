@@ -8,10 +8,11 @@
 
 use diag_analysis::human;
 
-use super::finding::{Category, Confidence, Estimate, Finding, Subject};
+use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
+use diag_analysis::views::Estimate;
 
 /// See [`DOC`].
 pub(super) struct Rule;

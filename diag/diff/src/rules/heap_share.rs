@@ -9,12 +9,12 @@
 use diag_analysis::container::Container;
 use diag_analysis::human;
 
-use super::finding::{Category, Confidence, Estimate, Finding, Subject};
+use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{FunctionHoldings, Holdings, Now};
-use crate::report::AgeAtFree;
 use crate::stats::WeightedSum;
+use diag_analysis::views::{AgeAtFree, Estimate};
 
 /// See [`DOC`].
 pub(super) struct Rule;

@@ -8,12 +8,13 @@
 use diag_analysis::human;
 use diag_analysis::leaf::Direction;
 
-use super::finding::{Category, Confidence, Estimate, Finding, Subject};
+use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
+use diag_analysis::views::Estimate;
 
 /// See [`DOC`].
 pub(super) struct Rule;

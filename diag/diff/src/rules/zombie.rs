@@ -7,10 +7,11 @@
 
 use diag_analysis::human;
 
-use super::finding::{Category, Confidence, Estimate, Finding, Subject, ago};
+use super::finding::{Category, Confidence, Finding, Subject, ago};
 use super::params::params;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Now, SiteNow, Zombie};
+use diag_analysis::views::Estimate;
 
 /// See [`DOC`].
 pub(super) struct Rule;

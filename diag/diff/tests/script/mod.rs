@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use diag_diff::{Diff, NotComparable};
 use diag_snapshot::{
     AllocatorStats, FrameIndex, FrameRow, Heap, LifetimeRow, NameRow, Process, Resident, Resources, Runtime,
     SampleRow, SiteIndex, SiteRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks,
@@ -275,4 +276,9 @@ pub fn ghosts(line: u32, from: f64, to: f64, per_s: f64) -> Vec<Task> {
 pub fn steady(line: u32, count: u32, from: f64, to: f64, pause: f64) -> Vec<Task> {
     let spawned = (0..count).map(|i| from + (to - from) * f64::from(i) / f64::from(count));
     spawned.map(|at| Task { line, spawned: at, pause, rests: None, ended: None }).collect()
+}
+
+/// What changed from one snapshot to another.
+pub fn diff(before: &Snapshot, after: &Snapshot) -> Result<Diff, NotComparable> {
+    diag_diff::diff(&before.clone().into(), &after.clone().into())
 }

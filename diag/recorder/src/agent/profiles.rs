@@ -61,7 +61,7 @@ fn has_heap() -> bool {
 }
 
 /// A capture in the format of other tools.
-pub(super) fn export(format: &dyn Exporter, snapshot: &Snapshot) -> Response<Whole> {
+pub(super) fn export(format: &dyn Exporter, snapshot: Snapshot) -> Response<Whole> {
     if !format.needs().are_met(snapshot.heap.is_some()) {
         return routes::plain(StatusCode::NOT_FOUND, NO_HEAP);
     }
@@ -71,7 +71,7 @@ pub(super) fn export(format: &dyn Exporter, snapshot: &Snapshot) -> Response<Who
     };
     let mut bytes = Vec::new();
     // Writing to memory does not fail.
-    let _ = format.export(snapshot, &mut bytes);
+    let _ = format.export(&snapshot.into(), &mut bytes);
     file(&format!("{name}.{}", format.extension()), format.content_type(), bytes)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use diag_analysis::dump::dump;
 use diag_analysis::export::{self, Exporter, Needs};
 use diag_analysis::metrics::{self, Syntax};
 use diag_snapshot::Snapshot;
@@ -54,12 +55,11 @@ impl Routes {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/snapshot") => {
                 let render =
-                    |snapshot: &Snapshot| response(StatusCode::OK, BYTES, diag_snapshot::write(snapshot));
+                    |snapshot: Snapshot| response(StatusCode::OK, BYTES, diag_snapshot::write(&snapshot));
                 self.whole(&request, ["snapshot", "snapshot?ask"], render).await
             }
             (&Method::GET, "/dump") => {
-                let render =
-                    |snapshot: &Snapshot| response(StatusCode::OK, TEXT, diag_analysis::dump::dump(snapshot));
+                let render = |snapshot: Snapshot| response(StatusCode::OK, TEXT, dump(&snapshot.into()));
                 self.whole(&request, ["dump", "dump?ask"], render).await
             }
             (&Method::GET, "/metrics") => {
@@ -91,7 +91,7 @@ impl Routes {
         &self,
         request: &Request<Incoming>,
         [looks, polls]: [&'static str; 2],
-        render: fn(&Snapshot) -> Response<Whole>,
+        render: fn(Snapshot) -> Response<Whole>,
     ) -> Response<Whole> {
         match (asks(request.uri().query()), self.access.refusal_to_poll(request)) {
             (None, _) => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
@@ -115,9 +115,9 @@ impl Routes {
         &self,
         question: &'static str,
         scope: Scope,
-        render: impl FnOnce(&Snapshot) -> Response<Whole> + Send + 'static,
+        render: impl FnOnce(Snapshot) -> Response<Whole> + Send + 'static,
     ) -> Response<Whole> {
-        self.work.shared(question, move || render(&crate::capture::snapshot(scope))).await
+        self.work.shared(question, move || render(crate::capture::snapshot(scope))).await
     }
 }
 
@@ -153,10 +153,10 @@ fn question_of(syntax: Syntax) -> &'static str {
     }
 }
 
-fn metrics(snapshot: &Snapshot, syntax: Syntax) -> Response<Whole> {
+fn metrics(snapshot: Snapshot, syntax: Syntax) -> Response<Whole> {
     static TOLD: Lock<Option<metrics::Told>> = Lock::new(None);
     let mut told = TOLD.lock();
-    let text = metrics::text(snapshot, syntax, told.get_or_insert_default());
+    let text = metrics::text(&snapshot.into(), syntax, told.get_or_insert_default());
     response(StatusCode::OK, syntax.content_type(), text)
 }
 

@@ -171,7 +171,7 @@ pub(crate) fn serve(restrict: impl FnOnce() -> bool + Send) -> Option<Seen> {
             }
             assert!(Instant::now() < until, "{:?} {:?}", snapshot.threads, snapshot.capture.dropped);
         };
-        let text = diag_analysis::dump::dump(&snapshot);
+        let text = diag_analysis::dump::dump(&snapshot.clone().into());
         assert!(text.contains("service.rs"), "{text}");
         let health = addr.filter(|addr| TcpStream::connect(addr).is_ok()).map(|addr| {
             let text = http::get(addr, "/dump").text().to_owned();

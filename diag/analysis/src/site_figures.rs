@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::Analysis;
 use diag_snapshot::{SiteIndex, SiteRow, Snapshot, TaskState};
 
 /// Spawn sites with figures of their own.
@@ -12,16 +13,16 @@ const OTHER: &str = "(other)";
 const MAX_NAME_CHARS: usize = 200;
 
 /// What a task may be doing, as the label `state` has it.
-pub(super) const STATES: [(&str, TaskState); 4] = [
+pub(crate) const STATES: [(&str, TaskState); 4] = [
     ("never_polled", TaskState::NeverPolled),
     ("idle", TaskState::Idle),
     ("polling", TaskState::Polling),
     ("woken", TaskState::Woken),
 ];
 /// A count of a spawn site.
-pub(super) type CountOf = fn(&SiteRow) -> u64;
+pub(crate) type CountOf = fn(&SiteRow) -> u64;
 /// How a task may have ended, as the label `outcome` has it, and how many of a site did.
-pub(super) const OUTCOMES: [(&str, CountOf); 4] = [
+pub(crate) const OUTCOMES: [(&str, CountOf); 4] = [
     ("done", |site| site.done),
     ("cancelled", |site| site.cancelled),
     ("panicked", |site| site.panicked),
@@ -29,27 +30,28 @@ pub(super) const OUTCOMES: [(&str, CountOf); 4] = [
 ];
 
 /// The figures of each spawn site, in the order in which sites were met: the same ones are told each time.
-pub(super) struct Sites {
+pub(crate) struct Sites {
     names: Vec<[String; 2]>,
     figures: Vec<Figures>,
-    pub(super) by_state: [u64; STATES.len()],
+    pub(crate) by_state: [u64; STATES.len()],
 }
 
 /// Sums of one site.
 #[derive(Clone, Default)]
-pub(super) struct Figures {
-    pub(super) alive: u64,
-    pub(super) spawned: u64,
+pub(crate) struct Figures {
+    pub(crate) alive: u64,
+    pub(crate) spawned: u64,
     /// In the order of [`OUTCOMES`].
-    pub(super) ended: [u64; OUTCOMES.len()],
-    pub(super) polls: u64,
-    pub(super) busy_ns: u64,
-    pub(super) heap_bytes: f64,
+    pub(crate) ended: [u64; OUTCOMES.len()],
+    pub(crate) polls: u64,
+    pub(crate) busy_ns: u64,
+    pub(crate) heap_bytes: f64,
 }
 
 impl Sites {
     /// Sums them up.
-    pub(super) fn of(snapshot: &Snapshot) -> Self {
+    pub(crate) fn of(analysis: &Analysis) -> Self {
+        let snapshot = analysis.snapshot();
         let mut sites = Sites { names: Vec::new(), figures: Vec::new(), by_state: Default::default() };
         let mut known = HashMap::new();
         let mut row_of = Vec::with_capacity(snapshot.sites.len());
@@ -63,10 +65,9 @@ impl Sites {
             sites.figures[row].add(&site);
         }
         sites.add_tasks(snapshot, &row_of);
-        let samples = snapshot.heap.iter().flat_map(|heap| heap.samples.iter());
-        for sample in samples {
-            if let Some(figures) = sample.task_site.and_then(|site| sites.figures_of(site, &row_of)) {
-                figures.heap_bytes += sample.weight_bytes();
+        for stack in &analysis.heap_stacks().in_use {
+            if let Some(figures) = stack.task_site.and_then(|site| sites.figures_of(site, &row_of)) {
+                figures.heap_bytes += stack.bytes;
             }
         }
         sites
@@ -89,7 +90,7 @@ impl Sites {
     }
 
     /// Each site with its labels.
-    pub(super) fn each(&self, mut tell: impl FnMut(&[(&str, &str); 2], &Figures)) {
+    pub(crate) fn each(&self, mut tell: impl FnMut(&[(&str, &str); 2], &Figures)) {
         for ([site, name], figures) in self.names.iter().zip(&self.figures) {
             tell(&[("site", site), ("name", name)], figures);
         }

@@ -1,12 +1,14 @@
 //! The heap of one snapshot, ready to be shown: the one view behind `diag show` and the page of the heap.
 
-use diag_analysis::human;
-use diag_snapshot::{HeapFacts, SiteIndex};
+use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use crate::diff::{Ages, FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
-use crate::rules::finding::{Estimate, signed_bytes};
-use crate::stats::WeightedSum;
+use super::Estimate;
+use crate::Analysis;
+use crate::ages::Ages;
+use crate::holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
+use crate::human::{self, signed_bytes};
+use crate::weighted_sum::WeightedSum;
 
 /// What the sampled heap of one snapshot holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -134,12 +136,21 @@ pub struct AgeAtFree {
     pub p90_under_ns: Option<u64>,
 }
 
+impl Analysis {
+    /// Returns the heap with some of its functions, in the order that they come in, and at most so many spawn sites;
+    /// none if it is not sampled.
+    pub fn heap_view<'a>(
+        &'a self,
+        functions: impl IntoIterator<Item = &'a FunctionHoldings>,
+        most_sites: usize,
+    ) -> Option<HeapNow> {
+        Some(HeapNow::new(self.heap()?, functions, most_sites))
+    }
+}
+
 impl HeapNow {
-    /// The view of some of the functions, in the order that they come in, and of at most so many spawn
-    /// sites.
-    pub fn new<'a>(
+    fn new<'a>(
         holdings: &Holdings,
-        facts: &HeapFacts,
         functions: impl IntoIterator<Item = &'a FunctionHoldings>,
         most_sites: usize,
     ) -> Self {
@@ -149,8 +160,8 @@ impl HeapNow {
         let outcomes = holdings.by_outcome.iter();
         HeapNow {
             live: LiveNow::new(&holdings.live, holdings),
-            rate_bytes: facts.rate_bytes,
-            unwinder: facts.unwinder.clone(),
+            rate_bytes: holdings.rate_bytes,
+            unwinder: holdings.unwinder.clone(),
             of_no_task: of(&holdings.of_no_task),
             of_ended_tasks: of(&holdings.of_ended_tasks),
             of_ended_tasks_by_outcome: outcomes
@@ -180,14 +191,15 @@ impl HeapNow {
     }
 }
 
-/// Live bytes that the live tasks of a spawn site allocated, and those of its ended ones.
-pub fn held_at(holdings: &Holdings, site: SiteIndex) -> (Estimate, Estimate) {
-    let held = holdings.task_sites.binary_search_by_key(&site, |held| held.index);
-    let held = held.ok().and_then(|place| holdings.task_sites.get(place));
-    let of = |sum: fn(&TaskSiteHoldings) -> WeightedSum| {
-        Estimate::of(&held.map(sum).unwrap_or_default(), holdings.unseen_bytes)
-    };
-    (of(|held| held.of_live_tasks), of(|held| held.of_ended_tasks))
+impl Holdings {
+    /// Returns the live bytes that the live tasks of a spawn site allocated, and those of its ended ones.
+    pub fn allocated_at(&self, site: SiteIndex) -> (Estimate, Estimate) {
+        let allocated = self.task_site(site);
+        let of = |sum: fn(&TaskSiteHoldings) -> WeightedSum| {
+            Estimate::of(&allocated.map(sum).unwrap_or_default(), self.unseen_bytes)
+        };
+        (of(|site| site.of_live_tasks), of(|site| site.of_ended_tasks))
+    }
 }
 
 impl LiveNow {
@@ -257,7 +269,8 @@ impl AgeAtFree {
     /// The recorder's last bucket, which is open above.
     const LAST_BUCKET: u32 = 23;
 
-    pub(crate) fn of(ages: &Ages) -> Option<Self> {
+    /// Returns how old these were; none if there are none.
+    pub fn of(ages: &Ages) -> Option<Self> {
         let under_ns = |percent| {
             ages.bucket_of(percent).filter(|&bucket| bucket < Self::LAST_BUCKET)?;
             ages.within_us(percent).map(|us| us.saturating_mul(1000))

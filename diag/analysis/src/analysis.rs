@@ -1,0 +1,99 @@
+//! A snapshot with everything that follows from it, each part made once.
+
+use std::sync::OnceLock;
+
+use diag_snapshot::Snapshot;
+
+use crate::allocation_sites::AllocationSites;
+use crate::coverage::Coverage;
+use crate::heap_stacks::HeapStacks;
+use crate::holdings::Holdings;
+use crate::memory::Split;
+use crate::now::Now;
+use crate::parked::Parked;
+use crate::task_index::{TaskIndex, TaskOrder};
+
+/// What one snapshot shows. Every part is made when it is first asked for, and kept: a text of the tasks costs no
+/// heap, and two pages share one index.
+pub struct Analysis {
+    snapshot: Snapshot,
+    stacks: OnceLock<AllocationSites>,
+    await_points: OnceLock<Parked>,
+    tasks: OnceLock<TaskIndex>,
+    heap: OnceLock<Option<Holdings>>,
+    heap_stacks: OnceLock<HeapStacks>,
+    memory: OnceLock<Option<Split>>,
+    now: OnceLock<Now>,
+}
+
+impl Analysis {
+    /// Takes a snapshot, of which nothing is derived yet.
+    pub fn new(snapshot: Snapshot) -> Self {
+        Analysis {
+            snapshot,
+            stacks: OnceLock::new(),
+            await_points: OnceLock::new(),
+            tasks: OnceLock::new(),
+            heap: OnceLock::new(),
+            heap_stacks: OnceLock::new(),
+            memory: OnceLock::new(),
+            now: OnceLock::new(),
+        }
+    }
+
+    /// Returns the snapshot itself: who it is of, when and how it was taken, its rows.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Returns the call stacks by name, with the function that each allocation is known by.
+    pub fn stacks(&self) -> &AllocationSites {
+        self.stacks.get_or_init(|| AllocationSites::new(&self.snapshot))
+    }
+
+    /// Returns where the tasks wait.
+    pub fn await_points(&self) -> &Parked {
+        self.await_points.get_or_init(|| Parked::new(&self.snapshot, &self.stacks().named))
+    }
+
+    /// Returns the live tasks by spawn site and state.
+    pub fn tasks(&self) -> &TaskIndex {
+        self.tasks.get_or_init(|| TaskIndex::new(&self.snapshot))
+    }
+
+    /// Returns the number that each row of the task table is put in order by, with the task's id.
+    pub fn task_keys(&self, order: TaskOrder) -> impl Fn(u32) -> (u64, u64) + '_ {
+        self.tasks().keys(&self.snapshot, order)
+    }
+
+    /// Returns the sampled heap by function, kind and spawn site; none if it is not sampled.
+    pub fn heap(&self) -> Option<&Holdings> {
+        self.heap.get_or_init(|| Holdings::of(&self.snapshot, self.stacks())).as_ref()
+    }
+
+    /// Returns the sampled heap by call stack; empty if it is not sampled.
+    pub fn heap_stacks(&self) -> &HeapStacks {
+        self.heap_stacks.get_or_init(|| HeapStacks::of(&self.snapshot))
+    }
+
+    /// Returns where resident memory is; none if that is not known.
+    pub fn memory(&self) -> Option<&Split> {
+        self.memory.get_or_init(|| Split::of(&self.snapshot)).as_ref()
+    }
+
+    /// Returns how many of the live tasks the recorder follows.
+    pub fn coverage(&self) -> Coverage {
+        Coverage::of(&self.snapshot)
+    }
+
+    /// Returns the tasks of which this snapshot by itself tells something, by spawn site.
+    pub fn now(&self) -> &Now {
+        self.now.get_or_init(|| Now::of(self, None))
+    }
+}
+
+impl From<Snapshot> for Analysis {
+    fn from(snapshot: Snapshot) -> Self {
+        Analysis::new(snapshot)
+    }
+}

@@ -1,0 +1,46 @@
+//! A size that is known within limits.
+
+use serde::{Serialize, Serializer};
+
+use crate::human::signed_bytes;
+use crate::weighted_sum::WeightedSum;
+
+/// A size that is known within limits.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    /// The best guess, bytes.
+    #[serde(serialize_with = "whole")]
+    pub estimate_bytes: f64,
+    /// Lower end of the 95 % interval, bytes.
+    #[serde(serialize_with = "whole")]
+    pub low_bytes: f64,
+    /// Upper end of the 95 % interval, bytes.
+    #[serde(serialize_with = "whole")]
+    pub high_bytes: f64,
+}
+
+impl Estimate {
+    /// Returns what a sum of samples stands for; `unseen_bytes` is the weight of one where none was seen.
+    pub fn of(sum: &WeightedSum, unseen_bytes: f64) -> Self {
+        let interval = sum.interval(unseen_bytes);
+        Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
+    }
+
+    /// Returns the best guess for people.
+    pub fn estimate(&self) -> String {
+        signed_bytes(self.estimate_bytes)
+    }
+
+    /// Returns the interval for people.
+    pub fn interval(&self) -> String {
+        format!("{} to {}", signed_bytes(self.low_bytes), signed_bytes(self.high_bytes))
+    }
+}
+
+/// Writes an estimated size as a whole number of bytes: what a reader of the JSON expects of `_bytes`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn whole<S: Serializer>(bytes: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(bytes.round() as i64)
+}

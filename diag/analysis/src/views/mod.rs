@@ -1,0 +1,63 @@
+//! What is shown of a snapshot: structs that renderers put on a page, in a text or in JSON as they are.
+//!
+//! Durations are `_ns`, sizes `_bytes`, ids are strings, since a number of JSON keeps only 53 bits, and what is not
+//! known is none. Views are made here and nowhere else, so that every output says the same.
+
+mod ended;
+#[cfg(feature = "views")]
+mod estimate;
+#[cfg(feature = "views")]
+pub mod heap;
+#[cfg(feature = "views")]
+mod memory;
+#[cfg(feature = "views")]
+mod site;
+mod site_ref;
+mod task;
+mod task_group;
+mod thread;
+mod zombie;
+
+pub use ended::EndedView;
+#[cfg(feature = "views")]
+pub use estimate::{Estimate, whole};
+#[cfg(feature = "views")]
+pub use heap::{
+    AgeAtFree, BlockEstimate, ContainerNow, FunctionNow, HeapNow, LiveNow, OutcomeBytes, TaskSiteNow,
+};
+#[cfg(feature = "views")]
+pub use memory::Memory;
+#[cfg(feature = "views")]
+pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
+pub use site_ref::SiteRef;
+pub use task::{TaskView, WokenBy};
+pub use task_group::{Concern, TaskGroup};
+pub use thread::ThreadView;
+pub use zombie::ZombieView;
+
+/// A time of the snapshot as a span before it, nanoseconds.
+fn ago_ns(snapshot: &diag_snapshot::Snapshot, at_us: u64) -> u64 {
+    ns(snapshot.capture.to_us.saturating_sub(at_us))
+}
+
+fn ns(us: u64) -> u64 {
+    us.saturating_mul(1_000)
+}
+
+/// The least and the greatest of some durations, nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RangeNs {
+    /// The least.
+    pub min: u64,
+    /// The greatest.
+    pub max: u64,
+}
+
+impl RangeNs {
+    const EMPTY: RangeNs = RangeNs { min: u64::MAX, max: 0 };
+
+    fn add(&mut self, ns: u64) {
+        self.min = self.min.min(ns);
+        self.max = self.max.max(ns);
+    }
+}
