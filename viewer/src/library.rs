@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use diag_analysis::symbols::{DebugFiles, fill_in};
-use diag_diff::{Policy, Report, diff_with, judge};
+use diag_diff::{NotComparable, Policy, Report, Series, judge_series};
 use diag_snapshot::{content_id, file};
 use hyper::body::Bytes;
 
@@ -314,10 +314,10 @@ fn compare(before: &Loaded, after: &Loaded) -> Result<Report, Absent> {
             )));
         }
     }
-    let policy = Policy::default();
-    let diff = diff_with(&before.analysis, &after.analysis, policy.diff_options());
-    let diff = diff.map_err(|refusal| Absent::Unusable(refusal.to_string()))?;
-    Ok(judge(&diff, &policy))
+    let refused = |refusal: NotComparable| Absent::Unusable(refusal.to_string());
+    let series = Series::as_given(vec![&before.analysis, &after.analysis]).map_err(refused)?;
+    let report = judge_series(&series, &Policy::default()).map_err(refused)?;
+    report.ok_or_else(|| Absent::Unusable("two snapshots are needed".to_owned()))
 }
 
 /// Runs what takes long beside the threads that answer requests.

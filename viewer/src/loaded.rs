@@ -7,6 +7,7 @@ use diag_analysis::names::unnamed;
 use diag_analysis::symbols::Note;
 use diag_analysis::task_index::STATES;
 use diag_analysis::{Analysis, human, site};
+use diag_diff::series::Member;
 use diag_diff::{Finding, Policy, judge_one};
 use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState};
 use serde::Serialize;
@@ -23,7 +24,7 @@ pub(crate) struct Loaded {
 }
 
 /// What the overview and the head of each page say about a snapshot.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Summary {
     /// The first 10 hex digits of its content id.
     pub(crate) id: String,
@@ -58,6 +59,20 @@ impl Summary {
     /// True if the snapshot holds what the format is about.
     pub(crate) fn has(&self, format: &dyn Exporter) -> bool {
         format.needs().are_met(self.heap_bytes.is_some())
+    }
+}
+
+impl Member for Summary {
+    fn service(&self) -> &str {
+        &self.service
+    }
+
+    fn instance(&self) -> u64 {
+        self.instance
+    }
+
+    fn taken_unix_us(&self) -> u64 {
+        self.taken_unix_us
     }
 }
 

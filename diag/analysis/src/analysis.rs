@@ -92,6 +92,12 @@ impl Analysis {
     }
 }
 
+impl AsRef<Analysis> for Analysis {
+    fn as_ref(&self) -> &Analysis {
+        self
+    }
+}
+
 impl From<Snapshot> for Analysis {
     fn from(snapshot: Snapshot) -> Self {
         Analysis::new(snapshot)

@@ -15,12 +15,14 @@ pub mod outcome;
 pub mod policy;
 pub mod report;
 pub mod rules;
+pub mod series;
 pub mod stats;
 mod time;
 
-pub use check::{judge, judge_one};
+pub use check::{judge, judge_one, judge_series};
 pub use diff::{Diff, NotComparable, diff, diff_with};
 pub use outcome::Outcome;
 pub use policy::{Policy, PolicyError};
 pub use report::Report;
 pub use rules::finding::{Category, Confidence, Finding};
+pub use series::Series;

@@ -36,15 +36,9 @@ enum FailOn {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let policy = policy(args)?;
-    let Some((last, middle)) = args.after.split_last() else {
-        return Err(Failure::Usage("check needs a second snapshot".to_owned()));
-    };
-    let debug = args.debug.files()?;
     // A gate that was given a file must not pass without having been able to read it.
-    for path in middle {
-        load::whole(path, &debug)?;
-    }
-    diff::compare(&args.before, last, &debug, &policy, output)
+    let paths = std::iter::once(&args.before).chain(&args.after);
+    diff::compare(&load::series(paths, &args.debug.files()?)?, &policy, output)
 }
 
 fn policy(args: &Args) -> Result<Policy, Failure> {

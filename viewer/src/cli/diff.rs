@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use diag_analysis::symbols::DebugFiles;
-use diag_diff::{Policy, diff_with, judge};
+use diag_analysis::Analysis;
+use diag_diff::{Policy, Series, judge_series};
 
 use super::exit::{End, Failure};
 use super::load::{self, DebugDirs};
@@ -21,21 +21,15 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    compare(&args.before, &args.after, &args.debug.files()?, &Policy::default(), output)
+    let series = load::series([&args.before, &args.after], &args.debug.files()?)?;
+    compare(&series, &Policy::default(), output)
 }
 
-/// Reads, compares, judges and prints: what `diff` and `check` have in common.
-pub(super) fn compare(
-    before: &std::path::Path,
-    after: &std::path::Path,
-    debug: &DebugFiles,
-    policy: &Policy,
-    output: &Output,
-) -> Result<End, Failure> {
-    let (before, after) = (load::whole(before, debug)?, load::whole(after, debug)?);
+/// Compares, judges and prints: what `diff` and `check` have in common.
+pub(super) fn compare(series: &Series<Analysis>, policy: &Policy, output: &Output) -> Result<End, Failure> {
     let progress = Progress::of("comparing".to_owned());
-    let diff = diff_with(&before, &after, policy.diff_options()).map_err(Failure::NotComparable)?;
-    let report = judge(&diff, policy);
+    let report = judge_series(series, policy).map_err(Failure::NotComparable)?;
+    let report = report.ok_or_else(|| Failure::Usage("two snapshots are needed".to_owned()))?;
     drop(progress);
     output.report(&report)?;
     Ok(End::from(&report))

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use diag_analysis::Analysis;
 use diag_analysis::symbols::{DebugFiles, fill_in};
+use diag_diff::Series;
 use diag_snapshot::{Damage, file};
 
 use super::exit::Failure;
@@ -25,9 +26,18 @@ impl DebugDirs {
     }
 }
 
+/// The snapshots in these files, in the order given: each is read whole, or none is compared.
+pub(crate) fn series<'a>(
+    paths: impl IntoIterator<Item = &'a PathBuf>,
+    debug: &DebugFiles,
+) -> Result<Series<Analysis>, Failure> {
+    let members = paths.into_iter().map(|path| whole(path, debug)).collect::<Result<Vec<_>, _>>()?;
+    Series::as_given(members).map_err(Failure::NotComparable)
+}
+
 /// The snapshot in a file. A damaged file is refused: what is missing from it would look as if it
 /// had ended.
-pub(crate) fn whole(path: &Path, debug: &DebugFiles) -> Result<Analysis, Failure> {
+fn whole(path: &Path, debug: &DebugFiles) -> Result<Analysis, Failure> {
     let (analysis, damages) = all_there_is(path, debug)?;
     match damages.first() {
         None => Ok(analysis),

@@ -7,6 +7,7 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
 use diag_analysis::views::Memory;
+use diag_diff::Series;
 use diag_diff::report::Report;
 use serde::{Deserialize, Serialize};
 
@@ -164,7 +165,9 @@ impl Trend {
 
 async fn compare(library: &Arc<Library>, snapshots: &[Summary]) -> Compared {
     let Some(newest) = snapshots.last() else { return Compared::Nothing };
-    let Some(oldest) = oldest(snapshots, newest) else {
+    let services = Series::by_service(snapshots.iter().collect());
+    let series = services.iter().find(|series| series.members().contains(&newest));
+    let Some((oldest, newest)) = series.and_then(Series::span) else {
         return Compared::One { only: newest.id.clone() };
     };
     let (before, after) = (oldest.id.clone(), newest.id.clone());
@@ -172,13 +175,6 @@ async fn compare(library: &Arc<Library>, snapshots: &[Summary]) -> Compared {
         Ok(report) => Compared::Judged { before, after, headline: report.headline(), report },
         Err(Absent::NotFound(error) | Absent::Unusable(error)) => Compared::Refused { before, after, error },
     }
-}
-
-/// The first of the same process, else of the same service: tasks can be followed only in a process.
-fn oldest<'a>(snapshots: &'a [Summary], newest: &Summary) -> Option<&'a Summary> {
-    let is_other = |summary: &&Summary| summary.id != newest.id && summary.service == newest.service;
-    let others = || snapshots.iter().filter(is_other);
-    others().find(|summary| summary.instance == newest.instance).or_else(|| others().next())
 }
 
 async fn memory(library: &Arc<Library>, newest: Option<&Summary>) -> Option<Memory> {
