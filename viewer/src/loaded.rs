@@ -9,7 +9,7 @@ use diag_analysis::task_index::STATES;
 use diag_analysis::{Analysis, human, site};
 use diag_diff::series::Member;
 use diag_diff::{Finding, Policy, judge_one};
-use diag_snapshot::{Damage, SiteIndex, Snapshot, TaskState};
+use diag_snapshot::{Damage, Micros, SiteIndex, Snapshot, TaskState};
 use serde::Serialize;
 
 use crate::flame::tree::{Flame, Frames};
@@ -122,7 +122,7 @@ impl Summary {
             pid: process.pid,
             build_id: process.build_id.clone(),
             taken: human::time(snapshot.taken_unix_us()),
-            uptime_ns: snapshot.capture.to_us.saturating_mul(1000),
+            uptime_ns: Micros(snapshot.capture.to_us).as_nanos(),
             tracked_tasks: snapshot.live_tasks(),
             rss_bytes: snapshot.capture.resources.rss_bytes,
             heap_bytes: snapshot.heap.as_ref().map(diag_snapshot::Heap::live_bytes),

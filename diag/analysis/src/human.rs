@@ -2,6 +2,8 @@
 //!
 //! Nothing is rounded up: 59.9 seconds are `59 s`, so that no text claims more than was seen.
 
+use diag_snapshot::Micros;
+
 /// A number with its thousands apart: `4,812`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -40,7 +42,7 @@ pub fn duration(ns: u64) -> String {
 
 /// A time span in microseconds, as [`duration`].
 pub fn duration_us(us: u64) -> String {
-    duration(us.saturating_mul(1_000))
+    duration(Micros(us).as_nanos())
 }
 
 /// A size in bytes in its largest binary unit, with one decimal below ten: `1.5 KiB`, `32 MiB`.

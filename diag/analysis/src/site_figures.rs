@@ -74,14 +74,14 @@ impl Sites {
     }
 
     fn add_tasks(&mut self, snapshot: &Snapshot, row_of: &[usize]) {
-        for (task, busy_ns) in snapshot.tasks.times().zip(snapshot.tasks.busy_ns().iter()) {
+        for (task, busy) in snapshot.tasks.times().zip(snapshot.tasks.busy_ns().iter()) {
             if let Some(state) = STATES.iter().position(|(_, state)| *state == task.state) {
                 self.by_state[state] += 1;
             }
             let Some(figures) = self.figures_of(task.site, row_of) else { continue };
             figures.alive += 1;
             figures.polls = figures.polls.saturating_add(task.polls);
-            figures.busy_ns = figures.busy_ns.saturating_add(busy_ns);
+            figures.busy_ns = figures.busy_ns.saturating_add(busy.0);
         }
     }
 

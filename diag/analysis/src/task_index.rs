@@ -1,6 +1,6 @@
 //! The live tasks of a snapshot by spawn site and state, and in an order.
 
-use diag_snapshot::{SiteIndex, Snapshot, TaskState};
+use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskState};
 
 /// The live tasks of a snapshot by spawn site and state.
 pub struct TaskIndex {
@@ -91,8 +91,8 @@ impl TaskIndex {
             self.rows[*row] = i;
             *row += 1;
             site.polls = site.polls.saturating_add(task.polls);
-            times[place].0.push(now_us.saturating_sub(task.spawned_us));
-            times[place].1.push(now_us.saturating_sub(task.last_progress_us()));
+            times[place].0.push((Micros(now_us) - task.spawned).0);
+            times[place].1.push((Micros(now_us) - task.last_progress()).0);
         }
         for (site, (ages, idles)) in self.sites.iter_mut().zip(&mut times) {
             ages.iter().for_each(|age_us| count(&mut site.ages, (age_us / 1000).max(1).ilog2(), 1));
@@ -131,19 +131,19 @@ impl TaskIndex {
         snapshot: &'a Snapshot,
         order: TaskOrder,
     ) -> impl Fn(u32) -> (u64, u64) + 'a {
-        let (tasks, now_us) = (&snapshot.tasks, snapshot.capture.to_us);
-        let age_us = move |i| tasks.spawned_us().get(i).map(|us| now_us.saturating_sub(us));
+        let (tasks, now) = (&snapshot.tasks, Micros(snapshot.capture.to_us));
+        let age_us = move |i| tasks.spawned_us().get(i).map(|at| (now - at).0);
         move |row| {
             let i = row as usize;
             let value = match order {
                 TaskOrder::Age => age_us(i),
                 TaskOrder::Idle => match tasks.last_poll_us().get(i).flatten() {
-                    Some(us) => Some(now_us.saturating_sub(us)),
+                    Some(at) => Some((now - at).0),
                     None => age_us(i),
                 },
                 TaskOrder::Polls => tasks.polls().get(i),
-                TaskOrder::Busy => tasks.busy_ns().get(i),
-                TaskOrder::LongestPoll => tasks.longest_poll_ns().get(i),
+                TaskOrder::Busy => tasks.busy_ns().get(i).map(|busy| busy.0),
+                TaskOrder::LongestPoll => tasks.longest_poll_ns().get(i).map(|longest| longest.0),
                 TaskOrder::Allocated => self.allocated_bytes(row).map(|bytes| bytes as u64),
             };
             (value.unwrap_or(0), tasks.id().get(i).map_or(0, |id| id.0))

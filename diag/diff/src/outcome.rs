@@ -3,6 +3,7 @@
 //! An empty list of findings is only called clean when the two snapshots could have shown a leak.
 
 use diag_analysis::human;
+use diag_snapshot::Micros;
 use serde::Serialize;
 
 use crate::diff::Diff;
@@ -52,7 +53,7 @@ pub(crate) fn too_little(diff: &Diff, policy: &Policy, findings: &[Finding]) -> 
 }
 
 fn window(diff: &Diff, policy: &Policy) -> Option<String> {
-    let window_ns = diff.window_us.unsigned_abs().saturating_mul(1000);
+    let window_ns = Micros(diff.window_us.unsigned_abs()).as_nanos();
     let window = human::duration(window_ns);
     if diff.window_us < 0 {
         return Some(format!("the first snapshot is {window} younger than the second: swap them"));

@@ -17,8 +17,10 @@ pub mod model;
 pub mod schema;
 pub mod strings;
 pub mod table;
+pub mod units;
 
 pub use format::{ContentId, Damage, ReadError, content_id, read, write};
 pub use model::*;
 pub use strings::{StringIndex, Strings};
 pub use table::{Row, Table};
+pub use units::{Bytes, Micros, Nanos};

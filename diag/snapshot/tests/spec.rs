@@ -63,6 +63,19 @@ fn every_table_can_be_written_and_its_rows_counted() {
     }
 }
 
+#[test]
+fn a_unit_is_in_the_name() {
+    let ends = |unit| match unit {
+        Some("microseconds") => Some("us"),
+        Some("nanoseconds") => Some("ns"),
+        unit => unit,
+    };
+    for column in tables().iter().flat_map(|table| table.columns) {
+        let end = column.name.rsplit('_').next().filter(|end| ["us", "ns", "bytes"].contains(end));
+        assert_eq!(ends(column.unit), end, "{column:?}");
+    }
+}
+
 /// What SPEC.md says of a table.
 fn table(table: &TableSpec) -> String {
     let mut text = format!("### `{}`", table.name);
@@ -84,10 +97,11 @@ fn column(column: &ColumnSpec) -> String {
     };
     let optional = if column.optional { ", optional" } else { "" };
     let target = column.target.map_or(String::new(), |target| format!(", -> {}", target.table()));
+    let unit = column.unit.map_or(String::new(), |unit| format!(", {unit}"));
     let about: Vec<&str> = column.doc.lines().map(str::trim).collect();
     let what = without_links(&about.join(" ")) + &codes(column.codes);
     assert!(!what.is_empty() && !what.contains('|'), "{what}");
-    format!("| `{}` | {coding}{optional}{target} | {} | {what} |\n", column.name, column.since)
+    format!("| `{}` | {coding}{optional}{target}{unit} | {} | {what} |\n", column.name, column.since)
 }
 
 /// What each number stands for.

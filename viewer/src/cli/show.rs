@@ -11,6 +11,7 @@ use diag_analysis::views::{Estimate, HeapNow, Memory, SiteView, TaskView, heap};
 use diag_analysis::{Analysis, dump, human, names};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::{Finding, Policy, judge_one};
+use diag_snapshot::Micros;
 use serde::Serialize;
 
 use super::exit::{End, Failure};
@@ -99,8 +100,8 @@ impl<'a> View<'a> {
             build_id: process.build_id.as_deref(),
             debug_build: process.debug_build,
             taken: human::time(snapshot.taken_unix_us()),
-            uptime_ns: ns(capture.to_us),
-            capture_ns: ns(capture.to_us.saturating_sub(capture.from_us)),
+            uptime_ns: Micros(capture.to_us).as_nanos(),
+            capture_ns: (Micros(capture.to_us) - Micros(capture.from_us)).as_nanos(),
             tracked_tasks: snapshot.tracked_tasks(),
             alive_tasks: capture
                 .runtimes
@@ -122,10 +123,6 @@ impl<'a> View<'a> {
             tasks: tasks.then(|| analysis.task_views().collect()),
         }
     }
-}
-
-fn ns(us: u64) -> u64 {
-    us.saturating_mul(1000)
 }
 
 /// Spawn sites, the one with the most live tasks first.

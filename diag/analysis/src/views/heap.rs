@@ -273,7 +273,7 @@ impl AgeAtFree {
     pub fn of(ages: &Ages) -> Option<Self> {
         let under_ns = |percent| {
             ages.bucket_of(percent).filter(|&bucket| bucket < Self::LAST_BUCKET)?;
-            ages.within_us(percent).map(|us| us.saturating_mul(1000))
+            ages.within_us(percent).map(super::ns)
         };
         let samples = ages.count();
         (samples > 0).then(|| AgeAtFree { samples, p50_under_ns: under_ns(50), p90_under_ns: under_ns(90) })

@@ -41,7 +41,7 @@ fn ago_ns(snapshot: &diag_snapshot::Snapshot, at_us: u64) -> u64 {
 }
 
 fn ns(us: u64) -> u64 {
-    us.saturating_mul(1_000)
+    diag_snapshot::Micros(us).as_nanos()
 }
 
 /// The least and the greatest of some durations, nanoseconds.

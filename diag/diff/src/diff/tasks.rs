@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 use diag_analysis::Analysis;
 use diag_analysis::leaf::Direction;
-use diag_snapshot::{SiteIndex, Snapshot, TaskState, TaskTimes};
+use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;
 use super::merge::merge;
@@ -197,7 +197,7 @@ impl Rest {
 /// Mean time between the polls that a task had; none before the second.
 fn mean_pause_us(task: &TaskTimes) -> Option<f64> {
     let pauses = task.polls.checked_sub(1).filter(|&pauses| pauses > 0)?;
-    Some(task.last_poll_us?.saturating_sub(task.spawned_us) as f64 / pauses as f64)
+    Some((task.last_poll? - task.spawned).0 as f64 / pauses as f64)
 }
 
 /// The live tasks of one snapshot, a [`SiteSide`] for each joined site.
@@ -213,7 +213,7 @@ fn sides(
     for task in snapshot.tasks.times() {
         let Some(i) = place(task.site) else { continue };
         let idle_us = idle_us(&task, now_us);
-        times[i].ages_us.push(now_us.saturating_sub(task.spawned_us));
+        times[i].ages_us.push((Micros(now_us) - task.spawned).0);
         times[i].idles_us.push(idle_us);
         if rests[i].is_stale(&task, idle_us) {
             times[i].stale_idles_us.push(idle_us);
@@ -261,7 +261,7 @@ impl Times {
 }
 
 fn idle_us(task: &TaskTimes, now_us: u64) -> u64 {
-    now_us.saturating_sub(task.last_progress_us())
+    (Micros(now_us) - task.last_progress()).0
 }
 
 /// Follows the tasks of one process by id through two snapshots.

@@ -14,6 +14,7 @@ mod sites;
 pub mod text;
 
 use diag_analysis::human;
+use diag_snapshot::Micros;
 use serde::Serialize;
 
 use crate::diff::{Diff, Side};
@@ -140,7 +141,7 @@ impl Moment {
     fn of(side: &Side) -> Self {
         Moment {
             taken: timestamp(side.taken_unix_us),
-            uptime_ns: side.uptime_us.saturating_mul(1000),
+            uptime_ns: Micros(side.uptime_us).as_nanos(),
             pid: side.pid,
             tracked_tasks: side.tasks.tracked_tasks,
             untracked_tasks: side.untracked_tasks(),

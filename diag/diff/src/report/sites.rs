@@ -1,6 +1,7 @@
 //! The table of spawn sites in a report.
 
 use diag_analysis::human;
+use diag_snapshot::Micros;
 use serde::Serialize;
 
 use super::Change;
@@ -54,7 +55,7 @@ pub struct SpreadNs {
 
 impl From<Spread> for SpreadNs {
     fn from(us: Spread) -> Self {
-        let [min, p50, max] = [us.min, us.p50, us.max].map(|us| us.saturating_mul(1000));
+        let [min, p50, max] = [us.min, us.p50, us.max].map(|us| Micros(us).as_nanos());
         SpreadNs { min, p50, max }
     }
 }
@@ -85,7 +86,7 @@ fn change(site: &SiteDiff) -> SiteChange {
         cancelled: Change { before: totals.0.cancelled, after: totals.1.cancelled },
         panicked: Change { before: totals.0.panicked, after: totals.1.panicked },
         never_polled: Change { before: totals.0.never_polled, after: totals.1.never_polled },
-        usual_lifetime_ns: site.usual_lifetime_us.map(|us| us.saturating_mul(1000)),
+        usual_lifetime_ns: site.usual_lifetime_us.map(|us| Micros(us).as_nanos()),
         age_ns: site.after.age_us.map(SpreadNs::from),
         idle_ns: site.after.idle_us.map(SpreadNs::from),
     }

@@ -4,6 +4,7 @@ use super::cancel::CancelBy;
 use super::site::SiteIndex;
 use super::task::TaskId;
 use crate::schema::{codes, table};
+use crate::units::{Bytes, Micros};
 
 codes! {
     /// How a task ended.
@@ -29,13 +30,13 @@ table! {
         /// How it ended.
         outcome: Outcome as Plain;
         /// Spawned at.
-        spawned_us: u64 as Delta;
+        spawned_us: u64 as Delta of Micros;
         /// Ended at; ascending in the table.
-        ended_us: u64 as Delta;
+        ended_us: u64 as Delta of Micros;
         /// Polls in its life.
         polls: u64 as Plain;
         /// First asked to stop at.
-        cancel_us: Option<u64> as Delta, since 1.1;
+        cancel_us: Option<u64> as Delta of Option<Micros>, since 1.1;
         /// By what it was asked to stop.
         cancel_by: Option<CancelBy> as Plain, since 1.1;
     }
@@ -66,14 +67,14 @@ table! {
         /// How it ended.
         outcome: Outcome as Plain;
         /// Spawned at.
-        spawned_us: u64 as Delta;
+        spawned_us: u64 as Delta of Micros;
         /// Ended at.
-        ended_us: u64 as Delta;
+        ended_us: u64 as Delta of Micros;
         /// Live `JoinHandle`s, `AbortHandle`s and entries of sets that hold it.
         handles: u32 as Plain;
         /// Live clones of its waker that hold it.
         wakers: u32 as Plain;
         /// At least this much memory is kept for it: the size of tokio's cell.
-        cell_bytes: Option<u64> as Plain;
+        cell_bytes: Option<u64> as Plain of Option<Bytes>;
     }
 }

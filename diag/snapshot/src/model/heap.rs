@@ -10,6 +10,7 @@ use super::stack::StackIndex;
 use super::task::TaskId;
 use crate::schema::table;
 use crate::table::Table;
+use crate::units::{Bytes, Micros};
 
 /// The sampled live heap: one row a sampled block that was not freed yet.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,9 +61,9 @@ table! {
         /// Never reused in this process; the key that joins two snapshots.
         birth: u64 as Ascending;
         /// Its size now, bytes. Before 1.4 the largest that it had, unless every block is recorded.
-        size_bytes: u64 as Plain;
+        size_bytes: u64 as Plain of Bytes;
         /// The sampling rate at its birth, mean bytes between samples; 0 if every block is recorded.
-        rate_bytes: u64 as Plain;
+        rate_bytes: u64 as Plain of Bytes;
         /// Who allocated it; the innermost frame.
         stack: StackIndex as Plain;
         /// The task that allocated it (not always its owner); none outside of a tracked task.
@@ -74,7 +75,7 @@ table! {
         /// Small number of the allocating thread.
         thread: u32 as Plain;
         /// Allocated at.
-        born_us: u64 as Delta;
+        born_us: u64 as Delta of Micros;
     }
 }
 

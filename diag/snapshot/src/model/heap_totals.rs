@@ -3,6 +3,7 @@
 use super::site::SiteIndex;
 use super::stack::StackIndex;
 use crate::schema::table;
+use crate::units::Bytes;
 
 table! {
     /// What a call stack has allocated since start, and what of it was freed, by whomever: estimates from sampled
@@ -13,11 +14,11 @@ table! {
         /// Blocks allocated.
         allocated_blocks: u64 as Plain;
         /// Bytes allocated, growth by reallocation included.
-        allocated_bytes: u64 as Plain;
+        allocated_bytes: u64 as Plain of Bytes;
         /// Of these blocks, freed.
         freed_blocks: u64 as Plain;
         /// Of these bytes, freed, shrinkage by reallocation included.
-        freed_bytes: u64 as Plain;
+        freed_bytes: u64 as Plain of Bytes;
     }
 }
 
@@ -30,10 +31,10 @@ table! {
         /// Blocks allocated.
         allocated_blocks: u64 as Plain;
         /// Bytes allocated, growth by reallocation included.
-        allocated_bytes: u64 as Plain;
+        allocated_bytes: u64 as Plain of Bytes;
         /// Of these blocks, freed.
         freed_blocks: u64 as Plain;
         /// Of these bytes, freed, shrinkage by reallocation included.
-        freed_bytes: u64 as Plain;
+        freed_bytes: u64 as Plain of Bytes;
     }
 }

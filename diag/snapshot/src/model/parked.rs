@@ -4,6 +4,7 @@ use super::stack::StackIndex;
 use super::task::TaskId;
 use crate::schema::table;
 use crate::strings::StringIndex;
+use crate::units::Micros;
 
 table! {
     /// One thing that a parked task waits for: the stack that its last poll left, if that poll had stacks taken
@@ -31,11 +32,11 @@ table! {
         /// The task that it polls.
         task: Option<TaskId> as Plain;
         /// For so long it was watched for the next two.
-        watched_us: Option<u64> as Plain;
+        watched_us: Option<u64> as Plain of Option<Micros>;
         /// Of that time it ran on a CPU.
-        cpu_us: Option<u64> as Plain;
+        cpu_us: Option<u64> as Plain of Option<Micros>;
         /// Of that time it was ready to run and waited for a CPU.
-        wait_us: Option<u64> as Plain;
+        wait_us: Option<u64> as Plain of Option<Micros>;
         /// Code point of the kernel's letter for its state: `R` running or ready, `S` asleep, `D` waiting for a
         /// disk.
         state: Option<char> as Plain;

@@ -2,6 +2,7 @@
 
 use crate::schema::{codes, index, table};
 use crate::strings::StringIndex;
+use crate::units::{Bytes, Micros, Nanos};
 
 index! {
     /// Index of a site in [`Snapshot::sites`](crate::Snapshot::sites).
@@ -34,7 +35,7 @@ table! {
         /// `type_name` of the spawned future: tells apart what one helper spawns for many.
         type_name: StringIndex as Plain;
         /// Size of the spawned future, bytes.
-        future_bytes: u64 as Plain;
+        future_bytes: u64 as Plain of Bytes;
         /// Tasks spawned.
         spawned: u64 as Plain;
         /// Tasks whose future returned `Ready`.
@@ -49,9 +50,9 @@ table! {
         polls: u64 as Plain;
         /// Time inside polls of tasks that ended: an estimate, as
         /// [`TaskRow::busy_ns`](crate::TaskRow::busy_ns).
-        busy_ns: u64 as Plain;
+        busy_ns: u64 as Plain of Nanos;
         /// The longest poll of any ended task.
-        longest_poll_ns: u64 as Plain;
+        longest_poll_ns: u64 as Plain of Nanos;
         /// What is made here; none in files of 1.0, which know tasks only. Tokio counts those of kind 0 alone.
         kind: Option<SiteKind> as Plain, since 1.1;
         /// Tasks that a poll which somebody asked for found ready, though nothing had woken them: by that poll
@@ -60,7 +61,7 @@ table! {
         /// The wakers that these had, and that were not used.
         recovered_wakers: Option<u64> as Plain, since 1.4;
         /// The longest that one of these had been idle.
-        recovered_idle_us: Option<u64> as Plain, since 1.4;
+        recovered_idle_us: Option<u64> as Plain of Option<Micros>, since 1.4;
     }
 }
 

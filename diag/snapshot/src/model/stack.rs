@@ -3,6 +3,7 @@
 use crate::schema::{index, table};
 use crate::strings::StringIndex;
 use crate::table::Table;
+use crate::units::Bytes;
 
 /// Every call stack that a row of the snapshot points to.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,6 +77,6 @@ table! {
         /// Address that offset 0 was loaded at.
         base: u64 as Plain;
         /// Bytes from the base to the end of the last segment.
-        size_bytes: u64 as Plain;
+        size_bytes: u64 as Plain of Bytes;
     }
 }

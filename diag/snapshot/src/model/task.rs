@@ -5,6 +5,7 @@ use super::site::SiteIndex;
 use crate::schema::{Cell, codes, table};
 use crate::strings::StringIndex;
 use crate::table::Table;
+use crate::units::{Micros, Nanos};
 
 /// Never-reused number of a task in its process: 44 bits, not tokio's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,17 +53,17 @@ table! {
         /// What it was doing; woken since 1.1.
         state: TaskState as Plain;
         /// Spawned at, by the coarse clock (a few milliseconds).
-        spawned_us: u64 as Delta;
+        spawned_us: u64 as Delta of Micros;
         /// Start of the poll under way, else end of the last poll (in files of 1.0 its start), by the
         /// coarse clock; none before the first.
-        last_poll_us: Option<u64> as Delta;
+        last_poll_us: Option<u64> as Delta of Option<Micros>;
         /// Polls so far.
         polls: u64 as Plain;
         /// Time inside polls: an estimate from sampled polls, see
         /// [`Capture::timing_one_in`](crate::Capture::timing_one_in).
-        busy_ns: u64 as Plain;
+        busy_ns: u64 as Plain of Nanos;
         /// The longest poll known: by the coarse clock, or exactly if it was sampled.
-        longest_poll_ns: u64 as Plain;
+        longest_poll_ns: u64 as Plain of Nanos;
         /// Live clones of its waker: how many may still wake it.
         wakers: Option<u32> as Plain, since 1.1;
         /// Live `JoinHandle`s, `AbortHandle`s and entries of sets: how many may still end it.
@@ -72,7 +73,7 @@ table! {
         /// Those of them that came from its own poll.
         self_wakes: Option<u64> as Plain, since 1.1;
         /// Last woken at; none before the first wake.
-        woken_us: Option<u64> as Delta, since 1.1;
+        woken_us: Option<u64> as Delta of Option<Micros>, since 1.1;
         /// The task that woke it last, if a tracked one did.
         woken_by: Option<TaskId> as Delta, since 1.1;
         /// Spawn site of that task, which may have ended long ago.
@@ -82,7 +83,7 @@ table! {
         /// Kernel's id of the thread that polls it, or polled it last.
         thread: Option<u32> as Plain, since 1.1;
         /// First asked to stop at.
-        cancel_us: Option<u64> as Delta, since 1.1;
+        cancel_us: Option<u64> as Delta of Option<Micros>, since 1.1;
         /// By what it was asked to stop.
         cancel_by: Option<CancelBy> as Plain, since 1.1;
         /// How sure it is that nothing can wake it any more: none if something can, 0 if the runtime may still
@@ -109,7 +110,8 @@ impl TaskRow {
     /// The part by which two snapshots are compared.
     pub fn times(&self) -> TaskTimes {
         let &TaskRow { id, site, state, spawned_us, last_poll_us, polls, .. } = self;
-        TaskTimes { id, site, state, spawned_us, last_poll_us, polls }
+        let (spawned, last_poll) = (Micros(spawned_us), last_poll_us.map(Micros));
+        TaskTimes { id, site, state, spawned, last_poll, polls }
     }
 
     /// Since when it is in its state: a woken task since the wake, any other since its last progress.
@@ -129,17 +131,17 @@ pub struct TaskTimes {
     /// As in [`TaskRow::state`].
     pub state: TaskState,
     /// As in [`TaskRow::spawned_us`].
-    pub spawned_us: u64,
+    pub spawned: Micros,
     /// As in [`TaskRow::last_poll_us`].
-    pub last_poll_us: Option<u64>,
+    pub last_poll: Option<Micros>,
     /// As in [`TaskRow::polls`].
     pub polls: u64,
 }
 
 impl TaskTimes {
     /// As [`TaskRow::last_progress_us`].
-    pub fn last_progress_us(&self) -> u64 {
-        self.last_poll_us.unwrap_or(self.spawned_us)
+    pub fn last_progress(&self) -> Micros {
+        self.last_poll.unwrap_or(self.spawned)
     }
 }
 
@@ -149,12 +151,12 @@ impl Table<TaskRow> {
     pub fn times(&self) -> impl Iterator<Item = TaskTimes> {
         let names = self.id().iter().zip(self.site().iter()).zip(self.state().iter());
         let times = self.spawned_us().iter().zip(self.last_poll_us().iter()).zip(self.polls().iter());
-        names.zip(times).map(|(((id, site), state), ((spawned_us, last_poll_us), polls))| TaskTimes {
+        names.zip(times).map(|(((id, site), state), ((spawned, last_poll), polls))| TaskTimes {
             id,
             site,
             state,
-            spawned_us,
-            last_poll_us,
+            spawned,
+            last_poll,
             polls,
         })
     }

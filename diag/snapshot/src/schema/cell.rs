@@ -10,6 +10,8 @@ pub trait Cell: Copy {
     const TARGET: Option<Target> = None;
     /// What the numbers 0, 1, 2 and so on stand for, if they stand for something.
     const CODES: &'static [&'static str] = &[];
+    /// What its numbers count, if they have a unit: the name of its columns ends with that.
+    const UNIT: Option<&'static str> = None;
 
     /// The cell of this value.
     fn to_cell(self) -> u64;
@@ -66,6 +68,7 @@ impl<T: Cell> Cell for Option<T> {
     const OPTIONAL: bool = true;
     const TARGET: Option<Target> = T::TARGET;
     const CODES: &'static [&'static str] = T::CODES;
+    const UNIT: Option<&'static str> = T::UNIT;
 
     fn to_cell(self) -> u64 {
         self.map_or(0, |value| value.to_cell().saturating_add(1))

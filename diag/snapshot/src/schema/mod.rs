@@ -1,6 +1,6 @@
 //! The schema as data: a table is declared once, and all that knows its columns follows.
 //!
-//! [`table!`] makes of a declaration the row with its default and its docs, the way between its fields and the
+//! `table!` makes of a declaration the row with its default and its docs, the way between its fields and the
 //! cells, a typed accessor for each column, and the [`TableSpec`] that the codec reads and that `SPEC.md` prints.
 //! How a field is kept in a cell is a matter of its type: [`Cell`].
 //!
@@ -62,6 +62,8 @@ pub struct ColumnSpec {
     pub target: Option<Target>,
     /// What the numbers 0, 1, 2 and so on stand for, if it holds numbers that stand for something.
     pub codes: &'static [&'static str],
+    /// What its values count, if they have a unit.
+    pub unit: Option<&'static str>,
     /// First version of the format that has it.
     pub since: &'static str,
     /// What it holds, as the field is documented.
@@ -69,14 +71,16 @@ pub struct ColumnSpec {
 }
 
 impl ColumnSpec {
-    /// A column of fields of type `T`.
-    pub(crate) const fn of<T: Cell>(
+    /// A column of fields `F`, whose values with their unit are `T`.
+    pub(crate) const fn of<F: Cell, T: Cell>(
         name: &'static str,
         coding: Coding,
         since: &'static str,
         doc: &'static str,
     ) -> Self {
-        ColumnSpec { name, coding, optional: T::OPTIONAL, target: T::TARGET, codes: T::CODES, since, doc }
+        assert!(F::OPTIONAL == T::OPTIONAL, "a field and its column are optional together");
+        let (optional, target, codes, unit) = (T::OPTIONAL, T::TARGET, T::CODES, T::UNIT);
+        ColumnSpec { name, coding, optional, target, codes, unit, since, doc }
     }
 }
 
@@ -128,6 +132,8 @@ impl Target {
 ///     TaskRow in tasks, since 1.0 {
 ///         /// Never reused in this process.
 ///         id: TaskId as Ascending;
+///         /// Spawned at.
+///         spawned_us: u64 as Delta of Micros;
 ///         /// Live clones of its waker.
 ///         wakers: Option<u32> as Plain, since 1.1;
 ///     }
@@ -135,16 +141,19 @@ impl Target {
 /// ```
 ///
 /// A column is its field's name, its type, which decides whether it is optional, what it indexes and what its
-/// numbers stand for ([`Cell`]), its [`Coding`], and the version of the format that it came with, if its table is
-/// older. Only an optional column may come later: an older file lacks it.
+/// numbers stand for ([`Cell`]), its [`Coding`], its unit, and the version of the format that it came with, if its
+/// table is older. Only an optional column may come later: an older file lacks it. A field of a unit is the number
+/// alone, and its name ends with the unit; the column has the two together.
 ///
 /// It makes the row (all zero, that is absent, by [`Default`]), its [`Row`](crate::Row), and on `Table<TaskRow>` a
 /// method of each column's name for its [`Column`](crate::table::Column).
 macro_rules! table {
+    (@value $Type:ty) => { $Type };
+    (@value $Type:ty, $Unit:ty) => { $Unit };
     (
         $(#[doc = $doc:literal])*
         $Row:ident in $table:ident, since $since:literal {
-            $($(#[doc = $field_doc:literal])* $field:ident: $Type:ty as $coding:ident $(, since $from:literal)?;)*
+            $($(#[doc = $field_doc:literal])* $field:ident: $Type:ty as $coding:ident $(of $Unit:ty)? $(, since $from:literal)?;)*
         }
     ) => {
         $(#[doc = $doc])*
@@ -154,7 +163,7 @@ macro_rules! table {
         }
 
         const _: () = {
-            use crate::schema::{Cell, Coding, ColumnSpec, TableSpec};
+            use crate::schema::{Cell, Coding, ColumnSpec, TableSpec, table};
             use crate::table::{Column, Row, Table};
 
             /// The place of each column among the others.
@@ -166,7 +175,7 @@ macro_rules! table {
                     name: stringify!($table),
                     since: stringify!($since),
                     doc: concat!($($doc, "\n"),*),
-                    columns: &[$(ColumnSpec::of::<$Type>(
+                    columns: &[$(ColumnSpec::of::<$Type, table!(@value $Type $(, $Unit)?)>(
                         stringify!($field),
                         Coding::$coding,
                         [$(stringify!($from),)? stringify!($since)][0],
@@ -192,7 +201,7 @@ macro_rules! table {
             impl Table<$Row> {
                 $(
                     $(#[doc = $field_doc])*
-                    pub fn $field(&self) -> Column<'_, $Type> {
+                    pub fn $field(&self) -> Column<'_, table!(@value $Type $(, $Unit)?)> {
                         self.column_at(Place::$field as usize)
                     }
                 )*
