@@ -22,7 +22,7 @@
 //! |---|---|
 //! | [`task`] | spawning with a record, by the names of `tokio::task` |
 //! | [`heap`] | the sampling allocator [`Alloc`] (feature `heap`) |
-//! | `capture` | from the recorder's slots to a [`Snapshot`] |
+//! | `capture` | from the task records to a [`Snapshot`] |
 //! | `agent` | the HTTP side, on its own thread (feature `agent`): `/snapshot`, `/dump`, `/metrics`, `/debug/pprof/heap`, `/debug/pprof/profile`, `/healthz` |
 //! | `files` | a snapshot into a folder every so often |
 //! | `cpu` | CPU profiles on demand, by spawn site (feature `cpu-profile`, off by default) |

@@ -11,7 +11,7 @@ use crate::runtime;
 use crate::task::SiteId;
 use crate::task::ask::{Asked, ask};
 use crate::task::look::State;
-use crate::task::slot::Slot;
+use crate::task::record::TaskRecord;
 use crate::task::{await_point, sampling};
 
 /// Tasks that are asked in one capture at the most, as many of each site: some tens of milliseconds of the workers'
@@ -37,7 +37,7 @@ pub(super) fn ask_tasks(found: &[Found]) -> Asking {
 
 /// Of each site's idle tasks some of all ages, and how many at the most. A task that an earlier capture asked and that was not polled until
 /// now may be in that very poll: it is waited for.
-fn choose(found: &[Found]) -> (Vec<(&'static Slot, CurrentTask)>, usize) {
+fn choose(found: &[Found]) -> (Vec<(&'static TaskRecord, CurrentTask)>, usize) {
     let mut groups: HashMap<Option<SiteId>, Vec<u32>> = HashMap::new();
     let mut owed = Vec::new();
     for (i, found) in (0..).zip(found) {
@@ -52,7 +52,7 @@ fn choose(found: &[Found]) -> (Vec<(&'static Slot, CurrentTask)>, usize) {
     let mut chosen: Vec<u32> = groups.values().flat_map(|group| spread(group, of_site)).collect();
     chosen.extend(owed);
     chosen.sort_unstable();
-    let task = |i: u32| (found[i as usize].slot, found[i as usize].task);
+    let task = |i: u32| (found[i as usize].record, found[i as usize].task);
     (chosen.into_iter().map(task).collect(), of_site)
 }
 

@@ -13,37 +13,37 @@ use crate::task::cancel::Cancel;
 use crate::task::ends::End;
 use crate::task::look::{Look, Lost, ParkedAt, State};
 use crate::task::pinned::Pinned;
+use crate::task::record::{TaskRecord, Waked};
 use crate::task::slab::slab;
-use crate::task::slot::{Slot, Waked};
 use crate::task::{local, tokio_id, totals};
 
 /// Recent ends in a file at the most.
 const MAX_ENDS: usize = 1_024;
 
-/// A task found in a slot, to be read when its turn by id comes: 16 bytes each.
+/// A task found in a record, to be read when its turn by id comes: 16 bytes each.
 pub(super) struct Found {
     pub(super) task: CurrentTask,
-    pub(super) slot: &'static Slot,
+    pub(super) record: &'static TaskRecord,
 }
 
 impl Found {
-    /// What the slot says now, if the task is still in it.
+    /// What the record says now, if the task is still in it.
     pub(super) fn look(&self) -> Option<Look> {
-        self.slot.look().filter(|look| look.task == self.task)
+        self.record.look().filter(|look| look.task == self.task)
     }
 
     /// The task's name, unless the task has ended meanwhile.
     fn name(&self) -> Option<String> {
-        Pinned::new(self.slot, self.task)?.label().map(str::to_owned)
+        Pinned::new(self.record, self.task)?.label().map(str::to_owned)
     }
 }
 
-/// Every slot in use, by ascending id of its task. Hands the memory of empty groups back on the way.
+/// Every record in use, by ascending id of its task. Hands the memory of empty groups back on the way.
 pub(super) fn find() -> Vec<Found> {
     let mut found = Vec::new();
     if let Some(slab) = slab() {
         slab.trim();
-        found.extend(slab.slots().filter_map(|slot| slot.task().map(|task| Found { task, slot })));
+        found.extend(slab.records().filter_map(|record| record.task().map(|task| Found { task, record })));
     }
     // Ids were given in blocks, so this is mostly runs in order; the id is the high part of the word.
     found.sort_by_key(|found| found.task.word());
@@ -108,7 +108,7 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
         _ => None,
     };
     TaskRow {
-        // SAFETY: the slot holds what the task's own first poll stored.
+        // SAFETY: the record holds what the task's own first poll stored.
         tokio_id: unsafe { tokio_id::number(look.tokio_id) },
         parent: look.parent.id().map(TaskId),
         parent_site: look.parent.site().and_then(|site| sites.row_of(site)),

@@ -31,7 +31,7 @@ const FULL: u32 = 2;
 /// Above these bits of a state lies the number of the process that it is of.
 const PHASE: u32 = 3;
 
-struct Slot {
+struct SampleSlot {
     state: AtomicU32,
     /// The word of the task that was being polled.
     task: AtomicU64,
@@ -39,10 +39,10 @@ struct Slot {
 }
 
 // SAFETY: atomics only, of which zeros are a value: a free slot.
-unsafe impl Zeroed for Slot {}
+unsafe impl Zeroed for SampleSlot {}
 
 /// Mapped by the first profile; memory is taken as far as stacks are deep.
-static TABLE: Once<&'static [Slot]> = Once::new();
+static TABLE: Once<&'static [SampleSlot]> = Once::new();
 static IS_ON: AtomicBool = AtomicBool::new(false);
 
 /// From now on a signal is answered.
@@ -88,7 +88,7 @@ fn handle(interrupted: &Interrupted) {
     }
     thread::notice_ended_call(interrupted);
     let own = fork::known() << 2;
-    let take = |slot: &&Slot| {
+    let take = |slot: &&SampleSlot| {
         slot.state.compare_exchange(FREE, own | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
     };
     let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::await_point;
 use super::pinned::Pinned;
-use super::slot::Slot;
+use super::record::TaskRecord;
 use crate::current::CurrentTask;
 
 /// Tasks that are asked for a poll at once: about so much work for a worker as a millisecond holds.
@@ -28,15 +28,16 @@ pub(crate) struct Asked {
 
 /// Asks each of these tasks for a poll, which leaves in the record where it is parked. Waits for the polls to end;
 /// not to be called on a thread that polls tasks.
-pub(crate) fn ask(tasks: &[(&'static Slot, CurrentTask)]) -> Asked {
+pub(crate) fn ask(tasks: &[(&'static TaskRecord, CurrentTask)]) -> Asked {
     let started = Instant::now();
     let mut asked = Asked::default();
     if tasks.is_empty() || !await_point::prepare() {
         return asked;
     }
     for tasks in tasks.chunks(AT_ONCE) {
-        let pinned: Vec<Pinned> = tasks.iter().filter_map(|(slot, task)| Pinned::new(slot, *task)).collect();
-        let polled: Vec<&Pinned> = pinned.iter().filter(|pinned| pinned.slot().trace()).collect();
+        let pinned: Vec<Pinned> =
+            tasks.iter().filter_map(|(record, task)| Pinned::new(record, *task)).collect();
+        let polled: Vec<&Pinned> = pinned.iter().filter(|pinned| pinned.record().trace()).collect();
         let late = wait(&polled);
         asked.polls += polled.len() as u64;
         asked.answered += (polled.len() - late) as u64;
@@ -56,13 +57,13 @@ fn wait(asked: &[&Pinned]) -> usize {
     let started = Instant::now();
     let mut done = 0;
     loop {
-        done += asked[done..].iter().take_while(|pinned| !pinned.slot().is_traced()).count();
+        done += asked[done..].iter().take_while(|pinned| !pinned.record().is_traced()).count();
         let waited = started.elapsed();
         if done == asked.len() {
             return 0;
         }
         if waited > PATIENCE {
-            return asked[done..].iter().filter(|pinned| pinned.slot().is_traced()).count();
+            return asked[done..].iter().filter(|pinned| pinned.record().is_traced()).count();
         }
         if waited < EAGER {
             std::thread::yield_now();

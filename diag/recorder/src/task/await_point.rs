@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::await_stacks::AwaitStacks;
 use super::local;
-use super::slot::{NO_STACKS, Slot, WOKE_REPLACED};
+use super::record::{NO_STACKS, TaskRecord, WOKE_REPLACED};
 use crate::current;
 use crate::dropped::Dropped;
 use crate::fork::Once;
@@ -76,7 +76,7 @@ fn kept() -> Option<&'static Kept> {
 /// The poll under way on this thread whose stacks are taken.
 struct Taking {
     /// Null without one.
-    slot: Cell<*const Slot>,
+    record: Cell<*const TaskRecord>,
     /// Its stack pointer, where the walks end.
     stop: Cell<u64>,
     numbers: [Cell<u32>; MAX_STACKS],
@@ -95,7 +95,7 @@ struct Taking {
 thread_local! {
     static TAKING: Taking = const {
         Taking {
-            slot: Cell::new(ptr::null()),
+            record: Cell::new(ptr::null()),
             stop: Cell::new(0),
             numbers: [const { Cell::new(0) }; MAX_STACKS],
             len: Cell::new(0),
@@ -110,8 +110,8 @@ thread_local! {
 }
 
 impl Taking {
-    fn is_of(&self, slot: &Slot) -> bool {
-        ptr::eq(self.slot.get(), slot) && current::get() == slot.current()
+    fn is_of(&self, record: &TaskRecord) -> bool {
+        ptr::eq(self.record.get(), record) && current::get() == record.current()
     }
 
     /// A stack is the newest now.
@@ -154,22 +154,22 @@ impl Taking {
     }
 }
 
-/// A poll of the task in `slot` begins, whose frame on the stack begins at `sp`, and its stacks are to be taken.
+/// A poll of the task in `record` begins, whose frame on the stack begins at `sp`, and its stacks are to be taken.
 /// False if they cannot be.
 #[cold]
-pub(super) fn begin(slot: &'static Slot, sp: u64, asked: bool) -> bool {
-    let may_be_taken = asked || (slot.stack() != WOKE_REPLACED && slot.word().is_traceable_by_polls());
+pub(super) fn begin(record: &'static TaskRecord, sp: u64, asked: bool) -> bool {
+    let may_be_taken = asked || (record.stack() != WOKE_REPLACED && record.word().is_traceable_by_polls());
     TAKING.with(|taking| {
         // A poll inside of such a poll is rare, and one of the two has to do without.
-        if !may_be_taken || !taking.slot.get().is_null() || kept().is_none() {
+        if !may_be_taken || !taking.record.get().is_null() || kept().is_none() {
             return false;
         }
-        taking.slot.set(slot);
+        taking.record.set(record);
         taking.stop.set(sp);
         taking.len.set(0);
         taking.units.set(0);
-        taking.stack_before.set(slot.stack());
-        taking.self_wakes_before.set(slot.self_wakes());
+        taking.stack_before.set(record.stack());
+        taking.self_wakes_before.set(record.self_wakes());
         taking.lent_wakes.set(0);
         taking.asked.set(asked);
         taking.lost_one.set(false);
@@ -179,19 +179,19 @@ pub(super) fn begin(slot: &'static Slot, sp: u64, asked: bool) -> bool {
 
 /// The poll that began last ended: its stacks go into the record. True if it waits elsewhere than before.
 #[cold]
-pub(super) fn end(slot: &'static Slot) -> bool {
+pub(super) fn end(record: &'static TaskRecord) -> bool {
     TAKING.with(|taking| {
-        taking.slot.set(ptr::null());
+        taking.record.set(ptr::null());
         if !taking.asked.get() {
             local::pay_for_stacks(taking.units.get().max(1));
         }
-        let self_wakes = slot.self_wakes().wrapping_sub(taking.self_wakes_before.get());
+        let self_wakes = record.self_wakes().wrapping_sub(taking.self_wakes_before.get());
         if self_wakes != taking.lent_wakes.get() {
-            slot.set_stack(WOKE_REPLACED);
+            record.set_stack(WOKE_REPLACED);
             return false;
         }
-        let stack = kept().map_or(0, |kept| taking.number(kept, slot.word().wakers()));
-        slot.set_stack(stack);
+        let stack = kept().map_or(0, |kept| taking.number(kept, record.word().wakers()));
+        record.set_stack(stack);
         let is_known = |number: u32| number > 0 && number <= NO_STACKS;
         let before = taking.stack_before.get();
         is_known(before) && is_known(stack) && before != stack
@@ -202,11 +202,11 @@ pub(super) fn end(slot: &'static Slot) -> bool {
 /// was lent to.
 #[cold]
 #[inline(never)]
-pub(super) fn record(slot: &'static Slot) {
+pub(super) fn take_stack(record: &'static TaskRecord) {
     // Of this function and of no closure in it: the next frame is that of our own `clone`.
     let here = stack::registers();
     TAKING.with(|taking| {
-        let Some(kept) = kept().filter(|_| taking.is_of(slot)) else { return };
+        let Some(kept) = kept().filter(|_| taking.is_of(record)) else { return };
         let walked = Cell::new(0);
         let number = |frames: &[u64]| {
             walked.set(1 + frames.len() as u32 / 3);
@@ -214,7 +214,7 @@ pub(super) fn record(slot: &'static Slot) {
             kept.stacks.intern(&frames[1.min(frames.len())..]).unwrap_or(0).into()
         };
         // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
-        let salt = slot.current().site().map_or(0, |site| site.0);
+        let salt = record.current().site().map_or(0, |site| site.0);
         let number = kept.recent.number_up_to(taking.stop.get(), salt, here, number, |_| true);
         taking.units.set(taking.units.get() + 1 + walked.get());
         TAKEN.fetch_add(1, Ordering::Relaxed);
@@ -230,9 +230,9 @@ pub(super) fn record(slot: &'static Slot) {
 
 /// The waker that was lent to a poll is used to wake the task.
 #[cold]
-pub(super) fn woke_by_lent(slot: &Slot) {
+pub(super) fn woke_by_lent(record: &TaskRecord) {
     TAKING.with(|taking| {
-        if taking.is_of(slot) {
+        if taking.is_of(record) {
             taking.lent_wakes.set(taking.lent_wakes.get() + 1);
         }
     });

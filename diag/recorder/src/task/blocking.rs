@@ -4,9 +4,9 @@ use std::panic::Location;
 
 use super::handle::JoinHandle;
 use super::local;
-use super::record::{EndGuard, RecordedPoll, Spawn};
+use super::poll::{EndGuard, RecordedPoll, Spawn};
+use super::record::TaskRecord;
 use super::site::Kind;
-use super::slot::Slot;
 use crate::clock;
 
 /// Runs a closure on a thread where it may block, as [`tokio::task::spawn_blocking`].
@@ -21,8 +21,8 @@ where
     F: FnOnce() -> R + Send + 'static,
     R: Send + 'static,
 {
-    let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
-    let tracked = TrackedFn::new(f, slot);
+    let (record, handle, _cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
+    let tracked = TrackedFn::new(f, record);
     JoinHandle::new(tokio::task::spawn_blocking(move || tracked.run()), handle)
 }
 
@@ -57,12 +57,12 @@ impl Drop for InPlace {
 /// A closure whose life is recorded: one poll, unless it is dropped before.
 pub(super) struct TrackedFn<F> {
     f: Option<F>,
-    slot: Option<&'static Slot>,
+    record: Option<&'static TaskRecord>,
 }
 
 impl<F> TrackedFn<F> {
-    pub(super) fn new(f: F, slot: Option<&'static Slot>) -> Self {
-        TrackedFn { f: Some(f), slot }
+    pub(super) fn new(f: F, record: Option<&'static TaskRecord>) -> Self {
+        TrackedFn { f: Some(f), record }
     }
 
     /// Runs the closure; the record ends when that and what it owned are gone.
@@ -71,8 +71,8 @@ impl<F> TrackedFn<F> {
         F: FnOnce() -> R,
     {
         let Some(f) = self.f.take() else { unreachable!("`run` takes the closure and itself with it") };
-        match self.slot {
-            Some(slot) => RecordedPoll::start_without_stacks(slot, slot.current()).run(f, |_| true),
+        match self.record {
+            Some(record) => RecordedPoll::start_without_stacks(record, record.current()).run(f, |_| true),
             None => f(),
         }
     }
@@ -80,7 +80,7 @@ impl<F> TrackedFn<F> {
 
 impl<F> Drop for TrackedFn<F> {
     fn drop(&mut self) {
-        let _end = self.slot.map(|slot| EndGuard::start(slot, slot.current()));
+        let _end = self.record.map(|record| EndGuard::start(record, record.current()));
         drop(self.f.take());
     }
 }

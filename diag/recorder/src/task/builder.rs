@@ -10,7 +10,7 @@ use super::blocking::TrackedFn;
 use super::future::Tracked;
 use super::handle::JoinHandle;
 use super::local_set::LocalSet;
-use super::record::Spawn;
+use super::poll::Spawn;
 use super::site::Kind;
 
 /// Options of a task to be spawned, by the names of tokio's `task::Builder`.
@@ -58,8 +58,8 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
-        Ok(JoinHandle::new(tokio::spawn(Tracked::new(future, slot)), handle))
+        let (record, handle, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
+        Ok(JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle))
     }
 
     /// Spawns on the runtime of `handle`.
@@ -72,8 +72,8 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (slot, task, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
-        Ok(JoinHandle::new(handle.spawn(Tracked::new(future, slot)), task))
+        let (record, task, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
+        Ok(JoinHandle::new(handle.spawn(Tracked::new(future, record)), task))
     }
 
     /// Spawns a `!Send` task on the current `LocalSet`.
@@ -89,8 +89,8 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Local).begin::<F>();
-        Ok(JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle))
+        let (record, handle, _cell) = self.spec(Location::caller(), Kind::Local).begin::<F>();
+        Ok(JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, record)), handle))
     }
 
     /// Spawns a `!Send` task on `local_set`.
@@ -103,8 +103,8 @@ impl<'a> Builder<'a> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Local).begin::<F>();
-        Ok(JoinHandle::new(local_set.tokio().spawn_local(Tracked::new(future, slot)), handle))
+        let (record, handle, _cell) = self.spec(Location::caller(), Kind::Local).begin::<F>();
+        Ok(JoinHandle::new(local_set.tokio().spawn_local(Tracked::new(future, record)), handle))
     }
 
     /// Runs a closure on the blocking threads of the current runtime.
@@ -120,8 +120,8 @@ impl<'a> Builder<'a> {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (slot, handle, _cell) = self.spec(Location::caller(), Kind::Blocking).begin::<F>();
-        let tracked = TrackedFn::new(f, slot);
+        let (record, handle, _cell) = self.spec(Location::caller(), Kind::Blocking).begin::<F>();
+        let tracked = TrackedFn::new(f, record);
         Ok(JoinHandle::new(tokio::task::spawn_blocking(move || tracked.run()), handle))
     }
 

@@ -4,7 +4,7 @@ use diag_snapshot::CancelBy;
 
 use crate::clock;
 
-/// A request to stop. Kept to 67 ms: `by: 3 bits | time: 29 bits` of a slot.
+/// A request to stop. Kept to 67 ms: `by: 3 bits | time: 29 bits` of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cancel {
     pub(crate) by: CancelBy,

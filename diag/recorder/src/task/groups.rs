@@ -1,22 +1,22 @@
-//! Which slots are free: groups of 64 with one mask each, handed between threads without a lock.
+//! Which records are free: groups of 64 with one mask each, handed between threads without a lock.
 //!
-//! A thread takes a whole group's free slots at once (`swap(0)`), spawns from that private mask,
-//! and gives a slot back to the mask it came from (`fetch_or`), so tasks may end on any thread. No
+//! A thread takes a whole group's free records at once (`swap(0)`), spawns from that private mask,
+//! and gives a record back to the mask it came from (`fetch_or`), so tasks may end on any thread. No
 //! list, no ABA, and a group that is wholly free can be given back to the system. A summary word
-//! over 64 groups finds the lowest group with a free slot in a few loads.
+//! over 64 groups finds the lowest group with a free record in a few loads.
 //!
 //! | who | order | why nothing is lost |
 //! |---|---|---|
 //! | take | clear summary bit, then `mask.swap(0)` | a giver that comes between finds the mask not empty, or empty and sets the bit anew |
 //! | give | `mask.fetch_or`, then set the summary bit if the mask was empty | the bit may be set over an empty mask (a look in vain), never missing over a full one for good |
-//! | trim | `mask: !0 -> 0`, discard the pages, give `!0` | while it is 0 nobody can take a slot of it |
+//! | trim | `mask: !0 -> 0`, discard the pages, give `!0` | while it is 0 nobody can take a record of it |
 //!
-//! `mask.swap(Acquire)` pairs with `mask.fetch_or(Release)`: who takes a slot sees all that its last
+//! `mask.swap(Acquire)` pairs with `mask.fetch_or(Release)`: who takes a record sees all that its last
 //! owner wrote.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// Slots in a group.
+/// Records in a group.
 pub(crate) const GROUP: usize = 64;
 
 /// The free masks of a slab.
@@ -45,7 +45,7 @@ impl Groups {
         (self.used.load(Ordering::Acquire) as usize).min(self.masks.len())
     }
 
-    /// Free slots of one group, now the caller's: the lowest group that has some, else a fresh one
+    /// Free records of one group, now the caller's: the lowest group that has some, else a fresh one
     /// that `prepare` has to make usable. `None` if there is none or `prepare` could not.
     pub(crate) fn take(&self, prepare: impl FnOnce(usize) -> bool) -> Option<(usize, u64)> {
         self.take_used().or_else(|| self.take_fresh(prepare))
@@ -80,7 +80,7 @@ impl Groups {
         (group < self.masks.len() && prepare(group)).then_some((group, !0))
     }
 
-    /// Gives the slots `mask` of `group` back, which the caller owned.
+    /// Gives the records `mask` of `group` back, which the caller owned.
     #[inline]
     pub(crate) fn give(&self, group: usize, mask: u64) {
         if self.masks[group].fetch_or(mask, Ordering::Release) == 0 {
@@ -88,12 +88,12 @@ impl Groups {
         }
     }
 
-    /// True if no slot of the group is in use or in a thread's hands.
+    /// True if no record of the group is in use or in a thread's hands.
     pub(crate) fn is_free(&self, group: usize) -> bool {
         self.masks[group].load(Ordering::Relaxed) == !0
     }
 
-    /// Runs `discard` on the group while nobody can take a slot of it, if it is wholly free.
+    /// Runs `discard` on the group while nobody can take a record of it, if it is wholly free.
     pub(crate) fn trim(&self, group: usize, discard: impl FnOnce()) -> bool {
         let free = self.masks[group].compare_exchange(!0, 0, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if free {

@@ -12,46 +12,46 @@ use tokio::task::{Id, JoinError};
 
 use super::cancel::Cancel;
 use super::local;
-use super::slot::Slot;
+use super::record::TaskRecord;
 
 /// One counted handle of a task's record; none if the task is not recorded, or has too many to count.
-pub(super) struct TaskRef(Option<&'static Slot>);
+pub(super) struct TaskRef(Option<&'static TaskRecord>);
 
 impl TaskRef {
     /// The handle that every spawn makes.
     #[inline]
-    pub(super) fn of_spawn(slot: Option<&'static Slot>) -> Self {
-        TaskRef(slot)
+    pub(super) fn of_spawn(record: Option<&'static TaskRecord>) -> Self {
+        TaskRef(record)
     }
 
     /// The task is asked to stop, just before it is.
     pub(super) fn ask_to_stop(&self, by: CancelBy) {
-        if let Some(slot) = self.0 {
-            slot.ask_to_stop(Cancel::now(by));
+        if let Some(record) = self.0 {
+            record.ask_to_stop(Cancel::now(by));
         }
     }
 
     /// The handle becomes one of tokio's, which is not counted.
     fn lend(self) {
-        if let Some(slot) = self.0 {
-            slot.lend();
+        if let Some(record) = self.0 {
+            record.lend();
         }
     }
 }
 
 impl Clone for TaskRef {
     fn clone(&self) -> Self {
-        TaskRef(self.0.filter(|slot| slot.add_handle()))
+        TaskRef(self.0.filter(|record| record.add_handle()))
     }
 }
 
 impl Drop for TaskRef {
     #[inline]
     fn drop(&mut self) {
-        if let Some(slot) = self.0
-            && slot.drop_handle()
+        if let Some(record) = self.0
+            && record.drop_handle()
         {
-            local::free_slot(slot);
+            local::free_record(record);
         }
     }
 }

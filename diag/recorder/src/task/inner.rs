@@ -1,4 +1,4 @@
-//! The table of the runtime's wakers: one static of tokio's, so that a slot keeps a waker as one pointer.
+//! The table of the runtime's wakers: one static of tokio's, so that a record keeps a waker as one pointer.
 //!
 //! It is learnt from a task of tokio's own that does nothing else; where nothing was started, from the first poll
 //! of the process that tokio says is one of a task of its own.
@@ -17,7 +17,7 @@ pub(super) fn table() -> Option<&'static RawWakerVTable> {
     unsafe { TABLE.load(Ordering::Acquire).as_ref() }
 }
 
-/// True if `waker` is of the one make that slots can keep: tokio's.
+/// True if `waker` is of the one make that records can keep: tokio's.
 #[inline(always)]
 pub(super) fn is_inner(waker: &Waker) -> bool {
     // Relaxed: only compared. Who follows it loads it anew, with the Acquire in `table`.

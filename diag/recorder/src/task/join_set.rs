@@ -14,7 +14,7 @@ use super::blocking::TrackedFn;
 use super::future::Tracked;
 use super::handle::{AbortHandle, TaskRef};
 use super::local_set::LocalSet;
-use super::record::Spawn;
+use super::poll::Spawn;
 use super::site::Kind;
 
 /// A collection of tasks spawned on a runtime, as [`tokio::task::JoinSet`].
@@ -53,8 +53,8 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
-        let inner = self.inner.spawn(Tracked::new(task, slot));
+        let (record, handle, cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+        let inner = self.inner.spawn(Tracked::new(task, record));
         drop(cell);
         self.add(inner, handle)
     }
@@ -66,8 +66,8 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let (slot, entry, cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
-        let inner = self.inner.spawn_on(Tracked::new(task, slot), handle);
+        let (record, entry, cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+        let inner = self.inner.spawn_on(Tracked::new(task, record), handle);
         drop(cell);
         self.add(inner, entry)
     }
@@ -81,8 +81,8 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
-        let inner = self.inner.spawn_local(Tracked::new(task, slot));
+        let (record, handle, cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+        let inner = self.inner.spawn_local(Tracked::new(task, record));
         drop(cell);
         self.add(inner, handle)
     }
@@ -93,8 +93,8 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
-        let inner = self.inner.spawn_local_on(Tracked::new(task, slot), local_set.tokio());
+        let (record, handle, cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+        let inner = self.inner.spawn_local_on(Tracked::new(task, record), local_set.tokio());
         drop(cell);
         self.add(inner, handle)
     }
@@ -109,8 +109,8 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        let (slot, handle, cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
-        let tracked = TrackedFn::new(f, slot);
+        let (record, handle, cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
+        let tracked = TrackedFn::new(f, record);
         let inner = self.inner.spawn_blocking(move || tracked.run());
         drop(cell);
         self.add(inner, handle)
@@ -123,8 +123,8 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        let (slot, entry, cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
-        let tracked = TrackedFn::new(f, slot);
+        let (record, entry, cell) = Spawn::new(Location::caller(), Kind::Blocking).begin::<F>();
+        let tracked = TrackedFn::new(f, record);
         let inner = self.inner.spawn_blocking_on(move || tracked.run(), handle);
         drop(cell);
         self.add(inner, entry)

@@ -1,4 +1,4 @@
-//! What a thread keeps for the recorder: free slots, ids, its shard of the totals, its dice.
+//! What a thread keeps for the recorder: free records, ids, its shard of the totals, its dice.
 //!
 //! A plain thread-local without a destructor, so the hot path pays no liveness check; a second one
 //! with a destructor, registered once a thread, hands everything back when the thread ends.
@@ -6,9 +6,9 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::record::TaskRecord;
 use super::sampling::{self, Extra, Sampling};
 use super::slab::slab;
-use super::slot::Slot;
 use super::totals::{Shard, add};
 use crate::dropped::Dropped;
 use crate::{clock, runtime, sys};
@@ -83,9 +83,9 @@ fn first_use(local: &Local) -> Option<&'static Shard> {
     Some(shard)
 }
 
-/// A free slot for a new task, and the task's id; `None` (and counted) if there is no room.
+/// A free record for a new task, and the task's id; `None` (and counted) if there is no room.
 #[inline]
-pub(crate) fn take_slot() -> Option<(&'static Slot, u64)> {
+pub(crate) fn take_record() -> Option<(&'static TaskRecord, u64)> {
     let taken = LOCAL.with(|local| {
         let slab = slab()?;
         if local.free.get() == 0 {
@@ -95,7 +95,7 @@ pub(crate) fn take_slot() -> Option<(&'static Slot, u64)> {
         }
         let free = local.free.get();
         local.free.set(free & (free - 1));
-        Some((slab.slot(local.group.get(), free.trailing_zeros() as usize), local.take_id()))
+        Some((slab.record(local.group.get(), free.trailing_zeros() as usize), local.take_id()))
     });
     taken.or_else(not_recorded)
 }
@@ -107,12 +107,12 @@ pub(crate) fn not_recorded<T>() -> Option<T> {
     None
 }
 
-/// Clears a slot that is the caller's to free and gives it back, on whichever thread.
+/// Clears a record that is the caller's to free and gives it back, on whichever thread.
 #[inline]
-pub(crate) fn free_slot(slot: &'static Slot) {
+pub(crate) fn free_record(record: &'static TaskRecord) {
     let Some(slab) = slab() else { return };
-    slot.clear();
-    let (group, bit) = slab.place(slot);
+    record.clear();
+    let (group, bit) = slab.place(record);
     LOCAL.with(|local| {
         if local.group.get() == group {
             local.free.set(local.free.get() | 1 << bit);

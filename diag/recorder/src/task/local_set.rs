@@ -10,7 +10,7 @@ use tokio::task::LocalEnterGuard;
 
 use super::future::Tracked;
 use super::handle::JoinHandle;
-use super::record::Spawn;
+use super::poll::Spawn;
 use super::site::Kind;
 
 /// A set of `!Send` tasks that run on one thread, as [`tokio::task::LocalSet`].
@@ -37,8 +37,8 @@ impl LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
-        JoinHandle::new(self.inner.spawn_local(Tracked::new(future, slot)), handle)
+        let (record, handle, _cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+        JoinHandle::new(self.inner.spawn_local(Tracked::new(future, record)), handle)
     }
 
     /// Runs a future on `rt` with the set, until the future is done.

@@ -1,15 +1,15 @@
-//! What a reader finds in a slot: all of one task, and of one moment.
+//! What a reader finds in a record: all of one task, and of one moment.
 //!
-//! How it is read so is the slot's matter; here is what it means.
+//! How it is read so is the record's matter; here is what it means.
 
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
-use super::slot::{DROPPING, NO_STACKS, STACK_MARKS, Waked};
+use super::record::{DROPPING, NO_STACKS, STACK_MARKS, Waked};
 use super::word::Word;
 use crate::current::CurrentTask;
 
-/// One consistent look at a slot.
+/// One consistent look at a record.
 #[derive(Clone, Copy)]
 pub(crate) struct Look {
     pub(crate) task: CurrentTask,

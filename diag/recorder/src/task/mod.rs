@@ -1,13 +1,13 @@
 //! Spawning with a record: the names of `tokio::task`, so that porting a file is changing its `use`.
 //!
-//! Each task gets a 128-byte slot that its wrapper, its waker and its handles keep up to date; what ends is
+//! Each task gets a 128-byte record that its wrapper, its waker and its handles keep up to date; what ends is
 //! added to the totals of its spawn site. Nothing here allocates, locks or waits after a thread's
 //! first spawn, and nothing is ever sent anywhere: the capture comes and looks.
 //!
 //! | file | what |
 //! |---|---|
-//! | `slot`, `word`, `look` | the record of a task, its protocol, and what a reader finds in it |
-//! | `record` | the guards that keep it: birth, poll, end |
+//! | `record`, `word`, `look` | the record of a task, its protocol, and what a reader finds in it |
+//! | `poll` | the guards that keep it: birth, poll, end |
 //! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
@@ -34,11 +34,11 @@ pub(crate) mod look;
 #[cfg(all(test, diag_loom))]
 mod models;
 pub(crate) mod pinned;
-mod record;
+mod poll;
+pub(crate) mod record;
 pub(crate) mod sampling;
 pub(crate) mod site;
 pub(crate) mod slab;
-pub(crate) mod slot;
 mod sub;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
@@ -59,7 +59,7 @@ use future::Tracked;
 pub use handle::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use local_set::LocalSet;
-use record::Spawn;
+use poll::Spawn;
 use site::Kind;
 pub(crate) use site::SiteId;
 pub use sub::{TrackedFuture, track};
@@ -84,8 +84,8 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
-    JoinHandle::new(tokio::spawn(Tracked::new(future, slot)), handle)
+    let (record, handle, _cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+    JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle)
 }
 
 /// Spawns a `!Send` task on the current `LocalSet`, as [`tokio::task::spawn_local`] does, and records it.
@@ -98,8 +98,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let (slot, handle, _cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
-    JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, slot)), handle)
+    let (record, handle, _cell) = Spawn::new(Location::caller(), Kind::Local).begin::<F>();
+    JoinHandle::new(tokio::task::spawn_local(Tracked::new(future, record)), handle)
 }
 
 /// Learns the make of the runtime's wakers from one of its own tasks, before any other is polled.
@@ -108,9 +108,9 @@ pub(crate) use inner::probe as learn_runtime;
 /// Lets other tasks run, as [`tokio::task::yield_now`]. Counts as a wake of the task by itself.
 pub async fn yield_now() {
     let count = |cx: &mut std::task::Context<'_>| {
-        if let Some(slot) = waker::slot_of(cx.waker()) {
-            slot.add_self_wake();
-            await_point::woke_by_lent(slot);
+        if let Some(record) = waker::record_of(cx.waker()) {
+            record.add_self_wake();
+            await_point::woke_by_lent(record);
         }
         Poll::Ready(())
     };

@@ -1,4 +1,4 @@
-//! Loom models of the slot and group protocols: every interleaving of a few threads.
+//! Loom models of the record and group protocols: every interleaving of a few threads.
 //!
 //! `RUSTFLAGS="--cfg diag_loom" cargo test -p diag --lib --release models`
 
@@ -12,8 +12,8 @@ use loom::thread;
 use super::groups::Groups;
 use super::inner::is_inner;
 use super::look::{Look, Lost};
+use super::record::{Birth, PollKind, TaskRecord, Waked};
 use super::site::{Kind, SiteId};
-use super::slot::{Birth, PollKind, Slot, Waked};
 use crate::current::CurrentTask;
 
 /// A task whose fields all say its id.
@@ -22,10 +22,10 @@ fn birth(id: u64) -> Birth {
     Birth { task, parent: task, spawned_ns: id, label: None, kind: Kind::Task, traced: true }
 }
 
-fn poll_once(slot: &Slot, id: u64) {
-    slot.poll_start(id, id as u32);
-    slot.add_time(id * 1_000, id);
-    slot.poll_end(id, Some(Outcome::Done));
+fn poll_once(record: &TaskRecord, id: u64) {
+    record.poll_start(id, id as u32);
+    record.add_time(id * 1_000, id);
+    record.poll_end(id, Some(Outcome::Done));
 }
 
 /// Of the fields that loom looks into.
@@ -39,74 +39,74 @@ fn check(look: Look) {
     }
 }
 
-/// A reader beside whatever `work` does with a slot that holds task 1.
-fn look_beside(work: fn(&Slot)) {
+/// A reader beside whatever `work` does with a record that holds task 1.
+fn look_beside(work: fn(&TaskRecord)) {
     loom::model(move || {
-        let slot = Arc::new(Slot::default());
-        slot.open(birth(1));
+        let record = Arc::new(TaskRecord::default());
+        record.open(birth(1));
         let reader = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.look().into_iter().for_each(check))
+            let record = Arc::clone(&record);
+            thread::spawn(move || record.look().into_iter().for_each(check))
         };
-        work(&slot);
+        work(&record);
         reader.join().unwrap();
     });
 }
 
-/// A reader beside the end and the reuse of the slot sees one task's fields only.
+/// A reader beside the end and the reuse of the record sees one task's fields only.
 #[test]
 fn a_look_is_one_tasks() {
-    look_beside(|slot| {
-        assert!(!slot.close());
-        assert!(slot.drop_handle());
-        slot.clear();
-        slot.open(birth(2));
+    look_beside(|record| {
+        assert!(!record.close());
+        assert!(record.drop_handle());
+        record.clear();
+        record.open(birth(2));
     });
 }
 
 /// A reader beside a poll sees the fields of one moment, or that a poll is under way.
 #[test]
 fn a_look_is_of_one_moment() {
-    look_beside(|slot| poll_once(slot, 1));
+    look_beside(|record| poll_once(record, 1));
 }
 
 /// The owner, a handle and a capture's pin let go in any order: exactly one frees each task, and a pin
 /// that holds is of the task that was there.
 #[test]
-fn a_pinned_slot_is_freed_once() {
+fn a_pinned_record_is_freed_once() {
     loom::model(|| {
-        let slot = Arc::new(Slot::default());
+        let record = Arc::new(TaskRecord::default());
         let frees = Arc::new(AtomicUsize::new(0));
-        slot.open(birth(1));
+        record.open(birth(1));
         let capture = {
-            let (slot, frees) = (Arc::clone(&slot), Arc::clone(&frees));
+            let (record, frees) = (Arc::clone(&record), Arc::clone(&frees));
             thread::spawn(move || {
-                if let Some(pinned) = slot.pin() {
-                    assert_eq!(slot.task(), Some(pinned), "pinned, so it cannot be reused");
-                    if slot.unpin() {
-                        slot.clear();
+                if let Some(pinned) = record.pin() {
+                    assert_eq!(record.task(), Some(pinned), "pinned, so it cannot be reused");
+                    if record.unpin() {
+                        record.clear();
                         frees.fetch_add(1, Ordering::AcqRel);
                     }
                 }
             })
         };
         let handle = {
-            let (slot, frees) = (Arc::clone(&slot), Arc::clone(&frees));
+            let (record, frees) = (Arc::clone(&record), Arc::clone(&frees));
             thread::spawn(move || {
-                if slot.drop_handle() {
-                    slot.clear();
+                if record.drop_handle() {
+                    record.clear();
                     frees.fetch_add(1, Ordering::AcqRel);
                 }
             })
         };
-        if slot.close() {
-            slot.clear();
+        if record.close() {
+            record.clear();
             frees.fetch_add(1, Ordering::AcqRel);
         }
         handle.join().unwrap();
         capture.join().unwrap();
         assert_eq!(frees.load(Ordering::Acquire), 1);
-        assert!(slot.task().is_none());
+        assert!(record.task().is_none());
     });
 }
 
@@ -154,23 +154,23 @@ impl Runtime {
     }
 
     /// Polls as long as a poll is owed, at most `times`.
-    fn run(&'static self, slot: &Slot, times: usize, mut poll: impl FnMut(PollKind)) {
+    fn run(&'static self, record: &TaskRecord, times: usize, mut poll: impl FnMut(PollKind)) {
         for _ in 0..times {
             if self.state.compare_exchange(1, 2, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 return;
             }
-            let (kind, _) = slot.poll_start(1, 1);
-            if slot.inner().is_null() {
+            let (kind, _) = record.poll_start(1, 1);
+            if record.inner().is_null() {
                 assert!(is_inner(&self.lent()));
-                slot.set_inner(std::ptr::from_ref(self).cast());
+                record.set_inner(std::ptr::from_ref(self).cast());
             }
             poll(kind);
             if kind == PollKind::First {
-                slot.keep_inner();
+                record.keep_inner();
             }
             match kind {
-                PollKind::Traced(trace) => assert_eq!(slot.traced_end(trace, 1, None, false), None),
-                PollKind::First | PollKind::Rested | PollKind::Later => slot.poll_end(1, None),
+                PollKind::Traced(trace) => assert_eq!(record.traced_end(trace, 1, None, false), None),
+                PollKind::First | PollKind::Rested | PollKind::Later => record.poll_end(1, None),
             }
             // Idle, or scheduled anew if a wake came meanwhile.
             let settle = |state| if state == 3 { Some(1) } else { Some(0) };
@@ -179,10 +179,10 @@ impl Runtime {
     }
 
     /// The runtime drops the future, and its own reference.
-    fn end(&self, slot: &Slot) -> bool {
-        slot.start_drop();
+    fn end(&self, record: &TaskRecord) -> bool {
+        record.start_drop();
         self.ended.store(1, Ordering::Release);
-        let free = slot.close();
+        let free = record.close();
         self.drop_reference();
         free
     }
@@ -206,39 +206,39 @@ static RUNTIME_TABLE: RawWakerVTable = RawWakerVTable::new(
 );
 
 /// A task that was polled once and left one clone of its waker, and its runtime.
-fn parked_task() -> (Arc<Slot>, &'static Runtime) {
-    let slot = Arc::new(Slot::default());
+fn parked_task() -> (Arc<TaskRecord>, &'static Runtime) {
+    let record = Arc::new(TaskRecord::default());
     let runtime = Runtime::new();
-    slot.open(birth(1));
-    runtime.run(&slot, 1, |_| assert!(slot.add_waker()));
-    (slot, runtime)
+    record.open(birth(1));
+    runtime.run(&record, 1, |_| assert!(record.add_waker()));
+    (record, runtime)
 }
 
 /// As the waker's table does it: the count falls after the wake.
-fn wake_by_value(slot: &Slot) -> bool {
-    slot.wake(2, Waked::ByThread(2));
-    slot.use_up_waker()
+fn wake_by_value(record: &TaskRecord) -> bool {
+    record.wake(2, Waked::ByThread(2));
+    record.use_up_waker()
 }
 
-/// A stale clone is woken and dropped while its task ends and its slot is used again: nothing is touched
+/// A stale clone is woken and dropped while its task ends and its record is used again: nothing is touched
 /// after it is freed, and the runtime's waker is dropped once.
 #[test]
 fn a_stale_clone_touches_no_new_task() {
     loom::model(|| {
-        let (slot, runtime) = parked_task();
-        assert!(!slot.drop_handle());
+        let (record, runtime) = parked_task();
+        assert!(!record.drop_handle());
         let waker = {
-            let slot = Arc::clone(&slot);
+            let record = Arc::clone(&record);
             thread::spawn(move || {
-                if wake_by_value(&slot) {
-                    slot.clear();
+                if wake_by_value(&record) {
+                    record.clear();
                 }
             })
         };
-        if runtime.end(&slot) {
-            slot.clear();
-            slot.open(birth(2));
-            assert_eq!(slot.look().unwrap().wakes(), 0, "the old task's wake");
+        if runtime.end(&record) {
+            record.clear();
+            record.open(birth(2));
+            assert_eq!(record.look().unwrap().wakes(), 0, "the old task's wake");
         }
         waker.join().unwrap();
         assert_eq!(runtime.references.load(Ordering::Acquire), 0, "the runtime's waker was not given back");
@@ -254,23 +254,23 @@ fn a_look_beside_wakes(wakes: usize, believes: fn(&Look) -> bool) {
     let mut models = loom::model::Builder::new();
     models.preemption_bound = Some(2);
     models.check(move || {
-        let (slot, runtime) = parked_task();
+        let (record, runtime) = parked_task();
         let leaf = {
-            let slot = Arc::clone(&slot);
+            let record = Arc::clone(&record);
             thread::spawn(move || {
-                (1..wakes).for_each(|_| slot.wake(2, Waked::ByThread(2)));
-                assert!(!wake_by_value(&slot));
+                (1..wakes).for_each(|_| record.wake(2, Waked::ByThread(2)));
+                assert!(!wake_by_value(&record));
             })
         };
         let reader = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.look().filter(believes).map(|look| look.polls()))
+            let record = Arc::clone(&record);
+            thread::spawn(move || record.look().filter(believes).map(|look| look.polls()))
         };
-        runtime.run(&slot, 2, |_| {});
+        runtime.run(&record, 2, |_| {});
         leaf.join().unwrap();
         let lost_after = reader.join().unwrap();
-        runtime.run(&slot, 3, |_| {});
-        let look = slot.look().unwrap();
+        runtime.run(&record, 3, |_| {});
+        let look = record.look().unwrap();
         if let Some(polls) = lost_after {
             assert_eq!(look.polls(), polls, "called lost, and a poll was still to come");
         }
@@ -297,22 +297,22 @@ fn wakes_that_come_round_prove_nothing() {
 }
 
 /// The future of a task that is aborted gives its waker up while a reader looks.
-fn a_look_beside_a_drop(start_drop: fn(&Slot)) {
+fn a_look_beside_a_drop(start_drop: fn(&TaskRecord)) {
     loom::model(move || {
-        let (slot, runtime) = parked_task();
+        let (record, runtime) = parked_task();
         let reader = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || slot.look().and_then(|look| look.lost()))
+            let record = Arc::clone(&record);
+            thread::spawn(move || record.look().and_then(|look| look.lost()))
         };
-        start_drop(&slot);
-        assert!(!slot.drop_waker(CurrentTask::default()));
+        start_drop(&record);
+        assert!(!record.drop_waker(CurrentTask::default()));
         assert_eq!(reader.join().unwrap(), None, "it is not lost, but about to end");
     });
 }
 
 #[test]
 fn a_task_whose_future_is_dropped_is_never_lost() {
-    a_look_beside_a_drop(Slot::start_drop);
+    a_look_beside_a_drop(TaskRecord::start_drop);
 }
 
 #[test]
@@ -326,26 +326,26 @@ fn without_the_mark_of_the_drop_it_would_be() {
 #[test]
 fn wakers_beyond_the_count_are_the_runtimes_own() {
     loom::model(|| {
-        let (slot, runtime) = parked_task();
-        assert!(!slot.drop_handle());
-        let more = |slot: &Slot| {
+        let (record, runtime) = parked_task();
+        assert!(!record.drop_handle());
+        let more = |record: &TaskRecord| {
             let own: Vec<Waker> =
-                (0..2).filter(|_| !slot.add_waker()).map(|_| slot.runtimes_clone()).collect();
+                (0..2).filter(|_| !record.add_waker()).map(|_| record.runtimes_clone()).collect();
             if !own.is_empty() {
-                assert_eq!(slot.look().unwrap().lost(), None);
+                assert_eq!(record.look().unwrap().lost(), None);
             }
-            (own.len()..2).for_each(|_| assert!(!slot.drop_waker(CurrentTask::default())));
+            (own.len()..2).for_each(|_| assert!(!record.drop_waker(CurrentTask::default())));
         };
         let other = {
-            let slot = Arc::clone(&slot);
-            thread::spawn(move || more(&slot))
+            let record = Arc::clone(&record);
+            thread::spawn(move || more(&record))
         };
-        more(&slot);
+        more(&record);
         other.join().unwrap();
-        assert!(!slot.drop_waker(CurrentTask::default()));
-        assert!(!slot.look().unwrap().word.is_countable(), "two and two are more than two");
-        assert!(runtime.end(&slot));
-        slot.clear();
+        assert!(!record.drop_waker(CurrentTask::default()));
+        assert!(!record.look().unwrap().word.is_countable(), "two and two are more than two");
+        assert!(runtime.end(&record));
+        record.clear();
         assert_eq!(runtime.references.load(Ordering::Acquire), 0);
     });
 }
@@ -354,7 +354,7 @@ fn words(n: usize) -> &'static [AtomicU64] {
     Vec::leak((0..n).map(|_| AtomicU64::new(0)).collect())
 }
 
-/// Two threads that take and give, and one that trims: a slot is never in two hands, and none is lost.
+/// Two threads that take and give, and one that trims: a record is never in two hands, and none is lost.
 #[test]
 fn groups_lose_nothing() {
     loom::model(|| {

@@ -1,37 +1,37 @@
-//! A task held in its slot by a capture, so that it cannot go away meanwhile.
+//! A task held in its record by a capture, so that it cannot go away meanwhile.
 
 use super::local;
-use super::slot::Slot;
+use super::record::TaskRecord;
 use crate::current::CurrentTask;
 
-/// Lets go when it is dropped, and frees the slot if the task has ended in between.
+/// Lets go when it is dropped, and frees the record if the task has ended in between.
 pub(crate) struct Pinned {
-    slot: &'static Slot,
+    record: &'static TaskRecord,
     task: CurrentTask,
 }
 
 impl Pinned {
-    /// Holds `task` in `slot`; `None` if it has ended.
-    pub(crate) fn new(slot: &'static Slot, task: CurrentTask) -> Option<Self> {
-        let pinned = Pinned { slot, task: slot.pin()? };
+    /// Holds `task` in `record`; `None` if it has ended.
+    pub(crate) fn new(record: &'static TaskRecord, task: CurrentTask) -> Option<Self> {
+        let pinned = Pinned { record, task: record.pin()? };
         (pinned.task == task).then_some(pinned)
     }
 
-    pub(super) fn slot(&self) -> &'static Slot {
-        self.slot
+    pub(super) fn record(&self) -> &'static TaskRecord {
+        self.record
     }
 
     /// The task's name, if it has one.
     pub(crate) fn label(&self) -> Option<&str> {
         // SAFETY: pinned as long as `self` lives.
-        unsafe { self.slot.label() }
+        unsafe { self.record.label() }
     }
 }
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        if self.slot.unpin() {
-            local::free_slot(self.slot);
+        if self.record.unpin() {
+            local::free_record(self.record);
         }
     }
 }

@@ -1,23 +1,23 @@
-//! All slots of the process: one reserved address range, committed as it fills, trimmed as it empties.
+//! All records of the process: one reserved address range, committed as it fills, trimmed as it empties.
 
 use std::ops::RangeInclusive;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::groups::{GROUP, Groups};
-use super::slot::Slot;
+use super::record::TaskRecord;
 use crate::fork::Once;
 use crate::health::Status;
 use crate::memory::{self, Reserved};
 
 /// Live tasks that can be followed, as powers of two: 16.7 million, 2 GiB of address space. Where that is limited a
 /// quarter of the room for us, down to 8,192 tasks in a MiB.
-const SLOT_BITS: RangeInclusive<u32> = 13..=24;
-/// Groups committed at once: 1 MiB of slots.
+const RECORD_BITS: RangeInclusive<u32> = 13..=24;
+/// Groups committed at once: 1 MiB of records.
 const COMMIT: usize = 128;
-const GROUP_BYTES: usize = GROUP * size_of::<Slot>();
+const GROUP_BYTES: usize = GROUP * size_of::<TaskRecord>();
 
-/// The slots.
+/// The records.
 pub(crate) struct Slab {
     memory: Reserved,
     groups: Groups,
@@ -47,22 +47,25 @@ pub(crate) fn status() -> Status {
 }
 
 impl Slab {
-    /// As many slots as there is room for; `None` if the kernel gives not even the fewest.
+    /// As many records as there is room for; `None` if the kernel gives not even the fewest.
     #[cold]
     fn reserve() -> Option<Self> {
         let room = memory::room() / 4;
-        SLOT_BITS.rev().filter(|bits| ((size_of::<Slot>() as u64) << bits) <= room).find_map(Slab::new)
+        RECORD_BITS
+            .rev()
+            .filter(|bits| ((size_of::<TaskRecord>() as u64) << bits) <= room)
+            .find_map(Slab::new)
     }
 
     fn new(bits: u32) -> Option<Self> {
-        let slots = 1 << bits;
-        let groups = slots / GROUP;
-        let memory = Reserved::new(slots * size_of::<Slot>())?;
+        let records = 1 << bits;
+        let groups = records / GROUP;
+        let memory = Reserved::new(records * size_of::<TaskRecord>())?;
         let groups = Groups::new(memory::zeroed(groups)?, memory::zeroed(groups.div_ceil(64))?);
         Some(Slab { memory, groups, committed: AtomicU32::new(0) })
     }
 
-    /// Free slots of one group for the calling thread, as group and mask.
+    /// Free records of one group for the calling thread, as group and mask.
     pub(crate) fn take_group(&self) -> Option<(usize, u64)> {
         self.groups.take(|group| self.prepare(group))
     }
@@ -82,34 +85,34 @@ impl Slab {
         ok
     }
 
-    /// Slot `bit` of `group`, which the caller has taken.
+    /// TaskRecord `bit` of `group`, which the caller has taken.
     #[inline]
-    pub(crate) fn slot(&self, group: usize, bit: usize) -> &'static Slot {
+    pub(crate) fn record(&self, group: usize, bit: usize) -> &'static TaskRecord {
         debug_assert!(group < self.groups.used() && bit < GROUP);
         // SAFETY: groups are handed out by `take_group` after they were committed, the range is never
-        // unmapped, and a slot of zeros is a valid free slot.
-        unsafe { self.memory.start().cast::<Slot>().add(group * GROUP + bit).as_ref() }
+        // unmapped, and a record of zeros is a valid free record.
+        unsafe { self.memory.start().cast::<TaskRecord>().add(group * GROUP + bit).as_ref() }
     }
 
-    /// Where a slot of this slab lies.
+    /// Where a record of this slab lies.
     #[inline]
-    pub(crate) fn place(&self, slot: &Slot) -> (usize, usize) {
-        let offset = NonNull::from(slot).addr().get() - self.memory.start().addr().get();
-        let index = offset / size_of::<Slot>();
+    pub(crate) fn place(&self, record: &TaskRecord) -> (usize, usize) {
+        let offset = NonNull::from(record).addr().get() - self.memory.start().addr().get();
+        let index = offset / size_of::<TaskRecord>();
         (index / GROUP, index % GROUP)
     }
 
-    /// Gives slots back that are cleared and that the caller owned.
+    /// Gives records back that are cleared and that the caller owned.
     #[inline]
     pub(crate) fn give(&self, group: usize, mask: u64) {
         self.groups.give(group, mask);
     }
 
-    /// Every slot that may hold a task, in memory order.
-    pub(crate) fn slots(&'static self) -> impl Iterator<Item = &'static Slot> {
+    /// Every record that may hold a task, in memory order.
+    pub(crate) fn records(&'static self) -> impl Iterator<Item = &'static TaskRecord> {
         let committed = self.committed.load(Ordering::Acquire) as usize;
         let taken = (0..self.groups.used().min(committed)).filter(|&group| !self.groups.is_free(group));
-        taken.flat_map(move |group| (0..GROUP).map(move |bit| self.slot(group, bit)))
+        taken.flat_map(move |group| (0..GROUP).map(move |bit| self.record(group, bit)))
     }
 
     /// Hands the memory of wholly free groups back to the system.
@@ -117,8 +120,8 @@ impl Slab {
         let committed = self.committed.load(Ordering::Acquire) as usize;
         for group in 0..self.groups.used().min(committed) {
             self.groups.trim(group, || {
-                // SAFETY: `trim` keeps the group's mask empty meanwhile, so no thread owns a slot of
-                // it; a reader of a discarded slot sees zeros, which is a free slot. Refused, the slots stay as
+                // SAFETY: `trim` keeps the group's mask empty meanwhile, so no thread owns a record of
+                // it; a reader of a discarded record sees zeros, which is a free record. Refused, the records stay as
                 // they are: cleared.
                 unsafe { self.memory.discard(group * GROUP_BYTES, GROUP_BYTES) };
             });

@@ -7,9 +7,9 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::record::{EndGuard, RecordedPoll, Spawn};
+use super::poll::{EndGuard, RecordedPoll, Spawn};
+use super::record::TaskRecord;
 use super::site::Kind;
-use super::slot::Slot;
 use crate::current;
 
 /// Records a future that is no task of its own: a child of `FuturesUnordered`, of `join_all`, of a
@@ -30,35 +30,35 @@ use crate::current;
 /// ```
 #[track_caller]
 pub fn track<F: Future>(future: F) -> TrackedFuture<F> {
-    let (slot, handle, _) = Spawn::new(Location::caller(), Kind::Future).begin::<F>();
+    let (record, handle, _) = Spawn::new(Location::caller(), Kind::Future).begin::<F>();
     drop(handle);
-    TrackedFuture { future: ManuallyDrop::new(future), slot }
+    TrackedFuture { future: ManuallyDrop::new(future), record }
 }
 
 /// A future with a record, made by [`track`].
 #[must_use = "futures do nothing unless polled"]
 pub struct TrackedFuture<F> {
     future: ManuallyDrop<F>,
-    slot: Option<&'static Slot>,
+    record: Option<&'static TaskRecord>,
 }
 
 impl<F: Future> Future for TrackedFuture<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let slot = self.slot;
+        let record = self.record;
         // SAFETY: the future is pinned with us: it is only ever used through this pin, and dropped in
         // place by our `drop`.
         let future = unsafe { self.map_unchecked_mut(|this| &mut *this.future) };
-        let Some(slot) = slot else { return future.poll(cx) };
+        let Some(record) = record else { return future.poll(cx) };
         // The task stays the current one: what is allocated here is the task's.
-        RecordedPoll::start_without_stacks(slot, current::get()).run(|| future.poll(cx), Poll::is_ready)
+        RecordedPoll::start_without_stacks(record, current::get()).run(|| future.poll(cx), Poll::is_ready)
     }
 }
 
 impl<F> Drop for TrackedFuture<F> {
     fn drop(&mut self) {
-        let _end = self.slot.map(|slot| EndGuard::start(slot, current::get()));
+        let _end = self.record.map(|record| EndGuard::start(record, current::get()));
         // SAFETY: dropped here and nowhere else, in place.
         unsafe { ManuallyDrop::drop(&mut self.future) }
     }

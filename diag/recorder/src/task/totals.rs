@@ -7,8 +7,8 @@
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use super::ends::Ends;
+use super::record::Recovered;
 use super::site::{MAX_SITES, SiteId};
-use super::slot::Recovered;
 use crate::memory::{self, Zeroed};
 
 /// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 140 minutes.

@@ -10,70 +10,70 @@ use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inner::is_inner;
-use super::slot::{Slot, Waked};
+use super::record::{TaskRecord, Waked};
 use super::{await_point, local};
 use crate::{clock, current};
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
 static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wake_by_ref_traced, drop);
 
-/// Remembers the runtime's waker of the task in `slot`, at its first poll.
+/// Remembers the runtime's waker of the task in `record`, at its first poll.
 #[inline]
-pub(super) fn learn(slot: &Slot, runtimes: &Waker) {
+pub(super) fn learn(record: &TaskRecord, runtimes: &Waker) {
     if is_inner(runtimes) {
-        slot.set_inner(runtimes.data());
+        record.set_inner(runtimes.data());
     } else {
-        slot.set_foreign();
+        record.set_foreign();
     }
 }
 
 /// True if this is the waker that the task's first poll had, and one of the runtime's: the runtime's of a task is
 /// always the same. Who polls with another one gets no count.
 #[inline(always)]
-pub(super) fn is_known(slot: &Slot, runtimes: &Waker) -> bool {
-    std::ptr::eq(slot.inner(), runtimes.data()) && is_inner(runtimes)
+pub(super) fn is_known(record: &TaskRecord, runtimes: &Waker) -> bool {
+    std::ptr::eq(record.inner(), runtimes.data()) && is_inner(runtimes)
 }
 
-/// The waker for a poll of the task in `slot`, lent and never dropped.
+/// The waker for a poll of the task in `record`, lent and never dropped.
 #[inline]
-pub(super) fn lend(slot: &'static Slot, traced: bool) -> ManuallyDrop<Waker> {
+pub(super) fn lend(record: &'static TaskRecord, traced: bool) -> ManuallyDrop<Waker> {
     let table = if traced { &TRACED_TABLE } else { &TABLE };
-    // SAFETY: the functions below keep the contract of `RawWaker`; `data` is a slot, which lives for
+    // SAFETY: the functions below keep the contract of `RawWaker`; `data` is a record, which lives for
     // ever. The lent waker is not counted, and not dropped.
-    ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(slot).cast(), table)) })
+    ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(record).cast(), table)) })
 }
 
-/// The slot that a waker of ours belongs to.
-pub(super) fn slot_of(waker: &Waker) -> Option<&'static Slot> {
+/// The record that a waker of ours belongs to.
+pub(super) fn record_of(waker: &Waker) -> Option<&'static TaskRecord> {
     let ours = std::ptr::eq(waker.vtable(), &TABLE) || std::ptr::eq(waker.vtable(), &TRACED_TABLE);
     // SAFETY: with one of our tables, `data` is what `lend` put there.
-    ours.then(|| unsafe { slot(waker.data()) })
+    ours.then(|| unsafe { record(waker.data()) })
 }
 
 /// # Safety
 /// `data` is that of a waker with one of our tables.
 #[inline]
-unsafe fn slot(data: *const ()) -> &'static Slot {
-    // SAFETY: made from a `&'static Slot` by `lend`.
-    unsafe { &*data.cast::<Slot>() }
+unsafe fn record(data: *const ()) -> &'static TaskRecord {
+    // SAFETY: made from a `&'static TaskRecord` by `lend`.
+    unsafe { &*data.cast::<TaskRecord>() }
 }
 
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: called with a waker's own data.
-    let slot = unsafe { slot(data) };
-    if slot.add_waker() { RawWaker::new(data, &TABLE) } else { uncounted(slot) }
+    let record = unsafe { record(data) };
+    if record.add_waker() { RawWaker::new(data, &TABLE) } else { uncounted(record) }
 }
 
 /// A clone that is the runtime's own, where there are too many of ours.
 #[cold]
-fn uncounted(slot: &Slot) -> RawWaker {
-    let waker = ManuallyDrop::new(slot.runtimes_clone());
+fn uncounted(record: &TaskRecord) -> RawWaker {
+    let waker = ManuallyDrop::new(record.runtimes_clone());
     RawWaker::new(waker.data(), waker.vtable())
 }
 
 unsafe fn clone_traced(data: *const ()) -> RawWaker {
     // SAFETY: called with a waker's own data.
-    await_point::record(unsafe { slot(data) });
+    await_point::take_stack(unsafe { record(data) });
     // SAFETY: as above.
     unsafe { clone(data) }
 }
@@ -82,38 +82,38 @@ unsafe fn wake(data: *const ()) {
     // SAFETY: called with a waker's own data, which is used up here: its count falls after the wake.
     unsafe {
         wake_by_ref(data);
-        let slot = slot(data);
-        if slot.use_up_waker() {
-            local::free_slot(slot);
+        let record = record(data);
+        if record.use_up_waker() {
+            local::free_record(record);
         }
     }
 }
 
 unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: called with a waker's own data.
-    let slot = unsafe { slot(data) };
+    let record = unsafe { record(data) };
     let by = current::get();
     if by.id().is_none() {
-        return slot.wake(clock::stamp_ns(), Waked::ByThread(local::thread()));
+        return record.wake(clock::stamp_ns(), Waked::ByThread(local::thread()));
     }
-    if by == slot.current() {
-        slot.add_self_wake();
+    if by == record.current() {
+        record.add_self_wake();
     }
-    slot.wake(clock::stamp_ns(), Waked::ByTask(by));
+    record.wake(clock::stamp_ns(), Waked::ByTask(by));
 }
 
 unsafe fn wake_by_ref_traced(data: *const ()) {
     // SAFETY: called with a waker's own data.
     unsafe {
-        await_point::woke_by_lent(slot(data));
+        await_point::woke_by_lent(record(data));
         wake_by_ref(data);
     }
 }
 
 unsafe fn drop(data: *const ()) {
     // SAFETY: called with a waker's own data.
-    let slot = unsafe { slot(data) };
-    if slot.drop_waker(current::get()) {
-        local::free_slot(slot);
+    let record = unsafe { record(data) };
+    if record.drop_waker(current::get()) {
+        local::free_record(record);
     }
 }

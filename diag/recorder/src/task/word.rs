@@ -1,4 +1,4 @@
-//! The one word of a slot in which everything is counted that other threads change.
+//! The one word of a record in which everything is counted that other threads change.
 //!
 //! `wakes: 16 (wraps) | handles: 16 | flags: 9 | wakers: 23`. One word and not four, because the proof
 //! that nothing can wake a task needs all of them as of one instant: read one after the other they
@@ -17,7 +17,7 @@ pub(super) const WAKE: u64 = 1 << 48;
 
 /// The task's future is not dropped yet.
 pub(super) const OWNER: u64 = 1 << 23;
-/// The slot owns one reference of the runtime's waker.
+/// The record owns one reference of the runtime's waker.
 pub(super) const INNER: u64 = 1 << 24;
 /// A capture asked for a poll, and the poll has not ended yet.
 pub(super) const TRACE: u64 = 1 << 25;
@@ -135,7 +135,7 @@ impl Word {
         self.is_alive() && self.0 & HANDLES <= HANDLES / 4 * 3
     }
 
-    /// True if nothing holds the slot.
+    /// True if nothing holds the record.
     #[inline]
     pub(super) fn is_unheld(self) -> bool {
         self.0 & (OWNER | WAKERS | HANDLES) == 0
