@@ -10,7 +10,7 @@ use crate::current::CurrentTask;
 use crate::runtime;
 use crate::task::SiteId;
 use crate::task::ask::{Asked, ask};
-use crate::task::look::State;
+use crate::task::reading::RunState;
 use crate::task::record::TaskRecord;
 use crate::task::{await_point, sampling};
 
@@ -41,10 +41,10 @@ fn choose(found: &[Found]) -> (Vec<(&'static TaskRecord, CurrentTask)>, usize) {
     let mut groups: HashMap<Option<SiteId>, Vec<u32>> = HashMap::new();
     let mut owed = Vec::new();
     for (i, found) in (0..).zip(found) {
-        let Some(look) = found.look() else { continue };
-        if look.is_owed_a_trace() {
+        let Some(reading) = found.read() else { continue };
+        if reading.is_owed_a_trace() {
             owed.push(i);
-        } else if look.state() == State::Idle && look.word.is_traceable() {
+        } else if reading.run_state() == RunState::Idle && reading.word.is_traceable() {
             groups.entry(found.task.site()).or_default().push(i);
         }
     }

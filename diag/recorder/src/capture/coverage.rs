@@ -11,7 +11,7 @@ use diag_snapshot::Runtime;
 use super::sites::Moved;
 use super::tasks::Found;
 use crate::runtime;
-use crate::task::look::State;
+use crate::task::reading::RunState;
 use crate::task::site;
 
 const TRIES: usize = 8;
@@ -54,7 +54,7 @@ impl Coverage {
         let sites: HashSet<u32> = sites.map(|(id, _)| id.0).collect();
         let is_counted = |found: &&Found| {
             found.task.site().is_some_and(|site| sites.contains(&site.0))
-                && found.look().is_some_and(|look| look.state() != State::Ended)
+                && found.read().is_some_and(|reading| reading.run_state() != RunState::Ended)
         };
         self.tracked = self.tracked.saturating_sub(inherited.iter().filter(is_counted).count() as u64);
         self

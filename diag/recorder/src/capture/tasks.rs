@@ -11,8 +11,8 @@ use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
 use crate::task::ends::End;
-use crate::task::look::{Look, Lost, ParkedAt, State};
 use crate::task::pinned::Pinned;
+use crate::task::reading::{Lost, ParkedAt, RunState, TaskReading};
 use crate::task::record::{TaskRecord, Waked};
 use crate::task::slab::slab;
 use crate::task::{local, tokio_id, totals};
@@ -28,8 +28,8 @@ pub(super) struct Found {
 
 impl Found {
     /// What the record says now, if the task is still in it.
-    pub(super) fn look(&self) -> Option<Look> {
-        self.record.look().filter(|look| look.task == self.task)
+    pub(super) fn read(&self) -> Option<TaskReading> {
+        self.record.read().filter(|reading| reading.task == self.task)
     }
 
     /// The task's name, unless the task has ended meanwhile.
@@ -54,8 +54,8 @@ pub(super) fn find() -> Vec<Found> {
 /// the others lie in runtimes whose threads the child does not have.
 pub(super) fn take_inherited(found: &mut Vec<Found>) -> Vec<Found> {
     let is_inherited = |found: &mut Found| {
-        let is_polled_here = |look: Look| look.moved_ns > local::forked_ns();
-        found.task.id().is_some_and(|id| !local::is_own(id)) && !found.look().is_some_and(is_polled_here)
+        let is_polled_here = |reading: TaskReading| reading.moved_ns > local::forked_ns();
+        found.task.id().is_some_and(|id| !local::is_own(id)) && !found.read().is_some_and(is_polled_here)
     };
     found.extract_if(.., is_inherited).collect()
 }
@@ -75,17 +75,17 @@ pub(super) fn rows(found: &[Found], sites: &mut Sites, strings: &mut Strings, an
     let (mut tasks, mut zombies) = (Table::with_capacity(found.len()), Table::default());
     let mut parked = Vec::new();
     for found in found {
-        let Some(look) = found.look() else { continue };
-        let Some((id, site)) = identity(look.task, sites) else { continue };
-        if look.state() == State::Ended {
-            zombies.push(zombie(id, site, &look, sites, anchor));
+        let Some(reading) = found.read() else { continue };
+        let Some((id, site)) = identity(reading.task, sites) else { continue };
+        if reading.run_state() == RunState::Ended {
+            zombies.push(zombie(id, site, &reading, sites, anchor));
             continue;
         }
-        let name = if look.labelled { found.name() } else { None };
+        let name = if reading.labelled { found.name() } else { None };
         let name = name.map(|name| strings.intern(&name));
         sites.count_alive(site);
-        tasks.push(TaskRow { name, ..row(id, site, &look, sites, anchor) });
-        if let Some(ParkedAt::Stacks(number)) = look.parked_at() {
+        tasks.push(TaskRow { name, ..row(id, site, &reading, sites, anchor) });
+        if let Some(ParkedAt::Stacks(number)) = reading.parked_at() {
             parked.push((id, number));
         }
     }
@@ -96,32 +96,32 @@ fn identity(task: CurrentTask, sites: &Sites) -> Option<(TaskId, SiteIndex)> {
     Some((TaskId(task.id()?), sites.row_of(task.site()?)?))
 }
 
-fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor) -> TaskRow {
-    let counted = look.word.is_countable();
-    let woken_by = look.woken_by.filter(|_| counted);
+fn row(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anchor: &Anchor) -> TaskRow {
+    let counted = reading.word.is_countable();
+    let woken_by = reading.woken_by.filter(|_| counted);
     let by_task = woken_by.and_then(|by| if let Waked::ByTask(task) = by { Some(task) } else { None });
     let by_thread =
         woken_by.and_then(|by| if let Waked::ByThread(thread) = by { Some(thread) } else { None });
-    let lost = look.lost();
-    let displaced_by = match look.woken_by {
+    let lost = reading.lost();
+    let displaced_by = match reading.woken_by {
         Some(Waked::Displaced(by)) if lost.is_some() => Some(by),
         _ => None,
     };
     TaskRow {
         // SAFETY: the record holds what the task's own first poll stored.
-        tokio_id: unsafe { tokio_id::number(look.tokio_id) },
-        parent: look.parent.id().map(TaskId),
-        parent_site: look.parent.site().and_then(|site| sites.row_of(site)),
-        state: state(look.state()),
-        last_poll_us: (look.moved_ns > 0).then(|| anchor.us(look.moved_ns)),
-        polls: look.polls(),
-        busy_ns: look.busy_ns,
-        longest_poll_ns: u64::from(look.longest_us) * 1_000,
-        wakers: counted.then(|| look.word.wakers()),
-        handles: Some(look.word.handles()),
-        wakes: counted.then(|| look.wakes()),
-        self_wakes: counted.then_some(look.self_wakes),
-        woken_us: (counted && look.woken_ns > 0).then(|| anchor.us(look.woken_ns)),
+        tokio_id: unsafe { tokio_id::number(reading.tokio_id) },
+        parent: reading.parent.id().map(TaskId),
+        parent_site: reading.parent.site().and_then(|site| sites.row_of(site)),
+        state: state(reading.run_state()),
+        last_poll_us: (reading.moved_ns > 0).then(|| anchor.us(reading.moved_ns)),
+        polls: reading.polls(),
+        busy_ns: reading.busy_ns,
+        longest_poll_ns: u64::from(reading.longest_us) * 1_000,
+        wakers: counted.then(|| reading.word.wakers()),
+        handles: Some(reading.word.handles()),
+        wakes: counted.then(|| reading.wakes()),
+        self_wakes: counted.then_some(reading.self_wakes),
+        woken_us: (counted && reading.woken_ns > 0).then(|| anchor.us(reading.woken_ns)),
         woken_by: by_task.and_then(CurrentTask::id).map(TaskId),
         woken_by_site: by_task.and_then(CurrentTask::site).and_then(|site| sites.row_of(site)),
         woken_by_thread: by_thread,
@@ -131,36 +131,36 @@ fn row(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor)
         }),
         displaced_by: displaced_by.and_then(CurrentTask::id).map(TaskId),
         displaced_by_site: displaced_by.and_then(CurrentTask::site).and_then(|site| sites.row_of(site)),
-        waker_taken: look.parked_at().map(|at| at != ParkedAt::Nothing),
-        thread: (look.thread > 0).then_some(look.thread),
-        cancel_us: look.cancel.and_then(asked_us),
-        cancel_by: look.cancel.map(|cancel| cancel.by),
+        waker_taken: reading.parked_at().map(|at| at != ParkedAt::Nothing),
+        thread: (reading.thread > 0).then_some(reading.thread),
+        cancel_us: reading.cancel.and_then(asked_us),
+        cancel_by: reading.cancel.map(|cancel| cancel.by),
         id,
         site,
-        spawned_us: anchor.us(look.spawned_ns),
+        spawned_us: anchor.us(reading.spawned_ns),
         ..TaskRow::default()
     }
 }
 
-fn state(state: State) -> TaskState {
-    match state {
-        State::NeverPolled => TaskState::NeverPolled,
-        State::Polling => TaskState::Polling,
-        State::Woken => TaskState::Woken,
-        State::Idle => TaskState::Idle,
-        State::Ended => TaskState::Unknown,
+fn state(run_state: RunState) -> TaskState {
+    match run_state {
+        RunState::NeverPolled => TaskState::NeverPolled,
+        RunState::Polling => TaskState::Polling,
+        RunState::Woken => TaskState::Woken,
+        RunState::Idle => TaskState::Idle,
+        RunState::Ended => TaskState::Unknown,
     }
 }
 
-fn zombie(id: TaskId, site: SiteIndex, look: &Look, sites: &Sites, anchor: &Anchor) -> ZombieRow {
+fn zombie(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anchor: &Anchor) -> ZombieRow {
     ZombieRow {
         id,
         site,
-        outcome: look.outcome.unwrap_or(Outcome::Unknown),
-        spawned_us: anchor.us(look.spawned_ns),
-        ended_us: anchor.us(look.moved_ns),
-        handles: look.word.handles(),
-        wakers: look.word.wakers(),
+        outcome: reading.outcome.unwrap_or(Outcome::Unknown),
+        spawned_us: anchor.us(reading.spawned_ns),
+        ended_us: anchor.us(reading.moved_ns),
+        handles: reading.word.handles(),
+        wakers: reading.word.wakers(),
         cell_bytes: sites.cell_bytes(site),
     }
 }

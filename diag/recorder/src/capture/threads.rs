@@ -7,7 +7,7 @@ use diag_snapshot::{Strings, Table, TaskId, ThreadRow};
 use super::sites::Sites;
 use super::stacks::Tree;
 use super::tasks::Found;
-use crate::task::look::{Look, State};
+use crate::task::reading::{RunState, TaskReading};
 use crate::thread::{self, Facts};
 use crate::{clock, stack};
 
@@ -21,7 +21,7 @@ const MAX_THREADS: usize = 32;
 /// A thread in a long poll.
 struct HeldUp<'a> {
     found: &'a Found,
-    look: Look,
+    reading: TaskReading,
     before: Facts,
 }
 
@@ -42,17 +42,17 @@ pub(super) fn held_up(
     let (mut rows, mut no_stack) = (Vec::new(), Vec::new());
     for thread in &threads {
         let mut frames = Vec::new();
-        let Some(seen) = thread::look(thread.look.thread, &mut frames) else { continue };
+        let Some(seen) = thread::read(thread.reading.thread, &mut frames) else { continue };
         // Else the poll has ended meanwhile, and this is the stack of something else.
-        let same_poll = thread.found.look().is_some_and(|look| look.seq == thread.look.seq);
+        let same_poll = thread.found.read().is_some_and(|reading| reading.seq == thread.reading.seq);
         if !same_poll {
             continue;
         }
         no_stack.extend(seen.stack.as_ref().err().map(ToString::to_string));
         rows.push(ThreadRow {
-            tid: thread.look.thread,
+            tid: thread.reading.thread,
             name: seen.facts.name.as_deref().map(|name| strings.intern(name)),
-            task: thread.look.task.id().map(TaskId),
+            task: thread.reading.task.id().map(TaskId),
             watched_us: Some(started.elapsed().as_micros() as u64),
             cpu_us: since(seen.facts.cpu_us, thread.before.cpu_us),
             wait_us: since(seen.facts.wait_us, thread.before.wait_us),
@@ -66,14 +66,16 @@ pub(super) fn held_up(
 
 fn find<'a>(found: &'a [Found], sites: &Sites) -> Vec<HeldUp<'a>> {
     let now_ns = clock::coarse_ns();
-    let held_up = |look: &Look| {
-        look.state() == State::Polling
-            && now_ns.saturating_sub(look.moved_ns) >= HELD_UP.as_nanos() as u64
-            && look.task.site().is_some_and(|site| sites.is_polled_by_worker(site))
+    let held_up = |reading: &TaskReading| {
+        reading.run_state() == RunState::Polling
+            && now_ns.saturating_sub(reading.moved_ns) >= HELD_UP.as_nanos() as u64
+            && reading.task.site().is_some_and(|site| sites.is_polled_by_worker(site))
     };
-    let candidates = found.iter().filter_map(|found| Some((found, found.look().filter(held_up)?)));
+    let candidates = found.iter().filter_map(|found| Some((found, found.read().filter(held_up)?)));
     candidates
-        .filter_map(|(found, look)| Some(HeldUp { found, look, before: thread::facts(look.thread)? }))
+        .filter_map(|(found, reading)| {
+            Some(HeldUp { found, reading, before: thread::facts(reading.thread)? })
+        })
         .take(MAX_THREADS)
         .collect()
 }

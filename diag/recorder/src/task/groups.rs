@@ -8,7 +8,7 @@
 //! | who | order | why nothing is lost |
 //! |---|---|---|
 //! | take | clear summary bit, then `mask.swap(0)` | a giver that comes between finds the mask not empty, or empty and sets the bit anew |
-//! | give | `mask.fetch_or`, then set the summary bit if the mask was empty | the bit may be set over an empty mask (a look in vain), never missing over a full one for good |
+//! | give | `mask.fetch_or`, then set the summary bit if the mask was empty | the bit may be set over an empty mask (a search in vain), never missing over a full one for good |
 //! | trim | `mask: !0 -> 0`, discard the pages, give `!0` | while it is 0 nobody can take a record of it |
 //!
 //! `mask.swap(Acquire)` pairs with `mask.fetch_or(Release)`: who takes a record sees all that its last

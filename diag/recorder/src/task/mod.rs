@@ -2,11 +2,11 @@
 //!
 //! Each task gets a 128-byte record that its wrapper, its waker and its handles keep up to date; what ends is
 //! added to the totals of its spawn site. Nothing here allocates, locks or waits after a thread's
-//! first spawn, and nothing is ever sent anywhere: the capture comes and looks.
+//! first spawn, and nothing is ever sent anywhere: the capture comes and reads.
 //!
 //! | file | what |
 //! |---|---|
-//! | `record`, `word`, `look` | the record of a task, its protocol, and what a reader finds in it |
+//! | `record`, `word`, `reading` | the record of a task, its protocol, and what a reader finds in it |
 //! | `poll` | the guards that keep it: birth, poll, end |
 //! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
@@ -30,11 +30,11 @@ mod inner;
 mod join_set;
 pub(crate) mod local;
 mod local_set;
-pub(crate) mod look;
 #[cfg(all(test, diag_loom))]
 mod models;
 pub(crate) mod pinned;
 mod poll;
+pub(crate) mod reading;
 pub(crate) mod record;
 pub(crate) mod sampling;
 pub(crate) mod site;

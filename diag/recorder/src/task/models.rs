@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::groups::Groups;
 use super::inner::is_inner;
-use super::look::{Look, Lost};
+use super::reading::{Lost, TaskReading};
 use super::record::{Birth, PollKind, TaskRecord, Waked};
 use super::site::{Kind, SiteId};
 use crate::current::CurrentTask;
@@ -29,24 +29,24 @@ fn poll_once(record: &TaskRecord, id: u64) {
 }
 
 /// Of the fields that loom looks into.
-fn check(look: Look) {
-    let id = look.task.id().unwrap();
-    assert_eq!((look.task.site(), look.spawned_ns), (Some(SiteId(id as u32)), id));
-    match look.seq {
-        0 => assert_eq!((look.moved_ns, look.wakes), (0, 0)),
-        2 => assert_eq!((look.moved_ns, look.wakes), (id, 1)),
-        _ => assert_eq!(look.seq % 2, 1),
+fn check(reading: TaskReading) {
+    let id = reading.task.id().unwrap();
+    assert_eq!((reading.task.site(), reading.spawned_ns), (Some(SiteId(id as u32)), id));
+    match reading.seq {
+        0 => assert_eq!((reading.moved_ns, reading.wakes), (0, 0)),
+        2 => assert_eq!((reading.moved_ns, reading.wakes), (id, 1)),
+        _ => assert_eq!(reading.seq % 2, 1),
     }
 }
 
 /// A reader beside whatever `work` does with a record that holds task 1.
-fn look_beside(work: fn(&TaskRecord)) {
+fn read_beside(work: fn(&TaskRecord)) {
     loom::model(move || {
         let record = Arc::new(TaskRecord::default());
         record.open(birth(1));
         let reader = {
             let record = Arc::clone(&record);
-            thread::spawn(move || record.look().into_iter().for_each(check))
+            thread::spawn(move || record.read().into_iter().for_each(check))
         };
         work(&record);
         reader.join().unwrap();
@@ -55,8 +55,8 @@ fn look_beside(work: fn(&TaskRecord)) {
 
 /// A reader beside the end and the reuse of the record sees one task's fields only.
 #[test]
-fn a_look_is_one_tasks() {
-    look_beside(|record| {
+fn a_reading_is_one_tasks() {
+    read_beside(|record| {
         assert!(!record.close());
         assert!(record.drop_handle());
         record.clear();
@@ -66,8 +66,8 @@ fn a_look_is_one_tasks() {
 
 /// A reader beside a poll sees the fields of one moment, or that a poll is under way.
 #[test]
-fn a_look_is_of_one_moment() {
-    look_beside(|record| poll_once(record, 1));
+fn a_reading_is_of_one_moment() {
+    read_beside(|record| poll_once(record, 1));
 }
 
 /// The owner, a handle and a capture's pin let go in any order: exactly one frees each task, and a pin
@@ -238,7 +238,7 @@ fn a_stale_clone_touches_no_new_task() {
         if runtime.end(&record) {
             record.clear();
             record.open(birth(2));
-            assert_eq!(record.look().unwrap().wakes(), 0, "the old task's wake");
+            assert_eq!(record.read().unwrap().wakes(), 0, "the old task's wake");
         }
         waker.join().unwrap();
         assert_eq!(runtime.references.load(Ordering::Acquire), 0, "the runtime's waker was not given back");
@@ -246,11 +246,11 @@ fn a_stale_clone_touches_no_new_task() {
 }
 
 /// A task whose only leaf wakes it `wakes` times and gives the waker up with the last one, while the runtime polls it
-/// and a reader looks once. Whatever the reader believes, no poll may come after it.
+/// and a reader reads once. Whatever the reader believes, no poll may come after it.
 ///
 /// Two switches where no thread waits are enough to break what can be broken, as the mutants below show; three take
 /// minutes.
-fn a_look_beside_wakes(wakes: usize, believes: fn(&Look) -> bool) {
+fn a_reading_beside_wakes(wakes: usize, believes: fn(&TaskReading) -> bool) {
     let mut models = loom::model::Builder::new();
     models.preemption_bound = Some(2);
     models.check(move || {
@@ -264,45 +264,45 @@ fn a_look_beside_wakes(wakes: usize, believes: fn(&Look) -> bool) {
         };
         let reader = {
             let record = Arc::clone(&record);
-            thread::spawn(move || record.look().filter(believes).map(|look| look.polls()))
+            thread::spawn(move || record.read().filter(believes).map(|reading| reading.polls()))
         };
         runtime.run(&record, 2, |_| {});
         leaf.join().unwrap();
         let lost_after = reader.join().unwrap();
         runtime.run(&record, 3, |_| {});
-        let look = record.look().unwrap();
+        let reading = record.read().unwrap();
         if let Some(polls) = lost_after {
-            assert_eq!(look.polls(), polls, "called lost, and a poll was still to come");
+            assert_eq!(reading.polls(), polls, "called lost, and a poll was still to come");
         }
     });
 }
 
 #[test]
 fn a_task_that_will_be_polled_is_never_proven_lost() {
-    a_look_beside_wakes(1, |look| look.lost() == Some(Lost::Proven));
-    a_look_beside_wakes(2, |look| look.lost() == Some(Lost::Proven));
+    a_reading_beside_wakes(1, |reading| reading.lost() == Some(Lost::Proven));
+    a_reading_beside_wakes(2, |reading| reading.lost() == Some(Lost::Proven));
 }
 
 /// The counts alone do not prove it.
 #[test]
 #[should_panic(expected = "a poll was still to come")]
 fn without_the_owed_bit_it_would_be() {
-    a_look_beside_wakes(2, |look| look.lost().is_some());
+    a_reading_beside_wakes(2, |reading| reading.lost().is_some());
 }
 
 /// One wake more than the range of the count, which here is 8, is not taken for one.
 #[test]
 fn wakes_that_come_round_prove_nothing() {
-    a_look_beside_wakes(9, |look| look.lost() == Some(Lost::Proven));
+    a_reading_beside_wakes(9, |reading| reading.lost() == Some(Lost::Proven));
 }
 
-/// The future of a task that is aborted gives its waker up while a reader looks.
-fn a_look_beside_a_drop(start_drop: fn(&TaskRecord)) {
+/// The future of a task that is aborted gives its waker up while a reader reads.
+fn a_reading_beside_a_drop(start_drop: fn(&TaskRecord)) {
     loom::model(move || {
         let (record, runtime) = parked_task();
         let reader = {
             let record = Arc::clone(&record);
-            thread::spawn(move || record.look().and_then(|look| look.lost()))
+            thread::spawn(move || record.read().and_then(|reading| reading.lost()))
         };
         start_drop(&record);
         assert!(!record.drop_waker(CurrentTask::default()));
@@ -312,13 +312,13 @@ fn a_look_beside_a_drop(start_drop: fn(&TaskRecord)) {
 
 #[test]
 fn a_task_whose_future_is_dropped_is_never_lost() {
-    a_look_beside_a_drop(TaskRecord::start_drop);
+    a_reading_beside_a_drop(TaskRecord::start_drop);
 }
 
 #[test]
 #[should_panic(expected = "about to end")]
 fn without_the_mark_of_the_drop_it_would_be() {
-    a_look_beside_a_drop(|_| {});
+    a_reading_beside_a_drop(|_| {});
 }
 
 /// More wakers than are counted, of which there are two here, come and go on two threads: the runtime's waker is
@@ -332,7 +332,7 @@ fn wakers_beyond_the_count_are_the_runtimes_own() {
             let own: Vec<Waker> =
                 (0..2).filter(|_| !record.add_waker()).map(|_| record.runtimes_clone()).collect();
             if !own.is_empty() {
-                assert_eq!(record.look().unwrap().lost(), None);
+                assert_eq!(record.read().unwrap().lost(), None);
             }
             (own.len()..2).for_each(|_| assert!(!record.drop_waker(CurrentTask::default())));
         };
@@ -343,7 +343,7 @@ fn wakers_beyond_the_count_are_the_runtimes_own() {
         more(&record);
         other.join().unwrap();
         assert!(!record.drop_waker(CurrentTask::default()));
-        assert!(!record.look().unwrap().word.is_countable(), "two and two are more than two");
+        assert!(!record.read().unwrap().word.is_countable(), "two and two are more than two");
         assert!(runtime.end(&record));
         record.clear();
         assert_eq!(runtime.references.load(Ordering::Acquire), 0);

@@ -2,7 +2,7 @@
 //!
 //! The first line is shared (spawner, wakers, handles, capture), the second is written by whoever
 //! polls the task, one thread at a time, with plain loads and stores. Threads that wake a task or
-//! look at it thus never take its poller's line.
+//! read it thus never take its poller's line.
 //!
 //! What others count lies in one word, see [`word`](super::word). `seq` is odd inside a poll; `seen`
 //! are the wakes that the last poll found, the lowest bits of `wakes`.
@@ -34,7 +34,7 @@
 //! and the first two again: the same values mean that all fields are one task's, and of one moment
 //! unless a poll was under way.
 //!
-//! Why *lost* is a proof, in one look and without a poll of ours: at that moment no clone of the waker exists, and
+//! Why *lost* is a proof, in one reading and without a poll of ours: at that moment no clone of the waker exists, and
 //! clones come only from the waker that is lent to a poll, so nothing but a poll that is already owed, an abort
 //! or the runtime's shutdown can run the task.
 //!
@@ -56,7 +56,7 @@ use diag_snapshot::{CancelBy, Outcome};
 use super::cancel::Cancel;
 use super::ends::{End, ended_as, ending_bits};
 use super::inner;
-use super::look::{Look, polls};
+use super::reading::{TaskReading, polls};
 use super::site::{Kind, SiteId};
 use super::word::{
     FOREIGN, HALF_ROUND, HANDLE, INNER, LENT, LOCAL, OWNER, ROUND, TRACE, UNTRACED, WAKE, WAKER, Word,
@@ -273,7 +273,7 @@ impl TaskRecord {
         shared.word.store((OWNER | kind | traced) + HANDLE + WAKE, Ordering::Release);
     }
 
-    /// The task in it, if there is one: the quick look.
+    /// The task in it, if there is one: without the rest.
     pub(crate) fn task(&self) -> Option<CurrentTask> {
         Some(CurrentTask::from_word(self.shared.task.load(Ordering::Acquire))).filter(|task| task.word() != 0)
     }
@@ -758,14 +758,14 @@ impl TaskRecord {
     }
 
     /// What the record holds now; `None` if it is free, or tenants changed so fast that none could be
-    /// read (each of them came after the look began).
-    pub(crate) fn look(&self) -> Option<Look> {
-        (1..=TRIES).find_map(|attempt| self.try_look(attempt == TRIES)).flatten()
+    /// read (each of them came after the reading began).
+    pub(crate) fn read(&self) -> Option<TaskReading> {
+        (1..=TRIES).find_map(|attempt| self.try_read(attempt == TRIES)).flatten()
     }
 
     /// `Some(None)`: surely no task. `None`: something changed meanwhile, try again. The last
     /// attempt takes a task that is polled without a pause as it is.
-    fn try_look(&self, last: bool) -> Option<Option<Look>> {
+    fn try_read(&self, last: bool) -> Option<Option<TaskReading>> {
         let (shared, poller) = (&self.shared, &self.poller);
         let task = shared.task.load(Ordering::Acquire);
         if task == 0 {
@@ -775,7 +775,7 @@ impl TaskRecord {
         let traces = poller.traces.load(Ordering::Relaxed);
         let wakes = poller.wakes.load(Ordering::Relaxed);
         let self_wakes = u64::from(traces / SELF_WAKES_HIGH) << 32;
-        let look = Look {
+        let reading = TaskReading {
             task: CurrentTask::from_word(task),
             parent: CurrentTask::from_word(shared.parent.load(Ordering::Relaxed)),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
@@ -803,9 +803,9 @@ impl TaskRecord {
         let same_task = shared.task.load(Ordering::Relaxed) == task;
         let same_moment = poller.seq.load(Ordering::Relaxed) == seq;
         match (same_task, same_moment, last) {
-            (true, true, _) => Some(Some(look)),
+            (true, true, _) => Some(Some(reading)),
             // It was polled at each attempt: say that it is being polled.
-            (true, false, true) => Some(Some(Look { seq: seq | 1, quiet: false, ..look })),
+            (true, false, true) => Some(Some(TaskReading { seq: seq | 1, quiet: false, ..reading })),
             _ => None,
         }
     }
@@ -829,7 +829,7 @@ fn outcome_of(traces: u32) -> Option<Outcome> {
 
 #[cfg(all(test, not(diag_loom)))]
 mod tests {
-    use super::super::look::{Lost, ParkedAt, State};
+    use super::super::reading::{Lost, ParkedAt, RunState};
     use super::*;
 
     fn birth(id: u64) -> Birth {
@@ -846,29 +846,32 @@ mod tests {
     #[test]
     fn a_task_lives_and_its_record_is_used_again() {
         let record = TaskRecord::default();
-        assert!(record.look().is_none());
+        assert!(record.read().is_none());
         record.open(birth(1));
-        assert_eq!(record.look().unwrap().state(), State::NeverPolled);
+        assert_eq!(record.read().unwrap().run_state(), RunState::NeverPolled);
         assert_eq!(record.poll_start(10, 7), (PollKind::First, 1), "it waits since its spawn");
         record.add_time(5, 5);
         record.poll_end(12, None);
-        assert_eq!(record.look().unwrap().moved_ns, 12);
+        assert_eq!(record.read().unwrap().moved_ns, 12);
         assert_eq!(record.poll_start(20, 7), (PollKind::Later, 20), "nothing woke it");
-        let look = record.look().unwrap();
-        assert_eq!((look.task.id(), look.polls(), look.busy_ns, look.moved_ns), (Some(1), 2, 5, 20));
-        assert_eq!((look.state(), look.thread), (State::Polling, 7));
+        let reading = record.read().unwrap();
+        assert_eq!(
+            (reading.task.id(), reading.polls(), reading.busy_ns, reading.moved_ns),
+            (Some(1), 2, 5, 20)
+        );
+        assert_eq!((reading.run_state(), reading.thread), (RunState::Polling, 7));
         record.poll_end(21, Some(Outcome::Done));
         assert_eq!(record.end(|| 99).0.ended_ns, 21);
         assert!(!record.close(), "the handle holds it");
-        let zombie = record.look().unwrap();
+        let zombie = record.read().unwrap();
         assert_eq!(
-            (zombie.state(), zombie.outcome, zombie.word.handles()),
-            (State::Ended, Some(Outcome::Done), 1)
+            (zombie.run_state(), zombie.outcome, zombie.word.handles()),
+            (RunState::Ended, Some(Outcome::Done), 1)
         );
         assert!(record.drop_handle());
         record.clear();
         record.open(birth(2));
-        assert_eq!(record.look().unwrap().seq, 0);
+        assert_eq!(record.read().unwrap().seq, 0);
     }
 
     #[test]
@@ -893,15 +896,18 @@ mod tests {
         record.poll_start(10, 7);
         record.poll_end(12, None);
         record.shared.word.fetch_or(TRACE, Ordering::Relaxed);
-        let before = record.look().unwrap();
+        let before = record.read().unwrap();
         let (kind, _) = record.poll_start(900, 8);
         let PollKind::Traced(trace) = kind else { panic!("{kind:?}") };
-        let during = record.look().unwrap();
+        let during = record.read().unwrap();
         assert_eq!(record.traced_end(trace, 901, None, false), None);
-        for look in [during, record.look().unwrap()] {
-            assert_eq!((look.state(), look.polls(), look.moved_ns, look.thread), (State::Idle, 1, 12, 7));
+        for reading in [during, record.read().unwrap()] {
+            assert_eq!(
+                (reading.run_state(), reading.polls(), reading.moved_ns, reading.thread),
+                (RunState::Idle, 1, 12, 7)
+            );
         }
-        assert_eq!((before.state(), before.polls()), (State::Idle, 1));
+        assert_eq!((before.run_state(), before.polls()), (RunState::Idle, 1));
     }
 
     /// Polls once, with so many wakes before; as a task whose waker was counted.
@@ -916,7 +922,7 @@ mod tests {
     fn lost_is_proven_unless_a_poll_may_be_owed() {
         let record = TaskRecord::default();
         record.open(birth(1));
-        let lost = || record.look().unwrap().lost();
+        let lost = || record.read().unwrap().lost();
         assert_eq!(lost(), None, "it was never polled");
         poll_after(&record, 0);
         assert_eq!(lost(), Some(Lost::Proven), "the spawn is the one wake");
@@ -926,11 +932,11 @@ mod tests {
         assert_eq!(lost(), Some(Lost::Proven), "that was the poll which was owed");
         record.set_stack(5);
         assert_eq!(
-            (lost(), record.look().unwrap().parked_at()),
+            (lost(), record.read().unwrap().parked_at()),
             (Some(Lost::Proven), Some(ParkedAt::Stacks(5)))
         );
         record.start_drop();
-        assert_eq!((lost(), record.look().unwrap().parked_at()), (None, None));
+        assert_eq!((lost(), record.read().unwrap().parked_at()), (None, None));
     }
 
     #[test]
@@ -939,7 +945,7 @@ mod tests {
         record.open(birth(1));
         poll_after(&record, 0);
         record.ask_to_stop(Cancel { by: CancelBy::Abort, at_ns: None });
-        assert_eq!(record.look().unwrap().lost(), None);
+        assert_eq!(record.read().unwrap().lost(), None);
     }
 
     #[test]
@@ -955,14 +961,17 @@ mod tests {
             });
         };
         wake(65_536);
-        assert_eq!((record.look().unwrap().state(), record.look().unwrap().lost()), (State::Woken, None));
+        assert_eq!(
+            (record.read().unwrap().run_state(), record.read().unwrap().lost()),
+            (RunState::Woken, None)
+        );
         poll_after(&record, 0);
-        assert_eq!(record.look().unwrap().lost(), Some(Lost::Likely));
+        assert_eq!(record.read().unwrap().lost(), Some(Lost::Likely));
         poll_after(&record, 0);
-        assert_eq!(record.look().unwrap().lost(), Some(Lost::Proven));
+        assert_eq!(record.read().unwrap().lost(), Some(Lost::Proven));
         wake(1);
         poll_after(&record, 0);
-        assert_eq!(record.look().unwrap().lost(), Some(Lost::Proven));
+        assert_eq!(record.read().unwrap().lost(), Some(Lost::Proven));
     }
 
     #[test]
@@ -973,14 +982,14 @@ mod tests {
         poll_after(&record, 0);
         record.shared.word.fetch_add(2 * WAKER, Ordering::Relaxed);
         record.drop_waker(by);
-        assert_eq!(record.look().unwrap().woken_by, None, "one is left");
+        assert_eq!(record.read().unwrap().woken_by, None, "one is left");
         record.drop_waker(by);
-        assert_eq!(record.look().unwrap().woken_by, Some(Waked::Displaced(by)));
+        assert_eq!(record.read().unwrap().woken_by, Some(Waked::Displaced(by)));
         for (by, wakes) in [(record.current(), 0), (CurrentTask::default(), 0), (by, 1)] {
             record.shared.woken_by.store(0, Ordering::Relaxed);
             record.shared.word.fetch_add(WAKER + wakes * WAKE, Ordering::Relaxed);
             record.drop_waker(by);
-            assert_eq!(record.look().unwrap().woken_by, None, "{by:?}, {wakes} wakes");
+            assert_eq!(record.read().unwrap().woken_by, None, "{by:?}, {wakes} wakes");
         }
     }
 
@@ -994,12 +1003,12 @@ mod tests {
         record.shared.word.fetch_add(WAKER, Ordering::Relaxed);
         record.drop_waker(by);
         record.poll_end(12, None);
-        assert_eq!(record.look().unwrap().woken_by, Some(Waked::Displaced(by)));
+        assert_eq!(record.read().unwrap().woken_by, Some(Waked::Displaced(by)));
         // Whoever drops the last one of later ones is it, and nobody is if that is no other task.
         for (by, expected) in [(by, Some(Waked::Displaced(by))), (CurrentTask::default(), None)] {
             record.shared.word.fetch_add(WAKER, Ordering::Relaxed);
             record.drop_waker(by);
-            assert_eq!(record.look().unwrap().woken_by, expected, "{by:?}");
+            assert_eq!(record.read().unwrap().woken_by, expected, "{by:?}");
         }
     }
 
@@ -1030,7 +1039,7 @@ mod tests {
         record.add_self_wake();
         record.add_self_wake();
         record.poll_end(12, None);
-        assert_eq!((record.look().unwrap().self_wakes, record.look().unwrap().polls()), ((1 << 32) + 1, 1));
+        assert_eq!((record.read().unwrap().self_wakes, record.read().unwrap().polls()), ((1 << 32) + 1, 1));
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub(super) const ROUND: u64 = 1 << 31;
 const WAKERS: u64 = (1 << 23) - 1;
 const HANDLES: u64 = 0xffff << 32;
 /// From so many on, no more are counted. Far from the end of the count by more threads than there can be
-/// between a look and what follows from it.
+/// between a load and what follows from it.
 const MANY_WAKERS: u64 = if SMALL { 2 } else { 1 << 22 };
 const MANY_HANDLES: u64 = if SMALL { 2 } else { 1 << 15 };
 /// The range of wakes, and half of it.

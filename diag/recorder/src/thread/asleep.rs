@@ -16,7 +16,7 @@ static COPY: CopiedStack = CopiedStack::new();
 
 /// What a thread is at.
 #[derive(Debug, PartialEq, Eq)]
-enum State {
+enum Activity {
     /// It runs, or is ready to.
     Runs,
     Sleeps(Sleep),
@@ -33,31 +33,31 @@ struct Sleep {
     switches: Vec<u64>,
 }
 
-impl State {
+impl Activity {
     fn of(tid: u32) -> io::Result<Self> {
         // Who asks is in the system call that asks.
         if sys::thread_id() == Some(tid) {
-            return Ok(State::Runs);
+            return Ok(Activity::Runs);
         }
         let switches = procfs::switches(&procfs::of_thread(tid, "status")?);
         let text = procfs::of_thread(tid, "syscall")?;
         Ok(match procfs::waits_at(&text) {
-            Some((ip, sp)) => State::Sleeps(Sleep { text, ip, sp, switches }),
-            None => State::Runs,
+            Some((ip, sp)) => Activity::Sleeps(Sleep { text, ip, sp, switches }),
+            None => Activity::Runs,
         })
     }
 }
 
-fn state(tid: u32) -> Result<State, NoStack> {
-    State::of(tid).map_err(|error| NoStack::StateUnknown(error.kind()))
+fn activity(tid: u32) -> Result<Activity, NoStack> {
+    Activity::of(tid).map_err(|error| NoStack::StateUnknown(error.kind()))
 }
 
 /// True if the thread runs, or is ready to.
 pub(super) fn runs(tid: u32) -> Result<bool, NoStack> {
-    Ok(state(tid)? == State::Runs)
+    Ok(activity(tid)? == Activity::Runs)
 }
 
-/// Why no thread can be looked at, or none that sleeps.
+/// Why no thread can be read, or none that sleeps.
 pub(super) fn obstacle() -> Option<NoStack> {
     let told = sys::thread_id().map(|own| procfs::of_thread(own, "syscall"));
     let unknown = told.and_then(Result::err).map(|error| NoStack::StateUnknown(error.kind()));
@@ -67,10 +67,10 @@ pub(super) fn obstacle() -> Option<NoStack> {
 /// Appends the stack of a thread of this process that sleeps, innermost first; false if it runs.
 pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<bool, NoStack> {
     let _turn = ONE_AT_A_TIME.lock();
-    let before = state(tid)?;
-    let State::Sleeps(sleep) = &before else { return Ok(false) };
+    let before = activity(tid)?;
+    let Activity::Sleeps(sleep) = &before else { return Ok(false) };
     COPY.copy(sleep.ip, sleep.sp);
-    if state(tid)? != before {
+    if activity(tid)? != before {
         return Err(NoStack::Restless);
     }
     if COPY.is_empty() {
@@ -89,6 +89,6 @@ mod tests {
     #[test]
     fn who_asks_runs() {
         let own = sys::thread_id().expect("threads have ids");
-        assert_eq!(State::of(own).expect("it is told"), State::Runs);
+        assert_eq!(Activity::of(own).expect("it is told"), Activity::Runs);
     }
 }

@@ -1,4 +1,4 @@
-//! Looks at threads of the test's own. Signals belong to the process: one test at a time.
+//! Reads threads of the test's own. Signals belong to the process: one test at a time.
 
 use std::hint::{black_box, spin_loop};
 use std::io::{PipeReader, Read as _, Write as _};
@@ -32,29 +32,29 @@ fn started<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'sta
     (receive.recv().expect("the thread sends"), thread)
 }
 
-/// Looks, and looks again if the machine was too busy for the thread to answer in time.
-fn answered(tid: u32, frames: &mut Vec<u64>) -> Look {
+/// Reads, and reads again if the machine was too busy for the thread to answer in time.
+fn answered(tid: u32, frames: &mut Vec<u64>) -> ThreadState {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
-        let look = look(tid, frames).expect("the thread lives");
-        let is_too_busy = matches!(look.stack, Err(NoStack::NoAnswer | NoStack::Busy));
+        let state = read(tid, frames).expect("the thread lives");
+        let is_too_busy = matches!(state.stack, Err(NoStack::NoAnswer | NoStack::Busy));
         if !is_too_busy || Instant::now() > until {
-            return look;
+            return state;
         }
     }
 }
 
-/// Looks until `function` is on the stack, as the thread needs a moment to come there. Gives the names.
-fn see(tid: u32, function: &str) -> (Look, Vec<String>) {
+/// Reads until `function` is on the stack, as the thread needs a moment to come there. Gives the names.
+fn see(tid: u32, function: &str) -> (ThreadState, Vec<String>) {
     let until = Instant::now() + Duration::from_secs(30);
     loop {
         let mut frames = Vec::new();
-        let look = answered(tid, &mut frames);
+        let state = answered(tid, &mut frames);
         let names = names(&frames);
         if names.iter().any(|name| name.ends_with(function)) {
-            return (look, names);
+            return (state, names);
         }
-        assert!(Instant::now() < until, "no {function} in {look:?}: {names:#?}");
+        assert!(Instant::now() < until, "no {function} in {state:?}: {names:#?}");
     }
 }
 
@@ -130,10 +130,10 @@ fn a_running_thread_is_named_with_its_function() {
     let _alone = alone();
     let (shared, theirs) = Shared::new();
     let (tid, thread) = started("spinner", move || spins(&theirs));
-    let (look, names) = see(tid, "tests::spins");
+    let (state, names) = see(tid, "tests::spins");
     shared.stop.store(true, Ordering::Relaxed);
-    thread.join().expect("it lives through the looks");
-    assert_eq!(look.facts.name.as_deref(), Some("spinner"));
+    thread.join().expect("it lives through the readings");
+    assert_eq!(state.facts.name.as_deref(), Some("spinner"));
     assert!(names.iter().any(|name| name.contains("thread_start")), "down to its start: {names:#?}");
 }
 
@@ -145,11 +145,11 @@ fn a_sleeping_thread_is_named_with_its_function() {
     let (_, names) = see(tid, "tests::waits");
     assert_eq!(facts(tid).expect("it waits").state, Some('S'), "{names:#?}");
     send.send(()).expect("it waits");
-    thread.join().expect("it lives through the looks");
+    thread.join().expect("it lives through the readings");
 }
 
 #[test]
-fn a_read_goes_on_after_a_look() {
+fn a_read_goes_on_after_a_reading() {
     let _alone = alone();
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     let (tid, thread) = started("reader", move || reads(reader));
@@ -157,11 +157,11 @@ fn a_read_goes_on_after_a_look() {
         see(tid, "tests::reads");
     }
     writer.write_all(b"x").expect("it reads");
-    assert_eq!(thread.join().expect("it lives through the looks").expect("uninterrupted"), b'x');
+    assert_eq!(thread.join().expect("it lives through the readings").expect("uninterrupted"), b'x');
 }
 
 #[test]
-fn a_thousand_looks_harm_nothing() {
+fn a_thousand_readings_harm_nothing() {
     let _alone = alone();
     let (shared, theirs) = Shared::new();
     let (tid, thread) = started("spinner", move || {
@@ -174,12 +174,12 @@ fn a_thousand_looks_harm_nothing() {
     let began = shared.rounds.load(Ordering::Relaxed);
     let mut frames = Vec::new();
     for turn in 0..1_000 {
-        let look = answered(tid, &mut frames);
-        assert!(look.stack.is_ok_and(|depth| depth > 2), "look {turn}: {look:?}");
+        let state = answered(tid, &mut frames);
+        assert!(state.stack.is_ok_and(|depth| depth > 2), "reading {turn}: {state:?}");
     }
     assert!(shared.rounds.load(Ordering::Relaxed) > began, "it went on");
     shared.stop.store(true, Ordering::Relaxed);
-    assert_eq!(thread.join().expect("it lives through the looks"), 123, "errno is as it was");
+    assert_eq!(thread.join().expect("it lives through the readings"), 123, "errno is as it was");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn wherever_the_signal_strikes() {
         };
         let stacks: Vec<Vec<u64>> = (0..200).map(stack).collect();
         shared.stop.store(true, Ordering::Relaxed);
-        thread.join().expect("it lives through the looks");
+        thread.join().expect("it lives through the readings");
         let mut all = names(&stacks.concat()).into_iter();
         for stack in stacks {
             let names: Vec<String> = all.by_ref().take(stack.len()).collect();
@@ -214,10 +214,10 @@ fn a_stack_too_deep_to_copy_loses_its_outer_end() {
     let _alone = alone();
     let (shared, theirs) = Shared::new();
     let (tid, thread) = started("diver", move || dives(100, &theirs));
-    let (look, names) = see(tid, "tests::spins");
+    let (state, names) = see(tid, "tests::spins");
     shared.stop.store(true, Ordering::Relaxed);
-    thread.join().expect("it lives through the looks");
-    assert!(look.stack.is_ok_and(|depth| (10..100).contains(&depth)), "{look:?} of 256 KiB: {names:#?}");
+    thread.join().expect("it lives through the readings");
+    assert!(state.stack.is_ok_and(|depth| (10..100).contains(&depth)), "{state:?} of 256 KiB: {names:#?}");
 }
 
 #[test]
@@ -231,9 +231,9 @@ fn a_signal_of_the_service_is_left_alone() {
     // SAFETY: the handler only counts.
     unsafe { libc::signal(signal, service as extern "C" fn(libc::c_int) as libc::sighandler_t) };
     set_signal(Choice::Number(signal));
-    let refused = look(tid(), &mut Vec::new()).expect("this thread").stack;
+    let refused = read(tid(), &mut Vec::new()).expect("this thread").stack;
     set_signal(Choice::Off);
-    let off = look(tid(), &mut Vec::new()).expect("this thread").stack;
+    let off = read(tid(), &mut Vec::new()).expect("this thread").stack;
     set_signal(Choice::Free);
     assert_eq!(refused, Err(NoStack::SignalTaken(signal)));
     assert_eq!(off, Err(NoStack::Off));
@@ -256,10 +256,10 @@ fn a_thread_that_blocks_the_signal_is_not_asked() {
     while crate::sys::procfs::blocked_signals(tid).is_some_and(|mask| mask == 0) {
         std::thread::yield_now();
     }
-    let look = look(tid, &mut Vec::new()).expect("it runs");
+    let state = read(tid, &mut Vec::new()).expect("it runs");
     shared.stop.store(true, Ordering::Relaxed);
     thread.join().expect("it was left alone");
-    assert!(matches!(look.stack, Err(NoStack::SignalBlocked(_))), "{look:?}");
+    assert!(matches!(state.stack, Err(NoStack::SignalBlocked(_))), "{state:?}");
 }
 
 /// Ways to wait that the kernel never restarts after a signal, or that have a time limit, which comes to the same.
@@ -388,7 +388,7 @@ mod waits {
 
 #[test]
 fn no_system_call_of_a_sleeping_thread_is_interrupted() {
-    const LOOKS: usize = 40;
+    const READINGS: usize = 40;
     let _alone = alone();
     type Wait = fn() -> std::io::Result<()>;
     let ways: [(&str, Wait); 11] = [
@@ -413,17 +413,17 @@ fn no_system_call_of_a_sleeping_thread_is_interrupted() {
             std::thread::yield_now();
         }
     }
-    for _ in 0..LOOKS {
+    for _ in 0..READINGS {
         for (name, (tid, thread)) in &threads {
             let mut frames = Vec::new();
-            let seen = look(*tid, &mut frames);
-            assert!(thread.is_finished() || seen.is_some_and(|look| look.stack.is_ok()), "{name}");
+            let seen = read(*tid, &mut frames);
+            assert!(thread.is_finished() || seen.is_some_and(|state| state.stack.is_ok()), "{name}");
             stacks.push((*name, thread.is_finished(), frames));
         }
     }
     let interrupted = signal::ENDED_CALLS.times() - before;
     for (name, (_, thread)) in threads {
-        let end = thread.join().expect("it lives through the looks");
+        let end = thread.join().expect("it lives through the readings");
         let error = end.err().map(|error| error.kind());
         assert_ne!(error, Some(std::io::ErrorKind::Interrupted), "{name}");
     }
@@ -438,12 +438,12 @@ fn no_system_call_of_a_sleeping_thread_is_interrupted() {
         seen += usize::from(is_named);
         assert!(is_finished || names.iter().any(|name| name.contains("thread_start")), "{name}: {names:#?}");
     }
-    assert!(seen >= ways.len() * LOOKS / 2, "{seen} looks in time");
+    assert!(seen >= ways.len() * READINGS / 2, "{seen} readings in time");
 }
 
 #[test]
 fn a_thread_that_is_none_gives_nothing() {
     // Not a thread of ours, whatever it is.
-    assert!(look(1, &mut Vec::new()).is_none_or(|_| std::process::id() == 1));
-    assert!(look(0, &mut Vec::new()).is_none());
+    assert!(read(1, &mut Vec::new()).is_none_or(|_| std::process::id() == 1));
+    assert!(read(0, &mut Vec::new()).is_none());
 }

@@ -9,9 +9,9 @@ use super::record::{DROPPING, NO_STACKS, STACK_MARKS, Waked};
 use super::word::Word;
 use crate::current::CurrentTask;
 
-/// One consistent look at a record.
+/// One consistent reading of a record.
 #[derive(Clone, Copy)]
-pub(crate) struct Look {
+pub(crate) struct TaskReading {
     pub(crate) task: CurrentTask,
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Look {
 
 /// See the module's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum RunState {
     NeverPolled,
     Polling,
     Woken,
@@ -71,14 +71,14 @@ pub(crate) enum ParkedAt {
     Nothing,
 }
 
-impl Look {
-    pub(crate) fn state(&self) -> State {
+impl TaskReading {
+    pub(crate) fn run_state(&self) -> RunState {
         match self.seq {
-            _ if !self.word.is_alive() => State::Ended,
-            0 => State::NeverPolled,
-            seq if seq % 2 == 1 && !self.quiet => State::Polling,
-            _ if self.word.wakes_since(self.wakes) != 0 || self.word.may_have_come_round() => State::Woken,
-            _ => State::Idle,
+            _ if !self.word.is_alive() => RunState::Ended,
+            0 => RunState::NeverPolled,
+            seq if seq % 2 == 1 && !self.quiet => RunState::Polling,
+            _ if self.word.wakes_since(self.wakes) != 0 || self.word.may_have_come_round() => RunState::Woken,
+            _ => RunState::Idle,
         }
     }
 
@@ -86,13 +86,13 @@ impl Look {
     /// with wakers that nobody counts are never lost, nor is one that somebody stops.
     pub(crate) fn lost(&self) -> Option<Lost> {
         let is_over = self.outcome.is_some() || self.cancel.is_some() || self.stack == DROPPING;
-        let is_lost = self.state() == State::Idle && !self.quiet && self.word.is_lost() && !is_over;
+        let is_lost = self.run_state() == RunState::Idle && !self.quiet && self.word.is_lost() && !is_over;
         is_lost.then_some(if self.owed { Lost::Likely } else { Lost::Proven })
     }
 
     /// What the task is parked at, if its last poll left that: not every poll has its stacks taken.
     pub(crate) fn parked_at(&self) -> Option<ParkedAt> {
-        let is_parked = matches!(self.state(), State::Idle | State::Woken) && !self.quiet;
+        let is_parked = matches!(self.run_state(), RunState::Idle | RunState::Woken) && !self.quiet;
         match self.stack {
             _ if !is_parked => None,
             NO_STACKS => Some(ParkedAt::Nothing),
