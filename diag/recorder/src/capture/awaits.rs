@@ -44,7 +44,7 @@ fn choose(found: &[Found]) -> (Vec<(&'static TaskRecord, CurrentTask)>, usize) {
         let Some(reading) = found.read() else { continue };
         if reading.is_owed_a_trace() {
             owed.push(i);
-        } else if reading.run_state() == RunState::Idle && reading.word.is_traceable() {
+        } else if reading.run_state() == RunState::Idle && reading.state.is_traceable() {
             groups.entry(found.task.site()).or_default().push(i);
         }
     }

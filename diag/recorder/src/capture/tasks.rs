@@ -97,7 +97,7 @@ fn identity(task: CurrentTask, sites: &Sites) -> Option<(TaskId, SiteIndex)> {
 }
 
 fn row(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anchor: &Anchor) -> TaskRow {
-    let counted = reading.word.is_countable();
+    let counted = reading.state.is_countable();
     let woken_by = reading.woken_by.filter(|_| counted);
     let by_task = woken_by.and_then(|by| if let Waked::ByTask(task) = by { Some(task) } else { None });
     let by_thread =
@@ -117,8 +117,8 @@ fn row(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anchor
         polls: reading.polls(),
         busy_ns: reading.busy_ns,
         longest_poll_ns: u64::from(reading.longest_us) * 1_000,
-        wakers: counted.then(|| reading.word.wakers()),
-        handles: Some(reading.word.handles()),
+        wakers: counted.then(|| reading.state.wakers()),
+        handles: Some(reading.state.handles()),
         wakes: counted.then(|| reading.wakes()),
         self_wakes: counted.then_some(reading.self_wakes),
         woken_us: (counted && reading.woken_ns > 0).then(|| anchor.us(reading.woken_ns)),
@@ -159,8 +159,8 @@ fn zombie(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anc
         outcome: reading.outcome.unwrap_or(Outcome::Unknown),
         spawned_us: anchor.us(reading.spawned_ns),
         ended_us: anchor.us(reading.moved_ns),
-        handles: reading.word.handles(),
-        wakers: reading.word.wakers(),
+        handles: reading.state.handles(),
+        wakers: reading.state.wakers(),
         cell_bytes: sites.cell_bytes(site),
     }
 }

@@ -158,7 +158,7 @@ impl Taking {
 /// False if they cannot be.
 #[cold]
 pub(super) fn begin(record: &'static TaskRecord, sp: u64, asked: bool) -> bool {
-    let may_be_taken = asked || (record.stack() != WOKE_REPLACED && record.word().is_traceable_by_polls());
+    let may_be_taken = asked || (record.stack() != WOKE_REPLACED && record.state().is_traceable_by_polls());
     TAKING.with(|taking| {
         // A poll inside of such a poll is rare, and one of the two has to do without.
         if !may_be_taken || !taking.record.get().is_null() || kept().is_none() {
@@ -190,7 +190,7 @@ pub(super) fn end(record: &'static TaskRecord) -> bool {
             record.set_stack(WOKE_REPLACED);
             return false;
         }
-        let stack = kept().map_or(0, |kept| taking.number(kept, record.word().wakers()));
+        let stack = kept().map_or(0, |kept| taking.number(kept, record.state().wakers()));
         record.set_stack(stack);
         let is_known = |number: u32| number > 0 && number <= NO_STACKS;
         let before = taking.stack_before.get();

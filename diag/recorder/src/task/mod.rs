@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `record`, `word`, `reading` | the record of a task, its protocol, and what a reader finds in it |
+//! | `record`, `state`, `reading` | the record of a task, its protocol, and what a reader finds in it |
 //! | `poll` | the guards that keep it: birth, poll, end |
 //! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
@@ -39,11 +39,11 @@ pub(crate) mod record;
 pub(crate) mod sampling;
 pub(crate) mod site;
 pub(crate) mod slab;
+mod state;
 mod sub;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
 mod waker;
-mod word;
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;

@@ -6,7 +6,7 @@ use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
 use super::record::{DROPPING, NO_STACKS, STACK_MARKS, Waked};
-use super::word::Word;
+use super::state::StateBits;
 use crate::current::CurrentTask;
 
 /// One consistent reading of a record.
@@ -16,7 +16,7 @@ pub(crate) struct TaskReading {
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
     pub(crate) labelled: bool,
-    pub(crate) word: Word,
+    pub(crate) state: StateBits,
     /// Poll starts and ends so far: odd inside a poll.
     pub(crate) seq: u64,
     /// Polls that captures asked for and that count as none.
@@ -74,10 +74,12 @@ pub(crate) enum ParkedAt {
 impl TaskReading {
     pub(crate) fn run_state(&self) -> RunState {
         match self.seq {
-            _ if !self.word.is_alive() => RunState::Ended,
+            _ if !self.state.is_alive() => RunState::Ended,
             0 => RunState::NeverPolled,
             seq if seq % 2 == 1 && !self.quiet => RunState::Polling,
-            _ if self.word.wakes_since(self.wakes) != 0 || self.word.may_have_come_round() => RunState::Woken,
+            _ if self.state.wakes_since(self.wakes) != 0 || self.state.may_have_come_round() => {
+                RunState::Woken
+            }
             _ => RunState::Idle,
         }
     }
@@ -86,7 +88,7 @@ impl TaskReading {
     /// with wakers that nobody counts are never lost, nor is one that somebody stops.
     pub(crate) fn lost(&self) -> Option<Lost> {
         let is_over = self.outcome.is_some() || self.cancel.is_some() || self.stack == DROPPING;
-        let is_lost = self.run_state() == RunState::Idle && !self.quiet && self.word.is_lost() && !is_over;
+        let is_lost = self.run_state() == RunState::Idle && !self.quiet && self.state.is_lost() && !is_over;
         is_lost.then_some(if self.owed { Lost::Likely } else { Lost::Proven })
     }
 
@@ -102,7 +104,7 @@ impl TaskReading {
 
     /// A capture asked it for a poll that has not ended.
     pub(crate) fn is_owed_a_trace(&self) -> bool {
-        self.word.is_owed_a_trace()
+        self.state.is_owed_a_trace()
     }
 
     /// Polls begun, without those of captures.
@@ -112,7 +114,7 @@ impl TaskReading {
 
     /// Wakes so far, without the one that every spawn is.
     pub(crate) fn wakes(&self) -> u64 {
-        (self.wakes + u64::from(self.word.wakes_since(self.wakes))).saturating_sub(1)
+        (self.wakes + u64::from(self.state.wakes_since(self.wakes))).saturating_sub(1)
     }
 }
 

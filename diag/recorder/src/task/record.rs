@@ -4,33 +4,33 @@
 //! polls the task, one thread at a time, with plain loads and stores. Threads that wake a task or
 //! read it thus never take its poller's line.
 //!
-//! What others count lies in one word, see [`word`](super::word). `seq` is odd inside a poll; `seen`
+//! What others count lies in one word, see [`state`](super::state). `seq` is odd inside a poll; `seen`
 //! are the wakes that the last poll found, the lowest bits of `wakes`.
 //!
-//! | state | read from `seq`, `seen` and the word, while `seq` stays the same |
+//! | a task is | read from `seq`, `seen` and `state`, while `seq` stays the same |
 //! |---|---|
 //! | free | `task == 0` |
 //! | never polled | `OWNER`, `seq == 0` |
 //! | polling | `OWNER`, `seq` odd |
-//! | woken | `OWNER`, `seq` even, word's wakes != `seen` |
-//! | idle | `OWNER`, `seq` even, word's wakes == `seen`; *lost* if there are no wakers either, see below |
+//! | woken | `OWNER`, `seq` even, state's wakes != `seen` |
+//! | idle | `OWNER`, `seq` even, state's wakes == `seen`; *lost* if there are no wakers either, see below |
 //! | ended, still held (zombie) | no `OWNER`, wakers + handles > 0 |
 //!
 //! | transition | operations, in order |
 //! |---|---|
-//! | spawn | record is ours, `task == 0`: `fence(Release)`, fields Relaxed, `task` Release, `word = OWNER + handle + wake` Release |
-//! | poll start | `seq + 1` Relaxed, `fence(Release)`, word Acquire, `seen`, stamps, the runtime's waker and `stack = 0` Relaxed |
-//! | clone | `word + waker` Relaxed; without `INNER`: take a reference of the runtime's waker, `fetch_or(INNER)` AcqRel |
-//! | wake | stamps Relaxed, `word + wake` AcqRel, and only then the runtime's waker is woken, if `OWNER` |
+//! | spawn | record is ours, `task == 0`: `fence(Release)`, fields Relaxed, `task` Release, `state = OWNER + handle + wake` Release |
+//! | poll start | `seq + 1` Relaxed, `fence(Release)`, state Acquire, `seen`, stamps, the runtime's waker and `stack = 0` Relaxed |
+//! | clone | `state + waker` Relaxed; without `INNER`: take a reference of the runtime's waker, `fetch_or(INNER)` AcqRel |
+//! | wake | stamps Relaxed, `state + wake` AcqRel, and only then the runtime's waker is woken, if `OWNER` |
 //! | wake by value | as wake, then as drop: the count falls after the forward |
-//! | drop of a clone | `word - waker` AcqRel; nothing left: free |
+//! | drop of a clone | `state - waker` AcqRel; nothing left: free |
 //! | poll end | first time pending and no `INNER`: take it as clone does; stamps and `stack` Relaxed, `seq + 1` Release |
-//! | end | `stack = DROPPING` Relaxed, the future is dropped, stamps Relaxed, `word - OWNER` AcqRel; nothing left: free |
-//! | handle cloned, dropped | `word + handle` Relaxed, `word - handle` AcqRel, or a load if only this is left; nothing left: free |
-//! | pin by a capture | CAS `word + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
+//! | end | `stack = DROPPING` Relaxed, the future is dropped, stamps Relaxed, `state - OWNER` AcqRel; nothing left: free |
+//! | handle cloned, dropped | `state + handle` Relaxed, `state - handle` AcqRel, or a load if only this is left; nothing left: free |
+//! | pin by a capture | CAS `state + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
 //! | free | the runtime's waker and the label dropped, `task = 0` Relaxed, the record's bit given back (Release) |
 //!
-//! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the word (Acquire), `stack`, `fence(Acquire)`,
+//! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the state (Acquire), `stack`, `fence(Acquire)`,
 //! and the first two again: the same values mean that all fields are one task's, and of one moment
 //! unless a poll was under way.
 //!
@@ -43,7 +43,7 @@
 //!   there was, or that a capture asked for the poll, which is a cause as well: then *lost* is likely and not proven.
 //! - A task that is aborted, or that finished, gives its wakers up while its future is dropped. `stack` says
 //!   `DROPPING` before the first of them is gone, and each of them goes with a Release that pairs with the reader's
-//!   Acquire of the word, so a reader that misses a waker sees the mark.
+//!   Acquire of the state, so a reader that misses a waker sees the mark.
 //!
 //! Wakers, handles and the owner each keep the runtime's waker alive, which keeps the runtime's task
 //! allocated, which keeps the record's `Tracked`: a circle that ends when the runtime drops the future.
@@ -58,8 +58,8 @@ use super::ends::{End, ended_as, ending_bits};
 use super::inner;
 use super::reading::{TaskReading, polls};
 use super::site::{Kind, SiteId};
-use super::word::{
-    FOREIGN, HALF_ROUND, HANDLE, INNER, LENT, LOCAL, OWNER, ROUND, TRACE, UNTRACED, WAKE, WAKER, Word,
+use super::state::{
+    FOREIGN, HALF_ROUND, HANDLE, INNER, LENT, LOCAL, OWNER, ROUND, StateBits, TRACE, UNTRACED, WAKE, WAKER,
 };
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
@@ -79,7 +79,7 @@ pub(crate) struct TaskRecord {
 struct Shared {
     /// The task's id and site in one.
     task: AtomicU64,
-    word: AtomicU64,
+    state: AtomicU64,
     parent: unmodelled::AtomicU64,
     spawned_ns: AtomicU64,
     /// What the runtime's waker of this task points to, the same for all of its polls.
@@ -270,7 +270,7 @@ impl TaskRecord {
         };
         let traced = if birth.traced { 0 } else { UNTRACED };
         // Last, so that who pins the task finds all of the above.
-        shared.word.store((OWNER | kind | traced) + HANDLE + WAKE, Ordering::Release);
+        shared.state.store((OWNER | kind | traced) + HANDLE + WAKE, Ordering::Release);
     }
 
     /// The task in it, if there is one: without the rest.
@@ -284,10 +284,10 @@ impl TaskRecord {
         CurrentTask::from_word(self.shared.task.load(Ordering::Relaxed))
     }
 
-    /// The word as of now.
+    /// The state as of now.
     #[inline]
-    pub(crate) fn word(&self) -> Word {
-        Word(self.shared.word.load(Ordering::Acquire))
+    pub(crate) fn state(&self) -> StateBits {
+        StateBits(self.shared.state.load(Ordering::Acquire))
     }
 
     /// A poll begins on `thread`, the poller's only. Gives its kind, and when the task was woken last if that
@@ -299,17 +299,17 @@ impl TaskRecord {
         poller.seq.store(seq + 1, Ordering::Relaxed);
         // Pairs with the reader's Acquire fence: who sees what is stored below sees an odd `seq`.
         fence(Ordering::Release);
-        let word = self.word();
+        let state = self.state();
         let wakes = poller.wakes.load(Ordering::Relaxed);
-        let new = word.wakes_since(wakes);
+        let new = state.wakes_since(wakes);
         if new == 1 && wakes & OWED == 0 {
             // It caused this poll, so no other is owed.
             poller.wakes.store(wakes + 1, Ordering::Relaxed);
         } else {
             self.count_wakes(wakes, new);
         }
-        if word.is_marked()
-            && let Some(trace) = self.marked_start(word, new, now_ns)
+        if state.is_marked()
+            && let Some(trace) = self.marked_start(state, new, now_ns)
         {
             return (PollKind::Traced(trace), now_ns);
         }
@@ -337,16 +337,16 @@ impl TaskRecord {
     /// As [`poll_start`](TaskRecord::poll_start) where a capture asked for the poll, or where the wakes may have come
     /// round since the last one.
     #[cold]
-    fn marked_start(&self, word: Word, new: u16, now_ns: u64) -> Option<Trace> {
+    fn marked_start(&self, state: StateBits, new: u16, now_ns: u64) -> Option<Trace> {
         let poller = &self.poller;
-        if word.may_have_come_round() {
-            self.shared.word.fetch_and(!(HALF_ROUND | ROUND), Ordering::Relaxed);
+        if state.may_have_come_round() {
+            self.shared.state.fetch_and(!(HALF_ROUND | ROUND), Ordering::Relaxed);
         }
-        let asked = word.has(TRACE);
-        if asked || word.has(ROUND) {
+        let asked = state.has(TRACE);
+        if asked || state.has(ROUND) {
             poller.wakes.store(poller.wakes.load(Ordering::Relaxed) | OWED, Ordering::Relaxed);
         }
-        let quiet = new == 0 && !word.may_have_come_round();
+        let quiet = new == 0 && !state.may_have_come_round();
         if quiet {
             poller.traces.store(poller.traces.load(Ordering::Relaxed) | QUIET, Ordering::Relaxed);
         } else {
@@ -370,7 +370,7 @@ impl TaskRecord {
     /// From now on the task's wakers are not counted; the poller's only.
     pub(crate) fn set_foreign(&self) {
         FOREIGN_WAKERS.count();
-        self.shared.word.fetch_or(FOREIGN, Ordering::Relaxed);
+        self.shared.state.fetch_or(FOREIGN, Ordering::Relaxed);
     }
 
     /// A poll took so long, the poller's only: `busy_ns` is what it adds to the estimate of busy time.
@@ -405,14 +405,14 @@ impl TaskRecord {
         moved: bool,
     ) -> Option<Recovered> {
         let poller = &self.poller;
-        let word = self.word();
-        let woken = word.wakes_since(poller.wakes.load(Ordering::Relaxed)) != 0;
+        let state = self.state();
+        let woken = state.wakes_since(poller.wakes.load(Ordering::Relaxed)) != 0;
         let traces = poller.traces.load(Ordering::Relaxed) & !QUIET;
         poller.traces.store(traces, Ordering::Relaxed);
         let unasked = trace.quiet && !woken;
         let recovered = (unasked && (moved || ending == Some(Outcome::Done))).then(|| Recovered {
             idle_ns: now_ns.saturating_sub(poller.moved_ns.load(Ordering::Relaxed)),
-            wakers: word.wakers(),
+            wakers: state.wakers(),
         });
         if unasked && ending.is_none() {
             // It counts as no poll, and the task rests since when it did.
@@ -422,7 +422,7 @@ impl TaskRecord {
             self.poll_end(now_ns, ending);
         }
         // After `seq`, so that who waits for this sees the poll ended: pairs with the Acquire of `is_traced`.
-        self.shared.word.fetch_and(!TRACE, Ordering::Release);
+        self.shared.state.fetch_and(!TRACE, Ordering::Release);
         recovered
     }
 
@@ -520,22 +520,22 @@ impl TaskRecord {
     /// hold of the record, and it is the caller's to free without another read-modify-write.
     #[inline]
     fn is_last(&self, held: u64) -> bool {
-        Word(self.word().0.wrapping_sub(held)).is_unheld()
+        StateBits(self.state().0.wrapping_sub(held)).is_unheld()
     }
 
-    /// Takes one thing off the word. True if the record is now the caller's to free.
+    /// Takes one thing off the state. True if the record is now the caller's to free.
     #[inline]
     fn give_up(&self, what: u64) -> bool {
         // A subtraction, also of a flag: x86 has one instruction that subtracts and tells the value before.
-        let before = self.shared.word.fetch_sub(what, Ordering::AcqRel);
-        Word(before - what).is_unheld()
+        let before = self.shared.state.fetch_sub(what, Ordering::AcqRel);
+        StateBits(before - what).is_unheld()
     }
 
     /// Another handle of a record that the caller holds already. False if there are too many to count it; then it
     /// is one of which the record does not know.
     #[inline]
     pub(crate) fn add_handle(&self) -> bool {
-        let before = Word(self.shared.word.fetch_add(HANDLE, Ordering::Relaxed));
+        let before = StateBits(self.shared.state.fetch_add(HANDLE, Ordering::Relaxed));
         !before.has_many_handles() || self.uncount(HANDLE, LENT, &TOO_MANY_HANDLES)
     }
 
@@ -547,13 +547,13 @@ impl TaskRecord {
 
     /// A handle was exchanged for one that is not counted.
     pub(crate) fn lend(&self) {
-        self.shared.word.fetch_or(LENT, Ordering::Relaxed);
+        self.shared.state.fetch_or(LENT, Ordering::Relaxed);
     }
 
     /// Somebody with a handle asks the task to stop. The first one counts.
     pub(crate) fn ask_to_stop(&self, cancel: Cancel) {
         // An ended task cannot be asked any more.
-        if self.word().is_alive() && self.shared.cancel.load(Ordering::Relaxed) == 0 {
+        if self.state().is_alive() && self.shared.cancel.load(Ordering::Relaxed) == 0 {
             self.shared.cancel.store(cancel.bits(), Ordering::Relaxed);
         }
     }
@@ -565,9 +565,9 @@ impl TaskRecord {
 
     /// Who cancelled a task that nobody asked to stop: what owned it, unless others could ask.
     pub(crate) fn unasked(&self) -> CancelBy {
-        match self.word() {
-            word if word.has(LENT) => CancelBy::Unknown,
-            word if word.has(LOCAL) => CancelBy::LocalSetDropped,
+        match self.state() {
+            state if state.has(LENT) => CancelBy::Unknown,
+            state if state.has(LOCAL) => CancelBy::LocalSetDropped,
             _ => CancelBy::RuntimeShutdown,
         }
     }
@@ -576,7 +576,7 @@ impl TaskRecord {
     /// it has to be one of the [runtime's](TaskRecord::runtimes_clone).
     #[inline]
     pub(crate) fn add_waker(&self) -> bool {
-        let before = Word(self.shared.word.fetch_add(WAKER, Ordering::Relaxed));
+        let before = StateBits(self.shared.state.fetch_add(WAKER, Ordering::Relaxed));
         if !before.has(INNER) {
             self.adopt();
         }
@@ -588,8 +588,8 @@ impl TaskRecord {
     #[cold]
     fn uncount(&self, what: u64, more: u64, dropped: &'static Dropped) -> bool {
         dropped.count();
-        self.shared.word.fetch_or(more, Ordering::Relaxed);
-        self.shared.word.fetch_sub(what, Ordering::Relaxed);
+        self.shared.state.fetch_or(more, Ordering::Relaxed);
+        self.shared.state.fetch_sub(what, Ordering::Relaxed);
         false
     }
 
@@ -603,7 +603,7 @@ impl TaskRecord {
     /// One clone less, dropped while `by` was the current task. True if the record is now the caller's to free.
     #[inline]
     pub(crate) fn drop_waker(&self, by: CurrentTask) -> bool {
-        let after = Word(self.shared.word.fetch_sub(WAKER, Ordering::AcqRel) - WAKER);
+        let after = StateBits(self.shared.state.fetch_sub(WAKER, Ordering::AcqRel) - WAKER);
         if after.is_without_wakers() && by != self.current() {
             self.displace(by);
         }
@@ -626,7 +626,7 @@ impl TaskRecord {
             if Waked::is_displaced(woken_by.load(Ordering::Relaxed)) {
                 woken_by.store(0, Ordering::Relaxed);
             }
-        } else if self.word().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
+        } else if self.state().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
             woken_by.store(Waked::Displaced(by).word(), Ordering::Relaxed);
         }
     }
@@ -637,8 +637,8 @@ impl TaskRecord {
         let shared = &self.shared;
         shared.woken_ns.store(now_ns, Ordering::Relaxed);
         shared.woken_by.store(by.word(), Ordering::Relaxed);
-        // Pairs with the Acquire of the word at a poll's start, which then sees the stamps.
-        let before = Word(shared.word.fetch_add(WAKE, Ordering::AcqRel));
+        // Pairs with the Acquire of the state at a poll's start, which then sees the stamps.
+        let before = StateBits(shared.state.fetch_add(WAKE, Ordering::AcqRel));
         if before.ends_half() {
             self.end_half();
         }
@@ -653,20 +653,20 @@ impl TaskRecord {
     /// cannot tell from the count how many there were.
     #[cold]
     fn end_half(&self) {
-        if self.shared.word.fetch_or(HALF_ROUND, Ordering::Relaxed) & HALF_ROUND != 0 {
-            self.shared.word.fetch_or(ROUND, Ordering::Relaxed);
+        if self.shared.state.fetch_or(HALF_ROUND, Ordering::Relaxed) & HALF_ROUND != 0 {
+            self.shared.state.fetch_or(ROUND, Ordering::Relaxed);
         }
     }
 
     /// Asks the runtime for a poll that counts as none. True if one will come, or is still to come from an
     /// earlier time; it has ended when [`is_traced`](TaskRecord::is_traced) says no more. For who pins a task.
     pub(crate) fn trace(&self) -> bool {
-        let word = self.word();
+        let state = self.state();
         let is_full = asked(self.poller.traces.load(Ordering::Relaxed)) == MAX_ASKED;
-        if !word.is_alive() || !word.is_traceable() || is_full {
+        if !state.is_alive() || !state.is_traceable() || is_full {
             return false;
         }
-        if self.shared.word.fetch_or(TRACE, Ordering::AcqRel) & TRACE == 0 {
+        if self.shared.state.fetch_or(TRACE, Ordering::AcqRel) & TRACE == 0 {
             // SAFETY: `INNER` is set, and kept while the caller's pin holds the record.
             unsafe { self.inner_waker() }.wake_by_ref();
         }
@@ -675,7 +675,7 @@ impl TaskRecord {
 
     /// True while a poll asked for by a capture has not ended. A task that ended owes none.
     pub(crate) fn is_traced(&self) -> bool {
-        self.word().is_owed_a_trace()
+        self.state().is_owed_a_trace()
     }
 
     /// Takes a reference of the runtime's waker, once. Not on the way of each poll: it costs as much as
@@ -686,7 +686,7 @@ impl TaskRecord {
     fn adopt(&self) {
         // SAFETY: the poll under way was given this waker by the runtime.
         let ours = unsafe { self.inner_waker() }.clone();
-        if self.shared.word.fetch_or(INNER, Ordering::AcqRel) & INNER != 0 {
+        if self.shared.state.fetch_or(INNER, Ordering::AcqRel) & INNER != 0 {
             // Another thread that the poll lent its waker to was faster.
             drop(ManuallyDrop::into_inner(ours));
         }
@@ -704,7 +704,7 @@ impl TaskRecord {
     /// True if the record owns a reference of the runtime's waker.
     #[inline]
     fn has_inner(&self) -> bool {
-        self.shared.word.load(Ordering::Relaxed) & INNER != 0
+        self.shared.state.load(Ordering::Relaxed) & INNER != 0
     }
 
     /// The runtime's waker of this task, not to be dropped.
@@ -721,8 +721,8 @@ impl TaskRecord {
     /// Keeps whichever task is in this record until [`unpin`](TaskRecord::unpin), and says which one it is;
     /// `None` if there is none that lives.
     pub(crate) fn pin(&self) -> Option<CurrentTask> {
-        let take = |word: u64| Word(word).can_be_pinned().then_some(word + HANDLE);
-        self.shared.word.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).ok()?;
+        let take = |state: u64| StateBits(state).can_be_pinned().then_some(state + HANDLE);
+        self.shared.state.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).ok()?;
         Some(self.current())
     }
 
@@ -753,7 +753,7 @@ impl TaskRecord {
             // SAFETY: the record's own reference, given up here and nowhere else.
             drop(ManuallyDrop::into_inner(unsafe { self.inner_waker() }));
         }
-        self.shared.word.store(0, Ordering::Relaxed);
+        self.shared.state.store(0, Ordering::Relaxed);
         self.shared.task.store(0, Ordering::Relaxed);
     }
 
@@ -795,8 +795,8 @@ impl TaskRecord {
             thread: shared.thread.load(Ordering::Relaxed),
             cancel: self.cancelled(),
             outcome: outcome_of(traces),
-            word: self.word(),
-            // After the word: see the module for what this pairs with.
+            state: self.state(),
+            // After the state: see the module for what this pairs with.
             stack: poller.stack.load(Ordering::Relaxed),
         };
         fence(Ordering::Acquire);
@@ -865,7 +865,7 @@ mod tests {
         assert!(!record.close(), "the handle holds it");
         let zombie = record.read().unwrap();
         assert_eq!(
-            (zombie.run_state(), zombie.outcome, zombie.word.handles()),
+            (zombie.run_state(), zombie.outcome, zombie.state.handles()),
             (RunState::Ended, Some(Outcome::Done), 1)
         );
         assert!(record.drop_handle());
@@ -895,7 +895,7 @@ mod tests {
         record.open(birth(1));
         record.poll_start(10, 7);
         record.poll_end(12, None);
-        record.shared.word.fetch_or(TRACE, Ordering::Relaxed);
+        record.shared.state.fetch_or(TRACE, Ordering::Relaxed);
         let before = record.read().unwrap();
         let (kind, _) = record.poll_start(900, 8);
         let PollKind::Traced(trace) = kind else { panic!("{kind:?}") };
@@ -912,9 +912,9 @@ mod tests {
 
     /// Polls once, with so many wakes before; as a task whose waker was counted.
     fn poll_after(record: &TaskRecord, wakes: u64) {
-        record.shared.word.fetch_add(wakes * WAKE, Ordering::Relaxed);
+        record.shared.state.fetch_add(wakes * WAKE, Ordering::Relaxed);
         record.poll_start(10, 7);
-        record.shared.word.fetch_or(INNER, Ordering::Relaxed);
+        record.shared.state.fetch_or(INNER, Ordering::Relaxed);
         record.poll_end(12, None);
     }
 
@@ -955,7 +955,7 @@ mod tests {
         poll_after(&record, 0);
         let wake = |times: u32| {
             (0..times).for_each(|_| {
-                if Word(record.shared.word.fetch_add(WAKE, Ordering::Relaxed)).ends_half() {
+                if StateBits(record.shared.state.fetch_add(WAKE, Ordering::Relaxed)).ends_half() {
                     record.end_half();
                 }
             });
@@ -980,14 +980,14 @@ mod tests {
         record.open(birth(1));
         let by = CurrentTask::new(9, SiteId(4));
         poll_after(&record, 0);
-        record.shared.word.fetch_add(2 * WAKER, Ordering::Relaxed);
+        record.shared.state.fetch_add(2 * WAKER, Ordering::Relaxed);
         record.drop_waker(by);
         assert_eq!(record.read().unwrap().woken_by, None, "one is left");
         record.drop_waker(by);
         assert_eq!(record.read().unwrap().woken_by, Some(Waked::Displaced(by)));
         for (by, wakes) in [(record.current(), 0), (CurrentTask::default(), 0), (by, 1)] {
             record.shared.woken_by.store(0, Ordering::Relaxed);
-            record.shared.word.fetch_add(WAKER + wakes * WAKE, Ordering::Relaxed);
+            record.shared.state.fetch_add(WAKER + wakes * WAKE, Ordering::Relaxed);
             record.drop_waker(by);
             assert_eq!(record.read().unwrap().woken_by, None, "{by:?}, {wakes} wakes");
         }
@@ -999,14 +999,14 @@ mod tests {
         record.open(birth(1));
         let by = CurrentTask::new(9, SiteId(4));
         record.poll_start(10, 7);
-        record.shared.word.fetch_or(INNER, Ordering::Relaxed);
-        record.shared.word.fetch_add(WAKER, Ordering::Relaxed);
+        record.shared.state.fetch_or(INNER, Ordering::Relaxed);
+        record.shared.state.fetch_add(WAKER, Ordering::Relaxed);
         record.drop_waker(by);
         record.poll_end(12, None);
         assert_eq!(record.read().unwrap().woken_by, Some(Waked::Displaced(by)));
         // Whoever drops the last one of later ones is it, and nobody is if that is no other task.
         for (by, expected) in [(by, Some(Waked::Displaced(by))), (CurrentTask::default(), None)] {
-            record.shared.word.fetch_add(WAKER, Ordering::Relaxed);
+            record.shared.state.fetch_add(WAKER, Ordering::Relaxed);
             record.drop_waker(by);
             assert_eq!(record.read().unwrap().woken_by, expected, "{by:?}");
         }
@@ -1016,18 +1016,18 @@ mod tests {
     fn counts_stop_before_they_run_into_each_other() {
         let record = TaskRecord::default();
         record.open(birth(1));
-        record.shared.word.fetch_or(INNER, Ordering::Relaxed);
+        record.shared.state.fetch_or(INNER, Ordering::Relaxed);
         let handles = 1 + (0..100_000).filter(|_| record.add_handle()).count() as u32;
-        assert_eq!((record.word().handles(), record.unasked()), (handles, CancelBy::Unknown));
+        assert_eq!((record.state().handles(), record.unasked()), (handles, CancelBy::Unknown));
         (0..handles - 1).for_each(|_| assert!(!record.drop_handle()));
         let wakers = (0..10_000_000).filter(|_| record.add_waker()).count() as u32;
-        assert_eq!((record.word().wakers(), record.word().is_countable()), (wakers, false));
+        assert_eq!((record.state().wakers(), record.state().is_countable()), (wakers, false));
         (0..wakers).for_each(|_| assert!(!record.use_up_waker()));
         assert!(
-            record.word().is_alive() && !record.close() && record.drop_handle(),
+            record.state().is_alive() && !record.close() && record.drop_handle(),
             "nothing is left behind"
         );
-        record.shared.word.fetch_and(!INNER, Ordering::Relaxed);
+        record.shared.state.fetch_and(!INNER, Ordering::Relaxed);
     }
 
     #[test]

@@ -46,11 +46,11 @@ const HALF_OF_WAKES: u16 = WAKES / 2;
 /// So that the models come to the ends of the counts.
 const SMALL: bool = cfg!(all(test, diag_loom));
 
-/// One value of the word.
+/// One value of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word(pub(super) u64);
+pub(crate) struct StateBits(pub(super) u64);
 
-impl Word {
+impl StateBits {
     /// True if this flag is set.
     #[inline]
     pub(super) fn has(self, flag: u64) -> bool {
@@ -166,23 +166,23 @@ mod tests {
 
     #[test]
     fn counts_do_not_touch_each_other() {
-        let word = Word((OWNER | INNER) + 3 * WAKER + 2 * HANDLE + 65_535 * WAKE);
-        assert_eq!((word.wakers(), word.handles(), word.wakes()), (3, 2, 65_535));
-        let next = Word(word.0.wrapping_add(WAKE));
+        let bits = StateBits((OWNER | INNER) + 3 * WAKER + 2 * HANDLE + 65_535 * WAKE);
+        assert_eq!((bits.wakers(), bits.handles(), bits.wakes()), (3, 2, 65_535));
+        let next = StateBits(bits.0.wrapping_add(WAKE));
         assert_eq!((next.wakers(), next.handles(), next.wakes()), (3, 2, 0));
         assert!(next.is_alive() && next.has(INNER) && !next.is_unheld());
-        assert!(Word(INNER + 7 * WAKE).is_unheld());
+        assert!(StateBits(INNER + 7 * WAKE).is_unheld());
     }
 
     #[test]
     fn a_count_says_when_it_is_half_way_through_its_range() {
-        let many = Word(OWNER + MANY_WAKERS * WAKER + MANY_HANDLES * HANDLE);
+        let many = StateBits(OWNER + MANY_WAKERS * WAKER + MANY_HANDLES * HANDLE);
         assert!(many.has_many_wakers() && many.has_many_handles());
-        let fewer = Word(many.0 - WAKER - HANDLE);
+        let fewer = StateBits(many.0 - WAKER - HANDLE);
         assert!(!fewer.has_many_wakers() && !fewer.has_many_handles());
         const { assert!(2 * MANY_WAKERS <= WAKERS + 1 && 2 * MANY_HANDLES * HANDLE <= HANDLES + HANDLE) };
         let half = u64::from(HALF_OF_WAKES);
-        assert!(Word(half * WAKE).ends_half() && Word((2 * half + 1) * WAKE).ends_half());
-        assert!(!Word((half - 1) * WAKE).ends_half() && !Word(0).ends_half());
+        assert!(StateBits(half * WAKE).ends_half() && StateBits((2 * half + 1) * WAKE).ends_half());
+        assert!(!StateBits((half - 1) * WAKE).ends_half() && !StateBits(0).ends_half());
     }
 }
