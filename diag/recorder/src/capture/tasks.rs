@@ -13,7 +13,7 @@ use crate::task::cancel::Cancel;
 use crate::task::ends::End;
 use crate::task::pinned::Pinned;
 use crate::task::reading::{Lost, ParkedAt, RunState, TaskReading};
-use crate::task::record::{TaskRecord, Waked};
+use crate::task::record::{TaskRecord, WakeSource};
 use crate::task::slab::slab;
 use crate::task::{local, tokio_id, totals};
 
@@ -99,12 +99,12 @@ fn identity(task: CurrentTask, sites: &Sites) -> Option<(TaskId, SiteIndex)> {
 fn row(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anchor: &Anchor) -> TaskRow {
     let counted = reading.state.is_countable();
     let woken_by = reading.woken_by.filter(|_| counted);
-    let by_task = woken_by.and_then(|by| if let Waked::ByTask(task) = by { Some(task) } else { None });
+    let by_task = woken_by.and_then(|by| if let WakeSource::ByTask(task) = by { Some(task) } else { None });
     let by_thread =
-        woken_by.and_then(|by| if let Waked::ByThread(thread) = by { Some(thread) } else { None });
+        woken_by.and_then(|by| if let WakeSource::ByThread(thread) = by { Some(thread) } else { None });
     let lost = reading.lost();
     let displaced_by = match reading.woken_by {
-        Some(Waked::Displaced(by)) if lost.is_some() => Some(by),
+        Some(WakeSource::Displaced(by)) if lost.is_some() => Some(by),
         _ => None,
     };
     TaskRow {

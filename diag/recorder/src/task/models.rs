@@ -12,7 +12,7 @@ use loom::thread;
 use super::groups::Groups;
 use super::inner::is_inner;
 use super::reading::{Lost, TaskReading};
-use super::record::{Birth, PollKind, TaskRecord, Waked};
+use super::record::{Birth, PollKind, TaskRecord, WakeSource};
 use super::site::{Kind, SiteId};
 use crate::current::CurrentTask;
 
@@ -216,7 +216,7 @@ fn parked_task() -> (Arc<TaskRecord>, &'static Runtime) {
 
 /// As the waker's table does it: the count falls after the wake.
 fn wake_by_value(record: &TaskRecord) -> bool {
-    record.wake(2, Waked::ByThread(2));
+    record.wake(2, WakeSource::ByThread(2));
     record.use_up_waker()
 }
 
@@ -258,7 +258,7 @@ fn a_reading_beside_wakes(wakes: usize, believes: fn(&TaskReading) -> bool) {
         let leaf = {
             let record = Arc::clone(&record);
             thread::spawn(move || {
-                (1..wakes).for_each(|_| record.wake(2, Waked::ByThread(2)));
+                (1..wakes).for_each(|_| record.wake(2, WakeSource::ByThread(2)));
                 assert!(!wake_by_value(&record));
             })
         };

@@ -5,7 +5,7 @@
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
-use super::record::{DROPPING, NO_STACKS, STACK_MARKS, Waked};
+use super::record::{DROPPING, NO_STACKS, STACK_MARKS, WakeSource};
 use super::state::StateBits;
 use crate::current::CurrentTask;
 
@@ -36,7 +36,7 @@ pub(crate) struct TaskReading {
     /// The number of the stacks that the last poll left, or a mark.
     pub(super) stack: u32,
     pub(crate) woken_ns: u64,
-    pub(crate) woken_by: Option<Waked>,
+    pub(crate) woken_by: Option<WakeSource>,
     pub(crate) thread: u32,
     pub(crate) cancel: Option<Cancel>,
     /// How it ended, once that is known.

@@ -85,7 +85,7 @@ struct Shared {
     /// What the runtime's waker of this task points to, the same for all of its polls.
     inner: AtomicPtr<()>,
     woken_ns: unmodelled::AtomicU64,
-    /// See [`Waked`].
+    /// See [`WakeSource`].
     woken_by: unmodelled::AtomicU64,
     /// The kernel's number of the thread that polled last.
     thread: unmodelled::AtomicU32,
@@ -154,40 +154,40 @@ pub(crate) struct Birth {
 
 /// Who woke a task: a task, or a thread outside of any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waked {
+pub(crate) enum WakeSource {
     ByTask(CurrentTask),
     ByThread(u32),
     /// Nobody did, and in this task's poll the last waker was dropped.
     Displaced(CurrentTask),
 }
 
-impl Waked {
+impl WakeSource {
     const THREAD: u64 = 1 << 63;
     /// No task's id comes as high.
     const DISPLACED: u64 = 1 << 62;
 
     #[inline]
-    fn word(self) -> u64 {
+    fn bits(self) -> u64 {
         match self {
-            Waked::ByTask(task) => task.word(),
-            Waked::ByThread(thread) => Waked::THREAD | u64::from(thread),
-            Waked::Displaced(by) => Waked::DISPLACED | by.word(),
+            WakeSource::ByTask(task) => task.word(),
+            WakeSource::ByThread(thread) => WakeSource::THREAD | u64::from(thread),
+            WakeSource::Displaced(by) => WakeSource::DISPLACED | by.word(),
         }
     }
 
     #[inline]
-    fn is_displaced(word: u64) -> bool {
-        word & (Waked::THREAD | Waked::DISPLACED) == Waked::DISPLACED
+    fn is_displaced(bits: u64) -> bool {
+        bits & (WakeSource::THREAD | WakeSource::DISPLACED) == WakeSource::DISPLACED
     }
 
-    fn from_word(word: u64) -> Option<Self> {
-        match word {
+    fn from_bits(bits: u64) -> Option<Self> {
+        match bits {
             0 => None,
-            word if word & Waked::THREAD != 0 => Some(Waked::ByThread(word as u32)),
-            word if word & Waked::DISPLACED != 0 => {
-                Some(Waked::Displaced(CurrentTask::from_word(word & !Waked::DISPLACED)))
+            bits if bits & WakeSource::THREAD != 0 => Some(WakeSource::ByThread(bits as u32)),
+            bits if bits & WakeSource::DISPLACED != 0 => {
+                Some(WakeSource::Displaced(CurrentTask::from_word(bits & !WakeSource::DISPLACED)))
             }
-            word => Some(Waked::ByTask(CurrentTask::from_word(word))),
+            bits => Some(WakeSource::ByTask(CurrentTask::from_word(bits))),
         }
     }
 }
@@ -623,20 +623,20 @@ impl TaskRecord {
     fn displace(&self, by: CurrentTask) {
         let woken_by = &self.shared.woken_by;
         if by.id().is_none() {
-            if Waked::is_displaced(woken_by.load(Ordering::Relaxed)) {
+            if WakeSource::is_displaced(woken_by.load(Ordering::Relaxed)) {
                 woken_by.store(0, Ordering::Relaxed);
             }
         } else if self.state().wakes_since(self.poller.wakes.load(Ordering::Relaxed)) == 0 {
-            woken_by.store(Waked::Displaced(by).word(), Ordering::Relaxed);
+            woken_by.store(WakeSource::Displaced(by).bits(), Ordering::Relaxed);
         }
     }
 
     /// Wakes the task. For the holder of one of its wakers.
     #[inline]
-    pub(crate) fn wake(&self, now_ns: u64, by: Waked) {
+    pub(crate) fn wake(&self, now_ns: u64, by: WakeSource) {
         let shared = &self.shared;
         shared.woken_ns.store(now_ns, Ordering::Relaxed);
-        shared.woken_by.store(by.word(), Ordering::Relaxed);
+        shared.woken_by.store(by.bits(), Ordering::Relaxed);
         // Pairs with the Acquire of the state at a poll's start, which then sees the stamps.
         let before = StateBits(shared.state.fetch_add(WAKE, Ordering::AcqRel));
         if before.ends_half() {
@@ -791,7 +791,7 @@ impl TaskRecord {
             owed: wakes & OWED != 0,
             self_wakes: self_wakes | u64::from(poller.self_wakes.load(Ordering::Relaxed)),
             woken_ns: shared.woken_ns.load(Ordering::Relaxed),
-            woken_by: Waked::from_word(shared.woken_by.load(Ordering::Relaxed)),
+            woken_by: WakeSource::from_bits(shared.woken_by.load(Ordering::Relaxed)),
             thread: shared.thread.load(Ordering::Relaxed),
             cancel: self.cancelled(),
             outcome: outcome_of(traces),
@@ -984,7 +984,7 @@ mod tests {
         record.drop_waker(by);
         assert_eq!(record.read().unwrap().woken_by, None, "one is left");
         record.drop_waker(by);
-        assert_eq!(record.read().unwrap().woken_by, Some(Waked::Displaced(by)));
+        assert_eq!(record.read().unwrap().woken_by, Some(WakeSource::Displaced(by)));
         for (by, wakes) in [(record.current(), 0), (CurrentTask::default(), 0), (by, 1)] {
             record.shared.woken_by.store(0, Ordering::Relaxed);
             record.shared.state.fetch_add(WAKER + wakes * WAKE, Ordering::Relaxed);
@@ -1003,9 +1003,9 @@ mod tests {
         record.shared.state.fetch_add(WAKER, Ordering::Relaxed);
         record.drop_waker(by);
         record.poll_end(12, None);
-        assert_eq!(record.read().unwrap().woken_by, Some(Waked::Displaced(by)));
+        assert_eq!(record.read().unwrap().woken_by, Some(WakeSource::Displaced(by)));
         // Whoever drops the last one of later ones is it, and nobody is if that is no other task.
-        for (by, expected) in [(by, Some(Waked::Displaced(by))), (CurrentTask::default(), None)] {
+        for (by, expected) in [(by, Some(WakeSource::Displaced(by))), (CurrentTask::default(), None)] {
             record.shared.state.fetch_add(WAKER, Ordering::Relaxed);
             record.drop_waker(by);
             assert_eq!(record.read().unwrap().woken_by, expected, "{by:?}");

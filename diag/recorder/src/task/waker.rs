@@ -10,7 +10,7 @@ use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::inner::is_inner;
-use super::record::{TaskRecord, Waked};
+use super::record::{TaskRecord, WakeSource};
 use super::{await_point, local};
 use crate::{clock, current};
 
@@ -94,12 +94,12 @@ unsafe fn wake_by_ref(data: *const ()) {
     let record = unsafe { record(data) };
     let by = current::get();
     if by.id().is_none() {
-        return record.wake(clock::stamp_ns(), Waked::ByThread(local::thread()));
+        return record.wake(clock::stamp_ns(), WakeSource::ByThread(local::thread()));
     }
     if by == record.current() {
         record.add_self_wake();
     }
-    record.wake(clock::stamp_ns(), Waked::ByTask(by));
+    record.wake(clock::stamp_ns(), WakeSource::ByTask(by));
 }
 
 unsafe fn wake_by_ref_traced(data: *const ()) {
