@@ -7,7 +7,7 @@
 //! | file | what |
 //! |---|---|
 //! | `record`, `state`, `reading` | the record of a task, its protocol, and what a reader finds in it |
-//! | `poll` | the guards that keep it: birth, poll, end |
+//! | `poll` | the guards that keep it: spawn, poll, end |
 //! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |

@@ -12,14 +12,14 @@ use loom::thread;
 use super::groups::Groups;
 use super::inner::is_inner;
 use super::reading::{Lost, TaskReading};
-use super::record::{Birth, PollKind, TaskRecord, WakeSource};
+use super::record::{PollKind, SpawnInfo, TaskRecord, WakeSource};
 use super::site::{Kind, SiteId};
 use crate::current::CurrentTask;
 
 /// A task whose fields all say its id.
-fn birth(id: u64) -> Birth {
+fn spawn_info(id: u64) -> SpawnInfo {
     let task = CurrentTask::new(id, SiteId(id as u32));
-    Birth { task, parent: task, spawned_ns: id, label: None, kind: Kind::Task, traced: true }
+    SpawnInfo { task, parent: task, spawned_ns: id, label: None, kind: Kind::Task, traced: true }
 }
 
 fn poll_once(record: &TaskRecord, id: u64) {
@@ -43,7 +43,7 @@ fn check(reading: TaskReading) {
 fn read_beside(work: fn(&TaskRecord)) {
     loom::model(move || {
         let record = Arc::new(TaskRecord::default());
-        record.open(birth(1));
+        record.open(spawn_info(1));
         let reader = {
             let record = Arc::clone(&record);
             thread::spawn(move || record.read().into_iter().for_each(check))
@@ -60,7 +60,7 @@ fn a_reading_is_one_tasks() {
         assert!(!record.close());
         assert!(record.drop_handle());
         record.clear();
-        record.open(birth(2));
+        record.open(spawn_info(2));
     });
 }
 
@@ -77,7 +77,7 @@ fn a_pinned_record_is_freed_once() {
     loom::model(|| {
         let record = Arc::new(TaskRecord::default());
         let frees = Arc::new(AtomicUsize::new(0));
-        record.open(birth(1));
+        record.open(spawn_info(1));
         let capture = {
             let (record, frees) = (Arc::clone(&record), Arc::clone(&frees));
             thread::spawn(move || {
@@ -209,7 +209,7 @@ static RUNTIME_TABLE: RawWakerVTable = RawWakerVTable::new(
 fn parked_task() -> (Arc<TaskRecord>, &'static Runtime) {
     let record = Arc::new(TaskRecord::default());
     let runtime = Runtime::new();
-    record.open(birth(1));
+    record.open(spawn_info(1));
     runtime.run(&record, 1, |_| assert!(record.add_waker()));
     (record, runtime)
 }
@@ -237,7 +237,7 @@ fn a_stale_clone_touches_no_new_task() {
         };
         if runtime.end(&record) {
             record.clear();
-            record.open(birth(2));
+            record.open(spawn_info(2));
             assert_eq!(record.read().unwrap().wakes(), 0, "the old task's wake");
         }
         waker.join().unwrap();

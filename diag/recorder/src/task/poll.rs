@@ -1,4 +1,4 @@
-//! Keeping a task's record: its birth, each poll and its end, whatever it is that is polled.
+//! Keeping a task's record: its spawn, each poll and its end, whatever it is that is polled.
 
 use std::panic::Location;
 use std::task::Waker;
@@ -9,7 +9,7 @@ use super::cancel::Cancel;
 use super::ends::outcome_index;
 use super::handle::TaskRef;
 use super::local;
-use super::record::{Birth, PollKind, TaskRecord, Trace};
+use super::record::{PollKind, SpawnInfo, TaskRecord, Trace};
 use super::sampling::{Extra, timing_one_in};
 use super::site::{self, Kind, Site, SiteId};
 use super::totals::{Totals, add, lifetime_bucket, raise};
@@ -34,7 +34,7 @@ impl Spawn<'_> {
         Spawn { location, kind, name: None, traced: true }
     }
 
-    /// Records the birth of a task whose code is of type `F`: its record for the wrapper, the one reference
+    /// Records the spawn of a task whose code is of type `F`: its record for the wrapper, the one reference
     /// that its handle gets, and what charges it with its cell until the runtime has it.
     #[inline]
     pub(super) fn begin<F>(self) -> (Option<&'static TaskRecord>, TaskRef, Charged) {
@@ -48,7 +48,7 @@ impl Spawn<'_> {
         let (shard, site) = (local::shard().or_else(local::not_recorded)?, site::id_of(site));
         let (record, id) = local::take_record()?;
         add(&shard.spawned[usize::from(self.kind.is_counted_by_tokio())], 1);
-        record.open(Birth {
+        record.open(SpawnInfo {
             task: CurrentTask::new(id, site),
             parent: current::get(),
             spawned_ns: clock::stamp_ns(),

@@ -142,7 +142,7 @@ const _: () = assert!(size_of::<TaskRecord>() == 128);
 
 /// What a spawn writes into its record.
 #[derive(Debug)]
-pub(crate) struct Birth {
+pub(crate) struct SpawnInfo {
     pub(crate) task: CurrentTask,
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
@@ -240,17 +240,17 @@ const TRIES: usize = if cfg!(all(test, diag_loom)) { 2 } else { 4 };
 impl TaskRecord {
     /// Fills a free record that belongs to the caller, and publishes it, with one handle.
     #[inline]
-    pub(crate) fn open(&self, birth: Birth) {
+    pub(crate) fn open(&self, spawn: SpawnInfo) {
         let (shared, poller) = (&self.shared, &self.poller);
         fence(Ordering::Release);
-        shared.parent.store(birth.parent.word(), Ordering::Relaxed);
-        shared.spawned_ns.store(birth.spawned_ns, Ordering::Relaxed);
+        shared.parent.store(spawn.parent.word(), Ordering::Relaxed);
+        shared.spawned_ns.store(spawn.spawned_ns, Ordering::Relaxed);
         shared.inner.store(std::ptr::null_mut(), Ordering::Relaxed);
         shared.woken_ns.store(0, Ordering::Relaxed);
         shared.woken_by.store(0, Ordering::Relaxed);
         shared.thread.store(0, Ordering::Relaxed);
         shared.cancel.store(0, Ordering::Relaxed);
-        let label = birth.label.map_or(std::ptr::null_mut(), |label| Box::into_raw(Box::new(label)));
+        let label = spawn.label.map_or(std::ptr::null_mut(), |label| Box::into_raw(Box::new(label)));
         poller.label.store(label, Ordering::Relaxed);
         poller.seq.store(0, Ordering::Relaxed);
         poller.moved_ns.store(0, Ordering::Relaxed);
@@ -261,14 +261,14 @@ impl TaskRecord {
         poller.self_wakes.store(0, Ordering::Relaxed);
         poller.stack.store(0, Ordering::Relaxed);
         poller.longest_us.store(0, Ordering::Relaxed);
-        shared.task.store(birth.task.word(), Ordering::Release);
-        let kind = match birth.kind {
+        shared.task.store(spawn.task.word(), Ordering::Release);
+        let kind = match spawn.kind {
             Kind::Task => 0,
             Kind::Local => LOCAL,
             Kind::Blocking => UNTRACED,
             Kind::Future => UNTRACED | LENT,
         };
-        let traced = if birth.traced { 0 } else { UNTRACED };
+        let traced = if spawn.traced { 0 } else { UNTRACED };
         // Last, so that who pins the task finds all of the above.
         shared.state.store((OWNER | kind | traced) + HANDLE + WAKE, Ordering::Release);
     }
@@ -832,8 +832,8 @@ mod tests {
     use super::super::reading::{Lost, ParkedAt, RunState};
     use super::*;
 
-    fn birth(id: u64) -> Birth {
-        Birth {
+    fn spawn_info(id: u64) -> SpawnInfo {
+        SpawnInfo {
             task: CurrentTask::new(id, SiteId(3)),
             parent: CurrentTask::default(),
             spawned_ns: id,
@@ -847,7 +847,7 @@ mod tests {
     fn a_task_lives_and_its_record_is_used_again() {
         let record = TaskRecord::default();
         assert!(record.read().is_none());
-        record.open(birth(1));
+        record.open(spawn_info(1));
         assert_eq!(record.read().unwrap().run_state(), RunState::NeverPolled);
         assert_eq!(record.poll_start(10, 7), (PollKind::First, 1), "it waits since its spawn");
         record.add_time(5, 5);
@@ -870,7 +870,7 @@ mod tests {
         );
         assert!(record.drop_handle());
         record.clear();
-        record.open(birth(2));
+        record.open(spawn_info(2));
         assert_eq!(record.read().unwrap().seq, 0);
     }
 
@@ -878,7 +878,7 @@ mod tests {
     fn a_pinned_record_is_freed_by_who_lets_go_last() {
         let record = TaskRecord::default();
         assert_eq!(record.pin(), None);
-        record.open(birth(1));
+        record.open(spawn_info(1));
         assert_eq!(record.pin().and_then(CurrentTask::id), Some(1));
         assert!(!record.drop_handle());
         assert!(!record.close());
@@ -892,7 +892,7 @@ mod tests {
     #[test]
     fn a_poll_for_a_capture_shows_as_none() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         record.poll_start(10, 7);
         record.poll_end(12, None);
         record.shared.state.fetch_or(TRACE, Ordering::Relaxed);
@@ -921,7 +921,7 @@ mod tests {
     #[test]
     fn lost_is_proven_unless_a_poll_may_be_owed() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         let lost = || record.read().unwrap().lost();
         assert_eq!(lost(), None, "it was never polled");
         poll_after(&record, 0);
@@ -942,7 +942,7 @@ mod tests {
     #[test]
     fn a_task_that_is_asked_to_stop_is_not_lost() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         poll_after(&record, 0);
         record.ask_to_stop(Cancel { by: CancelBy::Abort, at_ns: None });
         assert_eq!(record.read().unwrap().lost(), None);
@@ -951,7 +951,7 @@ mod tests {
     #[test]
     fn wakes_that_come_round_are_not_taken_for_fewer() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         poll_after(&record, 0);
         let wake = |times: u32| {
             (0..times).for_each(|_| {
@@ -977,7 +977,7 @@ mod tests {
     #[test]
     fn who_dropped_the_last_waker_is_remembered_if_nobody_woke_the_task() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         let by = CurrentTask::new(9, SiteId(4));
         poll_after(&record, 0);
         record.shared.state.fetch_add(2 * WAKER, Ordering::Relaxed);
@@ -996,7 +996,7 @@ mod tests {
     #[test]
     fn a_waker_can_be_displaced_before_the_poll_that_made_it_has_ended() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         let by = CurrentTask::new(9, SiteId(4));
         record.poll_start(10, 7);
         record.shared.state.fetch_or(INNER, Ordering::Relaxed);
@@ -1015,7 +1015,7 @@ mod tests {
     #[test]
     fn counts_stop_before_they_run_into_each_other() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         record.shared.state.fetch_or(INNER, Ordering::Relaxed);
         let handles = 1 + (0..100_000).filter(|_| record.add_handle()).count() as u32;
         assert_eq!((record.state().handles(), record.unasked()), (handles, CancelBy::Unknown));
@@ -1033,7 +1033,7 @@ mod tests {
     #[test]
     fn self_wakes_carry_into_their_upper_half() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         record.poll_start(10, 7);
         record.poller.self_wakes.store(u32::MAX, Ordering::Relaxed);
         record.add_self_wake();
@@ -1045,7 +1045,7 @@ mod tests {
     #[test]
     fn who_asked_first_to_stop_is_remembered() {
         let record = TaskRecord::default();
-        record.open(birth(1));
+        record.open(spawn_info(1));
         record.ask_to_stop(Cancel { by: CancelBy::Abort, at_ns: Some(3 << 30) });
         record.ask_to_stop(Cancel { by: CancelBy::SetDropped, at_ns: Some(4 << 30) });
         assert_eq!(record.cancelled(), Some(Cancel { by: CancelBy::Abort, at_ns: Some(3 << 30) }));
