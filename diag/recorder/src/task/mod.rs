@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `record`, `state`, `reading` | the record of a task, its protocol, and what a reader finds in it |
 //! | `poll` | the guards that keep it: spawn, poll, end |
-//! | `future`, `waker`, `inner`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
+//! | `future`, `waker`, `runtime_waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
@@ -26,7 +26,6 @@ pub(crate) mod ends;
 mod future;
 mod groups;
 mod handle;
-mod inner;
 mod join_set;
 pub(crate) mod local;
 mod local_set;
@@ -36,6 +35,7 @@ pub(crate) mod pinned;
 mod poll;
 pub(crate) mod reading;
 pub(crate) mod record;
+mod runtime_waker;
 pub(crate) mod sampling;
 pub(crate) mod site;
 pub(crate) mod slab;
@@ -103,7 +103,7 @@ where
 }
 
 /// Learns the make of the runtime's wakers from one of its own tasks, before any other is polled.
-pub(crate) use inner::probe as learn_runtime;
+pub(crate) use runtime_waker::probe as learn_runtime;
 
 /// Lets other tasks run, as [`tokio::task::yield_now`]. Counts as a wake of the task by itself.
 pub async fn yield_now() {

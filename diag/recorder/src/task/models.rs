@@ -10,9 +10,9 @@ use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
 use super::groups::Groups;
-use super::inner::is_inner;
 use super::reading::{Lost, TaskReading};
 use super::record::{PollKind, SpawnInfo, TaskRecord, WakeSource};
+use super::runtime_waker::is_runtimes;
 use super::site::{Kind, SiteId};
 use crate::current::CurrentTask;
 
@@ -160,13 +160,13 @@ impl Runtime {
                 return;
             }
             let (kind, _) = record.poll_start(1, 1);
-            if record.inner().is_null() {
-                assert!(is_inner(&self.lent()));
-                record.set_inner(std::ptr::from_ref(self).cast());
+            if record.runtime_waker().is_null() {
+                assert!(is_runtimes(&self.lent()));
+                record.set_runtime_waker(std::ptr::from_ref(self).cast());
             }
             poll(kind);
             if kind == PollKind::First {
-                record.keep_inner();
+                record.keep_runtime_waker();
             }
             match kind {
                 PollKind::Traced(trace) => assert_eq!(record.traced_end(trace, 1, None, false), None),

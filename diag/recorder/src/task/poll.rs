@@ -128,7 +128,7 @@ impl RecordedPoll {
         std::mem::forget(on_panic);
         let is_ready = is_ready(&result);
         if self.kind == PollKind::First && !is_ready {
-            self.record.keep_inner();
+            self.record.keep_runtime_waker();
         }
         self.settle(is_ready.then_some(Outcome::Done));
         result

@@ -20,11 +20,11 @@
 //! |---|---|
 //! | spawn | record is ours, `task == 0`: `fence(Release)`, fields Relaxed, `task` Release, `state = OWNER + handle + wake` Release |
 //! | poll start | `seq + 1` Relaxed, `fence(Release)`, state Acquire, `seen`, stamps, the runtime's waker and `stack = 0` Relaxed |
-//! | clone | `state + waker` Relaxed; without `INNER`: take a reference of the runtime's waker, `fetch_or(INNER)` AcqRel |
+//! | clone | `state + waker` Relaxed; without `RUNTIME_WAKER`: take a reference of the runtime's waker, `fetch_or(RUNTIME_WAKER)` AcqRel |
 //! | wake | stamps Relaxed, `state + wake` AcqRel, and only then the runtime's waker is woken, if `OWNER` |
 //! | wake by value | as wake, then as drop: the count falls after the forward |
 //! | drop of a clone | `state - waker` AcqRel; nothing left: free |
-//! | poll end | first time pending and no `INNER`: take it as clone does; stamps and `stack` Relaxed, `seq + 1` Release |
+//! | poll end | first time pending and no `RUNTIME_WAKER`: take it as clone does; stamps and `stack` Relaxed, `seq + 1` Release |
 //! | end | `stack = DROPPING` Relaxed, the future is dropped, stamps Relaxed, `state - OWNER` AcqRel; nothing left: free |
 //! | handle cloned, dropped | `state + handle` Relaxed, `state - handle` AcqRel, or a load if only this is left; nothing left: free |
 //! | pin by a capture | CAS `state + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
@@ -55,11 +55,12 @@ use diag_snapshot::{CancelBy, Outcome};
 
 use super::cancel::Cancel;
 use super::ends::{End, ended_as, ending_bits};
-use super::inner;
 use super::reading::{TaskReading, polls};
+use super::runtime_waker;
 use super::site::{Kind, SiteId};
 use super::state::{
-    FOREIGN, HALF_ROUND, HANDLE, INNER, LENT, LOCAL, OWNER, ROUND, StateBits, TRACE, UNTRACED, WAKE, WAKER,
+    FOREIGN, HALF_ROUND, HANDLE, LENT, LOCAL, OWNER, ROUND, RUNTIME_WAKER, StateBits, TRACE, UNTRACED, WAKE,
+    WAKER,
 };
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
@@ -83,7 +84,7 @@ struct Shared {
     parent: unmodelled::AtomicU64,
     spawned_ns: AtomicU64,
     /// What the runtime's waker of this task points to, the same for all of its polls.
-    inner: AtomicPtr<()>,
+    runtime_waker: AtomicPtr<()>,
     woken_ns: unmodelled::AtomicU64,
     /// See [`WakeSource`].
     woken_by: unmodelled::AtomicU64,
@@ -245,7 +246,7 @@ impl TaskRecord {
         fence(Ordering::Release);
         shared.parent.store(spawn.parent.word(), Ordering::Relaxed);
         shared.spawned_ns.store(spawn.spawned_ns, Ordering::Relaxed);
-        shared.inner.store(std::ptr::null_mut(), Ordering::Relaxed);
+        shared.runtime_waker.store(std::ptr::null_mut(), Ordering::Relaxed);
         shared.woken_ns.store(0, Ordering::Relaxed);
         shared.woken_by.store(0, Ordering::Relaxed);
         shared.thread.store(0, Ordering::Relaxed);
@@ -357,14 +358,14 @@ impl TaskRecord {
 
     /// What the runtime's waker of this task points to; the poller's only, at the first poll.
     #[inline]
-    pub(crate) fn set_inner(&self, data: *const ()) {
-        self.shared.inner.store(data.cast_mut(), Ordering::Relaxed);
+    pub(crate) fn set_runtime_waker(&self, data: *const ()) {
+        self.shared.runtime_waker.store(data.cast_mut(), Ordering::Relaxed);
     }
 
-    /// What [`set_inner`](TaskRecord::set_inner) stored. For the poller.
+    /// What [`set_runtime_waker`](TaskRecord::set_runtime_waker) stored. For the poller.
     #[inline]
-    pub(crate) fn inner(&self) -> *const () {
-        self.shared.inner.load(Ordering::Relaxed)
+    pub(crate) fn runtime_waker(&self) -> *const () {
+        self.shared.runtime_waker.load(Ordering::Relaxed)
     }
 
     /// From now on the task's wakers are not counted; the poller's only.
@@ -577,7 +578,7 @@ impl TaskRecord {
     #[inline]
     pub(crate) fn add_waker(&self) -> bool {
         let before = StateBits(self.shared.state.fetch_add(WAKER, Ordering::Relaxed));
-        if !before.has(INNER) {
+        if !before.has(RUNTIME_WAKER) {
             self.adopt();
         }
         !before.has_many_wakers() || self.uncount(WAKER, FOREIGN, &TOO_MANY_WAKERS)
@@ -597,7 +598,7 @@ impl TaskRecord {
     #[cold]
     pub(crate) fn runtimes_clone(&self) -> Waker {
         // SAFETY: the caller holds a waker, which keeps the runtime's alive, or is inside the poll that lends it.
-        (*unsafe { self.inner_waker() }).clone()
+        (*unsafe { self.borrowed_runtime_waker() }).clone()
     }
 
     /// One clone less, dropped while `by` was the current task. True if the record is now the caller's to free.
@@ -645,7 +646,7 @@ impl TaskRecord {
         if before.is_alive() {
             // SAFETY: the caller holds a waker: a clone, which keeps the runtime's waker alive, or the
             // one lent to the poll under way, during which the runtime keeps it.
-            unsafe { self.inner_waker() }.wake_by_ref();
+            unsafe { self.borrowed_runtime_waker() }.wake_by_ref();
         }
     }
 
@@ -667,8 +668,8 @@ impl TaskRecord {
             return false;
         }
         if self.shared.state.fetch_or(TRACE, Ordering::AcqRel) & TRACE == 0 {
-            // SAFETY: `INNER` is set, and kept while the caller's pin holds the record.
-            unsafe { self.inner_waker() }.wake_by_ref();
+            // SAFETY: `RUNTIME_WAKER` is set, and kept while the caller's pin holds the record.
+            unsafe { self.borrowed_runtime_waker() }.wake_by_ref();
         }
         true
     }
@@ -685,8 +686,8 @@ impl TaskRecord {
     #[cold]
     fn adopt(&self) {
         // SAFETY: the poll under way was given this waker by the runtime.
-        let ours = unsafe { self.inner_waker() }.clone();
-        if self.shared.state.fetch_or(INNER, Ordering::AcqRel) & INNER != 0 {
+        let ours = unsafe { self.borrowed_runtime_waker() }.clone();
+        if self.shared.state.fetch_or(RUNTIME_WAKER, Ordering::AcqRel) & RUNTIME_WAKER != 0 {
             // Another thread that the poll lent its waker to was faster.
             drop(ManuallyDrop::into_inner(ours));
         }
@@ -695,27 +696,27 @@ impl TaskRecord {
     /// Takes a reference of the runtime's waker at the end of the first poll, if no clone did: without
     /// one no capture could ever ask for a poll. The poller's only.
     #[inline]
-    pub(crate) fn keep_inner(&self) {
-        if !self.has_inner() && !self.inner().is_null() {
+    pub(crate) fn keep_runtime_waker(&self) {
+        if !self.has_runtime_waker() && !self.runtime_waker().is_null() {
             self.adopt();
         }
     }
 
     /// True if the record owns a reference of the runtime's waker.
     #[inline]
-    fn has_inner(&self) -> bool {
-        self.shared.state.load(Ordering::Relaxed) & INNER != 0
+    fn has_runtime_waker(&self) -> bool {
+        self.shared.state.load(Ordering::Relaxed) & RUNTIME_WAKER != 0
     }
 
     /// The runtime's waker of this task, not to be dropped.
     ///
     /// # Safety
-    /// It is alive: a poll is under way, or `INNER` is set and the record is held.
-    unsafe fn inner_waker(&self) -> ManuallyDrop<Waker> {
-        let Some(table) = inner::table() else { return ManuallyDrop::new(Waker::noop().clone()) };
+    /// It is alive: a poll is under way, or `RUNTIME_WAKER` is set and the record is held.
+    unsafe fn borrowed_runtime_waker(&self) -> ManuallyDrop<Waker> {
+        let Some(table) = runtime_waker::table() else { return ManuallyDrop::new(Waker::noop().clone()) };
         // SAFETY: data and table of the runtime's own waker; `Tracked` compared the table, and a task
         // with another one never comes here. It is alive, as the caller says.
-        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.inner(), table)) })
+        ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(self.runtime_waker(), table)) })
     }
 
     /// Keeps whichever task is in this record until [`unpin`](TaskRecord::unpin), and says which one it is;
@@ -749,9 +750,9 @@ impl TaskRecord {
             // SAFETY: made by `open` from a box; the record is ours alone, so nobody reads it.
             drop(unsafe { Box::from_raw(label) });
         }
-        if self.has_inner() {
+        if self.has_runtime_waker() {
             // SAFETY: the record's own reference, given up here and nowhere else.
-            drop(ManuallyDrop::into_inner(unsafe { self.inner_waker() }));
+            drop(ManuallyDrop::into_inner(unsafe { self.borrowed_runtime_waker() }));
         }
         self.shared.state.store(0, Ordering::Relaxed);
         self.shared.task.store(0, Ordering::Relaxed);
@@ -914,7 +915,7 @@ mod tests {
     fn poll_after(record: &TaskRecord, wakes: u64) {
         record.shared.state.fetch_add(wakes * WAKE, Ordering::Relaxed);
         record.poll_start(10, 7);
-        record.shared.state.fetch_or(INNER, Ordering::Relaxed);
+        record.shared.state.fetch_or(RUNTIME_WAKER, Ordering::Relaxed);
         record.poll_end(12, None);
     }
 
@@ -999,7 +1000,7 @@ mod tests {
         record.open(spawn_info(1));
         let by = CurrentTask::new(9, SiteId(4));
         record.poll_start(10, 7);
-        record.shared.state.fetch_or(INNER, Ordering::Relaxed);
+        record.shared.state.fetch_or(RUNTIME_WAKER, Ordering::Relaxed);
         record.shared.state.fetch_add(WAKER, Ordering::Relaxed);
         record.drop_waker(by);
         record.poll_end(12, None);
@@ -1016,7 +1017,7 @@ mod tests {
     fn counts_stop_before_they_run_into_each_other() {
         let record = TaskRecord::default();
         record.open(spawn_info(1));
-        record.shared.state.fetch_or(INNER, Ordering::Relaxed);
+        record.shared.state.fetch_or(RUNTIME_WAKER, Ordering::Relaxed);
         let handles = 1 + (0..100_000).filter(|_| record.add_handle()).count() as u32;
         assert_eq!((record.state().handles(), record.unasked()), (handles, CancelBy::Unknown));
         (0..handles - 1).for_each(|_| assert!(!record.drop_handle()));
@@ -1027,7 +1028,7 @@ mod tests {
             record.state().is_alive() && !record.close() && record.drop_handle(),
             "nothing is left behind"
         );
-        record.shared.state.fetch_and(!INNER, Ordering::Relaxed);
+        record.shared.state.fetch_and(!RUNTIME_WAKER, Ordering::Relaxed);
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(super) const WAKE: u64 = 1 << 48;
 /// The task's future is not dropped yet.
 pub(super) const OWNER: u64 = 1 << 23;
 /// The record owns one reference of the runtime's waker.
-pub(super) const INNER: u64 = 1 << 24;
+pub(super) const RUNTIME_WAKER: u64 = 1 << 24;
 /// A capture asked for a poll, and the poll has not ended yet.
 pub(super) const TRACE: u64 = 1 << 25;
 /// Never to be polled by a capture.
@@ -65,7 +65,7 @@ impl StateBits {
     /// True if wakers were counted from the task's first poll on.
     #[inline]
     pub(crate) fn is_countable(self) -> bool {
-        self.0 & (INNER | FOREIGN) == INNER
+        self.0 & (RUNTIME_WAKER | FOREIGN) == RUNTIME_WAKER
     }
 
     /// True while a poll that a capture asked for has not ended. A task that ended owes none.
@@ -82,7 +82,7 @@ impl StateBits {
 
     /// True if a capture can and may ask for a poll.
     pub(crate) fn is_traceable(self) -> bool {
-        self.has(INNER) && self.is_traceable_by_polls()
+        self.has(RUNTIME_WAKER) && self.is_traceable_by_polls()
     }
 
     /// True if stacks may be taken in polls that happen anyway.
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn counts_do_not_touch_each_other() {
-        let bits = StateBits((OWNER | INNER) + 3 * WAKER + 2 * HANDLE + 65_535 * WAKE);
+        let bits = StateBits((OWNER | RUNTIME_WAKER) + 3 * WAKER + 2 * HANDLE + 65_535 * WAKE);
         assert_eq!((bits.wakers(), bits.handles(), bits.wakes()), (3, 2, 65_535));
         let next = StateBits(bits.0.wrapping_add(WAKE));
         assert_eq!((next.wakers(), next.handles(), next.wakes()), (3, 2, 0));
-        assert!(next.is_alive() && next.has(INNER) && !next.is_unheld());
-        assert!(StateBits(INNER + 7 * WAKE).is_unheld());
+        assert!(next.is_alive() && next.has(RUNTIME_WAKER) && !next.is_unheld());
+        assert!(StateBits(RUNTIME_WAKER + 7 * WAKE).is_unheld());
     }
 
     #[test]

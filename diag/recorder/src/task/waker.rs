@@ -9,8 +9,8 @@
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::inner::is_inner;
 use super::record::{TaskRecord, WakeSource};
+use super::runtime_waker::is_runtimes;
 use super::{await_point, local};
 use crate::{clock, current};
 
@@ -20,8 +20,8 @@ static TRACED_TABLE: RawWakerVTable = RawWakerVTable::new(clone_traced, wake, wa
 /// Remembers the runtime's waker of the task in `record`, at its first poll.
 #[inline]
 pub(super) fn learn(record: &TaskRecord, runtimes: &Waker) {
-    if is_inner(runtimes) {
-        record.set_inner(runtimes.data());
+    if is_runtimes(runtimes) {
+        record.set_runtime_waker(runtimes.data());
     } else {
         record.set_foreign();
     }
@@ -31,7 +31,7 @@ pub(super) fn learn(record: &TaskRecord, runtimes: &Waker) {
 /// always the same. Who polls with another one gets no count.
 #[inline(always)]
 pub(super) fn is_known(record: &TaskRecord, runtimes: &Waker) -> bool {
-    std::ptr::eq(record.inner(), runtimes.data()) && is_inner(runtimes)
+    std::ptr::eq(record.runtime_waker(), runtimes.data()) && is_runtimes(runtimes)
 }
 
 /// The waker for a poll of the task in `record`, lent and never dropped.

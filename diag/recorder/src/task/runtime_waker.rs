@@ -19,7 +19,7 @@ pub(super) fn table() -> Option<&'static RawWakerVTable> {
 
 /// True if `waker` is of the one make that records can keep: tokio's.
 #[inline(always)]
-pub(super) fn is_inner(waker: &Waker) -> bool {
+pub(super) fn is_runtimes(waker: &Waker) -> bool {
     // Relaxed: only compared. Who follows it loads it anew, with the Acquire in `table`.
     let known = TABLE.load(Ordering::Relaxed);
     std::ptr::eq(known, waker.vtable()) || (known.is_null() && learn(waker))
@@ -46,7 +46,7 @@ fn learn(waker: &Waker) -> bool {
 /// it alone. No thread is started for it: with glibc each may take 64 MiB of address space.
 pub(crate) fn probe() {
     let task = poll_fn(|cx| {
-        is_inner(cx.waker());
+        is_runtimes(cx.waker());
         Poll::Ready(())
     });
     if table().is_some() {
