@@ -38,7 +38,7 @@ impl Found {
     }
 }
 
-/// Every record in use, by ascending id of its task. Hands the memory of empty groups back on the way.
+/// Every record in use, by ascending id of its task. Hands the memory of empty chunks back on the way.
 pub(super) fn find() -> Vec<Found> {
     let mut found = Vec::new();
     if let Some(slab) = slab() {

@@ -22,7 +22,7 @@ static UNRECORDED: Dropped =
 
 struct Local {
     shard: Cell<Option<&'static Shard>>,
-    group: Cell<usize>,
+    chunk: Cell<usize>,
     free: Cell<u64>,
     next_id: Cell<u64>,
     last_id: Cell<u64>,
@@ -35,7 +35,7 @@ thread_local! {
     static LOCAL: Local = const {
         Local {
             shard: Cell::new(None),
-            group: Cell::new(usize::MAX),
+            chunk: Cell::new(usize::MAX),
             free: Cell::new(0),
             next_id: Cell::new(1),
             last_id: Cell::new(0),
@@ -48,7 +48,7 @@ thread_local! {
 }
 
 /// Hands back what the thread holds. A thread that spawns or ends tasks in still later destructors
-/// takes a new shard and group, which then stay its own: some kilobytes for such a thread.
+/// takes a new shard and chunk, which then stay its own: some kilobytes for such a thread.
 struct Leave;
 
 impl Drop for Leave {
@@ -58,7 +58,7 @@ impl Drop for Leave {
                 shard.release();
             }
             if let (free @ 1.., Some(slab)) = (local.free.take(), slab()) {
-                slab.give(local.group.replace(usize::MAX), free);
+                slab.give(local.chunk.replace(usize::MAX), free);
             }
         });
     }
@@ -89,13 +89,13 @@ pub(crate) fn take_record() -> Option<(&'static TaskRecord, u64)> {
     let taken = LOCAL.with(|local| {
         let slab = slab()?;
         if local.free.get() == 0 {
-            let (group, free) = slab.take_group()?;
-            local.group.set(group);
+            let (chunk, free) = slab.take_chunk()?;
+            local.chunk.set(chunk);
             local.free.set(free);
         }
         let free = local.free.get();
         local.free.set(free & (free - 1));
-        Some((slab.record(local.group.get(), free.trailing_zeros() as usize), local.take_id()))
+        Some((slab.record(local.chunk.get(), free.trailing_zeros() as usize), local.take_id()))
     });
     taken.or_else(not_recorded)
 }
@@ -112,12 +112,12 @@ pub(crate) fn not_recorded<T>() -> Option<T> {
 pub(crate) fn free_record(record: &'static TaskRecord) {
     let Some(slab) = slab() else { return };
     record.clear();
-    let (group, bit) = slab.place(record);
+    let (chunk, bit) = slab.place(record);
     LOCAL.with(|local| {
-        if local.group.get() == group {
+        if local.chunk.get() == chunk {
             local.free.set(local.free.get() | 1 << bit);
         } else {
-            slab.give(group, 1 << bit);
+            slab.give(chunk, 1 << bit);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Loom models of the record and group protocols: every interleaving of a few threads.
+//! Loom models of the record and chunk protocols: every interleaving of a few threads.
 //!
 //! `RUSTFLAGS="--cfg diag_loom" cargo test -p diag --lib --release models`
 
@@ -9,7 +9,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
-use super::groups::Groups;
+use super::free_bitmap::FreeBitmap;
 use super::reading::{Lost, TaskReading};
 use super::record::{PollKind, SpawnInfo, TaskRecord, WakeSource};
 use super::runtime_waker::is_runtimes;
@@ -356,32 +356,32 @@ fn words(n: usize) -> &'static [AtomicU64] {
 
 /// Two threads that take and give, and one that trims: a record is never in two hands, and none is lost.
 #[test]
-fn groups_lose_nothing() {
+fn chunks_lose_nothing() {
     loom::model(|| {
-        let groups = Arc::new(Groups::new(words(2), words(1)));
+        let chunks = Arc::new(FreeBitmap::new(words(2), words(1)));
         let owned = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
-        let (first, mask) = groups.take(|_| true).unwrap();
-        groups.give(first, mask & 0xff);
+        let (first, mask) = chunks.take(|_| true).unwrap();
+        chunks.give(first, mask & 0xff);
         let workers: Vec<_> = (0..2)
             .map(|_| {
-                let (groups, owned) = (Arc::clone(&groups), Arc::clone(&owned));
+                let (chunks, owned) = (Arc::clone(&chunks), Arc::clone(&owned));
                 thread::spawn(move || {
-                    let Some((group, mask)) = groups.take(|_| true) else { return };
-                    assert_eq!(owned[group].fetch_or(mask, Ordering::AcqRel) & mask, 0, "in two hands");
-                    owned[group].fetch_and(!mask, Ordering::AcqRel);
-                    groups.give(group, mask);
+                    let Some((chunk, mask)) = chunks.take(|_| true) else { return };
+                    assert_eq!(owned[chunk].fetch_or(mask, Ordering::AcqRel) & mask, 0, "in two hands");
+                    owned[chunk].fetch_and(!mask, Ordering::AcqRel);
+                    chunks.give(chunk, mask);
                 })
             })
             .collect();
-        groups.give(first, mask & !0xff);
-        groups.trim(first, || assert_eq!(owned[first].load(Ordering::Acquire), 0, "trimmed in use"));
+        chunks.give(first, mask & !0xff);
+        chunks.trim(first, || assert_eq!(owned[first].load(Ordering::Acquire), 0, "trimmed in use"));
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         let mut found = 0;
-        for _ in 0..groups.used() {
-            if let Some((_, mask)) = groups.take(|_| false) {
+        for _ in 0..chunks.used() {
+            if let Some((_, mask)) = chunks.take(|_| false) {
                 found += mask.count_ones();
             }
         }
-        assert_eq!(found as usize, 64 * groups.used(), "lost");
+        assert_eq!(found as usize, 64 * chunks.used(), "lost");
     });
 }
