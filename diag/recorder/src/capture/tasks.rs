@@ -15,7 +15,7 @@ use crate::task::pinned::Pinned;
 use crate::task::reading::{Lost, ParkedAt, RunState, TaskReading};
 use crate::task::record::{TaskRecord, WakeSource};
 use crate::task::slab::slab;
-use crate::task::{local, tokio_id, totals};
+use crate::task::{context, tokio_id, totals};
 
 /// Recent ends in a file at the most.
 const MAX_ENDS: usize = 1_024;
@@ -54,8 +54,8 @@ pub(super) fn find() -> Vec<Found> {
 /// the others lie in runtimes whose threads the child does not have.
 pub(super) fn take_inherited(found: &mut Vec<Found>) -> Vec<Found> {
     let is_inherited = |found: &mut Found| {
-        let is_polled_here = |reading: TaskReading| reading.moved_ns > local::forked_ns();
-        found.task.id().is_some_and(|id| !local::is_own(id)) && !found.read().is_some_and(is_polled_here)
+        let is_polled_here = |reading: TaskReading| reading.moved_ns > context::forked_ns();
+        found.task.id().is_some_and(|id| !context::is_own(id)) && !found.read().is_some_and(is_polled_here)
     };
     found.extract_if(.., is_inherited).collect()
 }

@@ -138,7 +138,7 @@ extern "C" fn in_child() {
     leave_loader();
     enter();
     close_inherited();
-    crate::task::local::in_child();
+    crate::task::context::in_child();
 }
 
 /// Descriptors of the agent's that a child must not keep: whoever connects would wait for ever. -1 for none.

@@ -19,7 +19,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::await_stacks::AwaitStacks;
-use super::local;
+use super::context;
 use super::record::{NO_STACKS, TaskRecord, WOKE_REPLACED};
 use crate::current;
 use crate::dropped::Dropped;
@@ -183,7 +183,7 @@ pub(super) fn end(record: &'static TaskRecord) -> bool {
     TAKING.with(|taking| {
         taking.record.set(ptr::null());
         if !taking.asked.get() {
-            local::pay_for_stacks(taking.units.get().max(1));
+            context::pay_for_stacks(taking.units.get().max(1));
         }
         let self_wakes = record.self_wakes().wrapping_sub(taking.self_wakes_before.get());
         if self_wakes != taking.lent_wakes.get() {

@@ -2,8 +2,8 @@
 
 use std::panic::Location;
 
+use super::context;
 use super::handle::JoinHandle;
-use super::local;
 use super::poll::{EndGuard, RecordedPoll, Spawn};
 use super::record::TaskRecord;
 use super::site::Kind;
@@ -49,7 +49,7 @@ impl Drop for InPlace {
     fn drop(&mut self) {
         let took_ns = clock::coarse_ns().saturating_sub(self.since_ns);
         if took_ns >= clock::two_ticks_ns() {
-            local::add_in_place_ns(took_ns);
+            context::add_in_place_ns(took_ns);
         }
     }
 }

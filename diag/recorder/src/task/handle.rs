@@ -11,7 +11,7 @@ use diag_snapshot::CancelBy;
 use tokio::task::{Id, JoinError};
 
 use super::cancel::Cancel;
-use super::local;
+use super::context;
 use super::record::TaskRecord;
 
 /// One counted handle of a task's record; none if the task is not recorded, or has too many to count.
@@ -51,7 +51,7 @@ impl Drop for TaskRef {
         if let Some(record) = self.0
             && record.drop_handle()
         {
-            local::free_record(record);
+            context::free_record(record);
         }
     }
 }

@@ -12,7 +12,7 @@
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
-//! | `slab`, `free_bitmap`, `local`, `site`, `totals`, `ends` | where records and totals live |
+//! | `slab`, `free_bitmap`, `context`, `site`, `totals`, `ends` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
 
@@ -22,12 +22,12 @@ mod await_stacks;
 mod blocking;
 mod builder;
 pub(crate) mod cancel;
+pub(crate) mod context;
 pub(crate) mod ends;
 mod free_bitmap;
 mod future;
 mod handle;
 mod join_set;
-pub(crate) mod local;
 mod local_set;
 #[cfg(all(test, diag_loom))]
 mod models;

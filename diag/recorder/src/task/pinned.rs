@@ -1,6 +1,6 @@
 //! A task held in its record by a capture, so that it cannot go away meanwhile.
 
-use super::local;
+use super::context;
 use super::record::TaskRecord;
 use crate::current::CurrentTask;
 
@@ -31,7 +31,7 @@ impl Pinned {
 impl Drop for Pinned {
     fn drop(&mut self) {
         if self.record.unpin() {
-            local::free_record(self.record);
+            context::free_record(self.record);
         }
     }
 }

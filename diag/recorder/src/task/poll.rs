@@ -6,9 +6,9 @@ use std::task::Waker;
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
+use super::context;
 use super::ends::outcome_index;
 use super::handle::TaskRef;
-use super::local;
 use super::record::{PollKind, SpawnInfo, TaskRecord, Trace};
 use super::sampling::{Extra, timing_one_in};
 use super::site::{self, Kind, Site, SiteId};
@@ -45,8 +45,8 @@ impl Spawn<'_> {
     }
 
     fn open(self, site: &Site) -> Option<&'static TaskRecord> {
-        let (shard, site) = (local::shard().or_else(local::not_recorded)?, site::id_of(site));
-        let (record, id) = local::take_record()?;
+        let (shard, site) = (context::shard().or_else(context::not_recorded)?, site::id_of(site));
+        let (record, id) = context::take_record()?;
         add(&shard.spawned[usize::from(self.kind.is_counted_by_tokio())], 1);
         record.open(SpawnInfo {
             task: CurrentTask::new(id, site),
@@ -61,7 +61,7 @@ impl Spawn<'_> {
 }
 
 fn totals_of(site: SiteId) -> Option<&'static Totals> {
-    local::shard().and_then(|shard| shard.of(site))
+    context::shard().and_then(|shard| shard.of(site))
 }
 
 /// One poll: the task is current from [`start`](RecordedPoll::start) to the end of [`run`](RecordedPoll::run).
@@ -81,7 +81,7 @@ impl RecordedPoll {
     #[inline(always)]
     pub(super) fn start(record: &'static TaskRecord, task: CurrentTask) -> (Self, bool) {
         let started_ns = clock::stamp_ns();
-        let (kind, woken_ns) = record.poll_start(started_ns, local::thread());
+        let (kind, woken_ns) = record.poll_start(started_ns, context::thread());
         if kind == PollKind::First {
             record.set_tokio_id(tokio_id::current_bits());
         }
@@ -89,7 +89,7 @@ impl RecordedPoll {
             count_delay(record, started_ns - woken_ns);
         }
         let before = current::replace(task);
-        (RecordedPoll { record, before, started_ns, extra: Extra::NONE, kind }, local::is_poll_due())
+        (RecordedPoll { record, before, started_ns, extra: Extra::NONE, kind }, context::is_poll_due())
     }
 
     /// As [`start`](RecordedPoll::start), of what has no waker of its own: no stacks are taken.
@@ -97,7 +97,7 @@ impl RecordedPoll {
     pub(super) fn start_without_stacks(record: &'static TaskRecord, task: CurrentTask) -> Self {
         let (mut poll, is_due) = RecordedPoll::start(record, task);
         if is_due {
-            poll.extra = local::extra_of_poll(poll.started_ns).with_stacks(false);
+            poll.extra = context::extra_of_poll(poll.started_ns).with_stacks(false);
         }
         poll
     }
@@ -157,7 +157,7 @@ impl RecordedPoll {
     #[inline(always)]
     fn take_time(&self, now_ns: u64) {
         if is_long(now_ns, self.started_ns) {
-            self.add_time((now_ns - self.started_ns).saturating_sub(local::take_in_place_ns()), 1);
+            self.add_time((now_ns - self.started_ns).saturating_sub(context::take_in_place_ns()), 1);
         } else if self.extra.is_some() {
             self.take_precise_time();
         }
@@ -213,9 +213,9 @@ fn prepare(
     if kind == PollKind::First {
         waker::learn(record, runtimes);
     }
-    let extra = if is_due { local::extra_of_poll(now_ns) } else { Extra::NONE };
+    let extra = if is_due { context::extra_of_poll(now_ns) } else { Extra::NONE };
     let wanted = match kind {
-        PollKind::First | PollKind::Rested => local::has_units_left(now_ns),
+        PollKind::First | PollKind::Rested => context::has_units_left(now_ns),
         PollKind::Traced(_) => true,
         PollKind::Later => extra.takes_stacks(),
     };
@@ -263,13 +263,13 @@ impl Drop for EndGuard {
         current::replace(self.before);
         count_end(self.record);
         if self.record.close() {
-            local::free_record(self.record);
+            context::free_record(self.record);
         }
     }
 }
 
 fn count_end(record: &TaskRecord) {
-    let Some(shard) = local::shard() else { return };
+    let Some(shard) = context::shard() else { return };
     let (mut end, busy_ns, longest_ns) = record.end(clock::stamp_ns);
     if end.cancel_bits == 0 && matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) {
         end.cancel_bits = Cancel { by: record.unasked(), at_ns: None }.bits();

@@ -11,7 +11,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::record::{TaskRecord, WakeSource};
 use super::runtime_waker::is_runtimes;
-use super::{await_point, local};
+use super::{await_point, context};
 use crate::{clock, current};
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
@@ -84,7 +84,7 @@ unsafe fn wake(data: *const ()) {
         wake_by_ref(data);
         let record = record(data);
         if record.use_up_waker() {
-            local::free_record(record);
+            context::free_record(record);
         }
     }
 }
@@ -94,7 +94,7 @@ unsafe fn wake_by_ref(data: *const ()) {
     let record = unsafe { record(data) };
     let by = current::get();
     if by.id().is_none() {
-        return record.wake(clock::stamp_ns(), WakeSource::ByThread(local::thread()));
+        return record.wake(clock::stamp_ns(), WakeSource::ByThread(context::thread()));
     }
     if by == record.current() {
         record.add_self_wake();
@@ -114,6 +114,6 @@ unsafe fn drop(data: *const ()) {
     // SAFETY: called with a waker's own data.
     let record = unsafe { record(data) };
     if record.drop_waker(current::get()) {
-        local::free_record(record);
+        context::free_record(record);
     }
 }

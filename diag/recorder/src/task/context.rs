@@ -20,7 +20,7 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 static UNRECORDED: Dropped =
     Dropped::new("tasks_unrecorded", "a task ran without a record, as there was no memory for one");
 
-struct Local {
+struct Context {
     shard: Cell<Option<&'static Shard>>,
     chunk: Cell<usize>,
     free: Cell<u64>,
@@ -32,8 +32,8 @@ struct Local {
 }
 
 thread_local! {
-    static LOCAL: Local = const {
-        Local {
+    static CONTEXT: Context = const {
+        Context {
             shard: Cell::new(None),
             chunk: Cell::new(usize::MAX),
             free: Cell::new(0),
@@ -53,12 +53,12 @@ struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        LOCAL.with(|local| {
-            if let Some(shard) = local.shard.take() {
+        CONTEXT.with(|context| {
+            if let Some(shard) = context.shard.take() {
                 shard.release();
             }
-            if let (free @ 1.., Some(slab)) = (local.free.take(), slab()) {
-                slab.give(local.chunk.replace(usize::MAX), free);
+            if let (free @ 1.., Some(slab)) = (context.free.take(), slab()) {
+                slab.give(context.chunk.replace(usize::MAX), free);
             }
         });
     }
@@ -67,15 +67,15 @@ impl Drop for Leave {
 /// The calling thread's shard of the totals.
 #[inline]
 pub(crate) fn shard() -> Option<&'static Shard> {
-    LOCAL.with(|local| local.shard.get().or_else(|| first_use(local)))
+    CONTEXT.with(|context| context.shard.get().or_else(|| first_use(context)))
 }
 
 #[cold]
-fn first_use(local: &Local) -> Option<&'static Shard> {
+fn first_use(context: &Context) -> Option<&'static Shard> {
     let shard = Shard::acquire()?;
-    local.shard.set(Some(shard));
+    context.shard.set(Some(shard));
     // Threads differ by their shard's address.
-    local.sampling.seed((std::ptr::from_ref(shard) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    context.sampling.seed((std::ptr::from_ref(shard) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     // Fails only while the thread is being torn down; see `Leave`.
     let _ = LEAVE.try_with(|_| ());
     clock::learn_ticks();
@@ -86,16 +86,16 @@ fn first_use(local: &Local) -> Option<&'static Shard> {
 /// A free record for a new task, and the task's id; `None` (and counted) if there is no room.
 #[inline]
 pub(crate) fn take_record() -> Option<(&'static TaskRecord, u64)> {
-    let taken = LOCAL.with(|local| {
+    let taken = CONTEXT.with(|context| {
         let slab = slab()?;
-        if local.free.get() == 0 {
+        if context.free.get() == 0 {
             let (chunk, free) = slab.take_chunk()?;
-            local.chunk.set(chunk);
-            local.free.set(free);
+            context.chunk.set(chunk);
+            context.free.set(free);
         }
-        let free = local.free.get();
-        local.free.set(free & (free - 1));
-        Some((slab.record(local.chunk.get(), free.trailing_zeros() as usize), local.take_id()))
+        let free = context.free.get();
+        context.free.set(free & (free - 1));
+        Some((slab.record(context.chunk.get(), free.trailing_zeros() as usize), context.take_id()))
     });
     taken.or_else(not_recorded)
 }
@@ -113,9 +113,9 @@ pub(crate) fn free_record(record: &'static TaskRecord) {
     let Some(slab) = slab() else { return };
     record.clear();
     let (chunk, bit) = slab.place(record);
-    LOCAL.with(|local| {
-        if local.chunk.get() == chunk {
-            local.free.set(local.free.get() | 1 << bit);
+    CONTEXT.with(|context| {
+        if context.chunk.get() == chunk {
+            context.free.set(context.free.get() | 1 << bit);
         } else {
             slab.give(chunk, 1 << bit);
         }
@@ -142,11 +142,11 @@ pub(crate) fn is_own(id: u64) -> bool {
 pub(crate) fn in_child() {
     FORKED_NS.store(clock::coarse_ns(), Ordering::Relaxed);
     FIRST_ID.store(NEXT_ID.load(Ordering::Relaxed), Ordering::Relaxed);
-    LOCAL.with(|local| {
-        local.thread.set(0);
-        local.next_id.set(1);
-        local.last_id.set(0);
-        if let Some(shard) = local.shard.take() {
+    CONTEXT.with(|context| {
+        context.thread.set(0);
+        context.next_id.set(1);
+        context.last_id.set(0);
+        if let Some(shard) = context.shard.take() {
             shard.release();
         }
     });
@@ -155,44 +155,44 @@ pub(crate) fn in_child() {
 /// The kernel's number of the calling thread.
 #[inline]
 pub(crate) fn thread() -> u32 {
-    LOCAL.with(|local| match local.thread.get() {
-        0 => local.learn_thread(),
+    CONTEXT.with(|context| match context.thread.get() {
+        0 => context.learn_thread(),
         known => known,
     })
 }
 
 /// The poll under way spent this long in `block_in_place`.
 pub(super) fn add_in_place_ns(ns: u64) {
-    LOCAL.with(|local| local.in_place_ns.set(local.in_place_ns.get() + ns));
+    CONTEXT.with(|context| context.in_place_ns.set(context.in_place_ns.get() + ns));
 }
 
 /// How long the poll that ends now spent in `block_in_place`.
 pub(super) fn take_in_place_ns() -> u64 {
-    LOCAL.with(|local| local.in_place_ns.take())
+    CONTEXT.with(|context| context.in_place_ns.take())
 }
 
 /// True if the poll that begins now may do more than to count, and [`extra_of_poll`] says what.
 #[inline(always)]
 pub(super) fn is_poll_due() -> bool {
-    LOCAL.with(|local| local.sampling.is_due())
+    CONTEXT.with(|context| context.sampling.is_due())
 }
 
 /// What a poll that is due does besides counting.
 pub(super) fn extra_of_poll(now_ns: u64) -> Extra {
-    LOCAL.with(|local| local.next_extra(now_ns))
+    CONTEXT.with(|context| context.next_extra(now_ns))
 }
 
 /// True if a first poll or one after a long rest may have stacks taken.
 pub(super) fn has_units_left(now_ns: u64) -> bool {
-    LOCAL.with(|local| local.sampling.has_units_left(now_ns))
+    CONTEXT.with(|context| context.sampling.has_units_left(now_ns))
 }
 
 /// The stacks of a poll cost so many units.
 pub(super) fn pay_for_stacks(units: u32) {
-    LOCAL.with(|local| local.sampling.pay(units));
+    CONTEXT.with(|context| context.sampling.pay(units));
 }
 
-impl Local {
+impl Context {
     #[cold]
     #[inline(never)]
     fn learn_thread(&self) -> u32 {
