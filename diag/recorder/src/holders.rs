@@ -8,7 +8,7 @@
 //! | bits of a word | what |
 //! |---|---|
 //! | 0 to 19 | sampled blocks; the word is free without any |
-//! | 20 to 22 | how the task ended: 0 while it lives (`ends.rs`) |
+//! | 20 to 22 | how the task ended: 0 while it lives (`completed.rs`) |
 //! | 23 to 63 | the id's high bits |
 //!
 //! A task that finds its bucket full is not entered, and how it ended stays unknown. No lock, no allocation, nothing
@@ -22,7 +22,7 @@ use diag_snapshot::Outcome;
 use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::memory;
-use crate::task::ends::{ended_as, ending_bits};
+use crate::task::completed::{ended_as, ending_bits};
 
 const BUCKET: usize = 8;
 /// 131,072 tasks, as many as there are samples at the usual rate: 1 MiB, of which what is used is resident.

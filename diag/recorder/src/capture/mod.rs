@@ -69,7 +69,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let inherited = tasks::take_inherited(&mut found);
     let Coverage { runtimes, tracked, churn } = coverage.without(&inherited);
     let asking = if scope == Scope::Asking { awaits::ask_tasks(&found) } else { Default::default() };
-    let ends = tasks::recent_ends();
+    let completed = tasks::recently_completed();
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
     let tasks::Rows { tasks, zombies, parked } = tasks::rows(&found, &mut sites, &mut strings, &anchor);
@@ -85,7 +85,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
     let (dropped, dropped_sentences) = not_recorded(inherited.len() as u64, &no_stack);
-    let ends = ends.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
+    let ends = completed.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
 
     Snapshot {
         process: process::facts(&anchor),

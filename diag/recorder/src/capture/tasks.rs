@@ -10,7 +10,7 @@ use super::sites::Sites;
 use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
-use crate::task::ends::End;
+use crate::task::completed::Completed;
 use crate::task::pinned::Pinned;
 use crate::task::reading::{Lost, ParkedAt, RunState, TaskReading};
 use crate::task::record::{TaskRecord, WakeSource};
@@ -169,15 +169,15 @@ fn asked_us(cancel: Cancel) -> Option<u64> {
     cancel.at_ns.map(|ns| ns / 1_000)
 }
 
-/// The last ends of every thread.
-pub(super) fn recent_ends() -> Vec<End> {
-    let mut ends: Vec<End> = totals::all().flat_map(|shard| shard.ends.read()).collect();
-    ends.sort_by_key(|end| end.ended_ns);
-    ends.split_off(ends.len().saturating_sub(MAX_ENDS))
+/// The last completed tasks of every thread.
+pub(super) fn recently_completed() -> Vec<Completed> {
+    let mut completed: Vec<Completed> = totals::all().flat_map(|shard| shard.completed.read()).collect();
+    completed.sort_by_key(|end| end.ended_ns);
+    completed.split_off(completed.len().saturating_sub(MAX_ENDS))
 }
 
 /// The row of an end that was read before the sites were collected.
-pub(super) fn end_row(end: &End, sites: &Sites, anchor: &Anchor) -> Option<EndRow> {
+pub(super) fn end_row(end: &Completed, sites: &Sites, anchor: &Anchor) -> Option<EndRow> {
     Some(EndRow {
         id: TaskId(end.id),
         site: sites.row_of(end.site)?,

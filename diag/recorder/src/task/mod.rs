@@ -12,7 +12,7 @@
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
-//! | `slab`, `free_bitmap`, `context`, `site`, `totals`, `ends` | where records and totals live |
+//! | `slab`, `free_bitmap`, `context`, `site`, `totals`, `completed` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
 
@@ -22,8 +22,8 @@ mod await_stacks;
 mod blocking;
 mod builder;
 pub(crate) mod cancel;
+pub(crate) mod completed;
 pub(crate) mod context;
-pub(crate) mod ends;
 mod free_bitmap;
 mod future;
 mod handle;

@@ -6,8 +6,8 @@ use std::task::Waker;
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
+use super::completed::outcome_index;
 use super::context;
-use super::ends::outcome_index;
 use super::handle::TaskRef;
 use super::record::{PollKind, SpawnInfo, TaskRecord, Trace};
 use super::sampling::{Extra, timing_one_in};
@@ -274,7 +274,7 @@ fn count_end(record: &TaskRecord) {
     if end.cancel_bits == 0 && matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) {
         end.cancel_bits = Cancel { by: record.unasked(), at_ns: None }.bits();
     }
-    shard.ends.push(end);
+    shard.completed.push(end);
     #[cfg(feature = "heap")]
     crate::holders::end(end.id, end.outcome);
     let Some(totals) = shard.of(end.site) else { return };

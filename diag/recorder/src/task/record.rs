@@ -54,7 +54,7 @@ use std::task::{RawWaker, Waker};
 use diag_snapshot::{CancelBy, Outcome};
 
 use super::cancel::Cancel;
-use super::ends::{End, ended_as, ending_bits};
+use super::completed::{Completed, ended_as, ending_bits};
 use super::reading::{TaskReading, polls};
 use super::runtime_waker;
 use super::site::{Kind, SiteId};
@@ -485,7 +485,7 @@ impl TaskRecord {
     /// that finished ended with its last poll, another one now. The owner's only, before
     /// [`close`](TaskRecord::close).
     #[inline]
-    pub(crate) fn end(&self, now_ns: impl FnOnce() -> u64) -> (End, u64, u64) {
+    pub(crate) fn end(&self, now_ns: impl FnOnce() -> u64) -> (Completed, u64, u64) {
         let (shared, poller) = (&self.shared, &self.poller);
         let seq = poller.seq.load(Ordering::Relaxed);
         let traces = poller.traces.load(Ordering::Relaxed);
@@ -496,7 +496,7 @@ impl TaskRecord {
             outcome
         });
         let task = self.current();
-        let end = End {
+        let end = Completed {
             id: task.id().unwrap_or_default(),
             site: task.site().unwrap_or(SiteId(0)),
             outcome,

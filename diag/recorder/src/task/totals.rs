@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
-use super::ends::Ends;
+use super::completed::CompletedRing;
 use super::record::Recovered;
 use super::site::{MAX_SITES, SiteId};
 use crate::memory::{self, Zeroed};
@@ -96,7 +96,7 @@ pub(crate) struct Shard {
     pub(crate) spawned: [AtomicU64; 2],
     /// Polls on this thread, known to a few.
     pub(crate) polls: AtomicU64,
-    pub(crate) ends: Ends,
+    pub(crate) completed: CompletedRing,
 }
 
 // SAFETY: zero is valid for every field: atomics, null pointers and an empty ring.

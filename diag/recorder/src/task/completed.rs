@@ -21,7 +21,7 @@ pub(crate) const RING: usize = 128;
 
 /// One ended task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct End {
+pub(crate) struct Completed {
     pub(crate) id: u64,
     pub(crate) site: SiteId,
     pub(crate) outcome: Outcome,
@@ -34,15 +34,15 @@ pub(crate) struct End {
 
 /// The ring. All zero is an empty one.
 #[repr(C)]
-pub(crate) struct Ends {
+pub(crate) struct CompletedRing {
     written: AtomicU64,
     entries: [[AtomicU64; 5]; RING],
 }
 
-impl Ends {
-    /// Adds an end. Only the ring's own thread may call it.
+impl CompletedRing {
+    /// Adds a task that completed. Only the ring's own thread may call it.
     #[inline]
-    pub(crate) fn push(&self, end: End) {
+    pub(crate) fn push(&self, end: Completed) {
         let at = self.written.load(Ordering::Relaxed);
         fence(Ordering::Release);
         let kind =
@@ -55,7 +55,7 @@ impl Ends {
     }
 
     /// The entries that were whole while they were read, oldest first.
-    pub(crate) fn read(&self) -> Vec<End> {
+    pub(crate) fn read(&self) -> Vec<Completed> {
         let written = self.written.load(Ordering::Acquire);
         let first = written.saturating_sub(RING as u64);
         let copied: Vec<(u64, [u64; 5])> = (first..written)
@@ -70,12 +70,12 @@ impl Ends {
         copied
             .into_iter()
             .filter(|(at, _)| whole(*at))
-            .filter_map(|(_, cells)| End::from_cells(cells))
+            .filter_map(|(_, cells)| Completed::from_cells(cells))
             .collect()
     }
 }
 
-impl End {
+impl Completed {
     /// Who asked the task to stop, if anybody did.
     pub(crate) fn cancel(&self) -> Option<Cancel> {
         Cancel::from_bits(self.cancel_bits)
@@ -85,7 +85,7 @@ impl End {
         let outcome = *OUTCOMES.get((kind & 0xff) as usize)?;
         let site = SiteId(kind as u32 >> 8);
         let cancel_bits = (kind >> 32) as u32;
-        Some(End { id, site, outcome, cancel_bits, spawned_ns, ended_ns, polls })
+        Some(Completed { id, site, outcome, cancel_bits, spawned_ns, ended_ns, polls })
     }
 }
 
@@ -120,8 +120,8 @@ pub(crate) fn ended_as(bits: u32) -> Option<Outcome> {
 mod tests {
     use super::*;
 
-    fn end(id: u64) -> End {
-        End {
+    fn completed(id: u64) -> Completed {
+        Completed {
             id,
             site: SiteId(7),
             outcome: Outcome::Panicked,
@@ -132,17 +132,17 @@ mod tests {
         }
     }
 
-    fn empty() -> Ends {
-        Ends { written: AtomicU64::new(0), entries: std::array::from_fn(|_| Default::default()) }
+    fn empty() -> CompletedRing {
+        CompletedRing { written: AtomicU64::new(0), entries: std::array::from_fn(|_| Default::default()) }
     }
 
     #[test]
     fn keeps_the_last_ones_in_order() {
         let ring = empty();
         assert_eq!(ring.read(), []);
-        (1..=3).for_each(|id| ring.push(end(id)));
-        assert_eq!(ring.read(), [end(1), end(2), end(3)]);
-        (4..=300).for_each(|id| ring.push(end(id)));
+        (1..=3).for_each(|id| ring.push(completed(id)));
+        assert_eq!(ring.read(), [completed(1), completed(2), completed(3)]);
+        (4..=300).for_each(|id| ring.push(completed(id)));
         let ids: Vec<u64> = ring.read().iter().map(|end| end.id).collect();
         assert_eq!(ids, (300 - RING as u64 + 1..=300).collect::<Vec<_>>()[1..]);
     }
@@ -153,7 +153,7 @@ mod tests {
         std::thread::scope(|scope| {
             let writer = scope.spawn(|| {
                 for n in 1..200_000 {
-                    ring.push(End { id: n, spawned_ns: n, ended_ns: n, polls: n, ..end(n) });
+                    ring.push(Completed { id: n, spawned_ns: n, ended_ns: n, polls: n, ..completed(n) });
                 }
             });
             while !writer.is_finished() {
