@@ -60,10 +60,10 @@ mod health;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]
 pub mod heap;
+mod memory;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(samples_heap), allow(dead_code, reason = "blocks are known by samples"))]
-mod holders;
-mod memory;
+mod owner_outcomes;
 mod runtime;
 mod settings;
 #[cfg_attr(not(takes_stacks), path = "stack/unsupported.rs")]

@@ -11,7 +11,7 @@ use super::stacks::Tree;
 use crate::clock;
 use crate::current::CurrentTask;
 use crate::heap::{self, Sample, Totals};
-use crate::holders;
+use crate::owner_outcomes;
 use crate::task::SiteId;
 
 /// The live samples, with their stacks in `stacks`; `None` if the service does not sample its heap.
@@ -31,7 +31,7 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
             stack: stack(sample.stack),
             task: task.id().map(TaskId),
             task_site: task.site().and_then(&site),
-            task_end: task.id().and_then(holders::outcome),
+            task_end: task.id().and_then(owner_outcomes::outcome),
             thread: sample.thread,
             born_us: anchor.us(sample.born_ns),
         }

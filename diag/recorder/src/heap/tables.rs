@@ -11,8 +11,8 @@ use super::weight::Weight;
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
 use crate::fork::Once;
-use crate::holders;
 use crate::memory;
+use crate::owner_outcomes;
 use crate::stack::Recent;
 
 static TABLES: Once<Tables> = Once::new();
@@ -93,7 +93,7 @@ pub(super) struct Tables {
 /// Builds the tables unless they are there, in whatever capacity; false if the system has no address space
 /// for them.
 pub(super) fn prepare(capacity: Capacity) -> bool {
-    holders::prepare();
+    owner_outcomes::prepare();
     // One thread builds: a free knows the blocks of one region only.
     let build = || {
         let tables = Tables::new(capacity).ok_or(())?;
@@ -190,7 +190,7 @@ impl Tables {
         };
         self.records.publish(*record, *sample, weight, *point);
         if let Some(task) = CurrentTask::from_word(sample.task).id() {
-            holders::enter(task);
+            owner_outcomes::enter(task);
         }
     }
 
@@ -243,7 +243,7 @@ impl Tables {
     fn take_out(&self, record: RecordId) -> Ended {
         let ended = self.records.end(record);
         if let Some(task) = CurrentTask::from_word(ended.sample.task).id() {
-            holders::leave(task);
+            owner_outcomes::leave(task);
         }
         ended
     }

@@ -276,7 +276,7 @@ fn count_end(record: &TaskRecord) {
     }
     shard.completed.push(end);
     #[cfg(feature = "heap")]
-    crate::holders::end(end.id, end.outcome);
+    crate::owner_outcomes::end(end.id, end.outcome);
     let Some(totals) = shard.of(end.site) else { return };
     add(&totals.ended[outcome_index(end.outcome)], 1);
     add(&totals.polls, end.polls);

@@ -34,47 +34,47 @@ static CROWDED: Dropped = Dropped::new(
     "task_ends_forgotten",
     "how a task ended of which a sampled block lives will not be known, as there was no room for it",
 );
-static HOLDERS: Once<Holders> = Once::new();
+static OWNERS: Once<OwnerOutcomes> = Once::new();
 
 /// Makes room for the table, once; without it, no outcome is known.
 pub(crate) fn prepare() {
-    let _ = HOLDERS.get_or_try_init(|| Holders::new().ok_or(()));
+    let _ = OWNERS.get_or_try_init(|| OwnerOutcomes::new().ok_or(()));
 }
 
 /// A task allocated a sampled block.
 pub(crate) fn enter(task: u64) {
-    if let Some(holders) = HOLDERS.get() {
-        holders.enter(task);
+    if let Some(owners) = OWNERS.get() {
+        owners.enter(task);
     }
 }
 
 /// One of the task's sampled blocks is gone.
 pub(crate) fn leave(task: u64) {
-    if let Some(holders) = HOLDERS.get() {
-        holders.leave(task);
+    if let Some(owners) = OWNERS.get() {
+        owners.leave(task);
     }
 }
 
 /// A task has ended.
 #[inline]
 pub(crate) fn end(task: u64, outcome: Outcome) {
-    if let Some(holders) = HOLDERS.get() {
-        holders.end(task, outcome);
+    if let Some(owners) = OWNERS.get() {
+        owners.end(task, outcome);
     }
 }
 
 /// How a task ended of which a sampled block lives; none if it did not yet, or if that is not known.
 pub(crate) fn outcome(task: u64) -> Option<Outcome> {
-    HOLDERS.get()?.outcome(task)
+    OWNERS.get()?.outcome(task)
 }
 
-struct Holders {
+struct OwnerOutcomes {
     buckets: &'static [[AtomicU64; BUCKET]],
 }
 
-impl Holders {
+impl OwnerOutcomes {
     fn new() -> Option<Self> {
-        Some(Holders { buckets: memory::zeroed::<AtomicU64>(BUCKET * BUCKETS as usize)?.as_chunks().0 })
+        Some(OwnerOutcomes { buckets: memory::zeroed::<AtomicU64>(BUCKET * BUCKETS as usize)?.as_chunks().0 })
     }
 
     fn bucket(&self, task: u64) -> &[AtomicU64; BUCKET] {
@@ -138,71 +138,70 @@ fn is_of(word: u64, task: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn holders() -> Holders {
-        Holders::new().expect("the test machine has a MiB")
+    fn owners() -> OwnerOutcomes {
+        OwnerOutcomes::new().expect("the test machine has a MiB")
     }
 
     #[test]
     fn an_outcome_is_known_as_long_as_a_block_lives() {
-        let holders = holders();
-        holders.enter(7);
-        holders.enter(7);
-        assert_eq!(holders.outcome(7), None);
-        holders.end(7, Outcome::Panicked);
-        assert_eq!(holders.outcome(7), Some(Outcome::Panicked));
-        holders.leave(7);
-        assert_eq!(holders.outcome(7), Some(Outcome::Panicked));
-        holders.leave(7);
-        assert_eq!(holders.outcome(7), None);
-        assert!(holders.bucket(7).iter().all(|place| place.load(Relaxed) == 0), "its place is free");
+        let owners = owners();
+        owners.enter(7);
+        owners.enter(7);
+        assert_eq!(owners.outcome(7), None);
+        owners.end(7, Outcome::Panicked);
+        assert_eq!(owners.outcome(7), Some(Outcome::Panicked));
+        owners.leave(7);
+        assert_eq!(owners.outcome(7), Some(Outcome::Panicked));
+        owners.leave(7);
+        assert_eq!(owners.outcome(7), None);
+        assert!(owners.bucket(7).iter().all(|place| place.load(Relaxed) == 0), "its place is free");
     }
 
     #[test]
     fn a_task_without_blocks_leaves_no_trace() {
-        let holders = holders();
-        holders.end(7, Outcome::Done);
-        holders.leave(7);
-        holders.enter(7);
-        assert_eq!(holders.outcome(7), None);
+        let owners = owners();
+        owners.end(7, Outcome::Done);
+        owners.leave(7);
+        owners.enter(7);
+        assert_eq!(owners.outcome(7), None);
     }
 
     #[test]
     fn tasks_of_one_bucket_are_told_apart_and_a_ninth_is_left_out() {
-        let holders = holders();
+        let owners = owners();
         let task = |n: u64| 5 + n * BUCKETS;
-        (0..9).for_each(|n| holders.enter(task(n)));
-        (0..9)
-            .for_each(|n| holders.end(task(n), if n % 2 == 0 { Outcome::Done } else { Outcome::Cancelled }));
+        (0..9).for_each(|n| owners.enter(task(n)));
+        (0..9).for_each(|n| owners.end(task(n), if n % 2 == 0 { Outcome::Done } else { Outcome::Cancelled }));
         for n in 0..8 {
             let outcome = if n % 2 == 0 { Outcome::Done } else { Outcome::Cancelled };
-            assert_eq!(holders.outcome(task(n)), Some(outcome));
+            assert_eq!(owners.outcome(task(n)), Some(outcome));
         }
-        assert_eq!(holders.outcome(task(8)), None);
-        holders.leave(task(3));
-        holders.enter(task(8));
-        assert_eq!((holders.outcome(task(3)), holders.outcome(task(8))), (None, None));
-        holders.end(task(8), Outcome::NeverPolled);
-        assert_eq!(holders.outcome(task(8)), Some(Outcome::NeverPolled));
+        assert_eq!(owners.outcome(task(8)), None);
+        owners.leave(task(3));
+        owners.enter(task(8));
+        assert_eq!((owners.outcome(task(3)), owners.outcome(task(8))), (None, None));
+        owners.end(task(8), Outcome::NeverPolled);
+        assert_eq!(owners.outcome(task(8)), Some(Outcome::NeverPolled));
     }
 
     #[test]
     fn blocks_that_are_freed_by_other_threads_are_counted() {
-        let holders = &holders();
+        let owners = &owners();
         std::thread::scope(|scope| {
             for thread in 0..4 {
                 scope.spawn(move || {
                     for task in (0..500).map(|n| 1 + (thread * 500 + n) * (BUCKETS / 4)) {
-                        (0..3).for_each(|_| holders.enter(task));
+                        (0..3).for_each(|_| owners.enter(task));
                         std::thread::scope(|other| {
-                            other.spawn(move || holders.leave(task));
-                            holders.end(task, Outcome::Done);
-                            holders.leave(task);
+                            other.spawn(move || owners.leave(task));
+                            owners.end(task, Outcome::Done);
+                            owners.leave(task);
                         });
-                        holders.leave(task);
+                        owners.leave(task);
                     }
                 });
             }
         });
-        assert!(holders.buckets.iter().flatten().all(|place| place.load(Relaxed) == 0));
+        assert!(owners.buckets.iter().flatten().all(|place| place.load(Relaxed) == 0));
     }
 }
