@@ -1,6 +1,6 @@
 //! Where tasks are parked: the stacks of a poll, taken wherever a leaf clones the waker.
 //!
-//! Some polls lend a waker of another table (`waker.rs`), so every leaf that the task waits at finds that this is
+//! Some polls borrow a waker of another table (`waker.rs`), so every leaf that the task waits at finds that this is
 //! not the waker it has and clones it; the stack of that clone, up to the poll itself, is the place of the
 //! `.await`. Most of these polls happen anyway, and [`Sampling`](super::sampling::Sampling) chooses them; a few
 //! are those that a person asked for (`ask.rs`). The numbers of the stacks stay in the task's record until its
@@ -85,7 +85,7 @@ struct Taking {
     /// What the record said before.
     stack_before: Cell<u32>,
     self_wakes_before: Cell<u32>,
-    /// Wakes by the lent waker itself, which would have come without us too.
+    /// Wakes by the borrowed waker itself, which would have come without us too.
     lent_wakes: Cell<u32>,
     asked: Cell<bool>,
     /// A stack was taken and is not known.
@@ -228,9 +228,9 @@ pub(super) fn take_stack(record: &'static TaskRecord) {
     });
 }
 
-/// The waker that was lent to a poll is used to wake the task.
+/// The waker that a poll borrowed is used to wake the task.
 #[cold]
-pub(super) fn woke_by_lent(record: &TaskRecord) {
+pub(super) fn woke_by_borrowed(record: &TaskRecord) {
     TAKING.with(|taking| {
         if taking.is_of(record) {
             taking.lent_wakes.set(taking.lent_wakes.get() + 1);

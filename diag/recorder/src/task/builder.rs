@@ -39,7 +39,7 @@ impl<'a> Builder<'a> {
         Builder { name: Some(name), ..self }
     }
 
-    /// Where this task is parked is not looked at: its polls are lent no other waker for it, and nobody who asks
+    /// Where this task is parked is not looked at: its polls borrow no other waker for it, and nobody who asks
     /// has it polled. For futures that mind a waker which is not the one they know, or a poll without a wake.
     pub fn untraced(self) -> Self {
         Builder { untraced: true, ..self }

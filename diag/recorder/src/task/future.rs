@@ -44,7 +44,7 @@ impl<F: Future> Future for Tracked<F> {
         let is_known = waker::is_known(record, cx.waker());
         let takes_stacks = poll.takes_stacks();
         let work = || match is_known {
-            true => future.poll(&mut Context::from_waker(&waker::lend(record, takes_stacks))),
+            true => future.poll(&mut Context::from_waker(&waker::borrowed(record, takes_stacks))),
             false => future.poll(cx),
         };
         poll.run(work, Poll::is_ready)

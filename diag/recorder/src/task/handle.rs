@@ -32,9 +32,9 @@ impl TaskRef {
     }
 
     /// The handle becomes one of tokio's, which is not counted.
-    fn lend(self) {
+    fn give_away(self) {
         if let Some(record) = self.0 {
-            record.lend();
+            record.give_away_handle();
         }
     }
 }
@@ -97,7 +97,7 @@ impl<T> JoinHandle<T> {
     /// tokio's own handle. From here on an abort is recorded as one by an unknown party, and the
     /// handle is not seen to keep an ended task in memory.
     pub fn into_tokio(self) -> tokio::task::JoinHandle<T> {
-        self.task.lend();
+        self.task.give_away();
         self.inner
     }
 }
@@ -157,7 +157,7 @@ impl AbortHandle {
 
     /// tokio's own handle; see [`JoinHandle::into_tokio`].
     pub fn into_tokio(self) -> tokio::task::AbortHandle {
-        self.task.lend();
+        self.task.give_away();
         self.inner
     }
 }

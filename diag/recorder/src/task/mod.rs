@@ -110,7 +110,7 @@ pub async fn yield_now() {
     let count = |cx: &mut std::task::Context<'_>| {
         if let Some(record) = waker::record_of(cx.waker()) {
             record.add_self_wake();
-            await_point::woke_by_lent(record);
+            await_point::woke_by_borrowed(record);
         }
         Poll::Ready(())
     };

@@ -128,8 +128,8 @@ impl Runtime {
         }))
     }
 
-    /// The waker that the runtime lends to a poll. Not counted; forget it.
-    fn lent(&'static self) -> std::mem::ManuallyDrop<Waker> {
+    /// The waker that a poll borrows from the runtime. Not counted; forget it.
+    fn borrowed(&'static self) -> std::mem::ManuallyDrop<Waker> {
         let raw = RawWaker::new(std::ptr::from_ref(self).cast(), &RUNTIME_TABLE);
         // SAFETY: the table below keeps the contract; the runtime's side lives for ever.
         std::mem::ManuallyDrop::new(unsafe { Waker::from_raw(raw) })
@@ -161,7 +161,7 @@ impl Runtime {
             }
             let (kind, _) = record.poll_start(1, 1);
             if record.runtime_waker().is_null() {
-                assert!(is_runtimes(&self.lent()));
+                assert!(is_runtimes(&self.borrowed()));
                 record.set_runtime_waker(std::ptr::from_ref(self).cast());
             }
             poll(kind);

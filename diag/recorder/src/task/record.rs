@@ -35,7 +35,7 @@
 //! unless a poll was under way.
 //!
 //! Why *lost* is a proof, in one reading and without a poll of ours: at that moment no clone of the waker exists, and
-//! clones come only from the waker that is lent to a poll, so nothing but a poll that is already owed, an abort
+//! clones come only from the waker that a poll borrows, so nothing but a poll that is already owed, an abort
 //! or the runtime's shutdown can run the task.
 //!
 //! - A poll is owed if a wake fell between the runtime's own mark of a poll's start and ours. Of the wakes that a
@@ -59,8 +59,8 @@ use super::reading::{TaskReading, polls};
 use super::runtime_waker;
 use super::site::{Kind, SiteId};
 use super::state::{
-    FOREIGN, HALF_ROUND, HANDLE, LENT, LOCAL, OWNER, ROUND, RUNTIME_WAKER, StateBits, TRACE, UNTRACED, WAKE,
-    WAKER,
+    FOREIGN, HALF_ROUND, HANDLE, LOCAL, OWNER, ROUND, RUNTIME_WAKER, StateBits, TRACE, UNCOUNTED_HANDLE,
+    UNTRACED, WAKE, WAKER,
 };
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
@@ -267,7 +267,7 @@ impl TaskRecord {
             Kind::Task => 0,
             Kind::Local => LOCAL,
             Kind::Blocking => UNTRACED,
-            Kind::Future => UNTRACED | LENT,
+            Kind::Future => UNTRACED | UNCOUNTED_HANDLE,
         };
         let traced = if spawn.traced { 0 } else { UNTRACED };
         // Last, so that who pins the task finds all of the above.
@@ -537,7 +537,7 @@ impl TaskRecord {
     #[inline]
     pub(crate) fn add_handle(&self) -> bool {
         let before = StateBits(self.shared.state.fetch_add(HANDLE, Ordering::Relaxed));
-        !before.has_many_handles() || self.uncount(HANDLE, LENT, &TOO_MANY_HANDLES)
+        !before.has_many_handles() || self.uncount(HANDLE, UNCOUNTED_HANDLE, &TOO_MANY_HANDLES)
     }
 
     /// One handle less. True if the record is now the caller's to free.
@@ -547,8 +547,8 @@ impl TaskRecord {
     }
 
     /// A handle was exchanged for one that is not counted.
-    pub(crate) fn lend(&self) {
-        self.shared.state.fetch_or(LENT, Ordering::Relaxed);
+    pub(crate) fn give_away_handle(&self) {
+        self.shared.state.fetch_or(UNCOUNTED_HANDLE, Ordering::Relaxed);
     }
 
     /// Somebody with a handle asks the task to stop. The first one counts.
@@ -567,7 +567,7 @@ impl TaskRecord {
     /// Who cancelled a task that nobody asked to stop: what owned it, unless others could ask.
     pub(crate) fn unasked(&self) -> CancelBy {
         match self.state() {
-            state if state.has(LENT) => CancelBy::Unknown,
+            state if state.has(UNCOUNTED_HANDLE) => CancelBy::Unknown,
             state if state.has(LOCAL) => CancelBy::LocalSetDropped,
             _ => CancelBy::RuntimeShutdown,
         }
@@ -597,7 +597,7 @@ impl TaskRecord {
     /// A clone of the runtime's own waker, for the holder of one of ours.
     #[cold]
     pub(crate) fn runtimes_clone(&self) -> Waker {
-        // SAFETY: the caller holds a waker, which keeps the runtime's alive, or is inside the poll that lends it.
+        // SAFETY: the caller holds a waker, which keeps the runtime's alive, or is inside the poll that borrows it.
         (*unsafe { self.borrowed_runtime_waker() }).clone()
     }
 
@@ -645,7 +645,7 @@ impl TaskRecord {
         }
         if before.is_alive() {
             // SAFETY: the caller holds a waker: a clone, which keeps the runtime's waker alive, or the
-            // one lent to the poll under way, during which the runtime keeps it.
+            // one that the poll under way borrows, during which the runtime keeps it.
             unsafe { self.borrowed_runtime_waker() }.wake_by_ref();
         }
     }
@@ -682,13 +682,13 @@ impl TaskRecord {
     /// Takes a reference of the runtime's waker, once. Not on the way of each poll: it costs as much as
     /// the rest of a poll's record.
     ///
-    /// Called inside a poll only, which lends the waker that is cloned here.
+    /// Called inside a poll only, which borrows the waker that is cloned here.
     #[cold]
     fn adopt(&self) {
         // SAFETY: the poll under way was given this waker by the runtime.
         let ours = unsafe { self.borrowed_runtime_waker() }.clone();
         if self.shared.state.fetch_or(RUNTIME_WAKER, Ordering::AcqRel) & RUNTIME_WAKER != 0 {
-            // Another thread that the poll lent its waker to was faster.
+            // Another thread that the poll lets use its waker was faster.
             drop(ManuallyDrop::into_inner(ours));
         }
     }

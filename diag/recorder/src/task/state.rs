@@ -26,7 +26,7 @@ pub(super) const UNTRACED: u64 = 1 << 26;
 /// Some of the task's wakers are not counted here: the runtime's is of an unknown make, or there were too many.
 pub(super) const FOREIGN: u64 = 1 << 27;
 /// A handle is not counted here, so who cancels the task may be unknown.
-pub(super) const LENT: u64 = 1 << 28;
+pub(super) const UNCOUNTED_HANDLE: u64 = 1 << 28;
 /// The task is a `LocalSet`'s or a `LocalRuntime`'s.
 pub(super) const LOCAL: u64 = 1 << 29;
 /// Since the last poll the wakes passed the end of a half of their range, once and again.

@@ -2,7 +2,7 @@
 //!
 //! Nothing here allocates, locks or logs: leaves clone and wake under their own locks.
 //!
-//! There are two tables. The second is lent to a poll whose stacks are taken (`await_point.rs`): every leaf finds
+//! There are two tables. The second is borrowed by a poll whose stacks are taken (`await_point.rs`): every leaf finds
 //! that this is not the waker it has, clones it, and that clone is the moment to take its stack. Clones
 //! carry the first table, so that nothing is different after that poll.
 
@@ -34,19 +34,19 @@ pub(super) fn is_known(record: &TaskRecord, runtimes: &Waker) -> bool {
     std::ptr::eq(record.runtime_waker(), runtimes.data()) && is_runtimes(runtimes)
 }
 
-/// The waker for a poll of the task in `record`, lent and never dropped.
+/// The waker for a poll of the task in `record`, borrowed and never dropped.
 #[inline]
-pub(super) fn lend(record: &'static TaskRecord, traced: bool) -> ManuallyDrop<Waker> {
+pub(super) fn borrowed(record: &'static TaskRecord, traced: bool) -> ManuallyDrop<Waker> {
     let table = if traced { &TRACED_TABLE } else { &TABLE };
     // SAFETY: the functions below keep the contract of `RawWaker`; `data` is a record, which lives for
-    // ever. The lent waker is not counted, and not dropped.
+    // ever. The borrowed waker is not counted, and not dropped.
     ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(record).cast(), table)) })
 }
 
 /// The record that a waker of ours belongs to.
 pub(super) fn record_of(waker: &Waker) -> Option<&'static TaskRecord> {
     let ours = std::ptr::eq(waker.vtable(), &TABLE) || std::ptr::eq(waker.vtable(), &TRACED_TABLE);
-    // SAFETY: with one of our tables, `data` is what `lend` put there.
+    // SAFETY: with one of our tables, `data` is what `borrowed` put there.
     ours.then(|| unsafe { record(waker.data()) })
 }
 
@@ -54,7 +54,7 @@ pub(super) fn record_of(waker: &Waker) -> Option<&'static TaskRecord> {
 /// `data` is that of a waker with one of our tables.
 #[inline]
 unsafe fn record(data: *const ()) -> &'static TaskRecord {
-    // SAFETY: made from a `&'static TaskRecord` by `lend`.
+    // SAFETY: made from a `&'static TaskRecord` by `borrowed`.
     unsafe { &*data.cast::<TaskRecord>() }
 }
 
@@ -105,7 +105,7 @@ unsafe fn wake_by_ref(data: *const ()) {
 unsafe fn wake_by_ref_traced(data: *const ()) {
     // SAFETY: called with a waker's own data.
     unsafe {
-        await_point::woke_by_lent(record(data));
+        await_point::woke_by_borrowed(record(data));
         wake_by_ref(data);
     }
 }
