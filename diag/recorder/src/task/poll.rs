@@ -182,7 +182,7 @@ impl RecordedPoll {
     #[cold]
     #[inline(never)]
     fn traced_end(&self, trace: Trace, now_ns: u64, ending: Option<Outcome>) {
-        if !trace.quiet {
+        if !trace.unrecorded {
             self.take_time(now_ns);
         }
         let moved = self.extra.takes_stacks() && await_point::end(self.record);

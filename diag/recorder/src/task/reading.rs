@@ -22,7 +22,7 @@ pub(crate) struct TaskReading {
     /// Polls that captures asked for and that count as none.
     pub(crate) traces: u64,
     /// One of them is under way: the task rests as before.
-    pub(super) quiet: bool,
+    pub(super) unrecorded: bool,
     /// 0 before the first poll.
     pub(crate) moved_ns: u64,
     pub(crate) busy_ns: u64,
@@ -76,7 +76,7 @@ impl TaskReading {
         match self.seq {
             _ if !self.state.is_alive() => RunState::Ended,
             0 => RunState::NeverPolled,
-            seq if seq % 2 == 1 && !self.quiet => RunState::Polling,
+            seq if seq % 2 == 1 && !self.unrecorded => RunState::Polling,
             _ if self.state.wakes_since(self.wakes) != 0 || self.state.may_have_come_round() => {
                 RunState::Woken
             }
@@ -88,13 +88,14 @@ impl TaskReading {
     /// with wakers that nobody counts are never lost, nor is one that somebody stops.
     pub(crate) fn lost(&self) -> Option<Lost> {
         let is_over = self.outcome.is_some() || self.cancel.is_some() || self.stack == DROPPING;
-        let is_lost = self.run_state() == RunState::Idle && !self.quiet && self.state.is_lost() && !is_over;
+        let is_lost =
+            self.run_state() == RunState::Idle && !self.unrecorded && self.state.is_lost() && !is_over;
         is_lost.then_some(if self.owed { Lost::Likely } else { Lost::Proven })
     }
 
     /// What the task is parked at, if its last poll left that: not every poll has its stacks taken.
     pub(crate) fn parked_at(&self) -> Option<ParkedAt> {
-        let is_parked = matches!(self.run_state(), RunState::Idle | RunState::Woken) && !self.quiet;
+        let is_parked = matches!(self.run_state(), RunState::Idle | RunState::Woken) && !self.unrecorded;
         match self.stack {
             _ if !is_parked => None,
             NO_STACKS => Some(ParkedAt::Nothing),
@@ -109,7 +110,7 @@ impl TaskReading {
 
     /// Polls begun, without those of captures.
     pub(crate) fn polls(&self) -> u64 {
-        polls(self.seq - u64::from(self.quiet), self.traces)
+        polls(self.seq - u64::from(self.unrecorded), self.traces)
     }
 
     /// Wakes so far, without the one that every spawn is.

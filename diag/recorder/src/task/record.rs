@@ -110,7 +110,7 @@ struct Poller {
     /// The number of the stacks that the last poll left, 0 if it left none, or one of the marks below.
     stack: AtomicU32,
     longest_us: unmodelled::AtomicU32,
-    /// `self wakes >> 32: 12 | polls of captures: 12 | QUIET | ending: 7`; ending is 0, or 1 + the index of the outcome.
+    /// `self wakes >> 32: 12 | polls of captures: 12 | UNRECORDED | ending: 7`; ending is 0, or 1 + the index of the outcome.
     traces: AtomicU32,
 }
 
@@ -127,8 +127,8 @@ pub(crate) const NO_STACKS: u32 = u32::MAX - 2;
 pub(crate) const STACK_MARKS: u32 = NO_STACKS;
 
 /// A poll that counts as none is under way.
-const QUIET: u32 = 1 << 7;
-const ENDING: u32 = QUIET - 1;
+const UNRECORDED: u32 = 1 << 7;
+const ENDING: u32 = UNRECORDED - 1;
 /// One poll of a capture.
 const ASKED: u32 = 1 << 8;
 const MAX_ASKED: u32 = (1 << 12) - 1;
@@ -210,7 +210,7 @@ pub(crate) enum PollKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Trace {
     /// Nothing else asked for it: it counts as no poll unless it turns out to be one.
-    pub(crate) quiet: bool,
+    pub(crate) unrecorded: bool,
 }
 
 /// What a poll that nothing but a capture asked for found to be ready.
@@ -347,13 +347,13 @@ impl TaskRecord {
         if asked || state.has(ROUND) {
             poller.wakes.store(poller.wakes.load(Ordering::Relaxed) | OWED, Ordering::Relaxed);
         }
-        let quiet = new == 0 && !state.may_have_come_round();
-        if quiet {
-            poller.traces.store(poller.traces.load(Ordering::Relaxed) | QUIET, Ordering::Relaxed);
+        let unrecorded = new == 0 && !state.may_have_come_round();
+        if unrecorded {
+            poller.traces.store(poller.traces.load(Ordering::Relaxed) | UNRECORDED, Ordering::Relaxed);
         } else {
             poller.moved_ns.store(now_ns, Ordering::Relaxed);
         }
-        asked.then_some(Trace { quiet })
+        asked.then_some(Trace { unrecorded })
     }
 
     /// What the runtime's waker of this task points to; the poller's only, at the first poll.
@@ -408,9 +408,9 @@ impl TaskRecord {
         let poller = &self.poller;
         let state = self.state();
         let woken = state.wakes_since(poller.wakes.load(Ordering::Relaxed)) != 0;
-        let traces = poller.traces.load(Ordering::Relaxed) & !QUIET;
+        let traces = poller.traces.load(Ordering::Relaxed) & !UNRECORDED;
         poller.traces.store(traces, Ordering::Relaxed);
-        let unasked = trace.quiet && !woken;
+        let unasked = trace.unrecorded && !woken;
         let recovered = (unasked && (moved || ending == Some(Outcome::Done))).then(|| Recovered {
             idle_ns: now_ns.saturating_sub(poller.moved_ns.load(Ordering::Relaxed)),
             wakers: state.wakers(),
@@ -783,7 +783,7 @@ impl TaskRecord {
             labelled: !poller.label.load(Ordering::Relaxed).is_null(),
             seq,
             traces: asked(traces).into(),
-            quiet: traces & QUIET != 0,
+            unrecorded: traces & UNRECORDED != 0,
             moved_ns: poller.moved_ns.load(Ordering::Relaxed),
             busy_ns: poller.busy_ns.load(Ordering::Relaxed),
             longest_us: poller.longest_us.load(Ordering::Relaxed),
@@ -806,7 +806,7 @@ impl TaskRecord {
         match (same_task, same_moment, last) {
             (true, true, _) => Some(Some(reading)),
             // It was polled at each attempt: say that it is being polled.
-            (true, false, true) => Some(Some(TaskReading { seq: seq | 1, quiet: false, ..reading })),
+            (true, false, true) => Some(Some(TaskReading { seq: seq | 1, unrecorded: false, ..reading })),
             _ => None,
         }
     }
