@@ -79,8 +79,8 @@ impl Running {
             let _ = self.timers.follow();
         }
         let mut frames = [0; MAX_FRAMES];
-        signal::drain(|task, copied| {
-            let depth = copied.walk(&mut frames);
+        signal::drain(|task, stack| {
+            let depth = stack.walk(&mut frames);
             let is_full = self.counts.len() >= MAX_STACKS;
             let met = Met { task: task.site_only(), frames: frames[..depth].into() };
             let met = if is_full && !self.counts.contains_key(&met) {

@@ -18,7 +18,7 @@ use super::CpuError;
 use crate::current::{self, CurrentTask};
 use crate::fork::{self, Once};
 use crate::memory::{self, Zeroed};
-use crate::stack::CopiedStack;
+use crate::stack::StackSnapshot;
 use crate::sys::signals::{self, Interrupted};
 use crate::thread;
 
@@ -35,7 +35,7 @@ struct SampleSlot {
     state: AtomicU32,
     /// The word of the task that was being polled.
     task: AtomicU64,
-    stack: CopiedStack,
+    stack: StackSnapshot,
 }
 
 // SAFETY: atomics only, of which zeros are a value: a free slot.
@@ -71,7 +71,7 @@ pub(super) fn stop() {
 }
 
 /// Hands out the samples that are there.
-pub(super) fn drain(mut take: impl FnMut(CurrentTask, &CopiedStack)) {
+pub(super) fn drain(mut take: impl FnMut(CurrentTask, &StackSnapshot)) {
     for slot in TABLE.get().into_iter().flat_map(|table| table.iter()) {
         if slot.state.load(Ordering::Acquire) & PHASE == FULL {
             take(CurrentTask::from_word(slot.task.load(Ordering::Relaxed)), &slot.stack);

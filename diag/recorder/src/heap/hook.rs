@@ -238,7 +238,7 @@ fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option
 fn number_of_stack(tables: &Tables, from: Registers) -> Result<u32, &'static Dropped> {
     let new = |frames: &[u64]| tables.stacks.intern(frames).word();
     let again = |word| tables.stacks.hold(word).is_some();
-    let word = tables.recent.number(from, new, again);
+    let word = tables.unwinds.number(from, new, again);
     word.map(Held::number_of)
         .ok_or_else(|| if stack::has_room_to_walk(from.sp) { &WITHOUT_STACK } else { &NEAR_STACK_END })
 }

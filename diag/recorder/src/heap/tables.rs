@@ -13,7 +13,7 @@ use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::memory;
 use crate::owner_outcomes;
-use crate::stack::Recent;
+use crate::stack::UnwindCache;
 
 static TABLES: Once<Tables> = Once::new();
 static REFUSED: Dropped = Dropped::new(
@@ -66,7 +66,7 @@ impl Capacity {
         Large::BYTES
             + Records::bytes(self.records)
             + Stacks::bytes(self.stack_words)
-            + Recent::BYTES
+            + UnwindCache::BYTES
             + self.sites as usize * size_of::<Tally>()
             + Region::bytes(self.slot_bits)
     }
@@ -85,7 +85,7 @@ pub(super) struct Tables {
     pub(super) large: Large,
     pub(super) records: Records,
     pub(super) stacks: Stacks,
-    pub(super) recent: Recent,
+    pub(super) unwinds: UnwindCache,
     /// By spawn site of the allocating task.
     sites: &'static [Tally],
 }
@@ -156,7 +156,7 @@ impl Tables {
             large: Large::new()?,
             records: Records::new(capacity.records)?,
             stacks: Stacks::new(capacity.stack_words)?,
-            recent: Recent::new()?,
+            unwinds: UnwindCache::new()?,
             sites: memory::zeroed(capacity.sites as usize)?,
         })
     }

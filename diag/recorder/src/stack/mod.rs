@@ -3,28 +3,28 @@
 //! Taken by the heap sampler in the allocation hook and by the task recorder where a future leaves its
 //! waker. Frame pointers are followed where they are whole, which is ten times faster; otherwise framehop
 //! reads the unwind tables (`unwinder.rs`). Never libgcc's unwinder: its lock has hung services. A walk
-//! reads nothing but what `readable.rs` allows.
+//! reads nothing but what `stack_bounds.rs` allows.
 //!
-//! Names are not looked up here but in `symbols`, far from the service's threads.
+//! Nothing is symbolized here but in `symbols`, far from the service's threads.
 
-mod copied;
+mod dependency_log;
 mod frame_pointer;
 #[cfg(test)]
 mod late_library;
 mod module;
 pub(crate) mod modules;
-mod noting;
-mod readable;
-mod recent;
+mod stack_bounds;
+mod stack_snapshot;
 #[cfg(test)]
 pub(crate) mod testing;
+mod unwind_cache;
 mod unwinder;
 mod walk;
 
-pub(crate) use copied::CopiedStack;
 pub(crate) use module::LoadedModule;
-pub(crate) use readable::{has_room, is_behind_system_call, is_told};
-pub(crate) use recent::Recent;
+pub(crate) use stack_bounds::{has_room, is_behind_system_call, is_told};
+pub(crate) use stack_snapshot::StackSnapshot;
+pub(crate) use unwind_cache::UnwindCache;
 #[cfg(test)]
 pub(crate) use walk::capture_until;
 pub(crate) use walk::has_room as has_room_to_walk;
@@ -48,6 +48,6 @@ pub(crate) fn status() -> Status {
 /// loaded in between. Not to be called from a hook.
 pub(crate) fn prepare() {
     unwinder::prepare();
-    readable::prepare();
+    stack_bounds::prepare();
     walk::prepare();
 }

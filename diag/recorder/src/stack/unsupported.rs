@@ -33,9 +33,9 @@ pub(crate) fn method() -> &'static str {
 }
 
 /// Nothing to remember.
-pub(crate) struct Recent;
+pub(crate) struct UnwindCache;
 
-impl Recent {
+impl UnwindCache {
     /// As where stacks are taken.
     pub(crate) fn new() -> Option<Self> {
         None

@@ -17,9 +17,9 @@ use framehop::{
 };
 
 use super::Registers;
+use super::dependency_log::Memory;
 use super::module::LoadedModule;
 use super::modules;
-use super::noting::Memory;
 use crate::fork::{self, Lock, Once};
 
 type Tables = UnwinderNative<&'static [u8], MustNotAllocateDuringUnwind>;

@@ -7,8 +7,8 @@
 
 use std::arch::asm;
 
-use super::noting::Memory;
-use super::readable::{self, Readable};
+use super::dependency_log::Memory;
+use super::stack_bounds::{self, StackBounds};
 use super::unwinder;
 use crate::fork::Once;
 use crate::sys::signals::Interrupted;
@@ -57,13 +57,13 @@ pub(crate) fn method() -> &'static str {
 
 /// True if there is stack enough below `sp` to walk that stack there.
 pub(crate) fn has_room(sp: u64) -> bool {
-    readable::has_room(sp, ROOM)
+    stack_bounds::has_room(sp, ROOM)
 }
 
 /// As [`walk`], reading whatever may be read.
 #[cfg(test)]
 pub(crate) fn capture_until(from: Registers, frames: &mut [u64], stop: u64) -> usize {
-    Readable::of(from.sp).map_or(0, |stack| walk(from, stack, frames, stop))
+    StackBounds::of(from.sp).map_or(0, |stack| walk(from, stack, frames, stop))
 }
 
 /// Fills in the callers of the function that `from` was taken in, which must not have returned yet, and ends
@@ -113,7 +113,7 @@ fn follow_pointers(from: Registers, mut stack: impl Memory, frames: &mut [u64], 
 fn pointers_are_whole() -> bool {
     let (mut by_pointers, mut by_tables) = ([0; MAX_FRAMES], [0; MAX_FRAMES]);
     let here = registers();
-    let Some(stack) = Readable::of(here.sp) else { return false };
+    let Some(stack) = StackBounds::of(here.sp) else { return false };
     let whole = unwinder::walk(here, stack, &mut by_tables, NOWHERE).unwrap_or(0);
     let found = follow_pointers(here, stack, &mut by_pointers, NOWHERE);
     found > C_FRAMES && found + C_FRAMES >= whole && by_tables.starts_with(&by_pointers[..found])

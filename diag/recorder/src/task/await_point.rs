@@ -24,7 +24,7 @@ use super::record::{NO_STACKS, TaskRecord, WOKE_REPLACED};
 use crate::current;
 use crate::dropped::Dropped;
 use crate::fork::Once;
-use crate::stack::{self, Recent};
+use crate::stack::{self, UnwindCache};
 
 /// Stacks of one poll at the most: a join of a thousand leaves clones a thousand wakers.
 const MAX_STACKS: usize = 8;
@@ -34,7 +34,7 @@ const LIST: u32 = 1 << 31;
 /// What is kept of all polls.
 struct Kept {
     stacks: AwaitStacks,
-    recent: Recent,
+    unwinds: UnwindCache,
 }
 
 static KEPT: Once<Option<Kept>> = Once::new();
@@ -65,7 +65,7 @@ pub(crate) fn counts() -> Counts {
 /// Makes all that taking stacks needs. False if there is no memory for it. Not to be called from a hook.
 pub(crate) fn prepare() -> bool {
     stack::prepare();
-    let kept = || Some(Kept { stacks: AwaitStacks::new()?, recent: Recent::new()? });
+    let kept = || Some(Kept { stacks: AwaitStacks::new()?, unwinds: UnwindCache::new()? });
     KEPT.get_or_init(kept).is_some()
 }
 
@@ -199,7 +199,7 @@ pub(super) fn end(record: &'static TaskRecord) -> bool {
 }
 
 /// Takes the stack of a leaf that clones the waker, if that is on the thread and in the poll that it
-/// was lent to.
+/// was given to.
 #[cold]
 #[inline(never)]
 pub(super) fn take_stack(record: &'static TaskRecord) {
@@ -215,7 +215,7 @@ pub(super) fn take_stack(record: &'static TaskRecord) {
         };
         // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
         let salt = record.current().site().map_or(0, |site| site.0);
-        let number = kept.recent.number_up_to(taking.stop.get(), salt, here, number, |_| true);
+        let number = kept.unwinds.number_up_to(taking.stop.get(), salt, here, number, |_| true);
         taking.units.set(taking.units.get() + 1 + walked.get());
         TAKEN.fetch_add(1, Ordering::Relaxed);
         if walked.get() > 0 {

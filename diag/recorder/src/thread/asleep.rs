@@ -7,12 +7,12 @@ use std::io;
 
 use super::no_stack::NoStack;
 use crate::fork::Lock;
-use crate::stack::{CopiedStack, MAX_FRAMES};
+use crate::stack::{MAX_FRAMES, StackSnapshot};
 use crate::sys::{self, procfs};
 
 /// Held while the copy is in use.
 static ONE_AT_A_TIME: Lock<()> = Lock::new(());
-static COPY: CopiedStack = CopiedStack::new();
+static COPY: StackSnapshot = StackSnapshot::new();
 
 /// What a thread is at.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(super) fn runs(tid: u32) -> Result<bool, NoStack> {
 pub(super) fn obstacle() -> Option<NoStack> {
     let told = sys::thread_id().map(|own| procfs::of_thread(own, "syscall"));
     let unknown = told.and_then(Result::err).map(|error| NoStack::StateUnknown(error.kind()));
-    unknown.or_else(|| (!CopiedStack::can_copy()).then_some(NoStack::Unreadable))
+    unknown.or_else(|| (!StackSnapshot::can_copy()).then_some(NoStack::Unreadable))
 }
 
 /// Appends the stack of a thread of this process that sleeps, innermost first; false if it runs.

@@ -24,7 +24,7 @@ use super::asleep;
 pub(crate) use super::no_stack::NoStack;
 use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
-use crate::stack::{CopiedStack, MAX_FRAMES};
+use crate::stack::{MAX_FRAMES, StackSnapshot};
 use crate::sys::signals::{self, Interrupted, NotSent};
 use crate::sys::{self, procfs};
 
@@ -52,7 +52,7 @@ const PHASE: u64 = 3;
 
 /// The phase, above it the id of the thread asked, and on top the number of the process.
 static REQUEST: AtomicU64 = AtomicU64::new(IDLE);
-static COPY: CopiedStack = CopiedStack::new();
+static COPY: StackSnapshot = StackSnapshot::new();
 /// Held while a request runs.
 static ONE_AT_A_TIME: Lock<()> = Lock::new(());
 /// The owner's choice: a signal, or one of these.

@@ -1,4 +1,4 @@
-//! The last stacks, each known again by the words that decide its walk (`noting.rs`).
+//! Memoized unwinds: an entry is valid while every stack word that its walk read is unchanged (`dependency_log.rs`).
 //!
 //! Services allocate from the same places over and over, and a walk costs ten times as much as to see that
 //! nothing has changed. An entry belongs to one stack pointer; whoever finds it taken does without. What is
@@ -7,18 +7,18 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use super::noting::{Note, Notebook, Noting};
-use super::readable::Readable;
+use super::dependency_log::{Dependency, DependencyLog, LoggedMemory};
+use super::stack_bounds::StackBounds;
 use super::{Frames, MAX_FRAMES, Registers, unwinder, walk};
 use crate::memory::{self, Zeroed};
 
 /// A power of two; 4 KiB each, resident once used.
 const ENTRIES: usize = 256;
 /// Enough for all frames of a stack by frame pointers, each of which is decided by two words.
-const MAX_NOTES: usize = 251;
+const MAX_DEPENDENCIES: usize = 251;
 
 /// Stacks that were walked not long ago.
-pub(crate) struct Recent {
+pub(crate) struct UnwindCache {
     entries: &'static [Entry],
 }
 
@@ -40,19 +40,19 @@ struct Entry {
     stop: AtomicU64,
     /// Which unwind tables were in force.
     tables: AtomicU64,
-    notes: [(AtomicU64, AtomicU64); MAX_NOTES],
+    dependencies: [(AtomicU64, AtomicU64); MAX_DEPENDENCIES],
 }
 
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for Entry {}
 
-impl Recent {
+impl UnwindCache {
     /// Address space that it takes.
     pub(crate) const BYTES: usize = ENTRIES * size_of::<Entry>();
 
     /// Nothing remembered yet; `None` if there is no memory for it.
     pub(crate) fn new() -> Option<Self> {
-        Some(Recent { entries: memory::zeroed(ENTRIES)? })
+        Some(UnwindCache { entries: memory::zeroed(ENTRIES)? })
     }
 
     /// The number of the stack above `from`, the registers of a function that must not have returned yet:
@@ -69,7 +69,7 @@ impl Recent {
         self.number_up_to(walk::NOWHERE, 0, from, number, again)
     }
 
-    /// As [`number`](Recent::number), with the frames up to the function whose stack pointer was `stop`. Stacks of
+    /// As [`number`](UnwindCache::number), with the frames up to the function whose stack pointer was `stop`. Stacks of
     /// the same depth that differ in `salt` do not take each other's place.
     pub(crate) fn number_up_to(
         &self,
@@ -79,7 +79,7 @@ impl Recent {
         number: impl Fn(&[u64]) -> u64,
         again: impl Fn(u64) -> bool,
     ) -> Option<u64> {
-        let stack = Readable::of(from.sp)?;
+        let stack = StackBounds::of(from.sp)?;
         let entry = self.entry(from, salt);
         if entry.taken.swap(true, Ordering::Acquire) {
             return walk::has_room(from.sp).then(|| take(from, stack, stop, number)).flatten();
@@ -101,7 +101,7 @@ impl Recent {
 
 /// Walks and remembers nothing. By itself: who does not walk has not the frames on its stack.
 #[inline(never)]
-fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> u64) -> Option<u64> {
+fn take(from: Registers, stack: StackBounds, stop: u64, number: impl Fn(&[u64]) -> u64) -> Option<u64> {
     let mut frames: Frames = [0; MAX_FRAMES];
     let depth = walk::walk(from, stack, &mut frames, stop);
     (depth > 0).then(|| number(&frames[..depth]))
@@ -109,7 +109,7 @@ fn take(from: Registers, stack: Readable, stop: u64, number: impl Fn(&[u64]) -> 
 
 impl Entry {
     /// The number, if the stack is the remembered one.
-    fn find(&self, from: Registers, stack: Readable, stop: u64) -> Option<u64> {
+    fn find(&self, from: Registers, stack: StackBounds, stop: u64) -> Option<u64> {
         let len = self.len.load(Ordering::Relaxed) as usize;
         let is = |field: &AtomicU64, value| field.load(Ordering::Relaxed) == value;
         let same = len > 0
@@ -119,7 +119,7 @@ impl Entry {
             && is(&self.stop, stop)
             && is(&self.tables, unwinder::generation())
             && (is(&self.fp, from.fp) || !self.by_first_pointer.load(Ordering::Relaxed))
-            && self.notes[..len].iter().all(|(address, word)| {
+            && self.dependencies[..len].iter().all(|(address, word)| {
                 stack.read(address.load(Ordering::Relaxed)) == Some(word.load(Ordering::Relaxed))
             });
         same.then(|| self.number.load(Ordering::Relaxed))
@@ -130,7 +130,7 @@ impl Entry {
     fn take(
         &self,
         from: Registers,
-        stack: Readable,
+        stack: StackBounds,
         stop: u64,
         number: impl Fn(&[u64]) -> u64,
     ) -> Option<u64> {
@@ -138,16 +138,16 @@ impl Entry {
         let tables = unwinder::generation();
         let mut frames: Frames = [0; MAX_FRAMES];
         let mut len = 0;
-        let mut noting = Noting::new(stack, Notes { entry: self, len: &mut len });
-        let depth = walk::walk(from, &mut noting, &mut frames, stop);
-        let noted = noting.finish();
+        let mut memory = LoggedMemory::new(stack, EntryLog { entry: self, len: &mut len });
+        let depth = walk::walk(from, &mut memory, &mut frames, stop);
+        let summary = memory.finish();
         if depth == 0 {
             return None;
         }
         let number = number(&frames[..depth]);
-        if noted.complete {
+        if summary.complete {
             self.number.store(number, Ordering::Relaxed);
-            self.by_first_pointer.store(noted.by_first_pointer, Ordering::Relaxed);
+            self.by_first_pointer.store(summary.by_first_pointer, Ordering::Relaxed);
             let fields = [&self.ip, &self.sp, &self.fp, &self.top, &self.stop, &self.tables];
             let values = [from.ip, from.sp, from.fp, stack.high(), stop, tables];
             for (field, value) in fields.into_iter().zip(values) {
@@ -159,17 +159,17 @@ impl Entry {
     }
 }
 
-/// The notes of an entry that is being filled in.
-struct Notes<'a> {
+/// The log of an entry that is being filled in.
+struct EntryLog<'a> {
     entry: &'a Entry,
     len: &'a mut usize,
 }
 
-impl Notebook for Notes<'_> {
-    fn add(&mut self, note: Note) -> bool {
-        let Some((address, word)) = self.entry.notes.get(*self.len) else { return false };
-        address.store(note.address, Ordering::Relaxed);
-        word.store(note.word, Ordering::Relaxed);
+impl DependencyLog for EntryLog<'_> {
+    fn add(&mut self, dependency: Dependency) -> bool {
+        let Some((address, word)) = self.entry.dependencies.get(*self.len) else { return false };
+        address.store(dependency.address, Ordering::Relaxed);
+        word.store(dependency.word, Ordering::Relaxed);
         *self.len += 1;
         true
     }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     struct Test {
-        recent: Recent,
+        unwinds: UnwindCache,
         numbers: Numbers,
     }
 
@@ -216,7 +216,7 @@ mod tests {
             let from = registers();
             let new = |frames: &[u64]| self.numbers.number(frames);
             let again = |number| !self.numbers.gone.borrow().contains(&number);
-            let number = self.recent.number(from, new, again).expect("a stack");
+            let number = self.unwinds.number(from, new, again).expect("a stack");
             let mut frames: Frames = [0; MAX_FRAMES];
             let depth = walk::capture_until(from, &mut frames, walk::NOWHERE);
             assert_eq!(self.numbers.known.borrow()[number as usize], frames[..depth]);
@@ -248,7 +248,7 @@ mod tests {
 
     fn test() -> Test {
         crate::stack::prepare();
-        Test { recent: Recent::new().expect("memory"), numbers: Numbers::default() }
+        Test { unwinds: UnwindCache::new().expect("memory"), numbers: Numbers::default() }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::arch::asm;
 use std::cell::Cell;
 
-use super::noting::Memory;
+use super::dependency_log::Memory;
 use crate::fork::Once;
 use crate::sys::{self, procfs};
 
@@ -20,12 +20,12 @@ static MAIN_TOP: Once<Option<u64>> = Once::new();
 
 thread_local! {
     /// The part of this thread's own stack that is known to be readable.
-    static CHECKED: Cell<Readable> = const { Cell::new(Readable { low: 0, high: 0 }) };
+    static CHECKED: Cell<StackBounds> = const { Cell::new(StackBounds { low: 0, high: 0 }) };
 }
 
-/// Readable stack memory: the only addresses that a walk may read.
+/// StackBounds stack memory: the only addresses that a walk may read.
 #[derive(Clone, Copy)]
-pub(super) struct Readable {
+pub(super) struct StackBounds {
     low: u64,
     high: u64,
 }
@@ -39,7 +39,7 @@ pub(super) fn prepare() {
 /// depth, as for what lies above; the first thread's stack grows by that, as it does when it is used.
 pub(crate) fn has_room(sp: u64, bytes: u64) -> bool {
     // From there up without a gap, so no guard lies in between.
-    Readable::of(sp.saturating_sub(bytes)).is_some_and(|stack| stack.high > sp)
+    StackBounds::of(sp.saturating_sub(bytes)).is_some_and(|stack| stack.high > sp)
 }
 
 /// True if the system tells what memory can be read.
@@ -48,25 +48,27 @@ pub(crate) fn is_told() -> bool {
     sys::page_is_readable(std::ptr::from_ref(&here).addr() as u64 / PAGE * PAGE)
 }
 
-impl Readable {
+impl StackBounds {
     /// The readable memory above `sp`; `None` if not even that page is.
-    pub(super) fn of(sp: u64) -> Option<Readable> {
+    pub(super) fn of(sp: u64) -> Option<StackBounds> {
         let known = CHECKED.get();
         if (known.low..known.high).contains(&sp) {
-            return Some(Readable { low: sp, ..known });
+            return Some(StackBounds { low: sp, ..known });
         }
         let own = if (sp..sp + MAX_PAGES * PAGE).contains(&known.low) {
             // The same stack, deeper than ever before.
-            readable(sp, known.low).then_some(known)
+            is_readable(sp, known.low).then_some(known)
         } else {
-            Readable::own_top(sp).filter(|&top| readable(sp, top)).map(|high| Readable { low: sp, high })
+            StackBounds::own_top(sp)
+                .filter(|&top| is_readable(sp, top))
+                .map(|high| StackBounds { low: sp, high })
         };
         match own {
             Some(own) => {
-                CHECKED.set(Readable { low: sp, ..own });
-                Some(Readable { low: sp, ..own })
+                CHECKED.set(StackBounds { low: sp, ..own });
+                Some(StackBounds { low: sp, ..own })
             }
-            None => Readable::foreign(sp),
+            None => StackBounds::foreign(sp),
         }
     }
 
@@ -79,23 +81,23 @@ impl Readable {
 
     /// The readable memory above `sp`, at most `bytes`. Leaves what is known of the thread alone, which a
     /// signal may have caught in the middle of a change.
-    pub(super) fn unremembered(sp: u64, bytes: u64) -> Option<Readable> {
-        let top = Readable::own_top(sp).unwrap_or(sp + FOREIGN_BYTES);
-        Readable::up_to(sp, top.min(sp + bytes))
+    pub(super) fn unremembered(sp: u64, bytes: u64) -> Option<StackBounds> {
+        let top = StackBounds::own_top(sp).unwrap_or(sp + FOREIGN_BYTES);
+        StackBounds::up_to(sp, top.min(sp + bytes))
     }
 
     /// The next few pages above `sp`, checked anew each time: a coroutine's stack may be unmapped.
-    fn foreign(sp: u64) -> Option<Readable> {
-        Readable::up_to(sp, sp + FOREIGN_BYTES)
+    fn foreign(sp: u64) -> Option<StackBounds> {
+        StackBounds::up_to(sp, sp + FOREIGN_BYTES)
     }
 
     /// The pages from that of `sp` to that of `top`, or to the first that cannot be read.
-    fn up_to(sp: u64, top: u64) -> Option<Readable> {
+    fn up_to(sp: u64, top: u64) -> Option<StackBounds> {
         let mut high = sp / PAGE * PAGE;
         while high < top && sys::page_is_readable(high) {
             high += PAGE;
         }
-        (high > sp).then_some(Readable { low: sp, high })
+        (high > sp).then_some(StackBounds { low: sp, high })
     }
 
     /// Where it ends.
@@ -109,16 +111,16 @@ impl Readable {
             return None;
         }
         let word: u64;
-        // SAFETY: an aligned word inside of memory that `readable` has confirmed, which is our own
+        // SAFETY: an aligned word inside of memory that `is_readable` has confirmed, which is our own
         // stack. In assembler, because it belongs to frames that the compiler knows nothing of here.
         unsafe { asm!("mov {}, [{}]", out(reg) word, in(reg) address, options(nostack, readonly)) };
         Some(word)
     }
 }
 
-impl Memory for Readable {
+impl Memory for StackBounds {
     fn read(&mut self, address: u64) -> Option<u64> {
-        Readable::read(*self, address)
+        StackBounds::read(*self, address)
     }
 }
 
@@ -126,7 +128,7 @@ impl Memory for Readable {
 pub(crate) fn is_behind_system_call(ip: u64) -> bool {
     const SYSCALL: u16 = 0x050F;
     let Some(at) = ip.checked_sub(2) else { return false };
-    if !readable(at, ip) {
+    if !is_readable(at, ip) {
         return false;
     }
     let code: u16;
@@ -137,7 +139,7 @@ pub(crate) fn is_behind_system_call(ip: u64) -> bool {
 }
 
 /// True if every page from `low` to `high` can be read.
-fn readable(low: u64, high: u64) -> bool {
+fn is_readable(low: u64, high: u64) -> bool {
     (low / PAGE..high.div_ceil(PAGE)).all(|page| sys::page_is_readable(page * PAGE))
 }
 

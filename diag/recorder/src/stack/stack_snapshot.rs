@@ -9,9 +9,9 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::dependency_log::Memory;
 use super::frame_pointer::Code;
-use super::noting::Memory;
-use super::readable::Readable;
+use super::stack_bounds::StackBounds;
 use super::{Frames, Registers, unwinder};
 use crate::sys::own_memory;
 
@@ -22,15 +22,15 @@ const WORDS: usize = BYTES / 8;
 
 /// A stack as it was at one moment. Not by itself consistent between threads: whoever has it written and
 /// read must order the two.
-pub(crate) struct CopiedStack {
+pub(crate) struct StackSnapshot {
     registers: [AtomicU64; 3],
     len: AtomicUsize,
     words: [AtomicU64; WORDS],
 }
 
-impl CopiedStack {
+impl StackSnapshot {
     pub(crate) const fn new() -> Self {
-        CopiedStack {
+        StackSnapshot {
             registers: [const { AtomicU64::new(0) }; 3],
             len: AtomicUsize::new(0),
             words: [const { AtomicU64::new(0) }; WORDS],
@@ -39,7 +39,7 @@ impl CopiedStack {
 
     /// Takes over the stack above `from`, which is the calling thread's. For signal handlers.
     pub(crate) fn write(&self, from: Registers) {
-        let stack = Readable::unremembered(from.sp, BYTES as u64);
+        let stack = StackBounds::unremembered(from.sp, BYTES as u64);
         let addresses = (from.sp..).step_by(8);
         let copy = |(word, address): (&AtomicU64, u64)| {
             let value = stack?.read(address)?;
@@ -81,19 +81,19 @@ impl CopiedStack {
         let [innermost, callers @ ..] = frames;
         *innermost = ip.wrapping_add(1);
         let here = Registers { ip, sp, fp };
-        let copied = Copied { sp, words, at: Cell::new(here) };
-        let depth = unwinder::walk(here, &mut &copied, callers, u64::MAX).unwrap_or(0);
-        let at = copied.at.get();
+        let memory = SnapshotWalk { sp, words, at: Cell::new(here) };
+        let depth = unwinder::walk(here, &mut &memory, callers, u64::MAX).unwrap_or(0);
+        let at = memory.at.get();
         if fp != UNKNOWN || at.fp != UNKNOWN {
             return 1 + depth;
         }
         // It ended where the frame pointer is needed. A return address lies behind the function's last instruction.
         let ip = depth.checked_sub(1).map_or(ip, |last| callers[last].wrapping_sub(1));
         let at = Registers { ip, ..at };
-        let Some(fp) = Code::loaded().frame_pointer(at.ip, at.sp, |address| copied.word(address)) else {
+        let Some(fp) = Code::loaded().frame_pointer(at.ip, at.sp, |address| memory.word(address)) else {
             return 1 + depth;
         };
-        let rest = unwinder::walk(Registers { fp, ..at }, &mut &copied, &mut callers[depth..], u64::MAX);
+        let rest = unwinder::walk(Registers { fp, ..at }, &mut &memory, &mut callers[depth..], u64::MAX);
         1 + depth + rest.unwrap_or(0)
     }
 }
@@ -102,21 +102,21 @@ impl CopiedStack {
 const UNKNOWN: u64 = u64::MAX << 16;
 
 /// The words above a stack pointer.
-struct Copied<'a> {
+struct SnapshotWalk<'a> {
     sp: u64,
     words: &'a [AtomicU64],
     /// How far the walk has come.
     at: Cell<Registers>,
 }
 
-impl Copied<'_> {
+impl SnapshotWalk<'_> {
     fn word(&self, address: u64) -> Option<u64> {
         let at = address.checked_sub(self.sp).filter(|distance| distance.is_multiple_of(8))? / 8;
         Some(self.words.get(usize::try_from(at).ok()?)?.load(Ordering::Relaxed))
     }
 }
 
-impl Memory for &Copied<'_> {
+impl Memory for &SnapshotWalk<'_> {
     fn read(&mut self, address: u64) -> Option<u64> {
         self.word(address)
     }
