@@ -80,7 +80,7 @@ impl Tree {
             let here = |frame: &FrameRow| frame.module == Some(ModuleIndex(i as u32));
             let frames: Vec<usize> = (0..self.frames.len()).filter(|&f| here(&self.frames[f])).collect();
             let offsets: Vec<u64> = frames.iter().map(|&f| self.frames[f].offset).collect();
-            symbols::functions(module, &offsets, |at, function| {
+            symbols::symbolize(module, &offsets, |at, function| {
                 names.push(name_row(FrameIndex(frames[at] as u32), function, strings));
             });
         }

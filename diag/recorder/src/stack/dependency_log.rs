@@ -56,7 +56,7 @@ pub(super) struct LoggedMemory<M, N> {
 pub(super) struct LogSummary {
     /// True if the frame pointer that the walk began with counts, too.
     pub(super) by_first_pointer: bool,
-    /// False if not all could be summary: then they are good for nothing.
+    /// False if not all could be logged: then the log is good for nothing.
     pub(super) complete: bool,
 }
 

@@ -1,17 +1,17 @@
 //! Names for return addresses, from the files of this process's modules on disk.
 //!
 //! Runs on the thread that captures, never on one of the service's: a first look into a large
-//! executable takes tens of milliseconds. Each address is looked up once; afterwards only its names
-//! are kept (`known.rs`), files are let go.
+//! executable takes tens of milliseconds. Each address is symbolized once; afterwards only its names
+//! are kept (`symbol_cache.rs`), files are let go.
 
 #[cfg(takes_stacks)]
-mod known;
+mod symbol_cache;
 #[cfg_attr(not(takes_stacks), path = "unsupported.rs")]
-mod look_up;
+mod symbolize;
 
 use crate::stack::modules;
 
-pub(crate) use look_up::functions;
+pub(crate) use symbolize::symbolize;
 
 /// A function that an address lies in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,6 @@ pub(crate) fn at(addresses: &[u64], mut each: impl FnMut(usize, Function<'_>)) {
         let inside = |at: &usize| module.memory.contains(&addresses[*at]);
         let inside: Vec<usize> = (0..addresses.len()).filter(inside).collect();
         let offsets: Vec<u64> = inside.iter().map(|&at| addresses[at] - module.base).collect();
-        functions(&module, &offsets, |at, function| each(inside[at], function));
+        symbolize(&module, &offsets, |at, function| each(inside[at], function));
     }
 }

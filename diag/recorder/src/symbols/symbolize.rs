@@ -8,22 +8,22 @@ use std::path::Path;
 use diag_symbols::{ElfFile, look_up};
 
 use super::Function;
-use super::known::{Known, Module};
+use super::symbol_cache::{Module, SymbolCache};
 use crate::fork::Lock;
 use crate::stack::LoadedModule;
 use crate::sys::procfs::EXECUTABLE;
 
-static KNOWN: Lock<Option<Known>> = Lock::new(None);
+static CACHE: Lock<Option<SymbolCache>> = Lock::new(None);
 
 /// Tells `each` the functions behind return addresses, given as offsets from the module's base, with the place of the
 /// offset: those of one offset follow each other, the innermost first.
-pub(crate) fn functions(module: &LoadedModule, offsets: &[u64], mut each: impl FnMut(usize, Function<'_>)) {
-    let mut known = KNOWN.lock();
-    let known = known.get_or_insert_default();
-    let at = known.module(&Module { path: module.path.clone(), build_id: module.build_id.clone() });
+pub(crate) fn symbolize(module: &LoadedModule, offsets: &[u64], mut each: impl FnMut(usize, Function<'_>)) {
+    let mut cache = CACHE.lock();
+    let cache = cache.get_or_insert_default();
+    let at = cache.module(&Module { path: module.path.clone(), build_id: module.build_id.clone() });
     let mut new = Vec::new();
     for (place, &offset) in offsets.iter().enumerate() {
-        match known.get(at, offset) {
+        match cache.get(at, offset) {
             Some(functions) => functions.for_each(|function| each(place, function)),
             None => new.push(place),
         }
@@ -33,13 +33,13 @@ pub(crate) fn functions(module: &LoadedModule, offsets: &[u64], mut each: impl F
     read(module, &new_offsets, |asked, functions| {
         functions.iter().for_each(|function| each(new[asked], function.into()));
         told[asked] = true;
-        known.add(at, new_offsets[asked], functions.iter().map(Function::from));
+        cache.add(at, new_offsets[asked], functions.iter().map(Function::from));
     });
     // It is not tried again.
     for (offset, _) in new_offsets.iter().zip(told).filter(|(_, told)| !told) {
-        known.add(at, *offset, []);
+        cache.add(at, *offset, []);
     }
-    known.trim();
+    cache.trim();
 }
 
 /// Tells the functions at every offset, in any order; nothing if the file cannot be read or is another build by now.

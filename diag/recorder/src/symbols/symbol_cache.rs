@@ -1,8 +1,8 @@
-//! Names that were looked up before, in bounded memory.
+//! Names of addresses that were symbolized before, in bounded memory.
 //!
 //! All of it lies in four tables, which grow and go as a whole: thousands of small blocks would stay between those of the
 //! service. When they are full, what was asked for last is kept, half of all addresses, so that keeping within the
-//! limit costs little. The rest is looked up again should it be asked for.
+//! limit costs little. The rest is symbolized again should it be asked for.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -29,7 +29,7 @@ pub(super) struct ModuleId(u32);
 
 /// Names by module and return address less base.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct SymbolCache {
     modules: Vec<Module>,
     entries: HashMap<(ModuleId, u64), Entry>,
     functions: Vec<Named>,
@@ -64,7 +64,7 @@ struct Text {
     len: u32,
 }
 
-impl Known {
+impl SymbolCache {
     /// The number of this module, for what is asked for next.
     pub(super) fn module(&mut self, module: &Module) -> ModuleId {
         let at = self.modules.iter().position(|known| known == module).unwrap_or_else(|| {
@@ -74,7 +74,7 @@ impl Known {
         ModuleId(at as u32)
     }
 
-    /// The functions at an address, if it was looked up and not forgotten since.
+    /// The functions at an address, if it was symbolized and not forgotten since.
     pub(super) fn get(
         &mut self,
         module: ModuleId,
@@ -112,9 +112,9 @@ impl Known {
     }
 
     /// What was asked for last.
-    fn half(&self) -> Known {
+    fn half(&self) -> SymbolCache {
         let mut asked: Vec<u64> = self.entries.values().map(|entry| entry.asked).collect();
-        let mut half = Known { now: self.now, ..Known::default() };
+        let mut half = SymbolCache { now: self.now, ..SymbolCache::default() };
         let middle = asked.len() / 2;
         if asked.len() < 2 {
             return half;
@@ -170,76 +170,76 @@ mod tests {
         Function { name, file: Some("src/cart.rs"), line: Some(7) }
     }
 
-    fn names(known: &mut Known, module: ModuleId, address: u64) -> Option<Vec<String>> {
-        Some(known.get(module, address)?.map(|function| function.name.to_owned()).collect())
+    fn names(cache: &mut SymbolCache, module: ModuleId, address: u64) -> Option<Vec<String>> {
+        Some(cache.get(module, address)?.map(|function| function.name.to_owned()).collect())
     }
 
     #[test]
     fn what_is_kept_stays_within_its_limit() {
-        let mut known = Known::default();
+        let mut cache = SymbolCache::default();
         let mut most = 0;
         for library in 0..60 {
             for address in 0..400 {
-                let library = known.module(&module(&format!("/tmp/plugin-{library}.so")));
+                let library = cache.module(&module(&format!("/tmp/plugin-{library}.so")));
                 let name = format!("plugin::{}::{address}", "long".repeat(20));
-                known.add(library, address, [function(&name), function("plugin::main")]);
-                known.trim();
-                most = most.max(known.bytes());
+                cache.add(library, address, [function(&name), function("plugin::main")]);
+                cache.trim();
+                most = most.max(cache.bytes());
             }
         }
         assert!((KEPT_BYTES / 2..=KEPT_BYTES).contains(&most), "{most}");
-        assert!(known.modules.len() < 40, "{} modules", known.modules.len());
-        let taken = known.text.capacity() + known.functions.capacity() * size_of::<Named>();
+        assert!(cache.modules.len() < 40, "{} modules", cache.modules.len());
+        let taken = cache.text.capacity() + cache.functions.capacity() * size_of::<Named>();
         assert!(taken < 2 * KEPT_BYTES, "{taken}");
     }
 
     #[test]
     fn what_is_asked_for_stays() {
-        let mut known = Known::default();
+        let mut cache = SymbolCache::default();
         let (service, plugins) = (module("/srv/app"), module("/tmp/plugin.so"));
-        let at = known.module(&service);
-        known.add(at, 7, [function("app::cart::add"), function("app::cart")]);
+        let at = cache.module(&service);
+        cache.add(at, 7, [function("app::cart::add"), function("app::cart")]);
         for address in 0..30_000 {
-            let at = known.module(&plugins);
-            known.add(at, address, [function(&format!("plugin::{address}"))]);
-            let at = known.module(&service);
+            let at = cache.module(&plugins);
+            cache.add(at, address, [function(&format!("plugin::{address}"))]);
+            let at = cache.module(&service);
             assert_eq!(
-                names(&mut known, at, 7),
+                names(&mut cache, at, 7),
                 Some(vec!["app::cart::add".to_owned(), "app::cart".to_owned()])
             );
-            known.trim();
+            cache.trim();
         }
-        let at = known.module(&plugins);
-        assert_eq!(names(&mut known, at, 0), None);
-        assert_eq!(names(&mut known, at, 29_999), Some(vec!["plugin::29999".to_owned()]));
+        let at = cache.module(&plugins);
+        assert_eq!(names(&mut cache, at, 0), None);
+        assert_eq!(names(&mut cache, at, 29_999), Some(vec!["plugin::29999".to_owned()]));
     }
 
     #[test]
     fn another_build_of_a_file_is_another_module() {
-        let mut known = Known::default();
+        let mut cache = SymbolCache::default();
         let old = module("/tmp/plugin.so");
         let new = Module { build_id: Some("4567".to_owned()), ..old.clone() };
-        let at = known.module(&old);
-        known.add(at, 7, [function("plugin::old")]);
-        let at = known.module(&new);
-        assert_eq!(names(&mut known, at, 7), None);
+        let at = cache.module(&old);
+        cache.add(at, 7, [function("plugin::old")]);
+        let at = cache.module(&new);
+        assert_eq!(names(&mut cache, at, 7), None);
     }
 
     #[test]
     fn addresses_share_their_texts() {
-        let mut known = Known::default();
-        let at = known.module(&module("/srv/app"));
+        let mut cache = SymbolCache::default();
+        let at = cache.module(&module("/srv/app"));
         for address in 0..1_000 {
-            known.add(at, address, [function("app::cart")]);
+            cache.add(at, address, [function("app::cart")]);
         }
-        assert_eq!(known.text, "app::cartsrc/cart.rs");
+        assert_eq!(cache.text, "app::cartsrc/cart.rs");
     }
 
     #[test]
     fn nothing_known_is_known() {
-        let mut known = Known::default();
-        let at = known.module(&module("/srv/app"));
-        known.add(at, 7, []);
-        assert_eq!(names(&mut known, at, 7), Some(Vec::new()));
+        let mut cache = SymbolCache::default();
+        let at = cache.module(&module("/srv/app"));
+        cache.add(at, 7, []);
+        assert_eq!(names(&mut cache, at, 7), Some(Vec::new()));
     }
 }
