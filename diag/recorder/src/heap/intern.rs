@@ -1,7 +1,7 @@
 //! Call stacks, each kept once: a hash table in memory of our own, whose room goes round.
 //!
 //! Frames lie in chunks of words, a long stack in several; a stack's number is that of its first chunk, so reading one
-//! back needs no second table, and each has a [`Tally`]. Two threads that bring the same new stack at once both write
+//! back needs no second table, and each has a [`HeapCounters`]. Two threads that bring the same new stack at once both write
 //! it and one entry wins.
 //!
 //! A stack is kept as long as somebody holds it: each live sample does, and whoever is about to make one. When there
@@ -21,8 +21,8 @@
 use std::iter::successors;
 use std::num::NonZeroU32;
 
+use super::counters::HeapCounters;
 use super::pool::Pool;
-use super::tally::Tally;
 use crate::dropped::Dropped;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::{fork, hash, memory};
@@ -93,7 +93,7 @@ pub(super) struct Stacks {
     free: Pool,
     links: &'static [AtomicU32],
     /// By number.
-    tallies: &'static [Tally],
+    counters: &'static [HeapCounters],
     /// Where the search for room goes on.
     hand: AtomicU32,
     /// Those who look for room.
@@ -106,7 +106,7 @@ impl Stacks {
     /// Address space that the table takes.
     pub(super) const fn bytes(words: u32) -> usize {
         let chunks = words as usize / CHUNK;
-        let of_chunk = CHUNK * size_of::<AtomicU64>() + size_of::<AtomicU32>() + size_of::<Tally>();
+        let of_chunk = CHUNK * size_of::<AtomicU64>() + size_of::<AtomicU32>() + size_of::<HeapCounters>();
         chunks * (of_chunk + ENTRIES_PER_CHUNK * size_of::<AtomicU64>())
     }
 
@@ -125,11 +125,11 @@ impl Stacks {
         entries: &'static [AtomicU64],
         chunks: &'static [[AtomicU64; CHUNK]],
         links: &'static [AtomicU32],
-        tallies: &'static [Tally],
+        counters: &'static [HeapCounters],
     ) -> Self {
         let free = Pool::new(chunks.len() as u32);
         let (hand, evicting, reading) = (AtomicU32::new(0), Present::nobody(), Present::nobody());
-        let stacks = Stacks { entries, chunks, free, links, tallies, hand, evicting, reading };
+        let stacks = Stacks { entries, chunks, free, links, counters, hand, evicting, reading };
         // Those of no stack are nobody's to hold or to free.
         (0..RESERVED).for_each(|_| _ = stacks.take());
         stacks
@@ -210,15 +210,15 @@ impl Stacks {
     }
 
     /// The counters of a stack. For who holds it or reads.
-    pub(super) fn tally(&self, number: u32) -> &Tally {
-        &self.tallies[number as usize]
+    pub(super) fn counters_of(&self, number: u32) -> &HeapCounters {
+        &self.counters[number as usize]
     }
 
     /// The numbers and counters of all stacks, after those of no stack. A stack may be there twice.
-    pub(super) fn tallies(&self) -> impl Iterator<Item = (u32, &Tally)> {
+    pub(super) fn counters(&self) -> impl Iterator<Item = (u32, &HeapCounters)> {
         let kept = self.entries.iter().map(|entry| entry.load(Ordering::Acquire) as u32);
         let numbers = (0..RESERVED).chain(kept.filter(|&number| number != 0));
-        numbers.map(|number| (number, self.tally(number)))
+        numbers.map(|number| (number, self.counters_of(number)))
     }
 
     /// No stack gives its place away until this is dropped. Waits a moment for those who are at it; not for hooks.
@@ -342,7 +342,7 @@ impl Stacks {
         let is_taken_out =
             |entry: &AtomicU64| entry.compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let _ = self.places(hash).any(is_taken_out);
-        self.tallies[number as usize].move_to(self.tally(EVICTED));
+        self.counters[number as usize].move_to(self.counters_of(EVICTED));
         // Another generation. The next holder of this chunk sees it by the Release of `write`.
         words[1].fetch_add(1 << 32, Ordering::Relaxed);
         self.give_from(number);
@@ -416,13 +416,13 @@ mod tests {
     /// Interns it, counts a block there, and lets go of it.
     fn pass(stacks: &Stacks, frames: &[u64]) -> u32 {
         let held = stacks.intern(frames);
-        stacks.tally(held.number()).allocated(1, Weight::of(1, 0));
+        stacks.counters_of(held.number()).allocated(1, Weight::of(1, 0));
         stacks.release(held.number());
         held.number()
     }
 
     fn blocks(stacks: &Stacks) -> u64 {
-        stacks.tallies().map(|(_, tally)| tally.totals().allocated_blocks).sum()
+        stacks.counters().map(|(_, counters)| counters.totals().allocated_blocks).sum()
     }
 
     #[test]
@@ -434,13 +434,13 @@ mod tests {
             let frames = stack(name, 1 + name % 100);
             let new = stacks.intern(&frames);
             assert!(new != Held::OTHER && stacks.frames(new.number()).eq(frames.iter().copied()), "{name}");
-            stacks.tally(new.number()).allocated(1, Weight::of(1, 0));
+            stacks.counters_of(new.number()).allocated(1, Weight::of(1, 0));
             stacks.release(new.number());
         }
         assert!(stacks.frames(held.number()).eq(long_lived.iter().copied()), "what lives stays");
         assert_eq!(stacks.intern(&long_lived), held);
         assert_eq!(blocks(&stacks), 4_998, "no block is lost, and none is counted twice");
-        let evicted = stacks.tally(EVICTED).totals().allocated_blocks;
+        let evicted = stacks.counters_of(EVICTED).totals().allocated_blocks;
         assert!((4_900..4_998).contains(&evicted), "{evicted} of stacks that are gone");
     }
 
@@ -454,7 +454,7 @@ mod tests {
             numbers.push(pass(&stacks, &often));
         }
         assert!(numbers.iter().all(|&number| number == numbers[0]), "it never lost its place");
-        assert_eq!(stacks.tally(numbers[0]).totals().allocated_blocks, 1_999);
+        assert_eq!(stacks.counters_of(numbers[0]).totals().allocated_blocks, 1_999);
     }
 
     #[test]
@@ -514,7 +514,7 @@ mod tests {
                     );
                     noted[name as usize].store(held.word(), Ordering::Relaxed);
                 }
-                stacks.tally(held.number()).allocated(1, Weight::of(1, 0));
+                stacks.counters_of(held.number()).allocated(1, Weight::of(1, 0));
                 stacks.release(held.number());
             }
         };
@@ -553,7 +553,7 @@ mod models {
             leak(2, |_| AtomicU64::new(0)),
             leak(chunks, |_| std::array::from_fn(|_| AtomicU64::new(0))),
             leak(chunks, |_| AtomicU32::new(0)),
-            leak(chunks, |_| Tally::default()),
+            leak(chunks, |_| HeapCounters::default()),
         )
     }
 
@@ -563,7 +563,7 @@ mod models {
         if held != Held::OTHER {
             assert!(stacks.frames(held.number()).eq([frame]), "another stack's frames");
         }
-        stacks.tally(held.number()).allocated(1, Weight::of(1, 0));
+        stacks.counters_of(held.number()).allocated(1, Weight::of(1, 0));
         stacks.release(held.number());
         held.word()
     }
@@ -580,7 +580,7 @@ mod models {
             };
             pass(&stacks, 1, Some(word));
             other.join().unwrap();
-            let blocks: u64 = stacks.tallies.iter().map(|tally| tally.totals().allocated_blocks).sum();
+            let blocks: u64 = stacks.counters.iter().map(|counters| counters.totals().allocated_blocks).sum();
             assert_eq!(blocks, 3);
             let held = stacks.chunks.iter().filter(|words| words[0].load(Ordering::Relaxed) >= HOLDER);
             assert_eq!(held.count(), 0, "nobody holds anything");

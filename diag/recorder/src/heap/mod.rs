@@ -10,6 +10,7 @@
 //! on x86-64 `unsupported.rs` takes the place of this file.
 
 mod alloc;
+mod counters;
 mod error;
 #[cfg(all(test, not(diag_loom)))]
 mod estimate;
@@ -22,7 +23,6 @@ mod region;
 mod sampler;
 mod scratch;
 mod tables;
-mod tally;
 pub mod testing;
 mod weight;
 
@@ -31,13 +31,13 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
+use counters::HeapCounters;
+pub(crate) use counters::Totals;
 pub use error::EnableError;
 use hook::Fill;
 pub(crate) use record::Sample;
 pub(crate) use sampler::{hide_capture, hide_thread};
 use tables::{Capacity, Tables, tables};
-use tally::Tally;
-pub(crate) use tally::Totals;
 
 use crate::current::CurrentTask;
 use crate::stack;
@@ -197,18 +197,18 @@ pub(crate) fn totals() -> AllTotals {
         }
     }
     AllTotals {
-        by_stack: non_empty(tables.stacks.tallies(), &stack_growth),
-        by_site: non_empty(tables.site_tallies(), &site_growth),
+        by_stack: non_empty(tables.stacks.counters(), &stack_growth),
+        by_site: non_empty(tables.site_counters(), &site_growth),
     }
 }
 
 /// The totals that are not empty, each with what its live samples have grown by.
 fn non_empty<'a, K: Copy + Eq + Hash>(
-    tallies: impl Iterator<Item = (K, &'a Tally)>,
+    counters: impl Iterator<Item = (K, &'a HeapCounters)>,
     growth: &HashMap<K, u64>,
 ) -> Vec<(K, Totals)> {
-    let totals = tallies.map(|(key, tally)| {
-        let mut totals = tally.totals();
+    let totals = counters.map(|(key, counters)| {
+        let mut totals = counters.totals();
         totals.allocated_bytes += growth.get(&key).unwrap_or(&0);
         (key, totals)
     });

@@ -60,12 +60,12 @@ struct Record {
     born: AtomicU64,
     stack: AtomicU32,
     thread: AtomicU32,
-    /// The size at which the tallies have counted it.
+    /// The size at which the counters have counted it.
     counted: AtomicU64,
     /// The byte of the block at which its sampling point lies; as far as 32 bits go, and no rate in use leaves
     /// a block of 4 GiB without a point before that.
     point: AtomicU32,
-    /// While it is in use, the [`Weight`] of the size that the tallies have counted; else the pool's link.
+    /// While it is in use, the [`Weight`] of the size that the counters have counted; else the pool's link.
     weight_or_link: AtomicU32,
 }
 
@@ -74,7 +74,7 @@ const _: () = assert!(cfg!(diag_loom) || size_of::<Record>() == 64);
 /// What is left of a sample that is none any more.
 pub(super) struct Ended {
     pub(super) sample: Sample,
-    /// What its growth, of which no tally knows, stands for.
+    /// What its growth, of which no counter knows, stands for.
     pub(super) uncounted_bytes: u64,
     /// What it stood for, with its last size.
     pub(super) weight: Weight,
@@ -154,7 +154,7 @@ impl Records {
         ended
     }
 
-    /// The live samples that have grown, each with what that growth stands for, of which no tally knows yet.
+    /// The live samples that have grown, each with what that growth stands for, of which no counter knows yet.
     pub(super) fn uncounted_growth(&self) -> impl Iterator<Item = (Sample, u64)> {
         self.used().filter_map(|record| {
             // Acquire: pairs with the Release in `count`; who sees a shrunk block's count sees its size.

@@ -1,11 +1,11 @@
 //! All that the sampler keeps, built once before the first sample and there for ever.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
+use super::counters::HeapCounters;
 use super::intern::Stacks;
 use super::large::Large;
 use super::record::{Ended, RecordId, Records, Resized, Sample};
 use super::region::{self, Region};
-use super::tally::Tally;
 use super::testing;
 use super::weight::Weight;
 use crate::current::CurrentTask;
@@ -67,7 +67,7 @@ impl Capacity {
             + Records::bytes(self.records)
             + Stacks::bytes(self.stack_words)
             + UnwindCache::BYTES
-            + self.sites as usize * size_of::<Tally>()
+            + self.sites as usize * size_of::<HeapCounters>()
             + Region::bytes(self.slot_bits)
     }
 
@@ -87,7 +87,7 @@ pub(super) struct Tables {
     pub(super) stacks: Stacks,
     pub(super) unwinds: UnwindCache,
     /// By spawn site of the allocating task.
-    sites: &'static [Tally],
+    sites: &'static [HeapCounters],
 }
 
 /// Builds the tables unless they are there, in whatever capacity; false if the system has no address space
@@ -172,12 +172,12 @@ impl Tables {
         let weight = Weight::of(sample.size_bytes, sample.rate_bytes);
         match *reason {
             Reason::New => {
-                self.tallies_of(sample).for_each(|tally| tally.allocated(sample.size_bytes, weight));
+                self.counters_of(sample).for_each(|counters| counters.allocated(sample.size_bytes, weight));
             }
             Reason::Grown(bytes) => {
                 // Where every block is recorded, what it had before was allocated before that.
                 let stands_for = if sample.rate_bytes == 0 { bytes } else { weight.times(sample.size_bytes) };
-                self.tallies_of(sample).for_each(|tally| tally.grown(stands_for));
+                self.counters_of(sample).for_each(|counters| counters.grown(stands_for));
             }
         }
         if sample.rate_bytes == 0 {
@@ -214,11 +214,11 @@ impl Tables {
     pub(super) fn end(&self, record: RecordId) {
         let Ended { sample, uncounted_bytes, weight } = self.take_out(record);
         let age_ns = crate::clock::coarse_ns().saturating_sub(sample.born_ns);
-        self.tallies_of(&sample).for_each(|tally| {
+        self.counters_of(&sample).for_each(|counters| {
             if uncounted_bytes > 0 {
-                tally.grown(uncounted_bytes);
+                counters.grown(uncounted_bytes);
             }
-            tally.freed(sample.size_bytes, weight, age_ns);
+            counters.freed(sample.size_bytes, weight, age_ns);
         });
         self.stacks.release(sample.stack);
     }
@@ -226,9 +226,9 @@ impl Tables {
     /// The block lives on without its sampling point.
     pub(super) fn let_go(&self, record: RecordId) {
         let Ended { sample, uncounted_bytes, weight } = self.take_out(record);
-        self.tallies_of(&sample).for_each(|tally| {
-            tally.grown(uncounted_bytes);
-            tally.shrunk(weight.times(sample.size_bytes));
+        self.counters_of(&sample).for_each(|counters| {
+            counters.grown(uncounted_bytes);
+            counters.shrunk(weight.times(sample.size_bytes));
         });
         self.stacks.release(sample.stack);
     }
@@ -249,7 +249,7 @@ impl Tables {
     }
 
     /// The numbers and counters of all spawn sites.
-    pub(super) fn site_tallies(&self) -> impl Iterator<Item = (u32, &Tally)> {
+    pub(super) fn site_counters(&self) -> impl Iterator<Item = (u32, &HeapCounters)> {
         (0..).zip(self.sites)
     }
 
@@ -258,17 +258,17 @@ impl Tables {
         if *grown_bytes > 0 && sample.rate_bytes == 0 {
             testing::note(sample.stack, *grown_bytes as usize);
         }
-        self.tallies_of(sample).for_each(|tally| {
-            tally.grown(*grown_bytes);
-            tally.shrunk(*shrunk_bytes);
+        self.counters_of(sample).for_each(|counters| {
+            counters.grown(*grown_bytes);
+            counters.shrunk(*shrunk_bytes);
         });
     }
 
     /// The counters of a sample's stack, and of its task's site if there is a task.
-    fn tallies_of(&self, sample: &Sample) -> impl Iterator<Item = &Tally> {
+    fn counters_of(&self, sample: &Sample) -> impl Iterator<Item = &HeapCounters> {
         let site = CurrentTask::from_word(sample.task).site();
         let of_site = site.map(|site| self.sites.get(site.0 as usize).unwrap_or(&self.sites[0]));
-        [Some(self.stacks.tally(sample.stack)), of_site].into_iter().flatten()
+        [Some(self.stacks.counters_of(sample.stack)), of_site].into_iter().flatten()
     }
 }
 

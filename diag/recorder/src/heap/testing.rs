@@ -59,7 +59,7 @@ impl HeapStats {
         let Some(tables) = tables() else { return HeapStats::default() };
         let mut stats = HeapStats::default();
         let _reading = tables.stacks.reading();
-        for totals in tables.stacks.tallies().map(|(_, tally)| tally.totals()) {
+        for totals in tables.stacks.counters().map(|(_, counters)| counters.totals()) {
             stats.total_blocks += totals.allocated_blocks;
             stats.total_bytes += totals.allocated_bytes;
             // Wrapping: counters of one moment are read one after the other.

@@ -26,7 +26,7 @@ const PARTS: u64 = 256;
 /// The counters of one stack or site: two cache lines.
 #[repr(C, align(64))]
 #[cfg_attr(test, derive(Default))]
-pub(super) struct Tally {
+pub(super) struct HeapCounters {
     allocated_parts: AtomicU64,
     allocated_bytes: AtomicU64,
     freed_parts: AtomicU64,
@@ -35,9 +35,9 @@ pub(super) struct Tally {
 }
 
 // SAFETY: atomics only, each of which is valid as zero.
-unsafe impl Zeroed for Tally {}
+unsafe impl Zeroed for HeapCounters {}
 
-/// What a [`Tally`] has counted: estimates, exact if every block is recorded.
+/// What a [`HeapCounters`] has counted: estimates, exact if every block is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) allocated_blocks: u64,
@@ -59,7 +59,7 @@ impl AddAssign<&Totals> for Totals {
     }
 }
 
-impl Tally {
+impl HeapCounters {
     /// A block was sampled when it was allocated.
     pub(super) fn allocated(&self, bytes: u64, weight: Weight) {
         add(&self.allocated_parts, weight.times(PARTS));
@@ -85,7 +85,7 @@ impl Tally {
     }
 
     /// Counts all of this there and not here. Nobody else counts here meanwhile.
-    pub(super) fn move_to(&self, other: &Tally) {
+    pub(super) fn move_to(&self, other: &HeapCounters) {
         for (word, to) in self.words().into_iter().zip(other.words()) {
             add(to, word.swap(0, Ordering::Relaxed));
         }
@@ -124,10 +124,10 @@ mod tests {
 
     #[test]
     fn recorded_blocks_are_counted_exactly() {
-        let tally = Tally::default();
-        [7, 0, 1 << 40].iter().for_each(|&bytes| tally.allocated(bytes, Weight::of(bytes, 0)));
-        tally.grown(5);
-        tally.freed(12, Weight::of(12, 0), 3_000_000);
+        let counters = HeapCounters::default();
+        [7, 0, 1 << 40].iter().for_each(|&bytes| counters.allocated(bytes, Weight::of(bytes, 0)));
+        counters.grown(5);
+        counters.freed(12, Weight::of(12, 0), 3_000_000);
         let mut ages = [0; AGE_BUCKETS];
         ages[1] = 1;
         let expected = Totals {
@@ -137,23 +137,25 @@ mod tests {
             freed_bytes: 12,
             ages,
         };
-        assert_eq!(tally.totals(), expected);
+        assert_eq!(counters.totals(), expected);
     }
 
     #[test]
     fn a_sampled_block_stands_for_many() {
-        let tally = Tally::default();
-        tally.allocated(64, Weight::of(64, 524_288));
-        let totals = tally.totals();
+        let counters = HeapCounters::default();
+        counters.allocated(64, Weight::of(64, 524_288));
+        let totals = counters.totals();
         assert_eq!(totals.allocated_blocks, 8_193, "one in 8,192.5");
         assert_eq!(totals.allocated_bytes, 524_320);
     }
 
     #[test]
     fn no_age_is_beyond_the_last_bucket() {
-        let tally = Tally::default();
-        [0, 999_999, 1_999_999, u64::MAX].iter().for_each(|&age_ns| tally.freed(1, Weight::of(1, 0), age_ns));
-        let ages = tally.totals().ages;
+        let counters = HeapCounters::default();
+        [0, 999_999, 1_999_999, u64::MAX]
+            .iter()
+            .for_each(|&age_ns| counters.freed(1, Weight::of(1, 0), age_ns));
+        let ages = counters.totals().ages;
         assert_eq!((ages[0], ages[AGE_BUCKETS - 1]), (3, 1));
     }
 }
