@@ -116,7 +116,7 @@ impl Builder {
 
     /// Records every block and not one in so many bytes (`DIAG_HEAP=full`), for tests and staging: an
     /// allocation then takes some hundred times as long, and sizes are exact to the byte. Up to 1,048,575
-    /// blocks are kept; what is beyond is counted in the snapshot as refused.
+    /// blocks are kept; what is beyond is dropped, and counted in the snapshot.
     #[cfg(feature = "heap")]
     pub fn heap_full(mut self) -> Self {
         self.settings.heap = settings::HeapMode::Full;

@@ -1,11 +1,11 @@
-//! Pitfall 6: when there is no room for a sample, it is refused and counted, and the block is an ordinary one.
+//! Pitfall 6: when there is no room for a sample, it is dropped and counted, and the block is an ordinary one.
 
 use std::alloc::{GlobalAlloc, Layout};
 
 static ALLOC: diag::Alloc = diag::Alloc::system();
 
 #[test]
-fn a_refused_sample_is_counted() {
+fn a_dropped_sample_is_counted() {
     // The first call decides how much can be kept: 131,072 samples.
     diag::heap::enable(diag::heap::DEFAULT_RATE_BYTES).expect("the test machine has address space");
     diag::heap::enable(0).expect("the tables are there");

@@ -40,7 +40,7 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
     let facts = HeapFacts {
         rate_bytes: facts.rate_bytes,
         next_birth: facts.next_birth,
-        refused: facts.refused,
+        refused: facts.dropped,
         unwinder: facts.unwinder.to_owned(),
     };
     let mut heap = Heap { facts, samples, ..Heap::default() };

@@ -303,7 +303,7 @@ unsafe fn settle(
     let block = unsafe { obtain(inner, layout, fill) };
     if !block.is_null() {
         tenant.has(tables, layout.size());
-        enter_or_refuse(tables, tenant, block, layout.size());
+        enter_or_drop(tables, tenant, block, layout.size());
     }
     block
 }
@@ -338,7 +338,7 @@ unsafe fn resize(
     let new = unsafe { inner.realloc(block, layout, new_size) };
     if !new.is_null() {
         tenant.has(tables, new_size);
-        enter_or_refuse(tables, tenant, new, new_size);
+        enter_or_drop(tables, tenant, new, new_size);
     }
     new
 }
@@ -458,7 +458,7 @@ unsafe fn resize_large(
         held.put_back();
     } else {
         held.release();
-        enter_or_refuse(tables, tenant, new, new_size);
+        enter_or_drop(tables, tenant, new, new_size);
     }
     new
 }
@@ -480,11 +480,11 @@ fn take_slot(tables: &Tables, layout: Layout, tenant: Tenant<'_>) -> Option<*mut
 
 /// A large block of the inner allocator now belongs to the tenant's record, if the table has room for it. A
 /// small one never does: nobody would look for it when it is freed.
-fn enter_or_refuse(tables: &Tables, tenant: Tenant<'_>, block: *mut u8, size: usize) {
+fn enter_or_drop(tables: &Tables, tenant: Tenant<'_>, block: *mut u8, size: usize) {
     if let Some(record) = tenant.record()
         && (size < LARGE || !tables.large.insert(block, record))
     {
-        tables.refuse(record);
+        tables.drop_sample(record);
     }
 }
 

@@ -126,7 +126,7 @@ pub(crate) struct Facts {
     pub(crate) rate_bytes: u64,
     /// See [`diag_snapshot::HeapFacts`].
     pub(crate) next_birth: u64,
-    pub(crate) refused: u64,
+    pub(crate) dropped: u64,
     pub(crate) unwinder: &'static str,
 }
 
@@ -149,7 +149,7 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
     let facts = Facts {
         rate_bytes: sampler::rate().unwrap_or(DEFAULT_RATE_BYTES),
         next_birth,
-        refused: tables::refused(),
+        dropped: tables::dropped(),
         unwinder: stack::method(),
     };
     Some((facts, samples))

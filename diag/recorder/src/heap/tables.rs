@@ -111,7 +111,7 @@ pub(super) fn tables() -> Option<&'static Tables> {
 }
 
 /// Blocks that should have been sampled and were not, because there was no room.
-pub(super) fn refused() -> u64 {
+pub(super) fn dropped() -> u64 {
     REFUSED.times() + AT_STACK_END.times()
 }
 
@@ -186,7 +186,7 @@ impl Tables {
         }
         let Some(record) = record else {
             self.stacks.release(sample.stack);
-            return count_refused();
+            return count_dropped();
         };
         self.records.publish(*record, *sample, weight, *point);
         if let Some(task) = CurrentTask::from_word(sample.task).id() {
@@ -234,10 +234,10 @@ impl Tables {
     }
 
     /// The block is not sampled after all: whether and when it is freed will not be known.
-    pub(super) fn refuse(&self, record: RecordId) {
+    pub(super) fn drop_sample(&self, record: RecordId) {
         let Ended { sample, .. } = self.take_out(record);
         self.stacks.release(sample.stack);
-        count_refused();
+        count_dropped();
     }
 
     fn take_out(&self, record: RecordId) -> Ended {
@@ -272,7 +272,7 @@ impl Tables {
     }
 }
 
-fn count_refused() {
+fn count_dropped() {
     REFUSED.count();
 }
 

@@ -79,7 +79,7 @@ pub struct Watch {
     before: HeapStats,
     /// Blocks born from here on are new.
     next_birth: u64,
-    refused: u64,
+    dropped: u64,
 }
 
 impl Watch {
@@ -91,7 +91,7 @@ impl Watch {
     pub fn start() -> Self {
         record_all_blocks();
         let next_birth = tables().map_or(1, |tables| tables.records.next_birth());
-        Watch { before: HeapStats::read(), next_birth, refused: tables::refused() }
+        Watch { before: HeapStats::read(), next_birth, dropped: tables::dropped() }
     }
 
     /// Bytes that were allocated since, less those that were freed; negative if the heap shrank.
@@ -121,7 +121,7 @@ impl Watch {
     #[track_caller]
     pub fn assert_grown_at_most(&self, bytes: u64) {
         let grown_bytes = self.grown_bytes();
-        let missed = tables::refused() - self.refused;
+        let missed = tables::dropped() - self.dropped;
         assert!(
             missed == 0,
             "{missed} blocks could not be recorded, so nothing can be said: watch less at once"
