@@ -16,7 +16,7 @@ use crate::owner_outcomes;
 use crate::stack::UnwindCache;
 
 static TABLES: Once<Tables> = Once::new();
-static REFUSED: Dropped = Dropped::new(
+static DROPPED: Dropped = Dropped::new(
     "heap_samples_refused",
     "a block that should be a heap sample is none, as there was no room for another",
 );
@@ -112,7 +112,7 @@ pub(super) fn tables() -> Option<&'static Tables> {
 
 /// Blocks that should have been sampled and were not, because there was no room.
 pub(super) fn dropped() -> u64 {
-    REFUSED.times() + AT_STACK_END.times()
+    DROPPED.times() + AT_STACK_END.times()
 }
 
 /// A block that should be a sample was met where not even that much stack is left.
@@ -273,7 +273,7 @@ impl Tables {
 }
 
 fn count_dropped() {
-    REFUSED.count();
+    DROPPED.count();
 }
 
 #[cfg(all(test, not(diag_loom)))]

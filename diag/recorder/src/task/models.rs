@@ -343,7 +343,7 @@ fn wakers_beyond_the_count_are_the_runtimes_own() {
         more(&record);
         other.join().unwrap();
         assert!(!record.drop_waker(CurrentTask::default()));
-        assert!(!record.read().unwrap().word.is_countable(), "two and two are more than two");
+        assert!(!record.read().unwrap().state.is_countable(), "two and two are more than two");
         assert!(runtime.end(&record));
         record.clear();
         assert_eq!(runtime.references.load(Ordering::Acquire), 0);
