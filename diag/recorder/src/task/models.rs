@@ -299,7 +299,7 @@ fn wakes_that_come_round_prove_nothing() {
 /// The future of a task that is aborted gives its waker up while a reader reads.
 fn a_reading_beside_a_drop(start_drop: fn(&TaskRecord)) {
     loom::model(move || {
-        let (record, runtime) = parked_task();
+        let (record, _runtime) = parked_task();
         let reader = {
             let record = Arc::clone(&record);
             thread::spawn(move || record.read().and_then(|reading| reading.lost()))
