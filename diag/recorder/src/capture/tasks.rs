@@ -13,8 +13,9 @@ use crate::task::cancel::Cancel;
 use crate::task::completed::Completed;
 use crate::task::pinned::Pinned;
 use crate::task::reading::{Lost, ParkedAt, RunState, TaskReading};
-use crate::task::record::{TaskRecord, WakeSource};
+use crate::task::record::TaskRecord;
 use crate::task::slab::slab;
+use crate::task::wake_source::WakeSource;
 use crate::task::{context, tokio_id, totals};
 
 /// Recent ends in a file at the most.

@@ -3,10 +3,12 @@
 use std::panic::Location;
 
 use super::context;
+use super::end::EndGuard;
 use super::handle::JoinHandle;
-use super::poll::{EndGuard, RecordedPoll, Spawn};
+use super::poll::RecordedPoll;
 use super::record::TaskRecord;
 use super::site::Kind;
+use super::spawn::Spawn;
 use crate::clock;
 
 /// Runs a closure on a thread where it may block, as [`tokio::task::spawn_blocking`].

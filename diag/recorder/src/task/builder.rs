@@ -10,8 +10,8 @@ use super::blocking::TrackedFn;
 use super::future::Tracked;
 use super::handle::JoinHandle;
 use super::local_set::LocalSet;
-use super::poll::Spawn;
 use super::site::Kind;
+use super::spawn::Spawn;
 
 /// Options of a task to be spawned, by the names of tokio's `task::Builder`.
 ///

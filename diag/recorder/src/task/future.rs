@@ -5,7 +5,8 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::poll::{EndGuard, RecordedPoll};
+use super::end::EndGuard;
+use super::poll::RecordedPoll;
 use super::record::TaskRecord;
 use super::waker;
 use crate::stack;

@@ -14,8 +14,8 @@ use super::blocking::TrackedFn;
 use super::future::Tracked;
 use super::handle::{AbortHandle, TaskRef};
 use super::local_set::LocalSet;
-use super::poll::Spawn;
 use super::site::Kind;
+use super::spawn::Spawn;
 
 /// A collection of tasks spawned on a runtime, as [`tokio::task::JoinSet`].
 ///

@@ -10,8 +10,8 @@ use tokio::task::LocalEnterGuard;
 
 use super::future::Tracked;
 use super::handle::JoinHandle;
-use super::poll::Spawn;
 use super::site::Kind;
+use super::spawn::Spawn;
 
 /// A set of `!Send` tasks that run on one thread, as [`tokio::task::LocalSet`].
 #[derive(Debug, Default)]

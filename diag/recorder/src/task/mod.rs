@@ -6,8 +6,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `record`, `state`, `reading` | the record of a task, its protocol, and what a reader finds in it |
-//! | `poll` | the guards that keep it: spawn, poll, end |
+//! | `record`, `state`, `reading`, `wake_source` | the record of a task, what is counted in it, and what a reader finds in it |
+//! | `spawn`, `poll`, `end` | who keeps the record, from spawn to end |
 //! | `future`, `waker`, `runtime_waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
@@ -24,6 +24,7 @@ mod builder;
 pub(crate) mod cancel;
 pub(crate) mod completed;
 pub(crate) mod context;
+mod end;
 mod free_bitmap;
 mod future;
 mod handle;
@@ -39,10 +40,12 @@ mod runtime_waker;
 pub(crate) mod sampling;
 pub(crate) mod site;
 pub(crate) mod slab;
+mod spawn;
 mod state;
 mod sub;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
+pub(crate) mod wake_source;
 mod waker;
 
 use std::future::{Future, poll_fn};
@@ -59,9 +62,9 @@ use future::Tracked;
 pub use handle::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use local_set::LocalSet;
-use poll::Spawn;
 use site::Kind;
 pub(crate) use site::SiteId;
+use spawn::Spawn;
 pub use sub::{TrackedFuture, track};
 
 /// Spawns a task as [`tokio::spawn`] does, and records it.

@@ -11,9 +11,11 @@ use loom::thread;
 
 use super::free_bitmap::FreeBitmap;
 use super::reading::{Lost, TaskReading};
-use super::record::{PollKind, SpawnInfo, TaskRecord, WakeSource};
+use super::record::{PollKind, TaskRecord};
 use super::runtime_waker::is_runtimes;
 use super::site::{Kind, SiteId};
+use super::spawn::SpawnInfo;
+use super::wake_source::WakeSource;
 use crate::current::CurrentTask;
 
 /// A task whose fields all say its id.

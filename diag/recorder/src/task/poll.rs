@@ -1,68 +1,17 @@
-//! Keeping a task's record: its spawn, each poll and its end, whatever it is that is polled.
+//! A recorded poll, of whatever it is that is polled.
 
-use std::panic::Location;
 use std::task::Waker;
 
 use diag_snapshot::Outcome;
 
-use super::cancel::Cancel;
-use super::completed::outcome_index;
 use super::context;
-use super::handle::TaskRef;
-use super::record::{PollKind, SpawnInfo, TaskRecord, Trace};
+use super::record::{PollKind, TaskRecord, Trace};
 use super::sampling::{Extra, timing_one_in};
-use super::site::{self, Kind, Site, SiteId};
-use super::totals::{Totals, add, lifetime_bucket, raise};
+use super::site::SiteId;
+use super::totals::Totals;
 use super::{await_point, tokio_id, waker};
 use crate::clock;
-use crate::current::{self, Charged, CurrentTask};
-
-/// What a spawn says of its task.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spawn<'a> {
-    pub(super) location: &'static Location<'static>,
-    pub(super) kind: Kind,
-    pub(super) name: Option<&'a str>,
-    /// False if captures may not poll the task.
-    pub(super) traced: bool,
-}
-
-impl Spawn<'_> {
-    /// A task without a name.
-    #[inline]
-    pub(super) fn new(location: &'static Location<'static>, kind: Kind) -> Self {
-        Spawn { location, kind, name: None, traced: true }
-    }
-
-    /// Records the spawn of a task whose code is of type `F`: its record for the wrapper, the one reference
-    /// that its handle gets, and what charges it with its cell until the runtime has it.
-    #[inline]
-    pub(super) fn begin<F>(self) -> (Option<&'static TaskRecord>, TaskRef, Charged) {
-        let site = Site::of::<F>(self.location, self.kind);
-        let record = if crate::is_recording() { self.open(&site) } else { None };
-        let charged = current::charge(record.map_or_else(CurrentTask::default, TaskRecord::current));
-        (record, TaskRef::of_spawn(record), charged)
-    }
-
-    fn open(self, site: &Site) -> Option<&'static TaskRecord> {
-        let (shard, site) = (context::shard().or_else(context::not_recorded)?, site::id_of(site));
-        let (record, id) = context::take_record()?;
-        add(&shard.spawned[usize::from(self.kind.is_counted_by_tokio())], 1);
-        record.open(SpawnInfo {
-            task: CurrentTask::new(id, site),
-            parent: current::get(),
-            spawned_ns: clock::stamp_ns(),
-            label: self.name.map(Box::from),
-            kind: self.kind,
-            traced: self.traced,
-        });
-        Some(record)
-    }
-}
-
-fn totals_of(site: SiteId) -> Option<&'static Totals> {
-    context::shard().and_then(|shard| shard.of(site))
-}
+use crate::current::{self, CurrentTask};
 
 /// One poll: the task is current from [`start`](RecordedPoll::start) to the end of [`run`](RecordedPoll::run).
 ///
@@ -234,55 +183,13 @@ impl Drop for OnPanic<'_> {
     }
 }
 
+fn totals_of(site: SiteId) -> Option<&'static Totals> {
+    context::shard().and_then(|shard| shard.of(site))
+}
+
 #[cold]
 fn count_delay(record: &TaskRecord, delay_ns: u64) {
     if let Some(totals) = record.current().site().and_then(totals_of) {
         totals.add_delay(delay_ns);
     }
-}
-
-/// The end of a task: it is current while its future drops, so that what destructors do is charged
-/// to it, and recorded when that is done.
-pub(super) struct EndGuard {
-    record: &'static TaskRecord,
-    before: CurrentTask,
-}
-
-impl EndGuard {
-    /// The future of `record` is about to be dropped, while `task` is the current one.
-    #[inline]
-    pub(super) fn start(record: &'static TaskRecord, task: CurrentTask) -> Self {
-        record.start_drop();
-        EndGuard { record, before: current::replace(task) }
-    }
-}
-
-impl Drop for EndGuard {
-    #[inline]
-    fn drop(&mut self) {
-        current::replace(self.before);
-        count_end(self.record);
-        if self.record.close() {
-            context::free_record(self.record);
-        }
-    }
-}
-
-fn count_end(record: &TaskRecord) {
-    let Some(shard) = context::shard() else { return };
-    let (mut end, busy_ns, longest_ns) = record.end(clock::stamp_ns);
-    if end.cancel_bits == 0 && matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) {
-        end.cancel_bits = Cancel { by: record.unasked(), at_ns: None }.bits();
-    }
-    shard.completed.push(end);
-    #[cfg(feature = "heap")]
-    crate::owner_outcomes::end(end.id, end.outcome);
-    let Some(totals) = shard.of(end.site) else { return };
-    add(&totals.ended[outcome_index(end.outcome)], 1);
-    add(&totals.polls, end.polls);
-    if busy_ns != 0 {
-        add(&totals.busy_ns, busy_ns);
-        raise(&totals.longest_poll_ns, longest_ns);
-    }
-    add(&totals.lifetimes[lifetime_bucket(end.ended_ns.saturating_sub(end.spawned_ns))], 1);
 }

@@ -5,8 +5,9 @@
 use diag_snapshot::Outcome;
 
 use super::cancel::Cancel;
-use super::record::{DROPPING, NO_STACKS, STACK_MARKS, WakeSource};
+use super::record::{DROPPING, NO_STACKS, STACK_MARKS};
 use super::state::StateBits;
+use super::wake_source::WakeSource;
 use crate::current::CurrentTask;
 
 /// One consistent reading of a record.

@@ -7,9 +7,11 @@ use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::poll::{EndGuard, RecordedPoll, Spawn};
+use super::end::EndGuard;
+use super::poll::RecordedPoll;
 use super::record::TaskRecord;
 use super::site::Kind;
+use super::spawn::Spawn;
 use crate::current;
 
 /// Records a future that is no task of its own: a child of `FuturesUnordered`, of `join_all`, of a

@@ -9,8 +9,9 @@
 use std::mem::ManuallyDrop;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use super::record::{TaskRecord, WakeSource};
+use super::record::TaskRecord;
 use super::runtime_waker::is_runtimes;
+use super::wake_source::WakeSource;
 use super::{await_point, context};
 use crate::{clock, current};
 

@@ -1,0 +1,57 @@
+//! The end of a task: it is recorded when the future is gone.
+
+use diag_snapshot::Outcome;
+
+use super::cancel::Cancel;
+use super::completed::outcome_index;
+use super::context;
+use super::record::TaskRecord;
+use super::totals::{add, lifetime_bucket, raise};
+use crate::clock;
+use crate::current::{self, CurrentTask};
+
+/// The end of a task: it is current while its future drops, so that what destructors do is charged
+/// to it, and recorded when that is done.
+pub(super) struct EndGuard {
+    record: &'static TaskRecord,
+    before: CurrentTask,
+}
+
+impl EndGuard {
+    /// The future of `record` is about to be dropped, while `task` is the current one.
+    #[inline]
+    pub(super) fn start(record: &'static TaskRecord, task: CurrentTask) -> Self {
+        record.start_drop();
+        EndGuard { record, before: current::replace(task) }
+    }
+}
+
+impl Drop for EndGuard {
+    #[inline]
+    fn drop(&mut self) {
+        current::replace(self.before);
+        count_end(self.record);
+        if self.record.close() {
+            context::free_record(self.record);
+        }
+    }
+}
+
+fn count_end(record: &TaskRecord) {
+    let Some(shard) = context::shard() else { return };
+    let (mut end, busy_ns, longest_ns) = record.end(clock::stamp_ns);
+    if end.cancel_bits == 0 && matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) {
+        end.cancel_bits = Cancel { by: record.unasked(), at_ns: None }.bits();
+    }
+    shard.completed.push(end);
+    #[cfg(feature = "heap")]
+    crate::owner_outcomes::end(end.id, end.outcome);
+    let Some(totals) = shard.of(end.site) else { return };
+    add(&totals.ended[outcome_index(end.outcome)], 1);
+    add(&totals.polls, end.polls);
+    if busy_ns != 0 {
+        add(&totals.busy_ns, busy_ns);
+        raise(&totals.longest_poll_ns, longest_ns);
+    }
+    add(&totals.lifetimes[lifetime_bucket(end.ended_ns.saturating_sub(end.spawned_ns))], 1);
+}
