@@ -102,10 +102,7 @@ fn lost_is_proven_unless_a_poll_may_be_owed() {
     poll_after(&record, 0);
     assert_eq!(lost(), Some(Lost::Proven), "that was the poll which was owed");
     record.set_stack(5);
-    assert_eq!(
-        (lost(), record.read().unwrap().parked_at()),
-        (Some(Lost::Proven), Some(ParkedAt::Stacks(5)))
-    );
+    assert_eq!((lost(), record.read().unwrap().parked_at()), (Some(Lost::Proven), Some(ParkedAt::Stacks(5))));
     record.start_drop();
     assert_eq!((lost(), record.read().unwrap().parked_at()), (None, None));
 }
