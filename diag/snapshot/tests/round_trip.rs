@@ -6,7 +6,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use any::snapshot;
-use diag_snapshot::{Row, Snapshot, Table, TaskId, TaskRow, read, write};
+use diag_snapshot::{Micros, Nanos, Row, Snapshot, Table, TaskId, TaskRow, read, write};
 use proptest::prelude::*;
 
 proptest! {
@@ -63,6 +63,26 @@ fn times_are_those_of_the_rows() {
     let tasks = support::service(500, 0).tasks;
     assert!(tasks.times().eq(tasks.iter().map(|task| task.times())));
     assert!(tasks.times().all(|task| Some(task.last_progress()) == task.last_poll));
+}
+
+#[test]
+fn a_column_has_the_values_of_the_rows() {
+    let tasks = support::service(500, 0).tasks;
+    assert!(tasks.id().iter().eq(tasks.iter().map(|task| task.id)));
+    assert!(tasks.state().iter().eq(tasks.iter().map(|task| task.state)));
+    assert!(tasks.busy_ns().iter().eq(tasks.iter().map(|task| Nanos(task.busy_ns))));
+    assert!(tasks.cancel_us().iter().eq(tasks.iter().map(|task| task.cancel_us.map(Micros))));
+    assert_eq!(tasks.polls().get(7), tasks.get(7).map(|task| task.polls));
+    assert_eq!((tasks.polls().get(500), tasks.get(500)), (None, None));
+    let id = tasks.id().get(7).expect("500 tasks");
+    assert_eq!((tasks.id().find(id), tasks.id().find(TaskId(0))), (Some(7), None));
+}
+
+#[test]
+fn a_column_that_is_absent_in_every_row_is_absent_in_each() {
+    let tasks: Table<TaskRow> = (0..3).map(spawned).collect();
+    assert!(tasks.name().iter().eq([None; 3]));
+    assert_eq!((tasks.name().get(2), tasks.name().get(3)), (Some(None), None));
 }
 
 #[test]

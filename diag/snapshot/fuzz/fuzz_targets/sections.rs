@@ -21,8 +21,8 @@ fuzz_target!(|input: &[u8]| {
     let section = usize::from(section) % forge.sections.len();
     forge.sections[section].1 = raw.to_vec();
     let Ok((snapshot, damage)) = read(&forge.file()) else { return };
-    dump(&snapshot);
     if damage.is_empty() {
-        assert_eq!(read(&write(&snapshot)), Ok((snapshot, vec![])));
+        assert_eq!(read(&write(&snapshot)), Ok((snapshot.clone(), vec![])));
     }
+    dump(&snapshot.into());
 });

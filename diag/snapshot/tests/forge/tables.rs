@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Forge, table, varint};
+use super::{Forge, table};
 
 /// A table as SPEC.md has it.
 pub(crate) struct TableText {
@@ -186,7 +186,7 @@ fn bytes<'a>(raw: &mut &'a [u8], length: u64) -> &'a [u8] {
 #[test]
 fn numbers_and_codings_are_those_of_the_book() {
     let mut raw = Vec::new();
-    [0, 127, 128, u64::MAX].into_iter().for_each(|value| varint(&mut raw, value));
+    [0, 127, 128, u64::MAX].into_iter().for_each(|value| super::varint(&mut raw, value));
     assert_eq!(raw[..4], [0, 0x7f, 0x80, 1]);
     let mut rest = &raw[..];
     assert_eq!([(); 4].map(|()| number(&mut rest)), [0, 127, 128, u64::MAX]);
