@@ -15,7 +15,7 @@ use std::time::SystemTime;
 
 use anyhow::ensure;
 use clap::Parser;
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_diff::stats::{Interval, WeightedSum};
 use diag_examples::progress;
 use diag_snapshot::{SampleRow, Snapshot};

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use diag_analysis::export::{self, Exporter};
-use diag_analysis::names::unnamed;
 use diag_analysis::symbols::Note;
 use diag_analysis::task_index::STATES;
+use diag_analysis::unnamed::unnamed;
 use diag_analysis::{Analysis, human, site};
 use diag_diff::series::Member;
 use diag_diff::{Finding, Policy, judge_one};

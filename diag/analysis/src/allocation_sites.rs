@@ -5,8 +5,9 @@
 //! from the others, so that the innermost few frames together are the site: by module and offset, which are
 //! the same in every process of one build.
 
-use crate::names::{NamedStacks, Place};
+use crate::named_stacks::NamedStacks;
 use crate::runtime_frames::{is_allocator, is_language, is_runtime};
+use crate::source_location::SourceLocation;
 use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
 
 /// How many frames without names make a site. A release build has one to three of a collection's that
@@ -68,13 +69,13 @@ impl AllocationSites {
     }
 
     /// What names this stack.
-    pub fn site(&self, stack: StackIndex) -> Place {
+    pub fn site(&self, stack: StackIndex) -> SourceLocation {
         let part = self.part(stack);
         let frame = self.named.frames(part.stack).next();
         match frame.and_then(|frame| Some((frame, self.named.frame(frame).get(part.function)?))) {
             Some((frame, place)) if self.named.has_name(frame) => place.clone(),
-            Some(_) => Place { function: self.without_names(part.stack), file: None, line: None },
-            None => Place { function: "(missing stack)".to_owned(), file: None, line: None },
+            Some(_) => SourceLocation { function: self.without_names(part.stack), file: None, line: None },
+            None => SourceLocation { function: "(missing stack)".to_owned(), file: None, line: None },
         }
     }
 
@@ -121,10 +122,10 @@ struct Frame {
 }
 
 impl Frame {
-    fn new(places: &[Place]) -> Self {
+    fn new(places: &[SourceLocation]) -> Self {
         let allocator = places.iter().rposition(is_allocator);
         let start = allocator.map_or(0, |last| last + 1);
-        let first = |is_it: fn(&Place) -> bool| {
+        let first = |is_it: fn(&SourceLocation) -> bool| {
             places[start..].iter().position(is_it).map(|function| start + function)
         };
         Frame {

@@ -5,12 +5,12 @@ use std::sync::OnceLock;
 use diag_snapshot::Snapshot;
 
 use crate::allocation_sites::AllocationSites;
+use crate::await_points::AwaitPoints;
+use crate::conditions::Conditions;
 use crate::coverage::Coverage;
+use crate::heap_profile::HeapProfile;
 use crate::heap_stacks::HeapStacks;
-use crate::holdings::Holdings;
-use crate::memory::Split;
-use crate::now::Now;
-use crate::parked::Parked;
+use crate::memory_breakdown::MemoryBreakdown;
 use crate::task_index::{TaskIndex, TaskOrder};
 
 /// What one snapshot shows. Every part is made when it is first asked for, and kept: a text of the tasks costs no
@@ -18,12 +18,12 @@ use crate::task_index::{TaskIndex, TaskOrder};
 pub struct Analysis {
     snapshot: Snapshot,
     stacks: OnceLock<AllocationSites>,
-    await_points: OnceLock<Parked>,
+    await_points: OnceLock<AwaitPoints>,
     tasks: OnceLock<TaskIndex>,
-    heap: OnceLock<Option<Holdings>>,
+    heap: OnceLock<Option<HeapProfile>>,
     heap_stacks: OnceLock<HeapStacks>,
-    memory: OnceLock<Option<Split>>,
-    now: OnceLock<Now>,
+    memory: OnceLock<Option<MemoryBreakdown>>,
+    now: OnceLock<Conditions>,
 }
 
 impl Analysis {
@@ -52,8 +52,8 @@ impl Analysis {
     }
 
     /// Returns where the tasks wait.
-    pub fn await_points(&self) -> &Parked {
-        self.await_points.get_or_init(|| Parked::new(&self.snapshot, &self.stacks().named))
+    pub fn await_points(&self) -> &AwaitPoints {
+        self.await_points.get_or_init(|| AwaitPoints::new(&self.snapshot, &self.stacks().named))
     }
 
     /// Returns the live tasks by spawn site and state.
@@ -67,8 +67,8 @@ impl Analysis {
     }
 
     /// Returns the sampled heap by function, kind and spawn site; none if it is not sampled.
-    pub fn heap(&self) -> Option<&Holdings> {
-        self.heap.get_or_init(|| Holdings::of(&self.snapshot, self.stacks())).as_ref()
+    pub fn heap(&self) -> Option<&HeapProfile> {
+        self.heap.get_or_init(|| HeapProfile::of(&self.snapshot, self.stacks())).as_ref()
     }
 
     /// Returns the sampled heap by call stack; empty if it is not sampled.
@@ -77,8 +77,8 @@ impl Analysis {
     }
 
     /// Returns where resident memory is; none if that is not known.
-    pub fn memory(&self) -> Option<&Split> {
-        self.memory.get_or_init(|| Split::of(&self.snapshot)).as_ref()
+    pub fn memory(&self) -> Option<&MemoryBreakdown> {
+        self.memory.get_or_init(|| MemoryBreakdown::of(&self.snapshot)).as_ref()
     }
 
     /// Returns how many of the live tasks the recorder follows.
@@ -87,8 +87,8 @@ impl Analysis {
     }
 
     /// Returns the tasks of which this snapshot by itself tells something, by spawn site.
-    pub fn now(&self) -> &Now {
-        self.now.get_or_init(|| Now::of(self, None))
+    pub fn now(&self) -> &Conditions {
+        self.now.get_or_init(|| Conditions::of(self, None))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::holdings::Turnover;
+use crate::heap_profile::AllocStats;
 use diag_snapshot::{SiteIndex, Snapshot, StackIndex};
 
 /// The sampled heap by call stack.
@@ -57,7 +57,7 @@ pub struct AllocatedStack {
     /// Who allocated it.
     pub stack: StackIndex,
     /// Allocated and freed since start.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
 }
 
 impl HeapStacks {
@@ -83,7 +83,7 @@ impl HeapStacks {
         });
         let allocated = heap.stack_totals.iter().map(|row| AllocatedStack {
             stack: row.stack,
-            since_start: Turnover {
+            since_start: AllocStats {
                 allocated_blocks: row.allocated_blocks,
                 allocated_bytes: row.allocated_bytes,
                 freed_blocks: row.freed_blocks,
@@ -99,8 +99,8 @@ impl HeapStacks {
     }
 
     /// Returns all that was allocated and freed since start.
-    pub fn since_start(&self) -> Turnover {
-        let mut sum = Turnover::default();
+    pub fn since_start(&self) -> AllocStats {
+        let mut sum = AllocStats::default();
         self.allocated.iter().for_each(|stack| sum += stack.since_start);
         sum
     }

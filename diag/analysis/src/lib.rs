@@ -9,31 +9,33 @@
 //! here; that is `diag-diff`, which compares several snapshots.
 #![forbid(unsafe_code)]
 
-pub mod ages;
+pub mod allocation_kind;
 pub mod allocation_sites;
 mod analysis;
-pub mod container;
+pub mod await_point;
+pub mod await_points;
+pub mod conditions;
 mod coverage;
 pub mod dump;
 pub mod export;
+pub mod heap_profile;
 pub mod heap_stacks;
-pub mod holdings;
 pub mod human;
-pub mod leaf;
-pub mod memory;
+pub mod lifetimes;
+pub mod memory_breakdown;
 pub mod metrics;
-pub mod names;
+pub mod named_stacks;
 mod not_recorded;
-pub mod now;
-pub mod parked;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 pub mod runtime_frames;
 pub mod site;
 mod site_figures;
+pub mod source_location;
 #[cfg(feature = "symbols")]
 pub mod symbols;
 pub mod task_index;
+pub mod unnamed;
 pub mod views;
 pub mod weighted_sum;
 

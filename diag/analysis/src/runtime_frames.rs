@@ -6,11 +6,11 @@
 //! lies. `#[global_allocator]` puts the entry points into the file of the static, and a wrapper of the
 //! service's own is as much the allocator as the one that it wraps.
 
-use crate::names::Place;
+use crate::source_location::SourceLocation;
 
 /// True of a function that only an allocator has, or the library's own door to it: what is called from here on
 /// serves the allocation.
-pub fn is_allocator(place: &Place) -> bool {
+pub fn is_allocator(place: &SourceLocation) -> bool {
     /// What the compiler makes of `#[global_allocator]`, and calls to allocate.
     const ENTRIES: &[&str] = &["__rust_alloc", "__rust_realloc", "__rust_dealloc", "__rg_", "__rdl_"];
     const MODULES: &[&str] = &["alloc::alloc::", "core::alloc::global::", "diag::heap::"];
@@ -41,7 +41,7 @@ pub(crate) fn in_recorder(file: &str) -> Option<&str> {
 }
 
 /// How many of the innermost functions of a stack are the allocator's.
-pub fn allocator_depth<'a>(stack: impl IntoIterator<Item = &'a Place>) -> usize {
+pub fn allocator_depth<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> usize {
     let marks = (1..).zip(stack).filter(|(_, place)| is_allocator(place));
     marks.map(|(depth, _)| depth).last().unwrap_or(0)
 }
@@ -101,7 +101,7 @@ const FILES: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library
 
 /// True of the allocator, of collections and of the runtime. Of a wrapper of the service's own around the
 /// allocator only [`allocator_depth`] knows.
-pub fn is_runtime(place: &Place) -> bool {
+pub fn is_runtime(place: &SourceLocation) -> bool {
     let path = place.path();
     place.is_of_crate(CRATES)
         || SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
@@ -110,7 +110,7 @@ pub fn is_runtime(place: &Place) -> bool {
 }
 
 /// True of the standard library, whose functions tell less than those of any other.
-pub fn is_language(place: &Place) -> bool {
+pub fn is_language(place: &SourceLocation) -> bool {
     const LIBRARY: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/"];
     place.is_of_crate(&["alloc", "core", "std", "__rustc"])
         || place.file.as_deref().is_some_and(|file| LIBRARY.iter().any(|part| file.contains(part)))
@@ -139,9 +139,9 @@ fn is_same(name: &str, package: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn place(function: &str, file: &str) -> Place {
+    fn place(function: &str, file: &str) -> SourceLocation {
         let file = (!file.is_empty()).then(|| file.to_owned());
-        Place { function: function.to_owned(), file, line: Some(1) }
+        SourceLocation { function: function.to_owned(), file, line: Some(1) }
     }
 
     #[test]
@@ -201,7 +201,8 @@ mod tests {
     #[test]
     fn the_allocator_reaches_to_its_outermost_function() {
         let depth = |functions: &[&str]| {
-            let stack: Vec<Place> = functions.iter().map(|function| place(function, "src/main.rs")).collect();
+            let stack: Vec<SourceLocation> =
+                functions.iter().map(|function| place(function, "src/main.rs")).collect();
             allocator_depth(&stack)
         };
         let [ours, wrapper, entry] = ["diag::heap::alloc", "shop::alloc", "shop::__rust_alloc"];

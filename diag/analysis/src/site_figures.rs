@@ -108,7 +108,7 @@ impl Figures {
     }
 }
 
-/// Place and name of a site.
+/// SourceLocation and name of a site.
 fn names(snapshot: &Snapshot, site: usize) -> [String; 2] {
     if site >= MAX_SITES {
         return [OTHER.to_owned(), OTHER.to_owned()];

@@ -175,7 +175,7 @@ pub(crate) fn count(buckets: &mut Vec<u64>, bucket: u32, count: u64) {
     buckets[bucket] = buckets[bucket].saturating_add(count);
 }
 
-/// Place of a state in [`STATES`].
+/// SourceLocation of a state in [`STATES`].
 fn state_place(state: TaskState) -> usize {
     STATES.iter().position(|&other| other == state).unwrap_or(STATES.len() - 1)
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use built::Folder;
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_snapshot::{
     FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, Snapshot, StackRow, Strings, Table,

@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{SampleRow, Snapshot};
 
 static DIAG: diag::Alloc = diag::Alloc::system();

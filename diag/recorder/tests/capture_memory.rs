@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use diag_analysis::Analysis;
-use diag_analysis::memory::Split;
+use diag_analysis::memory_breakdown::MemoryBreakdown;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -33,7 +33,7 @@ fn captures_keep_little() {
     });
     std::thread::sleep(Duration::from_millis(200));
     let before = anonymous_bytes();
-    let mut splits: Vec<Split> = Vec::new();
+    let mut splits: Vec<MemoryBreakdown> = Vec::new();
     for round in 0..12 {
         for path in PATHS {
             assert!(ask(agent, path) > 100, "{path}");

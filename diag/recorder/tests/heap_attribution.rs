@@ -7,7 +7,7 @@ use std::hint::black_box;
 use std::sync::Mutex;
 
 use diag::task::{self, JoinHandle};
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{Outcome, SampleRow, Snapshot, TaskId};
 use tokio::sync::mpsc;
 

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{SampleRow, Snapshot};
 
 #[global_allocator]

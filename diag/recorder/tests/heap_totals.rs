@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{Snapshot, StackIndex};
 
 #[global_allocator]

@@ -5,7 +5,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use diag_analysis::Analysis;
-use diag_analysis::memory::Split;
+use diag_analysis::memory_breakdown::MemoryBreakdown;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -15,7 +15,7 @@ const THREADS: usize = 20;
 /// What a thread touches of its stack.
 const TOUCHED_BYTES: usize = 512 << 10;
 
-fn split() -> Split {
+fn split() -> MemoryBreakdown {
     let snapshot = diag::snapshot();
     assert_eq!(snapshot.capture.resources.allocator.as_ref().map(|stats| stats.name.as_str()), allocator());
     Analysis::new(snapshot).memory().expect("Linux tells").clone()
@@ -26,9 +26,10 @@ fn allocator() -> Option<&'static str> {
 }
 
 /// What was added to each part meanwhile: heap, held free, stacks, unaccounted.
-fn added(before: &Split, after: &Split) -> [i64; 4] {
-    let added =
-        |part: fn(&Split) -> Option<u64>| part(after).unwrap_or(0) as i64 - part(before).unwrap_or(0) as i64;
+fn added(before: &MemoryBreakdown, after: &MemoryBreakdown) -> [i64; 4] {
+    let added = |part: fn(&MemoryBreakdown) -> Option<u64>| {
+        part(after).unwrap_or(0) as i64 - part(before).unwrap_or(0) as i64
+    };
     [
         added(|split| split.heap_bytes),
         added(|split| split.held_bytes),
@@ -38,7 +39,7 @@ fn added(before: &Split, after: &Split) -> [i64; 4] {
 }
 
 #[track_caller]
-fn check(before: &Split, after: &Split, expected_mib: [i64; 4], tolerance_mib: i64) {
+fn check(before: &MemoryBreakdown, after: &MemoryBreakdown, expected_mib: [i64; 4], tolerance_mib: i64) {
     let added = added(before, after);
     for (added, expected) in added.into_iter().zip(expected_mib) {
         assert!(

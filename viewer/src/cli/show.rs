@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use diag_analysis::views::{Estimate, HeapNow, Memory, SiteView, TaskView, heap};
-use diag_analysis::{Analysis, dump, human, names};
+use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::{Finding, Policy, judge_one};
 use diag_snapshot::Micros;
@@ -117,7 +117,7 @@ impl<'a> View<'a> {
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
             heap: analysis.heap().and_then(|heap| analysis.heap_view(&heap.functions, usize::MAX)),
             lost,
-            without_names: names::unnamed(snapshot).iter().map(ToString::to_string).collect(),
+            without_names: unnamed::unnamed(snapshot).iter().map(ToString::to_string).collect(),
             findings: judge_one(analysis, &Policy::default()),
             sites: sites(analysis),
             tasks: tasks.then(|| analysis.task_views().collect()),

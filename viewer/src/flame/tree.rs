@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diag_analysis::Analysis;
-use diag_analysis::names::{NamedStacks, Place};
+use diag_analysis::named_stacks::NamedStacks;
 use diag_analysis::runtime_frames::{allocator_depth, is_runtime};
+use diag_analysis::source_location::SourceLocation;
 
 use super::value::Value;
 
@@ -26,7 +27,7 @@ pub(crate) struct Node {
     pub(crate) own: f64,
 }
 
-/// Place of a node in [`Flame::nodes`]; the same for every reading of one snapshot, and for every value.
+/// SourceLocation of a node in [`Flame::nodes`]; the same for every reading of one snapshot, and for every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeIndex(pub(crate) usize);
 
@@ -157,7 +158,7 @@ impl Build {
 
 /// The function; with its file where it is called by something like `{async_fn#0}`, as inlined ones
 /// often are.
-fn frame_name(place: &Place) -> Cow<'_, str> {
+fn frame_name(place: &SourceLocation) -> Cow<'_, str> {
     let file = place.file.as_deref().and_then(|file| file.rsplit('/').next());
     match file.filter(|_| !place.function.contains("::")) {
         Some(file) => Cow::Owned(format!("{} in {file}", place.function)),

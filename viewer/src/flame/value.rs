@@ -1,7 +1,7 @@
 //! What the heap is measured in: what lives, or all that was ever allocated, in bytes or in blocks.
 
+use diag_analysis::heap_profile::{AllocStats, FunctionProfile};
 use diag_analysis::heap_stacks::{HeapStacks, InUseStack};
-use diag_analysis::holdings::{FunctionHoldings, Turnover};
 use diag_analysis::human;
 use diag_snapshot::StackIndex;
 use serde::{Deserialize, Serialize};
@@ -63,7 +63,7 @@ impl Value {
         let in_use = |value: fn(&InUseStack) -> f64| {
             heap.in_use.iter().map(|stack| (stack.stack, value(stack))).collect()
         };
-        let allocated = |value: fn(&Turnover) -> u64| {
+        let allocated = |value: fn(&AllocStats) -> u64| {
             heap.allocated.iter().map(|stack| (stack.stack, value(&stack.since_start) as f64)).collect()
         };
         match self {
@@ -75,7 +75,7 @@ impl Value {
     }
 
     /// How much a function has of it.
-    pub(crate) fn of(self, function: &FunctionHoldings) -> f64 {
+    pub(crate) fn of(self, function: &FunctionProfile) -> f64 {
         match self {
             LiveBytes => function.live.bytes.sum,
             LiveBlocks => function.live.blocks.sum,

@@ -6,7 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
-use diag_analysis::holdings::FunctionHoldings;
+use diag_analysis::heap_profile::FunctionProfile;
 use diag_analysis::views::{HeapNow, Memory};
 use serde::{Deserialize, Serialize};
 
@@ -216,7 +216,7 @@ impl Weight {
 
 /// The heap with the functions that have most of the value. Stable: equal ones stay in the order of their live bytes.
 fn now(analysis: &Analysis, value: Value) -> Option<HeapNow> {
-    let mut functions: Vec<&FunctionHoldings> = analysis.heap()?.functions.iter().collect();
+    let mut functions: Vec<&FunctionProfile> = analysis.heap()?.functions.iter().collect();
     functions.sort_by(|a, b| value.of(b).total_cmp(&value.of(a)));
     functions.truncate(LISTED);
     analysis.heap_view(functions, LISTED)

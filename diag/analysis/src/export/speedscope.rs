@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Exporter, Needs, live};
 use crate::Analysis;
-use crate::names::Place;
+use crate::source_location::SourceLocation;
 
 /// See the module.
 pub(super) struct Format;
@@ -83,7 +83,7 @@ struct Profile<'a> {
 impl<'a> File<'a> {
     fn new(analysis: &'a Analysis, name: &'a str) -> Self {
         let (mut frames, mut known) = (Vec::new(), BTreeMap::new());
-        let mut index_of = |place: &'a Place| {
+        let mut index_of = |place: &'a SourceLocation| {
             *known.entry(place).or_insert_with(|| {
                 frames.push(Frame { name: &place.function, file: place.file.as_deref(), line: place.line });
                 frames.len() - 1

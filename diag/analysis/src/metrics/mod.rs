@@ -9,7 +9,7 @@ mod text;
 
 use crate::Analysis;
 use crate::heap_stacks::{HeapStacks, TaskFate};
-use crate::memory::Split;
+use crate::memory_breakdown::MemoryBreakdown;
 use crate::site_figures::{OUTCOMES, STATES, Sites};
 use diag_snapshot::Snapshot;
 use text::Text;
@@ -101,7 +101,7 @@ fn heap(text: &mut Text<'_>, heap: &HeapStacks, sites: &Sites) {
     text.sample("diag_heap_ended_tasks_live_bytes", &[], of_ended.round());
 }
 
-fn resident(text: &mut Text<'_>, split: Option<&Split>) {
+fn resident(text: &mut Text<'_>, split: Option<&MemoryBreakdown>) {
     text.gauge("diag_resident_bytes", "bytes", "Resident memory by what it is for; the parts add up to it.");
     let Some(split) = split else { return };
     let parts = [

@@ -2,7 +2,7 @@
 
 use super::writer::Writer;
 use crate::allocation_sites::Part;
-use crate::names::NamedStacks;
+use crate::named_stacks::NamedStacks;
 use diag_snapshot::Strings;
 use diag_snapshot::{StackIndex, Stacks};
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::writer::Writer;
 use crate::Analysis;
 use crate::allocation_sites::Part;
+use crate::heap_profile::AllocStats;
 use crate::heap_stacks::TaskFate;
-use crate::holdings::Turnover;
 use diag_snapshot::SiteIndex;
 
 /// The kinds of values of a heap profile, with their units.
@@ -43,8 +43,8 @@ pub fn heap(analysis: &Analysis) -> Vec<u8> {
 }
 
 /// Blocks and bytes that were allocated since start.
-fn totals(analysis: &Analysis) -> BTreeMap<Part, Turnover> {
-    let mut all: BTreeMap<Part, Turnover> = BTreeMap::new();
+fn totals(analysis: &Analysis) -> BTreeMap<Part, AllocStats> {
+    let mut all: BTreeMap<Part, AllocStats> = BTreeMap::new();
     for stack in &analysis.heap_stacks().allocated {
         *all.entry(analysis.stacks().part(stack.stack)).or_default() += stack.since_start;
     }

@@ -9,7 +9,8 @@ use prost::Message;
 
 use super::proto::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::allocation_sites::Part;
-use crate::names::{NamedStacks, Place};
+use crate::named_stacks::NamedStacks;
+use crate::source_location::SourceLocation;
 use diag_snapshot::FrameIndex;
 
 /// The recorder keeps half of it; a file that lies must not make a profile of endless stacks.
@@ -146,7 +147,7 @@ impl<'a> Writer<'a> {
             .collect()
     }
 
-    fn function(&mut self, place: &Place) -> u64 {
+    fn function(&mut self, place: &SourceLocation) -> u64 {
         let name = self.text(&place.function);
         let filename = self.text(place.file.as_deref().unwrap_or_default());
         if let Some(&id) = self.function_of.get(&(name, filename)) {

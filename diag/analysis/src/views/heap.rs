@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::Estimate;
 use crate::Analysis;
-use crate::ages::Ages;
-use crate::holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
+use crate::heap_profile::{AllocStats, FunctionProfile, HeapProfile, Live, TaskSiteProfile};
 use crate::human::{self, signed_bytes};
+use crate::lifetimes::Lifetimes;
 use crate::weighted_sum::WeightedSum;
 
 /// What the sampled heap of one snapshot holds.
@@ -27,7 +27,7 @@ pub struct HeapNow {
     /// The same by how these ended.
     pub of_ended_tasks_by_outcome: Vec<OutcomeBytes>,
     /// Allocated and freed since start.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
     /// By what the blocks are part of, the most live bytes first.
     pub containers: Vec<ContainerNow>,
     /// By allocating function.
@@ -100,7 +100,7 @@ pub struct FunctionNow {
     /// Live bytes whose allocating task has ended.
     pub of_ended_tasks: Estimate,
     /// Allocated and freed since start.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
     /// At what age blocks were freed; none if none was seen to be.
     pub age_at_free: Option<AgeAtFree>,
     /// The stack of most of the live bytes, innermost first.
@@ -119,12 +119,12 @@ pub struct TaskSiteNow {
     /// Live bytes that ended tasks allocated.
     pub of_ended_tasks: Estimate,
     /// Allocated and freed since start, by whomever.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
     /// At what age that was freed; none if nothing was seen to be.
     pub age_at_free: Option<AgeAtFree>,
 }
 
-/// How old blocks were when they were freed. Ages are known by powers of two of milliseconds, so these
+/// How old blocks were when they were freed. Lifetimes are known by powers of two of milliseconds, so these
 /// are upper edges; none beyond the last that the recorder tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct AgeAtFree {
@@ -141,7 +141,7 @@ impl Analysis {
     /// none if it is not sampled.
     pub fn heap_view<'a>(
         &'a self,
-        functions: impl IntoIterator<Item = &'a FunctionHoldings>,
+        functions: impl IntoIterator<Item = &'a FunctionProfile>,
         most_sites: usize,
     ) -> Option<HeapNow> {
         Some(HeapNow::new(self.heap()?, functions, most_sites))
@@ -150,29 +150,29 @@ impl Analysis {
 
 impl HeapNow {
     fn new<'a>(
-        holdings: &Holdings,
-        functions: impl IntoIterator<Item = &'a FunctionHoldings>,
+        profile: &HeapProfile,
+        functions: impl IntoIterator<Item = &'a FunctionProfile>,
         most_sites: usize,
     ) -> Self {
-        let of = |sum: &WeightedSum| Estimate::of(sum, holdings.unseen_bytes);
+        let of = |sum: &WeightedSum| Estimate::of(sum, profile.unseen_bytes);
         let functions: Vec<FunctionNow> =
-            functions.into_iter().map(|function| FunctionNow::new(function, holdings)).collect();
-        let outcomes = holdings.by_outcome.iter();
+            functions.into_iter().map(|function| FunctionNow::new(function, profile)).collect();
+        let outcomes = profile.by_outcome.iter();
         HeapNow {
-            live: LiveNow::new(&holdings.live, holdings),
-            rate_bytes: holdings.rate_bytes,
-            unwinder: holdings.unwinder.clone(),
-            of_no_task: of(&holdings.of_no_task),
-            of_ended_tasks: of(&holdings.of_ended_tasks),
+            live: LiveNow::new(&profile.live, profile),
+            rate_bytes: profile.rate_bytes,
+            unwinder: profile.unwinder.clone(),
+            of_no_task: of(&profile.of_no_task),
+            of_ended_tasks: of(&profile.of_ended_tasks),
             of_ended_tasks_by_outcome: outcomes
                 .map(|(outcome, sum)| OutcomeBytes { outcome: outcome.as_str(), live: of(sum) })
                 .collect(),
-            since_start: holdings.since_start,
-            containers: containers(holdings),
-            unlisted_functions: holdings.functions.len().saturating_sub(functions.len()) as u64,
+            since_start: profile.since_start,
+            containers: containers(profile),
+            unlisted_functions: profile.functions.len().saturating_sub(functions.len()) as u64,
             functions,
-            task_sites: task_sites(holdings, most_sites),
-            unlisted_task_sites: holdings.task_sites.len().saturating_sub(most_sites) as u64,
+            task_sites: task_sites(profile, most_sites),
+            unlisted_task_sites: profile.task_sites.len().saturating_sub(most_sites) as u64,
         }
     }
 
@@ -191,11 +191,11 @@ impl HeapNow {
     }
 }
 
-impl Holdings {
+impl HeapProfile {
     /// Returns the live bytes that the live tasks of a spawn site allocated, and those of its ended ones.
     pub fn allocated_at(&self, site: SiteIndex) -> (Estimate, Estimate) {
         let allocated = self.task_site(site);
-        let of = |sum: fn(&TaskSiteHoldings) -> WeightedSum| {
+        let of = |sum: fn(&TaskSiteProfile) -> WeightedSum| {
             Estimate::of(&allocated.map(sum).unwrap_or_default(), self.unseen_bytes)
         };
         (of(|site| site.of_live_tasks), of(|site| site.of_ended_tasks))
@@ -203,14 +203,14 @@ impl Holdings {
 }
 
 impl LiveNow {
-    fn new(live: &Live, holdings: &Holdings) -> Self {
+    fn new(live: &Live, profile: &HeapProfile) -> Self {
         // Blocks that were not seen could be of one byte each: they are taken to be no smaller than those that were.
-        let unseen_blocks = live.blocks.largest().unwrap_or(holdings.unseen_bytes);
+        let unseen_blocks = live.blocks.largest().unwrap_or(profile.unseen_bytes);
         let blocks = Estimate::of(&live.blocks, unseen_blocks);
         let [estimate_blocks, low_blocks, high_blocks] =
             [blocks.estimate_bytes, blocks.low_bytes, blocks.high_bytes].map(|blocks| blocks.round() as u64);
         LiveNow {
-            live: Estimate::of(&live.bytes, holdings.unseen_bytes),
+            live: Estimate::of(&live.bytes, profile.unseen_bytes),
             live_blocks: BlockEstimate { estimate_blocks, low_blocks, high_blocks },
             samples: live.bytes.samples,
         }
@@ -218,14 +218,14 @@ impl LiveNow {
 }
 
 impl FunctionNow {
-    fn new(function: &FunctionHoldings, holdings: &Holdings) -> Self {
+    fn new(function: &FunctionProfile, profile: &HeapProfile) -> Self {
         FunctionNow {
             name: function.place.function.clone(),
             location: function.place.location(),
             container: function.container().as_str(),
-            live: LiveNow::new(&function.live, holdings),
-            share_percent: holdings.share_percent(&function.live.bytes),
-            of_ended_tasks: Estimate::of(&function.of_ended_tasks, holdings.unseen_bytes),
+            live: LiveNow::new(&function.live, profile),
+            share_percent: profile.share_percent(&function.live.bytes),
+            of_ended_tasks: Estimate::of(&function.of_ended_tasks, profile.unseen_bytes),
             since_start: function.since_start,
             age_at_free: AgeAtFree::of(&function.ages),
             stack: function.stack.iter().map(ToString::to_string).collect(),
@@ -234,35 +234,35 @@ impl FunctionNow {
 }
 
 impl TaskSiteNow {
-    fn new(site: &TaskSiteHoldings, holdings: &Holdings) -> Self {
+    fn new(site: &TaskSiteProfile, profile: &HeapProfile) -> Self {
         TaskSiteNow {
             location: site.site.to_string(),
             name: site.site.type_name.clone(),
-            of_live_tasks: Estimate::of(&site.of_live_tasks, holdings.unseen_bytes),
-            of_ended_tasks: Estimate::of(&site.of_ended_tasks, holdings.unseen_bytes),
+            of_live_tasks: Estimate::of(&site.of_live_tasks, profile.unseen_bytes),
+            of_ended_tasks: Estimate::of(&site.of_ended_tasks, profile.unseen_bytes),
             since_start: site.since_start,
             age_at_free: AgeAtFree::of(&site.ages),
         }
     }
 }
 
-fn containers(holdings: &Holdings) -> Vec<ContainerNow> {
-    let mut containers: Vec<ContainerNow> = (holdings.containers.iter())
+fn containers(profile: &HeapProfile) -> Vec<ContainerNow> {
+    let mut containers: Vec<ContainerNow> = (profile.containers.iter())
         .map(|(container, live)| ContainerNow {
             container: container.as_str(),
-            live: LiveNow::new(live, holdings),
-            share_percent: holdings.share_percent(&live.bytes),
+            live: LiveNow::new(live, profile),
+            share_percent: profile.share_percent(&live.bytes),
         })
         .collect();
     containers.sort_by(|a, b| b.share_percent.total_cmp(&a.share_percent));
     containers
 }
 
-fn task_sites(holdings: &Holdings, most: usize) -> Vec<TaskSiteNow> {
-    let mut sites: Vec<&TaskSiteHoldings> = holdings.task_sites.iter().collect();
-    let live = |site: &TaskSiteHoldings| site.of_live_tasks.sum + site.of_ended_tasks.sum;
+fn task_sites(profile: &HeapProfile, most: usize) -> Vec<TaskSiteNow> {
+    let mut sites: Vec<&TaskSiteProfile> = profile.task_sites.iter().collect();
+    let live = |site: &TaskSiteProfile| site.of_live_tasks.sum + site.of_ended_tasks.sum;
     sites.sort_by(|a, b| live(b).total_cmp(&live(a)));
-    sites.into_iter().take(most).map(|site| TaskSiteNow::new(site, holdings)).collect()
+    sites.into_iter().take(most).map(|site| TaskSiteNow::new(site, profile)).collect()
 }
 
 impl AgeAtFree {
@@ -270,7 +270,7 @@ impl AgeAtFree {
     const LAST_BUCKET: u32 = 23;
 
     /// Returns how old these were; none if there are none.
-    pub fn of(ages: &Ages) -> Option<Self> {
+    pub fn of(ages: &Lifetimes) -> Option<Self> {
         let under_ns = |percent| {
             ages.bucket_of(percent).filter(|&bucket| bucket < Self::LAST_BUCKET)?;
             ages.within_us(percent).map(super::ns)

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Estimate;
-use crate::memory::Split;
+use crate::memory_breakdown::MemoryBreakdown;
 use crate::{Analysis, human};
 
 /// Resident memory of one snapshot, part by part; a part that is not known is none.
@@ -51,7 +51,7 @@ impl Analysis {
     }
 }
 
-fn parts(split: &Split) -> Vec<(&'static str, Option<i64>)> {
+fn parts(split: &MemoryBreakdown) -> Vec<(&'static str, Option<i64>)> {
     let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let parts = split.parts().into_iter().map(|(part, bytes)| (part, bytes.map(size)));
     parts.chain([("unaccounted (or error of the estimate)", Some(split.unaccounted_bytes))]).collect()

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{SiteRef, ago_ns, ns};
 use crate::Analysis;
-use crate::leaf::Waiting;
+use crate::await_point::AwaitPoint;
 
 /// A thread that is held up in a poll.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,7 +35,7 @@ impl Analysis {
         let snapshot = self.snapshot();
         let view = |thread: diag_snapshot::ThreadRow| {
             let task = thread.task.and_then(|task| snapshot.task(task));
-            let stack = thread.stack.map(|stack| Waiting::of(self.stacks().named.stack(stack)));
+            let stack = thread.stack.map(|stack| AwaitPoint::of(self.stacks().named.stack(stack)));
             ThreadView {
                 tid: thread.tid,
                 name: thread.name.map(|name| snapshot.strings.show(name).to_owned()),

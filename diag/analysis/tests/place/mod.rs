@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use diag_analysis::names::Place;
+use diag_analysis::source_location::SourceLocation;
 
 /// Compares what `said` makes of each piece of a file with its head. `DIAG_BLESS=1` rewrites the heads.
 pub(crate) fn check(name: &str, said: impl Fn(&str) -> String) {
@@ -21,10 +21,10 @@ pub(crate) fn check(name: &str, said: impl Fn(&str) -> String) {
 }
 
 /// `function | file:line`.
-pub(crate) fn place(line: &str) -> Place {
+pub(crate) fn place(line: &str) -> SourceLocation {
     let (function, at) = line.split_once(" | ").map_or((line, None), |(function, at)| (function, Some(at)));
     let at = at.and_then(|at| at.rsplit_once(':'));
-    Place {
+    SourceLocation {
         function: function.to_owned(),
         file: at.map(|(file, _)| file.to_owned()),
         line: at.and_then(|(_, line)| line.parse().ok()),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use diag_analysis::Analysis;
 use diag_analysis::allocation_sites::AllocationSites;
-use diag_analysis::names::Place;
+use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::SampleRow;
 
 use super::Options;
@@ -17,21 +17,21 @@ use super::Site;
 use super::merge::merge;
 use super::sites::{Join, Positions};
 use super::tasks::TaskDiff;
-use super::{FunctionHoldings, Holdings, Turnover};
+use super::{AllocStats, FunctionProfile, HeapProfile};
 use crate::stats::{Interval, WeightedSum, benjamini_hochberg, sign_test};
-use diag_analysis::holdings::add;
+use diag_analysis::heap_profile::add;
 
 /// The sampled heap of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeapDiff {
     /// What the first snapshot holds.
-    pub before: Holdings,
+    pub before: HeapProfile,
     /// What the second snapshot holds.
-    pub after: Holdings,
+    pub after: HeapProfile,
     /// All of it.
     pub total: Growth,
     /// Allocated and freed between the two; none for two processes.
-    pub window: Option<Turnover>,
+    pub window: Option<AllocStats>,
     /// By allocating function, the largest growth first.
     pub sites: Vec<HeapSiteDiff>,
     /// Live bytes that live tasks allocated, by their spawn site, in the second snapshot.
@@ -44,14 +44,14 @@ pub struct HeapDiff {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeapSiteDiff {
     /// The function, and the line in it.
-    pub place: Place,
+    pub place: SourceLocation,
     /// What it holds in the second snapshot.
-    pub after: FunctionHoldings,
+    pub after: FunctionProfile,
     /// How much that grew.
     pub growth: Growth,
     /// Allocated and freed between the two; none for two processes, and where call stacks were evicted in between:
     /// what had been counted for a function may then be gone.
-    pub window: Option<Turnover>,
+    pub window: Option<AllocStats>,
     /// Chance of this growth, or more, where as much is allocated as freed; adjusted for the
     /// number of functions asked.
     pub chance: f64,
@@ -106,10 +106,10 @@ pub(super) fn diff(
     options: Options,
 ) -> Option<HeapDiff> {
     let (was, is) = (before.snapshot().heap.as_ref()?, after.snapshot().heap.as_ref()?);
-    let holdings = if same_process {
+    let profiles = if same_process {
         (before.heap()?.clone(), after.heap()?.clone())
     } else {
-        (Holdings::without_lines(before)?, Holdings::without_lines(after)?)
+        (HeapProfile::without_lines(before)?, HeapProfile::without_lines(after)?)
     };
     let evicted =
         |analysis: &Analysis| analysis.snapshot().capture.dropped.get("heap_stacks_evicted").copied();
@@ -127,8 +127,8 @@ pub(super) fn diff(
         was.samples.iter().for_each(|sample| each(Some(sample), None));
         is.samples.iter().for_each(|sample| each(None, Some(sample)));
     }
-    let of_live_tasks = of_live_tasks(&holdings.1, join, tasks);
-    let mut diff = moves.finish(holdings, same_process, of_live_tasks);
+    let of_live_tasks = of_live_tasks(&profiles.1, join, tasks);
+    let mut diff = moves.finish(profiles, same_process, of_live_tasks);
     if !is_counted {
         diff.sites.iter_mut().for_each(|site| site.window = None);
     }
@@ -164,9 +164,9 @@ impl<'a> Side<'a> {
         }
     }
 
-    fn place(&self, sample: &SampleRow) -> Place {
+    fn place(&self, sample: &SampleRow) -> SourceLocation {
         let place = self.stacks.site(sample.stack);
-        if self.with_lines { place } else { Place { line: None, ..place } }
+        if self.with_lines { place } else { SourceLocation { line: None, ..place } }
     }
 
     fn is_overdue(&self, sample: &SampleRow) -> bool {
@@ -180,7 +180,7 @@ impl<'a> Side<'a> {
 /// What only one of the snapshots has, summed up while walking the samples.
 struct Moves {
     half_us: u64,
-    functions: BTreeMap<Place, Move>,
+    functions: BTreeMap<SourceLocation, Move>,
 }
 
 #[derive(Default)]
@@ -219,12 +219,12 @@ impl Moves {
 
     fn finish(
         self,
-        (before, after): (Holdings, Holdings),
+        (before, after): (HeapProfile, HeapProfile),
         same_process: bool,
         of_live_tasks: BTreeMap<Site, WeightedSum>,
     ) -> HeapDiff {
         let unseen_bytes = before.unseen_bytes.max(after.unseen_bytes);
-        let none = |place: &Place| FunctionHoldings::none(place.clone());
+        let none = |place: &SourceLocation| FunctionProfile::none(place.clone());
         let (was, is) = (by_place(&before), by_place(&after));
         let mut all = Move::default();
         let mut sites = Vec::with_capacity(self.functions.len());
@@ -269,12 +269,12 @@ impl Move {
     }
 }
 
-fn by_place(holdings: &Holdings) -> BTreeMap<&Place, &FunctionHoldings> {
-    holdings.functions.iter().map(|function| (&function.place, function)).collect()
+fn by_place(profile: &HeapProfile) -> BTreeMap<&SourceLocation, &FunctionProfile> {
+    profile.functions.iter().map(|function| (&function.place, function)).collect()
 }
 
 /// Live bytes that live tasks allocated, under the names that the join gave to the sites.
-fn of_live_tasks(after: &Holdings, join: &Join, tasks: &TaskDiff) -> BTreeMap<Site, WeightedSum> {
+fn of_live_tasks(after: &HeapProfile, join: &Join, tasks: &TaskDiff) -> BTreeMap<Site, WeightedSum> {
     let mut sums: BTreeMap<Site, WeightedSum> = BTreeMap::new();
     for held in after.task_sites.iter().filter(|held| held.of_live_tasks.samples > 0) {
         if let Some(site) = join.after.of(held.index).and_then(|place| tasks.sites.get(place)) {

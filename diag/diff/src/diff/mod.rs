@@ -10,15 +10,21 @@ mod tasks;
 
 use std::fmt;
 
-use diag_analysis::memory::Split;
-use diag_analysis::names::{Unnamed, unnamed};
+use diag_analysis::memory_breakdown::MemoryBreakdown;
+use diag_analysis::unnamed::{Unnamed, unnamed};
 use diag_analysis::views::Memory;
 use diag_analysis::{Analysis, Coverage};
 use diag_snapshot::Snapshot;
 
-pub use diag_analysis::ages::Ages;
-pub use diag_analysis::holdings::{FunctionHoldings, Holdings, Live, TaskSiteHoldings, Turnover};
-pub use diag_analysis::now::{Asked, Lost, Now, Polling, Recovered, SiteNow, Spinning, Zombie};
+pub use diag_analysis::conditions::{
+    Asked, Conditions, Lost, Polling, Recovered, SiteConditions, Spinning, Zombie,
+};
+pub(crate) use diag_analysis::conditions::{Conditions as Now, SiteConditions as SiteNow};
+pub(crate) use diag_analysis::heap_profile::{
+    AllocStats as Turnover, FunctionProfile as FunctionHoldings, HeapProfile as Holdings,
+};
+pub use diag_analysis::heap_profile::{AllocStats, FunctionProfile, HeapProfile, Live, TaskSiteProfile};
+pub use diag_analysis::lifetimes::Lifetimes;
 pub use diag_analysis::site::{Site, Totals};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
@@ -42,7 +48,7 @@ pub struct Diff {
     /// The sampled heap; none unless both have one.
     pub heap: Option<HeapDiff>,
     /// What the second snapshot shows by itself.
-    pub now: Now,
+    pub now: Conditions,
     /// What the tasks were measured with.
     pub options: Options,
 }
@@ -63,7 +69,7 @@ pub struct Side {
     /// True if the heap was sampled.
     pub has_heap: bool,
     /// Where its resident memory is, if that is known.
-    pub split: Option<Split>,
+    pub split: Option<MemoryBreakdown>,
     /// The same for people.
     pub memory: Option<Memory>,
     /// Modules whose functions are not known by name.
@@ -137,7 +143,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         window_us,
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
         tasks,
-        now: Now::of(after, same_process.then_some(before)),
+        now: Conditions::of(after, same_process.then_some(before)),
         options,
     })
 }

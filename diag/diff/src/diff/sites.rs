@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use diag_analysis::ages::Ages;
+use diag_analysis::lifetimes::Lifetimes;
 use diag_analysis::site::{Site, Totals, sites};
 use diag_snapshot::{SiteIndex, Snapshot};
 
@@ -17,7 +17,7 @@ pub(super) struct Joined {
     pub(super) before: Totals,
     pub(super) after: Totals,
     /// How long ended tasks lived.
-    lifetimes: Ages,
+    lifetimes: Lifetimes,
 }
 
 /// All sites of two snapshots, and where each row of either went.
@@ -89,7 +89,7 @@ fn add_rows(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, tota
 /// Takes the larger count of every bucket: the counts only rise while a process lives, so this is
 /// the later snapshot, whichever of the two that is.
 fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions) {
-    let mut own: BTreeMap<usize, Ages> = BTreeMap::new();
+    let mut own: BTreeMap<usize, Lifetimes> = BTreeMap::new();
     for row in snapshot.lifetimes.iter() {
         if let Some(place) = places.of(row.site) {
             own.entry(place).or_default().add(row.bucket, row.count);
@@ -104,5 +104,5 @@ fn key(site: &Site, same_process: bool) -> Site {
 
 fn empty(site: Site) -> Joined {
     let (before, after) = (Totals::default(), Totals::default());
-    Joined { site, future_bytes: 0, before, after, lifetimes: Ages::default() }
+    Joined { site, future_bytes: 0, before, after, lifetimes: Lifetimes::default() }
 }

@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use diag_analysis::Analysis;
-use diag_analysis::leaf::Direction;
+use diag_analysis::await_point::Direction;
 use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use super::Options;

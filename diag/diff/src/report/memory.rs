@@ -1,6 +1,6 @@
 //! How the parts of resident memory changed.
 
-use diag_analysis::memory::Split;
+use diag_analysis::memory_breakdown::MemoryBreakdown as Split;
 use serde::Serialize;
 
 use diag_analysis::human::signed_bytes;

@@ -6,7 +6,7 @@
 //!
 //! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note.
 
-use diag_analysis::container::Container;
+use diag_analysis::allocation_kind::AllocationKind as Container;
 use diag_analysis::human;
 
 use super::finding::{Category, Confidence, Finding, Subject};

@@ -6,7 +6,7 @@
 //! window. What the tasks wait for is told if they were asked, but does not decide.
 
 use diag_analysis::human;
-use diag_analysis::leaf::Direction;
+use diag_analysis::await_point::Direction;
 
 use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;

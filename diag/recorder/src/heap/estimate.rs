@@ -5,7 +5,8 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use diag_analysis::names::{NamedStacks, Place};
+use diag_analysis::named_stacks::NamedStacks;
+use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{Heap, SampleRow};
 
 use super::{Alloc, enable, sampler};
@@ -101,7 +102,7 @@ fn totals_are_unbiased_through_every_change_of_size() {
 fn allocated_and_freed() -> (u64, u64) {
     let snapshot = crate::snapshot();
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-    let is_ours = |place: &Place| place.function.contains("heap::estimate::lived");
+    let is_ours = |place: &SourceLocation| place.function.contains("heap::estimate::lived");
     let heap = snapshot.heap.as_ref().expect("the sampler is on");
     let rows = heap.stack_totals.iter().filter(|row| names.stack(row.stack).any(is_ours));
     rows.fold((0, 0), |(allocated, freed), row| (allocated + row.allocated_bytes, freed + row.freed_bytes))

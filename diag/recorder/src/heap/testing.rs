@@ -24,7 +24,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use diag_analysis::names::Place;
+use diag_analysis::source_location::SourceLocation;
 
 use super::tables::{self, tables};
 use super::{enable, frames, hide_thread, sampler};
@@ -227,7 +227,7 @@ fn holders(next_birth: u64) -> String {
 fn callers(stack: u32) -> String {
     const PLUMBING: &[&str] = &["alloc", "core", "std", "hashbrown", "diag", "__rustc"];
     const SHOWN: usize = 3;
-    let of_library = |place: &Place| {
+    let of_library = |place: &SourceLocation| {
         let is_rusts = |file: &String| file.contains("/rustc/") || file.contains("/rustlib/");
         place.is_of_crate(PLUMBING) || place.file.as_ref().is_some_and(is_rusts)
     };
@@ -235,7 +235,7 @@ fn callers(stack: u32) -> String {
     let mut places = Vec::new();
     symbols::at(&frames(stack), |at, function| {
         let file = function.file.map(str::to_owned);
-        places.push((at, Place { function: function.name.to_owned(), file, line: function.line }));
+        places.push((at, SourceLocation { function: function.name.to_owned(), file, line: function.line }));
     });
     // Stable: those of one address keep their order.
     places.sort_by_key(|(at, _)| *at);

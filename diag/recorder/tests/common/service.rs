@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use diag_analysis::names::NamedStacks;
+use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{Snapshot, ThreadRow};
 
 use super::again::again;

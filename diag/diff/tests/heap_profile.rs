@@ -2,8 +2,8 @@
 //! `heap-share` on it.
 
 use diag_analysis::Analysis;
-use diag_analysis::container::Container;
-use diag_diff::diff::{FunctionHoldings, Holdings};
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_diff::diff::{FunctionProfile, HeapProfile};
 use diag_diff::{Category, Confidence, Finding, Policy, judge_one};
 use diag_snapshot::{
     EndRow, FrameIndex, FrameRow, Heap, NameRow, Outcome, SampleRow, SiteAgeRow, SiteIndex, SiteRow,
@@ -100,12 +100,12 @@ fn service(blocks: &[(u64, usize, Option<u64>)], rate_bytes: u64) -> Snapshot {
     snapshot
 }
 
-fn holdings(snapshot: &Snapshot) -> Holdings {
+fn profile(snapshot: &Snapshot) -> HeapProfile {
     Analysis::new(snapshot.clone()).heap().expect("a heap").clone()
 }
 
-fn function<'a>(holdings: &'a Holdings, name: &str) -> &'a FunctionHoldings {
-    holdings.functions.iter().find(|function| function.place.function == name).expect("the function")
+fn function<'a>(profile: &'a HeapProfile, name: &str) -> &'a FunctionProfile {
+    profile.functions.iter().find(|function| function.place.function == name).expect("the function")
 }
 
 /// Of everything: live tasks, ended ones and none.
@@ -115,23 +115,23 @@ fn mixed() -> Snapshot {
 
 #[test]
 fn blocks_are_counted_for_functions_kinds_and_tasks() {
-    let holdings = holdings(&mixed());
+    let profile = profile(&mixed());
     let mib = |sum: &diag_diff::stats::WeightedSum| sum.sum / MIB as f64;
-    assert_eq!((mib(&holdings.live.bytes), holdings.live.blocks.sum), (8.0, 4.0));
-    assert_eq!((mib(&holdings.of_no_task), mib(&holdings.of_ended_tasks)), (1.0, 3.0));
+    assert_eq!((mib(&profile.live.bytes), profile.live.blocks.sum), (8.0, 4.0));
+    assert_eq!((mib(&profile.of_no_task), mib(&profile.of_ended_tasks)), (1.0, 3.0));
     let ways: Vec<(Outcome, f64)> =
-        holdings.by_outcome.iter().map(|(&outcome, sum)| (outcome, mib(sum))).collect();
+        profile.by_outcome.iter().map(|(&outcome, sum)| (outcome, mib(sum))).collect();
     assert_eq!(ways, [(Outcome::Cancelled, 2.0), (Outcome::Unknown, 1.0)]);
-    let kinds: Vec<(Container, f64)> =
-        holdings.containers.iter().map(|(&kind, live)| (kind, mib(&live.bytes))).collect();
-    assert_eq!(kinds, [(Container::Vec, 2.0), (Container::HashMap, 6.0)]);
-    let names: Vec<&str> = holdings.functions.iter().map(|held| held.place.function.as_str()).collect();
+    let kinds: Vec<(AllocationKind, f64)> =
+        profile.containers.iter().map(|(&kind, live)| (kind, mib(&live.bytes))).collect();
+    assert_eq!(kinds, [(AllocationKind::Vec, 2.0), (AllocationKind::HashMap, 6.0)]);
+    let names: Vec<&str> = profile.functions.iter().map(|held| held.place.function.as_str()).collect();
     assert_eq!(names, ["svc::keep", "svc::read"], "the heaviest first");
-    let keep = function(&holdings, "svc::keep");
+    let keep = function(&profile, "svc::keep");
     assert_eq!((mib(&keep.live.bytes), mib(&keep.of_ended_tasks)), (6.0, 2.0));
-    assert_eq!((keep.container(), keep.oldest_us), (Container::HashMap, Some(1_000_000)));
+    assert_eq!((keep.container(), keep.oldest_us), (AllocationKind::HashMap, Some(1_000_000)));
     assert_eq!(keep.stack.len(), 4);
-    let site = &holdings.task_sites[0];
+    let site = &profile.task_sites[0];
     assert_eq!((mib(&site.of_live_tasks), mib(&site.of_ended_tasks)), (4.0, 3.0));
     assert_eq!((site.since_start.allocated_bytes, site.since_start.freed_blocks), (8 * MIB, 1));
 }
@@ -145,7 +145,7 @@ fn a_sample_tells_how_its_task_ended_long_ago() {
         _ => sample,
     };
     heap.samples = heap.samples.iter().map(ended).collect();
-    let ways: Vec<Outcome> = holdings(&snapshot).by_outcome.keys().copied().collect();
+    let ways: Vec<Outcome> = profile(&snapshot).by_outcome.keys().copied().collect();
     assert_eq!(ways, [Outcome::Cancelled, Outcome::Panicked]);
 }
 
@@ -162,7 +162,7 @@ fn a_zombie_tells_how_it_ended() {
         wakers: 0,
         cell_bytes: None,
     });
-    let ways: Vec<Outcome> = holdings(&snapshot).by_outcome.into_keys().collect();
+    let ways: Vec<Outcome> = profile(&snapshot).by_outcome.into_keys().collect();
     assert_eq!(ways, [Outcome::Done, Outcome::Cancelled]);
 }
 
@@ -183,9 +183,9 @@ fn what_was_freed_tells_its_age() {
 #[test]
 fn a_heap_without_samples_holds_nothing() {
     let snapshot = service(&[], 512 << 10);
-    let holdings = holdings(&snapshot);
-    assert_eq!((holdings.live.bytes.samples, holdings.functions.len()), (0, 2), "functions that only freed");
-    assert_eq!(holdings.share_percent(&holdings.live.bytes), 0.0);
+    let profile = profile(&snapshot);
+    assert_eq!((profile.live.bytes.samples, profile.functions.len()), (0, 2), "functions that only freed");
+    assert_eq!(profile.share_percent(&profile.live.bytes), 0.0);
     assert_eq!(Analysis::new(Snapshot::default()).heap(), None);
 }
 

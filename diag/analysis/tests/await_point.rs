@@ -1,36 +1,36 @@
 //! Real stacks of parked tasks, taken at the clone of a waker on tokio 1.54: each says what it waits
 //! for and at which line.
 //!
-//! In `testdata/leaves` a task begins with `# ` and what is expected of it, each of its stacks with
+//! In `testdata/await_points` a task begins with `# ` and what is expected of it, each of its stacks with
 //! `-`, and a function is a line, innermost first, `function | file:line`. `DIAG_BLESS=1` rewrites
 //! what is expected.
 
 mod place;
 
-use diag_analysis::leaf::{Waiting, describe};
-use diag_analysis::names::Place;
+use diag_analysis::await_point::{AwaitPoint, describe};
+use diag_analysis::source_location::SourceLocation;
 use place::{check, place};
 
 /// Where the task was spawned, which is said if it has no line of its own.
 const SPAWNED: &str = "src/main.rs:7:1";
 
-fn waits(stacks: &str) -> Vec<Waiting> {
+fn waits(stacks: &str) -> Vec<AwaitPoint> {
     let stacks = stacks.split("-\n").skip(1);
     stacks
         .map(|stack| {
-            Waiting::of(&stack.lines().filter(|line| !line.is_empty()).map(place).collect::<Vec<_>>())
+            AwaitPoint::of(&stack.lines().filter(|line| !line.is_empty()).map(place).collect::<Vec<_>>())
         })
         .collect()
 }
 
 #[test]
 fn stacks_of_a_release_build_with_line_tables() {
-    check("leaves/release.txt", |stacks| describe(&waits(stacks), SPAWNED));
+    check("await_points/release.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
 
 #[test]
 fn stacks_of_a_debug_build() {
-    check("leaves/debug.txt", |stacks| describe(&waits(stacks), SPAWNED));
+    check("await_points/debug.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
 
 /// A module and an offset is all that a stripped build gives.
@@ -65,7 +65,7 @@ fn a_stack_ends_where_the_task_is_polled() {
                    shop::main | src/main.rs:3";
     let check = |inside: &str, expected: Option<&str>| {
         let waiting = waits(&format!("-\n{inside}\n{outside}")).remove(0);
-        assert_eq!(waiting.nearest().map(Place::location).as_deref(), expected, "{inside}");
+        assert_eq!(waiting.nearest().map(SourceLocation::location).as_deref(), expected, "{inside}");
     };
     check(
         "std::thread::sleep | /rustc/01/library/std/src/thread.rs:1\nshop::work | src/work.rs:9",
@@ -80,16 +80,16 @@ fn a_stack_ends_where_the_task_is_polled() {
 
 #[test]
 fn stacks_of_many_crates_in_a_debug_build() {
-    check("leaves/crates_debug.txt", |stacks| describe(&waits(stacks), SPAWNED));
+    check("await_points/crates_debug.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
 
 #[test]
 fn stacks_of_many_crates_in_a_release_build_with_line_tables() {
-    check("leaves/crates_release.txt", |stacks| describe(&waits(stacks), SPAWNED));
+    check("await_points/crates_release.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
 
 /// The service's own function is inlined into ours, whose symbol is all that is left of it.
 #[test]
 fn stacks_of_many_crates_in_a_release_build_with_symbols_alone() {
-    check("leaves/crates_symbols.txt", |stacks| describe(&waits(stacks), SPAWNED));
+    check("await_points/crates_symbols.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }

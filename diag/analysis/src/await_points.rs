@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::leaf::{Direction, Waiting, describe};
-use crate::names::{NamedStacks, Place};
+use crate::await_point::{AwaitPoint, Direction, describe};
+use crate::named_stacks::NamedStacks;
+use crate::source_location::SourceLocation;
 use diag_snapshot::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
 
 /// What the tasks with stacks wait for.
 #[derive(Default)]
-pub struct Parked {
+pub struct AwaitPoints {
     of_task: BTreeMap<TaskId, Arc<str>>,
     of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Arc<str>>>,
     /// Of the groups that wait for one thing, what is said of the tasks without stacks.
@@ -22,18 +23,18 @@ pub struct Parked {
     directions: BTreeMap<Arc<str>, Direction>,
 }
 
-impl Parked {
+impl AwaitPoints {
     /// Reads the parked stacks of a snapshot.
     pub(crate) fn new(snapshot: &Snapshot, names: &NamedStacks) -> Self {
         if snapshot.parked.is_empty() {
-            return Parked::default();
+            return AwaitPoints::default();
         }
         let passive = snapshot.capture.parked.as_ref().is_some_and(|facts| facts.passive);
-        let describe: fn(&[Waiting], &str) -> String = if passive { describe_in_order } else { describe };
+        let describe: fn(&[AwaitPoint], &str) -> String = if passive { describe_in_order } else { describe };
         // Thousands of tasks wait at a few places: each is read once, and put into words once for a site.
-        let mut read: BTreeMap<StackIndex, Waiting> = BTreeMap::new();
+        let mut read: BTreeMap<StackIndex, AwaitPoint> = BTreeMap::new();
         let mut texts: BTreeMap<(SiteIndex, Vec<StackIndex>), Arc<str>> = BTreeMap::new();
-        let mut parked = Parked::default();
+        let mut parked = AwaitPoints::default();
         let mut rows = snapshot.parked.iter().peekable();
         while let Some(first) = rows.next() {
             let mut stacks = vec![first.stack];
@@ -46,9 +47,9 @@ impl Parked {
                 Some(known) => Arc::clone(known),
                 None => {
                     let mut waiting = |&stack: &StackIndex| {
-                        read.entry(stack).or_insert_with(|| Waiting::of(names.stack(stack))).clone()
+                        read.entry(stack).or_insert_with(|| AwaitPoint::of(names.stack(stack))).clone()
                     };
-                    let waits: Vec<Waiting> = key.1.iter().map(&mut waiting).collect();
+                    let waits: Vec<AwaitPoint> = key.1.iter().map(&mut waiting).collect();
                     let text: Arc<str> = Arc::from(describe(&waits, &snapshot.site_location(task.site)));
                     parked.directions.extend(direction(&waits).map(|direction| (text.clone(), direction)));
                     texts.insert(key, Arc::clone(&text));
@@ -94,17 +95,17 @@ impl Parked {
 }
 
 /// What a task needs of others that waits for all of these.
-fn direction(waits: &[Waiting]) -> Option<Direction> {
+fn direction(waits: &[AwaitPoint]) -> Option<Direction> {
     let first = waits.first()?.kind.direction()?;
     waits.iter().all(|waiting| waiting.kind.direction() == Some(first)).then_some(first)
 }
 
 /// All that one task registered with in its last poll, in that order: where it waits is the last, with what it
 /// waits for at the same line; what was registered elsewhere before is told after it.
-fn describe_in_order(waits: &[Waiting], spawned_at: &str) -> String {
-    let at = |waiting: &Waiting| waiting.at.as_ref().map(Place::location);
+fn describe_in_order(waits: &[AwaitPoint], spawned_at: &str) -> String {
+    let at = |waiting: &AwaitPoint| waiting.at.as_ref().map(SourceLocation::location);
     let last = waits.last().and_then(at);
-    let (here, before): (Vec<Waiting>, Vec<Waiting>) =
+    let (here, before): (Vec<AwaitPoint>, Vec<AwaitPoint>) =
         waits.iter().cloned().partition(|waiting| at(waiting) == last);
     let also: BTreeSet<String> =
         before.iter().map(|waiting| describe(std::slice::from_ref(waiting), spawned_at)).collect();

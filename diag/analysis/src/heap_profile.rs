@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
 
+use crate::allocation_kind::AllocationKind;
 use crate::allocation_sites::AllocationSites;
-use crate::container::Container;
-use crate::names::Place;
+use crate::source_location::SourceLocation;
 use diag_snapshot::table::Column;
 use diag_snapshot::{
     Heap, HeapFacts, Outcome, SampleRow, SiteIndex, SiteTotalsRow, Snapshot, StackIndex, StackTotalsRow,
@@ -17,21 +17,21 @@ use diag_snapshot::{
 use serde::Serialize;
 
 use crate::Analysis;
-use crate::ages::Ages;
+use crate::lifetimes::Lifetimes;
 use crate::site::{self, Site};
 use crate::weighted_sum::WeightedSum;
 
 /// The sampled heap of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Holdings {
+pub struct HeapProfile {
     /// Everything that lives.
     pub live: Live,
     /// By allocating function, the most live bytes first.
-    pub functions: Vec<FunctionHoldings>,
+    pub functions: Vec<FunctionProfile>,
     /// By what the blocks are part of.
-    pub containers: BTreeMap<Container, Live>,
+    pub containers: BTreeMap<AllocationKind, Live>,
     /// By spawn site of the allocating task, those without any left out; in the order of the snapshot.
-    pub task_sites: Vec<TaskSiteHoldings>,
+    pub task_sites: Vec<TaskSiteProfile>,
     /// Not allocated by a task that the recorder follows.
     pub of_no_task: WeightedSum,
     /// Allocated by tasks that have ended.
@@ -39,7 +39,7 @@ pub struct Holdings {
     /// The same by how they ended; before format 1.3 only that of the last ends is known.
     pub by_outcome: BTreeMap<Outcome, WeightedSum>,
     /// Allocated and freed since start.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
     /// Weight of a sample where none was seen, bytes: the mean distance between samples.
     pub unseen_bytes: f64,
     /// Mean bytes between two samples.
@@ -50,30 +50,30 @@ pub struct Holdings {
 
 /// What one function allocates.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FunctionHoldings {
+pub struct FunctionProfile {
     /// The function, and the line in it.
-    pub place: Place,
+    pub place: SourceLocation,
     /// The stack of most of the live bytes, innermost first; of most that it ever allocated if none live.
-    pub stack: Vec<Place>,
+    pub stack: Vec<SourceLocation>,
     /// What lives.
     pub live: Live,
     /// Live bytes by what the blocks are part of.
-    pub containers: BTreeMap<Container, WeightedSum>,
+    pub containers: BTreeMap<AllocationKind, WeightedSum>,
     /// Live bytes whose allocating task has ended.
     pub of_ended_tasks: WeightedSum,
     /// Live bytes by spawn site of the allocating task.
     pub by_task_site: BTreeMap<Site, f64>,
     /// Allocated and freed since start.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
     /// At what age blocks were freed.
-    pub ages: Ages,
+    pub ages: Lifetimes,
     /// When the oldest of those that live was allocated, microseconds since start.
     pub oldest_us: Option<u64>,
 }
 
 /// What the tasks of one spawn site allocated.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TaskSiteHoldings {
+pub struct TaskSiteProfile {
     /// Its place in the snapshot.
     pub index: SiteIndex,
     /// What it is called.
@@ -83,9 +83,9 @@ pub struct TaskSiteHoldings {
     /// Live bytes that ended tasks allocated.
     pub of_ended_tasks: WeightedSum,
     /// Allocated and freed since start, by whomever.
-    pub since_start: Turnover,
+    pub since_start: AllocStats,
     /// At what age that was freed.
-    pub ages: Ages,
+    pub ages: Lifetimes,
 }
 
 /// Live blocks, estimated from samples.
@@ -99,7 +99,7 @@ pub struct Live {
 
 /// What was allocated and freed in some time, estimated from samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Turnover {
+pub struct AllocStats {
     /// Blocks allocated.
     pub allocated_blocks: u64,
     /// Bytes allocated, growth by reallocation included.
@@ -117,10 +117,10 @@ impl Live {
     }
 }
 
-impl Turnover {
+impl AllocStats {
     /// What came to this since `earlier`, a turnover of the same process.
-    pub fn since(&self, earlier: &Turnover) -> Turnover {
-        Turnover {
+    pub fn since(&self, earlier: &AllocStats) -> AllocStats {
+        AllocStats {
             allocated_blocks: self.allocated_blocks.saturating_sub(earlier.allocated_blocks),
             allocated_bytes: self.allocated_bytes.saturating_sub(earlier.allocated_bytes),
             freed_blocks: self.freed_blocks.saturating_sub(earlier.freed_blocks),
@@ -129,21 +129,21 @@ impl Turnover {
     }
 }
 
-impl From<StackTotalsRow> for Turnover {
+impl From<StackTotalsRow> for AllocStats {
     fn from(row: StackTotalsRow) -> Self {
         let StackTotalsRow { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes, .. } = row;
-        Turnover { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
+        AllocStats { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
     }
 }
 
-impl From<SiteTotalsRow> for Turnover {
+impl From<SiteTotalsRow> for AllocStats {
     fn from(row: SiteTotalsRow) -> Self {
         let SiteTotalsRow { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes, .. } = row;
-        Turnover { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
+        AllocStats { allocated_blocks, allocated_bytes, freed_blocks, freed_bytes }
     }
 }
 
-impl AddAssign for Turnover {
+impl AddAssign for AllocStats {
     fn add_assign(&mut self, more: Self) {
         self.allocated_blocks = self.allocated_blocks.saturating_add(more.allocated_blocks);
         self.allocated_bytes = self.allocated_bytes.saturating_add(more.allocated_bytes);
@@ -157,7 +157,7 @@ pub fn add(sum: &mut WeightedSum, sample: &SampleRow) {
     sum.add(sample.size_bytes as f64, sample.probability());
 }
 
-impl Holdings {
+impl HeapProfile {
     /// None if the snapshot has no heap.
     pub(crate) fn of(snapshot: &Snapshot, stacks: &AllocationSites) -> Option<Self> {
         Self::with_places(snapshot, stacks, |place| place)
@@ -166,13 +166,16 @@ impl Holdings {
     /// Returns the heap of a snapshot for a comparison of two builds: lines move from build to build, so they do not
     /// tell functions apart. None if it is not sampled.
     pub fn without_lines(analysis: &Analysis) -> Option<Self> {
-        Self::with_places(analysis.snapshot(), analysis.stacks(), |place| Place { line: None, ..place })
+        Self::with_places(analysis.snapshot(), analysis.stacks(), |place| SourceLocation {
+            line: None,
+            ..place
+        })
     }
 
     fn with_places(
         snapshot: &Snapshot,
         stacks: &AllocationSites,
-        known_by: fn(Place) -> Place,
+        known_by: fn(SourceLocation) -> SourceLocation,
     ) -> Option<Self> {
         let heap = snapshot.heap.as_ref()?;
         let mut build = Build::new(snapshot, stacks, known_by);
@@ -182,7 +185,7 @@ impl Holdings {
     }
 
     /// Returns what the tasks of a spawn site allocated; none without any.
-    pub fn task_site(&self, site: SiteIndex) -> Option<&TaskSiteHoldings> {
+    pub fn task_site(&self, site: SiteIndex) -> Option<&TaskSiteProfile> {
         let place = self.task_sites.binary_search_by_key(&site, |held| held.index).ok()?;
         self.task_sites.get(place)
     }
@@ -194,75 +197,79 @@ impl Holdings {
     }
 }
 
-impl FunctionHoldings {
+impl FunctionProfile {
     /// A function that has allocated nothing.
-    pub fn none(place: Place) -> Self {
-        FunctionHoldings {
+    pub fn none(place: SourceLocation) -> Self {
+        FunctionProfile {
             place,
             stack: Vec::new(),
             live: Live::default(),
             containers: BTreeMap::new(),
             of_ended_tasks: WeightedSum::default(),
             by_task_site: BTreeMap::new(),
-            since_start: Turnover::default(),
-            ages: Ages::default(),
+            since_start: AllocStats::default(),
+            ages: Lifetimes::default(),
             oldest_us: None,
         }
     }
 
     /// What most of its live bytes are part of.
-    pub fn container(&self) -> Container {
+    pub fn container(&self) -> AllocationKind {
         let most = self.containers.iter().max_by(|a, b| a.1.sum.total_cmp(&b.1.sum));
-        most.map_or(Container::Other, |(&container, _)| container)
+        most.map_or(AllocationKind::Other, |(&container, _)| container)
     }
 }
 
-impl TaskSiteHoldings {
+impl TaskSiteProfile {
     fn none(index: SiteIndex, site: Site) -> Self {
-        TaskSiteHoldings {
+        TaskSiteProfile {
             index,
             site,
             of_live_tasks: WeightedSum::default(),
             of_ended_tasks: WeightedSum::default(),
-            since_start: Turnover::default(),
-            ages: Ages::default(),
+            since_start: AllocStats::default(),
+            ages: Lifetimes::default(),
         }
     }
 
     fn is_empty(&self) -> bool {
         self.of_live_tasks.samples == 0
             && self.of_ended_tasks.samples == 0
-            && self.since_start == Turnover::default()
+            && self.since_start == AllocStats::default()
     }
 }
 
-/// Holdings that grow row by row.
+/// HeapProfile that grow row by row.
 struct Build<'a> {
     stacks: &'a AllocationSites,
-    known_by: fn(Place) -> Place,
+    known_by: fn(SourceLocation) -> SourceLocation,
     /// Ids of the live tasks, ascending.
     live_tasks: Column<'a, TaskId>,
     outcomes: HashMap<u64, Outcome>,
     /// Function, and what kind of container, of each stack that was met.
-    of_stack: HashMap<StackIndex, (usize, Container)>,
-    numbers: BTreeMap<Place, usize>,
+    of_stack: HashMap<StackIndex, (usize, AllocationKind)>,
+    numbers: BTreeMap<SourceLocation, usize>,
     functions: Vec<Function>,
-    holdings: Holdings,
+    profile: HeapProfile,
 }
 
 struct Function {
-    holdings: FunctionHoldings,
+    profile: FunctionProfile,
     /// Live bytes, and bytes since start, of each stack.
     by_stack: BTreeMap<StackIndex, (f64, u64)>,
     by_task_site: BTreeMap<SiteIndex, f64>,
 }
 
 impl<'a> Build<'a> {
-    fn new(snapshot: &'a Snapshot, stacks: &'a AllocationSites, known_by: fn(Place) -> Place) -> Self {
+    fn new(
+        snapshot: &'a Snapshot,
+        stacks: &'a AllocationSites,
+        known_by: fn(SourceLocation) -> SourceLocation,
+    ) -> Self {
         let ends = snapshot.ends.iter().map(|end| (end.id.0, end.outcome));
         let zombies = snapshot.zombies.iter().map(|zombie| (zombie.id.0, zombie.outcome));
         let sites = (0..).map(SiteIndex).zip(site::sites(snapshot));
-        let task_sites = sites.map(|(index, site)| TaskSiteHoldings::none(index, site)).collect();
+        let task_sites = sites.map(|(index, site)| TaskSiteProfile::none(index, site)).collect();
         Build {
             stacks,
             known_by,
@@ -271,36 +278,36 @@ impl<'a> Build<'a> {
             of_stack: HashMap::new(),
             numbers: BTreeMap::new(),
             functions: Vec::new(),
-            holdings: Holdings { task_sites, ..Holdings::default() },
+            profile: HeapProfile { task_sites, ..HeapProfile::default() },
         }
     }
 
     /// The place of a stack's function in `functions`, and the kind of its blocks.
-    fn met(&mut self, stack: StackIndex) -> (usize, Container) {
+    fn met(&mut self, stack: StackIndex) -> (usize, AllocationKind) {
         if let Some(&known) = self.of_stack.get(&stack) {
             return known;
         }
         let place = (self.known_by)(self.stacks.site(stack));
-        let container = Container::of(self.stacks.named.stack(stack));
+        let container = AllocationKind::of(self.stacks.named.stack(stack));
         let next = self.functions.len();
         let number = *self.numbers.entry(place.clone()).or_insert(next);
         if number == next {
-            let holdings = FunctionHoldings::none(place);
+            let profile = FunctionProfile::none(place);
             self.functions.push(Function {
-                holdings,
+                profile,
                 by_stack: BTreeMap::new(),
                 by_task_site: BTreeMap::new(),
             });
         }
-        self.functions[number].holdings.containers.entry(container).or_default();
+        self.functions[number].profile.containers.entry(container).or_default();
         self.of_stack.insert(stack, (number, container));
         (number, container)
     }
 
     fn add_sample(&mut self, sample: &SampleRow) {
         let (number, container) = self.met(sample.stack);
-        let Function { holdings: function, by_stack, by_task_site } = &mut self.functions[number];
-        let all = &mut self.holdings;
+        let Function { profile: function, by_stack, by_task_site } = &mut self.functions[number];
+        let all = &mut self.profile;
         function.live.add(sample);
         all.live.add(sample);
         all.containers.entry(container).or_default().add(sample);
@@ -328,20 +335,20 @@ impl<'a> Build<'a> {
         for row in heap.stack_totals.iter() {
             let (number, _) = self.met(row.stack);
             let function = &mut self.functions[number];
-            let since_start = Turnover::from(row);
+            let since_start = AllocStats::from(row);
             let allocated = &mut function.by_stack.entry(row.stack).or_default().1;
             *allocated = allocated.saturating_add(row.allocated_bytes);
-            function.holdings.since_start += since_start;
-            self.holdings.since_start += since_start;
+            function.profile.since_start += since_start;
+            self.profile.since_start += since_start;
         }
         for row in heap.stack_ages.iter() {
             let (number, _) = self.met(row.stack);
-            self.functions[number].holdings.ages.add(row.bucket, row.count);
+            self.functions[number].profile.ages.add(row.bucket, row.count);
         }
-        let sites = &mut self.holdings.task_sites;
+        let sites = &mut self.profile.task_sites;
         for row in heap.site_totals.iter() {
             if let Some(site) = sites.get_mut(row.site.0 as usize) {
-                site.since_start += Turnover::from(row);
+                site.since_start += AllocStats::from(row);
             }
         }
         for row in heap.site_ages.iter() {
@@ -351,28 +358,28 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn finish(self, facts: &HeapFacts) -> Holdings {
-        let Build { stacks, functions, mut holdings, .. } = self;
-        let sites = &holdings.task_sites;
-        holdings.functions = functions.into_iter().map(|function| function.finish(stacks, sites)).collect();
+    fn finish(self, facts: &HeapFacts) -> HeapProfile {
+        let Build { stacks, functions, mut profile, .. } = self;
+        let sites = &profile.task_sites;
+        profile.functions = functions.into_iter().map(|function| function.finish(stacks, sites)).collect();
         // Of equal live bytes the one that allocated more comes first, then they go by name.
-        holdings.functions.sort_by(|a, b| {
+        profile.functions.sort_by(|a, b| {
             let by_live = b.live.bytes.sum.total_cmp(&a.live.bytes.sum);
-            let ever = |function: &FunctionHoldings| function.since_start.allocated_bytes;
+            let ever = |function: &FunctionProfile| function.since_start.allocated_bytes;
             by_live.then_with(|| ever(b).cmp(&ever(a))).then_with(|| a.place.cmp(&b.place))
         });
-        holdings.task_sites.retain(|site| !site.is_empty());
-        Holdings {
+        profile.task_sites.retain(|site| !site.is_empty());
+        HeapProfile {
             unseen_bytes: facts.rate_bytes as f64,
             rate_bytes: facts.rate_bytes,
             unwinder: facts.unwinder.clone(),
-            ..holdings
+            ..profile
         }
     }
 }
 
 impl Function {
-    fn finish(self, stacks: &AllocationSites, sites: &[TaskSiteHoldings]) -> FunctionHoldings {
+    fn finish(self, stacks: &AllocationSites, sites: &[TaskSiteProfile]) -> FunctionProfile {
         let heavier = |a: &(f64, u64), b: &(f64, u64)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         // Of equally heavy ones the first.
         let heaviest = self.by_stack.iter().rev().max_by(|a, b| heavier(a.1, b.1));
@@ -383,6 +390,6 @@ impl Function {
                 *by_task_site.entry(site.site.clone()).or_default() += bytes;
             }
         }
-        FunctionHoldings { stack: stack.collect(), by_task_site, ..self.holdings }
+        FunctionProfile { stack: stack.collect(), by_task_site, ..self.profile }
     }
 }

@@ -9,7 +9,7 @@ use diag_snapshot::Snapshot;
 
 /// Resident memory, part by part. Sizes are bytes; a part that could not be read is none.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Split {
+pub struct MemoryBreakdown {
     /// All of it.
     pub rss_bytes: u64,
     /// Live blocks of the Rust heap, as estimated from samples; none if the heap is not sampled.
@@ -28,12 +28,12 @@ pub struct Split {
     pub unaccounted_bytes: i64,
 }
 
-impl Split {
+impl MemoryBreakdown {
     /// The split of a snapshot; none if its resident memory is not known.
     pub(crate) fn of(snapshot: &Snapshot) -> Option<Self> {
         let resources = &snapshot.capture.resources;
         let resident = resources.resident.as_ref();
-        let mut split = Split {
+        let mut split = MemoryBreakdown {
             rss_bytes: resident.map(|resident| resident.rss_bytes).or(resources.rss_bytes)?,
             heap_bytes: snapshot.heap.as_ref().map(|heap| heap.live_bytes().round() as u64),
             held_bytes: resources.allocator.as_ref().map(|allocator| allocator.held_bytes),
@@ -118,12 +118,12 @@ mod tests {
     use super::*;
     use diag_snapshot::{AllocatorStats, Resident};
 
-    fn split(rss_bytes: u64, held_bytes: u64) -> Option<Split> {
+    fn split(rss_bytes: u64, held_bytes: u64) -> Option<MemoryBreakdown> {
         let mut snapshot = Snapshot::default();
         let resident = Resident { rss_bytes, files_bytes: 20, stacks_bytes: 7, diag_bytes: 3 };
         snapshot.capture.resources.resident = Some(resident);
         snapshot.capture.resources.allocator = Some(AllocatorStats { held_bytes, ..Default::default() });
-        Split::of(&snapshot)
+        MemoryBreakdown::of(&snapshot)
     }
 
     #[test]
@@ -135,17 +135,17 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_absent() {
-        assert_eq!(Split::of(&Snapshot::default()), None);
+        assert_eq!(MemoryBreakdown::of(&Snapshot::default()), None);
         let mut snapshot = Snapshot::default();
         snapshot.capture.resources.rss_bytes = Some(100);
-        let split = Split::of(&snapshot).expect("a size is known");
+        let split = MemoryBreakdown::of(&snapshot).expect("a size is known");
         assert_eq!((split.heap_bytes, split.stacks_bytes, split.unaccounted_bytes), (None, None, 100));
         assert_eq!(split.sentence(), "rss 100 B");
     }
     /// Sizes in MiB; the heap's stands for what a sample would.
     fn sentence(rss: u64, heap: Option<u64>, held: Option<u64>, unaccounted: i64) -> String {
         let mib = |size: u64| size << 20;
-        let split = Split {
+        let split = MemoryBreakdown {
             rss_bytes: mib(rss),
             heap_bytes: heap.map(mib),
             held_bytes: held.map(mib),

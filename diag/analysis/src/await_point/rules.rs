@@ -1,18 +1,18 @@
 //! The table of what things look like in a stack: path, and kind.
 
-use super::kind::LeafKind::{self, *};
+use super::kind::WaitKind::{self, *};
 
 /// A function with this path, called with a leaf of one of these kinds inside of it, is of this kind.
 pub(super) struct Rule {
     /// What was found so far, from the leaf outwards.
-    pub(super) inner: &'static [LeafKind],
+    pub(super) inner: &'static [WaitKind],
     /// Crate and module.
     pub(super) path: &'static str,
     /// A part of the function's path, if that is needed. One that begins with a capital or with `<` may stand among
     /// the type parameters: line tables name inlined methods without their type.
     pub(super) part: &'static str,
     /// What it is.
-    pub(super) kind: LeafKind,
+    pub(super) kind: WaitKind,
 }
 
 /// The first rule that fits counts.
@@ -169,22 +169,22 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Nothing is known yet.
-const NEW: &[LeafKind] = &[Other];
-const SOCKETS: &[LeafKind] = &[Socket, SocketRead, SocketWrite];
-const JOINS: &[LeafKind] = &[Join, BlockingJoin];
-const EVENTS: &[LeafKind] = &[Other, Event];
-const CHANNELS: &[LeafKind] = &[Other, Event, Channel];
-const LOCKS: &[LeafKind] = &[Event, Mutex, RwLock];
-const PERMITS: &[LeafKind] = &[Semaphore, Notify, Event, Oneshot, MpscRecv, Mutex];
-const TIMES: &[LeafKind] = &[Timer];
+const NEW: &[WaitKind] = &[Other];
+const SOCKETS: &[WaitKind] = &[Socket, SocketRead, SocketWrite];
+const JOINS: &[WaitKind] = &[Join, BlockingJoin];
+const EVENTS: &[WaitKind] = &[Other, Event];
+const CHANNELS: &[WaitKind] = &[Other, Event, Channel];
+const LOCKS: &[WaitKind] = &[Event, Mutex, RwLock];
+const PERMITS: &[WaitKind] = &[Semaphore, Notify, Event, Oneshot, MpscRecv, Mutex];
+const TIMES: &[WaitKind] = &[Timer];
 
-const fn rule(inner: &'static [LeafKind], path: &'static str, part: &'static str, kind: LeafKind) -> Rule {
+const fn rule(inner: &'static [WaitKind], path: &'static str, part: &'static str, kind: WaitKind) -> Rule {
     Rule { inner, path, part, kind }
 }
 
 impl Rule {
     /// True if the rule speaks of this function: its path without type parameters, and its whole name.
-    pub(super) fn fits(&self, inner: LeafKind, path: &str, function: &str) -> bool {
+    pub(super) fn fits(&self, inner: WaitKind, path: &str, function: &str) -> bool {
         let is_within = |rest: &str| rest.is_empty() || rest.starts_with("::");
         let has_part = match self.part.strip_prefix('<') {
             Some(part) => function.contains(part),
@@ -202,10 +202,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::names::plain_path;
+    use crate::source_location::plain_path;
 
     /// The rules that these functions need, innermost first, and the kind that comes of them.
-    fn needed<'a>(functions: impl Iterator<Item = &'a str>, needed: &mut BTreeSet<usize>) -> LeafKind {
+    fn needed<'a>(functions: impl Iterator<Item = &'a str>, needed: &mut BTreeSet<usize>) -> WaitKind {
         functions.fold(Other, |kind, function| {
             let path = plain_path(function);
             let rule = RULES.iter().position(|rule| rule.fits(kind, &path, function));
@@ -214,8 +214,8 @@ mod tests {
         })
     }
 
-    /// Stacks of what is not in `testdata/leaves`, as the sources have them: innermost function first, and the kind.
-    const MORE: &[(&[&str], LeafKind)] = &[
+    /// Stacks of what is not in `testdata/await_points`, as the sources have them: innermost function first, and the kind.
+    const MORE: &[(&[&str], WaitKind)] = &[
         // Where the kernel has no descriptors for processes.
         (
             &["tokio::sync::notify::x", "tokio::sync::watch::x", "tokio::signal::x", "tokio::process::x"],
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn each_rule_is_needed_by_a_stack() {
-        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/leaves");
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/await_points");
         let mut all = BTreeSet::new();
         for file in std::fs::read_dir(folder).expect("the stacks are there") {
             let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");

@@ -2,7 +2,7 @@
 
 /// The kinds of things that a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum LeafKind {
+pub enum WaitKind {
     /// A sleep, an interval, a timeout's own end.
     Timer,
     /// The next item of a `DelayQueue`.
@@ -116,7 +116,7 @@ pub enum Direction {
     Give,
 }
 
-impl LeafKind {
+impl WaitKind {
     /// One or two words for people.
     pub fn as_str(self) -> &'static str {
         self.told().0
@@ -131,57 +131,57 @@ impl LeafKind {
         const RECEIVE: Option<Direction> = Some(Direction::Receive);
         const GIVE: Option<Direction> = Some(Direction::Give);
         match self {
-            LeafKind::Timer => ("timer", None),
-            LeafKind::DelayQueue => ("delay queue", None),
-            LeafKind::RateLimit => ("rate limit", None),
-            LeafKind::MpscRecv => ("mpsc recv", RECEIVE),
-            LeafKind::MpscSend => ("mpsc send", GIVE),
-            LeafKind::MpscClosed => ("mpsc closed", RECEIVE),
-            LeafKind::Channel => ("channel", None),
-            LeafKind::ChannelRecv => ("channel recv", RECEIVE),
-            LeafKind::ChannelSend => ("channel send", GIVE),
-            LeafKind::Oneshot => ("oneshot", RECEIVE),
-            LeafKind::OneshotClosed => ("oneshot closed", RECEIVE),
-            LeafKind::Broadcast => ("broadcast", RECEIVE),
-            LeafKind::BroadcastClosed => ("broadcast closed", RECEIVE),
-            LeafKind::Watch => ("watch", RECEIVE),
-            LeafKind::WatchClosed => ("watch closed", RECEIVE),
-            LeafKind::Notify => ("notify", RECEIVE),
-            LeafKind::Event => ("event", RECEIVE),
-            LeafKind::Mutex => ("mutex", GIVE),
-            LeafKind::RwLock => ("rwlock", GIVE),
-            LeafKind::RwLockRead => ("rwlock read", GIVE),
-            LeafKind::RwLockWrite => ("rwlock write", GIVE),
-            LeafKind::Semaphore => ("semaphore", GIVE),
-            LeafKind::Pool => ("pool", GIVE),
-            LeafKind::Barrier => ("barrier", RECEIVE),
-            LeafKind::OnceCell => ("once cell", RECEIVE),
-            LeafKind::SetOnce => ("set once", RECEIVE),
-            LeafKind::CacheLoad => ("cache load", RECEIVE),
-            LeafKind::Socket => ("socket", None),
-            LeafKind::SocketRead => ("socket read", RECEIVE),
-            LeafKind::SocketWrite => ("socket write", GIVE),
-            LeafKind::SocketAccept => ("socket accept", RECEIVE),
-            LeafKind::SocketConnect => ("socket connect", RECEIVE),
-            LeafKind::WebSocket => ("websocket", None),
-            LeafKind::WebSocketRecv => ("websocket recv", RECEIVE),
-            LeafKind::WebSocketSend => ("websocket send", GIVE),
-            LeafKind::WebSocketHandshake => ("websocket handshake", RECEIVE),
-            LeafKind::Join => ("join", RECEIVE),
-            LeafKind::JoinNext => ("join next", RECEIVE),
-            LeafKind::BlockingJoin => ("blocking join", RECEIVE),
-            LeafKind::Process => ("process", RECEIVE),
-            LeafKind::Signal => ("signal", RECEIVE),
-            LeafKind::Cancellation => ("cancellation", RECEIVE),
-            LeafKind::Pipe => ("in-memory pipe", None),
-            LeafKind::PipeRead => ("in-memory pipe read", RECEIVE),
-            LeafKind::PipeWrite => ("in-memory pipe write", GIVE),
-            LeafKind::SystemPipe => ("pipe", None),
-            LeafKind::SystemPipeRead => ("pipe read", RECEIVE),
-            LeafKind::SystemPipeWrite => ("pipe write", GIVE),
-            LeafKind::Shared => ("shared future", RECEIVE),
-            LeafKind::FuturesUnordered => ("futures unordered", None),
-            LeafKind::Other => ("other", None),
+            WaitKind::Timer => ("timer", None),
+            WaitKind::DelayQueue => ("delay queue", None),
+            WaitKind::RateLimit => ("rate limit", None),
+            WaitKind::MpscRecv => ("mpsc recv", RECEIVE),
+            WaitKind::MpscSend => ("mpsc send", GIVE),
+            WaitKind::MpscClosed => ("mpsc closed", RECEIVE),
+            WaitKind::Channel => ("channel", None),
+            WaitKind::ChannelRecv => ("channel recv", RECEIVE),
+            WaitKind::ChannelSend => ("channel send", GIVE),
+            WaitKind::Oneshot => ("oneshot", RECEIVE),
+            WaitKind::OneshotClosed => ("oneshot closed", RECEIVE),
+            WaitKind::Broadcast => ("broadcast", RECEIVE),
+            WaitKind::BroadcastClosed => ("broadcast closed", RECEIVE),
+            WaitKind::Watch => ("watch", RECEIVE),
+            WaitKind::WatchClosed => ("watch closed", RECEIVE),
+            WaitKind::Notify => ("notify", RECEIVE),
+            WaitKind::Event => ("event", RECEIVE),
+            WaitKind::Mutex => ("mutex", GIVE),
+            WaitKind::RwLock => ("rwlock", GIVE),
+            WaitKind::RwLockRead => ("rwlock read", GIVE),
+            WaitKind::RwLockWrite => ("rwlock write", GIVE),
+            WaitKind::Semaphore => ("semaphore", GIVE),
+            WaitKind::Pool => ("pool", GIVE),
+            WaitKind::Barrier => ("barrier", RECEIVE),
+            WaitKind::OnceCell => ("once cell", RECEIVE),
+            WaitKind::SetOnce => ("set once", RECEIVE),
+            WaitKind::CacheLoad => ("cache load", RECEIVE),
+            WaitKind::Socket => ("socket", None),
+            WaitKind::SocketRead => ("socket read", RECEIVE),
+            WaitKind::SocketWrite => ("socket write", GIVE),
+            WaitKind::SocketAccept => ("socket accept", RECEIVE),
+            WaitKind::SocketConnect => ("socket connect", RECEIVE),
+            WaitKind::WebSocket => ("websocket", None),
+            WaitKind::WebSocketRecv => ("websocket recv", RECEIVE),
+            WaitKind::WebSocketSend => ("websocket send", GIVE),
+            WaitKind::WebSocketHandshake => ("websocket handshake", RECEIVE),
+            WaitKind::Join => ("join", RECEIVE),
+            WaitKind::JoinNext => ("join next", RECEIVE),
+            WaitKind::BlockingJoin => ("blocking join", RECEIVE),
+            WaitKind::Process => ("process", RECEIVE),
+            WaitKind::Signal => ("signal", RECEIVE),
+            WaitKind::Cancellation => ("cancellation", RECEIVE),
+            WaitKind::Pipe => ("in-memory pipe", None),
+            WaitKind::PipeRead => ("in-memory pipe read", RECEIVE),
+            WaitKind::PipeWrite => ("in-memory pipe write", GIVE),
+            WaitKind::SystemPipe => ("pipe", None),
+            WaitKind::SystemPipeRead => ("pipe read", RECEIVE),
+            WaitKind::SystemPipeWrite => ("pipe write", GIVE),
+            WaitKind::Shared => ("shared future", RECEIVE),
+            WaitKind::FuturesUnordered => ("futures unordered", None),
+            WaitKind::Other => ("other", None),
         }
     }
 }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn directions_tell_who_has_to_act() {
-        use LeafKind::*;
+        use WaitKind::*;
         let given = [
             MpscRecv, Oneshot, Broadcast, Watch, Notify, Event, OnceCell, SocketRead, Join, Signal, PipeRead,
         ];

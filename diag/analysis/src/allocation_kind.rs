@@ -6,12 +6,12 @@
 //!
 //! Only names are looked at, so a stack without debug info says less.
 
-use crate::names::Place;
 use crate::runtime_frames::allocator_depth;
+use crate::source_location::SourceLocation;
 
 /// The kinds of things that a block is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Container {
+pub enum AllocationKind {
     /// The elements of a `Vec`, or of what is built on one.
     Vec,
     /// The elements of a `VecDeque`.
@@ -36,12 +36,12 @@ pub enum Container {
     Other,
 }
 
-use Container::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String, TaskCell, Vec, VecDeque};
+use AllocationKind::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String, TaskCell, Vec, VecDeque};
 
-impl Container {
+impl AllocationKind {
     /// Reads a stack, innermost function first.
-    pub fn of<'a>(stack: impl IntoIterator<Item = &'a Place>) -> Self {
-        let stack: std::vec::Vec<&Place> = stack.into_iter().collect();
+    pub fn of<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> Self {
+        let stack: std::vec::Vec<&SourceLocation> = stack.into_iter().collect();
         let outside = &stack[allocator_depth(stack.iter().copied())..];
         let libraries = outside.iter().take_while(|place| is_library(place));
         libraries.fold(Other, |inner, place| wrapped(inner, place).unwrap_or(inner))
@@ -65,7 +65,7 @@ impl Container {
     }
 }
 
-type Rule = (&'static [Container], &'static str, &'static str, Container);
+type Rule = (&'static [AllocationKind], &'static str, &'static str, AllocationKind);
 
 /// What a block of these kinds is, asked for by a function of this module. Where the name lacks the module,
 /// the file of the standard library tells it, such as `/alloc/src/vec/`.
@@ -100,13 +100,13 @@ const WRAPPED: &[Rule] = &[
 const LANGUAGE_CRATES: &[&str] = &["alloc", "core", "std", "__rustc"];
 const LANGUAGE_FILES: &[&str] = &["/rustc/", "/rustlib/", "/rust/deps/"];
 
-fn wrapped(inner: Container, place: &Place) -> Option<Container> {
+fn wrapped(inner: AllocationKind, place: &SourceLocation) -> Option<AllocationKind> {
     let fits = |rule: &&Rule| rule.0.contains(&inner) && (is_within(place, rule.1) || lies_in(place, rule.2));
     WRAPPED.iter().find(fits).map(|rule| rule.3)
 }
 
 /// True of the language and of the crates in the table. What has no path is the compiler's.
-fn is_library(place: &Place) -> bool {
+fn is_library(place: &SourceLocation) -> bool {
     let is_symbol = !place.function.contains("::");
     let crates = WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
     is_symbol
@@ -114,10 +114,10 @@ fn is_library(place: &Place) -> bool {
         || LANGUAGE_FILES.iter().any(|part| lies_in(place, part))
 }
 
-fn is_within(place: &Place, module: &str) -> bool {
+fn is_within(place: &SourceLocation, module: &str) -> bool {
     place.path().strip_prefix(module).is_some_and(|rest| rest.starts_with("::"))
 }
 
-fn lies_in(place: &Place, part: &str) -> bool {
+fn lies_in(place: &SourceLocation, part: &str) -> bool {
     place.file.as_deref().is_some_and(|file| file.contains(part))
 }

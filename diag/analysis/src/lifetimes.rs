@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 /// How many lasted for a time in `[2^b, 2^(b+1))` milliseconds, by `b`; 0 holds all that is shorter, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ages(BTreeMap<u32, u64>);
+pub struct Lifetimes(BTreeMap<u32, u64>);
 
-impl Ages {
+impl Lifetimes {
     /// Counts so many into a bucket.
     pub fn add(&mut self, bucket: u32, count: u64) {
         let sum = self.0.entry(bucket).or_default();
@@ -14,7 +14,7 @@ impl Ages {
     }
 
     /// Takes the larger count of every bucket.
-    pub fn raise(&mut self, other: &Ages) {
+    pub fn raise(&mut self, other: &Lifetimes) {
         for (&bucket, &count) in &other.0 {
             let most = self.0.entry(bucket).or_default();
             *most = count.max(*most);
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     fn check(buckets: &[(u32, u64)], percent: u64, expected: Option<u64>) {
-        let mut ages = Ages::default();
+        let mut ages = Lifetimes::default();
         buckets.iter().for_each(|&(bucket, count)| ages.add(bucket, count));
         assert_eq!(ages.within_us(percent), expected, "{buckets:?}");
     }

@@ -5,24 +5,24 @@
 
 use std::collections::BTreeMap;
 
-use crate::leaf::Waiting;
-use crate::names::NamedStacks;
-use crate::parked::Parked;
+use crate::await_point::AwaitPoint;
+use crate::await_points::AwaitPoints;
+use crate::named_stacks::NamedStacks;
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
 use crate::Analysis;
-use crate::holdings::Holdings;
+use crate::heap_profile::HeapProfile;
 use crate::site::{self, Site};
 
 /// Facts about one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Now {
+pub struct Conditions {
     /// When it was taken, microseconds since the Unix epoch.
     pub taken_unix_us: u64,
     /// How long the process had been running.
     pub uptime_us: u64,
     /// Sites at which something is to be told.
-    pub sites: Vec<SiteNow>,
+    pub sites: Vec<SiteConditions>,
     /// What idle tasks of a site wait for, as far as they were asked: `mpsc recv at src/orders.rs:131`.
     pub waits: BTreeMap<Site, String>,
     /// Tasks that were woken and wait for a worker.
@@ -32,12 +32,12 @@ pub struct Now {
     /// Time since start that the process was kept off the CPUs by its cgroup.
     pub throttled_us: Option<u64>,
     /// What the sampled heap holds; none if it is not sampled.
-    pub heap: Option<Holdings>,
+    pub heap: Option<HeapProfile>,
 }
 
 /// What is to be told of one site.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SiteNow {
+pub struct SiteConditions {
     /// The site.
     pub site: Site,
     /// What is made there.
@@ -128,17 +128,17 @@ pub struct Zombie {
     pub cell_bytes: u64,
 }
 
-impl Now {
+impl Conditions {
     /// The facts of `snapshot`. An earlier one of the same process shows what tasks did since.
     pub fn of(analysis: &Analysis, earlier: Option<&Analysis>) -> Self {
         let snapshot = analysis.snapshot();
-        let mut sites: Vec<SiteNow> = site_rows(snapshot).collect();
-        let mut now = Now {
+        let mut sites: Vec<SiteConditions> = site_rows(snapshot).collect();
+        let mut now = Conditions {
             taken_unix_us: snapshot.taken_unix_us(),
             uptime_us: snapshot.capture.to_us,
             throttled_us: snapshot.capture.resources.throttled_us,
             heap: analysis.heap().cloned(),
-            ..Now::default()
+            ..Conditions::default()
         };
         let earlier = earlier.map(Analysis::snapshot);
         let look = Look { snapshot, earlier, names: &analysis.stacks().named };
@@ -162,12 +162,12 @@ impl Now {
             }
         }
         now.waits = waits(analysis.await_points(), &sites);
-        now.sites = sites.into_iter().filter(SiteNow::has_something).collect();
+        now.sites = sites.into_iter().filter(SiteConditions::has_something).collect();
         now
     }
 }
 
-impl SiteNow {
+impl SiteConditions {
     fn has_something(&self) -> bool {
         self.recovered.is_some()
             || !self.lost.is_empty()
@@ -178,8 +178,8 @@ impl SiteNow {
     }
 }
 
-fn site_rows(snapshot: &Snapshot) -> impl Iterator<Item = SiteNow> {
-    site::sites(snapshot).zip(snapshot.sites.iter()).map(|(site, row)| SiteNow {
+fn site_rows(snapshot: &Snapshot) -> impl Iterator<Item = SiteConditions> {
+    site::sites(snapshot).zip(snapshot.sites.iter()).map(|(site, row)| SiteConditions {
         site,
         kind: row.kind.unwrap_or(SiteKind::Task),
         lost: Vec::new(),
@@ -212,8 +212,8 @@ fn notable_tasks(snapshot: &Snapshot) -> impl Iterator<Item = TaskRow> {
     notable.filter_map(|(i, _)| tasks.get(i))
 }
 
-fn waits(parked: &Parked, sites: &[SiteNow]) -> BTreeMap<Site, String> {
-    let of_site = |(i, site): (u32, &SiteNow)| {
+fn waits(parked: &AwaitPoints, sites: &[SiteConditions]) -> BTreeMap<Site, String> {
+    let of_site = |(i, site): (u32, &SiteConditions)| {
         let answers: Vec<&str> = parked.idle_at(SiteIndex(i)).collect();
         (!answers.is_empty()).then(|| (site.site.clone(), answers.join(" or ")))
     };
@@ -232,7 +232,7 @@ impl Look<'_> {
         self.snapshot.capture.to_us.saturating_sub(us)
     }
 
-    fn add_task(&self, site: &mut SiteNow, task: &TaskRow) {
+    fn add_task(&self, site: &mut SiteConditions, task: &TaskRow) {
         if let Some(lost) = task.lost {
             site.lost.push(Lost {
                 idle_us: self.since(task.last_progress_us()),
@@ -255,7 +255,7 @@ impl Look<'_> {
     fn polling(&self, task: &TaskRow) -> Polling {
         let thread = self.snapshot.threads.iter().find(|thread| thread.task == Some(task.id));
         let stack = thread.and_then(|thread| thread.stack);
-        let at = stack.and_then(|stack| Waiting::of(self.names.stack(stack)).nearest().cloned());
+        let at = stack.and_then(|stack| AwaitPoint::of(self.names.stack(stack)).nearest().cloned());
         let is_in_place =
             |stack| self.names.stack(stack).any(|place| place.function.contains("block_in_place"));
         Polling {

@@ -6,7 +6,7 @@
 //! the outer end, which poll the task, are not the task's.
 //!
 //! Only names are looked at, so a stack without debug info says less. What no rule knows is
-//! [`LeafKind::Other`], told by what the service called: the outermost function of a library.
+//! [`WaitKind::Other`], told by what the service called: the outermost function of a library.
 
 mod kind;
 mod rules;
@@ -14,38 +14,38 @@ mod rules;
 use std::collections::BTreeSet;
 
 use crate::human;
-use crate::names::{self, Place};
 use crate::runtime_frames::in_recorder;
+use crate::source_location::{self, SourceLocation};
 
-pub use kind::{Direction, LeafKind};
+pub use kind::{Direction, WaitKind};
 
 /// One thing that a parked task waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Waiting {
+pub struct AwaitPoint {
     /// What kind of thing.
-    pub kind: LeafKind,
+    pub kind: WaitKind,
     /// The service's own line that waits for it; `None` if all functions are of libraries.
-    pub at: Option<Place>,
+    pub at: Option<SourceLocation>,
     /// What the service called: the outermost function of a library. Of the language's and the runtime's only
     /// if no other is there, `None` if the service's own code took the waker.
-    pub called: Option<Place>,
+    pub called: Option<SourceLocation>,
     /// True if that is of another crate than the kind was told by, and so says more.
     says_more: bool,
 }
 
-impl Waiting {
+impl AwaitPoint {
     /// Reads a stack, innermost function first.
-    pub fn of<'a>(stack: impl IntoIterator<Item = &'a Place>) -> Self {
-        let stack: Vec<&Place> = stack.into_iter().collect();
+    pub fn of<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> Self {
+        let stack: Vec<&SourceLocation> = stack.into_iter().collect();
         // What polls the task is not the task's, and of a thread's stack all that is outside of it.
         let end = stack.iter().position(|place| polls_a_task(place)).unwrap_or(stack.len());
         let ours = stack[..end].iter().rev().take_while(|place| is_ours(place)).count();
         let stack = &stack[..end - ours];
         let libraries = stack.iter().take_while(|place| is_library(place)).count();
         let (libraries, own) = stack.split_at(libraries);
-        let (mut kind, mut told_by) = (LeafKind::Other, None);
+        let (mut kind, mut told_by) = (WaitKind::Other, None);
         for place in libraries {
-            let path = names::plain_path(&place.function);
+            let path = source_location::plain_path(&place.function);
             let rule = rules::RULES.iter().find(|rule| rule.fits(kind, &path, &place.function));
             if let Some(rule) = rule {
                 (kind, told_by) = (rule.kind, place.crate_name());
@@ -53,18 +53,19 @@ impl Waiting {
         }
         // What a library's macro has made of the service's code is none of the library's.
         let own_crate = own.first().and_then(|own| own.crate_name());
-        let is_own_crate = |place: &Place| own_crate.is_some() && place.crate_name() == own_crate;
+        let is_own_crate = |place: &SourceLocation| own_crate.is_some() && place.crate_name() == own_crate;
         let foreign = libraries.iter().rev().find(|place| !is_base(place) && !is_own_crate(place));
         // Our own waker is what was taken, not what was called.
-        let is_runtime = |place: &Place| !is_language(place) && !is_ours(place) && !is_own_crate(place);
+        let is_runtime =
+            |place: &SourceLocation| !is_language(place) && !is_ours(place) && !is_own_crate(place);
         let runtime = || libraries.iter().rev().find(|place| is_runtime(place));
         let called = foreign.or_else(runtime).map(|&place| place.clone());
         let says_more = foreign.is_some_and(|place| place.crate_name() != told_by);
-        Waiting { kind, at: own.first().map(|&own| own.clone()), called, says_more }
+        AwaitPoint { kind, at: own.first().map(|&own| own.clone()), called, says_more }
     }
 
     /// The service's own line, or what it called if all functions are of libraries.
-    pub fn nearest(&self) -> Option<&Place> {
+    pub fn nearest(&self) -> Option<&SourceLocation> {
         self.at.as_ref().or(self.called.as_ref())
     }
 
@@ -72,8 +73,8 @@ impl Waiting {
     /// service's own code took the waker.
     pub fn what(&self) -> String {
         match (&self.called, self.kind) {
-            (Some(called), LeafKind::Other) => format!("other: {}", shown(&called.function)),
-            (None, LeafKind::Other) if self.at.is_some() => "own future".to_owned(),
+            (Some(called), WaitKind::Other) => format!("other: {}", shown(&called.function)),
+            (None, WaitKind::Other) if self.at.is_some() => "own future".to_owned(),
             (_, kind) => kind.as_str().to_owned(),
         }
     }
@@ -81,7 +82,7 @@ impl Waiting {
     /// What was called, `reqwest::async_impl::client::Pending`, if a library waits there in its own way: the kind
     /// alone would not tell whom to ask.
     pub fn within(&self) -> Option<String> {
-        let called = self.called.as_ref().filter(|_| self.says_more && self.kind != LeafKind::Other)?;
+        let called = self.called.as_ref().filter(|_| self.says_more && self.kind != WaitKind::Other)?;
         Some(shown(&called.function))
     }
 }
@@ -89,12 +90,12 @@ impl Waiting {
 /// All that one task waits for, as one line: `mpsc recv at src/orders.rs:131`, `oneshot in
 /// reqwest::async_impl::client::Pending at ..`, or `select of mpsc recv, timer at ..`. Where none of its functions is
 /// the service's own, the line is that of the spawn.
-pub fn describe(waits: &[Waiting], spawned_at: &str) -> String {
+pub fn describe(waits: &[AwaitPoint], spawned_at: &str) -> String {
     let distinct = |texts: Vec<String>| texts.into_iter().collect::<BTreeSet<String>>();
-    let within = distinct(waits.iter().filter_map(Waiting::within).collect());
+    let within = distinct(waits.iter().filter_map(AwaitPoint::within).collect());
     // Said once if it is the same for all of them.
     let within = within.first().filter(|_| within.len() == 1).map(|called| format!(" in {called}"));
-    let each = |waiting: &Waiting| match (&within, waiting.within()) {
+    let each = |waiting: &AwaitPoint| match (&within, waiting.within()) {
         (None, Some(called)) => format!("{} in {called}", waiting.what()),
         (Some(within), None) if waiting.what().ends_with(&within[" in".len()..]) => "other".to_owned(),
         _ => waiting.what(),
@@ -107,13 +108,13 @@ pub fn describe(waits: &[Waiting], spawned_at: &str) -> String {
         (several, _) => format!("select of {}", several.join(", ")),
     };
     let at = waits.iter().find_map(|waiting| waiting.at.as_ref());
-    let at = at.map_or_else(|| human::name(spawned_at), Place::location);
+    let at = at.map_or_else(|| human::name(spawned_at), SourceLocation::location);
     format!("{what}{} at {at}", within.unwrap_or_default())
 }
 
 /// The path of a function for people: without the method that every future has.
 fn shown(function: &str) -> String {
-    let path = names::plain_path(function);
+    let path = source_location::plain_path(function);
     let methods = ["::poll", "::poll_next", "::poll_with_strategy"];
     human::name(methods.iter().find_map(|method| path.strip_suffix(method)).unwrap_or(&path))
 }
@@ -235,7 +236,7 @@ const LIBRARIES: &[&str] = &[
 const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/vendor/", "/rustc/", "/rustlib/"];
 
 /// True of a function that the service's owner did not write.
-fn is_library(place: &Place) -> bool {
+fn is_library(place: &SourceLocation) -> bool {
     let of_library = |file: &str| LIBRARY_FOLDERS.iter().any(|folder| file.contains(folder));
     is_language(place)
         || is_base(place)
@@ -244,13 +245,13 @@ fn is_library(place: &Place) -> bool {
 }
 
 /// True of the runtime and of what only keeps wakers.
-fn is_base(place: &Place) -> bool {
+fn is_base(place: &SourceLocation) -> bool {
     is_language(place) || is_ours(place) || place.is_of_crate(BASE_CRATES)
 }
 
 /// True of the language, and of all that keeps wakers as the language might. What has neither a path nor a file
 /// is the compiler's, or has no name at all.
-fn is_language(place: &Place) -> bool {
+fn is_language(place: &SourceLocation) -> bool {
     let is_symbol = place.file.is_none() && !place.function.contains("::");
     let path = place.path();
     let keeps_wakers =
@@ -259,7 +260,7 @@ fn is_language(place: &Place) -> bool {
 }
 
 /// True of the function that polls the future of a tracked task.
-fn polls_a_task(place: &Place) -> bool {
+fn polls_a_task(place: &SourceLocation) -> bool {
     const FILES: &[&str] = &["task/future.rs", "task/parked.rs"];
     let path = place.path();
     path.starts_with("diag::task::future::")
@@ -268,6 +269,6 @@ fn polls_a_task(place: &Place) -> bool {
 }
 
 /// True of the recorder, whose sources a workspace may have beside the service.
-fn is_ours(place: &Place) -> bool {
+fn is_ours(place: &SourceLocation) -> bool {
     place.is_of_crate(&["diag"]) || place.file.as_deref().and_then(in_recorder).is_some()
 }

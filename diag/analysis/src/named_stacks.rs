@@ -1,0 +1,139 @@
+//! Call stacks by name: which functions a stack passes through, and where in them.
+//!
+//! Looking names up is not done here: a snapshot carries them, or shows modules and offsets.
+
+use diag_snapshot::{FrameIndex, FrameRow, ModuleRow, StackIndex, StackRow, Stacks, Strings};
+
+use crate::source_location::SourceLocation;
+
+/// The stacks of one snapshot with names.
+pub struct NamedStacks {
+    /// The frame of each stack, and the stack that called it.
+    stacks: Vec<StackRow>,
+    /// Functions of each frame, innermost first; never empty.
+    frames: Vec<Vec<SourceLocation>>,
+    /// Which frames have a name, and not only module and offset.
+    has_name: Vec<bool>,
+    addresses: Vec<FrameRow>,
+    modules: Vec<Module>,
+}
+
+/// An executable or a shared library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Its file.
+    pub path: String,
+    /// Lower-case hex, if it has one.
+    pub build_id: Option<String>,
+    /// Where it is loaded.
+    pub base: u64,
+    /// How much of the address space it takes.
+    pub size_bytes: u64,
+}
+
+impl NamedStacks {
+    /// Names every frame; `strings` are those of the stacks' snapshot.
+    pub fn new(stacks: &Stacks, strings: &Strings) -> Self {
+        NamedStacks {
+            stacks: stacks.stacks.iter().collect(),
+            frames: frames(stacks, strings),
+            has_name: has_name(stacks),
+            addresses: stacks.frames.iter().collect(),
+            modules: stacks.modules.iter().map(|row| Module::new(&row, strings)).collect(),
+        }
+    }
+
+    /// The functions of one frame, innermost first: several if they are inlined into each other.
+    pub fn frame(&self, frame: FrameIndex) -> &[SourceLocation] {
+        self.frames.get(frame.0 as usize).map_or(&[], Vec::as_slice)
+    }
+
+    /// True if a function of the frame is known by name.
+    pub fn has_name(&self, frame: FrameIndex) -> bool {
+        self.has_name.get(frame.0 as usize).copied().unwrap_or(false)
+    }
+
+    /// The modules that frames lie in.
+    pub fn modules(&self) -> &[Module] {
+        &self.modules
+    }
+
+    /// The return address of a frame, and the place of its module among the [`modules`](Self::modules).
+    pub fn address(&self, frame: FrameIndex) -> Option<(u64, Option<usize>)> {
+        let frame = self.addresses.get(frame.0 as usize)?;
+        let module = frame.module.map(|module| module.0 as usize);
+        let base = module.and_then(|module| self.modules.get(module)).map_or(0, |module| module.base);
+        Some((base.saturating_add(frame.offset), module))
+    }
+
+    /// All frames of a stack, innermost first.
+    pub fn frames(&self, stack: StackIndex) -> impl Iterator<Item = FrameIndex> {
+        let mut next = Some(stack);
+        // A caller's row comes before its callee's, so this ends even in a file that lies.
+        std::iter::from_fn(move || {
+            let index = next?;
+            let row = self.stacks.get(index.0 as usize)?;
+            next = row.caller.filter(|caller| caller.0 < index.0);
+            Some(row.frame)
+        })
+    }
+
+    /// The innermost frame of each stack, in the order of the snapshot, and the stack of its caller.
+    pub fn calls(&self) -> impl ExactSizeIterator<Item = (FrameIndex, Option<StackIndex>)> {
+        self.stacks.iter().map(|row| (row.frame, row.caller))
+    }
+
+    /// All functions of a stack, innermost first.
+    pub fn stack(&self, stack: StackIndex) -> impl Iterator<Item = &SourceLocation> {
+        self.frames(stack).flat_map(|frame| self.frame(frame))
+    }
+}
+
+impl Module {
+    fn new(row: &ModuleRow, strings: &Strings) -> Self {
+        Module {
+            path: strings.show(row.path).to_owned(),
+            build_id: row.build_id.map(|build_id| strings.show(build_id).to_owned()),
+            base: row.base,
+            size_bytes: row.size_bytes,
+        }
+    }
+}
+
+pub(crate) fn has_name(stacks: &Stacks) -> Vec<bool> {
+    let mut named = vec![false; stacks.frames.len()];
+    for row in stacks.names.iter() {
+        if let Some(named) = named.get_mut(row.frame.0 as usize) {
+            *named = true;
+        }
+    }
+    named
+}
+
+pub(crate) fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<SourceLocation>> {
+    let mut frames = vec![Vec::new(); stacks.frames.len()];
+    for name in stacks.names.iter() {
+        if let Some(places) = frames.get_mut(name.frame.0 as usize) {
+            places.push(SourceLocation {
+                function: strings.show(name.function).to_owned(),
+                file: name.file.and_then(|file| strings.get(file)).map(str::to_owned),
+                line: name.line,
+            });
+        }
+    }
+    for (places, frame) in frames.iter_mut().zip(stacks.frames.iter()).filter(|(places, _)| places.is_empty())
+    {
+        let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
+        let module = module.map_or("(no module)", |module| file_name(strings.show(module.path)));
+        places.push(SourceLocation {
+            function: format!("{module}+{:#x}", frame.offset),
+            file: None,
+            line: None,
+        });
+    }
+    frames
+}
