@@ -12,12 +12,12 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 
-use super::intern::{Held, OTHER};
 use super::large::Entry;
 use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
 use super::sampler::{self, Point};
 use super::scratch;
+use super::stacks::{Held, OTHER};
 use super::tables::{self, Pending, Reason, Tables, tables};
 use crate::current;
 use crate::dropped::Dropped;

@@ -15,13 +15,14 @@ mod error;
 #[cfg(all(test, not(diag_loom)))]
 mod estimate;
 mod hook;
-mod intern;
+
 mod large;
 mod pool;
 mod record;
 mod region;
 mod sampler;
 mod scratch;
+mod stacks;
 mod tables;
 pub mod testing;
 mod weight;
@@ -218,7 +219,7 @@ fn non_empty<'a, K: Copy + Eq + Hash>(
 /// The return addresses of a stack, innermost first. What is no stack has its number as an address: 0 if it could not
 /// be taken, 1 for all that gave their place away.
 pub(crate) fn frames(stack: u32) -> Vec<u64> {
-    if stack < intern::RESERVED {
+    if stack < stacks::RESERVED {
         return vec![stack.into()];
     }
     tables().map_or_else(Vec::new, |tables| tables.stacks.frames(stack).collect())

@@ -2,10 +2,10 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use super::counters::HeapCounters;
-use super::intern::Stacks;
 use super::large::Large;
 use super::record::{Ended, RecordId, Records, Resized, Sample};
 use super::region::{self, Region};
+use super::stacks::Stacks;
 use super::testing;
 use super::weight::Weight;
 use crate::current::CurrentTask;
