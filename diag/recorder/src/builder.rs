@@ -248,6 +248,7 @@ impl Builder {
         /// The number of the process that did: a child starts anew.
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let process = fork::process();
+        // AcqRel: of two threads that start, the second comes after the first's swap, and goes away.
         if STARTED.swap(process.get(), Ordering::AcqRel) == process.get() {
             return None;
         }

@@ -77,6 +77,7 @@ fn share(left_bytes: u64, ours: u64) -> u64 {
 /// The address ranges of the recorder's own tables, usable or not.
 pub(crate) fn own_ranges() -> impl Iterator<Item = Range<u64>> {
     let known = &OWN[..OWN_LEN.load(Ordering::Relaxed).min(MAX_OWN)];
+    // Acquire: pairs with the Release in `remember_own`, so the end is that of this start.
     let range = |[start, end]: &[AtomicU64; 2]| start.load(Ordering::Acquire)..end.load(Ordering::Relaxed);
     known.iter().map(range).filter(|range| range.start > 0)
 }
@@ -93,6 +94,7 @@ fn remember_own(start: NonNull<u8>, bytes: usize) {
     let Some([first, end]) = OWN.get(OWN_LEN.fetch_add(1, Ordering::Relaxed)) else { return };
     let address = start.as_ptr().addr() as u64;
     end.store(address + bytes as u64, Ordering::Relaxed);
+    // Release: pairs with the Acquire in `own_ranges`.
     first.store(address, Ordering::Release);
 }
 

@@ -118,6 +118,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         signal::stop();
+        // Release: pairs with the Acquire of the next turn.
         BUSY.store(0, Ordering::Release);
     }
 }

@@ -73,8 +73,10 @@ pub(super) fn stop() {
 /// Hands out the samples that are there.
 pub(super) fn drain(mut take: impl FnMut(CurrentTask, &StackSnapshot)) {
     for slot in TABLE.get().into_iter().flat_map(|table| table.iter()) {
+        // Acquire: pairs with the handler's Release of full.
         if slot.state.load(Ordering::Acquire) & PHASE == FULL {
             take(CurrentTask::from_word(slot.task.load(Ordering::Relaxed)), &slot.stack);
+            // Release: pairs with the Acquire of the handler that takes it next.
             slot.state.store(FREE, Ordering::Release);
         }
     }
@@ -89,10 +91,12 @@ fn handle(interrupted: &Interrupted) {
     thread::notice_ended_call(interrupted);
     let own = fork::known() << 2;
     let take = |slot: &&SampleSlot| {
+        // Acquire: pairs with the Release of free.
         slot.state.compare_exchange(FREE, own | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok()
     };
     let Some(slot) = TABLE.get().and_then(|table| table.iter().find(take)) else { return };
     slot.task.store(current::get().word(), Ordering::Relaxed);
     slot.stack.write(interrupted.into());
+    // Release: pairs with the Acquire in `drain`.
     slot.state.store(own | FULL, Ordering::Release);
 }

@@ -100,6 +100,7 @@ fn take_loader() -> bool {
 }
 
 fn leave_loader() {
+    // Release: pairs with the Acquire in `take_loader`.
     LOADER.store(0, Ordering::Release);
 }
 

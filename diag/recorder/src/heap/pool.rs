@@ -62,6 +62,7 @@ impl Pool {
     fn exchange(&self, head: u64, top: u32) -> Result<(), u64> {
         let tag = (head >> 32).wrapping_add(1);
         let new = tag << 32 | u64::from(top);
+        // Release: pairs with the Acquire of the next to take, who finds the link; Acquire: of whoever gave it.
         self.head.compare_exchange_weak(head, new, Ordering::AcqRel, Ordering::Acquire).map(drop)
     }
 }

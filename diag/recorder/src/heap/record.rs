@@ -187,6 +187,7 @@ fn stands_for(bytes: u64, sample: &Sample) -> u64 {
 
 impl Record {
     fn publish(&self, sample: Sample, weight: Weight, point: u32) {
+        // Pairs with the fence of `read`: who sees a field of this sample finds another birth.
         fence(Ordering::Release);
         self.size.store(sample.size_bytes, Ordering::Relaxed);
         self.counted.store(sample.size_bytes, Ordering::Relaxed);
@@ -197,15 +198,18 @@ impl Record {
         self.born.store(sample.born_ns, Ordering::Relaxed);
         self.stack.store(sample.stack, Ordering::Relaxed);
         self.thread.store(sample.thread, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `fields`: the sample is whole.
         self.birth.store(sample.birth, Ordering::Release);
     }
 
     fn withdraw(&self) {
+        // Release: what was counted for the sample comes before; pairs with the Acquire in `fields`.
         self.birth.store(0, Ordering::Release);
     }
 
     fn read(&self) -> Option<Sample> {
         let sample = self.fields();
+        // Pairs with the fence of `publish`.
         fence(Ordering::Acquire);
         // Another birth by now: this one's block was freed while we looked, so it is not live.
         (sample.birth != 0 && self.birth.load(Ordering::Relaxed) == sample.birth).then_some(sample)
@@ -213,6 +217,7 @@ impl Record {
 
     fn fields(&self) -> Sample {
         Sample {
+            // Acquire: pairs with the Release of `publish`.
             birth: self.birth.load(Ordering::Acquire),
             size_bytes: self.size.load(Ordering::Relaxed),
             rate_bytes: self.rate.load(Ordering::Relaxed),

@@ -167,6 +167,7 @@ impl Region {
     /// slot may see the new mark before it has done so itself. Two threads may do the same at once.
     fn usable(&self, slot: Slot) -> bool {
         let mark = &self.classes[slot.class as usize].committed;
+        // Acquire: pairs with the Release below: what is marked is usable.
         let committed = mark.load(Ordering::Acquire);
         let end = (slot.index as usize + 1) << (SMALLEST_BITS + slot.class);
         if end <= committed {
@@ -177,6 +178,7 @@ impl Region {
         let done =
             self.memory.commit(self.start + self.class_offset(slot.class) + committed, target - committed);
         if done {
+            // Release: pairs with the Acquire above.
             mark.fetch_max(target, Ordering::Release);
         }
         done

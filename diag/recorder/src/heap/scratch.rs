@@ -159,6 +159,7 @@ fn take(layout: Layout) -> Option<*mut u8> {
             word.fetch_or(mask, Ordering::Relaxed);
         });
     }
+    // Release: pairs with the swap above by whoever takes next.
     BUSY.store(false, Ordering::Release);
     Some(MEMORY.get()?.start().as_ptr().with_addr(start + first? * UNIT))
 }

@@ -81,6 +81,7 @@ impl UnwindCache {
     ) -> Option<u64> {
         let stack = StackBounds::of(from.sp)?;
         let entry = self.entry(from, salt);
+        // Acquire: pairs with the Release of whoever had the entry before.
         if entry.taken.swap(true, Ordering::Acquire) {
             return walk::has_room(from.sp).then(|| take(from, stack, stop, number)).flatten();
         }
@@ -89,6 +90,7 @@ impl UnwindCache {
             None if walk::has_room(from.sp) => entry.take(from, stack, stop, number),
             known => known,
         };
+        // Release: pairs with the Acquire of whoever takes it next.
         entry.taken.store(false, Ordering::Release);
         known
     }

@@ -60,6 +60,7 @@ pub(super) fn prepare() {
     let changes = modules::changes();
     if loads.tables.is_empty() || (loads.changes != changes && loads.tables.len() < MAX_LOADS) {
         let tables: &'static Tables = Box::leak(Box::new(load()));
+        // Release: pairs with the Acquire of a walk, which finds the tables whole.
         TABLES.store(ptr::from_ref(tables).cast_mut(), Ordering::Release);
         loads.tables.push(tables);
         loads.changes = changes;

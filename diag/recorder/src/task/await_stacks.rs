@@ -38,6 +38,7 @@ impl AwaitStacks {
         let mut written = None;
         for probe in 0..PROBES {
             let entry = &self.entries[(hash as usize).wrapping_add(probe) % ENTRIES];
+            // Acquire: pairs with the Release below, by whoever entered it.
             let mut seen = entry.load(Ordering::Acquire);
             if seen == 0 {
                 let number = written.or_else(|| self.write(words))?;

@@ -44,6 +44,7 @@ impl CompletedRing {
     #[inline]
     pub(crate) fn push(&self, end: Completed) {
         let at = self.written.load(Ordering::Relaxed);
+        // Pairs with the fence of a reader: who sees a cell of what comes sees `written` as it is now.
         fence(Ordering::Release);
         let kind =
             u64::from(end.cancel_bits) << 32 | u64::from(end.site.0) << 8 | outcome_index(end.outcome) as u64;
@@ -51,11 +52,13 @@ impl CompletedRing {
         for (entry, cell) in self.entries[at as usize % RING].iter().zip(cells) {
             entry.store(cell, Ordering::Relaxed);
         }
+        // Release: pairs with the Acquire of a reader, who finds all cells of what it counts.
         self.written.store(at + 1, Ordering::Release);
     }
 
     /// The entries that were whole while they were read, oldest first.
     pub(crate) fn read(&self) -> Vec<Completed> {
+        // Acquire: pairs with the Release of `push`.
         let written = self.written.load(Ordering::Acquire);
         let first = written.saturating_sub(RING as u64);
         let copied: Vec<(u64, [u64; 5])> = (first..written)
@@ -63,6 +66,7 @@ impl CompletedRing {
                 (at, self.entries[at as usize % RING].each_ref().map(|cell| cell.load(Ordering::Relaxed)))
             })
             .collect();
+        // Pairs with the fence of `push`.
         fence(Ordering::Acquire);
         // The writer may be inside entry `now`, which lies where `now - RING` lay.
         let now = self.written.load(Ordering::Relaxed);

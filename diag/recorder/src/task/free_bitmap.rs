@@ -42,6 +42,7 @@ impl FreeBitmap {
 
     /// How many chunks were ever taken.
     pub(crate) fn used(&self) -> usize {
+        // Acquire: pairs with the increment in `take_fresh`.
         (self.used.load(Ordering::Acquire) as usize).min(self.masks.len())
     }
 
@@ -60,8 +61,10 @@ impl FreeBitmap {
                     break;
                 }
                 let bit = bits.trailing_zeros() as usize;
+                // AcqRel: before the mask is taken, so that a giver in between sets it anew; pairs with `give`.
                 summary.fetch_and(!(1 << bit), Ordering::AcqRel);
                 let chunk = w * 64 + bit;
+                // Acquire: pairs with the Release of `give`.
                 let mask = self.masks[chunk].swap(0, Ordering::Acquire);
                 if mask != 0 {
                     return Some((chunk, mask));
@@ -76,6 +79,7 @@ impl FreeBitmap {
         if chunk >= self.masks.len() {
             return None;
         }
+        // AcqRel: pairs with the Acquire in `used`.
         let chunk = self.used.fetch_add(1, Ordering::AcqRel) as usize;
         (chunk < self.masks.len() && prepare(chunk)).then_some((chunk, !0))
     }
@@ -83,7 +87,9 @@ impl FreeBitmap {
     /// Gives the records `mask` of `chunk` back, which the caller owned.
     #[inline]
     pub(crate) fn give(&self, chunk: usize, mask: u64) {
+        // Release: pairs with the Acquire of whoever takes these records.
         if self.masks[chunk].fetch_or(mask, Ordering::Release) == 0 {
+            // Release: pairs with `take_used`, which finds the mask filled.
             self.summary[chunk / 64].fetch_or(1 << (chunk % 64), Ordering::Release);
         }
     }
@@ -95,6 +101,7 @@ impl FreeBitmap {
 
     /// Runs `discard` on the chunk while nobody can take a record of it, if it is wholly free.
     pub(crate) fn trim(&self, chunk: usize, discard: impl FnOnce()) -> bool {
+        // Acquire: pairs with the Release of `give`, whose records are discarded now.
         let free = self.masks[chunk].compare_exchange(!0, 0, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if free {
             discard();

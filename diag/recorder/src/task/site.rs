@@ -96,6 +96,7 @@ static OVERFLOWED: Dropped =
 pub(crate) fn id_of(site: &Site) -> SiteId {
     let mut i = site.hash();
     loop {
+        // Acquire: pairs with the Release in `register`.
         let entry = ENTRIES[i].load(Ordering::Acquire);
         // SAFETY: entries are published whole by `register` and never freed.
         match unsafe { entry.as_ref() } {

@@ -73,6 +73,7 @@ impl Slab {
     /// Commits everything up to the end of the step that `chunk` lies in. Two threads may do it at
     /// once: committing twice is harmless, and each goes on only when its own call has returned.
     fn prepare(&self, chunk: usize) -> bool {
+        // Acquire: pairs with the Release below: what is marked is usable.
         let from = self.committed.load(Ordering::Acquire) as usize;
         if chunk < from {
             return true;
@@ -80,6 +81,7 @@ impl Slab {
         let to = (chunk / COMMIT + 1) * COMMIT;
         let ok = self.memory.commit(from * CHUNK_BYTES, (to - from) * CHUNK_BYTES);
         if ok {
+            // Release, for the Acquire loads of the mark.
             self.committed.fetch_max(to as u32, Ordering::AcqRel);
         }
         ok
@@ -110,6 +112,7 @@ impl Slab {
 
     /// Every record that may hold a task, in memory order.
     pub(crate) fn records(&'static self) -> impl Iterator<Item = &'static TaskRecord> {
+        // Acquire: pairs with the Release in `prepare`.
         let committed = self.committed.load(Ordering::Acquire) as usize;
         let taken = (0..self.free.used().min(committed)).filter(|&chunk| !self.free.is_free(chunk));
         taken.flat_map(move |chunk| (0..CHUNK).map(move |bit| self.record(chunk, bit)))
@@ -117,6 +120,7 @@ impl Slab {
 
     /// Hands the memory of wholly free chunks back to the system.
     pub(crate) fn trim(&self) {
+        // Acquire: pairs with the Release in `prepare`.
         let committed = self.committed.load(Ordering::Acquire) as usize;
         for chunk in 0..self.free.used().min(committed) {
             self.free.trim(chunk, || {

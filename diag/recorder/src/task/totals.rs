@@ -110,6 +110,7 @@ impl Shard {
     /// A shard for the calling thread alone: one that an ended thread left, or a new one.
     pub(crate) fn acquire() -> Option<&'static Shard> {
         let left = all().find(|shard| {
+            // Acquire: pairs with the Release of `release`: the counters go on from what the last thread left.
             let claim = shard.in_use.compare_exchange(false, true, Ordering::Acquire, Ordering::Relaxed);
             claim.is_ok()
         });
@@ -119,10 +120,12 @@ impl Shard {
     fn create() -> Option<&'static Shard> {
         let shard: &'static Shard = memory::zeroed(1)?.first()?;
         shard.in_use.store(true, Ordering::Relaxed);
+        // Acquire: pairs with the Release below, since a reader follows `next` from here.
         let mut head = SHARDS.load(Ordering::Acquire);
         loop {
             shard.next.store(head, Ordering::Relaxed);
             let this = std::ptr::from_ref(shard).cast_mut();
+            // Release: pairs with the Acquire in `all`: the shard is whole.
             match SHARDS.compare_exchange(head, this, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(shard),
                 Err(now) => head = now,
@@ -132,6 +135,7 @@ impl Shard {
 
     /// Leaves the shard to another thread.
     pub(crate) fn release(&self) {
+        // Release: pairs with the Acquire in `acquire`.
         self.in_use.store(false, Ordering::Release);
     }
 
@@ -151,6 +155,7 @@ impl Shard {
     #[cold]
     fn create_chunk(&self, i: usize) -> Option<&'static [Totals; CHUNK]> {
         let chunk: &'static [Totals; CHUNK] = memory::zeroed(1)?.first()?;
+        // Release: pairs with the Acquire in `peek`.
         self.chunks[i].store(std::ptr::from_ref(chunk).cast_mut(), Ordering::Release);
         Some(chunk)
     }
@@ -171,6 +176,7 @@ pub(crate) fn polls() -> u64 {
 
 /// Every shard there ever was.
 pub(crate) fn all() -> impl Iterator<Item = &'static Shard> {
+    // Acquire: pairs with the Release in `create`.
     let mut next = SHARDS.load(Ordering::Acquire);
     std::iter::from_fn(move || {
         // SAFETY: shards are published whole by `create` and never freed.

@@ -130,17 +130,21 @@ fn request(tid: u32, phase: u64) -> u64 {
 
 /// Has the thread copy its stack into `COPY`.
 fn ask(tid: u32, signal: c_int) -> Result<(), NoStack> {
+    // Acquire: pairs with the Release of a handler that is done.
     let before = REQUEST.load(Ordering::Acquire);
     let is_own = before >> 32 == u64::from(fork::process().get());
     if is_own && before & PHASE == WRITING {
         return Err(NoStack::Busy);
     }
     let asked = request(tid, ASKED);
+    // Release: pairs with the Acquire of the handler.
     REQUEST.store(asked, Ordering::Release);
     let sent = signals::send(tid, signal);
     if sent.is_ok() {
+        // Acquire: pairs with the handler's Release of done: the copy is whole.
         in_time(|| REQUEST.load(Ordering::Acquire) & PHASE == DONE);
     }
+    // Acquire: as above, where it was done at the last moment.
     match REQUEST.compare_exchange(asked, IDLE, Ordering::Relaxed, Ordering::Acquire) {
         Ok(_) => Err(sent.map_or_else(not_sent, |()| NoStack::NoAnswer)),
         Err(now) if now & PHASE == DONE => Ok(()),
@@ -166,8 +170,10 @@ fn handle(interrupted: &Interrupted) {
     notice_ended_call(interrupted);
     let Some(tid) = sys::thread_id() else { return };
     let (asked, writing) = (request(tid, ASKED), request(tid, WRITING));
+    // Acquire: pairs with the Release of `ask`.
     if REQUEST.compare_exchange(asked, writing, Ordering::Acquire, Ordering::Relaxed).is_ok() {
         COPY.write(interrupted.into());
+        // Release: pairs with the Acquire loads of `ask`.
         REQUEST.store(request(tid, DONE), Ordering::Release);
     }
 }

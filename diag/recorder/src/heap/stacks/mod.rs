@@ -125,6 +125,7 @@ impl Stacks {
         let hash = hash::of_words(frames.iter().copied());
         let mut written = None;
         for entry in self.places(hash) {
+            // Acquire: pairs with the Release below, by whoever entered it.
             let mut seen = entry.load(Ordering::Acquire);
             if seen == 0 {
                 let Some(new) = written.or_else(|| self.write(frames)) else { break };
@@ -198,6 +199,7 @@ impl Stacks {
 
     /// The numbers and counters of all stacks, after those of no stack. A stack may be there twice.
     pub(super) fn counters(&self) -> impl Iterator<Item = (u32, &HeapCounters)> {
+        // Acquire: pairs with the Release in `intern`.
         let kept = self.entries.iter().map(|entry| entry.load(Ordering::Acquire) as u32);
         let numbers = (0..RESERVED).chain(kept.filter(|&number| number != 0));
         numbers.map(|number| (number, self.counters_of(number)))

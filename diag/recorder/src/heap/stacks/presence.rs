@@ -21,10 +21,12 @@ impl Present {
     }
 
     pub(super) fn leave(&self) {
+        // SeqCst: see `Stacks::reading`.
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 
     pub(super) fn is_anybody(&self) -> bool {
+        // SeqCst: as above.
         self.0.load(Ordering::SeqCst) > Present::nobody_of(fork::process())
     }
 

@@ -60,6 +60,7 @@ impl TaskRecord {
     /// `None` if there is none that lives.
     pub(crate) fn pin(&self) -> Option<CurrentTask> {
         let take = |state: u64| StateBits(state).can_be_pinned().then_some(state + HANDLE);
+        // Acquire: pairs with the Release of `open`: the fields are those of the task that is pinned.
         self.shared.state.fetch_update(Ordering::Acquire, Ordering::Relaxed, take).ok()?;
         Some(self.current())
     }

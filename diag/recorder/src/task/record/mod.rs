@@ -150,6 +150,7 @@ impl TaskRecord {
     #[inline]
     pub(crate) fn open(&self, spawn: SpawnInfo) {
         let (shared, poller) = (&self.shared, &self.poller);
+        // Pairs with the reader's fence: who sees a field of this task finds another `task` than before.
         fence(Ordering::Release);
         shared.parent.store(spawn.parent.word(), Ordering::Relaxed);
         shared.spawned_ns.store(spawn.spawned_ns, Ordering::Relaxed);
@@ -169,6 +170,7 @@ impl TaskRecord {
         poller.self_wakes.store(0, Ordering::Relaxed);
         poller.stack.store(0, Ordering::Relaxed);
         poller.longest_us.store(0, Ordering::Relaxed);
+        // Release: pairs with the reader's Acquire of `task`.
         shared.task.store(spawn.task.word(), Ordering::Release);
         let kind = match spawn.kind {
             Kind::Task => 0,
@@ -183,6 +185,7 @@ impl TaskRecord {
 
     /// The task in it, if there is one: without the rest.
     pub(crate) fn task(&self) -> Option<CurrentTask> {
+        // Acquire: pairs with the Release of `open`.
         Some(CurrentTask::from_word(self.shared.task.load(Ordering::Acquire))).filter(|task| task.word() != 0)
     }
 
@@ -195,6 +198,7 @@ impl TaskRecord {
     /// The state as of now.
     #[inline]
     pub(crate) fn state(&self) -> StateBits {
+        // Acquire: pairs with the Release of whoever gave up a waker or a handle, or woke the task.
         StateBits(self.shared.state.load(Ordering::Acquire))
     }
 
@@ -267,10 +271,12 @@ impl TaskRecord {
     /// attempt takes a task that is polled without a pause as it is.
     fn try_read(&self, last: bool) -> Option<Option<TaskReading>> {
         let (shared, poller) = (&self.shared, &self.poller);
+        // Acquire: pairs with the Release of `open`.
         let task = shared.task.load(Ordering::Acquire);
         if task == 0 {
             return Some(None);
         }
+        // Acquire: pairs with the Release of `poll_end`.
         let seq = poller.seq.load(Ordering::Acquire);
         let traces = poller.traces.load(Ordering::Relaxed);
         let wakes = poller.wakes.load(Ordering::Relaxed);

@@ -125,6 +125,7 @@ impl TaskRecord {
             self.settle(outcome);
         }
         poller.moved_ns.store(now_ns, Ordering::Relaxed);
+        // Release: pairs with the reader's Acquire of `seq`: it sees this poll as a whole.
         poller.seq.store(poller.seq.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 

@@ -60,6 +60,7 @@ impl TaskRecord {
     /// One clone less, dropped while `by` was the current task. True if the record is now the caller's to free.
     #[inline]
     pub(crate) fn drop_waker(&self, by: CurrentTask) -> bool {
+        // Release: a reader that misses this waker sees what its holder did before. Acquire: who frees sees all of that.
         let after = StateBits(self.shared.state.fetch_sub(WAKER, Ordering::AcqRel) - WAKER);
         if after.is_without_wakers() && by != self.current() {
             self.displace(by);
@@ -123,6 +124,7 @@ impl TaskRecord {
         if !state.is_alive() || !state.is_traceable() || is_full {
             return false;
         }
+        // Release: pairs with the Acquire of the state at the poll's start. Acquire: with the Release of the trace before.
         if self.shared.state.fetch_or(TRACE, Ordering::AcqRel) & TRACE == 0 {
             // SAFETY: `RUNTIME_WAKER` is set, and kept while the caller's pin holds the record.
             unsafe { self.borrowed_runtime_waker() }.wake_by_ref();
