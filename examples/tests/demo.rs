@@ -31,17 +31,17 @@ fn finding_and_truth<'a>(outcome: &'a Value, rule: &str) -> (&'a Value, &'a Valu
 #[test]
 fn both_faults_are_found_where_they_are_and_as_large_as_they_are() {
     let outcome = demo("faults", &[]);
-    assert_eq!(outcome["report"]["answer"], "findings");
+    assert_eq!(outcome["report"]["outcome"], "findings");
 
     let (ghosts, truth) = finding_and_truth(&outcome, "task-leak");
-    assert_eq!(ghosts["grade"], "likely");
+    assert_eq!(ghosts["confidence"], "likely");
     assert_eq!(ghosts["subject"]["location"], truth["site"]);
     assert_eq!(ghosts["count"], truth["count"], "to the task");
     assert!(truth["count"].as_u64() >= Some(50), "{truth}");
 
     let (map, truth) = finding_and_truth(&outcome, "heap-growth");
     assert!(truth["bytes"].as_u64() >= Some(32 << 20), "{truth}");
-    assert_eq!(map["grade"], "likely");
+    assert_eq!(map["confidence"], "likely");
     assert_eq!(map["subject"]["location"], truth["site"]);
     within_reach(&map["growth"], readings(&outcome["truth"]) - readings(&outcome["truth_before"]));
 }
@@ -62,7 +62,7 @@ fn within_reach(growth: &Value, truth: f64) {
 #[test]
 fn the_healthy_twin_is_clean() {
     let outcome = demo("healthy", &["--healthy"]);
-    assert_eq!(outcome["report"]["answer"], "clean", "{outcome:#}");
+    assert_eq!(outcome["report"]["outcome"], "clean", "{outcome:#}");
     assert_eq!(outcome["report"]["findings"], Value::Array(vec![]));
     assert_eq!(outcome["truth"]["faults"], Value::Array(vec![]));
 }
@@ -70,6 +70,6 @@ fn the_healthy_twin_is_clean() {
 #[test]
 fn stopped_too_early_it_says_so() {
     let outcome = demo("early", &["--healthy", "--seconds", "4"]);
-    assert_eq!(outcome["report"]["answer"], "insufficient_data", "{outcome:#}");
+    assert_eq!(outcome["report"]["outcome"], "insufficient_data", "{outcome:#}");
     assert_ne!(outcome["report"]["reasons"], Value::Array(vec![]));
 }

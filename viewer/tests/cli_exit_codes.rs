@@ -155,9 +155,9 @@ fn the_worse_code_comes_first() {
 fn formats_agree() {
     let folder = Folder::new("formats");
     let check = |args, says| check(&folder, args, 1, says);
-    check("diff leak-a leak-b --format json", "{\n  \"schema\": \"diag.report/1\",\n");
+    check("diff leak-a leak-b --format json", "{\n  \"schema\": \"diag.report/2\",\n");
     check("diff leak-a leak-b --format json", "\"count\": 400");
-    check("diff leak-a leak-b --format jsonl", "{\"schema\":\"diag.report/1\",");
+    check("diff leak-a leak-b --format jsonl", "{\"schema\":\"diag.report/2\",");
     check("diff leak-a leak-b --format markdown", "### LEAK (likely): 400 tasks at svc.rs:7:9");
     check("diff leak-a leak-b --color always", "\x1b[1;31m");
 }

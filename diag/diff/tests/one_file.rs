@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use diag_diff::report::text;
+use diag_diff::rules::{advice::Advice, evidence::Evidence, holder::Holder};
 use diag_diff::{Finding, Policy, diff, judge};
 use diag_snapshot::{
-    CancelBy, FrameIndex, FrameRow, NameRow, Outcome, ParkedRow, Process, Runtime, SiteIndex, SiteKind,
-    SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
+    CancelBy, FrameIndex, FrameRow, Micros, NameRow, Outcome, ParkedRow, Process, Runtime, SiteIndex,
+    SiteKind, SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
 };
 
 fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
@@ -178,7 +179,7 @@ fn tasks_that_do_not_stop_are_told_apart_by_what_they_do() {
     check(&with_tasks(SiteKind::Blocking, &[polling]), &[stuck]);
     let advice =
         |kind| judge_one(&with_tasks(kind, &[polling]), &Policy::default()).pop().expect("it is late").advice;
-    assert!(advice(SiteKind::Blocking).contains("cannot be aborted"));
+    assert_eq!(advice(SiteKind::Blocking), Advice::BoundTheClosure);
 }
 
 #[test]
@@ -227,8 +228,9 @@ fn a_long_poll_is_told_by_what_its_thread_does() {
     unseen.threads = Default::default();
     check(&unseen, &["stuck likely blocked-executor 1"]);
     let finding = &judge_one(&polling(2, task, 'R', 19_000, 100), &Policy::default())[0];
-    assert_eq!(finding.held_by.as_deref(), Some("thread 77 in svc::hash (svc.rs:5)"));
-    assert_eq!(finding.evidence[2], "woken tasks that wait for a worker: 2, the longest for 2 s");
+    let at = Some("svc::hash (svc.rs:5)".to_owned());
+    assert_eq!(finding.held_by, Some(Holder::Thread { thread: 77, at }));
+    assert_eq!(finding.evidence[2], Evidence::TasksAwaitWorker { tasks: 2, longest: Micros(2 * SECOND) });
 }
 
 #[test]
@@ -268,7 +270,7 @@ fn what_a_task_does_now_outweighs_what_it_did() {
     let report = judge(&diff(&before.into(), &after.into()).expect("one service"), &Policy::default());
     assert_eq!((report.outcome, report.findings[0].rule), (diag_diff::Outcome::Findings, "busy-self-wake"));
     assert_eq!(
-        report.findings[0].evidence[0],
+        report.findings[0].evidence[0].to_string(),
         "60,000 polls a second, 100 % of them asked for by the task itself"
     );
 }

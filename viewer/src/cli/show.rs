@@ -93,7 +93,7 @@ impl<'a> View<'a> {
         let snapshot = analysis.snapshot();
         let (process, capture) = (&snapshot.process, &snapshot.capture);
         View {
-            schema: "diag.show/2",
+            schema: "diag.show/3",
             service: &process.service,
             pid: process.pid,
             host: process.host.as_deref(),

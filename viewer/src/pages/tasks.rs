@@ -7,6 +7,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use diag_analysis::views::{Estimate, SiteView, SpreadNs, ThreadView, ZombieView};
 use diag_diff::Finding;
+use diag_diff::report::words;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, diff, filters, to_json};
@@ -86,7 +87,7 @@ impl Tasks {
         let (matching_sites, matching_tasks) = (sites.len() as u64, sites.iter().map(|site| site.live).sum());
         sites.truncate(LISTED_SITES);
         Tasks {
-            schema: "diag.tasks/2",
+            schema: "diag.tasks/3",
             snapshot: loaded.summary.clone(),
             matching_sites,
             matching_tasks,

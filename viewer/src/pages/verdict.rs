@@ -9,7 +9,7 @@ use axum::response::Response;
 use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::TaskView;
 use diag_diff::Finding;
-use diag_diff::report::{HeapSiteChange, Report, SiteChange};
+use diag_diff::report::{HeapSiteChange, Report, SiteChange, words};
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
@@ -63,7 +63,7 @@ impl Verdict {
         let heap_sites = report.heap.iter().flat_map(|heap| &heap.sites);
         let site_index = site.as_ref().and_then(|site| after.site_at(&site.location, &site.name));
         Ok(Verdict {
-            schema: "diag.verdict/1",
+            schema: "diag.verdict/2",
             before: pair.before.summary.clone(),
             after: after.summary.clone(),
             function: heap_sites

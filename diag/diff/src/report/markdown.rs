@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use diag_analysis::human;
 
 use super::text::{LISTED_SITES, about, title};
-use super::{Report, heap, memory, sites};
+use super::{Report, heap, memory, sites, words};
 use crate::rules::finding::Finding;
 
 /// The report as Markdown. Writing to a string cannot fail, so the results of `write!` carry
@@ -17,7 +17,7 @@ pub fn render(report: &Report) -> String {
         out += &table("Resident memory:", &memory::HEADS, report.memory.iter().map(memory::cells));
     }
     for reason in &report.reasons {
-        let _ = writeln!(out, "- too little: {}", escape(reason));
+        let _ = writeln!(out, "- too little: {}", escape(&reason.to_string()));
     }
     for finding in &report.findings {
         write_finding(&mut out, finding);
@@ -28,7 +28,7 @@ pub fn render(report: &Report) -> String {
         out += &table("Heap, sampled:", &heap::HEADS, heap.sites.iter().take(LISTED_SITES).map(heap::cells));
     }
     for note in &report.notes {
-        let _ = writeln!(out, "- {}", escape(note));
+        let _ = writeln!(out, "- {}", escape(&note.to_string()));
     }
     out
 }
@@ -40,16 +40,14 @@ fn write_finding(out: &mut String, finding: &Finding) {
     }
     for (label, sentences) in [("", &finding.evidence), ("against: ", &finding.counter_evidence)] {
         for sentence in sentences {
-            let _ = writeln!(out, "- {label}{}", escape(sentence));
+            let _ = writeln!(out, "- {label}{}", escape(&sentence.to_string()));
         }
     }
-    for (label, place) in [("waits for", &finding.waiting_at), ("held by", &finding.held_by)] {
-        if let Some(place) = place {
-            let _ = writeln!(out, "- {label}: {}", escape(&human::name(place)));
-        }
+    for (label, place) in words::places(finding) {
+        let _ = writeln!(out, "- {label}: {}", escape(&place));
     }
-    let _ = writeln!(out, "\n**Next:** {}  ", escape(&finding.advice));
-    let _ = writeln!(out, "**Risk:** {}  ", escape(&finding.risk));
+    let _ = writeln!(out, "\n**Next:** {}  ", escape(&finding.advice.to_string()));
+    let _ = writeln!(out, "**Risk:** {}  ", escape(&finding.risk.to_string()));
     let _ = writeln!(out, "`{} {}`\n", finding.rule, finding.id);
 }
 

@@ -3,6 +3,11 @@
 //! Numbers agree between the formats because none of them computes any. The field names are those
 //! of the JSON document: durations `_ns`, sizes `_bytes`, times RFC 3339, and what is not known is
 //! null. Nothing is written anywhere from here; callers get strings.
+//!
+//! Version 2 of the document says all that a rule has to say as objects: evidence, advice, risk, what is waited for, who
+//! holds, reasons and notes are each `{ "kind": .., its values.., "text": .. }`, where the keys of values end with their
+//! unit (`_ns`, `_bytes`, `_per_s`, `_ratio`, `_percent`, `_p`) and `text` is the sentence that people read. The keys
+//! `answer`, `class` and `grade` of version 1 are `outcome`, `category` and `confidence`.
 
 mod change;
 pub mod explain;
@@ -12,6 +17,7 @@ pub mod markdown;
 mod memory;
 mod sites;
 pub mod text;
+pub mod words;
 
 use diag_analysis::human;
 use diag_snapshot::Micros;
@@ -21,7 +27,10 @@ use crate::diff::{Diff, Side};
 use crate::outcome::Outcome;
 use crate::policy::Policy;
 use crate::rules;
+use crate::rules::fact::Percent;
 use crate::rules::finding::{Confidence, Finding};
+use crate::rules::reason::Reason;
+use crate::rules::remark::Remark;
 use crate::rules::rule::Facts;
 use crate::time::timestamp;
 use diag_analysis::views::Memory;
@@ -32,7 +41,7 @@ pub use memory::PartChange;
 pub use sites::{SiteChange, SpreadNs};
 
 /// Name and version of the JSON document.
-pub const SCHEMA: &str = "diag.report/1";
+pub const SCHEMA: &str = "diag.report/2";
 
 /// What two snapshots say, under a policy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -40,14 +49,13 @@ pub struct Report {
     /// [`SCHEMA`].
     pub schema: &'static str,
     /// The answer as a whole.
-    #[serde(rename = "answer")]
     pub outcome: Outcome,
     /// True if a check fails because of a finding.
     pub fails: bool,
-    /// Least grade at which a finding fails a check.
+    /// Least confidence at which a finding fails a check.
     pub fail_on: Confidence,
     /// Why these snapshots are too little to be called clean; empty if they are not.
-    pub reasons: Vec<String>,
+    pub reasons: Vec<Reason>,
     /// Name of the service.
     pub service: String,
     /// True if tasks could be followed by id.
@@ -63,7 +71,7 @@ pub struct Report {
     /// What was found, the surest first.
     pub findings: Vec<Finding>,
     /// What a reader should know besides.
-    pub notes: Vec<String>,
+    pub notes: Vec<Remark>,
     /// Every spawn site, the largest change first.
     pub sites: Vec<SiteChange>,
     /// The sampled heap; none unless both snapshots have one.
@@ -90,7 +98,7 @@ pub struct Moment {
 }
 
 impl Report {
-    pub(crate) fn new(diff: &Diff, policy: &Policy, findings: Vec<Finding>, reasons: Vec<String>) -> Self {
+    pub(crate) fn new(diff: &Diff, policy: &Policy, findings: Vec<Finding>, reasons: Vec<Reason>) -> Self {
         Report {
             schema: SCHEMA,
             outcome: Outcome::of(&findings, &reasons, policy.fail_on),
@@ -151,35 +159,25 @@ impl Moment {
     }
 }
 
-fn notes(diff: &Diff) -> Vec<String> {
+fn notes(diff: &Diff) -> Vec<Remark> {
     let mut notes = Vec::new();
     notes.extend(coverage(diff));
     if !diff.same_process {
-        notes.push(
-            "two processes: spawn sites are matched by file and type, tasks cannot be followed".to_owned(),
-        );
+        notes.push(Remark::TwoProcesses);
     }
     if diff.before.debug_build || diff.after.debug_build {
-        notes.push("a debug build: its timings are not those of a release".to_owned());
+        notes.push(Remark::DebugBuild);
     }
-    notes.extend(diff.after.unnamed.iter().map(ToString::to_string));
-    notes.extend(diff.after.not_recorded.iter().cloned());
+    notes.extend(diff.after.unnamed.iter().map(|names| Remark::NamesMissing { names: names.clone() }));
+    notes.extend(diff.after.not_recorded.iter().map(|what| Remark::NotRecorded { what: what.clone() }));
     notes
 }
 
-fn coverage(diff: &Diff) -> Option<String> {
-    let untracked = diff.after.untracked_tasks()?;
-    let percent = diff.after.coverage()? * 100.0;
-    // Rounded down, so that 100 % is said of nothing less.
-    let percent = percent.floor();
-    if untracked == 0 {
-        return Some(format!("coverage {percent} %: every task is tracked"));
-    }
-    let trend = match diff.before.untracked_tasks() {
-        Some(before) if untracked > before => format!("up from {}", human::count(before)),
-        Some(_) => "not growing".to_owned(),
-        None => "of the first snapshot not known".to_owned(),
-    };
-    let tasks = human::counted(untracked, "untracked task");
-    Some(format!("coverage {percent} %: {tasks}, {trend}"))
+fn coverage(diff: &Diff) -> Option<Remark> {
+    let tasks = diff.after.untracked_tasks()?;
+    let coverage = Percent(diff.after.coverage()? * 100.0);
+    Some(match tasks {
+        0 => Remark::AllTracked { coverage },
+        _ => Remark::Untracked { coverage, tasks, before: diff.before.untracked_tasks() },
+    })
 }

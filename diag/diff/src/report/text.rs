@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use diag_analysis::human;
 
-use super::{HeapChange, Moment, Report, heap, memory, sites};
+use super::{HeapChange, Moment, Report, heap, memory, sites, words};
 use crate::outcome::Outcome;
 use crate::rules::finding::{Confidence, Finding};
 use diag_analysis::human::signed_bytes;
@@ -120,10 +120,8 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
             let _ = writeln!(out, "  {mark} {sentence}");
         }
     }
-    for (label, place) in [("waits for", &finding.waiting_at), ("held by", &finding.held_by)] {
-        if let Some(place) = place {
-            let _ = writeln!(out, "  {label}: {}", human::name(place));
-        }
+    for (label, place) in words::places(finding) {
+        let _ = writeln!(out, "  {label}: {place}");
     }
     let _ = writeln!(out, "  next: {}", finding.advice);
     let _ = writeln!(out, "  risk: {}", finding.risk);

@@ -5,11 +5,14 @@
 //! then the task is not to blame. Closures on the threads for blocking work are there to block, and so
 //! is what runs inside of `block_in_place`.
 
-use diag_analysis::human;
-use diag_snapshot::{SiteKind, ThreadRow};
+use diag_snapshot::{Micros, SiteKind, ThreadRow};
 
+use super::advice::Advice;
+use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::holder::Holder;
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Now, Polling, SiteNow};
 
@@ -75,67 +78,60 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
         Doing::Starving => (Category::Stuck, Confidence::Possible),
         Doing::Unknown => (Category::Stuck, Confidence::Likely),
     };
+    let subject = Subject::from(&site.site);
     Some(Finding {
         since: ago(now, longest.for_us),
         count: Some(long.len() as u64),
         evidence: evidence(now, longest, doing),
         counter_evidence: counter_evidence(now, longest, doing),
-        held_by: longest.thread.map(|thread| match &longest.at {
-            Some(at) => format!("thread {} in {at}", thread.tid),
-            None => format!("thread {}", thread.tid),
-        }),
-        advice: advice(doing).to_owned(),
-        risk: "tasks of that worker wait until it returns, timers and connections included".to_owned(),
-        ..Finding::new(Rule::NAME, category, confidence, Subject::from(&site.site))
+        held_by: longest.thread.map(|thread| Holder::Thread { thread: thread.tid, at: longest.at.clone() }),
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice(doing), Risk::WorkerIsKept)
     })
 }
 
-fn evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<String> {
-    let for_so_long = human::duration_us(polling.for_us);
+fn evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<Evidence> {
+    let lasted = Micros(polling.for_us);
     let mut evidence = vec![match doing {
-        Doing::Sleeping => format!("one poll has been asleep in a blocking call for {for_so_long}"),
-        _ => format!("one poll has been under way for {for_so_long}"),
+        Doing::Sleeping => Evidence::PollAsleep { lasted },
+        _ => Evidence::PollUnderWay { lasted },
     }];
-    evidence.extend(polling.thread.as_ref().and_then(|thread| times(thread, "ran on a CPU", thread.cpu_us)));
+    evidence.extend(polling.thread.as_ref().and_then(on_cpu));
     if now.woken > 0 {
-        evidence.push(format!(
-            "woken tasks that wait for a worker: {}, the longest for {}",
-            human::count(now.woken),
-            human::duration_us(now.woken_longest_us)
-        ));
+        evidence.push(Evidence::TasksAwaitWorker { tasks: now.woken, longest: Micros(now.woken_longest_us) });
     }
     evidence
 }
 
-fn counter_evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<String> {
+fn on_cpu(thread: &ThreadRow) -> Option<Evidence> {
+    let (on_cpu, watched) = times(thread, thread.cpu_us)?;
+    Some(Evidence::ThreadOnCpu { thread: thread.tid, on_cpu, watched })
+}
+
+fn counter_evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<Evidence> {
     if doing == Doing::Unknown {
-        return vec!["its thread was not looked at: it may have been without a CPU".to_owned()];
+        return vec![Evidence::ThreadNotSeen];
     }
-    let waits = |thread: &ThreadRow| times(thread, "was ready and got no CPU", thread.wait_us);
-    let mut against: Vec<String> = polling.thread.as_ref().and_then(waits).into_iter().collect();
-    if let Some(us) = now.throttled_us.filter(|&us| us > 0) {
-        against.push(format!(
-            "its cgroup kept the process off the CPUs for {} since start",
-            human::duration_us(us)
-        ));
-    }
-    against
+    let throttled = now.throttled_us.filter(|&us| us > 0);
+    let without_cpu = polling.thread.as_ref().and_then(without_cpu).into_iter();
+    without_cpu.chain(throttled.map(|us| Evidence::Throttled { since_start: Micros(us) })).collect()
 }
 
-fn times(thread: &ThreadRow, what: &str, us: Option<u64>) -> Option<String> {
-    let (us, watched_us) = (us.filter(|&us| us > 0)?, thread.watched_us?);
-    let (us, watched) = (human::duration_us(us), human::duration_us(watched_us));
-    Some(format!("thread {} {what} for {us} of {watched}", thread.tid))
+fn without_cpu(thread: &ThreadRow) -> Option<Evidence> {
+    let (waited, watched) = times(thread, thread.wait_us)?;
+    Some(Evidence::ThreadWithoutCpu { thread: thread.tid, waited, watched })
 }
 
-fn advice(doing: Doing) -> &'static str {
+/// This much of the time that a thread was watched.
+fn times(thread: &ThreadRow, us: Option<u64>) -> Option<(Micros, Micros)> {
+    us.filter(|&us| us > 0).map(Micros).zip(thread.watched_us.map(Micros))
+}
+
+fn advice(doing: Doing) -> Advice {
     match doing {
-        Doing::Computing => "move the work to `spawn_blocking` or a thread of its own, or let it yield",
-        Doing::Sleeping => {
-            "use the async form of the call, or `spawn_blocking`; do not hold std locks across long work"
-        }
-        Doing::Starving => "give the process more CPU, or fewer busy threads, before looking at the task",
-        Doing::Unknown => "look at the thread: take a snapshot with the stacks of threads switched on",
+        Doing::Computing => Advice::MoveWorkAway,
+        Doing::Sleeping => Advice::BlockElsewhere,
+        Doing::Starving => Advice::GiveCpu,
+        Doing::Unknown => Advice::LookAtThread,
     }
 }
 

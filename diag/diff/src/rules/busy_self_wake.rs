@@ -4,10 +4,12 @@
 //! an empty default branch, `yield_now` as a way to wait, a future that wakes when it is not ready.
 //! Work that yields between honest pieces does the same, but less often: only the rate tells.
 
-use diag_analysis::human;
-
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::{PerSecond, Ratio};
 use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{SiteNow, Spinning};
 
@@ -41,21 +43,16 @@ fn finding(site: &SiteNow, params: &Params) -> Option<Finding> {
     };
     let busy: Vec<&Spinning> = site.spinning.iter().filter(is_busy).collect();
     let busiest = *busy.iter().max_by(|a, b| a.polls_per_s.total_cmp(&b.polls_per_s))?;
+    let subject = Subject::from(&site.site);
+    let (category, confidence) = (Category::Runaway, Confidence::Likely);
     Some(Finding {
         count: Some(busy.len() as u64),
-        evidence: vec![format!(
-            "{} polls a second, {:.0} % of them asked for by the task itself",
-            human::count(busiest.polls_per_s as u64),
-            (busiest.self_share * 100.0).floor()
-        )],
-        counter_evidence: vec![
-            "work that yields between small pieces looks the same: see whether it gets anything done".to_owned(),
-        ],
-        advice: "let it wait for something: a `Notify`, a channel or a timer in place of `yield_now` or of waking \
-                 itself"
-            .to_owned(),
-        risk: "it takes up a CPU for as long as it lives, and the other tasks of its worker run late".to_owned(),
-        ..Finding::new(Rule::NAME, Category::Runaway, Confidence::Likely, Subject::from(&site.site))
+        evidence: vec![Evidence::SelfWakes {
+            polls: PerSecond(busiest.polls_per_s),
+            own_wakes: Ratio(busiest.self_share),
+        }],
+        counter_evidence: vec![Evidence::LooksLikeYielding],
+        ..Finding::new(Rule::NAME, category, confidence, subject, Advice::WaitForSomething, Risk::CpuIsKept)
     })
 }
 

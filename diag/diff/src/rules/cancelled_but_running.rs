@@ -6,12 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use diag_analysis::human;
-use diag_snapshot::{SiteKind, TaskState};
+use diag_snapshot::{CancelBy, Micros, SiteKind, TaskState};
 
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::AskedBy;
 use super::finding::{Category, Confidence, Finding, Subject, ago};
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::wait::Wait;
 use crate::diff::{Asked, Now, SiteNow};
 
 /// See [`DOC`].
@@ -41,50 +45,44 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
     let late: Vec<&Asked> = site.asked.iter().filter(|asked| asked.ago_us >= grace_us).collect();
     let longest = late.iter().max_by_key(|asked| asked.ago_us)?;
     let polling = late.iter().filter(|asked| asked.state == TaskState::Polling).count();
+    let advice = advice(site.kind, polling > 0);
+    let (category, confidence) = (Category::Stuck, Confidence::Proven);
+    let subject = Subject::from(&site.site);
+    let waits = now.waits.get(&site.site).filter(|_| polling < late.len());
     Some(Finding {
         since: ago(now, longest.ago_us),
         count: Some(late.len() as u64),
         evidence: evidence(&late, longest, polling),
-        waiting_at: now.waits.get(&site.site).filter(|_| polling < late.len()).cloned(),
-        advice: advice(site.kind, polling > 0).to_owned(),
-        risk: "a shutdown waits for them, and who asked may take them for gone".to_owned(),
-        ..Finding::new(Rule::NAME, Category::Stuck, Confidence::Proven, Subject::from(&site.site))
+        waiting_at: waits.map(|at| Wait::All { at: at.clone() }),
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::ShutdownWaits)
     })
 }
 
-fn evidence(late: &[&Asked], longest: &Asked, polling: usize) -> Vec<String> {
-    let mut by: BTreeMap<&str, u64> = BTreeMap::new();
-    late.iter().for_each(|asked| *by.entry(asked.by.as_str()).or_default() += 1);
-    let by: Vec<String> = by.iter().map(|(by, tasks)| format!("{} by {by}", human::count(*tasks))).collect();
-    let longest = human::duration_us(longest.ago_us);
-    let mut evidence =
-        vec![format!("asked to stop up to {longest} ago ({}), and still there", by.join(", "))];
+fn evidence(late: &[&Asked], longest: &Asked, polling: usize) -> Vec<Evidence> {
+    let mut evidence = vec![Evidence::AskedToStop { longest: Micros(longest.ago_us), asked: by(late) }];
     let in_one_poll = |asked: &&&Asked| asked.state == TaskState::Polling && asked.still_us >= asked.ago_us;
     let never_yielded = late.iter().filter(in_one_poll).count();
-    if never_yielded > 0 {
-        let tasks = human::count(never_yielded as u64);
-        evidence.push(format!("{tasks} of them inside a poll that began before and has not returned"));
-    }
-    if polling > never_yielded {
-        let tasks = human::count((polling - never_yielded) as u64);
-        evidence.push(format!("{tasks} of them being polled again after it was asked"));
-    }
-    if polling < late.len() {
-        let rest = human::count((late.len() - polling) as u64);
-        evidence.push(format!("{rest} of them outside of a poll: no worker has come to drop them"));
-    }
+    let parts = [
+        (never_yielded, Evidence::InOnePoll { tasks: never_yielded as u64 }),
+        (polling - never_yielded, Evidence::PolledAgain { tasks: (polling - never_yielded) as u64 }),
+        (late.len() - polling, Evidence::OutsideOfPolls { tasks: (late.len() - polling) as u64 }),
+    ];
+    evidence.extend(parts.into_iter().filter(|&(tasks, _)| tasks > 0).map(|(_, part)| part));
     evidence
 }
 
-fn advice(kind: SiteKind, is_polling: bool) -> &'static str {
+/// Who asked, in the order of their names.
+fn by(late: &[&Asked]) -> Vec<AskedBy> {
+    let mut tasks: BTreeMap<&str, (CancelBy, u64)> = BTreeMap::new();
+    late.iter().for_each(|asked| tasks.entry(asked.by.as_str()).or_insert((asked.by, 0)).1 += 1);
+    tasks.into_values().map(|(by, tasks)| AskedBy { by, tasks }).collect()
+}
+
+fn advice(kind: SiteKind, is_polling: bool) -> Advice {
     match (kind, is_polling) {
-        (SiteKind::Blocking, _) => {
-            "a running closure cannot be aborted: give it a flag to look at, or bound what it does"
-        }
-        (_, true) => "let it yield: await something, or `yield_now`, inside of its long loops",
-        (_, false) => {
-            "see which worker should run them: its thread may be blocked, or the LocalSet is not driven any more"
-        }
+        (SiteKind::Blocking, _) => Advice::BoundTheClosure,
+        (_, true) => Advice::LetItYield,
+        (_, false) => Advice::SeeItsWorker,
     }
 }
 

@@ -6,6 +6,11 @@ use diag_analysis::views::Estimate;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::holder::Holder;
+use super::risk::Risk;
+use super::wait::Wait;
 use crate::diff::{Now, Site};
 use crate::time::timestamp;
 
@@ -68,8 +73,8 @@ impl Confidence {
     }
 }
 
-/// One thing found, with what speaks for and against it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// One thing found, with what speaks for and against it: all of it data, of which words are made last.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// Stable across runs and policies: allow-lists, addresses and tickets use it. See
     /// [`finding_id`].
@@ -77,10 +82,8 @@ pub struct Finding {
     /// Which rule found it.
     pub rule: &'static str,
     /// What kind of trouble.
-    #[serde(rename = "class")]
     pub category: Category,
     /// How sure.
-    #[serde(rename = "grade")]
     pub confidence: Confidence,
     /// What it is about.
     pub subject: Subject,
@@ -94,18 +97,18 @@ pub struct Finding {
     pub bytes: Option<Estimate>,
     /// How many bytes more than in the first.
     pub growth: Option<Estimate>,
-    /// What speaks for it, a sentence each.
-    pub evidence: Vec<String>,
-    /// What speaks against it, a sentence each.
-    pub counter_evidence: Vec<String>,
+    /// What speaks for it.
+    pub evidence: Vec<Evidence>,
+    /// What speaks against it.
+    pub counter_evidence: Vec<Evidence>,
     /// What it waits for, and at which line.
-    pub waiting_at: Option<String>,
+    pub waiting_at: Option<Wait>,
     /// Who holds it.
-    pub held_by: Option<String>,
+    pub held_by: Option<Holder>,
     /// What to do next.
-    pub advice: String,
+    pub advice: Advice,
     /// What happens if nothing is done.
-    pub risk: String,
+    pub risk: Risk,
 }
 
 impl Finding {
@@ -115,6 +118,8 @@ impl Finding {
         category: Category,
         confidence: Confidence,
         subject: Subject,
+        advice: Advice,
+        risk: Risk,
     ) -> Self {
         Finding {
             id: finding_id(rule, category, &subject, 0),
@@ -131,8 +136,8 @@ impl Finding {
             counter_evidence: Vec::new(),
             waiting_at: None,
             held_by: None,
-            advice: String::new(),
-            risk: String::new(),
+            advice,
+            risk,
         }
     }
 
@@ -217,7 +222,8 @@ mod tests {
 
     fn finding(location: &str, name: &str) -> Finding {
         let subject = Subject { location: location.to_owned(), name: Some(name.to_owned()) };
-        Finding::new("task-leak", Category::Leak, Confidence::Likely, subject)
+        let (category, confidence) = (Category::Leak, Confidence::Likely);
+        Finding::new("task-leak", category, confidence, subject, Advice::LookAtThread, Risk::NoName)
     }
 
     fn ids(findings: [(&str, &str); 3]) -> Vec<String> {

@@ -6,10 +6,14 @@
 //! those was freed in the whole window, and new ones came to the last. A cache on its way to its
 //! full size looks the same until then, which is why the rest is only *possible*.
 
-use diag_analysis::human;
+use diag_snapshot::{Bytes, Micros};
 
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::{BytesPerSecond, Percent, Probability};
 use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use diag_analysis::views::Estimate;
@@ -72,99 +76,83 @@ fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, params: &Params) -
         }),
         evidence: evidence(diff, heap, site),
         counter_evidence: counter_evidence(diff, site, params),
-        advice: advice(diff, site, confidence),
-        risk: risk(diff, site),
-        ..Finding::new(Rule::NAME, Category::Leak, confidence, subject)
+        ..Finding::new(
+            Rule::NAME,
+            Category::Leak,
+            confidence,
+            subject,
+            advice(diff, site, confidence),
+            risk(diff, site),
+        )
     }
 }
 
-fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<String> {
-    let mut evidence = vec![format!(
-        "{} samples are new and {} are gone; churn alone does that with a chance of {:.0e}",
-        human::count(site.growth.new.samples),
-        human::count(site.growth.gone.samples),
-        site.chance
-    )];
+fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> {
+    let mut evidence = vec![Evidence::SamplesGrew {
+        new_samples: site.growth.new.samples,
+        gone_samples: site.growth.gone.samples,
+        churn: Probability(site.chance),
+    }];
     let overdue = site.overdue;
     if overdue.before > 0 {
-        evidence.push(format!(
-            "of {} that were older than {} usual lifetimes of their tasks, {} freed in {}",
-            human::count(overdue.before),
-            diff.options.stale_factor,
-            if overdue.freed == 0 {
-                "none was".to_owned()
-            } else {
-                format!("{} were", human::count(overdue.freed))
-            },
-            human::duration_us(diff.window_us.unsigned_abs())
-        ));
+        evidence.push(Evidence::OldSamples {
+            samples: overdue.before,
+            usual_lifetimes: diff.options.stale_factor,
+            freed: overdue.freed,
+            window: Micros(diff.window_us.unsigned_abs()),
+        });
     }
-    evidence.push(format!(
-        "it is {:.1} % of the live heap, mostly of the kind {}",
-        heap.after.share_percent(&site.growth.after),
-        site.after.container().as_str()
-    ));
+    evidence.push(Evidence::PartOfHeap {
+        share: Percent(heap.after.share_percent(&site.growth.after)),
+        mostly: site.after.container(),
+    });
     evidence.extend(site.window.filter(|window| window.allocated_bytes > 0).map(|window| {
-        let (allocated, freed) = (window.allocated_bytes as f64, window.freed_bytes as f64);
-        format!("{} were allocated there in between and {} freed", size(allocated), size(freed))
+        Evidence::Allocated { allocated: Bytes(window.allocated_bytes), freed: Bytes(window.freed_bytes) }
     }));
     evidence.extend(super::heap_share::ages(&diff.now, &site.after));
     let of_ended_tasks = site.after.of_ended_tasks.sum;
     if of_ended_tasks > 0.0 {
-        evidence.push(format!("{} of it was allocated by tasks that ended", size(of_ended_tasks)));
+        evidence.push(Evidence::OfEndedTasks { allocated: bytes(of_ended_tasks) });
     }
     let most = site.after.by_task_site.iter().max_by(|a, b| a.1.total_cmp(b.1));
-    evidence.extend(
-        most.map(|(task, &bytes)| format!("{} of it was allocated by tasks spawned at {task}", size(bytes))),
-    );
+    evidence.extend(most.map(|(spawned_at, &allocated)| Evidence::OfSpawnSite {
+        allocated: bytes(allocated),
+        spawned_at: spawned_at.clone(),
+    }));
     evidence
 }
 
-fn counter_evidence(diff: &Diff, site: &HeapSiteDiff, params: &Params) -> Vec<String> {
+fn counter_evidence(diff: &Diff, site: &HeapSiteDiff, params: &Params) -> Vec<Evidence> {
     let mut against = Vec::new();
     if !diff.same_process {
-        against.push("the snapshots are of two processes: only totals were compared".to_owned());
+        against.push(Evidence::OnlyTotals);
     } else if site.overdue.before < params.min_samples {
-        against.push(format!(
-            "only {} samples were old enough in the first snapshot to say whether they stay, fewer than {}",
-            human::count(site.overdue.before),
-            human::count(params.min_samples)
-        ));
+        against.push(Evidence::FewOldSamples { samples: site.overdue.before, least: params.min_samples });
     }
     if diff.same_process && !is_steady(site) {
-        against.push(format!(
-            "it slows down: {} new samples in the first half of the time and {} in the second",
-            human::count(site.new_early),
-            human::count(site.new_late)
-        ));
+        against.push(Evidence::SlowsDown { first_half: site.new_early, second_half: site.new_late });
     }
     against
 }
 
-fn advice(diff: &Diff, site: &HeapSiteDiff, confidence: Confidence) -> String {
-    let place = site.place.location();
+fn advice(diff: &Diff, site: &HeapSiteDiff, confidence: Confidence) -> Advice {
     if confidence == Confidence::Possible {
-        let window = human::duration_us(diff.window_us.unsigned_abs());
-        return format!(
-            "take a third snapshot {window} after the second: a cache stops growing at its limit, a leak does not"
-        );
+        return Advice::CompareHeapAgain { after: Micros(diff.window_us.unsigned_abs()) };
     }
-    format!(
-        "look at what keeps the memory of {place} after its task is done, often a map without a limit or an expiry"
-    )
+    Advice::FindTheKeeper { function: site.place.clone() }
 }
 
-fn risk(diff: &Diff, site: &HeapSiteDiff) -> String {
+fn risk(diff: &Diff, site: &HeapSiteDiff) -> Risk {
     let seconds = diff.window_us as f64 / 1e6;
     if !diff.same_process || seconds <= 0.0 {
-        return "memory is not given back until the process ends".to_owned();
+        return Risk::MemoryKept;
     }
-    let per_s = site.growth.bytes() / seconds;
-    format!("at this rate, {} a second, {} a day", size(per_s), size(per_s * 86_400.0))
+    Risk::MemoryGrows { growth: BytesPerSecond(site.growth.bytes() / seconds) }
 }
 
-fn size(bytes: f64) -> String {
-    human::bytes(bytes.max(0.0) as u64)
+/// An estimate as a size.
+fn bytes(estimate: f64) -> Bytes {
+    Bytes(estimate.max(0.0) as u64)
 }
 
 const DOC: &str = "\

@@ -7,10 +7,15 @@
 //! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note.
 
 use diag_analysis::allocation_kind::AllocationKind as Container;
-use diag_analysis::human;
+use diag_snapshot::{Bytes, Micros};
 
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::Percent;
 use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
+use super::remark::Remark;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{FunctionHoldings, Holdings, Now};
 use crate::stats::WeightedSum;
@@ -43,20 +48,17 @@ impl rule::Rule for Rule {
     }
 
     /// What two snapshots say of each large part that is in no finding.
-    fn notes(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<String> {
+    fn notes(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<Remark> {
         let (Some(_), Some(heap)) = (facts.diff, &facts.now.heap) else { return Vec::new() };
         let is_found = |part: &Part<'_>| {
             findings.iter().any(|found| found.subject.location == part.function.place.location())
         };
         let parts = large(heap, params).filter(|part| !is_found(part));
         parts
-            .map(|part| {
-                format!(
-                    "{} in {}: {:.1} % of the live heap, without significant growth",
-                    part.container.as_str(),
-                    part.function.place.location(),
-                    heap.share_percent(part.live)
-                )
+            .map(|part| Remark::LargePart {
+                of: part.container,
+                function: part.function.place.clone(),
+                share: Percent(heap.share_percent(part.live)),
             })
             .collect()
     }
@@ -84,64 +86,54 @@ fn large<'a>(heap: &'a Holdings, params: &'a Params) -> impl Iterator<Item = Par
 
 fn finding(now: &Now, heap: &Holdings, part: &Part<'_>, params: &Params) -> Finding {
     let Part { function, container, live } = *part;
-    let place = function.place.location();
     // A function may fill two kinds of container: the kind is a part of the name.
     let name = format!("{} in {}", container.as_str(), function.place.function);
-    let subject = Subject { location: place.clone(), name: Some(name) };
+    let subject = Subject { location: function.place.location(), name: Some(name) };
     let bytes = Estimate::of(live, heap.unseen_bytes);
+    let advice = Advice::FindTheBound { function: function.place.clone() };
+    let (category, confidence) = (Category::Retention, Confidence::Possible);
     Finding {
         bytes: Some(bytes),
         evidence: evidence(now, heap, function, live),
         counter_evidence: counter_evidence(heap, live, bytes, params),
-        advice: format!(
-            "look at what bounds it: a limit, an expiry, a size that {place} asks for; two snapshots tell \
-             whether it grows"
-        ),
-        risk: "the memory is kept for as long as its holder is, and what else the process needs comes on top"
-            .to_owned(),
-        ..Finding::new(Rule::NAME, Category::Retention, Confidence::Possible, subject)
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::MemoryKeptByHolder)
     }
 }
 
-fn evidence(now: &Now, heap: &Holdings, function: &FunctionHoldings, live: &WeightedSum) -> Vec<String> {
-    let mut evidence = vec![format!(
-        "{:.1} % of the {} live heap",
-        heap.share_percent(live),
-        human::bytes(heap.live.bytes.sum as u64)
-    )];
+fn evidence(now: &Now, heap: &Holdings, function: &FunctionHoldings, live: &WeightedSum) -> Vec<Evidence> {
+    let mut evidence = vec![Evidence::ShareOfHeap {
+        share: Percent(heap.share_percent(live)),
+        heap: Bytes(heap.live.bytes.sum as u64),
+    }];
     evidence.extend(ages(now, function));
     let ended = function.of_ended_tasks.sum;
     if ended > 0.0 {
-        let size = human::bytes(ended as u64);
-        evidence.push(format!("{size} of what lives there was allocated by tasks that ended"));
+        evidence.push(Evidence::LiveOfEndedTasks { allocated: Bytes(ended as u64) });
     }
     evidence
 }
 
 /// How old blocks of a function were when they were freed, against the oldest that live.
-pub(super) fn ages(now: &Now, function: &FunctionHoldings) -> Option<String> {
-    let oldest_us = now.uptime_us.saturating_sub(function.oldest_us?);
-    let oldest = human::duration_us(oldest_us);
+pub(super) fn ages(now: &Now, function: &FunctionHoldings) -> Option<Evidence> {
+    let oldest = Micros(now.uptime_us) - Micros(function.oldest_us?);
     Some(match AgeAtFree::of(&function.ages) {
-        Some(age) => format!(
-            "90 % of the blocks freed there were {} old; the oldest that lives is {oldest} old",
-            age.most()
-        ),
-        None => format!("no sampled block was freed there so far; the oldest is {oldest} old"),
+        Some(freed) => Evidence::FreedAtAge { freed, oldest },
+        None => Evidence::NoneFreed { oldest },
     })
 }
 
-fn counter_evidence(heap: &Holdings, live: &WeightedSum, bytes: Estimate, params: &Params) -> Vec<String> {
-    let mut against = vec!["one snapshot does not tell whether it grows".to_owned()];
+fn counter_evidence(heap: &Holdings, live: &WeightedSum, bytes: Estimate, params: &Params) -> Vec<Evidence> {
+    let mut against = vec![Evidence::OneSnapshot];
     let rest = heap.live.bytes.sum - live.sum;
     let share = |part: f64| if part > 0.0 { part * 100.0 / (part + rest) } else { 0.0 };
     let (low, high) = (share(bytes.low_bytes), share(bytes.high_bytes));
     if low <= params.max_share_percent {
-        against.push(format!(
-            "estimated from {} samples: the share is {low:.1} to {high:.1} % (95 %), which reaches down to the limit of {} %",
-            human::count(live.samples),
-            params.max_share_percent
-        ));
+        against.push(Evidence::ShareNearLimit {
+            samples: live.samples,
+            low: Percent(low),
+            high: Percent(high),
+            limit: Percent(params.max_share_percent),
+        });
     }
     against
 }

@@ -7,11 +7,13 @@
 
 use std::collections::BTreeMap;
 
-use diag_analysis::human;
-use diag_snapshot::SiteKind;
+use diag_snapshot::{Micros, SiteKind};
 
+use super::advice::Advice;
+use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding, Subject, ago};
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Lost, Now, SiteNow};
 
@@ -49,54 +51,32 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
     let (lost, confidence) =
         if proven.is_empty() { (free, Confidence::Likely) } else { (proven, Confidence::Proven) };
     let longest_us = lost.iter().map(|lost| lost.idle_us).max().unwrap_or(0);
+    let subject = Subject::from(&site.site);
+    let (category, advice, risk) = (Category::Stuck, Advice::LookAtLastAwait, Risk::NeverGivenBack);
     (lost.len() as u64 >= params.min_tasks.max(1)).then(|| Finding {
         since: ago(now, longest_us),
         count: Some(lost.len() as u64),
         evidence: evidence(&lost, confidence, longest_us),
-        advice:
-            "look at what these tasks awaited last: a future that returned `Pending` without keeping the \
-                 waker, or whose waker was dropped without a wake"
-                .to_owned(),
-        risk: "they never run again, and what they hold, locks and permits included, is never given back"
-            .to_owned(),
-        ..Finding::new(Rule::NAME, Category::Stuck, confidence, Subject::from(&site.site))
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice, risk)
     })
 }
 
-fn evidence(lost: &[&Lost], confidence: Confidence, longest_us: u64) -> Vec<String> {
-    let mut evidence = vec![format!(
-        "{} idle, not scheduled, and nobody holds a waker: nothing can wake them; idle for up to {}",
-        tasks_are(lost.len()),
-        human::duration_us(longest_us)
-    )];
+fn evidence(lost: &[&Lost], confidence: Confidence, longest_us: u64) -> Vec<Evidence> {
+    let mut evidence =
+        vec![Evidence::NobodyWakes { tasks: lost.len() as u64, longest_idle: Micros(longest_us) }];
     evidence.push(match confidence {
-        Confidence::Proven => "the runtime owes them no poll either".to_owned(),
-        _ => "not proven: the runtime may still owe them a poll".to_owned(),
+        Confidence::Proven => Evidence::NoPollOwed,
+        _ => Evidence::PollMayBeOwed,
     });
     if lost.iter().all(|lost| lost.handles == Some(0)) {
-        evidence.push("no handle is left, so nothing can end them before the process does".to_owned());
+        evidence.push(Evidence::NoHandleLeft);
     }
-    let mut takers: BTreeMap<&str, usize> = BTreeMap::new();
-    lost.iter()
-        .filter_map(|lost| lost.displaced_by.as_deref())
-        .for_each(|by| *takers.entry(by).or_default() += 1);
-    evidence.extend(takers.iter().map(|(by, &tasks)| {
-        format!(
-            "the last waker of {} was dropped in a poll of a task spawned at {}, and nobody had woken {}",
-            if tasks == 1 {
-                "1 of them".to_owned()
-            } else {
-                format!("{} of them", human::count(tasks as u64))
-            },
-            human::name(by),
-            if tasks == 1 { "it" } else { "them" },
-        )
-    }));
+    let mut takers: BTreeMap<&str, u64> = BTreeMap::new();
+    let displaced_by = lost.iter().filter_map(|lost| lost.displaced_by.as_deref());
+    displaced_by.for_each(|by| *takers.entry(by).or_default() += 1);
+    let dropped_by = |(by, tasks): (&str, u64)| Evidence::WakerDroppedBy { tasks, spawned_at: by.to_owned() };
+    evidence.extend(takers.into_iter().map(dropped_by));
     evidence
-}
-
-fn tasks_are(tasks: usize) -> String {
-    if tasks == 1 { "1 task is".to_owned() } else { format!("{} tasks are", human::count(tasks as u64)) }
 }
 
 const DOC: &str = "\

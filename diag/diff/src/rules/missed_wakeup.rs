@@ -4,9 +4,12 @@
 //! waker nothing else could have made it run. With one somebody may have been about to use it at that very moment, as
 //! a timer that is due, so that is only possible.
 
-use diag_analysis::human;
+use diag_snapshot::Micros;
 
+use super::advice::Advice;
+use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding, Subject};
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Recovered, SiteNow};
 
@@ -36,33 +39,18 @@ impl rule::Rule for Rule {
 fn finding(site: &SiteNow, recovered: Recovered) -> Finding {
     let confidence =
         if recovered.wakers.unwrap_or(0) == 0 { Confidence::Likely } else { Confidence::Possible };
+    let subject = Subject::from(&site.site);
+    let (category, advice, risk) = (Category::Stuck, Advice::WakeEveryWaker, Risk::NextOnesWait);
     Finding {
         count: Some(recovered.tasks),
         evidence: evidence(recovered),
-        advice: "look at what wakes these tasks: whoever makes that ready has to wake every waker that it was given"
-            .to_owned(),
-        risk: "without that poll they would wait on; the next ones to miss a wake-up do".to_owned(),
-        ..Finding::new(Rule::NAME, Category::Stuck, confidence, Subject::from(&site.site))
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice, risk)
     }
 }
 
-fn evidence(recovered: Recovered) -> Vec<String> {
-    let tasks = match recovered.tasks {
-        1 => "1 task was".to_owned(),
-        tasks => format!("{} tasks were", human::count(tasks)),
-    };
-    let idle = recovered.idle_us.map(|us| format!("; idle for up to {} before", human::duration_us(us)));
-    let mut evidence = vec![format!(
-        "{tasks} found ready by a poll that somebody asked for since the process started, though nothing had \
-         woken them{}",
-        idle.unwrap_or_default()
-    )];
-    evidence.extend(recovered.wakers.map(|wakers| match wakers {
-        0 => "nobody held a waker of them".to_owned(),
-        1 => "somebody held 1 waker of them, and had not used it".to_owned(),
-        wakers => format!("somebody held {} wakers of them, and had not used them", human::count(wakers)),
-    }));
-    evidence
+fn evidence(Recovered { tasks, wakers, idle_us }: Recovered) -> Vec<Evidence> {
+    let found = Evidence::FoundReady { tasks, longest_idle: idle_us.map(Micros) };
+    std::iter::once(found).chain(wakers.map(|wakers| Evidence::WakersUnused { wakers })).collect()
 }
 
 const DOC: &str = "\

@@ -2,15 +2,25 @@
 //!
 //! A rule is pure and never prints. The keys of `diag.toml`, `VERDICTS.md` and `diag explain` are made of [`RULES`].
 
+pub mod advice;
+pub mod evidence;
+pub mod fact;
 pub mod finding;
+pub mod holder;
 pub mod params;
+pub mod reason;
+pub mod remark;
+pub mod risk;
 pub mod rule;
+pub mod wait;
 
 use std::collections::BTreeMap;
 
 use crate::diff::Options;
 use finding::{Finding, surest_first};
 use params::{Given, Params as _, Value};
+use reason::Reason;
+use remark::Remark;
 use rule::{AnyRule, Facts};
 
 /// Makes a module of each name, whose `Rule` is then one of [`RULES`]. Such modules are not found by `cargo fmt`:
@@ -81,11 +91,11 @@ pub fn check(facts: &Facts<'_>, thresholds: &Thresholds) -> Vec<Finding> {
 }
 
 /// Returns why it may have been too early for some of the rules.
-pub fn too_early(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<String> {
+pub fn too_early(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<Reason> {
     RULES.iter().flat_map(|rule| rule.too_early(facts, &thresholds.of(*rule), findings)).collect()
 }
 
 /// Returns what rules have to say that is no finding.
-pub fn notes(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<String> {
+pub fn notes(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<Remark> {
     RULES.iter().flat_map(|rule| rule.notes(facts, &thresholds.of(*rule), findings)).collect()
 }

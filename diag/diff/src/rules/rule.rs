@@ -2,11 +2,14 @@
 
 use super::finding::{Category, Finding};
 use super::params::{Given, Param, Params};
+use super::reason::Reason;
+use super::remark::Remark;
 use crate::diff::{Diff, Now};
 
 /// A check over facts. Its name never changes meaning: policies, allow-lists and tickets use it.
 ///
-/// A rule is pure and total: it reads no clock, opens nothing, prints nothing, and any facts give an answer.
+/// A rule is pure and total: it reads no clock, opens nothing, puts nothing into words, and any facts give
+/// an answer.
 pub trait Rule: Sync {
     /// Its thresholds; see [`params!`](super::params::params).
     type Params: Params;
@@ -29,14 +32,14 @@ pub trait Rule: Sync {
     /// Returns what it finds.
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding>;
 
-    /// Returns why it may have been too early to find something, a reason each. `findings` are those of all rules.
-    fn too_early(facts: &Facts<'_>, params: &Self::Params, findings: &[Finding]) -> Vec<String> {
+    /// Returns why it may have been too early to find something. `findings` are those of all rules.
+    fn too_early(facts: &Facts<'_>, params: &Self::Params, findings: &[Finding]) -> Vec<Reason> {
         let _ = (facts, params, findings);
         Vec::new()
     }
 
     /// Returns what a reader should know that is no finding. `findings` are those of all rules.
-    fn notes(facts: &Facts<'_>, params: &Self::Params, findings: &[Finding]) -> Vec<String> {
+    fn notes(facts: &Facts<'_>, params: &Self::Params, findings: &[Finding]) -> Vec<Remark> {
         let _ = (facts, params, findings);
         Vec::new()
     }
@@ -111,9 +114,9 @@ pub trait AnyRule: Sync {
     /// See [`Rule::check`]; nothing without what the rule [needs](Rule::NEEDS).
     fn check(&self, facts: &Facts<'_>, given: &Given) -> Vec<Finding>;
     /// See [`Rule::too_early`].
-    fn too_early(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String>;
+    fn too_early(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<Reason>;
     /// See [`Rule::notes`].
-    fn notes(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String>;
+    fn notes(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<Remark>;
 }
 
 impl<R: Rule> AnyRule for R {
@@ -145,11 +148,11 @@ impl<R: Rule> AnyRule for R {
         if R::NEEDS.are_met(facts) { R::check(facts, &R::Params::with(given)) } else { Vec::new() }
     }
 
-    fn too_early(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String> {
+    fn too_early(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<Reason> {
         R::too_early(facts, &R::Params::with(given), findings)
     }
 
-    fn notes(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<String> {
+    fn notes(&self, facts: &Facts<'_>, given: &Given, findings: &[Finding]) -> Vec<Remark> {
         R::notes(facts, &R::Params::with(given), findings)
     }
 }

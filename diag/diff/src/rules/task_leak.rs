@@ -5,12 +5,17 @@
 //! site has a usual lifetime and not one task of a large enough stale cohort moved in the whole
 //! window. What the tasks wait for is told if they were asked, but does not decide.
 
-use diag_analysis::human;
-use diag_analysis::await_point::Direction;
+use diag_snapshot::{Bytes, Micros};
 
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::PerSecond;
 use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
+use super::reason::Reason;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::wait::Wait;
 use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
@@ -47,7 +52,7 @@ impl rule::Rule for Rule {
     }
 
     /// Sites that grow and whose tasks could not have been found stale yet.
-    fn too_early(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<String> {
+    fn too_early(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<Reason> {
         let Some(diff) = facts.diff else { return Vec::new() };
         let known =
             |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
@@ -56,19 +61,16 @@ impl rule::Rule for Rule {
     }
 }
 
-fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<String> {
+fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<Reason> {
     let moves = site.moves?;
     let usual_us = site.usual_lifetime_us?;
     let needed_us = stale_after_us(usual_us, params);
     let grows = sign_test(moves.born, moves.ended) <= params.significance;
-    (grows && uptime_us < needed_us).then(|| {
-        format!(
-            "{} grew by {} tasks, which usually live up to {}: whether the new ones stay shows after {} of uptime",
-            site.site,
-            human::count(moves.born.saturating_sub(moves.ended)),
-            human::duration_us(usual_us),
-            human::duration_us(needed_us)
-        )
+    (grows && uptime_us < needed_us).then(|| Reason::TooEarly {
+        spawned_at: site.site.clone(),
+        grown: moves.born.saturating_sub(moves.ended),
+        usual_lifetime: Micros(usual_us),
+        needed_uptime: Micros(needed_us),
     })
 }
 
@@ -124,6 +126,8 @@ impl<'a> Suspect<'a> {
     fn finding(&self, diff: &Diff, params: &Params) -> Finding {
         let confidence = self.confidence(diff, params);
         let rate_per_s = self.rate_per_s(diff);
+        let subject = Subject::from(&self.site.site);
+        let (advice, risk) = (self.advice(confidence, diff, params), self.risk(rate_per_s));
         Finding {
             since: self
                 .site
@@ -136,24 +140,21 @@ impl<'a> Suspect<'a> {
             evidence: self.evidence(diff, params),
             counter_evidence: self.counter_evidence(diff, params),
             waiting_at: self.waits(),
-            advice: self.advice(confidence, diff, params),
-            risk: risk(rate_per_s, self.site.future_bytes),
-            ..Finding::new(Rule::NAME, Category::Leak, confidence, Subject::from(&self.site.site))
+            ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
         }
     }
 
-    fn commonest_wait(&self) -> Option<(&String, &u64)> {
-        self.site.after.stale_waits.iter().max_by_key(|(_, tasks)| **tasks)
+    fn commonest_wait(&self) -> Option<(&String, u64)> {
+        let waits = self.site.after.stale_waits.iter();
+        waits.map(|(at, &tasks)| (at, tasks)).max_by_key(|&(_, tasks)| tasks)
     }
 
     /// What most of those that were asked wait for.
-    fn waits(&self) -> Option<String> {
+    fn waits(&self) -> Option<Wait> {
         let asked: u64 = self.site.after.stale_waits.values().sum();
-        let (what, tasks) = self.commonest_wait()?;
-        Some(match *tasks == asked {
-            true => what.clone(),
-            false => format!("{what} ({} of {} asked)", human::count(*tasks), human::count(asked)),
-        })
+        let (at, tasks) = self.commonest_wait()?;
+        let at = at.clone();
+        Some(if tasks == asked { Wait::All { at } } else { Wait::Most { at, tasks, asked } })
     }
 
     /// What the live tasks of the site allocated and nobody freed.
@@ -168,152 +169,90 @@ impl<'a> Suspect<'a> {
         (diff.same_process && diff.window_us > 0).then(|| grown as f64 * 1e6 / diff.window_us as f64)
     }
 
-    fn evidence(&self, diff: &Diff, params: &Params) -> Vec<String> {
+    fn evidence(&self, diff: &Diff, params: &Params) -> Vec<Evidence> {
         let (before, after) = (&self.site.before, &self.site.after);
         let mut evidence = vec![self.rest(diff, params)];
         if let Some(cohort) = self.cohort.filter(|cohort| cohort.untouched > 0) {
-            evidence.push(format!(
-                "of {} that already rested in the first snapshot, {} did nothing for {} more",
-                human::count(cohort.total()),
-                if cohort.moved() == 0 { "all".to_owned() } else { human::count(cohort.untouched) },
-                human::duration_us(diff.window_us.unsigned_abs()),
-            ));
+            let (cohort, untouched) = (cohort.total(), cohort.untouched);
+            evidence.push(Evidence::CohortStayed { cohort, untouched, window: window(diff) });
         }
-        evidence.push(format!(
-            "resting tasks went from {} to {}",
-            human::count(before.stale),
-            human::count(after.stale)
-        ));
-        evidence.push(format!(
-            "they came to rest one after the other, in {} of 8 equal parts of the time since the first of them",
-            busy_eighths(self.site)
-        ));
-        evidence.push(format!(
-            "since start {} were spawned and {} ended",
-            human::count(after.totals.spawned),
-            human::count(after.totals.ended())
-        ));
+        evidence.extend([
+            Evidence::StaleGrew { before: before.stale, after: after.stale },
+            Evidence::WentIdleInParts { parts: busy_eighths(self.site) as u64, of: 8 },
+            Evidence::SinceStart { spawned: after.totals.spawned, ended: after.totals.ended() },
+        ]);
         evidence
     }
 
-    fn rest(&self, diff: &Diff, params: &Params) -> String {
-        let count = human::count(self.site.after.stale);
+    fn rest(&self, diff: &Diff, params: &Params) -> Evidence {
+        let tasks = self.site.after.stale;
         match self.site.usual_lifetime_us {
-            Some(usual) => format!(
-                "{count} tasks have done nothing for at least {}; {} of the {} that ended lived no longer than {}",
-                human::duration_us(stale_after_us(usual, params)),
-                "99 %",
-                human::count(self.site.after.totals.ended()),
-                human::duration_us(usual)
-            ),
-            None => format!(
-                "{count} tasks have done nothing for at least {}",
-                human::duration_us(diff.window_us.unsigned_abs())
-            ),
+            Some(usual_us) => Evidence::StaleAmongEnded {
+                tasks,
+                idle: Micros(stale_after_us(usual_us, params)),
+                ended: self.site.after.totals.ended(),
+                usual_lifetime: Micros(usual_us),
+            },
+            None => Evidence::StaleTasks { tasks, idle: window(diff) },
         }
     }
 
-    fn counter_evidence(&self, diff: &Diff, params: &Params) -> Vec<String> {
+    fn counter_evidence(&self, diff: &Diff, params: &Params) -> Vec<Evidence> {
         let site = self.site;
-        let mut against = Vec::new();
-        if !diff.same_process {
-            against.push(format!(
-                "the snapshots are of two processes, up {} and {}: the same tasks could not be followed",
-                human::duration_us(diff.before.uptime_us),
-                human::duration_us(diff.after.uptime_us)
-            ));
-        }
-        against.extend(self.lifetime_against(diff));
-        if let Some(cohort) = self.cohort {
-            against.extend(cohort_against(cohort, params));
-        }
-        if site.after.young > 0 {
-            against.push(format!(
-                "{} more {}: too early to say",
-                human::count(site.after.young),
-                self.young(params)
-            ));
-        }
-        against
+        let two_processes = (!diff.same_process).then_some(Evidence::TasksNotFollowed {
+            uptime_before: Micros(diff.before.uptime_us),
+            uptime_after: Micros(diff.after.uptime_us),
+        });
+        let young = (site.after.young > 0).then_some(Evidence::TooYoung {
+            tasks: site.after.young,
+            usual_lifetimes: site.usual_lifetime_us.map(|_| params.stale_factor),
+        });
+        let cohort = self.cohort.and_then(|cohort| cohort_against(cohort, params));
+        [two_processes, self.lifetime_against(diff), cohort, young].into_iter().flatten().collect()
     }
 
-    fn lifetime_against(&self, diff: &Diff) -> Option<String> {
-        match (self.site.usual_lifetime_us, self.site.after.totals.ended()) {
-            (None, 0) => Some("no task of this site ever ended: they may be meant to stay".to_owned()),
-            (None, ended) => Some(format!(
-                "only {} tasks of this site ended, too few to know how long they usually live",
-                human::count(ended)
-            )),
-            (Some(usual), _) if diff.window_us.unsigned_abs() < usual => Some(format!(
-                "the time between the snapshots is shorter than a usual lifetime ({})",
-                human::duration_us(usual)
-            )),
+    fn lifetime_against(&self, diff: &Diff) -> Option<Evidence> {
+        match (self.site.usual_lifetime_us.map(Micros), self.site.after.totals.ended()) {
+            (None, 0) => Some(Evidence::NoneEnded),
+            (None, ended) => Some(Evidence::FewEnded { ended }),
+            (Some(usual_lifetime), _) if window(diff) < usual_lifetime => {
+                Some(Evidence::WindowShorterThanLife { usual_lifetime })
+            }
             (Some(_), _) => None,
         }
     }
 
-    fn young(&self, params: &Params) -> String {
-        match self.site.usual_lifetime_us {
-            Some(_) => format!("are younger than {} usual lifetimes", params.stale_factor),
-            None => "were spawned between the snapshots".to_owned(),
-        }
-    }
-
-    fn advice(&self, confidence: Confidence, diff: &Diff, params: &Params) -> String {
+    fn advice(&self, confidence: Confidence, diff: &Diff, params: &Params) -> Advice {
         if confidence == Confidence::Possible {
             let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, params));
-            let wait = human::duration_us(wait_us.max(diff.window_us.unsigned_abs()));
-            return format!(
-                "take a third snapshot {wait} after the second and compare the second with it: if these tasks are \
-                 still there, they leak"
-            );
+            return Advice::CompareTasksAgain { after: Micros(wait_us).max(window(diff)) };
         }
         let needs = &self.site.after.stale_needs;
-        match self.commonest_wait().and_then(|(wait, _)| needs.get(wait)) {
-            Some(Direction::Give) => format!(
-                "look at who has what the future spawned at {} waits for: a receiver that takes nothing more, or a \
-                 guard, permit or connection that is never given back; a timeout would only hide it",
-                self.site.site
-            ),
-            _ => format!(
-                "look at what the future spawned at {} awaits after its work is done, and give it an end: a timeout, \
-                 a cancellation, or drop the sender that it waits on",
-                self.site.site
-            ),
+        Advice::EndTheWait {
+            spawned_at: self.site.site.clone(),
+            needs: self.commonest_wait().and_then(|(wait, _)| needs.get(wait)).copied(),
         }
     }
-}
 
-fn cohort_against(cohort: Cohort, params: &Params) -> Vec<String> {
-    let mut against = Vec::new();
-    if cohort.moved() > 0 {
-        against.push(format!(
-            "of {} that rested in the first snapshot, {} ended and {} were polled again",
-            human::count(cohort.total()),
-            human::count(cohort.ended),
-            human::count(cohort.polled)
-        ));
-    } else if cohort.total() < params.min_tasks {
-        against.push(format!(
-            "only {} rested in the first snapshot already, fewer than {}",
-            human::count(cohort.total()),
-            human::count(params.min_tasks)
-        ));
+    fn risk(&self, rate_per_s: Option<f64>) -> Risk {
+        let growing = rate_per_s.filter(|&rate| rate > 0.0);
+        growing.map_or(Risk::TasksKept, |rate| Risk::TasksGrow {
+            tasks: PerSecond(rate),
+            future: Bytes(self.site.future_bytes),
+        })
     }
-    against
 }
 
-fn risk(rate_per_s: Option<f64>, future_bytes: u64) -> String {
-    let Some(rate) = rate_per_s.filter(|&rate| rate > 0.0) else {
-        return "memory and whatever the tasks hold is not given back until the process ends".to_owned();
-    };
-    let day = (rate * 86_400.0) as u64;
-    let bytes = day.saturating_mul(future_bytes);
-    format!(
-        "at this rate {} more tasks a day, {} for their futures alone, and what they hold comes on top",
-        human::count(day),
-        human::bytes(bytes)
-    )
+fn window(diff: &Diff) -> Micros {
+    Micros(diff.window_us.unsigned_abs())
+}
+
+fn cohort_against(cohort: Cohort, params: &Params) -> Option<Evidence> {
+    let (total, Cohort { ended, polled, .. }) = (cohort.total(), cohort);
+    if cohort.moved() > 0 {
+        return Some(Evidence::CohortMoved { cohort: total, ended, polled });
+    }
+    (total < params.min_tasks).then_some(Evidence::CohortSmall { cohort: total, least: params.min_tasks })
 }
 
 const DOC: &str = "\

@@ -3,13 +3,13 @@
 //! They are one more site, `(untracked)`, of which only the count is known, so the finding is never
 //! more than *possible*. Where they were spawned cannot be said here.
 
-use diag_analysis::human;
-
+use super::advice::Advice;
+use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding, Subject};
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::Diff;
-use crate::report::Change;
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -35,7 +35,7 @@ impl rule::Rule for Rule {
         // Tasks may have come or gone between the counts of the runtimes and of the recorder.
         let counts = diff.before.untracked_at_most().zip(diff.after.untracked_tasks());
         let grown = counts.filter(|&(before, after)| grows(before, after, params));
-        grown.map(|(before, after)| finding(diff, Change { before, after })).into_iter().collect()
+        grown.map(|(before, after)| finding(diff, before, after)).into_iter().collect()
     }
 }
 
@@ -44,24 +44,17 @@ fn grows(before: u64, after: u64, params: &Params) -> bool {
     more > 0 && more >= params.min_tasks && more as f64 >= before as f64 * params.min_growth
 }
 
-fn finding(diff: &Diff, change: Change) -> Finding {
+fn finding(diff: &Diff, before: u64, after: u64) -> Finding {
     let subject = Subject { location: "(untracked)".to_owned(), name: None };
-    let more = change.after.saturating_sub(change.before);
+    let more = after.saturating_sub(before);
+    let is_rate_known = diff.same_process && diff.window_us > 0;
+    let (category, confidence) = (Category::Leak, Confidence::Possible);
     Finding {
-        count: Some(change.after),
-        rate_per_s: (diff.same_process && diff.window_us > 0)
-            .then(|| more as f64 * 1e6 / diff.window_us as f64),
-        evidence: vec![format!("tasks that the runtime counts and the recorder does not follow: {change}")],
-        counter_evidence: vec![format!(
-            "only their number is known: {} new connections of a library would look the same",
-            human::count(more)
-        )],
-        advice:
-            "spawn your own tasks with `diag::spawn`, so that the rest is what libraries spawn; then take \
-                 a third snapshot and see whether the rest still grows"
-                .to_owned(),
-        risk: "a leak in a task that is not tracked has no name".to_owned(),
-        ..Finding::new(Rule::NAME, Category::Leak, Confidence::Possible, subject)
+        count: Some(after),
+        rate_per_s: is_rate_known.then(|| more as f64 * 1e6 / diff.window_us as f64),
+        evidence: vec![Evidence::UntrackedGrew { before, after }],
+        counter_evidence: vec![Evidence::OnlyTheirNumber { more }],
+        ..Finding::new(Rule::NAME, category, confidence, subject, Advice::TrackOwnTasks, Risk::NoName)
     }
 }
 

@@ -5,10 +5,14 @@
 //! one snapshot; that it becomes more shows in when the tasks ended: over the whole time and up to
 //! now, or in one go. What has ended just now may still be awaited.
 
-use diag_analysis::human;
+use diag_snapshot::Micros;
 
+use super::advice::Advice;
+use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::holder::Holder;
 use super::params::params;
+use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use crate::diff::{Now, SiteNow, Zombie};
 use diag_analysis::views::Estimate;
@@ -46,12 +50,13 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
     }
     let longest_us = held.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0);
     let eighths = busy_eighths(&site.zombies, longest_us);
-    let (category, confidence) =
-        match eighths >= 4 && site.zombies.iter().any(|zombie| is_last_eighth(zombie, longest_us)) {
-            true => (Category::Leak, Confidence::Likely),
-            false => (Category::Retention, Confidence::Proven),
-        };
+    let adds = eighths >= 4 && site.zombies.iter().any(|zombie| is_last_eighth(zombie, longest_us));
+    let (category, confidence, risk) = match adds {
+        true => (Category::Leak, Confidence::Likely, Risk::EndedTasksAdd),
+        false => (Category::Retention, Confidence::Proven, Risk::KeptByHolder),
+    };
     let bytes = held.iter().fold(0u64, |sum, zombie| sum.saturating_add(zombie.cell_bytes)) as f64;
+    let subject = Subject::from(&site.site);
     Some(Finding {
         since: ago(now, longest_us),
         count: Some(held.len() as u64),
@@ -61,27 +66,15 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
             high_bytes: bytes,
         }),
         evidence: vec![
-            format!(
-                "they ended {} to {} ago, and none was dropped",
-                human::duration_us(held.iter().map(|zombie| zombie.ended_ago_us).min().unwrap_or(0)),
-                human::duration_us(longest_us)
-            ),
-            format!("they ended in {eighths} of 8 equal parts of the time since the first of them"),
+            Evidence::HeldSinceEnd {
+                youngest: Micros(held.iter().map(|zombie| zombie.ended_ago_us).min().unwrap_or(0)),
+                oldest: Micros(longest_us),
+            },
+            Evidence::EndedInParts { parts: eighths as u64, of: 8 },
         ],
-        counter_evidence: vec!["what they hold besides their own cell is not counted".to_owned()],
-        held_by: Some(holders(&held)),
-        advice:
-            "await or drop the handles of tasks that ended: `JoinSet::join_next` takes them out of the set, \
-                 `TaskTracker` keeps none"
-                .to_owned(),
-        risk: match category {
-            Category::Leak => {
-                "every ended task adds its cell and its output, and no count of live tasks shows it"
-            }
-            _ => "the memory is kept for as long as its holder is",
-        }
-        .to_owned(),
-        ..Finding::new(Rule::NAME, category, confidence, Subject::from(&site.site))
+        counter_evidence: vec![Evidence::OnlyCellsCounted],
+        held_by: Some(holder(&held)),
+        ..Finding::new(Rule::NAME, category, confidence, subject, Advice::TakeHandles, risk)
     })
 }
 
@@ -103,11 +96,9 @@ fn eighth(zombie: &Zombie, longest_us: u64) -> usize {
     (part as usize).min(7)
 }
 
-fn holders(held: &[&Zombie]) -> String {
-    let sum = |of: fn(&Zombie) -> u32| held.iter().map(|zombie| u64::from(of(zombie))).sum::<u64>();
-    let (handles, wakers) = (sum(|zombie| zombie.handles), sum(|zombie| zombie.wakers));
-    let handles = format!("{} handles or entries of a JoinSet", human::count(handles));
-    if wakers == 0 { handles } else { format!("{handles}, {} wakers", human::count(wakers)) }
+fn holder(held: &[&Zombie]) -> Holder {
+    let sum = |of: fn(&Zombie) -> u32| held.iter().map(|zombie| u64::from(of(zombie))).sum();
+    Holder::Handles { handles: sum(|zombie| zombie.handles), wakers: sum(|zombie| zombie.wakers) }
 }
 
 const DOC: &str = "\

@@ -1,4 +1,6 @@
-//! The report as a JSON document, `"schema": "diag.report/1"` first.
+//! The report as a JSON document, `"schema": "diag.report/2"` first.
+
+mod said;
 
 use super::Report;
 

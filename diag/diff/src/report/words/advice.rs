@@ -1,0 +1,93 @@
+//! [`Advice`] in words.
+
+use std::fmt;
+
+use diag_analysis::await_point::Direction;
+
+use super::time;
+use crate::rules::advice::Advice;
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Advice::*;
+        f.write_str(match self {
+            MoveWorkAway => "move the work to `spawn_blocking` or a thread of its own, or let it yield",
+            BlockElsewhere => {
+                "use the async form of the call, or `spawn_blocking`; do not hold std locks across long work"
+            }
+            GiveCpu => "give the process more CPU, or fewer busy threads, before looking at the task",
+            LookAtThread => "look at the thread: take a snapshot with the stacks of threads switched on",
+            WaitForSomething => {
+                "let it wait for something: a `Notify`, a channel or a timer in place of `yield_now` or of waking \
+                 itself"
+            }
+            BoundTheClosure => {
+                "a running closure cannot be aborted: give it a flag to look at, or bound what it does"
+            }
+            LetItYield => "let it yield: await something, or `yield_now`, inside of its long loops",
+            SeeItsWorker => {
+                "see which worker should run them: its thread may be blocked, or the LocalSet is not driven any more"
+            }
+            LookAtLastAwait => {
+                "look at what these tasks awaited last: a future that returned `Pending` without keeping the waker, \
+                 or whose waker was dropped without a wake"
+            }
+            WakeEveryWaker => {
+                "look at what wakes these tasks: whoever makes that ready has to wake every waker that it was given"
+            }
+            TakeHandles => {
+                "await or drop the handles of tasks that ended: `JoinSet::join_next` takes them out of the set, \
+                 `TaskTracker` keeps none"
+            }
+            CompareTasksAgain { after } => {
+                return write!(
+                    f,
+                    "take a third snapshot {} after the second and compare the second with it: if these tasks are \
+                     still there, they leak",
+                    time(after)
+                );
+            }
+            EndTheWait { spawned_at, needs: Some(Direction::Give) } => {
+                return write!(
+                    f,
+                    "look at who has what the future spawned at {spawned_at} waits for: a receiver that takes nothing \
+                     more, or a guard, permit or connection that is never given back; a timeout would only hide it"
+                );
+            }
+            EndTheWait { spawned_at, needs: Some(Direction::Receive) | None } => {
+                return write!(
+                    f,
+                    "look at what the future spawned at {spawned_at} awaits after its work is done, and give it an \
+                     end: a timeout, a cancellation, or drop the sender that it waits on"
+                );
+            }
+            TrackOwnTasks => {
+                "spawn your own tasks with `diag::spawn`, so that the rest is what libraries spawn; then take a third \
+                 snapshot and see whether the rest still grows"
+            }
+            CompareHeapAgain { after } => {
+                return write!(
+                    f,
+                    "take a third snapshot {} after the second: a cache stops growing at its limit, a leak does not",
+                    time(after)
+                );
+            }
+            FindTheKeeper { function } => {
+                return write!(
+                    f,
+                    "look at what keeps the memory of {} after its task is done, often a map without a limit or an \
+                     expiry",
+                    function.location()
+                );
+            }
+            FindTheBound { function } => {
+                return write!(
+                    f,
+                    "look at what bounds it: a limit, an expiry, a size that {} asks for; two snapshots tell whether \
+                     it grows",
+                    function.location()
+                );
+            }
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! [`Evidence`] in words.
+
+use std::fmt;
+
+use diag_analysis::human;
+
+use super::{count, size, tasks, time};
+use crate::report::Change;
+use crate::rules::evidence::Evidence;
+use crate::rules::fact::{AskedBy, PerSecond, Percent, Probability, Ratio};
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Evidence::*;
+        match self {
+            PollUnderWay { lasted } => write!(f, "one poll has been under way for {}", time(lasted)),
+            PollAsleep { lasted } => {
+                write!(f, "one poll has been asleep in a blocking call for {}", time(lasted))
+            }
+            ThreadOnCpu { thread, on_cpu, watched } => {
+                write!(f, "thread {thread} ran on a CPU for {} of {}", time(on_cpu), time(watched))
+            }
+            ThreadWithoutCpu { thread, waited, watched } => {
+                write!(
+                    f,
+                    "thread {thread} was ready and got no CPU for {} of {}",
+                    time(waited),
+                    time(watched)
+                )
+            }
+            ThreadNotSeen => f.write_str("its thread was not looked at: it may have been without a CPU"),
+            TasksAwaitWorker { tasks, longest } => write!(
+                f,
+                "woken tasks that wait for a worker: {}, the longest for {}",
+                count(tasks),
+                time(longest)
+            ),
+            Throttled { since_start } => {
+                write!(f, "its cgroup kept the process off the CPUs for {} since start", time(since_start))
+            }
+
+            SelfWakes { polls: PerSecond(polls), own_wakes: Ratio(own) } => write!(
+                f,
+                "{} polls a second, {:.0} % of them asked for by the task itself",
+                human::count(*polls as u64),
+                (own * 100.0).floor()
+            ),
+            LooksLikeYielding => f.write_str(
+                "work that yields between small pieces looks the same: see whether it gets anything done",
+            ),
+
+            AskedToStop { longest, asked } => {
+                write!(f, "asked to stop up to {} ago ({}), and still there", time(longest), by(asked))
+            }
+            InOnePoll { tasks } => {
+                write!(f, "{} of them inside a poll that began before and has not returned", count(tasks))
+            }
+            PolledAgain { tasks } => {
+                write!(f, "{} of them being polled again after it was asked", count(tasks))
+            }
+            OutsideOfPolls { tasks } => {
+                write!(f, "{} of them outside of a poll: no worker has come to drop them", count(tasks))
+            }
+
+            NobodyWakes { tasks: lost, longest_idle } => write!(
+                f,
+                "{} idle, not scheduled, and nobody holds a waker: nothing can wake them; idle for up to {}",
+                tasks(lost, ["is", "are"]),
+                time(longest_idle)
+            ),
+            NoPollOwed => f.write_str("the runtime owes them no poll either"),
+            PollMayBeOwed => f.write_str("not proven: the runtime may still owe them a poll"),
+            NoHandleLeft => f.write_str("no handle is left, so nothing can end them before the process does"),
+            WakerDroppedBy { tasks, spawned_at } => write!(
+                f,
+                "the last waker of {} of them was dropped in a poll of a task spawned at {}, and nobody had woken {}",
+                count(tasks),
+                human::name(spawned_at),
+                if *tasks == 1 { "it" } else { "them" }
+            ),
+            FoundReady { tasks: ready, longest_idle } => {
+                let ready = tasks(ready, ["was", "were"]);
+                write!(
+                    f,
+                    "{ready} found ready by a poll that somebody asked for since the process started, though nothing \
+                     had woken them"
+                )?;
+                longest_idle.map_or(Ok(()), |idle| write!(f, "; idle for up to {} before", time(&idle)))
+            }
+            WakersUnused { wakers: 0 } => f.write_str("nobody held a waker of them"),
+            WakersUnused { wakers: 1 } => f.write_str("somebody held 1 waker of them, and had not used it"),
+            WakersUnused { wakers } => {
+                write!(f, "somebody held {} wakers of them, and had not used them", count(wakers))
+            }
+
+            HeldSinceEnd { youngest, oldest } => {
+                write!(f, "they ended {} to {} ago, and none was dropped", time(youngest), time(oldest))
+            }
+            EndedInParts { parts, of } => {
+                write!(f, "they ended in {parts} of {of} equal parts of the time since the first of them")
+            }
+            OnlyCellsCounted => f.write_str("what they hold besides their own cell is not counted"),
+
+            StaleTasks { tasks, idle } => {
+                write!(f, "{} tasks have done nothing for at least {}", count(tasks), time(idle))
+            }
+            StaleAmongEnded { tasks, idle, ended, usual_lifetime } => write!(
+                f,
+                "{} tasks have done nothing for at least {}; 99 % of the {} that ended lived no longer than {}",
+                count(tasks),
+                time(idle),
+                count(ended),
+                time(usual_lifetime)
+            ),
+            CohortStayed { cohort, untouched, window } => write!(
+                f,
+                "of {} that already rested in the first snapshot, {} did nothing for {} more",
+                count(cohort),
+                if untouched == cohort { "all".to_owned() } else { count(untouched) },
+                time(window)
+            ),
+            CohortMoved { cohort, ended, polled } => write!(
+                f,
+                "of {} that rested in the first snapshot, {} ended and {} were polled again",
+                count(cohort),
+                count(ended),
+                count(polled)
+            ),
+            CohortSmall { cohort, least } => write!(
+                f,
+                "only {} rested in the first snapshot already, fewer than {}",
+                count(cohort),
+                count(least)
+            ),
+            StaleGrew { before, after } => {
+                write!(f, "resting tasks went from {} to {}", count(before), count(after))
+            }
+            WentIdleInParts { parts, of } => write!(
+                f,
+                "they came to rest one after the other, in {parts} of {of} equal parts of the time since the first of \
+                 them"
+            ),
+            SinceStart { spawned, ended } => {
+                write!(f, "since start {} were spawned and {} ended", count(spawned), count(ended))
+            }
+            NoneEnded => f.write_str("no task of this site ever ended: they may be meant to stay"),
+            FewEnded { ended } => write!(
+                f,
+                "only {} tasks of this site ended, too few to know how long they usually live",
+                count(ended)
+            ),
+            WindowShorterThanLife { usual_lifetime } => write!(
+                f,
+                "the time between the snapshots is shorter than a usual lifetime ({})",
+                time(usual_lifetime)
+            ),
+            TooYoung { tasks, usual_lifetimes: Some(factor) } => {
+                write!(f, "{} more are younger than {factor} usual lifetimes: too early to say", count(tasks))
+            }
+            TooYoung { tasks, usual_lifetimes: None } => {
+                write!(f, "{} more were spawned between the snapshots: too early to say", count(tasks))
+            }
+
+            UntrackedGrew { before, after } => write!(
+                f,
+                "tasks that the runtime counts and the recorder does not follow: {}",
+                Change { before: *before, after: *after }
+            ),
+            OnlyTheirNumber { more } => write!(
+                f,
+                "only their number is known: {} new connections of a library would look the same",
+                count(more)
+            ),
+
+            SamplesGrew { new_samples, gone_samples, churn: Probability(p) } => write!(
+                f,
+                "{} samples are new and {} are gone; churn alone does that with a chance of {p:.0e}",
+                count(new_samples),
+                count(gone_samples)
+            ),
+            OldSamples { samples, usual_lifetimes, freed, window } => write!(
+                f,
+                "of {} that were older than {usual_lifetimes} usual lifetimes of their tasks, {} freed in {}",
+                count(samples),
+                if *freed == 0 { "none was".to_owned() } else { format!("{} were", count(freed)) },
+                time(window)
+            ),
+            FewOldSamples { samples, least } => write!(
+                f,
+                "only {} samples were old enough in the first snapshot to say whether they stay, fewer than {}",
+                count(samples),
+                count(least)
+            ),
+            SlowsDown { first_half, second_half } => write!(
+                f,
+                "it slows down: {} new samples in the first half of the time and {} in the second",
+                count(first_half),
+                count(second_half)
+            ),
+            PartOfHeap { share: Percent(share), mostly } => {
+                write!(f, "it is {share:.1} % of the live heap, mostly of the kind {}", mostly.as_str())
+            }
+            ShareOfHeap { share: Percent(share), heap } => {
+                write!(f, "{share:.1} % of the {} live heap", size(heap))
+            }
+            ShareNearLimit { samples, low: Percent(low), high: Percent(high), limit: Percent(limit) } => {
+                write!(
+                    f,
+                    "estimated from {} samples: the share is {low:.1} to {high:.1} % (95 %), which reaches down to the \
+                 limit of {limit} %",
+                    count(samples)
+                )
+            }
+            Allocated { allocated, freed } => {
+                write!(f, "{} were allocated there in between and {} freed", size(allocated), size(freed))
+            }
+            FreedAtAge { freed, oldest } => write!(
+                f,
+                "90 % of the blocks freed there were {} old; the oldest that lives is {} old",
+                freed.most(),
+                time(oldest)
+            ),
+            NoneFreed { oldest } => {
+                write!(f, "no sampled block was freed there so far; the oldest is {} old", time(oldest))
+            }
+            OfEndedTasks { allocated } => {
+                write!(f, "{} of it was allocated by tasks that ended", size(allocated))
+            }
+            LiveOfEndedTasks { allocated } => {
+                write!(f, "{} of what lives there was allocated by tasks that ended", size(allocated))
+            }
+            OfSpawnSite { allocated, spawned_at } => {
+                write!(f, "{} of it was allocated by tasks spawned at {spawned_at}", size(allocated))
+            }
+            OneSnapshot => f.write_str("one snapshot does not tell whether it grows"),
+
+            OnlyTotals => f.write_str("the snapshots are of two processes: only totals were compared"),
+            TasksNotFollowed { uptime_before, uptime_after } => write!(
+                f,
+                "the snapshots are of two processes, up {} and {}: the same tasks could not be followed",
+                time(uptime_before),
+                time(uptime_after)
+            ),
+        }
+    }
+}
+
+/// `3 by abort, 1 by runtime shutdown`.
+fn by(asked: &[AskedBy]) -> String {
+    let each = asked.iter().map(|AskedBy { by, tasks }| format!("{} by {}", count(tasks), by.as_str()));
+    each.collect::<Vec<_>>().join(", ")
+}

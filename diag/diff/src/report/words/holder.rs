@@ -1,0 +1,21 @@
+//! [`Holder`] in words.
+
+use std::fmt;
+
+use super::count;
+use crate::rules::holder::Holder;
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Holder::Thread { thread, at: Some(at) } => write!(f, "thread {thread} in {at}"),
+            Holder::Thread { thread, at: None } => write!(f, "thread {thread}"),
+            Holder::Handles { handles, wakers: 0 } => {
+                write!(f, "{} handles or entries of a JoinSet", count(handles))
+            }
+            Holder::Handles { handles, wakers } => {
+                write!(f, "{} handles or entries of a JoinSet, {} wakers", count(handles), count(wakers))
+            }
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! [`Risk`] in words.
+
+use std::fmt;
+
+use diag_analysis::human;
+
+use crate::rules::fact::{BytesPerSecond, PerSecond};
+use crate::rules::risk::Risk;
+
+const DAY_S: f64 = 86_400.0;
+
+impl fmt::Display for Risk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use Risk::*;
+        f.write_str(match self {
+            WorkerIsKept => "tasks of that worker wait until it returns, timers and connections included",
+            CpuIsKept => {
+                "it takes up a CPU for as long as it lives, and the other tasks of its worker run late"
+            }
+            ShutdownWaits => "a shutdown waits for them, and who asked may take them for gone",
+            NeverGivenBack => {
+                "they never run again, and what they hold, locks and permits included, is never given back"
+            }
+            NextOnesWait => "without that poll they would wait on; the next ones to miss a wake-up do",
+            EndedTasksAdd => {
+                "every ended task adds its cell and its output, and no count of live tasks shows it"
+            }
+            KeptByHolder => "the memory is kept for as long as its holder is",
+            MemoryKeptByHolder => {
+                "the memory is kept for as long as its holder is, and what else the process needs comes on top"
+            }
+            TasksKept => "memory and whatever the tasks hold is not given back until the process ends",
+            TasksGrow { tasks: PerSecond(rate), future } => {
+                let a_day = (rate * DAY_S) as u64;
+                return write!(
+                    f,
+                    "at this rate {} more tasks a day, {} for their futures alone, and what they hold comes on top",
+                    human::count(a_day),
+                    human::bytes(a_day.saturating_mul(future.0))
+                );
+            }
+            NoName => "a leak in a task that is not tracked has no name",
+            MemoryKept => "memory is not given back until the process ends",
+            MemoryGrows { growth: BytesPerSecond(rate) } => {
+                let size = |bytes: f64| human::bytes(bytes.max(0.0) as u64);
+                return write!(f, "at this rate, {} a second, {} a day", size(*rate), size(rate * DAY_S));
+            }
+        })
+    }
+}

@@ -1,0 +1,48 @@
+//! What to do next.
+
+use diag_analysis::await_point::Direction;
+use diag_analysis::site::Site;
+use diag_analysis::source_location::SourceLocation;
+use diag_snapshot::Micros;
+
+use super::fact::facts;
+
+facts! {
+    /// What to do next.
+    pub enum Advice {
+        /// Work that computes.
+        MoveWorkAway,
+        /// A call that blocks.
+        BlockElsewhere,
+        /// A machine that is short of CPUs.
+        GiveCpu,
+        /// A thread that nobody looked at.
+        LookAtThread,
+        /// A task that wakes itself.
+        WaitForSomething,
+        /// A closure that cannot be aborted.
+        BoundTheClosure,
+        /// A task that never yields.
+        LetItYield,
+        /// A task that no worker polls.
+        SeeItsWorker,
+        /// Tasks whose waker is gone.
+        LookAtLastAwait,
+        /// Tasks that were ready and were not woken.
+        WakeEveryWaker,
+        /// Handles of ended tasks.
+        TakeHandles,
+        /// Look again at tasks, so long after the second snapshot.
+        CompareTasksAgain { after: Micros },
+        /// Tasks that stay: what they wait for needs this of others, as far as that is known.
+        EndTheWait { spawned_at: Site, needs: Option<Direction> },
+        /// Tasks that are not tracked.
+        TrackOwnTasks,
+        /// Look again at the heap, so long after the second snapshot.
+        CompareHeapAgain { after: Micros },
+        /// Memory that grows.
+        FindTheKeeper { function: SourceLocation },
+        /// Memory that may be bounded.
+        FindTheBound { function: SourceLocation },
+    }
+}

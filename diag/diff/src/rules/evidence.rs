@@ -1,0 +1,139 @@
+//! What speaks for a finding, or against it.
+//!
+//! A new kind is a variant here and its arm in [`report::words`](crate::report::words).
+
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::site::Site;
+use diag_analysis::views::AgeAtFree;
+use diag_snapshot::{Bytes, Micros};
+
+use super::fact::{AskedBy, PerSecond, Percent, Probability, Ratio, facts};
+
+facts! {
+    /// What speaks for a finding, or against it.
+    pub enum Evidence {
+        // Of a poll under way and its thread.
+        /// One poll has not returned for so long.
+        PollUnderWay { lasted: Micros },
+        /// One poll has been in a blocking call for so long.
+        PollAsleep { lasted: Micros },
+        /// Of the time that a thread was watched it ran.
+        ThreadOnCpu { thread: u32, on_cpu: Micros, watched: Micros },
+        /// Of the time that a thread was watched it was ready and did not run.
+        ThreadWithoutCpu { thread: u32, waited: Micros, watched: Micros },
+        /// Nobody looked at the thread.
+        ThreadNotSeen,
+        /// Tasks were woken and no worker has come.
+        TasksAwaitWorker { tasks: u64, longest: Micros },
+        /// The cgroup kept the process off the CPUs since start.
+        Throttled { since_start: Micros },
+
+        // Of tasks that wake themselves.
+        /// A task is polled so often, for the most part by its own wakes.
+        SelfWakes { polls: PerSecond, own_wakes: Ratio },
+        /// Honest work that yields does the same.
+        LooksLikeYielding,
+
+        // Of tasks that were asked to stop.
+        /// They are still there.
+        AskedToStop { longest: Micros, asked: Vec<AskedBy> },
+        /// Of them, in one poll that began before.
+        InOnePoll { tasks: u64 },
+        /// Of them, polled again since.
+        PolledAgain { tasks: u64 },
+        /// Of them, in no poll.
+        OutsideOfPolls { tasks: u64 },
+
+        // Of tasks that nothing wakes.
+        /// Nobody holds a waker of these tasks.
+        NobodyWakes { tasks: u64, longest_idle: Micros },
+        /// The runtime will not poll them by itself.
+        NoPollOwed,
+        /// The runtime may poll them once more.
+        PollMayBeOwed,
+        /// Nothing can end them.
+        NoHandleLeft,
+        /// Their last waker went in a poll of a task of this place.
+        WakerDroppedBy { tasks: u64, spawned_at: String },
+        /// A poll that somebody asked for found them ready.
+        FoundReady { tasks: u64, longest_idle: Option<Micros> },
+        /// These wakers were there and were not used.
+        WakersUnused { wakers: u64 },
+
+        // Of tasks that ended and are held.
+        /// The last and the first of them ended so long ago.
+        HeldSinceEnd { youngest: Micros, oldest: Micros },
+        /// In how many equal parts of the time they ended.
+        EndedInParts { parts: u64, of: u64 },
+        /// The outputs are not measured.
+        OnlyCellsCounted,
+
+        // Of tasks that are idle and stay.
+        /// Idle for at least this.
+        StaleTasks { tasks: u64, idle: Micros },
+        /// Idle for at least this, while nearly all others of the site ended within their usual lifetime.
+        StaleAmongEnded { tasks: u64, idle: Micros, ended: u64, usual_lifetime: Micros },
+        /// What those did that were stale already.
+        CohortStayed { cohort: u64, untouched: u64, window: Micros },
+        /// Some of those moved on.
+        CohortMoved { cohort: u64, ended: u64, polled: u64 },
+        /// There were few of those.
+        CohortSmall { cohort: u64, least: u64 },
+        /// Stale tasks then and now.
+        StaleGrew { before: u64, after: u64 },
+        /// In how many equal parts of the time they went idle.
+        WentIdleInParts { parts: u64, of: u64 },
+        /// What became of all tasks of the site.
+        SinceStart { spawned: u64, ended: u64 },
+        /// None of the site ever ended.
+        NoneEnded,
+        /// Too few of the site ended to know how long they live.
+        FewEnded { ended: u64 },
+        /// A task of the site may live for longer than was watched.
+        WindowShorterThanLife { usual_lifetime: Micros },
+        /// More tasks, too young to judge: younger than so many usual lifetimes, or new where none is known.
+        TooYoung { tasks: u64, usual_lifetimes: Option<f64> },
+
+        // Of tasks that are not tracked.
+        /// Their number then and now.
+        UntrackedGrew { before: u64, after: u64 },
+        /// So many more may be a library's.
+        OnlyTheirNumber { more: u64 },
+
+        // Of the sampled heap.
+        /// New samples against gone ones, and how likely that is by chance.
+        SamplesGrew { new_samples: u64, gone_samples: u64, churn: Probability },
+        /// What became of old samples.
+        OldSamples { samples: u64, usual_lifetimes: f64, freed: u64, window: Micros },
+        /// There were few old samples.
+        FewOldSamples { samples: u64, least: u64 },
+        /// New samples in either half of the time.
+        SlowsDown { first_half: u64, second_half: u64 },
+        /// A part of the live heap, and what most of it is.
+        PartOfHeap { share: Percent, mostly: AllocationKind },
+        /// A part of a live heap of this size.
+        ShareOfHeap { share: Percent, heap: Bytes },
+        /// The limit lies in the interval of the share.
+        ShareNearLimit { samples: u64, low: Percent, high: Percent, limit: Percent },
+        /// What went through a function.
+        Allocated { allocated: Bytes, freed: Bytes },
+        /// How old blocks were when they were freed, and how old the oldest is.
+        FreedAtAge { freed: AgeAtFree, oldest: Micros },
+        /// None was freed.
+        NoneFreed { oldest: Micros },
+        /// Of the growth, allocated by tasks that ended.
+        OfEndedTasks { allocated: Bytes },
+        /// Of all that lives there, allocated by tasks that ended.
+        LiveOfEndedTasks { allocated: Bytes },
+        /// Allocated by tasks of one site.
+        OfSpawnSite { allocated: Bytes, spawned_at: Site },
+        /// A look tells no growth.
+        OneSnapshot,
+
+        // Of two processes.
+        /// Only their totals were compared.
+        OnlyTotals,
+        /// Tasks have no ids in common.
+        TasksNotFollowed { uptime_before: Micros, uptime_after: Micros },
+    }
+}

@@ -1,0 +1,26 @@
+//! Why snapshots may be too little to call a service clean.
+
+use diag_analysis::site::Site;
+use diag_snapshot::Micros;
+
+use super::fact::{Percent, facts};
+
+facts! {
+    /// Why snapshots may be too little to call a service clean.
+    pub enum Reason {
+        /// They were given in reverse.
+        Reversed { window: Micros },
+        /// They are too close.
+        TooClose { window: Micros, least: Micros },
+        /// Untracked tasks are not counted.
+        NoTaskCount,
+        /// Too few of the tasks are tracked.
+        LowCoverage { coverage: Percent, least: Percent },
+        /// Only the second has a heap.
+        NoHeapBefore,
+        /// Only the first has a heap.
+        NoHeapAfter,
+        /// New tasks of a site could not be stale yet.
+        TooEarly { spawned_at: Site, grown: u64, usual_lifetime: Micros, needed_uptime: Micros },
+    }
+}

@@ -1,0 +1,27 @@
+//! What a reader should know that is no finding.
+
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::source_location::SourceLocation;
+use diag_analysis::unnamed::Unnamed;
+
+use super::fact::{Percent, facts};
+
+facts! {
+    /// What a reader should know that is no finding.
+    pub enum Remark {
+        /// Every task is tracked.
+        AllTracked { coverage: Percent },
+        /// Some tasks are not tracked; the number before is that of the first snapshot, if known.
+        Untracked { coverage: Percent, tasks: u64, before: Option<u64> },
+        /// Tasks could not be followed.
+        TwoProcesses,
+        /// Not optimised.
+        DebugBuild,
+        /// Functions have no names.
+        NamesMissing { names: Unnamed },
+        /// What the recorder dropped or skipped, in the words of the service that knows it.
+        NotRecorded { what: String },
+        /// A large part of the heap that does not grow.
+        LargePart { of: AllocationKind, function: SourceLocation, share: Percent },
+    }
+}

@@ -1,0 +1,37 @@
+//! What happens if nothing is done.
+
+use diag_snapshot::Bytes;
+
+use super::fact::{BytesPerSecond, PerSecond, facts};
+
+facts! {
+    /// What happens if nothing is done.
+    pub enum Risk {
+        /// Others wait for the worker.
+        WorkerIsKept,
+        /// A CPU is taken up.
+        CpuIsKept,
+        /// A shutdown waits.
+        ShutdownWaits,
+        /// Nothing gives back what they hold.
+        NeverGivenBack,
+        /// It happens again.
+        NextOnesWait,
+        /// Every ended task adds to it.
+        EndedTasksAdd,
+        /// As long as the holder.
+        KeptByHolder,
+        /// As long as the holder, and other memory comes on top.
+        MemoryKeptByHolder,
+        /// Tasks are kept until the process ends.
+        TasksKept,
+        /// More tasks come all the time.
+        TasksGrow { tasks: PerSecond, future: Bytes },
+        /// A leak would have no name.
+        NoName,
+        /// Memory is kept until the process ends.
+        MemoryKept,
+        /// More memory all the time.
+        MemoryGrows { growth: BytesPerSecond },
+    }
+}
