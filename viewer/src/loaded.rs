@@ -3,10 +3,11 @@
 use std::sync::OnceLock;
 
 use diag_analysis::export::{self, Exporter};
+use diag_analysis::site::{self, Site};
 use diag_analysis::symbols::Note;
 use diag_analysis::task_index::STATES;
 use diag_analysis::unnamed::unnamed;
-use diag_analysis::{Analysis, human, site};
+use diag_analysis::{Analysis, human};
 use diag_diff::series::Member;
 use diag_diff::{Finding, Policy, judge_one};
 use diag_snapshot::{Damage, Micros, SiteIndex, Snapshot, TaskState};
@@ -104,10 +105,10 @@ impl Loaded {
         flame.get_or_init(|| Flame::new(&self.analysis, frames, value)).as_ref()
     }
 
-    /// The site that a report calls by this location and type name.
-    pub(crate) fn site_at(&self, location: &str, name: &str) -> Option<SiteIndex> {
+    /// Where this snapshot has a site.
+    pub(crate) fn site_index(&self, site: &Site) -> Option<SiteIndex> {
         let mut sites = (0..).map(SiteIndex).zip(site::sites(self.analysis.snapshot()));
-        sites.find(|(_, site)| site.type_name == name && site.to_string() == location).map(|(index, _)| index)
+        sites.find(|(_, other)| other == site).map(|(index, _)| index)
     }
 }
 

@@ -224,7 +224,7 @@ fn a_share_alarms_above_the_limit_and_not_at_it() {
     let found = &found[0];
     assert_eq!((found.category, found.confidence), (Category::Retention, Confidence::Possible));
     assert!(!found.fails(Confidence::Possible), "a share never fails a check");
-    assert_eq!(found.subject.name.as_deref(), Some("HashMap in svc::keep"));
+    assert_eq!(found.subject.name().as_deref(), Some("HashMap in svc::keep"));
     assert!(found.evidence[0].to_string().starts_with("30.1 % of the 95 MiB live heap"), "{found:#?}");
     assert_eq!(found.counter_evidence, [Evidence::OneSnapshot], "known exactly");
 }
@@ -244,7 +244,7 @@ fn the_interval_speaks_against_a_share_near_the_limit() {
     let mut blocks = vec![(64, 0, None); 34];
     blocks.extend([(64, 1, None); 66]);
     let found = shares(&service(&blocks, 2 * MIB));
-    let map = found.iter().find(|found| found.subject.name.as_deref() == Some("HashMap in svc::keep"));
+    let map = found.iter().find(|found| found.subject.name().as_deref() == Some("HashMap in svc::keep"));
     let against = map.expect("34 %").counter_evidence[1].to_string();
     assert!(against.contains("34 samples") && against.contains("the limit of 30 %"), "{against}");
 }

@@ -22,7 +22,7 @@ fn check(tasks: Vec<Task>, before: f64, after: f64, answer: Outcome, expected: &
     let found: Vec<String> = (report.findings.iter())
         .map(|found| {
             let count = found.count.map_or("?".to_owned(), |count| count.to_string());
-            format!("{} {} {count}", found.confidence.as_str(), found.subject.location)
+            format!("{} {} {count}", found.confidence.as_str(), found.subject.location())
         })
         .collect();
     assert_eq!(

@@ -71,7 +71,7 @@ struct DiffPage {
 impl DiffPage {
     fn new(pair: Pair) -> Self {
         let sites = pair.report.sites.iter().take(LISTED);
-        let index = |site: &SiteChange| pair.after.site_at(&site.location, &site.name).map(|index| index.0);
+        let index = |site: &SiteChange| pair.after.site_index(&site.site).map(|index| index.0);
         DiffPage {
             pair: format!("{}..{}", pair.before.summary.id, pair.after.summary.id),
             before: pair.before.summary.clone(),

@@ -56,20 +56,16 @@ impl Verdict {
         let missing =
             || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
         let finding = finding.ok_or_else(missing)?;
-        let is_subject = |location: &str, name: &str| {
-            finding.subject.location == location && finding.subject.name.as_deref() == Some(name)
-        };
-        let site = report.sites.iter().find(|site| is_subject(&site.location, &site.name)).cloned();
-        let heap_sites = report.heap.iter().flat_map(|heap| &heap.sites);
-        let site_index = site.as_ref().and_then(|site| after.site_at(&site.location, &site.name));
+        let (subject_site, subject_function) = (finding.subject.site(), finding.subject.function());
+        let site = report.sites.iter().find(|change| subject_site == Some(&change.site)).cloned();
+        let site_index = site.as_ref().and_then(|change| after.site_index(&change.site));
+        let mut functions = report.heap.iter().flat_map(|heap| &heap.sites);
+        let function = functions.find(|change| subject_function == Some(&change.place)).cloned();
         Ok(Verdict {
             schema: "diag.verdict/2",
             before: pair.before.summary.clone(),
             after: after.summary.clone(),
-            function: heap_sites
-                .clone()
-                .find(|function| is_subject(&function.location, &function.name))
-                .cloned(),
+            function,
             samples: site_index.map(|index| samples(after, index)).unwrap_or_default(),
             site_index: site_index.map(|index| index.0),
             site,

@@ -142,8 +142,12 @@ struct Side<'a> {
     tasks: &'a TaskDiff,
     now_us: u64,
     stale_factor: f64,
-    /// Lines move from build to build, so they tell functions apart only within one process.
     with_lines: bool,
+}
+
+/// What a function is joined by. Lines move from build to build, so they tell functions apart only within one process.
+pub(super) fn joined(place: SourceLocation, with_lines: bool) -> SourceLocation {
+    if with_lines { place } else { SourceLocation { line: None, ..place } }
 }
 
 impl<'a> Side<'a> {
@@ -165,8 +169,7 @@ impl<'a> Side<'a> {
     }
 
     fn place(&self, sample: &SampleRow) -> SourceLocation {
-        let place = self.stacks.site(sample.stack);
-        if self.with_lines { place } else { SourceLocation { line: None, ..place } }
+        joined(self.stacks.site(sample.stack), self.with_lines)
     }
 
     fn is_overdue(&self, sample: &SampleRow) -> bool {

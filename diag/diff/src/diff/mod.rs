@@ -11,6 +11,7 @@ mod tasks;
 use std::fmt;
 
 use diag_analysis::memory_breakdown::MemoryBreakdown;
+use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::{Unnamed, unnamed};
 use diag_analysis::views::Memory;
 use diag_analysis::{Analysis, Coverage};
@@ -146,6 +147,14 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         now: Conditions::of(after, same_process.then_some(before)),
         options,
     })
+}
+
+impl Diff {
+    /// Returns a function of the second snapshot as this diff knows it: without its line if two processes were
+    /// compared, as lines move from build to build.
+    pub fn function(&self, place: &SourceLocation) -> SourceLocation {
+        heap::joined(place.clone(), self.same_process)
+    }
 }
 
 impl Side {

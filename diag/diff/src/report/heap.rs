@@ -1,6 +1,7 @@
 //! The table of allocating functions in a report.
 
 use diag_analysis::human;
+use diag_analysis::source_location::SourceLocation;
 use serde::Serialize;
 
 use crate::diff::{Growth, HeapDiff, HeapSiteDiff, Holdings, Turnover};
@@ -25,6 +26,9 @@ pub struct HeapChange {
 /// One allocating function in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeapSiteChange {
+    /// Which function: by this a finding is joined to it.
+    #[serde(skip)]
+    pub place: SourceLocation,
     /// Function name.
     pub name: String,
     /// `file:line`, or the function again.
@@ -87,6 +91,7 @@ pub(super) fn change(heap: &HeapDiff) -> HeapChange {
 
 fn site(site: &HeapSiteDiff) -> HeapSiteChange {
     HeapSiteChange {
+        place: site.place.clone(),
         name: site.place.function.clone(),
         location: site.place.location(),
         container: site.after.container().as_str(),

@@ -35,8 +35,8 @@ pub fn render(report: &Report) -> String {
 
 fn write_finding(out: &mut String, finding: &Finding) {
     let _ = writeln!(out, "### {}\n", escape(&title(finding)));
-    if let Some(name) = &finding.subject.name {
-        let _ = writeln!(out, "{}\n", escape(&human::name(name)));
+    if let Some(name) = finding.subject.name() {
+        let _ = writeln!(out, "{}\n", escape(&human::name(&name)));
     }
     for (label, sentences) in [("", &finding.evidence), ("against: ", &finding.counter_evidence)] {
         for sentence in sentences {

@@ -5,11 +5,14 @@ use diag_snapshot::Micros;
 use serde::Serialize;
 
 use super::Change;
-use crate::diff::{Diff, Moves, SiteDiff, Spread};
+use crate::diff::{Diff, Moves, Site, SiteDiff, Spread};
 
 /// One spawn site in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SiteChange {
+    /// Which site: by this a finding is joined to it.
+    #[serde(skip)]
+    pub site: Site,
     /// `file:line:column`.
     pub location: String,
     /// Type of the spawned future.
@@ -74,6 +77,7 @@ fn change(site: &SiteDiff) -> SiteChange {
     let totals = (&site.before.totals, &site.after.totals);
     let moved = |count: fn(Moves) -> u64| site.moves.map(count);
     SiteChange {
+        site: site.site.clone(),
         location: site.site.to_string(),
         name: site.site.type_name.clone(),
         live: Change { before: site.before.live, after: site.after.live },

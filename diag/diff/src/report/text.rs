@@ -112,8 +112,8 @@ fn write_memory(out: &mut String, report: &Report, paint: Paint) {
 fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
     let colour = if finding.confidence == Confidence::Possible { Colour::Doubt } else { Colour::Alarm };
     let _ = writeln!(out, "{}", paint(&title(finding), colour));
-    if let Some(name) = &finding.subject.name {
-        let _ = writeln!(out, "    {}", human::name(name));
+    if let Some(name) = finding.subject.name() {
+        let _ = writeln!(out, "    {}", human::name(&name));
     }
     for (mark, sentences) in [("+", &finding.evidence), ("-", &finding.counter_evidence)] {
         for sentence in sentences {
@@ -138,7 +138,7 @@ pub(super) fn title(finding: &Finding) -> String {
         finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
     ];
     title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let _ = write!(title, " at {}", finding.subject.location);
+    let _ = write!(title, " at {}", finding.subject.location());
     if let Some(rate) = finding.rate_per_s {
         let _ = write!(title, ", {rate:+.1}/s");
     }

@@ -9,11 +9,12 @@ use diag_snapshot::{Micros, SiteKind, ThreadRow};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::finding::{Category, Confidence, Finding, ago};
 use super::holder::Holder;
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use crate::diff::{Now, Polling, SiteNow};
 
 /// See [`DOC`].

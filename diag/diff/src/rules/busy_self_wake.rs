@@ -7,10 +7,11 @@
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::{PerSecond, Ratio};
-use super::finding::{Category, Confidence, Finding, Subject};
+use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use crate::diff::{SiteNow, Spinning};
 
 /// See [`DOC`].

@@ -11,10 +11,11 @@ use diag_snapshot::{CancelBy, Micros, SiteKind, TaskState};
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::AskedBy;
-use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::finding::{Category, Confidence, Finding, ago};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use super::wait::Wait;
 use crate::diff::{Asked, Now, SiteNow};
 

@@ -11,10 +11,11 @@ use diag_snapshot::{Bytes, Micros};
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::{BytesPerSecond, Percent, Probability};
-use super::finding::{Category, Confidence, Finding, Subject};
+use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use diag_analysis::views::Estimate;
 
@@ -64,7 +65,7 @@ fn is_steady(site: &HeapSiteDiff) -> bool {
 }
 
 fn finding(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff, params: &Params) -> Finding {
-    let subject = Subject { location: site.place.location(), name: Some(site.place.function.clone()) };
+    let subject = Subject::Function(site.place.clone());
     let confidence = confidence(diff, site, params);
     let interval = site.growth.interval;
     Finding {

@@ -12,11 +12,12 @@ use diag_snapshot::{Bytes, Micros};
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::Percent;
-use super::finding::{Category, Confidence, Finding, Subject};
+use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::remark::Remark;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use crate::diff::{FunctionHoldings, Holdings, Now};
 use crate::stats::WeightedSum;
 use diag_analysis::views::{AgeAtFree, Estimate};
@@ -49,9 +50,10 @@ impl rule::Rule for Rule {
 
     /// What two snapshots say of each large part that is in no finding.
     fn notes(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<Remark> {
-        let (Some(_), Some(heap)) = (facts.diff, &facts.now.heap) else { return Vec::new() };
+        let (Some(diff), Some(heap)) = (facts.diff, &facts.now.heap) else { return Vec::new() };
         let is_found = |part: &Part<'_>| {
-            findings.iter().any(|found| found.subject.location == part.function.place.location())
+            let function = diff.function(&part.function.place);
+            findings.iter().any(|found| found.subject.function() == Some(&function))
         };
         let parts = large(heap, params).filter(|part| !is_found(part));
         parts
@@ -86,9 +88,7 @@ fn large<'a>(heap: &'a Holdings, params: &'a Params) -> impl Iterator<Item = Par
 
 fn finding(now: &Now, heap: &Holdings, part: &Part<'_>, params: &Params) -> Finding {
     let Part { function, container, live } = *part;
-    // A function may fill two kinds of container: the kind is a part of the name.
-    let name = format!("{} in {}", container.as_str(), function.place.function);
-    let subject = Subject { location: function.place.location(), name: Some(name) };
+    let subject = Subject::Blocks { kind: container, function: function.place.clone() };
     let bytes = Estimate::of(live, heap.unseen_bytes);
     let advice = Advice::FindTheBound { function: function.place.clone() };
     let (category, confidence) = (Category::Retention, Confidence::Possible);

@@ -11,10 +11,11 @@ use diag_snapshot::{Micros, SiteKind};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::finding::{Category, Confidence, Finding, Subject, ago};
+use super::finding::{Category, Confidence, Finding, ago};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use crate::diff::{Lost, Now, SiteNow};
 
 /// See [`DOC`].

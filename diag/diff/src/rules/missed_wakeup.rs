@@ -8,9 +8,10 @@ use diag_snapshot::Micros;
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::finding::{Category, Confidence, Finding, Subject};
+use super::finding::{Category, Confidence, Finding};
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
 use crate::diff::{Recovered, SiteNow};
 
 /// See [`DOC`].

@@ -12,6 +12,7 @@ pub mod reason;
 pub mod remark;
 pub mod risk;
 pub mod rule;
+pub mod subject;
 pub mod wait;
 
 use std::collections::BTreeMap;

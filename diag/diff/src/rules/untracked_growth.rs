@@ -5,10 +5,11 @@
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::finding::{Category, Confidence, Finding, Subject};
+use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::{ProcessPart, Subject};
 use crate::diff::Diff;
 
 /// See [`DOC`].
@@ -45,7 +46,7 @@ fn grows(before: u64, after: u64, params: &Params) -> bool {
 }
 
 fn finding(diff: &Diff, before: u64, after: u64) -> Finding {
-    let subject = Subject { location: "(untracked)".to_owned(), name: None };
+    let subject = Subject::Process(ProcessPart::UntrackedTasks);
     let more = after.saturating_sub(before);
     let is_rate_known = diff.same_process && diff.window_us > 0;
     let (category, confidence) = (Category::Leak, Confidence::Possible);

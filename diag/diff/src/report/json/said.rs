@@ -12,6 +12,7 @@ use crate::rules::holder::Holder;
 use crate::rules::reason::Reason;
 use crate::rules::remark::Remark;
 use crate::rules::risk::Risk;
+use crate::rules::subject::Subject;
 use crate::rules::wait::Wait;
 
 /// Facts, each with its words under `text`.
@@ -70,6 +71,16 @@ impl Serialize for Finding {
         finding.serialize_field("advice", &self.advice)?;
         finding.serialize_field("risk", &self.risk)?;
         finding.end()
+    }
+}
+
+impl Serialize for Subject {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut subject = serializer.serialize_struct("Subject", 3)?;
+        subject.serialize_field("kind", self.kind())?;
+        subject.serialize_field("location", &self.location())?;
+        subject.serialize_field("name", &self.name())?;
+        subject.end()
     }
 }
 

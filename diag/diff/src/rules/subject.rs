@@ -1,0 +1,131 @@
+//! What a finding is about: an id of what a snapshot knows, which is put into words last.
+
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::human;
+use diag_analysis::source_location::SourceLocation;
+
+use crate::diff::Site;
+
+/// What a finding is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Tasks spawned at a place.
+    SpawnSite(Site),
+    /// What a function allocates.
+    Function(SourceLocation),
+    /// Blocks of one kind that a function allocates: it may fill two kinds of container.
+    Blocks {
+        /// What they are part of.
+        kind: AllocationKind,
+        /// Who asked for them.
+        function: SourceLocation,
+    },
+    /// A part of the process that has no place in the code.
+    Process(ProcessPart),
+}
+
+/// A part of the process that has no place in the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProcessPart {
+    /// Tasks that the runtimes count and the recorder does not follow.
+    UntrackedTasks,
+}
+
+impl Subject {
+    /// Returns which kind of thing it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Subject::SpawnSite(_) => "spawn_site",
+            Subject::Function(_) => "function",
+            Subject::Blocks { .. } => "blocks",
+            Subject::Process(_) => "process",
+        }
+    }
+
+    /// Returns the spawn site, if it is about one.
+    pub fn site(&self) -> Option<&Site> {
+        if let Subject::SpawnSite(site) = self { Some(site) } else { None }
+    }
+
+    /// Returns the allocating function, if it is about one.
+    pub fn function(&self) -> Option<&SourceLocation> {
+        match self {
+            Subject::Function(function) | Subject::Blocks { function, .. } => Some(function),
+            Subject::SpawnSite(_) | Subject::Process(_) => None,
+        }
+    }
+
+    /// Returns `file:line:column`, `file:line`, or a word in parentheses; safe to print.
+    pub fn location(&self) -> String {
+        match self {
+            Subject::SpawnSite(site) => site.to_string(),
+            Subject::Function(function) | Subject::Blocks { function, .. } => function.location(),
+            Subject::Process(ProcessPart::UntrackedTasks) => "(untracked)".to_owned(),
+        }
+    }
+
+    /// Returns the type of the future or the name of the function there.
+    pub fn name(&self) -> Option<String> {
+        match self {
+            Subject::SpawnSite(site) => Some(site.type_name.clone()),
+            Subject::Function(function) => Some(function.function.clone()),
+            Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
+            Subject::Process(_) => None,
+        }
+    }
+
+    /// The location without line and column.
+    pub(super) fn file(&self) -> String {
+        match self {
+            Subject::SpawnSite(site) => human::name(&site.file),
+            Subject::Function(function) | Subject::Blocks { function, .. } => {
+                SourceLocation { line: None, ..function.clone() }.location()
+            }
+            Subject::Process(_) => self.location(),
+        }
+    }
+
+    /// Line and column; 0 for what it has not.
+    pub(super) fn position(&self) -> [u32; 2] {
+        match self {
+            Subject::SpawnSite(site) => [site.line, site.column],
+            Subject::Function(function) | Subject::Blocks { function, .. } => [function.line.unwrap_or(0), 0],
+            Subject::Process(_) => [0; 2],
+        }
+    }
+}
+
+impl From<&Site> for Subject {
+    fn from(site: &Site) -> Self {
+        Subject::SpawnSite(site.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_the_location_without_its_position() {
+        let site = |file: &str| {
+            let (file, type_name) = (file.to_owned(), "svc::work".to_owned());
+            Subject::SpawnSite(Site { file, line: 9, column: 5, type_name })
+        };
+        let function = |file: Option<&str>, line| {
+            let (function, file) = ("svc::keep".to_owned(), file.map(str::to_owned));
+            Subject::Function(SourceLocation { function, file, line })
+        };
+        for (subject, location, file, position) in [
+            (site("src/a.rs"), "src/a.rs:9:5", "src/a.rs", [9, 5]),
+            (site("C:/a.rs"), "C:/a.rs:9:5", "C:/a.rs", [9, 5]),
+            (site(""), ":9:5", "", [9, 5]),
+            (function(Some("src/a.rs"), Some(9)), "src/a.rs:9", "src/a.rs", [9, 0]),
+            (function(Some("src/a.rs"), None), "src/a.rs", "src/a.rs", [0, 0]),
+            (function(None, None), "svc::keep", "svc::keep", [0, 0]),
+            (Subject::Process(ProcessPart::UntrackedTasks), "(untracked)", "(untracked)", [0, 0]),
+        ] {
+            assert_eq!((&*subject.location(), &*subject.file()), (location, file));
+            assert_eq!(subject.position(), position, "{location}");
+        }
+    }
+}
