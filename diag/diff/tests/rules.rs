@@ -33,6 +33,23 @@ fn every_rule_has_a_name_of_its_own_and_says_what_it_is() {
     assert!(by_name("task_leak").is_none());
 }
 
+/// What a line makes words with.
+fn words_made(line: &str) -> Option<&'static str> {
+    ["format!", "human::", "to_string("].into_iter().find(|made| line.contains(made))
+}
+
+/// Each rule states facts in a file of its name.
+#[test]
+fn no_rule_makes_words() {
+    for rule in RULES {
+        let name = format!("src/rules/{}.rs", rule.name().replace('-', "_"));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&name);
+        let source = std::fs::read_to_string(path).expect("a rule has a file of its own");
+        assert_eq!(source.lines().find_map(words_made), None, "{name}");
+    }
+    assert_eq!(words_made(r#"evidence.push(format!("{tasks} tasks"));"#), Some("format!"));
+}
+
 #[test]
 fn the_document_says_what_the_rules_declare() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("VERDICTS.md");
