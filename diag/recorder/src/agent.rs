@@ -41,7 +41,7 @@ pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<Socke
     let bound = socket.local_addr()?;
     let routes = Arc::new(Routes::new(Access::new(bound, token)));
     let run = move || {
-        crate::background_thread(c"diag-agent");
+        let _own = crate::background_thread(c"diag-agent");
         if let Err(error) = serve(socket, closed, routes) {
             health::report("agent", Status::Failed(error.to_string().into()));
             crate::warn(&format_args!("the agent ended ({error}); the service goes on without it"));

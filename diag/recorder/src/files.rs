@@ -35,7 +35,7 @@ pub(crate) fn start(settings: &Settings) -> io::Result<()> {
 }
 
 fn run(every: Duration, writer: Writer) {
-    crate::background_thread(c"diag-files");
+    let _own = crate::background_thread(c"diag-files");
     let writer = Arc::new(Mutex::new(writer));
     let mut failing = false;
     let mut next = Instant::now() + every;
@@ -68,7 +68,7 @@ fn write_on_a_thread(writer: &Arc<Mutex<Writer>>) -> Result<(), String> {
     let work = {
         let writer = Arc::clone(writer);
         move || {
-            crate::background_thread(c"diag-capture");
+            let _own = crate::background_thread(c"diag-capture");
             let _ = tell.send(Writer::write(&writer));
         }
     };

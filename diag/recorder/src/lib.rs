@@ -61,6 +61,7 @@ mod health;
 #[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]
 pub mod heap;
 mod memory;
+mod own_thread;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(samples_heap), allow(dead_code, reason = "blocks are known by samples"))]
 mod owner_outcomes;
@@ -82,6 +83,8 @@ use std::fmt;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use own_thread::OwnThread;
 
 pub use allocator::{AllocatorStats, glibc_stats};
 pub use builder::{Builder, Guard, InitError, init};
@@ -160,11 +163,12 @@ pub(crate) fn warn(message: &dyn fmt::Display) {
     let _ = std::io::stderr().write_all(format!("diag: {message}\n").as_bytes());
 }
 
-/// Makes the calling thread, one of our own, yield to the service's, and keeps its bytes out of the
-/// heap samples.
-pub(crate) fn background_thread(name: &CStr) {
+/// Makes the calling thread, one of our own until the result is dropped, yield to the service's, and keeps its bytes
+/// out of the heap samples.
+pub(crate) fn background_thread(name: &CStr) -> OwnThread {
     sys::name_thread(name);
     #[cfg(feature = "heap")]
     let _for_ever = std::mem::ManuallyDrop::new(heap::hide_capture());
     sys::lower_priority();
+    OwnThread::here()
 }

@@ -12,6 +12,7 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::own_thread::OwnThread;
 use crate::task::totals;
 use crate::{clock, sys};
 
@@ -32,6 +33,7 @@ const STACK_BYTES: usize = 64 << 10;
 pub(crate) fn start() -> io::Result<()> {
     sys::start_thread(STACK_BYTES, || {
         sys::name_thread(c"diag-ticker");
+        let _own = OwnThread::here();
         run()
     })
 }

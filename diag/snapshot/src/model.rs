@@ -13,6 +13,7 @@ mod parked;
 mod site;
 mod stack;
 mod task;
+mod thread_cpu;
 
 pub use cancel::CancelBy;
 pub use end::{EndRow, Outcome, ZombieRow};
@@ -26,6 +27,7 @@ pub use parked::{ParkedRow, ThreadRow};
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
 pub use task::{TaskId, TaskRow, TaskState, TaskTimes};
+pub use thread_cpu::ThreadCpuRow;
 
 use crate::strings::Strings;
 use crate::table::{Row, Table};
@@ -57,6 +59,8 @@ pub struct Snapshot {
     pub parked: Table<ParkedRow>,
     /// Threads that are held up in a poll.
     pub threads: Table<ThreadRow>,
+    /// What each thread has used of the CPUs, by ascending id.
+    pub thread_cpu: Table<ThreadCpuRow>,
     /// The call stacks that samples, parked tasks and threads point to.
     pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
@@ -85,6 +89,7 @@ impl Snapshot {
         visitor.visit(&self.stacks.names);
         visitor.visit(&self.parked);
         visitor.visit(&self.threads);
+        visitor.visit(&self.thread_cpu);
         if let Some(heap) = &self.heap {
             visitor.visit(&heap.samples);
             visitor.visit(&heap.stack_totals);

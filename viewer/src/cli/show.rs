@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use diag_analysis::views::{Estimate, HeapNow, Memory, SiteView, TaskView, heap};
+use diag_analysis::views::{CpuView, Estimate, HeapNow, Memory, SiteView, TaskView, heap};
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::{Finding, Policy, judge_one};
@@ -72,6 +72,8 @@ struct View<'a> {
     rss_bytes: Option<u64>,
     /// Where the resident memory is.
     memory: Option<Memory>,
+    /// CPU time of the process and of its threads.
+    cpu: Option<CpuView>,
     open_fds: Option<u64>,
     dropped: &'a BTreeMap<String, u64>,
     /// The same in a sentence each.
@@ -111,6 +113,7 @@ impl<'a> View<'a> {
             gauges: capture.gauges.iter().map(|gauge| (&*gauge.name, gauge.value)).collect(),
             rss_bytes: capture.resources.rss_bytes,
             memory: analysis.memory_view(),
+            cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
             not_recorded: diag_analysis::not_recorded(capture).collect(),
@@ -165,14 +168,14 @@ fn cells(site: &SiteView) -> [String; 9] {
 fn about(view: &View<'_>) -> String {
     let alive = view.alive_tasks.values().try_fold(0u64, |sum, alive| Some(sum.saturating_add((*alive)?)));
     let alive = alive.map_or("unknown".to_owned(), human::count);
-    let memory = view.memory.as_ref().map(|memory| format!("{}\n", memory.sentence));
+    let memory = view.memory.as_ref().map(|memory| format!("{}\n", memory.sentence)).unwrap_or_default();
+    let cpu = view.cpu.as_ref().map(|cpu| cpu.sentence() + "\n").unwrap_or_default();
     format!(
-        "{}, pid {}, up {}, taken {}\n{}{} tasks tracked, the runtimes count {alive}",
+        "{}, pid {}, up {}, taken {}\n{memory}{cpu}{} tasks tracked, the runtimes count {alive}",
         human::name(view.service),
         view.pid,
         human::duration(view.uptime_ns),
         view.taken,
-        memory.unwrap_or_default(),
         human::count(view.tracked_tasks),
     )
 }

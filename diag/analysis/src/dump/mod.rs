@@ -5,6 +5,7 @@
 //! tasks that were asked to stop and did not, ended tasks that are still held. It states facts and
 //! judges nothing: many old tasks may be healthy.
 
+mod cpu;
 mod header;
 mod tasks;
 mod threads;
@@ -27,6 +28,7 @@ pub fn dump(analysis: &Analysis) -> String {
         zombies::zombies(&analysis.zombie_views()),
         tasks(Concern::None, "live tasks:\n"),
         ended(&analysis.ended_views()),
+        cpu::cpu(&analysis.thread_cpu_views()),
         snapshot
             .capture
             .gauges

@@ -28,6 +28,7 @@ pub fn text(analysis: &Analysis, syntax: Syntax, told: &mut Told) -> String {
         heap(&mut text, analysis.heap_stacks(), &sites);
     }
     resident(&mut text, analysis.memory());
+    process(&mut text, snapshot);
     own(&mut text, snapshot);
     text.finish()
 }
@@ -115,6 +116,15 @@ fn resident(text: &mut Text<'_>, split: Option<&MemoryBreakdown>) {
         text.sample("diag_resident_bytes", &[("part", part)], bytes as f64);
     }
     text.sample("diag_resident_bytes", &[("part", "unaccounted")], split.unaccounted_bytes as f64);
+}
+
+/// What the system says of the process, by the names that Prometheus' own client libraries have for it.
+fn process(text: &mut Text<'_>, snapshot: &Snapshot) {
+    let resources = &snapshot.capture.resources;
+    if let Some((user_ns, system_ns)) = resources.cpu_user_ns.zip(resources.cpu_system_ns) {
+        text.counter("process_cpu_seconds", "seconds", "CPU time since start, user and system.");
+        text.total("process_cpu_seconds", &[], user_ns.saturating_add(system_ns) as f64 / 1e9);
+    }
 }
 
 /// What the recorder says of itself.

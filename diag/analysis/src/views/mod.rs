@@ -3,6 +3,7 @@
 //! Durations are `_ns`, sizes `_bytes`, ids are strings, since a number of JSON keeps only 53 bits, and what is not
 //! known is none. Views are made here and nowhere else, so that every output says the same.
 
+mod cpu;
 mod ended;
 #[cfg(feature = "views")]
 mod estimate;
@@ -18,6 +19,7 @@ mod task_group;
 mod thread;
 mod zombie;
 
+pub use cpu::{CpuView, ThreadCpuView};
 pub use ended::EndedView;
 #[cfg(feature = "views")]
 pub use estimate::{Estimate, whole};

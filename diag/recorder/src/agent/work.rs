@@ -100,7 +100,7 @@ impl Work {
     fn man(self: &Arc<Self>) {
         let work = Arc::clone(self);
         let run = move || {
-            crate::background_thread(c"diag-capture");
+            let _own = crate::background_thread(c"diag-capture");
             work.run();
         };
         if sys::start_thread(sys::USUAL_STACK_BYTES, run).is_err() {

@@ -16,6 +16,7 @@ mod process;
 mod sites;
 mod stacks;
 mod tasks;
+mod thread_cpu;
 mod threads;
 
 use std::collections::BTreeMap;
@@ -60,7 +61,9 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
 
     // First of all: the rows of a million tasks are resident as well.
     let resources = process::resources(crate::memory::mapped_bytes());
+    let is_whole = scope >= Scope::Whole;
     let mut strings = Strings::default();
+    let thread_cpu = if is_whole { thread_cpu::rows(&mut strings) } else { Default::default() };
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
     let moved_before = Moved::all();
@@ -75,7 +78,6 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let tasks::Rows { tasks, zombies, parked } = tasks::rows(&found, &mut sites, &mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before);
     let mut stacks = Tree::new();
-    let is_whole = scope >= Scope::Whole;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {
         threads::held_up(&found, &sites, &mut stacks, &mut strings)
@@ -112,6 +114,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         zombies,
         parked,
         threads,
+        thread_cpu,
         stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
         heap,
         strings,

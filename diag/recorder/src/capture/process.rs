@@ -10,7 +10,7 @@ use crate::clock::Anchor;
 use crate::fork::{self, Lock};
 use crate::health::Status;
 use crate::sys::procfs::{self, status_bytes, status_number};
-use crate::{allocator, settings};
+use crate::{allocator, settings, sys};
 
 /// Facts that do not change while the process lives, read once.
 pub(super) fn facts(anchor: &Anchor) -> Process {
@@ -46,9 +46,12 @@ fn instance(anchor: &Anchor) -> u64 {
 pub(super) fn resources(diag_bytes: u64) -> Resources {
     let throttled = procfs::throttled();
     let status = procfs::status().unwrap_or_default();
+    let cpu_ns = sys::cpu_times_ns();
     Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),
+        cpu_user_ns: cpu_ns.map(|[user, _]| user),
+        cpu_system_ns: cpu_ns.map(|[_, system]| system),
         open_fds: procfs::open_descriptors(),
         diag_bytes: Some(diag_bytes),
         address_space: Some(address_space()),

@@ -54,8 +54,8 @@ pub(super) fn held_up(
             name: seen.facts.name.as_deref().map(|name| strings.intern(name)),
             task: thread.reading.task.id().map(TaskId),
             watched_us: Some(started.elapsed().as_micros() as u64),
-            cpu_us: since(seen.facts.cpu_us, thread.before.cpu_us),
-            wait_us: since(seen.facts.wait_us, thread.before.wait_us),
+            cpu_us: us_since(seen.facts.cpu_ns, thread.before.cpu_ns),
+            wait_us: us_since(seen.facts.wait_ns, thread.before.wait_ns),
             state: seen.facts.state,
             stack: seen.stack.is_ok().then(|| stacks.add(&frames)),
         });
@@ -80,6 +80,6 @@ fn find<'a>(found: &'a [Found], sites: &Sites) -> Vec<HeldUp<'a>> {
         .collect()
 }
 
-fn since(now: Option<u64>, before: Option<u64>) -> Option<u64> {
-    Some(now?.saturating_sub(before?))
+fn us_since(now_ns: Option<u64>, before_ns: Option<u64>) -> Option<u64> {
+    Some(now_ns?.saturating_sub(before_ns?) / 1_000)
 }

@@ -15,7 +15,7 @@ mod pages;
 pub(crate) mod procfs;
 mod threads;
 
-pub(crate) use clock::precise_ns;
+pub(crate) use clock::{cpu_times_ns, precise_ns};
 #[cfg(feature = "agent")]
 pub(crate) use descriptors::{bound_send_buffer, is_out_of_descriptors};
 pub(crate) use descriptors::{close, largest_file_bytes};

@@ -118,6 +118,10 @@ pub struct Resources {
     pub rss_bytes: Option<u64>,
     /// Threads of the process.
     pub threads: Option<u64>,
+    /// Time that all threads of the process, ended ones as well, ran on a CPU in its own code.
+    pub cpu_user_ns: Option<u64>,
+    /// The same in the kernel.
+    pub cpu_system_ns: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
     /// Memory that the recorder has mapped for itself, none of it from the global allocator; what it

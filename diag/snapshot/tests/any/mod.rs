@@ -115,11 +115,20 @@ fn capture() -> impl Strategy<Value = Capture> {
             samples,
         },
     );
-    let numbers = any::<[Option<u64>; 6]>();
+    let numbers = any::<[Option<u64>; 8]>();
     let parts = (numbers, option::of(space), option::of(resident), option::of(allocator));
     let resources = parts.prop_map(
         |(
-            [rss_bytes, threads, open_fds, diag_bytes, throttled_us, throttled_periods],
+            [
+                rss_bytes,
+                threads,
+                cpu_user_ns,
+                cpu_system_ns,
+                open_fds,
+                diag_bytes,
+                throttled_us,
+                throttled_periods,
+            ],
             address_space,
             resident,
             allocator,
@@ -127,6 +136,8 @@ fn capture() -> impl Strategy<Value = Capture> {
             Resources {
                 rss_bytes,
                 threads,
+                cpu_user_ns,
+                cpu_system_ns,
                 open_fds,
                 diag_bytes,
                 address_space,
@@ -208,12 +219,13 @@ fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
 /// Everything that points to sites, tasks or stacks.
 fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    let tasks =
-        (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    (sites, tasks, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
+    let tasks = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    let threads = (table(rows, sizes), table(rows, sizes));
+    (sites, tasks, threads, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
         |(
             (sites, lifetimes, poll_times, poll_delays),
-            (tasks, ends, zombies, parked, threads),
+            (tasks, ends, zombies, parked),
+            (threads, thread_cpu),
             stacks,
             heap,
         )| {
@@ -227,6 +239,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                 zombies,
                 parked,
                 threads,
+                thread_cpu,
                 stacks,
                 heap,
                 ..Snapshot::default()

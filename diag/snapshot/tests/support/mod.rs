@@ -5,7 +5,7 @@ use diag_snapshot::{
     ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process,
     Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow, Snapshot,
     StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow, TaskState,
-    ThreadRow, ZombieRow,
+    ThreadCpuRow, ThreadRow, ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -57,6 +57,7 @@ pub(crate) fn service(tasks: u64, samples: u64) -> Snapshot {
     let some_tasks = snapshot.tasks.iter().step_by(7).take(256);
     let parked = |task: TaskRow| ParkedRow { task: task.id, stack: StackIndex(random.below(stacks) as u32) };
     snapshot.parked = some_tasks.map(parked).collect();
+    snapshot.thread_cpu = (0..11).map(|i| thread(i, &mut snapshot.strings)).collect();
     snapshot.threads = polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }
@@ -90,6 +91,8 @@ fn capture(tasks: u64) -> Capture {
         resources: Resources {
             rss_bytes: Some(812 << 20),
             threads: Some(11),
+            cpu_user_ns: Some(900_000_000_000),
+            cpu_system_ns: Some(100_000_000_000),
             open_fds: Some(4_096),
             diag_bytes: Some(9 << 20),
             address_space: Some(AddressSpace {
@@ -241,6 +244,24 @@ fn polling_threads(tasks: &Table<TaskRow>, strings: &mut Strings) -> impl Iterat
         state: Some('R'),
         stack: Some(StackIndex(0)),
     })
+}
+
+/// One of the service's threads, of which the last two are the recorder's.
+fn thread(i: u32, strings: &mut Strings) -> ThreadCpuRow {
+    let name = match i {
+        0 => "iothub",
+        1..=8 => "iothub-worker",
+        9 => "diag-ticker",
+        _ => "diag-agent",
+    };
+    ThreadCpuRow {
+        tid: 4_711 + i,
+        name: Some(strings.intern(name)),
+        started_us: Some(u64::from(i) * 10_000),
+        cpu_ns: Some(200_000_000_000 / u64::from(1 + i)),
+        wait_ns: Some(3_000_000_000),
+        is_recorder: i > 8,
+    }
 }
 
 fn call_stacks(random: &mut Random, strings: &mut Strings, stacks: u64) -> Stacks {

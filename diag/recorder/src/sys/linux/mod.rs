@@ -46,11 +46,7 @@ pub(crate) fn coarse_step_ns() -> Option<u64> {
 
 /// How long this process has lived, from the kernel's record of its start (10 ms steps).
 pub(crate) fn uptime_ns() -> Option<u64> {
-    let start_ticks = procfs::start_ticks()?;
-    // SAFETY: sysconf has no preconditions.
-    let ticks_per_second = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).ok()?;
-    let start_ns = start_ticks.checked_mul(1_000_000_000)?.checked_div(ticks_per_second)?;
-    read_ns(libc::CLOCK_BOOTTIME).checked_sub(start_ns)
+    read_ns(libc::CLOCK_BOOTTIME).checked_sub(procfs::start_ns()?)
 }
 
 /// The kernel's id of this thread.

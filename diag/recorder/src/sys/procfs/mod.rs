@@ -23,7 +23,7 @@ pub(crate) use syscall::waits_at;
 pub(crate) use thread::Facts;
 pub(crate) use throttled::Throttled;
 
-use super::here;
+use super::{clock, here};
 
 /// What this process is told of itself lies there.
 pub(crate) const FOLDER: &str = "/proc/self";
@@ -50,9 +50,9 @@ pub(crate) fn status() -> io::Result<String> {
     fs::read_to_string("/proc/self/status")
 }
 
-/// When this process began, in ticks since the system did.
-pub(crate) fn start_ticks() -> Option<u64> {
-    stat::start_ticks(&fs::read_to_string("/proc/self/stat").ok()?)
+/// When this process began, since the system did (10 ms steps).
+pub(crate) fn start_ns() -> Option<u64> {
+    clock::ticks_ns(stat::start_ticks(&fs::read_to_string("/proc/self/stat").ok()?)?)
 }
 
 /// The address space of this process, in the order of its addresses.
@@ -107,7 +107,7 @@ pub(crate) fn of_thread(tid: u32, file: &str) -> io::Result<String> {
 pub(crate) fn facts(tid: u32) -> Option<Facts> {
     let read = |file| of_thread(tid, file).ok();
     let Some(stat) = read("stat") else { return here::thread_lives(tid).then(Facts::default) };
-    Some(Facts::parse(&stat, read("schedstat").as_deref(), read("comm").as_deref()))
+    Some(Facts::parse(&stat, read("schedstat").as_deref()))
 }
 
 /// The pages of each mapping, counted by walking them: for a test to compare with.

@@ -1,14 +1,28 @@
 //! The line of numbers that `stat` holds, see proc(5).
 
-/// When the process began, in ticks since the system did.
+/// When the process or thread began, in ticks since the system did.
 pub(super) fn start_ticks(stat: &str) -> Option<u64> {
-    // Field 22, counted after the command's closing bracket, which may itself hold blanks.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+    number(stat, 22)
 }
 
-/// The letter behind the name, which is in parentheses and may hold some itself.
+/// Ticks that it ran in its own code and in the kernel.
+pub(super) fn cpu_ticks(stat: &str) -> Option<u64> {
+    number(stat, 14)?.checked_add(number(stat, 15)?)
+}
+
+/// The name, which is in parentheses and may hold some itself.
+pub(super) fn name(stat: &str) -> Option<&str> {
+    Some(stat.rsplit_once(") ")?.0.split_once('(')?.1)
+}
+
+/// The letter behind the name.
 pub(super) fn state(stat: &str) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// A field by its number in proc(5), of those behind the name, which may itself hold blanks.
+fn number(stat: &str, field: usize) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(field.checked_sub(3)?)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -21,7 +35,12 @@ mod tests {
         assert_eq!(state("7 (tokio-runtime-w) S 1"), Some('S'));
         assert_eq!(state("7 (cut"), None);
         let stat = "7 (a) (b c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19876 20\n";
-        assert_eq!(start_ticks(stat), Some(19_876));
-        assert_eq!(start_ticks("7 (cut) S 1 2 3"), None);
+        assert_eq!(
+            (name(stat), start_ticks(stat), cpu_ticks(stat)),
+            (Some("a) (b c"), Some(19_876), Some(11 + 12))
+        );
+        let cut = "7 (cut) S 1 2 3";
+        assert_eq!((name(cut), start_ticks(cut), cpu_ticks(cut)), (Some("cut"), None, None));
+        assert_eq!(name("7 (cut"), None);
     }
 }

@@ -1,6 +1,7 @@
 //! What the kernel says of a thread.
 
 use super::stat;
+use crate::sys::clock;
 
 /// What the kernel says of a thread, none of it where `/proc` is missing. Times are since its start, exact to a tick of
 /// the kernel's.
@@ -9,21 +10,24 @@ pub(crate) struct Facts {
     pub(crate) name: Option<String>,
     /// `R` running or ready, `S` asleep, `D` asleep for a disk, see proc(5).
     pub(crate) state: Option<char>,
+    /// When it began, since the system did.
+    pub(crate) started_ns: Option<u64>,
     /// Time on a core.
-    pub(crate) cpu_us: Option<u64>,
+    pub(crate) cpu_ns: Option<u64>,
     /// Time that it was ready to run and waited for a core.
-    pub(crate) wait_us: Option<u64>,
+    pub(crate) wait_ns: Option<u64>,
 }
 
 impl Facts {
-    /// From the texts of `stat`, `schedstat` and `comm`.
-    pub(super) fn parse(stat: &str, schedstat: Option<&str>, comm: Option<&str>) -> Self {
-        let time = |column| Some(nth(schedstat?, column)? / 1_000);
+    /// From the texts of `stat` and `schedstat`, which tells time on a core more finely, where the kernel has it.
+    pub(super) fn parse(stat: &str, schedstat: Option<&str>) -> Self {
+        let time = |column| nth(schedstat?, column);
         Facts {
-            name: comm.map(|name| name.trim_end().to_owned()),
+            name: stat::name(stat).map(str::to_owned),
             state: stat::state(stat),
-            cpu_us: time(0),
-            wait_us: time(1),
+            started_ns: stat::start_ticks(stat).and_then(clock::ticks_ns),
+            cpu_ns: time(0).or_else(|| clock::ticks_ns(stat::cpu_ticks(stat)?)),
+            wait_ns: time(1),
         }
     }
 }
@@ -39,10 +43,21 @@ mod tests {
 
     #[test]
     fn times_are_told_in_nanoseconds() {
-        let facts = Facts::parse("7 (x) S 1", Some("12345678 9999 3\n"), Some("tokio worker\n"));
+        let stat = "7 (tokio worker) S 1 2 3 4 5 6 7 8 9 10 300 50 13 14 15 16 17 18 0 20";
+        let facts = Facts::parse(stat, Some("12345678 9999 3\n"));
         let name = Some("tokio worker".to_owned());
-        assert_eq!(facts, Facts { name, state: Some('S'), cpu_us: Some(12_345), wait_us: Some(9) });
-        assert_eq!(Facts::parse("7 (cut", None, None), Facts::default());
+        let fine = Facts {
+            name,
+            state: Some('S'),
+            started_ns: Some(0),
+            cpu_ns: Some(12_345_678),
+            wait_ns: Some(9_999),
+        };
+        assert_eq!(facts, fine);
+        let ticks_ns = clock::ticks_ns(350);
+        assert!(ticks_ns.is_some());
+        assert_eq!(Facts::parse(stat, None), Facts { cpu_ns: ticks_ns, wait_ns: None, ..fine });
+        assert_eq!(Facts::parse("7 (cut", None), Facts::default());
     }
 
     #[test]
