@@ -1,5 +1,5 @@
 //! What one snapshot shows without another: tasks that nothing can wake, that were asked to stop,
-//! that are polled for long or wake themselves, and ended ones that are still held.
+//! that are polled for long or wake themselves, that outlive their kind, and ended ones that are still held.
 //!
 //! Tasks without any of this are not listed, so a healthy service costs nothing here.
 
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use crate::await_point::AwaitPoint;
 use crate::await_points::AwaitPoints;
 use crate::named_stacks::NamedStacks;
+use crate::outlived::{Outlived, outlived};
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
 use crate::Analysis;
@@ -54,6 +55,8 @@ pub struct SiteConditions {
     pub spinning: Vec<Spinning>,
     /// Ended tasks that are still held.
     pub zombies: Vec<Zombie>,
+    /// Tasks that are idle for longer than others of the site live; none without any.
+    pub outlived: Option<Outlived>,
 }
 
 /// A task that nothing can wake.
@@ -161,6 +164,11 @@ impl Conditions {
                 });
             }
         }
+        for (site, outlived) in outlived(snapshot, analysis.await_points()) {
+            if let Some(site) = sites.get_mut(site as usize) {
+                site.outlived = Some(outlived);
+            }
+        }
         now.waits = waits(analysis.await_points(), &sites);
         now.sites = sites.into_iter().filter(SiteConditions::has_something).collect();
         now
@@ -175,6 +183,7 @@ impl SiteConditions {
             || !self.polling.is_empty()
             || !self.spinning.is_empty()
             || !self.zombies.is_empty()
+            || self.outlived.is_some()
     }
 }
 
@@ -192,6 +201,7 @@ fn site_rows(snapshot: &Snapshot) -> impl Iterator<Item = SiteConditions> {
         polling: Vec::new(),
         spinning: Vec::new(),
         zombies: Vec::new(),
+        outlived: None,
     })
 }
 

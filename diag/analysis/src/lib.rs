@@ -26,6 +26,7 @@ pub mod memory_breakdown;
 pub mod metrics;
 pub mod named_stacks;
 mod not_recorded;
+pub mod outlived;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 pub mod runtime_frames;
