@@ -21,6 +21,9 @@ fn every_rule_has_a_name_of_its_own_and_says_what_it_is() {
         );
         assert!(by_name(name).is_some_and(|found| found.says() == rule.says()), "{name}");
         assert!(!rule.categories().is_empty(), "{name}");
+        for better in rule.yields_to() {
+            assert!(*better != name && by_name(better).is_some(), "{name} yields to {better}");
+        }
         assert!(!rule.says().ends_with('.') && rule.says().len() < 120, "{name}: {}", rule.says());
         for expected in ["**Found when**", "**Silent twin"] {
             assert!(rule.doc().contains(expected), "{name} does not say {expected}");

@@ -86,9 +86,16 @@ impl Thresholds {
     }
 }
 
-/// Returns what all rules find: the surest and largest first.
+/// Returns what all rules find: the surest and largest first, and each fault once.
 pub fn check(facts: &Facts<'_>, thresholds: &Thresholds) -> Vec<Finding> {
-    surest_first(RULES.iter().flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect())
+    let found: Vec<Finding> =
+        RULES.iter().flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect();
+    let is_told = |finding: &Finding| {
+        let better = by_name(finding.rule).map_or(&[][..], |rule| rule.yields_to());
+        let mut others = found.iter().filter(|other| better.contains(&other.rule));
+        others.any(|other| other.subject == finding.subject)
+    };
+    surest_first(found.iter().filter(|finding| !is_told(finding)).cloned().collect())
 }
 
 /// Returns why it may have been too early for some of the rules.

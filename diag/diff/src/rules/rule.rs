@@ -23,6 +23,9 @@ pub trait Rule: Sync {
     /// What it needs to look at.
     const NEEDS: Needs;
 
+    /// Names of the rules that tell the same fault better: where one of them finds it, this one is silent.
+    const YIELDS_TO: &'static [&'static str] = &[];
+
     /// What a finding says, in a sentence.
     const SAYS: &'static str;
 
@@ -105,6 +108,8 @@ pub trait AnyRule: Sync {
     fn categories(&self) -> &'static [Category];
     /// See [`Rule::NEEDS`].
     fn needs(&self) -> Needs;
+    /// See [`Rule::YIELDS_TO`].
+    fn yields_to(&self) -> &'static [&'static str];
     /// See [`Rule::SAYS`].
     fn says(&self) -> &'static str;
     /// See [`Rule::DOC`].
@@ -130,6 +135,10 @@ impl<R: Rule> AnyRule for R {
 
     fn needs(&self) -> Needs {
         R::NEEDS
+    }
+
+    fn yields_to(&self) -> &'static [&'static str] {
+        R::YIELDS_TO
     }
 
     fn says(&self) -> &'static str {
