@@ -128,7 +128,9 @@ impl<'a> Suspect<'a> {
         let confidence = self.confidence(diff, params);
         let rate_per_s = self.rate_per_s(diff);
         let subject = Subject::from(&self.site.site);
-        let (advice, risk) = (self.advice(confidence, diff, params), self.risk(rate_per_s));
+        let waiting_at = Wait::of_most(&self.site.after.stale_waits);
+        let advice = self.advice(confidence, waiting_at.as_ref(), diff, params);
+        let risk = self.risk(rate_per_s);
         Finding {
             since: self
                 .site
@@ -140,22 +142,9 @@ impl<'a> Suspect<'a> {
             bytes: self.bytes(diff),
             evidence: self.evidence(diff, params),
             counter_evidence: self.counter_evidence(diff, params),
-            waiting_at: self.waits(),
+            waiting_at,
             ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
         }
-    }
-
-    fn commonest_wait(&self) -> Option<(&String, u64)> {
-        let waits = self.site.after.stale_waits.iter();
-        waits.map(|(at, &tasks)| (at, tasks)).max_by_key(|&(_, tasks)| tasks)
-    }
-
-    /// What most of those that were asked wait for.
-    fn waits(&self) -> Option<Wait> {
-        let asked: u64 = self.site.after.stale_waits.values().sum();
-        let (at, tasks) = self.commonest_wait()?;
-        let at = at.clone();
-        Some(if tasks == asked { Wait::All { at } } else { Wait::Most { at, tasks, asked } })
     }
 
     /// What the live tasks of the site allocated and nobody freed.
@@ -223,7 +212,7 @@ impl<'a> Suspect<'a> {
         }
     }
 
-    fn advice(&self, confidence: Confidence, diff: &Diff, params: &Params) -> Advice {
+    fn advice(&self, confidence: Confidence, wait: Option<&Wait>, diff: &Diff, params: &Params) -> Advice {
         if confidence == Confidence::Possible {
             let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, params));
             return Advice::CompareTasksAgain { after: Micros(wait_us).max(window(diff)) };
@@ -231,7 +220,7 @@ impl<'a> Suspect<'a> {
         let needs = &self.site.after.stale_needs;
         Advice::EndTheWait {
             spawned_at: self.site.site.clone(),
-            needs: self.commonest_wait().and_then(|(wait, _)| needs.get(wait)).copied(),
+            needs: wait.and_then(|wait| needs.get(wait.at())).copied(),
         }
     }
 
