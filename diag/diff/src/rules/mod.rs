@@ -44,6 +44,7 @@ rules! {
     zombie,
     heap_share,
     task_leak,
+    outlived_peers,
     heap_growth,
     untracked_growth,
 }

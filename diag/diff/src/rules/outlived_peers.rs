@@ -1,0 +1,124 @@
+//! `outlived-peers`: tasks that are idle for many times as long as others of their site live.
+//!
+//! A leak that happened once, or so slowly that no two snapshots show it, has no growth to be found by. Its tasks stand
+//! out by what became of their peers: nearly all of these ended long ago. So do long silent connections of a site that
+//! serves short ones too, which is why this is never more than possible.
+//!
+//! Where they become more, they are found by `task-leak`, and not told a second time.
+
+use std::collections::BTreeMap;
+
+use diag_snapshot::{Micros, SiteKind};
+
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::finding::{Category, Confidence, Finding, ago};
+use super::params::params;
+use super::risk::Risk;
+use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
+use super::wait::Wait;
+use crate::diff::{Diff, IdleTask, Outlived, SiteDiff, SiteNow};
+
+/// See [`DOC`].
+pub(super) struct Rule;
+
+params! {
+    /// A task is idle for so many times the usual lifetime of its site, or its own pause between polls if that is longer.
+    min_lifetimes: Factor = 100.0,
+    /// A site has a usual lifetime once so many of its tasks ended.
+    min_ended: Count = 20,
+    /// So many such tasks at least.
+    min_tasks: Count = 10,
+}
+
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "outlived-peers";
+    const CATEGORIES: &'static [Category] = &[Category::Leak];
+    const NEEDS: Needs = Needs::OneSnapshot;
+    const YIELDS_TO: &'static [&'static str] = &["task-leak"];
+    const SAYS: &'static str = "these tasks are idle for many times as long as others of their site live";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let sites = facts.now.sites.iter().filter(|site| site.kind != SiteKind::Future);
+        sites.filter_map(|site| finding(facts, site, site.outlived.as_ref()?, params)).collect()
+    }
+}
+
+fn finding(facts: &Facts<'_>, site: &SiteNow, outlived: &Outlived, params: &Params) -> Option<Finding> {
+    let is_outlying = |task: &&IdleTask| task.times >= params.min_lifetimes;
+    let tasks: Vec<&IdleTask> = outlived.tasks.iter().filter(is_outlying).collect();
+    if outlived.ended < params.min_ended || (tasks.len() as u64) < params.min_tasks.max(1) {
+        return None;
+    }
+    let (least, longest) =
+        (tasks.iter().map(|task| task.idle).min()?, tasks.iter().map(|task| task.idle).max()?);
+    let mut evidence = vec![Evidence::StaleAmongEnded {
+        tasks: tasks.len() as u64,
+        idle: least,
+        ended: outlived.ended,
+        usual_lifetime: outlived.usual_lifetime,
+    }];
+    let change =
+        facts.diff.and_then(|diff| Some((diff, diff.tasks.sites.iter().find(|of| of.site == site.site)?)));
+    evidence.extend(change.and_then(|(diff, change)| stayed(diff, change)));
+    let waiting_at = wait(&tasks);
+    let advice = advice(site, &tasks, waiting_at.as_ref());
+    let (category, confidence, subject) = (Category::Leak, Confidence::Possible, Subject::from(&site.site));
+    Some(Finding {
+        since: ago(facts.now, longest.0),
+        count: Some(tasks.len() as u64),
+        evidence,
+        counter_evidence: vec![counter_evidence(change.map(|(_, change)| change))],
+        waiting_at,
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::TasksKept)
+    })
+}
+
+/// What became of the site's tasks that were stale in the first of two snapshots.
+fn stayed(diff: &Diff, change: &SiteDiff) -> Option<Evidence> {
+    let cohort = change.cohort.filter(|cohort| cohort.untouched > 0)?;
+    Some(Evidence::CohortStayed {
+        cohort: cohort.total(),
+        untouched: cohort.untouched,
+        window: Micros(diff.window_us.unsigned_abs()),
+    })
+}
+
+/// That they become more is not known of one snapshot, and of two it was not so.
+fn counter_evidence(change: Option<&SiteDiff>) -> Evidence {
+    change.map_or(Evidence::OneSnapshot, |change| Evidence::StaleGrew {
+        before: change.before.stale,
+        after: change.after.stale,
+    })
+}
+
+fn wait(tasks: &[&IdleTask]) -> Option<Wait> {
+    let mut waits: BTreeMap<&str, u64> = BTreeMap::new();
+    tasks.iter().filter_map(|task| task.waits.as_deref()).for_each(|at| *waits.entry(at).or_default() += 1);
+    Wait::of_most(&waits)
+}
+
+fn advice(site: &SiteNow, tasks: &[&IdleTask], wait: Option<&Wait>) -> Advice {
+    let waits_there = |task: &&&IdleTask| wait.is_some_and(|wait| task.waits.as_deref() == Some(wait.at()));
+    let needs = tasks.iter().find(waits_there).and_then(|task| task.needs);
+    Advice::EndTheWait { spawned_at: site.site.clone(), needs }
+}
+
+const DOC: &str = "\
+A leak that happened once, or so slowly that no two snapshots show it, does not grow while one looks. Always **possible**.
+
+- **Found when** at least `min_tasks` tasks of a site are idle for `min_lifetimes` times its usual lifetime, or times the mean pause
+  between their own polls if that is longer. The usual lifetime is known once `min_ended` tasks ended. A task that was asked to
+  stop, or that nothing can wake or end, is told by the rules for that, and a future inside of a task is not judged.
+- **Where they become more** beyond what churn explains, they are found by `task-leak`, and not here a second time.
+- **Evidence**: for how long they are idle, how long others of the site lived; of two snapshots, that the same tasks did
+  nothing in between. **Counter-evidence**: that one snapshot shows no growth, or how many were stale in each of two.
+- **Disproved by** a later snapshot in which they were polled or ended. A site that serves both short tasks and long silent ones
+  looks the same: give the two their own spawn sites.
+- **Silent twins**: tasks of a site where nothing ended yet, a few old tasks, tasks with a slow rhythm of their own
+  (`tests/outlived_peers.rs`).
+";

@@ -1,0 +1,105 @@
+//! The rule `outlived-peers` on leaks that do not grow and on their healthy twins.
+
+mod script;
+
+use diag_diff::report::text;
+use diag_diff::rules::evidence::Evidence;
+use diag_diff::{Finding, Outcome, Policy, judge, judge_one};
+use diag_snapshot::Micros;
+use script::{Service, Task, churn, diff, ghosts, in_order, steady};
+
+const SECOND: u64 = 1_000_000;
+
+/// Ten tasks a second that live a third of a second: usual lifetime 2.048 s, a hundredfold of which is 205 s.
+fn healthy() -> Vec<Task> {
+    churn(1, 7, 0.0, 400.0, 10.0, 0.33, 0.05)
+}
+
+fn service(others: Vec<Task>) -> Service {
+    Service::new(in_order([healthy(), others].concat()))
+}
+
+fn findings(others: Vec<Task>, at: f64) -> Vec<Finding> {
+    judge_one(&service(others).at(at).into(), &Policy::default())
+}
+
+/// One finding a line: `leak possible outlived-peers 12`.
+fn lines(findings: &[Finding]) -> Vec<String> {
+    let line = |found: &Finding| {
+        let (category, confidence) = (found.category.as_str(), found.confidence.as_str());
+        format!("{category} {confidence} {} {}", found.rule, found.count.unwrap_or(0))
+    };
+    findings.iter().map(line).collect()
+}
+
+#[test]
+fn a_leak_of_long_ago_is_found_in_one_snapshot_and_counted() {
+    let found = findings(ghosts(7, 0.0, 1.0, 12.0), 300.0);
+    assert_eq!(lines(&found), ["leak possible outlived-peers 12"]);
+    let shown = text::findings(&found);
+    assert!(shown.contains("LEAK (possible): 12 tasks at svc.rs:7:9, since 2026-01-01T00:00:00Z"), "{shown}");
+    assert!(shown.contains("12 tasks have done nothing for at least 4.9 min; 99 % of the "), "{shown}");
+    assert_eq!(found[0].counter_evidence, [Evidence::OneSnapshot]);
+}
+
+#[test]
+fn of_two_snapshots_it_says_that_the_same_tasks_did_nothing() {
+    let service = service(ghosts(7, 0.0, 1.0, 12.0));
+    let report =
+        judge(&diff(&service.at(300.0), &service.at(330.0)).expect("one service"), &Policy::default());
+    assert_eq!(lines(&report.findings), ["leak possible outlived-peers 12"]);
+    assert_eq!((report.outcome, report.fails), (Outcome::Findings, false));
+    let stayed = Evidence::CohortStayed { cohort: 12, untouched: 12, window: Micros(30 * SECOND) };
+    assert_eq!(report.findings[0].evidence[1], stayed);
+    assert_eq!(report.findings[0].counter_evidence, [Evidence::StaleGrew { before: 12, after: 12 }]);
+}
+
+/// One fault, one rule.
+#[test]
+fn where_they_become_more_it_is_a_task_leak() {
+    let service = service(ghosts(7, 0.0, 400.0, 1.0));
+    assert_eq!(
+        lines(&judge_one(&service.at(300.0).into(), &Policy::default())),
+        ["leak possible outlived-peers 95"]
+    );
+    let report =
+        judge(&diff(&service.at(300.0), &service.at(360.0)).expect("one service"), &Policy::default());
+    assert_eq!(report.findings.iter().map(|found| found.rule).collect::<Vec<_>>(), ["task-leak"]);
+}
+
+#[test]
+fn young_and_few_ones_are_silent() {
+    assert_eq!(lines(&findings(ghosts(7, 0.0, 1.0, 12.0), 200.0)), [""; 0], "idle for less than 205 s");
+    assert_eq!(lines(&findings(ghosts(7, 0.0, 1.0, 9.0), 300.0)), [""; 0], "nine");
+}
+
+#[test]
+fn a_rhythm_of_their_own_is_silent() {
+    // Polled at 0 and at 250 s, and idle for 240 s since.
+    assert_eq!(lines(&findings(steady(7, 12, 0.0, 1.0, 250.0), 491.0)), [""; 0]);
+    // Polled all the time until 250 s.
+    let stopped = |task| Task { rests: Some(250.0), pause: 1.0, ..task };
+    let tasks = steady(7, 12, 0.0, 1.0, 250.0).into_iter().map(stopped).collect();
+    assert_eq!(lines(&findings(tasks, 491.0)), ["leak possible outlived-peers 12"]);
+}
+
+#[test]
+fn workers_of_a_site_where_nothing_ended_are_silent() {
+    assert_eq!(lines(&findings(ghosts(8, 0.0, 1.0, 12.0), 300.0)), [""; 0]);
+    let [few, enough] = [19, 20].map(|ended| {
+        let short: Vec<Task> =
+            healthy().into_iter().take(ended).map(|task| Task { line: 8, ..task }).collect();
+        lines(&findings([short, ghosts(8, 0.0, 1.0, 12.0)].concat(), 300.0))
+    });
+    assert_eq!((few.len(), enough.len()), (0, 1), "19 and 20 that ended");
+}
+
+#[test]
+fn the_policy_decides() {
+    let snapshot = service(ghosts(7, 0.0, 1.0, 12.0)).at(300.0).into();
+    for (policy, expected) in [("min_lifetimes = 200", 0), ("min_tasks = 13", 0), ("min_lifetimes = 140", 1)]
+    {
+        let policy = Policy::parse(&format!("[rules.outlived-peers]\n{policy}")).expect("valid");
+        assert_eq!(judge_one(&snapshot, &policy).len(), expected, "{policy:?}");
+    }
+}
