@@ -118,3 +118,20 @@ pub fn outside<T: Send + 'static, F: Future<Output = ()>>(
     });
     told.recv().expect("the world outside says where it is")
 }
+
+/// Returns a number that looks random, the same for the same `n`.
+pub fn mix(n: u64) -> u64 {
+    let n = n.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    n ^ (n >> 31)
+}
+
+/// Calls `f` with 0, 1, 2 and so on, once every so many milliseconds.
+pub async fn every(ms: u64, mut f: impl FnMut(u64)) {
+    let mut tick = tokio::time::interval(Duration::from_millis(ms));
+    for n in 0.. {
+        tick.tick().await;
+        f(n);
+    }
+}

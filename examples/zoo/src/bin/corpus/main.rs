@@ -3,8 +3,12 @@
 //! The two are apart so that a rule can be changed and judged in seconds on series that took an hour to record. What is
 //! right stands in `truth.toml`; nothing here knows a case by name.
 
+mod answer;
 mod record;
+mod recorded;
 mod runs;
+mod score;
+mod totals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -22,11 +26,15 @@ struct Args {
 enum Command {
     /// Runs each case and writes its snapshots into a folder of its own
     Record(record::Args),
+    /// Says how right `diag check` is about what was recorded
+    #[command(after_help = "Exit code 0: no bar is missed. 1: some are.")]
+    Score(score::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().command {
         Command::Record(args) => record::record(&args),
+        Command::Score(args) => score::score(&args),
     }
 }
 

@@ -38,8 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn record(args: &Args) -> anyhow::Result<ExitCode> {
-    let mut runs = runs::read(&crate::home().join("truth.toml"))?;
-    runs.retain(|run| args.only.is_empty() || args.only.iter().any(|only| run.name().starts_with(only)));
+    let mut runs = runs::read(&crate::home().join("truth.toml"), &args.only)?;
     runs.retain(|run| !args.missing || !args.dir.join(run.name()).join("done").exists());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failed = runtime.block_on(async {
