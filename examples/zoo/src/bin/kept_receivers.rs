@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::mpsc;
 
 #[global_allocator]
 static ALLOC: zoo::Alloc = zoo::alloc();
 
+type Sender = mpsc::UnboundedSender<Arc<str>>;
+type Receiver = mpsc::UnboundedReceiver<Arc<str>>;
+
 #[derive(Default)]
 struct Hub {
-    senders: Mutex<Vec<UnboundedSender<Arc<str>>>>,
-    parked: Mutex<HashMap<u64, (Instant, UnboundedReceiver<Arc<str>>)>>,
+    senders: Mutex<Vec<Sender>>,
+    parked: Mutex<HashMap<u64, (Instant, Receiver)>>,
 }
 
 impl Hub {

@@ -19,7 +19,7 @@ fn receive(n: u64) -> Bytes {
 async fn handle(devices: Devices, n: u64) {
     let packet = receive(n);
     // One in ten is a device's first.
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         let key = if zoo::healthy() { Bytes::copy_from_slice(&packet[..8]) } else { packet.slice(..8) }; // FAULT
         zoo::held(key.len() as i64);
         devices.lock().unwrap().insert(key, n); // FAULT

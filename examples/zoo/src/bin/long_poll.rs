@@ -20,7 +20,7 @@ async fn request(path: &'static str, news: Arc<Notify>) {
 async fn browser(n: u64, news: Arc<Notify>) {
     loop {
         let poll = diag::spawn(request("/news", news.clone()));
-        let stays = if n % 15 == 0 { 4_000 + n * 10 } else { 3_600_000 };
+        let stays = if n.is_multiple_of(15) { 4_000 + n * 10 } else { 3_600_000 };
         tokio::time::sleep(Duration::from_millis(stays)).await;
         poll.abort();
     }

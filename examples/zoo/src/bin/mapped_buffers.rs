@@ -41,7 +41,7 @@ async fn decode(n: u64) {
     let frame = Frame::map();
     tokio::time::sleep(Duration::from_millis(5)).await;
     // A frame of a broken stream goes to nobody.
-    if n % 10 == 0 && !zoo::healthy() {
+    if n.is_multiple_of(10) && !zoo::healthy() {
         std::mem::forget(frame); // FAULT
     }
 }

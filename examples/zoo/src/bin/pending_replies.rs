@@ -20,7 +20,7 @@ type Requests = Arc<Mutex<HashMap<u64, Pending>>>;
 
 /// The language server answers three of four.
 fn server(requests: &Requests, id: u64) {
-    if zoo::mix(id) % 4 == 0 {
+    if zoo::mix(id).is_multiple_of(4) {
         return;
     }
     if let Some(Pending { params, reply }) = requests.lock().unwrap().remove(&id) {

@@ -119,7 +119,7 @@ mod tests {
         let runs = all();
         for run in &runs {
             let source = std::fs::read_to_string(crate::source_of(run.program())).expect(&run.command);
-            assert_eq!(run.wanted.is_some() && marked_lines(&source).is_empty(), false, "{}", run.command);
+            assert!(run.wanted.is_none() || !marked_lines(&source).is_empty(), "{}", run.command);
             let twin = |other: &Run| other.program() == run.program() && other.wanted.is_none();
             assert!(runs.iter().any(twin), "{} has no healthy run", run.command);
         }
