@@ -18,7 +18,8 @@ mod thread_cpu;
 pub use cancel::CancelBy;
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
-    AddressSpace, AllocatorStats, Capture, Gauge, ParkedFacts, Process, Resident, Resources, Runtime,
+    AddressSpace, AllocatorStats, Capture, CgroupMemory, Gauge, ParkedFacts, Process, Resident, Resources,
+    Runtime,
 };
 pub use heap::{Heap, HeapFacts, SampleRow};
 pub use heap_totals::{SiteTotalsRow, StackTotalsRow};

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use diag_analysis::views::{CpuView, Estimate, HeapNow, Memory, SiteView, TaskView, heap};
+use diag_analysis::views::{CpuView, Estimate, HeapNow, Memory, MemoryLimitView, SiteView, TaskView, heap};
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::{Finding, Policy, judge_one};
@@ -72,6 +72,8 @@ struct View<'a> {
     rss_bytes: Option<u64>,
     /// Where the resident memory is.
     memory: Option<Memory>,
+    /// The limit on memory of its control group.
+    memory_limit: Option<MemoryLimitView>,
     /// CPU time of the process and of its threads.
     cpu: Option<CpuView>,
     open_fds: Option<u64>,
@@ -113,6 +115,7 @@ impl<'a> View<'a> {
             gauges: capture.gauges.iter().map(|gauge| (&*gauge.name, gauge.value)).collect(),
             rss_bytes: capture.resources.rss_bytes,
             memory: analysis.memory_view(),
+            memory_limit: analysis.memory_limit_view(),
             cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,
             dropped: &capture.dropped,
@@ -169,9 +172,10 @@ fn about(view: &View<'_>) -> String {
     let alive = view.alive_tasks.values().try_fold(0u64, |sum, alive| Some(sum.saturating_add((*alive)?)));
     let alive = alive.map_or("unknown".to_owned(), human::count);
     let memory = view.memory.as_ref().map(|memory| format!("{}\n", memory.sentence)).unwrap_or_default();
+    let limit = view.memory_limit.as_ref().map(|limit| limit.sentence() + "\n").unwrap_or_default();
     let cpu = view.cpu.as_ref().map(|cpu| cpu.sentence() + "\n").unwrap_or_default();
     format!(
-        "{}, pid {}, up {}, taken {}\n{memory}{cpu}{} tasks tracked, the runtimes count {alive}",
+        "{}, pid {}, up {}, taken {}\n{memory}{limit}{cpu}{} tasks tracked, the runtimes count {alive}",
         human::name(view.service),
         view.pid,
         human::duration(view.uptime_ns),

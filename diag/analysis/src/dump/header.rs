@@ -21,6 +21,7 @@ pub(super) fn header(analysis: &Analysis) -> String {
         number_of("task", capture.came_or_went),
     );
     text += &analysis.memory().map(|split| split.sentence() + "\n").unwrap_or_default();
+    text += &analysis.memory_limit_view().map(|limit| limit.sentence() + "\n").unwrap_or_default();
     text += &analysis.cpu_view().map(|cpu| cpu.sentence() + "\n").unwrap_or_default();
     text += &resources(&capture.resources);
     text += &analysis.snapshot().heap.as_ref().map(heap).unwrap_or_default();

@@ -28,7 +28,7 @@ pub fn text(analysis: &Analysis, syntax: Syntax, told: &mut Told) -> String {
         heap(&mut text, analysis.heap_stacks(), &sites);
     }
     resident(&mut text, analysis.memory());
-    process(&mut text, snapshot);
+    process(&mut text, analysis);
     own(&mut text, snapshot);
     text.finish()
 }
@@ -119,11 +119,29 @@ fn resident(text: &mut Text<'_>, split: Option<&MemoryBreakdown>) {
 }
 
 /// What the system says of the process, by the names that Prometheus' own client libraries have for it.
-fn process(text: &mut Text<'_>, snapshot: &Snapshot) {
+fn process(text: &mut Text<'_>, analysis: &Analysis) {
+    let snapshot = analysis.snapshot();
     let resources = &snapshot.capture.resources;
     if let Some((user_ns, system_ns)) = resources.cpu_user_ns.zip(resources.cpu_system_ns) {
         text.counter("process_cpu_seconds", "seconds", "CPU time since start, user and system.");
         text.total("process_cpu_seconds", &[], user_ns.saturating_add(system_ns) as f64 / 1e9);
+    }
+    if let Some(bytes) = resources.rss_bytes {
+        text.gauge("process_resident_memory_bytes", "bytes", "Resident memory.");
+        text.sample("process_resident_memory_bytes", &[], bytes as f64);
+    }
+    if snapshot.process.started_unix_us > 0 {
+        text.gauge("process_start_time_seconds", "seconds", "Start of the process, since the Unix epoch.");
+        text.sample("process_start_time_seconds", &[], snapshot.process.started_unix_us as f64 / 1e6);
+    }
+    if let Some(limit) = analysis.memory_limit_view() {
+        text.gauge("diag_memory_limit_bytes", "bytes", "Memory that the control group may use.");
+        text.sample("diag_memory_limit_bytes", &[], limit.limit_bytes as f64);
+        if let Some(bytes) = limit.working_set_bytes {
+            let help = "Memory that the control group uses, without reclaimable file cache.";
+            text.gauge("diag_memory_limit_working_set_bytes", "bytes", help);
+            text.sample("diag_memory_limit_working_set_bytes", &[], bytes as f64);
+        }
     }
 }
 

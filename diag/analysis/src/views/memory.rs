@@ -23,6 +23,8 @@ pub struct Memory {
     pub diag_bytes: Option<u64>,
     /// What no part explains; negative if more was allocated than is resident.
     pub unaccounted_bytes: i64,
+    /// What the process may use at most, with all others of its control group; none if there is no limit.
+    pub limit_bytes: Option<u64>,
     /// All of this for people.
     pub sentence: String,
     /// The parts with their names for people, the rest last.
@@ -45,6 +47,7 @@ impl Analysis {
             files_bytes: split.files_bytes,
             diag_bytes: split.diag_bytes,
             unaccounted_bytes: split.unaccounted_bytes,
+            limit_bytes: self.memory_limit_view().map(|limit| limit.limit_bytes),
             sentence: split.sentence_with(&size.unwrap_or_default()),
             parts: parts(split),
         })

@@ -11,6 +11,7 @@ mod estimate;
 pub mod heap;
 #[cfg(feature = "views")]
 mod memory;
+mod memory_limit;
 #[cfg(feature = "views")]
 mod site;
 mod site_ref;
@@ -29,6 +30,7 @@ pub use heap::{
 };
 #[cfg(feature = "views")]
 pub use memory::Memory;
+pub use memory_limit::MemoryLimitView;
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
 pub use site_ref::SiteRef;

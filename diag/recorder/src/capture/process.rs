@@ -57,6 +57,7 @@ pub(super) fn resources(diag_bytes: u64) -> Resources {
         address_space: Some(address_space()),
         throttled_us: throttled.map(|throttled| throttled.us),
         throttled_periods: throttled.map(|throttled| throttled.periods),
+        cgroup_memory: procfs::cgroup_memory(),
         resident: memory::resident(&status),
         allocator: allocator::stats(),
     }

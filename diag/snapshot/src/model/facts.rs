@@ -118,9 +118,9 @@ pub struct Resources {
     pub rss_bytes: Option<u64>,
     /// Threads of the process.
     pub threads: Option<u64>,
-    /// Time that all threads of the process, ended ones as well, ran on a CPU in its own code.
+    /// Time that all threads of the process, ended ones as well, ran on a CPU in its own code. Since 1.6.
     pub cpu_user_ns: Option<u64>,
-    /// The same in the kernel.
+    /// The same in the kernel. Since 1.6.
     pub cpu_system_ns: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
@@ -133,6 +133,8 @@ pub struct Resources {
     pub throttled_us: Option<u64>,
     /// Periods in which that happened.
     pub throttled_periods: Option<u64>,
+    /// Memory of the control group whose limit binds the process; none without one. Since 1.6.
+    pub cgroup_memory: Option<CgroupMemory>,
     /// Resident memory by what is mapped; none if it could not be read.
     pub resident: Option<Resident>,
     /// What the allocator says of itself; none if it says nothing.
@@ -154,6 +156,21 @@ pub struct AddressSpace {
     pub tasks: Option<u64>,
     /// Live samples of the heap that can be kept; none if it is not sampled.
     pub samples: Option<u64>,
+}
+
+/// Memory of a control group: of those that the process is in, one inside of the other, the one with the smallest limit,
+/// or its own if none has a limit. What is outside of a container is not seen from within.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CgroupMemory {
+    /// What it may use; none without a limit. Beyond it the kernel kills a process of the group.
+    pub limit_bytes: Option<u64>,
+    /// What all its processes use, with the files that the kernel has cached for them.
+    pub used_bytes: Option<u64>,
+    /// Of that, cached files that were not used for a while, which the kernel takes back before it kills.
+    pub inactive_file_bytes: Option<u64>,
+    /// Folder where this was read.
+    pub folder: String,
 }
 
 /// Resident memory by what is mapped, all of one reading. What is in none of the parts is anonymous

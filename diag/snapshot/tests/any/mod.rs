@@ -2,8 +2,8 @@
 
 use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
-    AddressSpace, AllocatorStats, Capture, Gauge, Heap, HeapFacts, ParkedFacts, Process, Resident, Resources,
-    Row, Runtime, Snapshot, Stacks, Strings, Table,
+    AddressSpace, AllocatorStats, Capture, CgroupMemory, Gauge, Heap, HeapFacts, ParkedFacts, Process,
+    Resident, Resources, Row, Runtime, Snapshot, Stacks, Strings, Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -115,8 +115,17 @@ fn capture() -> impl Strategy<Value = Capture> {
             samples,
         },
     );
+    let cgroup = any::<([Option<u64>; 3], String)>().prop_map(
+        |([limit_bytes, used_bytes, inactive_file_bytes], folder)| CgroupMemory {
+            limit_bytes,
+            used_bytes,
+            inactive_file_bytes,
+            folder,
+        },
+    );
     let numbers = any::<[Option<u64>; 8]>();
-    let parts = (numbers, option::of(space), option::of(resident), option::of(allocator));
+    let memory = (option::of(cgroup), option::of(resident), option::of(allocator));
+    let parts = (numbers, option::of(space), memory);
     let resources = parts.prop_map(
         |(
             [
@@ -130,8 +139,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 throttled_periods,
             ],
             address_space,
-            resident,
-            allocator,
+            (cgroup_memory, resident, allocator),
         )| {
             Resources {
                 rss_bytes,
@@ -143,6 +151,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 address_space,
                 throttled_us,
                 throttled_periods,
+                cgroup_memory,
                 resident,
                 allocator,
             }

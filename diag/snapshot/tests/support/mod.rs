@@ -1,11 +1,11 @@
 //! A made-up service of any size, the same on every run: what the tests and `examples/scale.rs` write.
 
 use diag_snapshot::{
-    AddressSpace, CancelBy, Capture, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts, LifetimeRow,
-    ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process,
-    Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow, Snapshot,
-    StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow, TaskState,
-    ThreadCpuRow, ThreadRow, ZombieRow,
+    AddressSpace, CancelBy, Capture, CgroupMemory, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts,
+    LifetimeRow, ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow,
+    Process, Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow,
+    Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow,
+    TaskState, ThreadCpuRow, ThreadRow, ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -104,6 +104,12 @@ fn capture(tasks: u64) -> Capture {
             }),
             throttled_us: Some(3_000_000),
             throttled_periods: Some(41),
+            cgroup_memory: Some(CgroupMemory {
+                limit_bytes: Some(1 << 30),
+                used_bytes: Some(900 << 20),
+                inactive_file_bytes: Some(70 << 20),
+                folder: "/sys/fs/cgroup/iothub.slice".to_owned(),
+            }),
             ..Resources::default()
         },
         dropped: [("ends".to_owned(), 12_345), ("tasks_unrecorded".to_owned(), 1)].into(),

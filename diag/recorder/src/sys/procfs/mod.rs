@@ -3,6 +3,8 @@
 //!
 //! All of it is asked by captures and preparations, never by the service's tasks.
 
+mod cgroup;
+mod cgroup_memory;
 mod maps;
 mod page_map;
 mod stat;
@@ -13,6 +15,8 @@ mod throttled;
 
 use std::fs::{self, File};
 use std::io;
+
+use diag_snapshot::CgroupMemory;
 
 pub(crate) use maps::Mapping;
 #[cfg(test)]
@@ -67,8 +71,20 @@ pub(crate) fn main_stack_top() -> Option<u64> {
 
 /// What the kernel counted for our control group; `None` without one, or without a limit that counts.
 pub(crate) fn throttled() -> Option<Throttled> {
-    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
-    throttled::candidates(&groups).iter().find_map(|path| throttled::parse(&fs::read_to_string(path).ok()?))
+    let stat = |folder: &String| fs::read_to_string(format!("{folder}/cpu.stat")).ok();
+    cgroup_folders("cpu")?.iter().find_map(|folder| throttled::parse(&stat(folder)?))
+}
+
+/// Memory of the control group whose limit binds us; `None` without one.
+pub(crate) fn cgroup_memory() -> Option<CgroupMemory> {
+    cgroup_memory::find(&cgroup_folders("memory")?, |path| fs::read_to_string(path).ok())
+}
+
+/// Where our control group has the files of a controller, then those around it.
+fn cgroup_folders(controller: &str) -> Option<Vec<String>> {
+    let [groups, mounts] =
+        ["cgroup", "mountinfo"].map(|name| fs::read_to_string(format!("{FOLDER}/{name}")).ok());
+    Some(cgroup::folders(&groups?, &mounts?, controller))
 }
 
 /// The name of the machine.
