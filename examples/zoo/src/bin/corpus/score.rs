@@ -78,7 +78,7 @@ fn fault(
         answer.exit,
         wanted.exit,
         found.map_or_else(|| "nothing of the kind".to_owned(), |finding| Short(finding).to_string()),
-        wanted.category[0].as_str(),
+        wanted.category.iter().map(|category| category.as_str()).collect::<Vec<_>>().join(" or "),
         wanted.confidence.as_str(),
         word(best),
         if weaker { ", SERIES WEAKER" } else { "" },
