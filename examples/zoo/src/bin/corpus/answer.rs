@@ -1,8 +1,15 @@
 //! What `diag check` answers to some snapshots, and whether that is what was wanted.
+//!
+//! Findings are read from the report's JSON document, as whoever uses `diag` from a script would.
+
+use std::fmt;
 
 use anyhow::Context;
 use diag_analysis::Analysis;
-use diag_diff::{Confidence, Finding, Outcome, Policy, Series, judge_series};
+use diag_diff::report::json;
+use diag_diff::{Category, Confidence, Outcome, Policy, Series, judge_series};
+use serde::Deserialize;
+use serde_json::Value;
 
 use crate::runs::Wanted;
 
@@ -12,6 +19,27 @@ pub(crate) struct Answer {
     pub(crate) exit: u8,
     /// What was found, the surest first.
     pub(crate) findings: Vec<Finding>,
+}
+
+/// What the JSON document says of a finding.
+#[derive(Debug, Deserialize, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) rule: String,
+    category: String,
+    confidence: String,
+    subject: Subject,
+    evidence: Vec<Value>,
+    counter_evidence: Vec<Value>,
+    waiting_at: Value,
+    held_by: Value,
+    advice: Value,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Subject {
+    kind: String,
+    location: String,
+    name: Option<String>,
 }
 
 impl Answer {
@@ -24,20 +52,22 @@ impl Answer {
             Outcome::InsufficientData => 5,
             Outcome::Clean | Outcome::Findings => 0,
         };
-        Ok(Answer { exit, findings: report.findings })
+        let mut document: Value = serde_json::from_str(&json::render_line(&report))?;
+        let findings = serde_json::from_value(document["findings"].take()).context("in the report's JSON")?;
+        Ok(Answer { exit, findings })
     }
 
     /// The surest finding of the kind that is wanted.
     pub(crate) fn found(&self, wanted: &Wanted) -> Option<&Finding> {
         self.findings.iter().find(|finding| {
-            wanted.category.contains(&finding.category)
-                && (wanted.rules.is_empty() || wanted.rules.iter().any(|rule| rule == finding.rule))
+            wanted.category.iter().any(|category| category.as_str() == finding.category)
+                && (wanted.rules.is_empty() || wanted.rules.contains(&finding.rule))
         })
     }
 
     /// How sure it is of what is wanted; none if it does not say it.
     pub(crate) fn confidence(&self, wanted: &Wanted) -> Option<Confidence> {
-        self.found(wanted).map(|finding| finding.confidence)
+        self.found(wanted).and_then(Finding::confidence)
     }
 
     /// True if all that is wanted was said, as surely as wanted.
@@ -55,10 +85,52 @@ impl Answer {
     }
 }
 
-/// True if the finding is about one of these lines, or says that something waits there.
-pub(crate) fn names_site(finding: &Finding, lines: &[String]) -> bool {
-    let places = [Some(&finding.subject.location), finding.waiting_at.as_ref()];
-    places.into_iter().flatten().any(|place| lines.iter().any(|line| has_line(place, line)))
+impl Finding {
+    fn confidence(&self) -> Option<Confidence> {
+        Confidence::from_word(&self.confidence)
+    }
+
+    /// True if it fails a check under the default policy.
+    pub(crate) fn fails(&self) -> bool {
+        self.category != Category::Retention.as_str() && self.confidence() >= Some(Confidence::Likely)
+    }
+
+    /// True if it is about one of these lines, or says that something waits there.
+    pub(crate) fn names_site(&self, lines: &[String]) -> bool {
+        let wait = self.waiting_at.to_string();
+        lines.iter().any(|line| has_line(&self.subject.location, line) || has_line(&wait, line))
+    }
+
+    /// True if its evidence, what it waits for, who holds it or the kind of its blocks names one of each of these lists.
+    /// Its advice does not count, nor do names of functions.
+    pub(crate) fn names_cause(&self, cause: &[Vec<String>]) -> bool {
+        let blocks = self.subject.name.as_deref().filter(|_| self.subject.kind == "blocks");
+        let blocks = blocks.and_then(|name| name.split(" in ").next()).unwrap_or_default();
+        let evidence = Value::from(self.evidence.as_slice());
+        let said = format!("{blocks} {evidence} {} {}", self.waiting_at, self.held_by).to_lowercase();
+        cause.iter().all(|any| any.iter().any(|word| said.contains(&word.to_lowercase())))
+    }
+
+    /// What is known of it, a line each.
+    pub(crate) fn in_full(&self) -> Vec<String> {
+        let pro = self.evidence.iter().map(|one| ("+", one));
+        let contra = self.counter_evidence.iter().map(|one| ("-", one));
+        let rest = [("waits:", &self.waiting_at), ("held by:", &self.held_by), (">", &self.advice)];
+        let known = pro.chain(contra).chain(rest).filter(|(_, one)| !one.is_null());
+        known.map(|(sign, one)| format!("{sign} {}", text(one))).collect()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finding { category, confidence, rule, subject, .. } = self;
+        write!(f, "{category} {confidence} {rule} at {}", subject.location)
+    }
+}
+
+/// The words of what the document says as data and in words.
+fn text(said: &Value) -> String {
+    said["text"].as_str().map_or_else(|| said.to_string(), str::to_owned)
 }
 
 /// True if `line` stands in the text, and not as the beginning of a longer number.
@@ -66,29 +138,34 @@ fn has_line(text: &str, line: &str) -> bool {
     text.match_indices(line).any(|(at, _)| !text[at + line.len()..].starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// True if the finding's own words name one of each of these lists. What it is about does not count, nor do the names of rules.
-pub(crate) fn names_cause(finding: &Finding, cause: &[Vec<String>]) -> bool {
-    let text = words(finding).unwrap_or_default().to_lowercase();
-    cause.iter().all(|any| any.iter().any(|word| text.contains(&word.to_lowercase())))
-}
-
-fn words(finding: &Finding) -> Option<String> {
-    let mut json = serde_json::to_value(finding).ok()?;
-    let fields = json.as_object_mut()?;
-    for not_said in ["id", "rule", "class", "grade", "subject"] {
-        fields.remove(not_said);
-    }
-    Some(json.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn finding(name: &str, evidence: &str) -> Finding {
+        let finding = serde_json::json!({
+            "rule": "heap-growth", "category": "leak", "confidence": "likely",
+            "subject": { "kind": "blocks", "location": "src/bin/a.rs:21:5", "name": name },
+            "evidence": [{ "kind": "grew", "text": evidence }], "counter_evidence": [],
+            "waiting_at": { "text": "mutex at src/bin/a.rs:7" }, "held_by": null,
+            "advice": { "text": "drop the sender" },
+        });
+        serde_json::from_value(finding).expect("it is one")
+    }
+
     #[test]
     fn a_line_is_no_beginning_of_another() {
-        assert!(has_line("src/bin/a.rs:2:5", "a.rs:2"));
-        assert!(has_line("mutex at src/bin/a.rs:21:5, then a.rs:2", "a.rs:2"));
-        assert!(!has_line("src/bin/a.rs:21:5", "a.rs:2"));
+        let finding = finding("Vec in a::f", "");
+        let names = |line: &str| finding.names_site(&[line.to_owned()]);
+        assert_eq!(["a.rs:21", "a.rs:7", "a.rs:2", "b.rs:21"].map(names), [true, true, false, false]);
+    }
+
+    #[test]
+    fn neither_functions_nor_advice_are_causes() {
+        let finding = finding("HashMap in a::string", "grew in each window");
+        let names = |word: &str| finding.names_cause(&[vec![word.to_owned()]]);
+        let words = ["hashmap", "Mutex", "grew", "string", "sender"];
+        assert_eq!(words.map(names), [true, true, true, false, false]);
+        assert!(!finding.names_cause(&[vec!["grew".to_owned()], vec!["sender".to_owned()]]));
     }
 }

@@ -11,6 +11,7 @@ use futures_util::StreamExt;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::recorded::DONE;
 use crate::runs::{self, Run};
 
 /// So long an agent may take to answer.
@@ -39,7 +40,7 @@ pub(crate) struct Args {
 
 pub(crate) fn record(args: &Args) -> anyhow::Result<ExitCode> {
     let mut runs = runs::read(&crate::home().join("truth.toml"), &args.only)?;
-    runs.retain(|run| !args.missing || !args.dir.join(run.name()).join("done").exists());
+    runs.retain(|run| !args.missing || !args.dir.join(run.name()).join(DONE).exists());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failed = runtime.block_on(async {
         let ended = futures_util::stream::iter(&runs).map(|run| one(args, run)).buffer_unordered(args.jobs);
@@ -80,7 +81,7 @@ async fn try_one(args: &Args, run: &Run) -> anyhow::Result<(usize, usize)> {
         (files, bytes) = (files + 1, bytes + snapshot.len());
     }
     child.kill().await?;
-    File::create(dir.join("done"))?;
+    File::create(dir.join(DONE))?;
     Ok((files, bytes))
 }
 

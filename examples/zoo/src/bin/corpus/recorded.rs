@@ -10,6 +10,9 @@ use diag_snapshot::file;
 /// A comment that says: this line is at fault. Alone in its line it speaks of the line above.
 const MARK: &str = "// FAULT";
 
+/// The file that says that a run is recorded to its end.
+pub(crate) const DONE: &str = "done";
+
 /// A run that was recorded.
 pub(crate) struct Recorded {
     /// In the order of time.

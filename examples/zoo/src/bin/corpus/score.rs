@@ -1,15 +1,14 @@
 //! Says of recorded runs how right `diag` is about them: by the whole series, by every pair, at every moment.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use diag_analysis::Analysis;
-use diag_diff::{Confidence, Finding};
+use diag_diff::Confidence;
 
-use crate::answer::{Answer, names_cause, names_site};
-use crate::recorded::Recorded;
+use crate::answer::{Answer, Finding};
+use crate::recorded::{DONE, Recorded};
 use crate::runs::{self, Run, Wanted};
 use crate::totals::Totals;
 
@@ -34,7 +33,7 @@ pub(crate) fn score(args: &Args) -> anyhow::Result<ExitCode> {
     let mut totals = Totals::default();
     for run in runs::read(&crate::home().join("truth.toml"), &args.only)? {
         let dir = args.dir.join(run.name());
-        if !dir.exists() {
+        if !dir.join(DONE).exists() {
             println!("{:<28} not recorded", run.name());
             totals.missing += 1;
             continue;
@@ -60,8 +59,8 @@ fn fault(
     let answer = Answer::of(&recorded.snapshots)?;
     let best = best_pair(&recorded.snapshots, wanted)?;
     let found = answer.found(wanted);
-    let site = found.map(|finding| names_site(finding, &recorded.faults));
-    let cause = found.is_some_and(|finding| names_cause(finding, &wanted.cause));
+    let site = found.map(|finding| finding.names_site(&recorded.faults));
+    let cause = found.is_some_and(|finding| finding.names_cause(&wanted.cause));
     let weaker = answer.confidence(wanted) < best;
     let (right, enough) = (answer.is_as_wanted(wanted), answer.is_enough_today(wanted));
     totals.fault(right, enough, site, cause, weaker);
@@ -77,7 +76,7 @@ fn fault(
         },
         answer.exit,
         wanted.exit,
-        found.map_or_else(|| "nothing of the kind".to_owned(), |finding| Short(finding).to_string()),
+        found.map_or_else(|| "nothing of the kind".to_owned(), Finding::to_string),
         wanted.category.iter().map(|category| category.as_str()).collect::<Vec<_>>().join(" or "),
         wanted.confidence.as_str(),
         word(best),
@@ -108,7 +107,7 @@ fn healthy(run: &Run, recorded: &Recorded, verbose: bool, totals: &mut Totals) -
             clean += usize::from(window.exit == 0);
         }
         for (kind, answer) in [("window", &window), ("pair", &pair)] {
-            let alarm = answer.findings.iter().find(|finding| finding.fails(Confidence::Likely));
+            let alarm = answer.findings.iter().find(|finding| finding.fails());
             let between = || {
                 format!(
                     "{kind} {:.0} to {:.0} s",
@@ -116,14 +115,14 @@ fn healthy(run: &Run, recorded: &Recorded, verbose: bool, totals: &mut Totals) -
                     uptime_s(snapshots, *span.end())
                 )
             };
-            alarms.extend(alarm.map(|finding| format!("{}: {}", between(), Short(finding))));
+            alarms.extend(alarm.map(|finding| format!("{}: {}", between(), finding)));
         }
     }
     totals.healthy(windows, clean, alarms.len());
     println!(
         "{:<28} {} exit {} (0), {clean} of {windows} windows exit 0, {} false alarms{}",
         run.name(),
-        if alarms.is_empty() && clean == windows { "ok   " } else { "MISS " },
+        if alarms.is_empty() && clean == windows && windows > 0 { "ok   " } else { "MISS " },
         answer.exit,
         alarms.len(),
         alarms.first().map_or(String::new(), |first| format!(", first {first}")),
@@ -141,16 +140,13 @@ fn others(answer: &Answer, found: Option<&Finding>, verbose: bool) {
         return answer.findings.iter().for_each(in_full);
     }
     for finding in answer.findings.iter().filter(|finding| Some(*finding) != found).take(OTHERS) {
-        println!("    {}", Short(finding));
+        println!("    {}", finding);
     }
 }
 
 fn in_full(finding: &Finding) {
-    println!("    {}", Short(finding));
-    finding.evidence.iter().for_each(|sentence| println!("        + {sentence}"));
-    finding.counter_evidence.iter().for_each(|sentence| println!("        - {sentence}"));
-    finding.waiting_at.iter().for_each(|place| println!("        waits: {place}"));
-    println!("        > {}", finding.advice);
+    println!("    {finding}");
+    finding.in_full().iter().for_each(|line| println!("        {line}"));
 }
 
 /// How sure the best of all pairs is.
@@ -185,14 +181,4 @@ fn uptime_s(snapshots: &[Analysis], at: usize) -> f64 {
 
 fn word(confidence: Option<Confidence>) -> &'static str {
     confidence.map_or("nothing", Confidence::as_str)
-}
-
-/// A finding in a few words.
-struct Short<'a>(&'a Finding);
-
-impl fmt::Display for Short<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { category, confidence, rule, subject, .. } = self.0;
-        write!(f, "{} {} {rule} at {}", category.as_str(), confidence.as_str(), subject.location)
-    }
 }
