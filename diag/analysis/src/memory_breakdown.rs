@@ -120,7 +120,8 @@ mod tests {
 
     fn split(rss_bytes: u64, held_bytes: u64) -> Option<MemoryBreakdown> {
         let mut snapshot = Snapshot::default();
-        let resident = Resident { rss_bytes, files_bytes: 20, stacks_bytes: 7, diag_bytes: 3 };
+        let resident =
+            Resident { rss_bytes, files_bytes: 20, stacks_bytes: 7, diag_bytes: 3, ..Resident::default() };
         snapshot.capture.resources.resident = Some(resident);
         snapshot.capture.resources.allocator = Some(AllocatorStats { held_bytes, ..Default::default() });
         MemoryBreakdown::of(&snapshot)

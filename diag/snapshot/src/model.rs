@@ -9,6 +9,7 @@ mod facts;
 mod heap;
 mod heap_totals;
 mod histogram;
+mod mapped_file;
 mod parked;
 mod site;
 mod stack;
@@ -24,6 +25,7 @@ pub use facts::{
 pub use heap::{Heap, HeapFacts, SampleRow};
 pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};
+pub use mapped_file::MappedFileRow;
 pub use parked::{ParkedRow, ThreadRow};
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
@@ -62,6 +64,8 @@ pub struct Snapshot {
     pub threads: Table<ThreadRow>,
     /// What each thread has used of the CPUs, by ascending id.
     pub thread_cpu: Table<ThreadCpuRow>,
+    /// The files that are mapped, the largest first.
+    pub mapped_files: Table<MappedFileRow>,
     /// The call stacks that samples, parked tasks and threads point to.
     pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
@@ -91,6 +95,7 @@ impl Snapshot {
         visitor.visit(&self.parked);
         visitor.visit(&self.threads);
         visitor.visit(&self.thread_cpu);
+        visitor.visit(&self.mapped_files);
         if let Some(heap) = &self.heap {
             visitor.visit(&heap.samples);
             visitor.visit(&heap.stack_totals);

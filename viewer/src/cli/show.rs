@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use diag_analysis::views::{CpuView, Estimate, HeapNow, Memory, MemoryLimitView, SiteView, TaskView, heap};
+use diag_analysis::views::{
+    CpuView, Estimate, HeapNow, MappedFileView, Memory, MemoryLimitView, SiteView, TaskView, heap,
+};
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
 use diag_diff::{Finding, Policy, judge_one};
@@ -72,6 +74,8 @@ struct View<'a> {
     rss_bytes: Option<u64>,
     /// Where the resident memory is.
     memory: Option<Memory>,
+    /// The files that are mapped.
+    mapped_files: Vec<MappedFileView>,
     /// The limit on memory of its control group.
     memory_limit: Option<MemoryLimitView>,
     /// CPU time of the process and of its threads.
@@ -115,6 +119,7 @@ impl<'a> View<'a> {
             gauges: capture.gauges.iter().map(|gauge| (&*gauge.name, gauge.value)).collect(),
             rss_bytes: capture.resources.rss_bytes,
             memory: analysis.memory_view(),
+            mapped_files: analysis.mapped_file_views(),
             memory_limit: analysis.memory_limit_view(),
             cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,

@@ -7,6 +7,7 @@
 
 mod cpu;
 mod header;
+mod mapped_files;
 mod tasks;
 mod threads;
 mod zombies;
@@ -29,6 +30,7 @@ pub fn dump(analysis: &Analysis) -> String {
         tasks(Concern::None, "live tasks:\n"),
         ended(&analysis.ended_views()),
         cpu::cpu(&analysis.thread_cpu_views()),
+        mapped_files::mapped_files(&analysis.mapped_file_views()),
         snapshot
             .capture
             .gauges

@@ -21,6 +21,12 @@ pub struct Memory {
     pub files_bytes: Option<u64>,
     /// The recorder's own tables.
     pub diag_bytes: Option<u64>,
+    /// Of no file: most of the other parts, and what was written of private mappings of files.
+    pub anonymous_bytes: Option<u64>,
+    /// What is in swap, and so not in any part.
+    pub swapped_bytes: Option<u64>,
+    /// How many mappings there are.
+    pub mappings: Option<u64>,
     /// What no part explains; negative if more was allocated than is resident.
     pub unaccounted_bytes: i64,
     /// What the process may use at most, with all others of its control group; none if there is no limit.
@@ -36,6 +42,7 @@ impl Analysis {
     /// Returns where resident memory is; none if that is not known.
     pub fn memory_view(&self) -> Option<Memory> {
         let split = self.memory()?;
+        let resident = self.snapshot().capture.resources.resident.as_ref();
         let heap = self.heap().map(|heap| Estimate::of(&heap.live.bytes, heap.unseen_bytes));
         let with_interval = |heap: Estimate| format!("{} (95 %: {})", heap.estimate(), heap.interval());
         let size = heap.map(with_interval).or_else(|| split.heap_bytes.map(human::bytes));
@@ -46,6 +53,9 @@ impl Analysis {
             stacks_bytes: split.stacks_bytes,
             files_bytes: split.files_bytes,
             diag_bytes: split.diag_bytes,
+            anonymous_bytes: resident.and_then(|resident| resident.anonymous_bytes),
+            swapped_bytes: resident.and_then(|resident| resident.swapped_bytes),
+            mappings: resident.and_then(|resident| resident.mappings),
             unaccounted_bytes: split.unaccounted_bytes,
             limit_bytes: self.memory_limit_view().map(|limit| limit.limit_bytes),
             sentence: split.sentence_with(&size.unwrap_or_default()),

@@ -9,6 +9,7 @@ mod ended;
 mod estimate;
 #[cfg(feature = "views")]
 pub mod heap;
+mod mapped_file;
 #[cfg(feature = "views")]
 mod memory;
 mod memory_limit;
@@ -28,6 +29,7 @@ pub use estimate::{Estimate, whole};
 pub use heap::{
     AgeAtFree, BlockEstimate, ContainerNow, FunctionNow, HeapNow, LiveNow, OutcomeBytes, TaskSiteNow,
 };
+pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;

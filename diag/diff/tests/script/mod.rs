@@ -162,7 +162,13 @@ impl Service {
 fn resources(heap_bytes: u64) -> Resources {
     const MIB: u64 = 1 << 20;
     let rss_bytes = heap_bytes + 27 * MIB;
-    let resident = Resident { rss_bytes, files_bytes: 8 * MIB, stacks_bytes: MIB, diag_bytes: 3 * MIB };
+    let resident = Resident {
+        rss_bytes,
+        files_bytes: 8 * MIB,
+        stacks_bytes: MIB,
+        diag_bytes: 3 * MIB,
+        ..Resident::default()
+    };
     let (name, held_bytes) = ("glibc malloc".to_owned(), 5 * MIB);
     let allocator = AllocatorStats { name, in_use_bytes: heap_bytes, held_bytes };
     Resources {

@@ -6,8 +6,9 @@
 
 use std::ops::Range;
 
-use diag_snapshot::Resident;
+use diag_snapshot::{MappedFileRow, Resident, Strings, Table};
 
+use super::mapped_files::{Files, MappedFiles};
 use crate::memory;
 use crate::sys::procfs::{self, Mapping, PageMap, status_bytes};
 
@@ -15,12 +16,16 @@ use crate::sys::procfs::{self, Mapping, PageMap, status_bytes};
 const MAX_THREADS: usize = 4_096;
 /// Guards below stacks are not larger.
 const MAX_GUARD_BYTES: u64 = 2 << 20;
-/// Pages of larger files that were changed in memory are not looked for.
-const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Resident memory by what is mapped; `status` is the process's. `None` if the system does not tell.
-pub(super) fn resident(status: &str) -> Option<Resident> {
-    let mappings = procfs::mappings()?;
+/// Resident memory by what is mapped, and the files among that; `status` is the process's. `None` if the system does
+/// not tell.
+pub(super) fn resident(
+    status: &str,
+    wanted: Files,
+    strings: &mut Strings,
+) -> Option<(Resident, Table<MappedFileRow>)> {
+    let maps = procfs::maps()?;
+    let mappings = procfs::mappings(&maps)?;
     let pages = PageMap::open().ok()?;
     let own: Vec<Range<u64>> = memory::own_ranges().collect();
     let diag_bytes_in = |range: &Range<u64>| -> u64 {
@@ -31,23 +36,22 @@ pub(super) fn resident(status: &str) -> Option<Resident> {
     };
     // The kernel may have made one mapping of a stack and a table beside it.
     let stack_bytes = |stack: &Range<u64>| pages.own_bytes(stack).saturating_sub(diag_bytes_in(stack));
-    let files = mappings.iter().filter(|mapping| is_changeable(mapping));
-    let changed_bytes: u64 = files.map(|file| pages.own_bytes(&file.range)).sum();
-    Some(Resident {
-        rss_bytes: status_bytes(status, "VmRSS:")?,
-        files_bytes: status_bytes(status, "RssFile:")? + status_bytes(status, "RssShmem:")? + changed_bytes,
+    let files = MappedFiles::read(&mappings, &pages, wanted);
+    let bytes = |key| status_bytes(status, key);
+    let resident = Resident {
+        rss_bytes: bytes("VmRSS:")?,
+        files_bytes: bytes("RssFile:")? + bytes("RssShmem:")? + files.private_dirty_bytes(),
         stacks_bytes: stacks(&mappings, &stack_pointers()).into_iter().map(stack_bytes).sum(),
         diag_bytes: diag_bytes_in(&(0..u64::MAX)),
-    })
-}
-
-/// One whose pages become anonymous when they are written: data and relocations of a program.
-fn is_changeable(mapping: &Mapping) -> bool {
-    mapping.is_file && !mapping.is_shared && mapping.bytes() <= MAX_FILE_BYTES
+        anonymous_bytes: bytes("RssAnon:"),
+        swapped_bytes: bytes("VmSwap:"),
+        mappings: Some(mappings.len() as u64),
+    };
+    Some((resident, files.rows(strings)))
 }
 
 /// What of the range can be read; the rest has no pages.
-fn usable(mappings: &[Mapping], range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+fn usable(mappings: &[Mapping<'_>], range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
     let first = mappings.partition_point(|mapping| mapping.range.end <= range.start);
     let end = range.end;
     let here = mappings[first..].iter().take_while(move |mapping| mapping.range.start < end);
@@ -57,15 +61,15 @@ fn usable(mappings: &[Mapping], range: Range<u64>) -> impl Iterator<Item = Range
 /// Which of the mappings are stacks: those that a thread's stack pointer is in, and those with a guard below
 /// them that are as large as one of these, for threads that run just now. The size tells them from pools of
 /// other allocators, which have guards as well. The pointers ascend.
-fn stacks<'a>(mappings: &'a [Mapping], pointers: &[u64]) -> Vec<&'a Range<u64>> {
-    let is_stack = |mapping: &Mapping| mapping.is_writable && !mapping.is_file;
-    let has_pointer = |mapping: &Mapping| {
+fn stacks<'a>(mappings: &'a [Mapping<'_>], pointers: &[u64]) -> Vec<&'a Range<u64>> {
+    let is_stack = |mapping: &Mapping<'_>| mapping.is_writable && mapping.file.is_none();
+    let has_pointer = |mapping: &Mapping<'_>| {
         let next = pointers.partition_point(|&pointer| pointer < mapping.range.start);
         mapping.is_main_stack || pointers.get(next).is_some_and(|pointer| mapping.range.contains(pointer))
     };
     let guarded = |i: usize| {
         let guard = mappings.get(i.checked_sub(1)?)?;
-        let is_guard = !guard.is_readable && !guard.is_file && guard.bytes() <= MAX_GUARD_BYTES;
+        let is_guard = !guard.is_readable && guard.file.is_none() && guard.bytes() <= MAX_GUARD_BYTES;
         (is_guard && guard.range.end == mappings[i].range.start).then(|| mappings[i].bytes())
     };
     let known = (0..mappings.len()).filter(|&i| is_stack(&mappings[i]) && has_pointer(&mappings[i]));
@@ -100,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_runs_has_a_stack_like_the_others() {
-        let mappings = procfs::parse_mappings(MAPS).expect("a list of mappings");
+        let mappings = procfs::mappings(MAPS).expect("a list of mappings");
         let starts = |pointers: &[u64]| -> Vec<u64> {
             stacks(&mappings, pointers).iter().map(|range| range.start).collect()
         };
@@ -115,12 +119,13 @@ mod tests {
     #[test]
     fn files_are_as_large_as_smaps_says() {
         let status = procfs::status().expect("Linux");
-        let found = resident(&status).expect("all of it can be read").files_bytes as f64;
+        let found = resident(&status, Files::All, &mut Strings::default()).expect("all of it can be read");
+        let found = found.0.files_bytes as f64;
         let smaps = procfs::smaps().expect("Linux");
         let (mut is_file, mut kib) = (false, 0.0);
         for line in smaps.lines() {
             match procfs::mapping(line) {
-                Some(mapping) => is_file = mapping.is_file,
+                Some(mapping) => is_file = mapping.file.is_some(),
                 None if is_file => {
                     let rss = line.strip_prefix("Rss:").and_then(|rest| rest.trim().split(' ').next());
                     kib += rss.and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0);

@@ -11,6 +11,7 @@ mod coverage;
 pub(crate) mod cpu;
 #[cfg_attr(not(samples_heap), path = "no_heap.rs")]
 mod heap;
+mod mapped_files;
 mod memory;
 mod process;
 mod sites;
@@ -26,6 +27,7 @@ use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 pub(crate) use process::status;
 
 use coverage::Coverage;
+use mapped_files::Files;
 use sites::{Moved, Sites};
 use stacks::Tree;
 
@@ -60,9 +62,11 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let _hidden = crate::heap::hide_capture();
 
     // First of all: the rows of a million tasks are resident as well.
-    let resources = process::resources(crate::memory::mapped_bytes());
     let is_whole = scope >= Scope::Whole;
+    let files = if is_whole { Files::All } else { Files::Private };
     let mut strings = Strings::default();
+    let (resources, files) = process::resources(crate::memory::mapped_bytes(), files, &mut strings);
+    let mapped_files = if is_whole { files } else { Default::default() };
     let thread_cpu = if is_whole { thread_cpu::rows(&mut strings) } else { Default::default() };
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
@@ -115,6 +119,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         parked,
         threads,
         thread_cpu,
+        mapped_files,
         stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
         heap,
         strings,

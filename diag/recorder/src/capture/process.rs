@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
-use diag_snapshot::{AddressSpace, Process, Resources};
+use diag_snapshot::{AddressSpace, MappedFileRow, Process, Resources, Strings, Table};
 
+use super::mapped_files::Files;
 use super::memory;
 use crate::clock::Anchor;
 use crate::fork::{self, Lock};
@@ -42,12 +43,18 @@ fn instance(anchor: &Anchor) -> u64 {
     of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
 }
 
-/// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
-pub(super) fn resources(diag_bytes: u64) -> Resources {
+/// What the process uses now, and the files that it has mapped, as far as they are wanted; `diag_bytes` is what the
+/// recorder has mapped for itself.
+pub(super) fn resources(
+    diag_bytes: u64,
+    wanted: Files,
+    strings: &mut Strings,
+) -> (Resources, Table<MappedFileRow>) {
     let throttled = procfs::throttled();
     let status = procfs::status().unwrap_or_default();
     let cpu_ns = sys::cpu_times_ns();
-    Resources {
+    let (resident, files) = memory::resident(&status, wanted, strings).unzip();
+    let resources = Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),
         cpu_user_ns: cpu_ns.map(|[user, _]| user),
@@ -58,9 +65,10 @@ pub(super) fn resources(diag_bytes: u64) -> Resources {
         throttled_us: throttled.map(|throttled| throttled.us),
         throttled_periods: throttled.map(|throttled| throttled.periods),
         cgroup_memory: procfs::cgroup_memory(),
-        resident: memory::resident(&status),
+        resident,
         allocator: allocator::stats(),
-    }
+    };
+    (resources, files.unwrap_or_default())
 }
 
 fn address_space() -> AddressSpace {

@@ -46,6 +46,7 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         parked: reader.table(&lengths).unwrap_or_default(),
         threads: reader.table(&lengths).unwrap_or_default(),
         thread_cpu: reader.table(&lengths).unwrap_or_default(),
+        mapped_files: reader.table(&lengths).unwrap_or_default(),
         stacks,
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };

@@ -186,6 +186,12 @@ pub struct Resident {
     pub stacks_bytes: u64,
     /// Of the recorder's own tables, without the sampled blocks: those are the service's.
     pub diag_bytes: u64,
+    /// Of no file: the allocator's, stacks, the recorder's, what was written of private mappings of files. Since 1.6.
+    pub anonymous_bytes: Option<u64>,
+    /// Not resident any more, but in swap. Since 1.6.
+    pub swapped_bytes: Option<u64>,
+    /// How many mappings there are. Since 1.6.
+    pub mappings: Option<u64>,
 }
 
 /// What an allocator says of itself. It counts what C libraries take from it, too.

@@ -98,9 +98,19 @@ fn capture() -> impl Strategy<Value = Capture> {
         alive_tasks,
     });
     let gauge = any::<(String, i64)>().prop_map(|(name, value)| Gauge { name, value });
-    let resident = any::<[u64; 4]>().prop_map(|[rss_bytes, files_bytes, stacks_bytes, diag_bytes]| {
-        Resident { rss_bytes, files_bytes, stacks_bytes, diag_bytes }
-    });
+    let resident = any::<([u64; 4], [Option<u64>; 3])>().prop_map(
+        |([rss_bytes, files_bytes, stacks_bytes, diag_bytes], [anonymous_bytes, swapped_bytes, mappings])| {
+            Resident {
+                rss_bytes,
+                files_bytes,
+                stacks_bytes,
+                diag_bytes,
+                anonymous_bytes,
+                swapped_bytes,
+                mappings,
+            }
+        },
+    );
     let allocator = any::<(String, u64, u64)>().prop_map(|(name, in_use_bytes, held_bytes)| AllocatorStats {
         name,
         in_use_bytes,
@@ -229,12 +239,12 @@ fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
 fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let tasks = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    let threads = (table(rows, sizes), table(rows, sizes));
+    let threads = (table(rows, sizes), table(rows, sizes), table(rows, sizes));
     (sites, tasks, threads, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
         |(
             (sites, lifetimes, poll_times, poll_delays),
             (tasks, ends, zombies, parked),
-            (threads, thread_cpu),
+            (threads, thread_cpu, mapped_files),
             stacks,
             heap,
         )| {
@@ -249,6 +259,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                 parked,
                 threads,
                 thread_cpu,
+                mapped_files,
                 stacks,
                 heap,
                 ..Snapshot::default()

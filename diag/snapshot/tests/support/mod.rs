@@ -2,10 +2,10 @@
 
 use diag_snapshot::{
     AddressSpace, CancelBy, Capture, CgroupMemory, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts,
-    LifetimeRow, ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow,
-    Process, Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind, SiteRow, SiteTotalsRow,
-    Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings, Table, TaskId, TaskRow,
-    TaskState, ThreadCpuRow, ThreadRow, ZombieRow,
+    LifetimeRow, MappedFileRow, ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow,
+    PollDelayRow, PollTimeRow, Process, Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind,
+    SiteRow, SiteTotalsRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings,
+    Table, TaskId, TaskRow, TaskState, ThreadCpuRow, ThreadRow, ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -58,6 +58,7 @@ pub(crate) fn service(tasks: u64, samples: u64) -> Snapshot {
     let parked = |task: TaskRow| ParkedRow { task: task.id, stack: StackIndex(random.below(stacks) as u32) };
     snapshot.parked = some_tasks.map(parked).collect();
     snapshot.thread_cpu = (0..11).map(|i| thread(i, &mut snapshot.strings)).collect();
+    snapshot.mapped_files = mapped_files(&mut snapshot.strings);
     snapshot.threads = polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }
@@ -268,6 +269,21 @@ fn thread(i: u32, strings: &mut Strings) -> ThreadCpuRow {
         wait_ns: Some(3_000_000_000),
         is_recorder: i > 8,
     }
+}
+
+/// The executable, a ring that is shared, and the rest.
+fn mapped_files(strings: &mut Strings) -> Table<MappedFileRow> {
+    let files = [(Some("/usr/local/bin/iothub"), 1, 9), (Some("/memfd:ring"), 1, 4_096), (None, 7, 5)];
+    let row = |(path, files, mib): (Option<&str>, u64, u64)| MappedFileRow {
+        path: path.map(|path| strings.intern(path)),
+        is_deleted: path == Some("/memfd:ring"),
+        files,
+        mappings: files * 4,
+        mapped_bytes: mib << 20,
+        resident_bytes: (mib < 1_000).then_some(mib << 19),
+        private_dirty_bytes: (mib < 1_000).then_some(mib << 15),
+    };
+    files.into_iter().map(row).collect()
 }
 
 fn call_stacks(random: &mut Random, strings: &mut Strings, stacks: u64) -> Stacks {

@@ -4,16 +4,25 @@ use std::ops::Range;
 
 /// A line of the list of mappings.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Mapping {
+pub(crate) struct Mapping<'a> {
     pub(crate) range: Range<u64>,
     pub(crate) is_readable: bool,
     pub(crate) is_writable: bool,
     pub(crate) is_shared: bool,
-    pub(crate) is_file: bool,
     pub(crate) is_main_stack: bool,
+    /// What is mapped, if that is a file, or shared as one.
+    pub(crate) file: Option<MappedFile<'a>>,
 }
 
-impl Mapping {
+/// A file as the kernel names it. What processes share without a file has a name as well, `/memfd:ring` or
+/// `/dev/zero`, and counts as deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct MappedFile<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) is_deleted: bool,
+}
+
+impl Mapping<'_> {
     /// How large it is.
     pub(crate) fn bytes(&self) -> u64 {
         self.range.end - self.range.start
@@ -21,27 +30,28 @@ impl Mapping {
 }
 
 /// The mappings in the text of `maps`; `None` if it is something else.
-pub(crate) fn mappings(maps: &str) -> Option<Vec<Mapping>> {
+pub(crate) fn mappings(maps: &str) -> Option<Vec<Mapping<'_>>> {
     maps.lines().map(mapping).collect()
 }
 
 /// A line of it, or of `smaps`.
-pub(crate) fn mapping(line: &str) -> Option<Mapping> {
-    let mut words = line.split_ascii_whitespace();
+pub(crate) fn mapping(line: &str) -> Option<Mapping<'_>> {
+    let mut words = line.splitn(6, ' ');
     let (start, end) = words.next()?.split_once('-')?;
     let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).ok());
     let access = words.next()?;
     let mut words = words.skip(2);
     let is_file = words.next()?.parse::<u64>().ok()? > 0;
-    let name = words.next();
+    let name = words.next().unwrap_or_default().trim_start();
     let range = start?..end.filter(|&end| Some(end) > start)?;
+    let deleted = name.strip_suffix(" (deleted)");
     Some(Mapping {
         range,
         is_readable: access.starts_with('r'),
         is_writable: access.get(1..2) == Some("w"),
         is_shared: access.ends_with('s'),
-        is_file,
-        is_main_stack: name == Some("[stack]"),
+        is_main_stack: name == "[stack]",
+        file: is_file.then(|| MappedFile { path: deleted.unwrap_or(name), is_deleted: deleted.is_some() }),
     })
 }
 
@@ -76,8 +86,15 @@ mod tests {
     fn every_kind_of_mapping_is_read() {
         let mappings = mappings(MAPS).expect("a list of mappings");
         assert_eq!(mappings.len(), 14);
-        let private = mappings.iter().filter(|mapping| mapping.is_file && !mapping.is_shared).count();
-        assert_eq!((private, mappings[11].is_shared, mappings[11].is_file), (2, true, true));
+        let files: Vec<_> =
+            mappings.iter().filter_map(|mapping| Some((mapping.file?, mapping.is_shared))).collect();
+        let file = |path, is_deleted| MappedFile { path, is_deleted };
+        let [spaces, service, ring] = [
+            file("/usr/bin/service with spaces", false),
+            file("/usr/bin/service", false),
+            file("/dev/shm/ring", true),
+        ];
+        assert_eq!(files, [(spaces, false), (service, false), (ring, true)]);
         assert_eq!(mappings[5].range, 0x7f10_0000_0000..0x7f10_0000_1000);
         assert!(!mappings[5].is_readable && mappings[6].is_readable && mappings[12].is_main_stack);
     }

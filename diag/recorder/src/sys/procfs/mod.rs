@@ -18,10 +18,10 @@ use std::io;
 
 use diag_snapshot::CgroupMemory;
 
-pub(crate) use maps::Mapping;
 #[cfg(test)]
-pub(crate) use maps::{MAPS, mapping, mappings as parse_mappings};
-pub(crate) use page_map::PageMap;
+pub(crate) use maps::{MAPS, mapping};
+pub(crate) use maps::{MappedFile, Mapping, mappings};
+pub(crate) use page_map::{PageMap, Pages};
 pub(crate) use status::{status_bytes, status_number, switches};
 pub(crate) use syscall::waits_at;
 pub(crate) use thread::Facts;
@@ -59,14 +59,14 @@ pub(crate) fn start_ns() -> Option<u64> {
     clock::ticks_ns(stat::start_ticks(&fs::read_to_string("/proc/self/stat").ok()?)?)
 }
 
-/// The address space of this process, in the order of its addresses.
-pub(crate) fn mappings() -> Option<Vec<Mapping>> {
-    maps::mappings(&fs::read_to_string("/proc/self/maps").ok()?)
+/// The text with the address space of this process, for [`mappings`], in the order of its addresses.
+pub(crate) fn maps() -> Option<String> {
+    fs::read_to_string("/proc/self/maps").ok()
 }
 
 /// The upper end of the first thread's stack.
 pub(crate) fn main_stack_top() -> Option<u64> {
-    maps::main_stack_top(&fs::read_to_string("/proc/self/maps").ok()?)
+    maps::main_stack_top(&maps()?)
 }
 
 /// What the kernel counted for our control group; `None` without one, or without a limit that counts.
