@@ -12,7 +12,8 @@ pub(super) fn mapped_files(views: &[MappedFileView]) -> String {
         return String::new();
     }
     let listed: String = views.iter().take(LISTED).map(line).collect();
-    let rest = match views.iter().skip(LISTED).map(|view| view.files).sum() {
+    let rest = views.iter().skip(LISTED).map(|view| view.files);
+    let rest = match rest.fold(0, u64::saturating_add) {
         0 => String::new(),
         rest => format!("and {}\n", counted(rest, "smaller file")),
     };
