@@ -78,11 +78,6 @@ impl AwaitPoints {
         self.of_task.get(&task.id).map(|text| &**text).or_else(of_rest)
     }
 
-    /// What this task waits for by its own stacks.
-    pub(crate) fn of_task(&self, task: TaskId) -> Option<&Arc<str>> {
-        self.of_task.get(&task)
-    }
-
     /// Each task with stacks, with what it waits for.
     pub fn answers(&self) -> impl Iterator<Item = (TaskId, &str)> {
         self.of_task.iter().map(|(&task, text)| (task, &**text))

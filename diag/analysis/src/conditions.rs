@@ -55,7 +55,7 @@ pub struct SiteConditions {
     pub spinning: Vec<Spinning>,
     /// Ended tasks that are still held.
     pub zombies: Vec<Zombie>,
-    /// Tasks that are idle for longer than others of the site live; none without any.
+    /// Tasks that are idle for many times as long as others of the site live; none without any.
     pub outlived: Option<Outlived>,
 }
 
@@ -164,10 +164,8 @@ impl Conditions {
                 });
             }
         }
-        for (site, outlived) in outlived(snapshot, analysis.await_points()) {
-            if let Some(site) = sites.get_mut(site as usize) {
-                site.outlived = Some(outlived);
-            }
+        for (site, outlived) in sites.iter_mut().zip(outlived(snapshot, analysis.await_points())) {
+            site.outlived = outlived;
         }
         now.waits = waits(analysis.await_points(), &sites);
         now.sites = sites.into_iter().filter(SiteConditions::has_something).collect();

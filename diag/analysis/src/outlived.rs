@@ -1,16 +1,16 @@
-//! Tasks that are idle for longer than the other tasks of their site live.
+//! Tasks that are idle for many times as long as the other tasks of their site live.
 //!
 //! A task that others of its kind outdo by far waits for what may never come. One with a slow rhythm of its own, as a
 //! connection with a ping a minute, is measured by that. Whether these tasks become more is not said here.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use diag_snapshot::{Micros, Snapshot, TaskState, TaskTimes};
 
 use crate::await_point::Direction;
 use crate::await_points::AwaitPoints;
 use crate::lifetimes::Lifetimes;
+
+/// Idle for fewer usual lifetimes is no more than the one in a hundred that lives for longer.
+const LEAST_TIMES: f64 = 10.0;
 
 /// Idle tasks of a site against those that ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,80 +19,96 @@ pub struct Outlived {
     pub usual_lifetime: Micros,
     /// So many tasks tell that.
     pub ended: u64,
-    /// Each task that is idle for longer.
+    /// Each task that is idle for 10 times as long, or more.
     pub tasks: Vec<IdleTask>,
+    /// What those of them wait for that were asked.
+    pub asked: Vec<AskedTask>,
 }
 
-/// A task that is idle for longer than the tasks of its site usually live.
-#[derive(Clone, Debug, PartialEq)]
+/// A task that is idle for many times as long as the tasks of its site usually live.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IdleTask {
     /// For how long it is idle.
     pub idle: Micros,
     /// That is so many times the longer of two spans: the usual lifetime, and the mean pause between its own polls.
     pub times: f64,
-    /// What it waits for, if it was asked: `mpsc recv at src/orders.rs:131`.
-    pub waits: Option<Arc<str>>,
+}
+
+/// What such a task waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AskedTask {
+    /// As in [`IdleTask::times`].
+    pub times: f64,
+    /// `mpsc recv at src/orders.rs:131`.
+    pub waits: String,
     /// What that needs of others, as far as it is one thing.
     pub needs: Option<Direction>,
 }
 
-/// Returns what there is of each site, by its place in the table. Tasks that were asked to stop, or that nothing can wake or
+/// Returns what there is of each site, in the order of the table. Tasks that were asked to stop, or that nothing can wake or
 /// end, are not among them: these have faults of their own.
-pub(crate) fn outlived(snapshot: &Snapshot, parked: &AwaitPoints) -> BTreeMap<u32, Outlived> {
+pub(crate) fn outlived(snapshot: &Snapshot, parked: &AwaitPoints) -> Vec<Option<Outlived>> {
     let mut sites = usual(snapshot);
-    if sites.is_empty() {
+    if sites.iter().all(Option::is_none) {
         return sites;
     }
-    for task in idle_tasks(snapshot) {
-        let Some(site) = sites.get_mut(&task.site.0) else { continue };
-        let idle = Micros(snapshot.capture.to_us) - task.last_progress();
-        if idle > site.usual_lifetime {
-            let rest_us = (site.usual_lifetime.0 as f64).max(mean_pause_us(&task));
-            let waits = parked.of_task(task.id).cloned();
-            let needs = waits.as_deref().and_then(|waits| parked.direction(waits));
-            site.tasks.push(IdleTask { idle, times: idle.0 as f64 / rest_us.max(1.0), waits, needs });
-        }
+    let now = Micros(snapshot.capture.to_us);
+    let tasks = &snapshot.tasks;
+    let signs = tasks.lost().iter().zip(tasks.handles().iter()).zip(tasks.cancel_us().iter());
+    for (task, ((lost, handles), cancel_us)) in tasks.times().zip(signs) {
+        let Some(Some(site)) = sites.get_mut(task.site.0 as usize) else { continue };
+        let has_own_fault = (lost.is_some() && handles == Some(0)) || cancel_us.is_some();
+        site.tasks.extend(idle_task(&task, site.usual_lifetime, now).filter(|_| !has_own_fault));
     }
-    sites.retain(|_, site| !site.tasks.is_empty());
+    for (id, waits) in parked.answers() {
+        let Some(task) = snapshot.task(id).map(|task| task.times()) else { continue };
+        let Some(Some(site)) = sites.get_mut(task.site.0 as usize) else { continue };
+        let (waits, needs) = (waits.to_owned(), parked.direction(waits));
+        let idle = idle_task(&task, site.usual_lifetime, now);
+        site.asked.extend(idle.map(|IdleTask { times, .. }| AskedTask { times, waits, needs }));
+    }
+    sites.iter_mut().for_each(|site| {
+        site.take_if(|site| site.tasks.is_empty());
+    });
     sites
 }
 
 /// How long the ended tasks of each site lived.
-fn usual(snapshot: &Snapshot) -> BTreeMap<u32, Outlived> {
-    let mut sites: BTreeMap<u32, Lifetimes> = BTreeMap::new();
+fn usual(snapshot: &Snapshot) -> Vec<Option<Outlived>> {
+    let mut sites = vec![Lifetimes::default(); snapshot.sites.len()];
     for row in snapshot.lifetimes.iter() {
-        sites.entry(row.site.0).or_default().add(row.bucket, row.count);
+        if let Some(site) = sites.get_mut(row.site.0 as usize) {
+            site.add(row.bucket, row.count);
+        }
     }
-    let of_site = |(site, lifetimes): (u32, Lifetimes)| {
-        let usual_lifetime = Micros(lifetimes.within_us(99)?);
-        Some((site, Outlived { usual_lifetime, ended: lifetimes.count(), tasks: Vec::new() }))
+    let of_site = |lifetimes: Lifetimes| {
+        let (usual_lifetime, ended) = (Micros(lifetimes.within_us(99)?), lifetimes.count());
+        Some(Outlived { usual_lifetime, ended, tasks: Vec::new(), asked: Vec::new() })
     };
-    sites.into_iter().filter_map(of_site).collect()
+    sites.into_iter().map(of_site).collect()
 }
 
-fn idle_tasks(snapshot: &Snapshot) -> impl Iterator<Item = TaskTimes> {
-    let tasks = &snapshot.tasks;
-    let signs = tasks.lost().iter().zip(tasks.handles().iter()).zip(tasks.cancel_us().iter());
-    let each = tasks.times().zip(signs).filter(|(task, ((lost, handles), cancel_us))| {
-        let is_lost = lost.is_some() && *handles == Some(0);
-        task.state == TaskState::Idle && !is_lost && cancel_us.is_none()
-    });
-    each.map(|(task, _)| task)
+fn idle_task(task: &TaskTimes, usual_lifetime: Micros, now: Micros) -> Option<IdleTask> {
+    let idle = now - task.last_progress();
+    let is_listed = |span_us: f64| idle.0 as f64 >= LEAST_TIMES * span_us;
+    if task.state != TaskState::Idle || !is_listed(usual_lifetime.0 as f64) {
+        return None;
+    }
+    let span_us = mean_pause_us(task).max(usual_lifetime.0 as f64);
+    is_listed(span_us).then(|| IdleTask { idle, times: idle.0 as f64 / span_us.max(1.0) })
 }
 
 /// Mean time between the polls that a task had; 0 before the second.
 fn mean_pause_us(task: &TaskTimes) -> f64 {
     let polled_for = task.last_progress() - task.spawned;
-    task.polls
-        .checked_sub(1)
-        .filter(|&pauses| pauses > 0)
-        .map_or(0.0, |pauses| polled_for.0 as f64 / pauses as f64)
+    let pauses = task.polls.saturating_sub(1);
+    if pauses == 0 { 0.0 } else { polled_for.0 as f64 / pauses as f64 }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diag_snapshot::{LifetimeRow, SiteIndex, TaskId, TaskRow};
+    use diag_snapshot::{LifetimeRow, SiteIndex, SiteRow, TaskId, TaskRow};
 
     const SECOND: u64 = 1_000_000;
 
@@ -100,11 +116,12 @@ mod tests {
     fn check(tasks: &[TaskRow], expected: &[f64]) {
         let mut snapshot = Snapshot::default();
         snapshot.capture.to_us = 60 * SECOND;
+        snapshot.sites.push(SiteRow::default());
         snapshot.lifetimes.push(LifetimeRow { site: SiteIndex(0), bucket: 9, count: 100 });
         snapshot.tasks = (1..).zip(tasks).map(|(id, &task)| TaskRow { id: TaskId(id), ..task }).collect();
         let found = outlived(&snapshot, &AwaitPoints::default());
         let times = |site: &Outlived| site.tasks.iter().map(|task| task.times.round()).collect();
-        assert_eq!(found.get(&0).map_or(Vec::new(), times), expected);
+        assert_eq!(found[0].as_ref().map_or(Vec::new(), times), expected);
     }
 
     /// Polled once, and never again.
@@ -115,13 +132,15 @@ mod tests {
     #[test]
     fn idle_tasks_are_measured_by_those_that_ended() {
         check(&[idle()], &[59.0]);
-        check(&[TaskRow { last_poll_us: Some(59 * SECOND), ..idle() }], &[]);
+        check(&[TaskRow { last_poll_us: Some(50 * SECOND), ..idle() }], &[]);
         check(&[TaskRow { state: TaskState::Woken, ..idle() }], &[]);
     }
 
     #[test]
     fn a_slow_rhythm_is_a_measure_too() {
-        check(&[TaskRow { polls: 3, last_poll_us: Some(40 * SECOND), ..idle() }], &[1.0]);
+        check(&[TaskRow { polls: 41, last_poll_us: Some(40 * SECOND), ..idle() }], &[20.0]);
+        check(&[TaskRow { polls: 21, last_poll_us: Some(40 * SECOND), ..idle() }], &[10.0]);
+        check(&[TaskRow { polls: 20, last_poll_us: Some(40 * SECOND), ..idle() }], &[]);
     }
 
     #[test]

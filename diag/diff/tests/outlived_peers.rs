@@ -2,10 +2,11 @@
 
 mod script;
 
+use diag_analysis::await_point::Direction;
 use diag_diff::report::text;
-use diag_diff::rules::evidence::Evidence;
+use diag_diff::rules::{advice::Advice, evidence::Evidence, wait::Wait};
 use diag_diff::{Finding, Outcome, Policy, judge, judge_one};
-use diag_snapshot::Micros;
+use diag_snapshot::{FrameIndex, FrameRow, Micros, NameRow, ParkedRow, StackIndex, StackRow};
 use script::{Service, Task, churn, diff, ghosts, in_order, steady};
 
 const SECOND: u64 = 1_000_000;
@@ -52,6 +53,22 @@ fn of_two_snapshots_it_says_that_the_same_tasks_did_nothing() {
     let stayed = Evidence::CohortStayed { cohort: 12, untouched: 12, window: Micros(30 * SECOND) };
     assert_eq!(report.findings[0].evidence[1], stayed);
     assert_eq!(report.findings[0].counter_evidence, [Evidence::StaleGrew { before: 12, after: 12 }]);
+}
+
+/// What most of these tasks wait for is told, and what that needs is what the advice is about.
+#[test]
+fn it_says_what_those_that_were_asked_wait_for() {
+    let mut snapshot = service(ghosts(7, 0.0, 1.0, 12.0)).at(300.0);
+    let function = snapshot.strings.intern("tokio::sync::batch_semaphore::Acquire::poll");
+    snapshot.stacks.frames.push(FrameRow { module: None, offset: 0 });
+    snapshot.stacks.names.push(NameRow { frame: FrameIndex(0), function, file: None, line: None });
+    snapshot.stacks.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
+    let ids = snapshot.tasks.iter().take(3).map(|task| task.id);
+    snapshot.parked = ids.map(|task| ParkedRow { task, stack: StackIndex(0) }).collect();
+    let found = &judge_one(&snapshot.into(), &Policy::default())[0];
+    assert_eq!(found.count, Some(12));
+    assert!(matches!(&found.waiting_at, Some(Wait::All { at }) if at.starts_with("semaphore")), "{found:?}");
+    assert!(matches!(found.advice, Advice::EndTheWait { needs: Some(Direction::Give), .. }), "{found:?}");
 }
 
 /// One fault, one rule.

@@ -26,7 +26,7 @@ pub(crate) use diag_analysis::heap_profile::{
 };
 pub use diag_analysis::heap_profile::{AllocStats, FunctionProfile, HeapProfile, Live, TaskSiteProfile};
 pub use diag_analysis::lifetimes::Lifetimes;
-pub use diag_analysis::outlived::{IdleTask, Outlived};
+pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};

@@ -18,13 +18,14 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{Diff, IdleTask, Outlived, SiteDiff, SiteNow};
+use crate::diff::{AskedTask, Diff, Outlived, SiteDiff, SiteNow};
 
 /// See [`DOC`].
 pub(super) struct Rule;
 
 params! {
-    /// A task is idle for so many times the usual lifetime of its site, or its own pause between polls if that is longer.
+    /// A task is idle for so many times the usual lifetime of its site, or its own pause between polls if that is longer;
+    /// 10 at least, whatever is given.
     min_lifetimes: Factor = 100.0,
     /// A site has a usual lifetime once so many of its tasks ended.
     min_ended: Count = 20,
@@ -49,30 +50,29 @@ impl rule::Rule for Rule {
 }
 
 fn finding(facts: &Facts<'_>, site: &SiteNow, outlived: &Outlived, params: &Params) -> Option<Finding> {
-    let is_outlying = |task: &&IdleTask| task.times >= params.min_lifetimes;
-    let tasks: Vec<&IdleTask> = outlived.tasks.iter().filter(is_outlying).collect();
-    if outlived.ended < params.min_ended || (tasks.len() as u64) < params.min_tasks.max(1) {
+    let idles =
+        || outlived.tasks.iter().filter(|task| task.times >= params.min_lifetimes).map(|task| task.idle);
+    let tasks = idles().count() as u64;
+    if outlived.ended < params.min_ended || tasks < params.min_tasks.max(1) {
         return None;
     }
-    let (least, longest) =
-        (tasks.iter().map(|task| task.idle).min()?, tasks.iter().map(|task| task.idle).max()?);
-    let mut evidence = vec![Evidence::StaleAmongEnded {
-        tasks: tasks.len() as u64,
-        idle: least,
+    let still = Evidence::StaleAmongEnded {
+        tasks,
+        idle: idles().min()?,
         ended: outlived.ended,
         usual_lifetime: outlived.usual_lifetime,
-    }];
+    };
     let change =
         facts.diff.and_then(|diff| Some((diff, diff.tasks.sites.iter().find(|of| of.site == site.site)?)));
-    evidence.extend(change.and_then(|(diff, change)| stayed(diff, change)));
-    let waiting_at = wait(&tasks);
-    let advice = advice(site, &tasks, waiting_at.as_ref());
+    let asked = asked(outlived, params);
+    let waiting_at = wait(&asked);
+    let advice = advice(site, &asked, waiting_at.as_ref());
     let (category, confidence, subject) = (Category::Leak, Confidence::Possible, Subject::from(&site.site));
     Some(Finding {
-        since: ago(facts.now, longest.0),
-        count: Some(tasks.len() as u64),
-        evidence,
-        counter_evidence: vec![counter_evidence(change.map(|(_, change)| change))],
+        since: ago(facts.now, idles().max()?.0),
+        count: Some(tasks),
+        evidence: std::iter::once(still).chain(change.and_then(|(diff, site)| stayed(diff, site))).collect(),
+        counter_evidence: vec![counter_evidence(change.map(|(_, site)| site))],
         waiting_at,
         ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::TasksKept)
     })
@@ -96,15 +96,20 @@ fn counter_evidence(change: Option<&SiteDiff>) -> Evidence {
     })
 }
 
-fn wait(tasks: &[&IdleTask]) -> Option<Wait> {
+/// Those of the tasks that were asked what they wait for.
+fn asked<'a>(outlived: &'a Outlived, params: &Params) -> Vec<&'a AskedTask> {
+    outlived.asked.iter().filter(|task| task.times >= params.min_lifetimes).collect()
+}
+
+fn wait(asked: &[&AskedTask]) -> Option<Wait> {
     let mut waits: BTreeMap<&str, u64> = BTreeMap::new();
-    tasks.iter().filter_map(|task| task.waits.as_deref()).for_each(|at| *waits.entry(at).or_default() += 1);
+    asked.iter().for_each(|task| *waits.entry(&task.waits).or_default() += 1);
     Wait::of_most(&waits)
 }
 
-fn advice(site: &SiteNow, tasks: &[&IdleTask], wait: Option<&Wait>) -> Advice {
-    let waits_there = |task: &&&IdleTask| wait.is_some_and(|wait| task.waits.as_deref() == Some(wait.at()));
-    let needs = tasks.iter().find(waits_there).and_then(|task| task.needs);
+fn advice(site: &SiteNow, asked: &[&AskedTask], wait: Option<&Wait>) -> Advice {
+    let waits_there = |task: &&&AskedTask| wait.is_some_and(|wait| task.waits == wait.at());
+    let needs = asked.iter().find(waits_there).and_then(|task| task.needs);
     Advice::EndTheWait { spawned_at: site.site.clone(), needs }
 }
 
