@@ -1,12 +1,13 @@
 //! Which function an allocation is known by.
 //!
 //! The innermost frames of an allocation are always those of the allocator, of a collection or of
-//! the runtime. The first function that is none of these names the site. Without names none can be told
+//! the runtime, and often those of a library. The first function of the service itself names the site: that is
+//! where its owner can do something. Without names none can be told
 //! from the others, so that the innermost few frames together are the site: by module and offset, which are
 //! the same in every process of one build.
 
 use crate::named_stacks::NamedStacks;
-use crate::runtime_frames::{is_allocator, is_language, is_runtime};
+use crate::runtime_frames::{is_allocator, is_language, is_library, is_runtime};
 use crate::source_location::SourceLocation;
 use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
 
@@ -36,8 +37,10 @@ pub struct AllocationSites {
 struct Seen {
     /// The innermost function of the service.
     own: Option<Part>,
-    /// The innermost of a library: of tokio for a block that its worker took for itself.
+    /// The innermost of a library that does more than keep what it is given.
     library: Option<Part>,
+    /// The innermost that is not the language's: of tokio for a block that its worker took for itself.
+    runtime: Option<Part>,
     /// The innermost of all.
     outside: Option<Part>,
     /// What is called from here is the allocator's.
@@ -65,7 +68,7 @@ impl AllocationSites {
     /// of the allocator.
     pub fn part(&self, stack: StackIndex) -> Part {
         let seen = self.seen.get(stack.0 as usize).copied().unwrap_or_default();
-        seen.own.or(seen.library).or(seen.outside).unwrap_or(Part { stack, function: 0 })
+        seen.own.or(seen.library).or(seen.runtime).or(seen.outside).unwrap_or(Part { stack, function: 0 })
     }
 
     /// What names this stack.
@@ -106,6 +109,7 @@ impl Seen {
         Seen {
             own: part(frame.own).or(self.own),
             library: part(frame.library).or(self.library),
+            runtime: part(frame.runtime).or(self.runtime),
             outside: part(frame.outside).or(self.outside),
             is_allocator: frame.is_allocator,
         }
@@ -117,6 +121,7 @@ impl Seen {
 struct Frame {
     own: Option<usize>,
     library: Option<usize>,
+    runtime: Option<usize>,
     outside: Option<usize>,
     is_allocator: bool,
 }
@@ -129,8 +134,9 @@ impl Frame {
             places[start..].iter().position(is_it).map(|function| start + function)
         };
         Frame {
-            own: first(|place| !is_runtime(place)),
-            library: first(|place| !is_language(place)),
+            own: first(|place| !is_library(place)),
+            library: first(|place| !is_runtime(place)),
+            runtime: first(|place| !is_language(place)),
             outside: first(|_| true),
             is_allocator: allocator.is_some(),
         }
@@ -205,5 +211,29 @@ mod tests {
         check(&["start_thread"], "start_thread");
         check(&["app+a0", "app+b0"], "app+0xa0 < +0xb0");
         check(&[], "diag::heap::alloc");
+    }
+
+    #[test]
+    fn own_code_comes_before_libraries() {
+        let check = |frames: &[(&str, &str)], expected: &str| {
+            let functions: Vec<&str> = frames.iter().map(|(function, _)| *function).collect();
+            let (mut snapshot, stack) = snapshot(&functions);
+            let files: Vec<_> = frames.iter().rev().map(|(_, file)| snapshot.strings.intern(file)).collect();
+            for (i, &file) in files.iter().enumerate() {
+                let mut row = snapshot.stacks.names.get(i).expect("a name");
+                row.file = Some(file);
+                let names = &mut snapshot.stacks.names;
+                *names = names.iter().enumerate().map(|(j, other)| if i == j { row } else { other }).collect();
+            }
+            assert_eq!(AllocationSites::new(&snapshot).site(stack).function, expected, "{frames:?}");
+        };
+        let registry = "/home/me/.cargo/registry/src/index-1/governor-0.8.0/src/state.rs";
+        let checkout = "/home/me/.cargo/git/checkouts/governor-1a2b/3c4d/src/state.rs";
+        let [own, outer] = [("shop::admit", "/srv/shop/src/main.rs"), ("shop::main", "src/main.rs")];
+        check(&[("governor::state::check", registry), own, outer], "shop::admit");
+        check(&[("governor::state::check", checkout), own, outer], "shop::admit");
+        check(&[("governor::state::check", "vendor/governor/src/state.rs"), own], "shop::admit");
+        // A program that was installed from a registry has no frames of its own.
+        check(&[("hashbrown::insert", registry), ("governor::state::check", registry)], "governor::state::check");
     }
 }

@@ -109,6 +109,21 @@ pub fn is_runtime(place: &SourceLocation) -> bool {
         || place.file.as_deref().is_some_and(is_runtime_file)
 }
 
+/// Where cargo and rustup keep the sources of others: of registries, of git repositories, of std, and copies beside
+/// the service's own.
+const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/rustc/", "/rustlib/", "/vendor/"];
+
+/// True of what lies where the sources of others are kept.
+pub(crate) fn is_library_file(file: &str) -> bool {
+    LIBRARY_FOLDERS.iter().any(|folder| file.contains(folder) || file.starts_with(&folder[1..]))
+}
+
+/// True of all that is not the service's own: told by where its source lies, and where that is not known by its
+/// name, if it is of those that [`is_runtime`] knows.
+pub fn is_library(place: &SourceLocation) -> bool {
+    is_runtime(place) || place.file.as_deref().is_some_and(is_library_file)
+}
+
 /// True of the standard library, whose functions tell less than those of any other.
 pub fn is_language(place: &SourceLocation) -> bool {
     const LIBRARY: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/"];

@@ -14,7 +14,7 @@ mod rules;
 use std::collections::BTreeSet;
 
 use crate::human;
-use crate::runtime_frames::in_recorder;
+use crate::runtime_frames::{in_recorder, is_library_file};
 use crate::source_location::{self, SourceLocation};
 
 pub use kind::{Direction, WaitKind};
@@ -232,16 +232,12 @@ const LIBRARIES: &[&str] = &[
     "warp",
 ];
 
-/// Where packages that cargo has fetched lie, and the sources of the language.
-const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/vendor/", "/rustc/", "/rustlib/"];
-
 /// True of a function that the service's owner did not write.
 fn is_library(place: &SourceLocation) -> bool {
-    let of_library = |file: &str| LIBRARY_FOLDERS.iter().any(|folder| file.contains(folder));
     is_language(place)
         || is_base(place)
         || place.is_of_crate(LIBRARIES)
-        || place.file.as_deref().is_some_and(of_library)
+        || place.file.as_deref().is_some_and(is_library_file)
 }
 
 /// True of the runtime and of what only keeps wakers.
