@@ -223,7 +223,8 @@ mod tests {
                 let mut row = snapshot.stacks.names.get(i).expect("a name");
                 row.file = Some(file);
                 let names = &mut snapshot.stacks.names;
-                *names = names.iter().enumerate().map(|(j, other)| if i == j { row } else { other }).collect();
+                *names =
+                    names.iter().enumerate().map(|(j, other)| if i == j { row } else { other }).collect();
             }
             assert_eq!(AllocationSites::new(&snapshot).site(stack).function, expected, "{frames:?}");
         };
@@ -234,6 +235,9 @@ mod tests {
         check(&[("governor::state::check", checkout), own, outer], "shop::admit");
         check(&[("governor::state::check", "vendor/governor/src/state.rs"), own], "shop::admit");
         // A program that was installed from a registry has no frames of its own.
-        check(&[("hashbrown::insert", registry), ("governor::state::check", registry)], "governor::state::check");
+        check(
+            &[("hashbrown::insert", registry), ("governor::state::check", registry)],
+            "governor::state::check",
+        );
     }
 }

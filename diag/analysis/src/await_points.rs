@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::await_point::{AwaitPoint, Direction, describe};
+use crate::await_point::{AwaitPoint, Direction, WaitKind, describe};
 use crate::named_stacks::NamedStacks;
 use crate::source_location::SourceLocation;
 use diag_snapshot::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
@@ -19,6 +19,8 @@ pub struct AwaitPoints {
     of_group: BTreeMap<(SiteIndex, TaskState), BTreeSet<Arc<str>>>,
     /// Of the groups that wait for one thing, what is said of the tasks without stacks.
     of_rest: BTreeMap<(SiteIndex, TaskState), String>,
+    /// The kind of these waits, where that is one thing.
+    kinds: BTreeMap<Arc<str>, WaitKind>,
     /// What these waits need of others, where that is one thing.
     directions: BTreeMap<Arc<str>, Direction>,
 }
@@ -51,7 +53,10 @@ impl AwaitPoints {
                     };
                     let waits: Vec<AwaitPoint> = key.1.iter().map(&mut waiting).collect();
                     let text: Arc<str> = Arc::from(describe(&waits, &snapshot.site_location(task.site)));
-                    parked.directions.extend(direction(&waits).map(|direction| (text.clone(), direction)));
+                    parked.kinds.extend(common(&waits, Some).map(|kind| (text.clone(), kind)));
+                    parked.directions.extend(
+                        common(&waits, WaitKind::direction).map(|direction| (text.clone(), direction)),
+                    );
                     texts.insert(key, Arc::clone(&text));
                     text
                 }
@@ -88,16 +93,21 @@ impl AwaitPoints {
         self.directions.get(waits).copied()
     }
 
+    /// Of what kind a wait with this text is; `None` if it is of several.
+    pub fn kind(&self, waits: &str) -> Option<WaitKind> {
+        self.kinds.get(waits).copied()
+    }
+
     /// All that idle tasks of this site wait for.
     pub fn idle_at(&self, site: SiteIndex) -> impl Iterator<Item = &str> {
         self.of_group.get(&(site, TaskState::Idle)).into_iter().flatten().map(|text| &**text)
     }
 }
 
-/// What a task needs of others that waits for all of these.
-fn direction(waits: &[AwaitPoint]) -> Option<Direction> {
-    let first = waits.first()?.kind.direction()?;
-    waits.iter().all(|waiting| waiting.kind.direction() == Some(first)).then_some(first)
+/// What is true of all of these; none if they differ.
+fn common<T: PartialEq>(waits: &[AwaitPoint], of: impl Fn(WaitKind) -> Option<T>) -> Option<T> {
+    let first = of(waits.first()?.kind)?;
+    waits.iter().all(|waiting| of(waiting.kind).as_ref() == Some(&first)).then_some(first)
 }
 
 /// All that one task registered with in its last poll, in that order: where it waits is the last, with what it

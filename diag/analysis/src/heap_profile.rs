@@ -190,6 +190,11 @@ impl HeapProfile {
         self.task_sites.get(place)
     }
 
+    /// Returns what a function allocated; none if it never did.
+    pub fn function(&self, place: &SourceLocation) -> Option<&FunctionProfile> {
+        self.functions.iter().find(|function| function.place == *place)
+    }
+
     /// Share of some of the live bytes in all of them, percent.
     pub fn share_percent(&self, part: &WeightedSum) -> f64 {
         let all = self.live.bytes.sum;

@@ -41,8 +41,8 @@ fn healthy(seed: u64) -> (Service, f64, f64) {
         0 => requests,
         // Most requests are short and some wait long, without a poll.
         1 => [requests, churn(seed + 1, 7, 0.0, after, per_s / 4.0, lifetime * 20.0, 1e9)].concat(),
-        // Devices come and stay, with a heartbeat.
-        2 => [requests, steady(9, 200, 0.0, after, 0.1 + random.exponential(1.0))].concat(),
+        // Devices come until they are all there, and stay with a heartbeat.
+        2 => [requests, steady(9, 200, 0.0, before, 0.1 + random.exponential(1.0))].concat(),
         // Workers that were started with the service, or later in one go, and have nothing to do.
         3 => {
             let from = after * random.uniform() * f64::from((seed % 2) as u32);

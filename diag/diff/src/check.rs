@@ -1,4 +1,10 @@
 //! The whole of it: facts in, findings and a report out.
+//!
+//! A series is judged as a whole: its pairs are, each as if nobody had the others, and the trend over all of its
+//! members. What the best pair up to the newest member supports is the answer, unless the trend denies it. What a pair
+//! supported in between and no later one does is over, and said to be.
+
+use std::collections::BTreeSet;
 
 use diag_analysis::Analysis;
 
@@ -7,19 +13,22 @@ use crate::outcome::too_little;
 use crate::policy::Policy;
 use crate::report::Report;
 use crate::rules;
-use crate::rules::finding::Finding;
+use crate::rules::finding::{Confidence, Finding};
 use crate::rules::rule::Facts;
 use crate::series::{Member, Series};
+use crate::time::timestamp;
+use crate::trend::Trend;
 
 /// Checks a diff: the surest and largest finding first.
 pub fn judge(diff: &Diff, policy: &Policy) -> Report {
     let facts = Facts::from(diff);
     let findings = rules::check(&facts, &policy.rules);
     let reasons = too_little(diff, policy, &findings);
-    Report::new(diff, policy, findings, reasons)
+    Report::new(&facts, diff, policy, findings, reasons)
 }
 
-/// Checks a series: what its last member shows, and what changed since its first. None of fewer than two members.
+/// Checks all members of the newest process together; if it has one member only, that is compared with the oldest member
+/// of the process before. None of fewer than two members.
 ///
 /// # Errors
 /// [`NotComparable`], though a [`Series`] has one service only.
@@ -27,13 +36,85 @@ pub fn judge_series<M: Member + AsRef<Analysis>>(
     series: &Series<M>,
     policy: &Policy,
 ) -> Result<Option<Report>, NotComparable> {
-    let Some((first, last)) = series.ends() else { return Ok(None) };
-    let diff = diff_with(first.as_ref(), last.as_ref(), policy.diff_options())?;
-    Ok(Some(judge(&diff, policy)))
+    let newest: Vec<&Analysis> =
+        series.runs().next_back().unwrap_or_default().iter().map(AsRef::as_ref).collect();
+    if let [first, .., last] = newest[..] {
+        return judge_run(&newest, &diff_with(first, last, policy.diff_options())?, policy).map(Some);
+    }
+    let Some((first, last)) = series.span() else { return Ok(None) };
+    Ok(Some(judge(&diff_with(first.as_ref(), last.as_ref(), policy.diff_options())?, policy)))
 }
 
 /// Returns what one snapshot shows by itself: the surest and largest finding first. That it shows nothing
 /// does not make it clean.
 pub fn judge_one(analysis: &Analysis, policy: &Policy) -> Vec<Finding> {
     rules::check(&Facts::from(analysis.now()), &policy.rules)
+}
+
+/// Two or more members of one process, and the diff of the first and the last.
+fn judge_run(run: &[&Analysis], whole: &Diff, policy: &Policy) -> Result<Report, NotComparable> {
+    let trend = Trend::of(run.iter().copied());
+    let facts = Facts { trend: Some(&trend), ..Facts::from(whole) };
+    let mut findings = rules::found(&facts, &policy.rules, |_| true);
+    let last = run.len() - 1;
+    let mut past = Vec::new();
+    for (from, to) in pairs(run.len()) {
+        let (before, after) = (run[from], run[to]);
+        if !is_window(before, after, policy) {
+            continue;
+        }
+        let diff = diff_with(before, after, policy.diff_options())?;
+        let found = rules::found(&Facts::from(&diff), &policy.rules, |rule| !rule.judges_trend());
+        if to == last {
+            rules::finding::take_surer(&mut findings, found);
+        } else {
+            past.extend(found.into_iter().map(|finding| (diff.after.taken_unix_us, finding)));
+        }
+    }
+    // The latest moment at which it was so is that of the end.
+    past.sort_by_key(|(at_us, _)| std::cmp::Reverse(*at_us));
+    for (at_us, finding) in past {
+        let is_known = findings.iter().any(|known| known.is_about_the_same(&finding));
+        if finding.fails(Confidence::Likely) && !is_known {
+            findings.push(finding.ended_since(timestamp(at_us)));
+        }
+    }
+    let findings = rules::each_once(findings);
+    let reasons = too_little(whole, policy, &findings);
+    Ok(Report::new(&facts, whole, policy, findings, reasons))
+}
+
+/// The pairs of members that are looked at besides the first and the last: of all members if they are few, and else of
+/// those that are ever farther from the newest, each twice as far as the one before.
+fn pairs(members: usize) -> impl Iterator<Item = (usize, usize)> {
+    const FEW: usize = 12;
+    let last = members.saturating_sub(1);
+    let distances = std::iter::successors(Some(1), |distance: &usize| Some(distance * 2));
+    let spread = distances.map_while(move |distance| last.checked_sub(distance)).chain([0, last]);
+    let looked_at: BTreeSet<usize> = if members <= FEW { (0..members).collect() } else { spread.collect() };
+    let looked_at: Vec<usize> = looked_at.into_iter().collect();
+    let each = (0..looked_at.len()).flat_map(move |to| (0..to).map(move |from| (from, to)));
+    let pairs: Vec<(usize, usize)> = each.map(|(from, to)| (looked_at[from], looked_at[to])).collect();
+    pairs.into_iter().filter(move |&pair| pair != (0, last))
+}
+
+fn is_window(before: &Analysis, after: &Analysis, policy: &Policy) -> bool {
+    let us = after.snapshot().capture.to_us.saturating_sub(before.snapshot().capture.to_us);
+    us as f64 / 1e6 >= policy.min_window_s
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_all_of_a_few_and_ever_wider_ones_of_many() {
+        let of = |members: usize| pairs(members).collect::<Vec<(usize, usize)>>();
+        assert!(of(2).is_empty());
+        assert_eq!(of(3), [(0, 1), (1, 2)]);
+        assert_eq!(of(12).len(), 65);
+        let many = of(60);
+        assert!(many.contains(&(58, 59)) && many.contains(&(27, 59)) && many.contains(&(0, 58)));
+        assert!(!many.contains(&(0, 59)) && many.len() < 30, "{}", many.len());
+    }
 }

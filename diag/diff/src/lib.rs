@@ -11,6 +11,7 @@
 
 mod check;
 pub mod diff;
+mod merge;
 pub mod outcome;
 pub mod policy;
 pub mod report;
@@ -18,6 +19,7 @@ pub mod rules;
 pub mod series;
 pub mod stats;
 mod time;
+pub mod trend;
 
 pub use check::{judge, judge_one, judge_series};
 pub use diff::{Diff, NotComparable, diff, diff_with};

@@ -5,16 +5,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module at the top, and those that it may name. Facts come before rules, rules before reports.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("stats", &[]),
     ("time", &[]),
-    ("diff", &["stats"]),
+    ("merge", &[]),
+    ("diff", &["merge", "stats"]),
+    ("trend", &["diff", "merge", "stats"]),
     ("series", &["diff"]),
-    ("rules", &["diff", "stats", "time"]),
+    ("rules", &["diff", "stats", "time", "trend"]),
     ("policy", &["diff", "rules"]),
     ("outcome", &["diff", "policy", "rules"]),
     ("report", &["diff", "outcome", "policy", "rules", "time"]),
-    ("check", &["diff", "outcome", "policy", "report", "rules", "series"]),
+    ("check", &["diff", "outcome", "policy", "report", "rules", "series", "time", "trend"]),
 ];
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;

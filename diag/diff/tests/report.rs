@@ -37,7 +37,7 @@ fn a_leak() {
 
 #[test]
 fn a_possibility() {
-    check("possible.txt", &text::render(&report(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0)));
+    check("possible.txt", &text::render(&report(steady(7, 400, 0.0, 40.0, 1e9), 10.0, 25.0)));
 }
 
 #[test]

@@ -72,13 +72,22 @@ fn old_idle_tasks_that_do_not_grow_are_clean() {
 }
 
 #[test]
-fn a_ramp_up_with_heartbeats_is_clean() {
-    check(steady(7, 1_000, 0.0, 40.0, 0.5), 15.0, 30.0, Outcome::Clean, &[]);
+fn a_ramp_up_with_heartbeats_that_ended_is_clean() {
+    check(steady(7, 1_000, 0.0, 14.0, 0.5), 15.0, 30.0, Outcome::Clean, &[]);
+    // 20 s of it are in one window with the end.
+    check(steady(7, 1_000, 0.0, 25.0, 0.5), 5.0, 40.0, Outcome::Clean, &[]);
+}
+
+#[test]
+fn heartbeats_that_come_all_the_time_and_never_end_are_likely_after_a_while() {
+    let tasks = || steady(7, 1_000, 0.0, 40.0, 0.5);
+    check(tasks(), 6.0, 20.0, Outcome::Findings, &["possible svc.rs:7:9 501"]);
+    check(tasks(), 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 751"]);
 }
 
 #[test]
 fn slow_heartbeats_at_a_site_of_short_tasks_are_clean() {
-    let tasks = [healthy(7, 400.0), steady(7, 300, 0.0, 400.0, 20.0)].concat();
+    let tasks = [healthy(7, 400.0), steady(7, 300, 0.0, 200.0, 20.0)].concat();
     check(tasks, 300.0, 330.0, Outcome::Clean, &[]);
 }
 
@@ -88,8 +97,9 @@ fn a_ramp_up_that_was_over_at_the_first_snapshot_is_clean() {
 }
 
 #[test]
-fn silent_tasks_where_nothing_ever_ended_are_possible() {
-    check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Outcome::Findings, &["possible svc.rs:7:9 151"]);
+fn silent_tasks_where_nothing_ever_ended_are_likely_after_a_while() {
+    check(steady(7, 400, 0.0, 40.0, 1e9), 10.0, 25.0, Outcome::Findings, &["possible svc.rs:7:9 101"]);
+    check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 301"]);
 }
 
 #[test]

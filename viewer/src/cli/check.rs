@@ -1,4 +1,4 @@
-//! `diag check BEFORE AFTER...`: a gate for CI, under a policy.
+//! `diag check A B C...` or `diag check DIR`: a gate for CI, under a policy.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +12,9 @@ use super::output::Output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The earliest snapshot
-    before: PathBuf,
-    /// Later snapshots in the order of time; the last one is compared with the earliest
+    /// Two or more snapshots of one service, or a folder of them; all are judged together
     #[arg(required = true)]
-    after: Vec<PathBuf>,
+    snapshots: Vec<PathBuf>,
     /// Thresholds, usually `diag.toml`; without it the defaults hold
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -36,9 +34,19 @@ enum FailOn {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let policy = policy(args)?;
-    // A gate that was given a file must not pass without having been able to read it.
-    let paths = std::iter::once(&args.before).chain(&args.after);
-    diff::compare(&load::series(paths, &args.debug.files()?)?, &policy, output)
+    let debug = args.debug.files()?;
+    let series = match &args.snapshots[..] {
+        [one] if !one.is_dir() => {
+            return Err(Failure::Usage(format!(
+                "one snapshot cannot be compared: give another one taken later than {}, or a folder of them",
+                one.display()
+            )));
+        }
+        // Of a pair the order says which is meant to be the later one.
+        pair @ [before, after] if !before.is_dir() && !after.is_dir() => load::series(pair, &debug)?,
+        all => load::series_of(all, &debug)?,
+    };
+    diff::compare(&series, &policy, output)
 }
 
 fn policy(args: &Args) -> Result<Policy, Failure> {

@@ -26,6 +26,45 @@ impl DebugDirs {
     }
 }
 
+/// The snapshots in these files and in the folders among them, in the order of time. A file that was named is read whole
+/// or nothing is judged; one that a folder holds is left out if it is damaged, and that is said.
+pub(crate) fn series_of(paths: &[PathBuf], debug: &DebugFiles) -> Result<Series<Analysis>, Failure> {
+    let mut members = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            members.push(whole(path, debug)?);
+            continue;
+        }
+        for file in snapshots_in(path)? {
+            match whole(&file, debug) {
+                Ok(analysis) => members.push(analysis),
+                Err(failure) => note(&format!("left out: {failure}")),
+            }
+        }
+    }
+    match members.len() {
+        0 | 1 => Err(Failure::Unreadable(format!(
+            "{} and a series needs two: give more files, or a folder with `*.diag` of one service",
+            match members.len() {
+                0 => "there is no snapshot that can be read,",
+                _ => "there is one snapshot that can be read,",
+            }
+        ))),
+        _ => Series::new(members).map_err(Failure::NotComparable),
+    }
+}
+
+/// The files `*.diag` of a folder, by name.
+fn snapshots_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error| Failure::Unreadable(format!("{}: {error}", folder.display()));
+    let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut files = paths.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "diag") && path.is_file());
+    files.sort();
+    Ok(files)
+}
+
 /// The snapshots in these files, in the order given: each is read whole, or none is compared.
 pub(crate) fn series<'a>(
     paths: impl IntoIterator<Item = &'a PathBuf>,

@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Show(show::Args),
     /// Compare two snapshots and say what leaks
     Diff(diff::Args),
-    /// Gate for CI: compare the first and the last snapshot under a policy
+    /// Gate for CI: judge all snapshots of a service together, under a policy
     Check(check::Args),
     /// Fetch a snapshot from a running service into a file
     Snap(snap::Args),

@@ -127,6 +127,13 @@ impl WaitKind {
         self.told().1
     }
 
+    /// True of what one part of a service has to take, or to give back, so that another goes on: room in a channel, a
+    /// lock, a permit, a connection of a pool. What the other end of a socket does is no part of it.
+    pub fn is_give_back(self) -> bool {
+        use WaitKind::*;
+        matches!(self, MpscSend | ChannelSend | Mutex | RwLock | RwLockRead | RwLockWrite | Semaphore | Pool)
+    }
+
     fn told(self) -> (&'static str, Option<Direction>) {
         const RECEIVE: Option<Direction> = Some(Direction::Receive);
         const GIVE: Option<Direction> = Some(Direction::Give);

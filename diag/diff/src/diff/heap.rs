@@ -14,10 +14,10 @@ use diag_snapshot::SampleRow;
 
 use super::Options;
 use super::Site;
-use super::merge::merge;
 use super::sites::{Join, Positions};
 use super::tasks::TaskDiff;
 use super::{AllocStats, FunctionProfile, HeapProfile};
+use crate::merge::merge;
 use crate::stats::{Interval, WeightedSum, benjamini_hochberg, sign_test};
 use diag_analysis::heap_profile::add;
 
@@ -55,6 +55,10 @@ pub struct HeapSiteDiff {
     /// Chance of this growth, or more, where as much is allocated as freed; adjusted for the
     /// number of functions asked.
     pub chance: f64,
+    /// How many standard deviations the growth is away from what blocks do that come as often as they go.
+    pub deviations: f64,
+    /// Bytes in blocks so large that each is sampled, in either snapshot.
+    pub certain_bytes: [f64; 2],
     /// New samples born in the first half of the window.
     pub new_early: u64,
     /// New samples born in the second half of the window.
@@ -190,20 +194,33 @@ struct Moves {
 struct Move {
     new: WeightedSum,
     gone: WeightedSum,
+    noise: f64,
+    certain_bytes: [f64; 2],
     new_early: u64,
     new_late: u64,
     overdue: Overdue,
 }
+
+/// A block that is sampled this surely is as good as known.
+pub(crate) const CERTAIN: f64 = 0.99;
 
 impl Moves {
     /// Adds a sample as either snapshot has it. A block that grew in place is gone with its old
     /// size and new with the larger one.
     fn add(&mut self, before: &Side<'_>, was: Option<SampleRow>, after: &Side<'_>, is: Option<SampleRow>) {
         let unchanged = was.zip(is).is_some_and(|(was, is)| was.size_bytes == is.size_bytes);
+        let weight = |sample: Option<SampleRow>| sample.map_or(0.0, |sample| sample.weight_bytes());
+        let change = weight(is) - weight(was);
+        let certain = |sample: &SampleRow| match sample.probability() >= CERTAIN {
+            true => sample.size_bytes as f64,
+            false => 0.0,
+        };
         if let Some(sample) = was {
             let function = self.functions.entry(before.place(&sample)).or_default();
+            function.certain_bytes[0] += certain(&sample);
             if !unchanged {
                 add(&mut function.gone, &sample);
+                function.noise += if is.is_none() { change * change } else { 0.0 };
             }
             let overdue = u64::from(before.is_overdue(&sample));
             function.overdue.before += overdue;
@@ -211,8 +228,10 @@ impl Moves {
         }
         if let Some(sample) = is {
             let function = self.functions.entry(after.place(&sample)).or_default();
+            function.certain_bytes[1] += certain(&sample);
             if !unchanged {
                 add(&mut function.new, &sample);
+                function.noise += change * change;
                 let late = sample.born_us >= self.half_us;
                 *if late { &mut function.new_late } else { &mut function.new_early } += 1;
             }
@@ -240,6 +259,8 @@ impl Moves {
                 growth: moved.growth(before.live.bytes, after.live.bytes, unseen_bytes),
                 window: same_process.then(|| after.since_start.since(&before.since_start)),
                 chance: sign_test(moved.new.samples, moved.gone.samples),
+                deviations: moved.deviations(),
+                certain_bytes: moved.certain_bytes,
                 new_early: moved.new_early,
                 new_late: moved.new_late,
                 overdue: moved.overdue,
@@ -266,6 +287,10 @@ impl Moves {
 }
 
 impl Move {
+    fn deviations(&self) -> f64 {
+        if self.noise > 0.0 { (self.new.sum - self.gone.sum) / self.noise.sqrt() } else { 0.0 }
+    }
+
     fn growth(&self, before: WeightedSum, after: WeightedSum, unseen_bytes: f64) -> Growth {
         let interval = self.new.interval_of_difference(&self.gone, unseen_bytes);
         Growth { before, after, new: self.new, gone: self.gone, interval }

@@ -3,8 +3,10 @@
 //! Two snapshots of one process are joined by task id and by birth number; two processes of one
 //! service only by what the source code calls things. Nothing is judged here.
 
+mod blocking;
+mod busy;
+mod giving;
 mod heap;
-mod merge;
 mod sites;
 mod tasks;
 
@@ -17,6 +19,8 @@ use diag_analysis::views::Memory;
 use diag_analysis::{Analysis, Coverage};
 use diag_snapshot::Snapshot;
 
+pub use blocking::BlockingPool;
+pub use busy::BusyTask;
 pub use diag_analysis::conditions::{
     Asked, Conditions, Lost, Polling, Recovered, SiteConditions, Spinning, Zombie,
 };
@@ -28,8 +32,10 @@ pub use diag_analysis::heap_profile::{AllocStats, FunctionProfile, HeapProfile, 
 pub use diag_analysis::lifetimes::Lifetimes;
 pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
+pub use giving::{Giving, GivingTask};
+pub(crate) use heap::CERTAIN;
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
-pub use tasks::{Cohort, Moves, SiteDiff, SiteSide, Spread, TaskDiff};
+pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
 /// snapshots do; [`now`](Diff::now) is about the second alone.
@@ -49,6 +55,12 @@ pub struct Diff {
     pub tasks: TaskDiff,
     /// The sampled heap; none unless both have one.
     pub heap: Option<HeapDiff>,
+    /// Tasks that took much of a CPU, the busiest first; empty for two processes.
+    pub busy: Vec<BusyTask>,
+    /// Tasks that wait in both for what another part of the service has; empty for two processes.
+    pub giving: Vec<Giving>,
+    /// The threads for blocking work, if closures wait for one while others hold them.
+    pub blocking: Option<BlockingPool>,
     /// What the second snapshot shows by itself.
     pub now: Conditions,
     /// What the tasks were measured with.
@@ -136,6 +148,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
     let same_process = was.instance == is.instance;
     let window_us = window_us(before.snapshot(), after.snapshot(), same_process);
     let join = sites::join(before.snapshot(), after.snapshot(), same_process);
+    let now = Conditions::of(after, same_process.then_some(before));
     let tasks = tasks::diff(before, after, same_process, &join, window_us.unsigned_abs(), options);
     Ok(Diff {
         service: is.service.clone(),
@@ -145,7 +158,10 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         window_us,
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
         tasks,
-        now: Conditions::of(after, same_process.then_some(before)),
+        busy: if same_process { busy::busy(before, after) } else { Vec::new() },
+        giving: if same_process { giving::giving(before, after) } else { Vec::new() },
+        blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
+        now,
         options,
     })
 }

@@ -9,16 +9,16 @@
 //! One pass over each snapshot and one over both, which are sorted by id. What a stale task waits for
 //! is told where that is known, and decides nothing here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use diag_analysis::Analysis;
 use diag_analysis::await_point::Direction;
-use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskState, TaskTimes};
+use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskId, TaskState, TaskTimes};
 
 use super::Options;
-use super::merge::merge;
 use super::sites::{Join, Joined};
 use super::{Site, Totals};
+use crate::merge::merge;
 
 /// Tasks of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +42,10 @@ pub struct SiteDiff {
     pub moves: Option<Moves>,
     /// What became of the tasks that were stale in the first; none for two processes.
     pub cohort: Option<Cohort>,
+    /// What became of the tasks that had outlived their peers in the first; none for two processes.
+    pub outlived: Option<Older>,
+    /// Ended tasks that are still held, followed by id; none for two processes.
+    pub zombies: Option<Moves>,
     /// 99 of 100 ended tasks lived no longer; none before [`Options::min_ended`] of them ended.
     pub usual_lifetime_us: Option<u64>,
 }
@@ -67,10 +71,60 @@ pub struct SiteSide {
     pub stale_waits: BTreeMap<String, u64>,
     /// What these waits need of others, as far as that is one thing.
     pub stale_needs: BTreeMap<String, Direction>,
+    /// When those of the live tasks were spawned that have outlived their peers.
+    pub births: Births,
     /// Time since spawn of the live tasks, microseconds.
     pub age_us: Option<Spread>,
     /// Time since the last poll, or the spawn, of the live tasks, microseconds.
     pub idle_us: Option<Spread>,
+}
+
+/// Tasks older than [`Options::stale_factor`] usual lifetimes of their site, whether idle or not; where nothing
+/// ended yet, all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Older {
+    /// In the first snapshot.
+    pub before: u64,
+    /// Those of them that had ended by the second.
+    pub ended: u64,
+}
+
+/// When tasks were spawned, in the order of their spawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Births {
+    /// How many there are.
+    pub count: u64,
+    /// By eighths of the time from the first of them to the last moment at which one could be counted.
+    pub eighths: [u64; 8],
+    /// The first of them so long ago, microseconds.
+    pub oldest_us: u64,
+    /// The last of them so long before the last moment at which one could be counted, microseconds.
+    pub quiet_us: u64,
+    /// The longest time between two of them, microseconds.
+    pub longest_gap_us: u64,
+}
+
+impl Births {
+    /// Looks at ages that descend, of tasks that are counted from `least_us` on.
+    fn of(ages_us: &[u64], least_us: u64) -> Self {
+        let (Some(&oldest_us), Some(&youngest_us)) = (ages_us.iter().max(), ages_us.iter().min()) else {
+            return Births::default();
+        };
+        let range_us = oldest_us.saturating_sub(least_us).max(1);
+        let mut eighths = [0; 8];
+        for age_us in ages_us {
+            let before_last = u128::from(age_us.saturating_sub(least_us)) * 8 / u128::from(range_us);
+            eighths[7 - before_last.min(7) as usize] += 1;
+        }
+        let gaps = ages_us.windows(2).map(|pair| pair[0].saturating_sub(pair[1]));
+        Births {
+            count: ages_us.len() as u64,
+            eighths,
+            oldest_us,
+            quiet_us: youngest_us.saturating_sub(least_us),
+            longest_gap_us: gaps.max().unwrap_or(0),
+        }
+    }
 }
 
 /// Smallest, middle and largest of some values.
@@ -139,6 +193,7 @@ pub(super) fn diff(
     let before_sides = sides(before, &rests, window_us, |site| join.before.of(site));
     let after_sides = sides(after, &rests, window_us, |site| join.after.of(site));
     let followed = same_process.then(|| follow(before.snapshot(), after.snapshot(), join, &rests));
+    let zombies = same_process.then(|| zombies(before.snapshot(), after.snapshot(), join));
     let sites = (join.sites.iter().zip(rests).zip(before_sides.into_iter().zip(after_sides)).enumerate())
         .map(|(i, ((joined, rest), (before, after)))| SiteDiff {
             site: joined.site.clone(),
@@ -147,6 +202,8 @@ pub(super) fn diff(
             after: SiteSide { totals: joined.after, ..after },
             moves: followed.as_ref().map(|followed| followed[i].0),
             cohort: followed.as_ref().map(|followed| followed[i].1),
+            outlived: followed.as_ref().map(|followed| followed[i].2),
+            zombies: zombies.as_ref().map(|zombies| zombies[i]),
             usual_lifetime_us: rest.usual_us,
         })
         .collect();
@@ -189,13 +246,18 @@ impl Rest {
         eighths
     }
 
+    /// From this age on a task has outlived its peers, microseconds.
+    fn outlived_us(&self) -> u64 {
+        self.usual_us.map_or(0, |usual| (usual as f64 * self.factor) as u64)
+    }
+
     fn is_young(&self, age_us: u64) -> bool {
         (age_us as f64) < self.least_us
     }
 }
 
 /// Mean time between the polls that a task had; none before the second.
-fn mean_pause_us(task: &TaskTimes) -> Option<f64> {
+pub(super) fn mean_pause_us(task: &TaskTimes) -> Option<f64> {
     let pauses = task.polls.checked_sub(1).filter(|&pauses| pauses > 0)?;
     Some((task.last_poll? - task.spawned).0 as f64 / pauses as f64)
 }
@@ -244,12 +306,19 @@ struct Times {
 }
 
 impl Times {
+    /// The tasks come by their ids, which ascend about as their spawns do.
+    fn births(&self, least_us: u64) -> Births {
+        let outlived: Vec<u64> = self.ages_us.iter().copied().filter(|&age_us| age_us >= least_us).collect();
+        Births::of(&outlived, least_us)
+    }
+
     fn side(mut self, rest: &Rest, window_us: u64, now_us: u64) -> SiteSide {
         SiteSide {
             totals: Totals::default(),
             live: self.ages_us.len() as u64,
             stale: self.stale_idles_us.len() as u64,
             young: self.ages_us.iter().filter(|&&age_us| rest.is_young(age_us)).count() as u64,
+            births: self.births(rest.outlived_us()),
             rested: rest.eighths(&self.stale_idles_us, window_us, now_us),
             longest_stale_us: self.stale_idles_us.iter().copied().max(),
             stale_waits: BTreeMap::new(),
@@ -264,9 +333,25 @@ fn idle_us(task: &TaskTimes, now_us: u64) -> u64 {
     (Micros(now_us) - task.last_progress()).0
 }
 
+/// Follows the ended tasks that are held.
+fn zombies(before: &Snapshot, after: &Snapshot, join: &Join) -> Vec<Moves> {
+    let mut zombies = vec![Moves::default(); join.sites.len()];
+    let was: HashSet<TaskId> = before.zombies.iter().map(|zombie| zombie.id).collect();
+    let is: HashSet<TaskId> = after.zombies.iter().map(|zombie| zombie.id).collect();
+    for zombie in before.zombies.iter().filter(|zombie| !is.contains(&zombie.id)) {
+        join.before.of(zombie.site).into_iter().for_each(|place| zombies[place].ended += 1);
+    }
+    for zombie in after.zombies.iter() {
+        let Some(place) = join.after.of(zombie.site) else { continue };
+        let moves = &mut zombies[place];
+        *if was.contains(&zombie.id) { &mut moves.survived } else { &mut moves.born } += 1;
+    }
+    zombies
+}
+
 /// Follows the tasks of one process by id through two snapshots.
-fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<(Moves, Cohort)> {
-    let mut followed = vec![(Moves::default(), Cohort::default()); rests.len()];
+fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> Vec<(Moves, Cohort, Older)> {
+    let mut followed = vec![(Moves::default(), Cohort::default(), Older::default()); rests.len()];
     merge(
         before.tasks.times(),
         after.tasks.times(),
@@ -277,7 +362,7 @@ fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> V
                 None => is.and_then(|task| join.after.of(task.site)),
             };
             let Some(i) = place else { return };
-            let (moves, cohort) = &mut followed[i];
+            let (moves, cohort, outlived) = &mut followed[i];
             let Some(was) = was else {
                 moves.born += 1;
                 return;
@@ -290,6 +375,10 @@ fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> V
             };
             *way += 1;
             *fate += stale;
+            let age_us = (Micros(before.capture.to_us) - was.spawned).0;
+            let is_outlived = u64::from(age_us >= rests[i].outlived_us());
+            outlived.before += is_outlived;
+            outlived.ended += if is.is_none() { is_outlived } else { 0 };
         },
     );
     followed

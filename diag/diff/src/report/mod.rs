@@ -98,7 +98,13 @@ pub struct Moment {
 }
 
 impl Report {
-    pub(crate) fn new(diff: &Diff, policy: &Policy, findings: Vec<Finding>, reasons: Vec<Reason>) -> Self {
+    pub(crate) fn new(
+        facts: &Facts<'_>,
+        diff: &Diff,
+        policy: &Policy,
+        findings: Vec<Finding>,
+        reasons: Vec<Reason>,
+    ) -> Self {
         Report {
             schema: SCHEMA,
             outcome: Outcome::of(&findings, &reasons, policy.fail_on),
@@ -112,10 +118,7 @@ impl Report {
             after: Moment::of(&diff.after),
             memory: (diff.before.split.as_ref().zip(diff.after.split.as_ref()))
                 .map_or(Vec::new(), |(before, after)| memory::changes(before, after)),
-            notes: notes(diff)
-                .into_iter()
-                .chain(rules::notes(&Facts::from(diff), &policy.rules, &findings))
-                .collect(),
+            notes: notes(diff).into_iter().chain(rules::notes(facts, &policy.rules, &findings)).collect(),
             findings,
             sites: sites::changes(diff),
             heap: diff.heap.as_ref().map(heap::change),

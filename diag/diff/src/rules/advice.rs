@@ -1,6 +1,6 @@
 //! What to do next.
 
-use diag_analysis::await_point::Direction;
+use diag_analysis::await_point::{Direction, WaitKind};
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::Micros;
@@ -20,6 +20,12 @@ facts! {
         LookAtThread,
         /// A task that wakes itself.
         WaitForSomething,
+        /// A task that never rests.
+        SeeWhyItNeverRests,
+        /// Tasks that wait for what others have.
+        FindWhoHasIt { waits: WaitKind },
+        /// Threads that blocking work holds.
+        FreeBlockingThreads,
         /// A closure that cannot be aborted.
         BoundTheClosure,
         /// A task that never yields.
@@ -36,10 +42,14 @@ facts! {
         CompareTasksAgain { after: Micros },
         /// Tasks that stay: what they wait for needs this of others, as far as that is known.
         EndTheWait { spawned_at: Site, needs: Option<Direction> },
+        /// Tasks that go on after whoever needed them is gone.
+        EndWithOwner { spawned_at: Site },
         /// Tasks that are not tracked.
         TrackOwnTasks,
         /// Look again at the heap, so long after the second snapshot.
         CompareHeapAgain { after: Micros },
+        /// Look again at the heap, so long after the last snapshot of the series.
+        WatchHeap { after: Micros },
         /// Memory that grows.
         FindTheKeeper { function: SourceLocation },
         /// Memory that may be bounded.

@@ -4,8 +4,10 @@
 
 use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::site::Site;
+use diag_analysis::source_location::SourceLocation;
 use diag_analysis::views::AgeAtFree;
 use diag_snapshot::{Bytes, Micros};
+use jiff::Timestamp;
 
 use super::fact::{AskedBy, PerSecond, Percent, Probability, Ratio, facts};
 
@@ -33,6 +35,25 @@ facts! {
         SelfWakes { polls: PerSecond, own_wakes: Ratio },
         /// Honest work that yields does the same.
         LooksLikeYielding,
+
+        /// A task is polled so often, and for so large a part of the time.
+        PolledOften { polls: PerSecond, busy: Ratio },
+        /// No other task woke it last.
+        WokenByNoTask,
+        /// Another task woke it last.
+        WokenByOthers,
+
+        // Of tasks that wait for what others have.
+        /// They wait in both snapshots; before, they paused for so long.
+        WaitsInBoth { tasks: u64, idle: Micros, pause: Micros },
+        /// Of them, woken and not run since.
+        WokenAndNotRun { tasks: u64 },
+        /// Whoever has it may rest for long now and then.
+        LongPauseLooksTheSame,
+        /// Closures hold threads in both snapshots.
+        ThreadsHeld { threads: u64 },
+        /// Closures that have not begun.
+        ClosuresWait { closures: u64, longest: Micros },
 
         // Of tasks that were asked to stop.
         /// They are still there.
@@ -65,6 +86,8 @@ facts! {
         HeldSinceEnd { youngest: Micros, oldest: Micros },
         /// In how many equal parts of the time they ended.
         EndedInParts { parts: u64, of: u64 },
+        /// They became more, and so many were released.
+        HeldGrew { before: u64, released: u64, after: u64 },
         /// The outputs are not measured.
         OnlyCellsCounted,
 
@@ -91,6 +114,14 @@ facts! {
         FewEnded { ended: u64 },
         /// A task of the site may live for longer than was watched.
         WindowShorterThanLife { usual_lifetime: Micros },
+        /// Older than nearly all others of the site lived.
+        OutlivedPeers { tasks: u64, ended: u64, usual_lifetime: Micros },
+        /// What became of those that were older already.
+        OlderStayed { older: u64, ended: u64, window: Micros },
+        /// In how many equal parts of the time since the first of them they were spawned.
+        BornInParts { tasks: u64, parts: u64, of: u64, lasted: Micros },
+        /// They go on all the same.
+        StillPolled { tasks: u64 },
         /// More tasks, too young to judge: younger than so many usual lifetimes, or new where none is known.
         TooYoung { tasks: u64, usual_lifetimes: Option<f64> },
 
@@ -129,6 +160,24 @@ facts! {
         OfSpawnSite { allocated: Bytes, spawned_at: Site },
         /// A look tells no growth.
         OneSnapshot,
+
+        // Of a series.
+        /// Growth in each of several windows.
+        GrewInWindows { windows: u64, lasted: Micros, growth: Vec<Bytes> },
+        /// Growth by steps of large blocks.
+        GrewInSteps { steps: u64, lasted: Micros, from: Bytes, to: Bytes },
+        /// Another line of the function grew as well.
+        AlsoGrew { place: SourceLocation, growth: Bytes, kind: AllocationKind },
+        /// A cache that takes longer to fill does the same.
+        SlowCacheLooksTheSame,
+        /// It has not gone on for long enough.
+        GrowthIsShort { lasted: Micros, least: Micros },
+        /// Some windows did not grow.
+        GrowthIsUneven,
+        /// Two snapshots do not tell whether it goes on.
+        PairOnly { windows: u64 },
+        /// An earlier pair of the series showed it, and no later one does.
+        Ended { until: Timestamp },
 
         // Of two processes.
         /// Only their totals were compared.

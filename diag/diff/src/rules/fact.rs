@@ -4,12 +4,13 @@
 //! [`report::words`](crate::report::words), and its JSON follows from the declaration: no rule holds a sentence.
 
 use diag_analysis::allocation_kind::AllocationKind;
-use diag_analysis::await_point::Direction;
+use diag_analysis::await_point::{Direction, WaitKind};
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::Unnamed;
 use diag_analysis::views::AgeAtFree;
 use diag_snapshot::{Bytes, CancelBy, Micros};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// A kind with its values.
@@ -118,6 +119,8 @@ quantities! {
     u64, "", number => number;
     f64, "", number => number;
     String, "", text => text;
+    Vec<Bytes>, "_bytes", sizes => sizes;
+    Timestamp, "", at => at.to_string();
     Micros, "_ns", time => time;
     Bytes, "_bytes", size => size;
     PerSecond, "_per_s", rate => rate.0;
@@ -128,6 +131,7 @@ quantities! {
     AllocationKind, "", kind => kind.as_str();
     Site, "", site => site.to_string();
     SourceLocation, "", place => place.location();
+    WaitKind, "", kind => kind.as_str();
     Direction, "", direction => match direction { Direction::Receive => "receive", Direction::Give => "give" };
     AgeAtFree, "", age => age;
     Unnamed, "", names => unnamed(names);

@@ -142,6 +142,18 @@ impl Finding {
         }
     }
 
+    /// Returns what is left of this when the newest snapshot shows it no more.
+    pub(crate) fn ended_since(self, since: Option<jiff::Timestamp>) -> Finding {
+        let mut counter_evidence = self.counter_evidence;
+        counter_evidence.extend(since.map(|until| Evidence::Ended { until }));
+        Finding { confidence: Confidence::Possible, counter_evidence, ..self }
+    }
+
+    /// True if both are of one rule about one thing.
+    pub(crate) fn is_about_the_same(&self, other: &Finding) -> bool {
+        (self.rule, self.category, &self.subject) == (other.rule, other.category, &other.subject)
+    }
+
     /// True if a check under this policy fails because of it.
     pub fn fails(&self, fail_on: Confidence) -> bool {
         self.category != Category::Retention && self.confidence >= fail_on
@@ -170,8 +182,19 @@ fn number(findings: &mut [Finding]) {
     }
 }
 
+/// Takes what was found elsewhere of the same service, where that is new or surer.
+pub(crate) fn take_surer(findings: &mut Vec<Finding>, others: Vec<Finding>) {
+    for other in others {
+        match findings.iter_mut().find(|known| known.is_about_the_same(&other)) {
+            Some(known) if other.confidence > known.confidence => *known = other,
+            Some(_) => {}
+            None => findings.push(other),
+        }
+    }
+}
+
 /// What is kept but bounded comes last, however sure that is.
-pub(super) fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
+pub(crate) fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     number(&mut findings);
     findings.sort_by(|a, b| {
         let is_kept = |finding: &Finding| finding.category == Category::Retention;

@@ -41,6 +41,9 @@ rules! {
     blocked_executor,
     cancelled_but_running,
     busy_self_wake,
+    cpu_burn,
+    stuck_giving,
+    blocking_pool_full,
     zombie,
     heap_share,
     task_leak,
@@ -89,14 +92,36 @@ impl Thresholds {
 
 /// Returns what all rules find: the surest and largest first, and each fault once.
 pub fn check(facts: &Facts<'_>, thresholds: &Thresholds) -> Vec<Finding> {
-    let found: Vec<Finding> =
-        RULES.iter().flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect();
-    let is_told = |finding: &Finding| {
-        let better = by_name(finding.rule).map_or(&[][..], |rule| rule.yields_to());
-        let mut others = found.iter().filter(|other| better.contains(&other.rule));
-        others.any(|other| other.subject == finding.subject)
+    each_once(found(facts, thresholds, |_| true))
+}
+
+/// Returns what rules of a kind find, each by itself.
+pub(crate) fn found(
+    facts: &Facts<'_>,
+    thresholds: &Thresholds,
+    is_asked: impl Fn(&dyn AnyRule) -> bool,
+) -> Vec<Finding> {
+    let rules = RULES.iter().filter(|rule| is_asked(**rule));
+    rules.flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect()
+}
+
+/// Returns the findings without those that another rule tells better, and as surely: the surest and largest first. What
+/// is told better keeps the larger count.
+pub(crate) fn each_once(found: Vec<Finding>) -> Vec<Finding> {
+    let tells_better = |other: &Finding, finding: &Finding| {
+        other.subject == finding.subject
+            && other.confidence >= finding.confidence
+            && by_name(finding.rule).is_some_and(|rule| rule.yields_to().contains(&other.rule))
     };
-    surest_first(found.iter().filter(|finding| !is_told(finding)).cloned().collect())
+    let is_told = |finding: &&Finding| found.iter().any(|other| tells_better(other, finding));
+    let (told, kept): (Vec<&Finding>, Vec<&Finding>) = found.iter().partition(is_told);
+    let mut kept: Vec<Finding> = kept.into_iter().cloned().collect();
+    for told in told {
+        for other in kept.iter_mut().filter(|other| tells_better(other, told) && other.count < told.count) {
+            (other.count, other.rate_per_s, other.bytes) = (told.count, told.rate_per_s, told.bytes);
+        }
+    }
+    surest_first(kept)
 }
 
 /// Returns why it may have been too early for some of the rules.

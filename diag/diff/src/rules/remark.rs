@@ -1,8 +1,11 @@
 //! What a reader should know that is no finding.
 
 use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::Unnamed;
+use diag_snapshot::Bytes;
+use jiff::Timestamp;
 
 use super::fact::{Percent, facts};
 
@@ -21,6 +24,10 @@ facts! {
         NamesMissing { names: Unnamed },
         /// What the recorder dropped or skipped, in the words of the service that knows it.
         NotRecorded { what: String },
+        /// Memory grew with the tasks that hold it.
+        GrewWithTasks { function: SourceLocation, spawned_at: Site, tasks: u64, allocated: Bytes, each: Bytes },
+        /// Memory grew and does no longer.
+        GrowthEnded { function: SourceLocation, growth: Bytes, since: Timestamp },
         /// A large part of the heap that does not grow.
         LargePart { of: AllocationKind, function: SourceLocation, share: Percent },
     }

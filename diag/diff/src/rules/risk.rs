@@ -13,6 +13,8 @@ facts! {
         CpuIsKept,
         /// A shutdown waits.
         ShutdownWaits,
+        /// Others come to wait behind them.
+        WaitersPileUp,
         /// Nothing gives back what they hold.
         NeverGivenBack,
         /// It happens again.

@@ -5,6 +5,7 @@ use super::params::{Given, Param, Params};
 use super::reason::Reason;
 use super::remark::Remark;
 use crate::diff::{Diff, Now};
+use crate::trend::Trend;
 
 /// A check over facts. Its name never changes meaning: policies, allow-lists and tickets use it.
 ///
@@ -25,6 +26,9 @@ pub trait Rule: Sync {
 
     /// Names of the rules that tell the same fault better: where one of them finds it, this one is silent.
     const YIELDS_TO: &'static [&'static str] = &[];
+
+    /// True if it judges a series by its trend: pairs of its members are then not looked at as well.
+    const JUDGES_TREND: bool = false;
 
     /// What a finding says, in a sentence.
     const SAYS: &'static str;
@@ -55,17 +59,19 @@ pub struct Facts<'a> {
     pub now: &'a Now,
     /// What changed since an earlier one; none if there is only one.
     pub diff: Option<&'a Diff>,
+    /// What all members of a series show; none if there is only a pair.
+    pub trend: Option<&'a Trend>,
 }
 
 impl<'a> From<&'a Now> for Facts<'a> {
     fn from(now: &'a Now) -> Self {
-        Facts { now, diff: None }
+        Facts { now, diff: None, trend: None }
     }
 }
 
 impl<'a> From<&'a Diff> for Facts<'a> {
     fn from(diff: &'a Diff) -> Self {
-        Facts { now: &diff.now, diff: Some(diff) }
+        Facts { now: &diff.now, diff: Some(diff), trend: None }
     }
 }
 
@@ -110,6 +116,8 @@ pub trait AnyRule: Sync {
     fn needs(&self) -> Needs;
     /// See [`Rule::YIELDS_TO`].
     fn yields_to(&self) -> &'static [&'static str];
+    /// See [`Rule::JUDGES_TREND`].
+    fn judges_trend(&self) -> bool;
     /// See [`Rule::SAYS`].
     fn says(&self) -> &'static str;
     /// See [`Rule::DOC`].
@@ -139,6 +147,10 @@ impl<R: Rule> AnyRule for R {
 
     fn yields_to(&self) -> &'static [&'static str] {
         R::YIELDS_TO
+    }
+
+    fn judges_trend(&self) -> bool {
+        R::JUDGES_TREND
     }
 
     fn says(&self) -> &'static str {

@@ -1,9 +1,9 @@
-//! `task-leak`: a spawn site whose stale tasks pile up.
+//! `task-leak`: a spawn site whose tasks stay and pile up.
 //!
-//! In a healthy service tasks come to rest about as often as resting tasks move on. A site where
-//! far more came to rest than moved on, by an exact sign test and not all at once, is a finding; it is *likely* if the
-//! site has a usual lifetime and not one task of a large enough stale cohort moved in the whole
-//! window. What the tasks wait for is told if they were asked, but does not decide.
+//! Tasks stay in two ways. They come to rest: in a healthy service that happens about as often as resting tasks move on,
+//! and a site where far more came to rest than moved on, by an exact sign test and not all at once, is a finding. Or they go
+//! on, as a heartbeat does, and outlive all others of their site: a site that bears them all the time and ends none of the
+//! older ones is one as well. What the tasks wait for is told if that is known, but does not decide.
 
 use diag_snapshot::{Bytes, Micros};
 
@@ -17,9 +17,10 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{Cohort, Diff, Moves, SiteDiff};
+use crate::diff::{Births, Cohort, Diff, Moves, Older, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
+use diag_analysis::await_point::Direction;
 use diag_analysis::views::Estimate;
 
 /// See [`DOC`].
@@ -32,6 +33,10 @@ params! {
     min_ended: Count = 20,
     /// So many stale tasks at least.
     min_tasks: Count = 10,
+    /// So large a part of the older tasks may have moved on.
+    max_moved: Share = 0.02,
+    /// Tasks that outlive the others of their site, or whose site never ended any, have been coming for so long.
+    min_growth_s: Seconds = 28.0,
     /// The largest p at which growth is still taken for churn: 1e-6 is 20 tasks that came to rest against none that
     /// moved on.
     significance: Probability = 1e-6,
@@ -43,13 +48,13 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "task-leak";
     const CATEGORIES: &'static [Category] = &[Category::Leak];
     const NEEDS: Needs = Needs::TwoSnapshots;
+    const YIELDS_TO: &'static [&'static str] = &["lost-waker", "missed-wakeup", "stuck-giving", "blocking-pool-full"];
     const SAYS: &'static str = "tasks of one spawn site come to rest and stay";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.diff else { return Vec::new() };
-        let suspects = diff.tasks.sites.iter().filter_map(|site| Suspect::of(site, params));
-        suspects.map(|suspect| suspect.finding(diff, params)).collect()
+        diff.tasks.sites.iter().filter_map(|site| of_site(diff, site, params)).collect()
     }
 
     /// Sites that grow and whose tasks could not have been found stale yet.
@@ -59,6 +64,20 @@ impl rule::Rule for Rule {
             |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
         let early = diff.tasks.sites.iter().filter(|site| !known(site));
         early.filter_map(|site| too_early_site(site, diff.after.uptime_us, params)).collect()
+    }
+}
+
+/// What is surer of the two ways in which the tasks of a site stay.
+fn of_site(diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
+    let resting = Suspect::of(site, params).map(|suspect| suspect.finding(diff, params));
+    let ageing = Ageing::of(site, params).map(|ageing| ageing.finding(diff, params));
+    match (resting, ageing) {
+        (Some(resting), Some(ageing)) if ageing.confidence > resting.confidence => Some(Finding {
+            waiting_at: resting.waiting_at,
+            advice: Advice::EndTheWait { spawned_at: site.site.clone(), needs: commonest_need(site) },
+            ..ageing
+        }),
+        (resting, ageing) => resting.or(ageing),
     }
 }
 
@@ -117,8 +136,7 @@ impl<'a> Suspect<'a> {
     }
 
     fn confidence(&self, diff: &Diff, params: &Params) -> Confidence {
-        let whole =
-            self.cohort.is_some_and(|cohort| cohort.total() >= params.min_tasks && cohort.moved() == 0);
+        let whole = self.cohort.is_some_and(|cohort| stays(cohort.total(), cohort.moved(), params));
         let had_time =
             self.site.usual_lifetime_us.is_some_and(|usual| diff.window_us.unsigned_abs() >= usual);
         if whole && had_time { Confidence::Likely } else { Confidence::Possible }
@@ -129,7 +147,7 @@ impl<'a> Suspect<'a> {
         let rate_per_s = self.rate_per_s(diff);
         let subject = Subject::from(&self.site.site);
         let waiting_at = Wait::of_most(&self.site.after.stale_waits);
-        let advice = self.advice(confidence, waiting_at.as_ref(), diff, params);
+        let advice = self.advice(confidence, diff, params);
         let risk = self.risk(rate_per_s);
         Finding {
             since: self
@@ -139,19 +157,12 @@ impl<'a> Suspect<'a> {
                 .and_then(|idle| timestamp(diff.after.taken_unix_us.saturating_sub(idle))),
             count: Some(self.site.after.stale),
             rate_per_s,
-            bytes: self.bytes(diff),
+            bytes: of_live_tasks(diff, self.site),
             evidence: self.evidence(diff, params),
             counter_evidence: self.counter_evidence(diff, params),
             waiting_at,
             ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
         }
-    }
-
-    /// What the live tasks of the site allocated and nobody freed.
-    fn bytes(&self, diff: &Diff) -> Option<Estimate> {
-        let heap = diff.heap.as_ref()?;
-        let held = heap.of_live_tasks.get(&self.site.site)?;
-        Some(Estimate::of(held, heap.unseen_bytes))
     }
 
     fn rate_per_s(&self, diff: &Diff) -> Option<f64> {
@@ -212,16 +223,12 @@ impl<'a> Suspect<'a> {
         }
     }
 
-    fn advice(&self, confidence: Confidence, wait: Option<&Wait>, diff: &Diff, params: &Params) -> Advice {
+    fn advice(&self, confidence: Confidence, diff: &Diff, params: &Params) -> Advice {
         if confidence == Confidence::Possible {
             let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, params));
             return Advice::CompareTasksAgain { after: Micros(wait_us).max(window(diff)) };
         }
-        let needs = &self.site.after.stale_needs;
-        Advice::EndTheWait {
-            spawned_at: self.site.site.clone(),
-            needs: wait.and_then(|wait| needs.get(wait.at())).copied(),
-        }
+        Advice::EndTheWait { spawned_at: self.site.site.clone(), needs: commonest_need(self.site) }
     }
 
     fn risk(&self, rate_per_s: Option<f64>) -> Risk {
@@ -231,6 +238,116 @@ impl<'a> Suspect<'a> {
             future: Bytes(self.site.future_bytes),
         })
     }
+}
+
+/// True if of so many older tasks hardly any moved on.
+fn stays(older: u64, moved: u64, params: &Params) -> bool {
+    older >= params.min_tasks && moved as f64 <= params.max_moved * older as f64
+}
+
+/// What most of the resting tasks need of others.
+fn commonest_need(site: &SiteDiff) -> Option<Direction> {
+    let wait = Wait::of_most(&site.after.stale_waits)?;
+    site.after.stale_needs.get(wait.at()).copied()
+}
+
+/// A site that bears tasks all the time which outlive the others, and ends none of them.
+struct Ageing<'a> {
+    site: &'a SiteDiff,
+    outlived: Older,
+}
+
+impl<'a> Ageing<'a> {
+    fn of(site: &'a SiteDiff, params: &Params) -> Option<Self> {
+        let (outlived, births) = (site.outlived?, &site.after.births);
+        let stayed = outlived.before.saturating_sub(outlived.ended);
+        let is_growth = births.count >= params.min_tasks
+            && sign_test(births.count.saturating_sub(stayed), outlived.ended) <= params.significance;
+        (is_growth && come_all_the_time(births)).then_some(Ageing { site, outlived })
+    }
+
+    fn confidence(&self, params: &Params) -> Confidence {
+        let is_long = self.site.after.births.oldest_us as f64 >= params.min_growth_s * 1e6;
+        let stay = stays(self.outlived.before, self.outlived.ended, params);
+        if is_long && stay { Confidence::Likely } else { Confidence::Possible }
+    }
+
+    fn finding(&self, diff: &Diff, params: &Params) -> Finding {
+        let births = &self.site.after.births;
+        let confidence = self.confidence(params);
+        let totals = self.site.after.totals;
+        let stayed = self.outlived.before.saturating_sub(self.outlived.ended);
+        let grown = births.count.saturating_sub(stayed).saturating_sub(self.outlived.ended);
+        let rate_per_s = (diff.window_us > 0).then(|| grown as f64 * 1e6 / diff.window_us as f64);
+        let own_life = self.site.usual_lifetime_us.map(|usual| Evidence::OutlivedPeers {
+            tasks: births.count,
+            ended: totals.ended(),
+            usual_lifetime: Micros(usual),
+        });
+        let mut evidence: Vec<Evidence> = own_life.into_iter().collect();
+        evidence.extend([
+            Evidence::OlderStayed {
+                older: self.outlived.before,
+                ended: self.outlived.ended,
+                window: window(diff),
+            },
+            Evidence::BornInParts {
+                tasks: births.count,
+                parts: busy_parts(births) as u64,
+                of: 8,
+                lasted: Micros(births.oldest_us),
+            },
+            Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
+        ]);
+        let still_polled = births.count.saturating_sub(self.site.after.stale);
+        evidence.extend((still_polled > 0).then_some(Evidence::StillPolled { tasks: still_polled }));
+        let short = (births.oldest_us as f64) < params.min_growth_s * 1e6;
+        let against = [
+            short.then_some(Evidence::GrowthIsShort {
+                lasted: Micros(births.oldest_us),
+                least: Micros((params.min_growth_s * 1e6) as u64),
+            }),
+            (totals.ended() == 0).then_some(Evidence::NoneEnded),
+        ];
+        let subject = Subject::from(&self.site.site);
+        let future = Bytes(self.site.future_bytes);
+        let risk = rate_per_s
+            .filter(|&rate| rate > 0.0)
+            .map_or(Risk::TasksKept, |rate| Risk::TasksGrow { tasks: PerSecond(rate), future });
+        let advice = match confidence {
+            Confidence::Possible => Advice::CompareTasksAgain { after: window(diff) },
+            _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
+        };
+        Finding {
+            since: timestamp(diff.after.taken_unix_us.saturating_sub(births.oldest_us)),
+            count: Some(births.count),
+            rate_per_s,
+            bytes: of_live_tasks(diff, self.site),
+            evidence,
+            counter_evidence: against.into_iter().flatten().collect(),
+            ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
+        }
+    }
+}
+
+/// In most parts of the time since the first of them, about as many in the later half as in the earlier one, and not
+/// paused for longer than ever before.
+fn come_all_the_time(births: &Births) -> bool {
+    let half = |range: std::ops::Range<usize>| births.eighths[range].iter().sum::<u64>();
+    let mean_gap_us = births.oldest_us / births.count.max(1);
+    let pause_us = mean_gap_us.saturating_mul(10).max(births.longest_gap_us / 2 * 5);
+    busy_parts(births) >= 6 && half(4..8) * 3 >= half(0..4) && births.quiet_us <= pause_us
+}
+
+fn busy_parts(births: &Births) -> usize {
+    let stragglers = births.count / 80;
+    births.eighths.iter().filter(|&&born| born > stragglers).count()
+}
+
+/// What the live tasks of a site allocated and nobody freed.
+fn of_live_tasks(diff: &Diff, site: &SiteDiff) -> Option<Estimate> {
+    let heap = diff.heap.as_ref()?;
+    Some(Estimate::of(heap.of_live_tasks.get(&site.site)?, heap.unseen_bytes))
 }
 
 fn window(diff: &Diff) -> Micros {
@@ -254,8 +371,12 @@ permit), the advice is to look there, since a timeout would hide the fault.
   stale ones that moved on have a chance of at most `significance` (20 against none, 40 against 7), and they came
   to rest in at least 4 of 8 equal parts of the time since the first of them: a pool of workers rests all at once. Where
   the usual lifetime is not known, more tasks must have been spawned than ended between the snapshots, too.
-- **Likely** when the usual lifetime is known, the snapshots are at least one of it apart, the cohort has at least
-  `min_tasks`, and not one of the cohort ended or was polled in between. **Possible** otherwise.
+- **Found as well**, whatever the tasks do, when more tasks are older than `stale_factor` usual lifetimes of their site (than
+  nothing, if none ever ended), by the same test against those of them that ended, and they were spawned in at least 6 of 8 equal
+  parts of the time since the first, in the later half at least a third as many as in the earlier one, and up to now.
+- **Likely** when they rest, the usual lifetime is known, the snapshots are at least one of it apart, the cohort has at least
+  `min_tasks`, and at most `max_moved` of it ended or was polled in between. Or when they have been coming for `min_growth_s`,
+  and at most `max_moved` of at least `min_tasks` that were too old in the first snapshot ended. **Possible** otherwise.
 - **Evidence**: how long they rest, what the cohort did, the growth, spawned and ended since start; with the heap sampled,
   the live bytes that live tasks of the site allocated.
 - **Counter-evidence**: how many of the cohort moved; that nothing or too little ever ended; that the cohort is small; how

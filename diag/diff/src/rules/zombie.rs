@@ -3,7 +3,7 @@
 //! A `JoinHandle`, an `AbortHandle`, an entry of a `JoinSet` or a stale waker keeps the whole cell of
 //! a task, its output included, and no number of tokio's counts it. That memory is kept is a fact of
 //! one snapshot; that it becomes more shows in when the tasks ended: over the whole time and up to
-//! now, or in one go. What has ended just now may still be awaited.
+//! now, or in one go. What has ended just now may still be awaited; two snapshots tell whether any of it ever is.
 
 use diag_snapshot::Micros;
 
@@ -15,7 +15,8 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Now, SiteNow, Zombie};
+use crate::diff::{Moves, SiteNow, Zombie};
+use crate::stats::sign_test;
 use diag_analysis::views::Estimate;
 
 /// See [`DOC`].
@@ -24,8 +25,14 @@ pub(super) struct Rule;
 params! {
     /// So many ended tasks of one site at least.
     min_tasks: Count = 10,
-    /// Each held for so long after its end.
+    /// Each held for so long after its end, if one snapshot is looked at.
     min_age_s: Seconds = 60.0,
+    /// The first of them held for so long, if two show that they become more and hardly any is released.
+    min_growth_s: Seconds = 15.0,
+    /// So large a part of those in the first snapshot may have been released.
+    max_released: Share = 0.02,
+    /// The largest p at which growth is still taken for churn.
+    significance: Probability = 1e-6,
 }
 
 impl rule::Rule for Rule {
@@ -39,44 +46,86 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        facts.now.sites.iter().filter_map(|site| finding(facts.now, site, params)).collect()
+        let looked_at = facts.now.sites.iter().filter(|site| !site.zombies.is_empty());
+        looked_at.filter_map(|site| finding(facts, site, params)).collect()
     }
 }
 
-fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
-    let least_us = (params.min_age_s * 1e6) as u64;
+fn finding(facts: &Facts<'_>, site: &SiteNow, params: &Params) -> Option<Finding> {
+    let growth = growth(facts, site, params);
+    let least_us = if growth.is_some() { 0 } else { (params.min_age_s * 1e6) as u64 };
     let held: Vec<&Zombie> = site.zombies.iter().filter(|zombie| zombie.ended_ago_us >= least_us).collect();
     if held.len() < params.min_tasks.max(1) as usize {
         return None;
     }
-    let longest_us = held.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0);
+    let longest_us = longest_us(site);
     let eighths = busy_eighths(&site.zombies, longest_us);
-    let adds = eighths >= 4 && site.zombies.iter().any(|zombie| is_last_eighth(zombie, longest_us));
-    let (category, confidence, risk) = match adds {
+    let (category, confidence, risk) = match growth.is_some() || eighths >= 4 && comes_up_to_now(site) {
         true => (Category::Leak, Confidence::Likely, Risk::EndedTasksAdd),
         false => (Category::Retention, Confidence::Proven, Risk::KeptByHolder),
     };
     let bytes = held.iter().fold(0u64, |sum, zombie| sum.saturating_add(zombie.cell_bytes)) as f64;
     let subject = Subject::from(&site.site);
+    let grew =
+        growth.map(|Growth { before, released, after, .. }| Evidence::HeldGrew { before, released, after });
     Some(Finding {
-        since: ago(now, longest_us),
+        since: ago(facts.now, longest_us),
         count: Some(held.len() as u64),
+        rate_per_s: growth.map(|growth| growth.per_s),
         bytes: (bytes > 0.0).then_some(Estimate {
             estimate_bytes: bytes,
             low_bytes: bytes,
             high_bytes: bytes,
         }),
-        evidence: vec![
+        evidence: [
             Evidence::HeldSinceEnd {
                 youngest: Micros(held.iter().map(|zombie| zombie.ended_ago_us).min().unwrap_or(0)),
                 oldest: Micros(longest_us),
             },
             Evidence::EndedInParts { parts: eighths as u64, of: 8 },
-        ],
+        ]
+        .into_iter()
+        .chain(grew)
+        .collect(),
         counter_evidence: vec![Evidence::OnlyCellsCounted],
         held_by: Some(holder(&held)),
         ..Finding::new(Rule::NAME, category, confidence, subject, Advice::TakeHandles, risk)
     })
+}
+
+/// Ended tasks that become more while hardly any is released.
+#[derive(Clone, Copy)]
+struct Growth {
+    before: u64,
+    released: u64,
+    after: u64,
+    per_s: f64,
+}
+
+/// What two snapshots show of the ended tasks of a site; none if that is not known to be growth without end.
+fn growth(facts: &Facts<'_>, site: &SiteNow, params: &Params) -> Option<Growth> {
+    let diff = facts.diff.filter(|diff| diff.window_us > 0)?;
+    let Moves { born, ended, survived } =
+        diff.tasks.sites.iter().find(|known| known.site == site.site)?.zombies?;
+    let (before, after) = (ended + survived, born + survived);
+    let is_growth = sign_test(born, ended) <= params.significance
+        && ended as f64 <= params.max_released * before as f64
+        && survived >= params.min_tasks;
+    let longest_us = longest_us(site);
+    let is_steady = busy_eighths(&site.zombies, longest_us) >= 6 && comes_up_to_now(site);
+    let is_long = longest_us as f64 >= params.min_growth_s * 1e6;
+    let per_s = born.saturating_sub(ended) as f64 * 1e6 / diff.window_us as f64;
+    (is_growth && is_steady && is_long).then_some(Growth { before, released: ended, after, per_s })
+}
+
+fn longest_us(site: &SiteNow) -> u64 {
+    site.zombies.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0)
+}
+
+/// True if some ended in the last eighth of the time since the first of them.
+fn comes_up_to_now(site: &SiteNow) -> bool {
+    let longest_us = longest_us(site);
+    site.zombies.iter().any(|zombie| eighth(zombie, longest_us) == 0)
 }
 
 fn busy_eighths(zombies: &[Zombie], longest_us: u64) -> usize {
@@ -85,10 +134,6 @@ fn busy_eighths(zombies: &[Zombie], longest_us: u64) -> usize {
         ended[eighth(zombie, longest_us)] = true;
     }
     ended.into_iter().filter(|&ended| ended).count()
-}
-
-fn is_last_eighth(zombie: &Zombie, longest_us: u64) -> bool {
-    eighth(zombie, longest_us) == 0
 }
 
 /// In which eighth of the time since the first of them it ended; 0 is the last.
@@ -106,7 +151,9 @@ const DOC: &str = "\
 Tokio counts them nowhere.
 
 - **Found when** at least `min_tasks` tasks of a site ended `min_age_s` ago or more and are held.
-- **Leak, likely** when they ended in at least 4 of 8 equal parts of the time since the first of them, the last part
+- **Leak, likely**, and all that are held counted, when two snapshots show growth: new ones against released ones have a chance
+  of at most `significance`, at most `max_released` of those in the first snapshot are gone, at least `min_tasks` are still
+  there, and they ended in at least 6 of 8 equal parts, the last one included, of at least `min_growth_s`. Or when they ended in at least 4 of 8 equal parts of the time since the first of them, the last part
   included: each new task adds to it. **Retention, proven** otherwise: a batch that nobody took out yet.
 - **Evidence**: when they ended. **Held by**: how many handles and wakers. **Bytes**: the cells alone, without what the
   outputs point to.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use diag_analysis::await_point::Direction;
+use diag_analysis::await_point::{Direction, WaitKind};
 
 use super::time;
 use crate::rules::advice::Advice;
@@ -20,6 +20,15 @@ impl fmt::Display for Advice {
             WaitForSomething => {
                 "let it wait for something: a `Notify`, a channel or a timer in place of `yield_now` or of waking \
                  itself"
+            }
+            SeeWhyItNeverRests => {
+                "look at its loop: a `recv` that returns `None` at once after the last sender is gone has to end it, and \
+                 `try_recv` with `yield_now` should be an awaited `recv`"
+            }
+            FindWhoHasIt { waits } => return f.write_str(who_has(*waits)),
+            FreeBlockingThreads => {
+                "look at what these closures wait for: one that blocks on a future which itself needs a thread of the \
+                 pool waits for ever; await first and move only the computation to the pool"
             }
             BoundTheClosure => {
                 "a running closure cannot be aborted: give it a flag to look at, or bound what it does"
@@ -61,6 +70,13 @@ impl fmt::Display for Advice {
                      end: a timeout, a cancellation, or drop the sender that it waits on"
                 );
             }
+            EndWithOwner { spawned_at } => {
+                return write!(
+                    f,
+                    "end the future spawned at {spawned_at} with whoever needs it: abort its handle when that is dropped, \
+                     or give it a cancellation; dropping the handle only detaches it"
+                );
+            }
             TrackOwnTasks => {
                 "spawn your own tasks with `diag::spawn`, so that the rest is what libraries spawn; then take a third \
                  snapshot and see whether the rest still grows"
@@ -69,6 +85,14 @@ impl fmt::Display for Advice {
                 return write!(
                     f,
                     "take a third snapshot {} after the second: a cache stops growing at its limit, a leak does not",
+                    time(after)
+                );
+            }
+            WatchHeap { after } => {
+                return write!(
+                    f,
+                    "take one more snapshot {} after the last and judge it with the others: a cache stops growing at its \
+                     limit, a leak does not",
                     time(after)
                 );
             }
@@ -89,5 +113,28 @@ impl fmt::Display for Advice {
                 );
             }
         })
+    }
+}
+
+/// Who has what a task waits for.
+fn who_has(waits: WaitKind) -> &'static str {
+    use WaitKind::*;
+    match waits {
+        MpscSend | ChannelSend => {
+            "look at the receiver of this channel: it takes nothing more, often because it waits for a send of its own; \
+             break the circle (`try_send`, an unbounded reply, or one task less), a timeout would only hide it"
+        }
+        Semaphore => {
+            "look at who has the permits: one that is kept across another wait, or in a future that nobody polls, is \
+             never given back; a timeout would only hide it"
+        }
+        Pool => {
+            "look at who has the connections: one that is kept across another wait, or in a future that nobody polls, \
+             is never given back; a timeout would only hide it"
+        }
+        _ => {
+            "look at who has this lock: a guard that is kept across another wait, or a future first in the queue that \
+             nobody polls (`select!` by `&mut`), means that it is never given back; a timeout would only hide it"
+        }
     }
 }

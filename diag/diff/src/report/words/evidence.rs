@@ -3,6 +3,7 @@
 use std::fmt;
 
 use diag_analysis::human;
+use diag_snapshot::Bytes;
 
 use super::{count, size, tasks, time};
 use crate::report::Change;
@@ -47,6 +48,42 @@ impl fmt::Display for Evidence {
             ),
             LooksLikeYielding => f.write_str(
                 "work that yields between small pieces looks the same: see whether it gets anything done",
+            ),
+            PolledOften { polls: PerSecond(polls), busy: Ratio(busy) } => write!(
+                f,
+                "{} polls a second, inside of them for about {:.0} % of the time",
+                human::count(*polls as u64),
+                busy * 100.0
+            ),
+            WokenByNoTask => f.write_str("no other task woke it last"),
+            WokenByOthers => f.write_str("another task woke it last, so it may have work"),
+
+            WaitsInBoth { tasks: stuck, idle, pause } => write!(
+                f,
+                "{} in this wait in both snapshots, idle for up to {}, and paused for {} on average before",
+                tasks(stuck, ["is", "are"]),
+                time(idle),
+                time(pause)
+            ),
+            WokenAndNotRun { tasks } => {
+                write!(f, "{} of them woken and not run since", count(tasks))
+            }
+            LongPauseLooksTheSame => {
+                f.write_str("whoever has what they wait for may rest for long now and then")
+            }
+            ThreadsHeld { threads } => write!(
+                f,
+                "{} for blocking work held by closures that ran in both snapshots and did not return",
+                human::counted(*threads, "thread")
+            ),
+            ClosuresWait { closures, longest } => write!(
+                f,
+                "{} not begun, the first waits for {}; none began in between",
+                match closures {
+                    1 => "1 closure has".to_owned(),
+                    many => format!("{} closures have", count(many)),
+                },
+                time(longest)
             ),
 
             AskedToStop { longest, asked } => {
@@ -99,6 +136,13 @@ impl fmt::Display for Evidence {
             EndedInParts { parts, of } => {
                 write!(f, "they ended in {parts} of {of} equal parts of the time since the first of them")
             }
+            HeldGrew { before, released, after } => write!(
+                f,
+                "held ones went from {} to {}, and {} of the first were released",
+                count(before),
+                count(after),
+                if *released == 0 { "none".to_owned() } else { count(released) }
+            ),
             OnlyCellsCounted => f.write_str("what they hold besides their own cell is not counted"),
 
             StaleTasks { tasks, idle } => {
@@ -154,6 +198,27 @@ impl fmt::Display for Evidence {
                 "the time between the snapshots is shorter than a usual lifetime ({})",
                 time(usual_lifetime)
             ),
+            OutlivedPeers { tasks, ended, usual_lifetime } => write!(
+                f,
+                "{} tasks are far older than the {} that ended, of which 99 % lived no longer than {}",
+                count(tasks),
+                count(ended),
+                time(usual_lifetime)
+            ),
+            OlderStayed { older, ended, window } => write!(
+                f,
+                "of {} that were there for as long in the first snapshot, {} in {}",
+                count(older),
+                if *ended == 0 { "none ended".to_owned() } else { format!("{} ended", count(ended)) },
+                time(window)
+            ),
+            BornInParts { tasks, parts, of, lasted } => write!(
+                f,
+                "{} were spawned one after the other, in {parts} of {of} equal parts of the {} since the first of them",
+                count(tasks),
+                time(lasted)
+            ),
+            StillPolled { tasks } => write!(f, "{} of them are still polled", count(tasks)),
             TooYoung { tasks, usual_lifetimes: Some(factor) } => {
                 write!(f, "{} more are younger than {factor} usual lifetimes: too early to say", count(tasks))
             }
@@ -234,6 +299,44 @@ impl fmt::Display for Evidence {
             }
             OneSnapshot => f.write_str("one snapshot does not tell whether it grows"),
 
+            GrewInWindows { windows, lasted, growth } => {
+                write!(
+                    f,
+                    "it grew in all of {windows} windows, {} together: by {}",
+                    time(lasted),
+                    listed(growth)
+                )
+            }
+            GrewInSteps { steps, lasted, from, to } => write!(
+                f,
+                "its large blocks grew {steps} times in {} and never shrank: from {} to {}",
+                time(lasted),
+                size(from),
+                size(to)
+            ),
+            AlsoGrew { place, growth, kind } => write!(
+                f,
+                "the same function grew at {} as well: by {}, mostly of the kind {}",
+                place.location(),
+                size(growth),
+                kind.as_str()
+            ),
+            SlowCacheLooksTheSame => f.write_str("a cache that fills for longer looks the same"),
+            GrowthIsShort { lasted, least } => write!(
+                f,
+                "it has gone on for {} only: whatever fills once needs up to {} (`min_growth_s` in the policy)",
+                time(lasted),
+                time(least)
+            ),
+            GrowthIsUneven => f.write_str("it did not grow all the time"),
+            PairOnly { windows } => write!(
+                f,
+                "whether it goes on shows after {windows} windows: what fills once looks the same in two snapshots"
+            ),
+            Ended { until } => {
+                write!(f, "it was so until {until:.0}, and the snapshots since then do not show it")
+            }
+
             OnlyTotals => f.write_str("the snapshots are of two processes: only totals were compared"),
             TasksNotFollowed { uptime_before, uptime_after } => write!(
                 f,
@@ -249,4 +352,13 @@ impl fmt::Display for Evidence {
 fn by(asked: &[AskedBy]) -> String {
     let each = asked.iter().map(|AskedBy { by, tasks }| format!("{} by {}", count(tasks), by.as_str()));
     each.collect::<Vec<_>>().join(", ")
+}
+
+/// `80 MiB, 90 MiB and 86 MiB`.
+fn listed(sizes: &[Bytes]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(size).collect();
+    match &sizes[..] {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        all => all.concat(),
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use diag_analysis::human;
 
-use super::count;
+use super::{count, size};
 use crate::rules::fact::Percent;
 use crate::rules::remark::Remark;
 
@@ -28,6 +28,17 @@ impl fmt::Display for Remark {
             DebugBuild => f.write_str("a debug build: its timings are not those of a release"),
             NamesMissing { names } => names.fmt(f),
             NotRecorded { what } => f.write_str(what),
+            GrewWithTasks { function, spawned_at, tasks, allocated, each } => write!(
+                f,
+                "{} grew with the tasks that hold it: {} in {} live tasks of {spawned_at}, {} each as before",
+                function.location(),
+                size(allocated),
+                count(tasks),
+                size(each)
+            ),
+            GrowthEnded { function, growth, since } => {
+                write!(f, "{} grew by {} and has not since {since:.0}", function.location(), size(growth))
+            }
             LargePart { of, function, share: Percent(share) } => write!(
                 f,
                 "{} in {}: {share:.1} % of the live heap, without significant growth",

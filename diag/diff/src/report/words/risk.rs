@@ -18,6 +18,7 @@ impl fmt::Display for Risk {
                 "it takes up a CPU for as long as it lives, and the other tasks of its worker run late"
             }
             ShutdownWaits => "a shutdown waits for them, and who asked may take them for gone",
+            WaitersPileUp => "whoever needs the same comes to wait behind them, and the service stands still",
             NeverGivenBack => {
                 "they never run again, and what they hold, locks and permits included, is never given back"
             }

@@ -2,7 +2,7 @@
 
 /// Calls `each` with every row of either list once, in order of `key`; rows of equal key come
 /// together. Both lists must ascend by it.
-pub(super) fn merge<R>(
+pub(crate) fn merge<R>(
     before: impl Iterator<Item = R>,
     after: impl Iterator<Item = R>,
     key: impl Fn(&R) -> u64,

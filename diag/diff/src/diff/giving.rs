@@ -1,0 +1,62 @@
+//! Tasks that wait, in both snapshots and without a poll in between, for what another part of the service has to take or
+//! to give back.
+
+use diag_analysis::Analysis;
+use diag_analysis::await_point::WaitKind;
+use diag_analysis::site::sites;
+use diag_snapshot::{Micros, TaskState};
+
+use super::Site;
+use super::tasks::mean_pause_us;
+
+/// Tasks of one spawn site that wait for one such thing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Giving {
+    /// Where they were spawned.
+    pub site: Site,
+    /// What they wait for: `mpsc send at src/orders.rs:34`.
+    pub waits: String,
+    /// Of what kind that is.
+    pub kind: WaitKind,
+    /// Each of them.
+    pub tasks: Vec<GivingTask>,
+}
+
+/// One of these tasks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GivingTask {
+    /// For how long it has not been polled, microseconds.
+    pub idle_us: u64,
+    /// Mean time between the polls that it had, microseconds; none before the second.
+    pub mean_pause_us: Option<f64>,
+    /// True if it was woken after its last poll and has not run.
+    pub is_woken: bool,
+}
+
+/// Of two snapshots of one process.
+pub(super) fn giving(before: &Analysis, after: &Analysis) -> Vec<Giving> {
+    let snapshot = after.snapshot();
+    let parked = after.await_points();
+    let names: Vec<Site> = sites(snapshot).collect();
+    let mut found: Vec<Giving> = Vec::new();
+    for (id, waits) in parked.answers() {
+        let Some(kind) = parked.kind(waits).filter(|kind| kind.is_give_back()) else { continue };
+        let Some(task) = snapshot.task(id).filter(|task| task.state != TaskState::Polling) else { continue };
+        let waited_before = before.snapshot().task(id).is_some_and(|was| was.polls == task.polls);
+        let Some(site) = names.get(task.site.0 as usize).filter(|_| waited_before) else { continue };
+        let times = task.times();
+        let one = GivingTask {
+            idle_us: (Micros(snapshot.capture.to_us) - times.last_progress()).0,
+            mean_pause_us: mean_pause_us(&times),
+            is_woken: task.state == TaskState::Woken,
+        };
+        match found.iter_mut().find(|known| known.site == *site && known.waits == waits) {
+            Some(known) => known.tasks.push(one),
+            None => {
+                found.push(Giving { site: site.clone(), waits: waits.to_owned(), kind, tasks: vec![one] })
+            }
+        }
+    }
+    found.sort_by(|a, b| (&a.site, &a.waits).cmp(&(&b.site, &b.waits)));
+    found
+}

@@ -1,0 +1,176 @@
+//! Does the memory of a function grow, and does it go on?
+//!
+//! Growth that goes on is looked for up to the last moment, from the first moment on and from ever later ones: a leak
+//! may begin at any time, and what ended is none. From there the time is parted into windows, each of which must have
+//! grown. A table that doubles grows in stairs instead, at ever longer intervals, and is asked for those.
+
+use super::{Flow, HeapTrend, Trend};
+use crate::stats::sign_test;
+
+/// What growth has to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// In so many windows.
+    pub min_windows: usize,
+    /// It goes on for so long, microseconds.
+    pub min_growth_us: u64,
+    /// Each window grew by so many bytes.
+    pub min_window_bytes: f64,
+    /// It is so many standard deviations away from what blocks do that come as often as they go, or
+    pub min_deviations: f64,
+    /// the number of samples rises with no more than this chance of being churn.
+    pub significance: f64,
+    /// So many samples are new.
+    pub min_samples: u64,
+}
+
+/// How the memory of a function grew, up to the last moment.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HeapGrowth {
+    /// In each window, the last of them not much less than the first.
+    Steady(Steady),
+    /// By steps of large blocks, as of a table that doubles, with no fall in between.
+    Stairs(Stairs),
+    /// It grew, and does no longer.
+    Ended(Ended),
+}
+
+/// Growth in each window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Steady {
+    /// From this moment on.
+    pub since: usize,
+    /// What each window grew by.
+    pub windows: Vec<Flow>,
+    /// For so long, microseconds.
+    pub lasted_us: u64,
+    /// True if it went on for as long as is asked for.
+    pub is_long: bool,
+}
+
+/// Growth by steps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stairs {
+    /// From this moment on.
+    pub since: usize,
+    /// How many there were.
+    pub steps: usize,
+    /// Size before the first.
+    pub from_bytes: f64,
+    /// Size after the last.
+    pub to_bytes: f64,
+    /// Up to the last of them for so long, microseconds.
+    pub lasted_us: u64,
+    /// True if it went on for as long as is asked for.
+    pub is_long: bool,
+}
+
+/// Growth that ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ended {
+    /// It was as much as this in all,
+    pub bytes: f64,
+    /// and as much as this in the last window,
+    pub last_bytes: f64,
+    /// which is the time from this moment on.
+    pub last_from: usize,
+}
+
+impl HeapTrend {
+    /// Returns how this grew; none if it did not, or if there are too few moments.
+    pub fn growth(&self, trend: &Trend, limits: &Limits) -> Option<HeapGrowth> {
+        let steady: Vec<Steady> =
+            trend.starts(limits.min_windows).filter_map(|start| self.steady(trend, start, limits)).collect();
+        let stairs: Vec<Stairs> =
+            trend.starts(limits.min_windows).filter_map(|start| self.stairs(trend, start, limits)).collect();
+        let long = steady.iter().find(|growth| growth.is_long).cloned().map(HeapGrowth::Steady);
+        let long =
+            long.or_else(|| stairs.iter().find(|stairs| stairs.is_long).copied().map(HeapGrowth::Stairs));
+        let short = || steady.first().cloned().map(HeapGrowth::Steady);
+        let short = || short().or_else(|| stairs.first().copied().map(HeapGrowth::Stairs));
+        long.or_else(short).or_else(|| self.ended(trend, limits).map(HeapGrowth::Ended))
+    }
+
+    /// By what the samples stand for, or by how many there are.
+    fn is_significant(&self, flow: &Flow, limits: &Limits) -> bool {
+        flow.new.samples >= limits.min_samples
+            && (flow.deviations() >= limits.min_deviations
+                || sign_test(flow.new.samples, flow.gone.samples) <= limits.significance)
+    }
+
+    fn steady(&self, trend: &Trend, since: usize, limits: &Limits) -> Option<Steady> {
+        let bounds = trend.windows(since, limits.min_windows)?;
+        let last = trend.last()?;
+        let flow = self.flow(since, last);
+        if !self.is_significant(&flow, limits) {
+            return None;
+        }
+        let windows: Vec<Flow> = bounds.windows(2).map(|pair| self.flow(pair[0], pair[1])).collect();
+        let grew = |flow: &Flow| {
+            flow.bytes() >= limits.min_window_bytes && flow.interval(trend.unseen_bytes).low > 0.0
+        };
+        let rates = bounds.windows(2).zip(&windows);
+        let rates = rates.map(|(pair, flow)| flow.bytes() / trend.between_us(pair[0], pair[1]).max(1) as f64);
+        let rates: Vec<f64> = rates.collect();
+        let decays = rates.last()? * 3.0 < *rates.first()?;
+        let lasted_us = trend.between_us(since, last);
+        let is_long = lasted_us >= limits.min_growth_us;
+        (windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow)).then_some(Steady {
+            since,
+            windows,
+            lasted_us,
+            is_long,
+        })
+    }
+
+    /// True if the last sixth of the time grew by less than half of its share, and that is no chance.
+    fn has_paused(&self, trend: &Trend, since: usize, flow: &Flow) -> bool {
+        let Some(last) = trend.last() else { return false };
+        let total_us = trend.between_us(since, last);
+        let Some(from) = (since..last).rfind(|&moment| trend.between_us(moment, last) >= total_us / 6) else {
+            return false;
+        };
+        let share = trend.between_us(from, last) as f64 / total_us.max(1) as f64;
+        self.flow(from, last).interval(trend.unseen_bytes).high < flow.bytes() * share / 2.0
+    }
+
+    fn stairs(&self, trend: &Trend, since: usize, limits: &Limits) -> Option<Stairs> {
+        let last = trend.last()?;
+        let sizes = self.certain_bytes.get(since..=last)?;
+        let (&from_bytes, &to_bytes) = (sizes.first()?, sizes.last()?);
+        let is_up = |pair: &[f64]| pair[1] > pair[0] * 1.2;
+        let falls = sizes.windows(2).any(|pair| pair[1] < pair[0] * 0.8);
+        let ups: Vec<usize> =
+            (since + 1..).zip(sizes.windows(2)).filter(|(_, pair)| is_up(pair)).map(|(at, _)| at).collect();
+        let (&first_up, &last_up) = (ups.first()?, ups.last()?);
+        // The next step of a table that doubles takes as long as all before it.
+        let gaps = ups.windows(2).map(|pair| trend.between_us(pair[0], pair[1]));
+        let longest_us = gaps.chain([trend.between_us(since, first_up)]).max()?;
+        let is_due = trend.between_us(last_up, last) > longest_us.saturating_mul(5) / 2;
+        let grew = to_bytes - from_bytes >= limits.min_window_bytes * 3.0 && to_bytes >= from_bytes * 1.9;
+        let lasted_us = trend.between_us(since, last_up);
+        let is_long = lasted_us >= limits.min_growth_us;
+        (ups.len() >= 2 && !falls && !is_due && grew).then_some(Stairs {
+            since,
+            steps: ups.len(),
+            from_bytes,
+            to_bytes,
+            lasted_us,
+            is_long,
+        })
+    }
+
+    /// Growth over all moments of which the last window has hardly any part.
+    fn ended(&self, trend: &Trend, limits: &Limits) -> Option<Ended> {
+        let bounds = trend.windows(0, limits.min_windows.max(2))?;
+        let (&last, before) = bounds.split_last()?;
+        let &last_from = before.last()?;
+        let all = self.flow(0, last);
+        let grew = all.bytes() >= limits.min_window_bytes && all.interval(trend.unseen_bytes).low > 0.0;
+        let end = self.flow(last_from, last);
+        let windows = before.windows(2).map(|pair| self.flow(pair[0], pair[1]).bytes());
+        let largest = windows.fold(0.0, f64::max);
+        let went_on = end.interval(trend.unseen_bytes).high >= largest / 2.0 || end.bytes() >= largest / 6.0;
+        (grew && !went_on).then_some(Ended { bytes: all.bytes(), last_bytes: end.bytes(), last_from })
+    }
+}

@@ -1,0 +1,195 @@
+//! The sampled heap by allocating function over a series.
+
+use std::collections::{BTreeMap, HashMap};
+
+use diag_analysis::Analysis;
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::source_location::SourceLocation;
+use diag_snapshot::{SampleRow, StackIndex};
+
+use crate::diff::CERTAIN;
+use crate::merge::merge;
+use crate::stats::{Interval, WeightedSum};
+
+/// What one function allocated and did not free, at each moment of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeapTrend {
+    /// The function, and the line in it.
+    pub place: SourceLocation,
+    /// Live bytes at each moment, an estimate.
+    pub live_bytes: Vec<f64>,
+    /// Those of them that are in blocks so large that each is sampled.
+    pub certain_bytes: Vec<f64>,
+    /// Live bytes that tasks allocated which have ended.
+    pub of_ended_bytes: Vec<f64>,
+    /// From each moment to the next.
+    pub flows: Vec<Flow>,
+    /// Bytes that came from one moment to the next, by what the blocks are part of; all moments together.
+    pub new_by_kind: BTreeMap<AllocationKind, f64>,
+}
+
+/// What came and what went in some time.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Flow {
+    /// Live at the end and not at the start.
+    pub new: WeightedSum,
+    /// Live at the start and not at the end.
+    pub gone: WeightedSum,
+    /// Variance of the difference if every block came and went by itself: the sum of the squares of what the samples
+    /// stand for.
+    pub noise: f64,
+}
+
+impl Flow {
+    /// Returns how many bytes more there are.
+    pub fn bytes(&self) -> f64 {
+        self.new.sum - self.gone.sum
+    }
+
+    /// Returns the 95 % interval of [`bytes`](Flow::bytes).
+    pub fn interval(&self, unseen_bytes: f64) -> Interval {
+        self.new.interval_of_difference(&self.gone, unseen_bytes)
+    }
+
+    /// Returns how many standard deviations the growth is away from what blocks do that come as often as they go.
+    pub fn deviations(&self) -> f64 {
+        if self.noise > 0.0 { self.bytes() / self.noise.sqrt() } else { 0.0 }
+    }
+
+    fn add(&mut self, other: &Flow) {
+        self.new += other.new;
+        self.gone += other.gone;
+        self.noise += other.noise;
+    }
+}
+
+impl HeapTrend {
+    /// Returns what came and went from one moment to another. What came and went within is in both.
+    pub fn flow(&self, from: usize, to: usize) -> Flow {
+        let mut sum = Flow::default();
+        self.flows.get(from..to).unwrap_or_default().iter().for_each(|flow| sum.add(flow));
+        sum
+    }
+
+    fn new(place: SourceLocation) -> Self {
+        HeapTrend {
+            place,
+            live_bytes: Vec::new(),
+            certain_bytes: Vec::new(),
+            of_ended_bytes: Vec::new(),
+            flows: Vec::new(),
+            new_by_kind: BTreeMap::new(),
+        }
+    }
+
+    fn pad(&mut self, moments: usize) {
+        self.live_bytes.resize(moments, 0.0);
+        self.certain_bytes.resize(moments, 0.0);
+        self.of_ended_bytes.resize(moments, 0.0);
+        self.flows.resize(moments.saturating_sub(1), Flow::default());
+    }
+}
+
+/// A sampled block of the member before.
+#[derive(Clone, Copy)]
+struct Block {
+    birth: u64,
+    size_bytes: u64,
+    probability: f64,
+    function: usize,
+    kind: AllocationKind,
+}
+
+impl Block {
+    fn weight(&self) -> f64 {
+        self.size_bytes as f64 / self.probability
+    }
+
+    fn add_to(&self, sum: &mut WeightedSum) {
+        sum.add(self.size_bytes as f64, self.probability);
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Builder {
+    places: BTreeMap<SourceLocation, usize>,
+    functions: Vec<HeapTrend>,
+    /// The sampled blocks of the last member that had any, by birth.
+    before: Option<Vec<Block>>,
+}
+
+impl Builder {
+    pub(super) fn push(&mut self, moment: usize, member: &Analysis) {
+        let Some(heap) = &member.snapshot().heap else { return };
+        let live_tasks = member.snapshot().tasks.id();
+        let mut known: HashMap<StackIndex, (usize, AllocationKind)> = HashMap::new();
+        let mut blocks = Vec::with_capacity(heap.samples.len());
+        for sample in heap.samples.iter() {
+            let (function, kind) =
+                *known.entry(sample.stack).or_insert_with(|| self.function(member, sample.stack));
+            let block = block(&sample, function, kind);
+            let trend = &mut self.functions[function];
+            trend.pad(moment + 1);
+            trend.live_bytes[moment] += block.weight();
+            if block.probability >= CERTAIN {
+                trend.certain_bytes[moment] += block.size_bytes as f64;
+            }
+            if sample.task.is_some_and(|task| live_tasks.find(task).is_none()) {
+                trend.of_ended_bytes[moment] += block.weight();
+            }
+            blocks.push(block);
+        }
+        self.functions.iter_mut().for_each(|function| function.pad(moment + 1));
+        if let Some(before) = self.before.replace(blocks)
+            && let Some(step) = moment.checked_sub(1)
+        {
+            self.compare(step, &before);
+        }
+    }
+
+    fn function(&mut self, member: &Analysis, stack: StackIndex) -> (usize, AllocationKind) {
+        let place = member.stacks().site(stack);
+        let kind = AllocationKind::of(member.stacks().named.stack(stack));
+        let next = self.functions.len();
+        let function = *self.places.entry(place.clone()).or_insert(next);
+        if function == next {
+            self.functions.push(HeapTrend::new(place));
+        }
+        (function, kind)
+    }
+
+    /// Follows the blocks by their birth from the member before to the last.
+    fn compare(&mut self, step: usize, before: &[Block]) {
+        let after = self.before.as_deref().unwrap_or_default();
+        let functions = &mut self.functions;
+        let each = |was: Option<&Block>, is: Option<&Block>| {
+            if was.zip(is).is_some_and(|(was, is)| was.size_bytes == is.size_bytes) {
+                return;
+            }
+            // A block that grew in place is one event, and not two.
+            let change = is.map_or(0.0, Block::weight) - was.map_or(0.0, Block::weight);
+            if let Some(was) = was {
+                let flow = &mut functions[was.function].flows[step];
+                was.add_to(&mut flow.gone);
+                flow.noise += if is.is_none() { change * change } else { 0.0 };
+            }
+            if let Some(is) = is {
+                let trend = &mut functions[is.function];
+                is.add_to(&mut trend.flows[step].new);
+                trend.flows[step].noise += change * change;
+                *trend.new_by_kind.entry(is.kind).or_default() += change.max(0.0);
+            }
+        };
+        merge(before.iter(), after.iter(), |block| block.birth, each);
+    }
+
+    pub(super) fn finish(mut self, moments: usize) -> Vec<HeapTrend> {
+        self.functions.iter_mut().for_each(|function| function.pad(moments));
+        self.functions
+    }
+}
+
+fn block(sample: &SampleRow, function: usize, kind: AllocationKind) -> Block {
+    let SampleRow { birth, size_bytes, .. } = *sample;
+    Block { birth, size_bytes, probability: sample.probability(), function, kind }
+}

@@ -1,0 +1,157 @@
+//! What a whole series shows: every number at every moment, where a pair has two of each.
+//!
+//! A member is looked at once and then let go: numbers by site stay, rows do not. Nothing is judged here.
+
+mod growth;
+mod heap;
+mod tasks;
+
+use diag_analysis::Analysis;
+use diag_analysis::memory_breakdown::MemoryBreakdown;
+use diag_analysis::source_location::SourceLocation;
+
+use crate::diff::Site;
+
+pub use growth::{Ended, HeapGrowth, Limits, Stairs, Steady};
+pub use heap::{Flow, HeapTrend};
+pub use tasks::TaskTrend;
+
+/// The members of one process, in the order of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trend {
+    /// When they were taken.
+    pub moments: Vec<Moment>,
+    /// The sampled heap by allocating function, in the order in which these were met.
+    pub heap: Vec<HeapTrend>,
+    /// Tasks by spawn site, ascending.
+    pub tasks: Vec<(Site, TaskTrend)>,
+    /// Weight of a sample where none was seen, bytes: the mean distance between samples.
+    pub unseen_bytes: f64,
+}
+
+/// One member.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Moment {
+    /// How long the process had been running.
+    pub uptime_us: u64,
+    /// When it was taken, microseconds since the Unix epoch.
+    pub taken_unix_us: u64,
+    /// Where resident memory is, if that is known.
+    pub memory: Option<MemoryBreakdown>,
+}
+
+impl Trend {
+    /// Looks at members of one process in the order of time.
+    pub fn of<'a>(run: impl IntoIterator<Item = &'a Analysis>) -> Self {
+        let mut builder = Builder::default();
+        run.into_iter().for_each(|member| builder.push(member));
+        builder.finish()
+    }
+
+    /// Returns the time from one moment to another, microseconds.
+    pub fn between_us(&self, from: usize, to: usize) -> u64 {
+        let at = |moment: usize| self.moments.get(moment).map_or(0, |moment| moment.uptime_us);
+        at(to).saturating_sub(at(from))
+    }
+
+    /// Returns the heap of a function; none if it never held any.
+    pub fn heap_of(&self, place: &SourceLocation) -> Option<&HeapTrend> {
+        self.heap.iter().find(|trend| trend.place == *place)
+    }
+
+    /// Returns the tasks of a site; none if no member has it.
+    pub fn tasks_of(&self, site: &Site) -> Option<&TaskTrend> {
+        let place = self.tasks.binary_search_by(|(known, _)| known.cmp(site)).ok()?;
+        self.tasks.get(place).map(|(_, trend)| trend)
+    }
+
+    /// Returns the place of the last moment; none without any.
+    pub fn last(&self) -> Option<usize> {
+        self.moments.len().checked_sub(1)
+    }
+
+    /// Returns the places that part the moments from `first` on into so many windows of about the same length, each with
+    /// a moment at both ends. None if there are too few.
+    pub fn windows(&self, first: usize, count: usize) -> Option<Vec<usize>> {
+        let last = self.last().filter(|last| count > 0 && last.saturating_sub(first) >= count)?;
+        let total_us = u128::from(self.between_us(first, last));
+        let mut bounds = vec![first];
+        for part in 1..count {
+            let wanted_us = (total_us * part as u128 / count as u128) as u64;
+            let earliest = bounds.last()? + 1;
+            let latest = last - (count - part);
+            let near = |moment: &usize| self.between_us(first, *moment).abs_diff(wanted_us);
+            bounds.push((earliest..=latest).min_by_key(near)?);
+        }
+        bounds.push(last);
+        Some(bounds)
+    }
+
+    /// Returns the moments from which a trend up to the last is looked for: the first, and later ones, each with half
+    /// as many moments behind it as the one before. So many windows at least come after each.
+    pub fn starts(&self, windows: usize) -> impl Iterator<Item = usize> {
+        let last = self.last().unwrap_or(0);
+        let lengths = std::iter::successors(Some(last), |length| Some(length / 2));
+        lengths.take_while(move |&length| length >= windows.max(1)).map(move |length| last - length)
+    }
+}
+
+/// A [`Trend`] that takes its members one after the other.
+#[derive(Default)]
+pub struct Builder {
+    trend: Trend,
+    heap: heap::Builder,
+    tasks: tasks::Builder,
+}
+
+impl Builder {
+    /// Looks at the next member, which is of the same process as the others and younger.
+    pub fn push(&mut self, member: &Analysis) {
+        let snapshot = member.snapshot();
+        let place = self.trend.moments.len();
+        self.trend.moments.push(Moment {
+            uptime_us: snapshot.capture.to_us,
+            taken_unix_us: snapshot.taken_unix_us(),
+            memory: member.memory().cloned(),
+        });
+        self.tasks.push(place, member);
+        if let Some(heap) = member.heap() {
+            self.trend.unseen_bytes = self.trend.unseen_bytes.max(heap.unseen_bytes);
+        }
+        self.heap.push(place, member);
+    }
+
+    /// Returns what they show.
+    pub fn finish(self) -> Trend {
+        let moments = self.trend.moments.len();
+        Trend { heap: self.heap.finish(moments), tasks: self.tasks.finish(moments), ..self.trend }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(uptimes_s: &[u64]) -> Trend {
+        let moments = uptimes_s.iter().map(|s| Moment { uptime_us: s * 1_000_000, ..Moment::default() });
+        Trend { moments: moments.collect(), ..Trend::default() }
+    }
+
+    #[test]
+    fn windows_have_a_moment_at_each_end() {
+        assert_eq!(at(&[7, 17, 27]).windows(0, 3), None);
+        assert_eq!(at(&[7, 17, 27, 37]).windows(0, 3), Some(vec![0, 1, 2, 3]));
+        assert_eq!(at(&[0, 1, 2, 3, 30, 60, 90]).windows(0, 3), Some(vec![0, 4, 5, 6]));
+        assert_eq!(at(&[0, 88, 89, 90]).windows(0, 3), Some(vec![0, 1, 2, 3]));
+        assert_eq!(at(&[0, 1, 2, 90]).windows(0, 3), Some(vec![0, 1, 2, 3]));
+    }
+
+    #[test]
+    fn trends_are_looked_for_from_ever_later_on() {
+        let starts = |moments: u64| at(&(0..moments).collect::<Vec<u64>>()).starts(3).collect::<Vec<usize>>();
+        assert!(starts(0).is_empty());
+        assert!(starts(3).is_empty());
+        assert_eq!(starts(4), [0]);
+        assert_eq!(starts(13), [0, 6, 9]);
+    }
+}
