@@ -28,8 +28,8 @@ impl Folder {
         folder.write("leak-b", &leaking, 30.0);
         folder.write("leak-soon", &leaking, 16.0);
         folder.write("other", &other, 30.0);
-        folder.write("quiet-a", &quiet, 15.0);
-        folder.write("quiet-b", &quiet, 30.0);
+        folder.write("quiet-a", &quiet, 10.0);
+        folder.write("quiet-b", &quiet, 25.0);
         let healthy = Service::new(healthy);
         folder.write("ok-a", &healthy, 15.0);
         folder.write("ok-b", &healthy, 30.0);

@@ -69,7 +69,7 @@ impl Scene {
 #[tokio::test]
 async fn every_page_says_what_it_is_for() {
     let scene = Scene::new("every");
-    scene.check("/", "2 findings").await;
+    scene.check("/", "1 finding").await;
     scene.check("/", "400 tasks").await;
     scene.check("/?every=5", "http-equiv=\"refresh\" content=\"5\"").await;
     scene.check("/s/{b}/tasks", "svc.rs:7:9").await;

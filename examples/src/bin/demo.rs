@@ -1,7 +1,7 @@
-//! The shortest way to see what this is about: a hub with two faults, two snapshots, and what they say.
+//! The shortest way to see what this is about: a hub with two faults, four snapshots, and what they say.
 //!
 //! The hub runs in this process, on loopback, with devices that drive it. Nothing is prepared: the report comes
-//! from two snapshot files that stay in a folder, the truth beside it from the hub's own bookkeeping. The exit
+//! from snapshot files that stay in a folder, the truth beside it from the hub's own bookkeeping. The exit
 //! code is 0 whenever the demo ran, whatever was found; `diag check` is the command that fails on findings.
 
 use std::fs;
@@ -12,8 +12,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, ensure};
 use clap::{Parser, ValueEnum};
+use diag_analysis::Analysis;
 use diag_diff::report::{Report, text};
-use diag_diff::{Policy, diff, judge};
+use diag_diff::{Policy, Series, judge_series};
 use diag_examples::iothub::driver::{Driver, Script};
 use diag_examples::iothub::transport::{self, Transport};
 use diag_examples::iothub::{Config, Faults, Hub, Truth};
@@ -29,7 +30,10 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 /// Where the findings are served; another port if this one is taken.
 const VIEWER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9898);
 
-/// Starts an IoT hub with two faults in this process, takes two snapshots, and says what leaks.
+/// So many snapshots show in three windows whether growth goes on.
+const SNAPSHOTS: u32 = 4;
+
+/// Starts an IoT hub with two faults in this process, takes four snapshots, and says what leaks.
 #[derive(Parser)]
 #[command(after_help = "Exit code 0: the demo ran, whatever it found. `diag check` fails on findings.")]
 struct Args {
@@ -42,10 +46,10 @@ struct Args {
     /// The same hub and the same devices without the faults.
     #[arg(long)]
     healthy: bool,
-    /// Seconds to the second snapshot; the first is taken half way. Below ten it is too early to say much.
-    #[arg(long, default_value = "16", value_parser = args::seconds)]
+    /// Seconds to the last snapshot. Below thirty-two it is too early to tell a leak from a cache that fills.
+    #[arg(long, default_value = "34", value_parser = args::seconds)]
     seconds: Duration,
-    /// Folder for the two snapshots; by default a fresh one among the temporary files.
+    /// Folder for the snapshots; by default a fresh one among the temporary files.
     #[arg(long)]
     dir: Option<PathBuf>,
 }
@@ -76,10 +80,10 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the two snapshots go.
+/// Where the snapshots go.
 struct Files {
-    before: PathBuf,
-    after: PathBuf,
+    dir: PathBuf,
+    paths: Vec<PathBuf>,
 }
 
 impl Files {
@@ -94,7 +98,8 @@ impl Files {
         fs::create_dir_all(&dir).with_context(|| {
             format!("cannot make the folder {}: choose another with --dir", dir.display())
         })?;
-        Ok(Files { before: dir.join("before.diag"), after: dir.join("after.diag") })
+        let paths = (1..=SNAPSHOTS).map(|number| dir.join(format!("{number}.diag"))).collect();
+        Ok(Files { dir, paths })
     }
 }
 
@@ -103,41 +108,43 @@ struct Run {
     hub: Hub,
     driver: Driver,
     started: Instant,
-    first: Duration,
-    second: Duration,
+    seconds: Duration,
 }
 
 impl Run {
     async fn start(args: &Args) -> anyhow::Result<Run> {
-        let second = args.seconds;
-        let first = second / 2;
-        // Devices stop getting lost four seconds before the second snapshot: by then every ghost has rested
-        // for long enough to be told from a slow device, and is counted.
-        let flaky_for = second * 3 / 4;
+        let seconds = args.seconds;
+        // Devices stop getting lost some seconds before the last snapshot: by then every ghost has rested for long
+        // enough to be told from a slow device, and is counted.
+        let flaky_for = seconds * 7 / 8;
         let both = !args.healthy;
         let faults = Faults { ghost_devices: both, map_no_ttl: both };
         let (listener, connector) = transport::open(Transport::Tcp).await?;
         let hub = Hub::start(listener, Config { faults, ..Config::default() });
-        let driver = Driver::start(connector, Script { polite_for: second, flaky_for, ..Script::default() })?;
-        Ok(Run { hub, driver, started: Instant::now(), first, second })
+        let driver =
+            Driver::start(connector, Script { polite_for: seconds, flaky_for, ..Script::default() })?;
+        Ok(Run { hub, driver, started: Instant::now(), seconds })
     }
 
     /// The hub's truth is asked for right after each snapshot.
     async fn take_snapshots(&self, files: &Files) -> anyhow::Result<Truths> {
-        self.wait_until(self.first, "first").await;
-        diag::snapshot_to(&files.before)?;
-        let before = self.hub.truth();
-        self.wait_until(self.second, "second").await;
-        diag::snapshot_to(&files.after)?;
-        Ok(Truths { before, after: self.hub.truth() })
+        let mut truths = Vec::new();
+        for (number, path) in (1..).zip(&files.paths) {
+            // The first one soon, the others with three tenths of the time in between.
+            self.wait_until(self.seconds * (3 * number - 2) / 10, number).await;
+            diag::snapshot_to(path)?;
+            truths.push(self.hub.truth());
+        }
+        let after = truths.pop().context("there are several snapshots")?;
+        Ok(Truths { before: truths.into_iter().next().context("there are several snapshots")?, after })
     }
 
-    async fn wait_until(&self, moment: Duration, which: &str) {
+    async fn wait_until(&self, moment: Duration, number: u32) {
         let online = diag::gauge("devices_online");
         let line = || {
             let (now, then) = (self.started.elapsed().as_secs_f64(), moment.as_secs_f64());
             format!(
-                "iothub runs: {now:4.1} s, {} devices online; {which} snapshot at {then:.1} s",
+                "iothub runs: {now:4.1} s, {} devices online; snapshot {number} of {SNAPSHOTS} at {then:.1} s",
                 online.get()
             )
         };
@@ -145,18 +152,18 @@ impl Run {
     }
 }
 
-/// What the hub knew when the snapshots were taken.
+/// What the hub knew when the first and the last snapshot were taken.
 struct Truths {
     before: Truth,
     after: Truth,
 }
 
-/// What two snapshots say, and what is true.
+/// What the snapshots say, and what is true.
 #[derive(Serialize)]
 struct Outcome {
     schema: &'static str,
-    before: PathBuf,
-    after: PathBuf,
+    folder: PathBuf,
+    snapshots: Vec<PathBuf>,
     report: Report,
     truth: Truth,
     truth_before: Truth,
@@ -165,25 +172,26 @@ struct Outcome {
 impl Outcome {
     fn new(files: Files, truth: Truths) -> anyhow::Result<Outcome> {
         let policy = Policy::default();
-        let (before, after) = (read(&files.before)?, read(&files.after)?);
+        let snapshots =
+            files.paths.iter().map(|path| read(path)).collect::<anyhow::Result<Vec<Snapshot>>>()?;
         ensure!(
-            !before.tasks.is_empty(),
+            snapshots.iter().all(|snapshot| !snapshot.tasks.is_empty()),
             "no task was recorded: is DIAG=off set? unset it and run the demo again"
         );
-        let difference = diff(&before.into(), &after.into())?;
+        let series = Series::new(snapshots.into_iter().map(Analysis::new).collect())?;
         Ok(Outcome {
-            schema: "diag.demo/1",
-            before: files.before,
-            after: files.after,
-            report: judge(&difference, &policy),
+            schema: "diag.demo/2",
+            folder: files.dir,
+            snapshots: files.paths,
+            report: judge_series(&series, &policy)?.context("there are several snapshots")?,
             truth: truth.after,
             truth_before: truth.before,
         })
     }
 
-    /// The two files, for the viewer.
+    /// The files, for the viewer.
     fn source(&self) -> Source {
-        Source::file(&self.before).and(Source::file(&self.after))
+        self.snapshots.iter().fold(Source::default(), |all, path| all.and(Source::file(path)))
     }
 
     fn print(&self, args: &Args) -> io::Result<()> {
@@ -199,7 +207,7 @@ impl Outcome {
 
     fn print_text(&self, out: &mut impl Write) -> io::Result<()> {
         let report = if io::stdout().is_terminal() { text::render_coloured } else { text::render };
-        writeln!(out, "iothub ran {}. Two snapshots of it say:\n", self.faults())?;
+        writeln!(out, "iothub ran {}. Four snapshots of it say:\n", self.faults())?;
         writeln!(out, "{}", report(&self.report).trim_end())?;
         if !self.truth.faults.is_empty() {
             writeln!(out, "\nWhat the hub itself knows, from its own bookkeeping:")?;
@@ -219,13 +227,13 @@ impl Outcome {
     }
 
     fn print_next(&self, out: &mut impl Write) -> io::Result<()> {
-        let (before, after) = (self.before.display(), self.after.display());
+        let last = self.snapshots.last().unwrap_or(&self.folder).display();
         let diag = "cargo run --release --bin diag --";
         writeln!(out, "\nWhat to do next:")?;
         writeln!(out, "  the same report again, from the files alone")?;
-        writeln!(out, "    {diag} diff {before} {after}")?;
+        writeln!(out, "    {diag} check {}", self.folder.display())?;
         writeln!(out, "  one snapshot, task by task")?;
-        writeln!(out, "    {diag} show {after} --tasks")?;
+        writeln!(out, "    {diag} show {last} --tasks")?;
         if !self.truth.faults.is_empty() {
             writeln!(out, "  the same hub without the faults")?;
             writeln!(out, "    cargo run --release --bin demo -- --once --healthy")?;

@@ -38,10 +38,8 @@ impl rule::Rule for Rule {
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let busy = facts.diff.map(|diff| &diff.busy[..]).unwrap_or_default();
-        let mut burning: Vec<(&BusyTask, Confidence)> = busy
-            .iter()
-            .filter_map(|task| Some((task, confidence(task, params)?)))
-            .collect();
+        let mut burning: Vec<(&BusyTask, Confidence)> =
+            busy.iter().filter_map(|task| Some((task, confidence(task, params)?))).collect();
         // The surest of a site comes first, and the busiest of these.
         burning.sort_by(|a, b| b.1.cmp(&a.1).then(b.0.polls_per_s.total_cmp(&a.0.polls_per_s)));
         let mut findings: Vec<Finding> = Vec::new();

@@ -48,7 +48,8 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "task-leak";
     const CATEGORIES: &'static [Category] = &[Category::Leak];
     const NEEDS: Needs = Needs::TwoSnapshots;
-    const YIELDS_TO: &'static [&'static str] = &["lost-waker", "missed-wakeup", "stuck-giving", "blocking-pool-full"];
+    const YIELDS_TO: &'static [&'static str] =
+        &["lost-waker", "missed-wakeup", "stuck-giving", "blocking-pool-full"];
     const SAYS: &'static str = "tasks of one spawn site come to rest and stay";
     const DOC: &'static str = DOC;
 
@@ -67,15 +68,18 @@ impl rule::Rule for Rule {
     }
 }
 
-/// What is surer of the two ways in which the tasks of a site stay.
+/// Those that rest are the ones to count, however sure the one or the other makes it.
 fn of_site(diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
     let resting = Suspect::of(site, params).map(|suspect| suspect.finding(diff, params));
     let ageing = Ageing::of(site, params).map(|ageing| ageing.finding(diff, params));
     match (resting, ageing) {
         (Some(resting), Some(ageing)) if ageing.confidence > resting.confidence => Some(Finding {
-            waiting_at: resting.waiting_at,
+            confidence: ageing.confidence,
+            evidence: (resting.evidence.iter().cloned())
+                .chain(ageing.evidence.into_iter().filter(|fact| !resting.evidence.contains(fact)))
+                .collect(),
             advice: Advice::EndTheWait { spawned_at: site.site.clone(), needs: commonest_need(site) },
-            ..ageing
+            ..resting
         }),
         (resting, ageing) => resting.or(ageing),
     }
@@ -297,8 +301,8 @@ impl<'a> Ageing<'a> {
                 of: 8,
                 lasted: Micros(births.oldest_us),
             },
-            Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
         ]);
+        evidence.push(Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() });
         let still_polled = births.count.saturating_sub(self.site.after.stale);
         evidence.extend((still_polled > 0).then_some(Evidence::StillPolled { tasks: still_polled }));
         let short = (births.oldest_us as f64) < params.min_growth_s * 1e6;
