@@ -4,6 +4,7 @@
 //! bytes. The one wall-clock anchor is [`Process::started_unix_us`].
 
 mod cancel;
+mod descriptor;
 mod end;
 mod facts;
 mod heap;
@@ -17,6 +18,7 @@ mod task;
 mod thread_cpu;
 
 pub use cancel::CancelBy;
+pub use descriptor::{DescriptorKind, DescriptorRow};
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
     AddressSpace, AllocatorStats, Capture, CgroupMemory, Gauge, ParkedFacts, Process, Resident, Resources,
@@ -66,6 +68,8 @@ pub struct Snapshot {
     pub thread_cpu: Table<ThreadCpuRow>,
     /// The files that are mapped, the largest first.
     pub mapped_files: Table<MappedFileRow>,
+    /// The file descriptors that are open, by kind.
+    pub descriptors: Table<DescriptorRow>,
     /// The call stacks that samples, parked tasks and threads point to.
     pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
@@ -96,6 +100,7 @@ impl Snapshot {
         visitor.visit(&self.threads);
         visitor.visit(&self.thread_cpu);
         visitor.visit(&self.mapped_files);
+        visitor.visit(&self.descriptors);
         if let Some(heap) = &self.heap {
             visitor.visit(&heap.samples);
             visitor.visit(&heap.stack_totals);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use diag_analysis::views::{
-    CpuView, Estimate, HeapNow, MappedFileView, Memory, MemoryLimitView, SiteView, TaskView, heap,
+    CpuView, DescriptorsView, Estimate, HeapNow, MappedFileView, Memory, MemoryLimitView, SiteView, TaskView,
+    heap,
 };
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
@@ -81,6 +82,8 @@ struct View<'a> {
     /// CPU time of the process and of its threads.
     cpu: Option<CpuView>,
     open_fds: Option<u64>,
+    /// The same with their limit and by kind.
+    descriptors: Option<DescriptorsView>,
     dropped: &'a BTreeMap<String, u64>,
     /// The same in a sentence each.
     not_recorded: Vec<String>,
@@ -123,6 +126,7 @@ impl<'a> View<'a> {
             memory_limit: analysis.memory_limit_view(),
             cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,
+            descriptors: analysis.descriptors_view(),
             dropped: &capture.dropped,
             not_recorded: diag_analysis::not_recorded(capture).collect(),
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),

@@ -4,7 +4,7 @@ use super::number_of;
 use crate::Analysis;
 use crate::coverage::tracked_besides;
 use crate::human::{self, bytes, count, duration_us, name};
-use diag_snapshot::{AddressSpace, Heap, ParkedFacts, Resources, Snapshot};
+use diag_snapshot::{AddressSpace, Heap, ParkedFacts, Snapshot};
 
 pub(super) fn header(analysis: &Analysis) -> String {
     let snapshot = analysis.snapshot();
@@ -23,19 +23,20 @@ pub(super) fn header(analysis: &Analysis) -> String {
     text += &analysis.memory().map(|split| split.sentence() + "\n").unwrap_or_default();
     text += &analysis.memory_limit_view().map(|limit| limit.sentence() + "\n").unwrap_or_default();
     text += &analysis.cpu_view().map(|cpu| cpu.sentence() + "\n").unwrap_or_default();
-    text += &resources(&capture.resources);
+    text += &resources(analysis);
     text += &analysis.snapshot().heap.as_ref().map(heap).unwrap_or_default();
     text += &coverage(snapshot);
     text += &capture.parked.as_ref().map(parked).unwrap_or_default();
     text
 }
 
-fn resources(resources: &Resources) -> String {
+fn resources(analysis: &Analysis) -> String {
+    let resources = &analysis.snapshot().capture.resources;
     let facts = [
         resources.diag_bytes.map(|own| format!("diag has mapped {} for itself", bytes(own))),
         resources.address_space.as_ref().and_then(address_space),
         resources.threads.map(|threads| format!("{} threads", count(threads))),
-        resources.open_fds.map(|fds| format!("{} open files", count(fds))),
+        analysis.descriptors_view().map(|descriptors| descriptors.sentence()),
         resources
             .throttled_us
             .filter(|&us| us > 0)

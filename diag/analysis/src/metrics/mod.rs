@@ -130,6 +130,14 @@ fn process(text: &mut Text<'_>, analysis: &Analysis) {
         text.gauge("process_resident_memory_bytes", "bytes", "Resident memory.");
         text.sample("process_resident_memory_bytes", &[], bytes as f64);
     }
+    if let Some(open) = resources.open_fds {
+        text.gauge("process_open_fds", "", "Open file descriptors.");
+        text.sample("process_open_fds", &[], open as f64);
+    }
+    if let Some(limit) = resources.open_fds_limit {
+        text.gauge("process_max_fds", "", "How many file descriptors may be open.");
+        text.sample("process_max_fds", &[], limit as f64);
+    }
     if snapshot.process.started_unix_us > 0 {
         text.gauge("process_start_time_seconds", "seconds", "Start of the process, since the Unix epoch.");
         text.sample("process_start_time_seconds", &[], snapshot.process.started_unix_us as f64 / 1e6);

@@ -4,6 +4,7 @@
 //! known is none. Views are made here and nowhere else, so that every output says the same.
 
 mod cpu;
+mod descriptors;
 mod ended;
 #[cfg(feature = "views")]
 mod estimate;
@@ -22,6 +23,7 @@ mod thread;
 mod zombie;
 
 pub use cpu::{CpuView, ThreadCpuView};
+pub use descriptors::{DescriptorKindView, DescriptorsView};
 pub use ended::EndedView;
 #[cfg(feature = "views")]
 pub use estimate::{Estimate, whole};

@@ -9,6 +9,7 @@ mod cell;
 mod coverage;
 #[cfg(profiles_cpu)]
 pub(crate) mod cpu;
+mod descriptors;
 #[cfg_attr(not(samples_heap), path = "no_heap.rs")]
 mod heap;
 mod mapped_files;
@@ -28,6 +29,7 @@ pub(crate) use process::status;
 
 use coverage::Coverage;
 use mapped_files::Files;
+use process::Usage;
 use sites::{Moved, Sites};
 use stacks::Tree;
 
@@ -65,8 +67,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let is_whole = scope >= Scope::Whole;
     let files = if is_whole { Files::All } else { Files::Private };
     let mut strings = Strings::default();
-    let (resources, files) = process::resources(crate::memory::mapped_bytes(), files, &mut strings);
-    let mapped_files = if is_whole { files } else { Default::default() };
+    let Usage { resources, mapped_files, descriptors } =
+        process::usage(crate::memory::mapped_bytes(), files, &mut strings);
     let thread_cpu = if is_whole { thread_cpu::rows(&mut strings) } else { Default::default() };
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
@@ -120,6 +122,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         threads,
         thread_cpu,
         mapped_files,
+        descriptors,
         stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
         heap,
         strings,

@@ -3,10 +3,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
-use diag_snapshot::{AddressSpace, MappedFileRow, Process, Resources, Strings, Table};
+use diag_snapshot::{AddressSpace, DescriptorRow, MappedFileRow, Process, Resources, Strings, Table};
 
 use super::mapped_files::Files;
-use super::memory;
+use super::{descriptors, memory};
 use crate::clock::Anchor;
 use crate::fork::{self, Lock};
 use crate::health::Status;
@@ -43,23 +43,27 @@ fn instance(anchor: &Anchor) -> u64 {
     of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
 }
 
-/// What the process uses now, and the files that it has mapped, as far as they are wanted; `diag_bytes` is what the
-/// recorder has mapped for itself.
-pub(super) fn resources(
-    diag_bytes: u64,
-    wanted: Files,
-    strings: &mut Strings,
-) -> (Resources, Table<MappedFileRow>) {
+/// What the process uses.
+pub(super) struct Usage {
+    pub(super) resources: Resources,
+    pub(super) mapped_files: Table<MappedFileRow>,
+    pub(super) descriptors: Table<DescriptorRow>,
+}
+
+/// What the process uses now; `diag_bytes` is what the recorder has mapped for itself.
+pub(super) fn usage(diag_bytes: u64, wanted: Files, strings: &mut Strings) -> Usage {
     let throttled = procfs::throttled();
     let status = procfs::status().unwrap_or_default();
     let cpu_ns = sys::cpu_times_ns();
     let (resident, files) = memory::resident(&status, wanted, strings).unzip();
+    let descriptors = descriptors::open(status_number(&status, "FDSize:"));
     let resources = Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),
         cpu_user_ns: cpu_ns.map(|[user, _]| user),
         cpu_system_ns: cpu_ns.map(|[_, system]| system),
-        open_fds: procfs::open_descriptors(),
+        open_fds: descriptors.as_ref().map(|open| open.len() as u64),
+        open_fds_limit: sys::most_descriptors(),
         diag_bytes: Some(diag_bytes),
         address_space: Some(address_space()),
         throttled_us: throttled.map(|throttled| throttled.us),
@@ -68,7 +72,12 @@ pub(super) fn resources(
         resident,
         allocator: allocator::stats(),
     };
-    (resources, files.unwrap_or_default())
+    let descriptors = descriptors.filter(|_| wanted == Files::All);
+    Usage {
+        resources,
+        mapped_files: files.filter(|_| wanted == Files::All).unwrap_or_default(),
+        descriptors: descriptors.map(|open| descriptors::rows(&open)).unwrap_or_default(),
+    }
 }
 
 fn address_space() -> AddressSpace {

@@ -1,7 +1,8 @@
 //! Files and sockets, beyond what std does with them.
 
+use std::io;
 #[cfg(feature = "agent")]
-use std::{io, os::fd::AsRawFd};
+use std::os::fd::AsRawFd;
 
 /// Beyond so many bytes of one file the system does not refuse a write, it kills the process (`SIGXFSZ`).
 pub(crate) fn largest_file_bytes() -> u64 {
@@ -9,6 +10,34 @@ pub(crate) fn largest_file_bytes() -> u64 {
     // SAFETY: `limit` is a valid place for the call to fill; if it fails, there is no limit.
     unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
     limit.rlim_cur
+}
+
+/// How many descriptors may be open; `None` if there is no limit.
+pub(crate) fn most_descriptors() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is a valid place for the call to fill.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
+    (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+}
+
+/// The descriptors that are open among the first so many, found without opening one. `None` if the system does not
+/// tell.
+pub(crate) fn open_descriptors(among: u32) -> Option<Vec<u32>> {
+    let mut open = Vec::new();
+    for descriptor in 0..among {
+        if is_open(descriptor)? {
+            open.push(descriptor);
+        }
+    }
+    Some(open)
+}
+
+fn is_open(descriptor: u32) -> Option<bool> {
+    // SAFETY: asks for a flag of the descriptor, whosever it is, and does nothing to what it stands for.
+    if unsafe { libc::fcntl(descriptor.cast_signed(), libc::F_GETFD) } >= 0 {
+        return Some(true);
+    }
+    (io::Error::last_os_error().raw_os_error() == Some(libc::EBADF)).then_some(false)
 }
 
 /// True if it says that there is no descriptor left: for this process, or for the system.
@@ -40,4 +69,24 @@ pub(crate) fn bound_send_buffer(socket: &impl AsRawFd, bytes: u32) {
 pub(crate) unsafe fn close(descriptor: u32) {
     // SAFETY: by the promise of the caller.
     unsafe { libc::close(descriptor.cast_signed()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd as _;
+
+    use super::*;
+
+    #[test]
+    fn what_is_open_is_found() {
+        let path = std::env::current_exe().expect("this test has a path");
+        let file = File::open(path).expect("it can be read");
+        let own = file.as_raw_fd().cast_unsigned();
+        let open = open_descriptors(own + 1).expect("it is told");
+        assert!(open.contains(&own) && open.is_sorted(), "{open:?}");
+        assert!(!open_descriptors(own).expect("it is told").contains(&own));
+        assert_eq!(is_open(i32::MAX.cast_unsigned()), Some(false));
+        assert!(most_descriptors().is_none_or(|most| most > u64::from(own)));
+    }
 }

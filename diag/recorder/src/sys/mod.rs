@@ -18,7 +18,7 @@ mod threads;
 pub(crate) use clock::{cpu_times_ns, precise_ns};
 #[cfg(feature = "agent")]
 pub(crate) use descriptors::{bound_send_buffer, is_out_of_descriptors};
-pub(crate) use descriptors::{close, largest_file_bytes};
+pub(crate) use descriptors::{close, largest_file_bytes, most_descriptors, open_descriptors};
 pub(crate) use forks::at_fork;
 #[cfg(test)]
 pub(crate) use forks::{forked, forked_bare};

@@ -47,6 +47,7 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         threads: reader.table(&lengths).unwrap_or_default(),
         thread_cpu: reader.table(&lengths).unwrap_or_default(),
         mapped_files: reader.table(&lengths).unwrap_or_default(),
+        descriptors: reader.table(&lengths).unwrap_or_default(),
         stacks,
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };

@@ -124,6 +124,8 @@ pub struct Resources {
     pub cpu_system_ns: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
+    /// How many there may be (`RLIMIT_NOFILE`, the soft limit); none without a limit. Since 1.6.
+    pub open_fds_limit: Option<u64>,
     /// Memory that the recorder has mapped for itself, none of it from the global allocator; what it
     /// has not touched yet is not resident.
     pub diag_bytes: Option<u64>,

@@ -133,7 +133,7 @@ fn capture() -> impl Strategy<Value = Capture> {
             folder,
         },
     );
-    let numbers = any::<[Option<u64>; 8]>();
+    let numbers = any::<[Option<u64>; 9]>();
     let memory = (option::of(cgroup), option::of(resident), option::of(allocator));
     let parts = (numbers, option::of(space), memory);
     let resources = parts.prop_map(
@@ -144,6 +144,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 cpu_user_ns,
                 cpu_system_ns,
                 open_fds,
+                open_fds_limit,
                 diag_bytes,
                 throttled_us,
                 throttled_periods,
@@ -157,6 +158,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 cpu_user_ns,
                 cpu_system_ns,
                 open_fds,
+                open_fds_limit,
                 diag_bytes,
                 address_space,
                 throttled_us,
@@ -239,12 +241,14 @@ fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
 fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let tasks = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    let threads = (table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    (sites, tasks, threads, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
+    let threads = (table(rows, sizes), table(rows, sizes));
+    let system = (table(rows, sizes), table(rows, sizes));
+    (sites, tasks, threads, system, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
         |(
             (sites, lifetimes, poll_times, poll_delays),
             (tasks, ends, zombies, parked),
-            (threads, thread_cpu, mapped_files),
+            (threads, thread_cpu),
+            (mapped_files, descriptors),
             stacks,
             heap,
         )| {
@@ -260,6 +264,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                 threads,
                 thread_cpu,
                 mapped_files,
+                descriptors,
                 stacks,
                 heap,
                 ..Snapshot::default()

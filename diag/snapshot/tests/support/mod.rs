@@ -1,11 +1,11 @@
 //! A made-up service of any size, the same on every run: what the tests and `examples/scale.rs` write.
 
 use diag_snapshot::{
-    AddressSpace, CancelBy, Capture, CgroupMemory, EndRow, FrameIndex, FrameRow, Gauge, Heap, HeapFacts,
-    LifetimeRow, MappedFileRow, ModuleIndex, ModuleRow, NameRow, Outcome, ParkedFacts, ParkedRow,
-    PollDelayRow, PollTimeRow, Process, Resources, Runtime, SampleRow, SiteAgeRow, SiteIndex, SiteKind,
-    SiteRow, SiteTotalsRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks, Strings,
-    Table, TaskId, TaskRow, TaskState, ThreadCpuRow, ThreadRow, ZombieRow,
+    AddressSpace, CancelBy, Capture, CgroupMemory, DescriptorKind, DescriptorRow, EndRow, FrameIndex,
+    FrameRow, Gauge, Heap, HeapFacts, LifetimeRow, MappedFileRow, ModuleIndex, ModuleRow, NameRow, Outcome,
+    ParkedFacts, ParkedRow, PollDelayRow, PollTimeRow, Process, Resources, Runtime, SampleRow, SiteAgeRow,
+    SiteIndex, SiteKind, SiteRow, SiteTotalsRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow,
+    Stacks, Strings, Table, TaskId, TaskRow, TaskState, ThreadCpuRow, ThreadRow, ZombieRow,
 };
 
 /// Two hours of uptime.
@@ -59,6 +59,15 @@ pub(crate) fn service(tasks: u64, samples: u64) -> Snapshot {
     snapshot.parked = some_tasks.map(parked).collect();
     snapshot.thread_cpu = (0..11).map(|i| thread(i, &mut snapshot.strings)).collect();
     snapshot.mapped_files = mapped_files(&mut snapshot.strings);
+    snapshot.descriptors = [
+        (DescriptorKind::Socket, 3_900),
+        (DescriptorKind::File, 190),
+        (DescriptorKind::Eventpoll, 4),
+        (DescriptorKind::Eventfd, 2),
+    ]
+    .map(|(kind, open)| DescriptorRow { kind, open })
+    .into_iter()
+    .collect();
     snapshot.threads = polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }
@@ -95,6 +104,7 @@ fn capture(tasks: u64) -> Capture {
             cpu_user_ns: Some(900_000_000_000),
             cpu_system_ns: Some(100_000_000_000),
             open_fds: Some(4_096),
+            open_fds_limit: Some(65_536),
             diag_bytes: Some(9 << 20),
             address_space: Some(AddressSpace {
                 taken_bytes: 97 << 20,

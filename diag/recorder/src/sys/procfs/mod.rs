@@ -5,6 +5,7 @@
 
 mod cgroup;
 mod cgroup_memory;
+mod descriptor;
 mod maps;
 mod page_map;
 mod stat;
@@ -16,7 +17,7 @@ mod throttled;
 use std::fs::{self, File};
 use std::io;
 
-use diag_snapshot::CgroupMemory;
+use diag_snapshot::{CgroupMemory, DescriptorKind};
 
 #[cfg(test)]
 pub(crate) use maps::{MAPS, mapping};
@@ -92,10 +93,10 @@ pub(crate) fn host() -> Option<String> {
     Some(fs::read_to_string("/proc/sys/kernel/hostname").ok()?.lines().next()?.to_owned())
 }
 
-/// How many descriptors are open.
-pub(crate) fn open_descriptors() -> Option<u64> {
-    // Less the one that reads the folder.
-    fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count().saturating_sub(1) as u64)
+/// What a descriptor stands for; `None` if it is not open. Opens none, and asks nobody behind it.
+pub(crate) fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
+    let target = fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
+    Some(descriptor::kind(&target.to_string_lossy()))
 }
 
 /// Opens the [memory](MEMORY) of this process: where nothing is, reading fails.
