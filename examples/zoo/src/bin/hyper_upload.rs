@@ -53,6 +53,7 @@ async fn refuse(mut peer: TcpStream) {
             _ => break,
         }
     }
+    drop(some);
     if seen >= 33 << 10 {
         std::future::pending::<()>().await;
     }

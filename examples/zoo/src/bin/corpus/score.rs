@@ -16,6 +16,8 @@ use crate::totals::Totals;
 const WINDOW_S: f64 = 19.9;
 /// So many findings are shown besides the one that is looked for.
 const OTHERS: usize = 3;
+/// So many false alarms are shown of a run.
+const ALARMS: usize = 20;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -129,7 +131,7 @@ fn healthy(run: &Run, recorded: &Recorded, verbose: bool, totals: &mut Totals) -
     );
     others(&answer, None, verbose);
     if verbose {
-        alarms.iter().for_each(|alarm| println!("    {alarm}"));
+        alarms.iter().take(ALARMS).for_each(|alarm| println!("    {alarm}"));
     }
     Ok(())
 }
