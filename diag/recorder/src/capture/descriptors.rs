@@ -6,10 +6,10 @@ use diag_snapshot::{DescriptorKind, DescriptorRow, Table};
 
 use crate::sys::{self, procfs};
 
-/// Numbers that are asked for: 0.1 µs each. A process with more of them does not tell.
-const MAX_ASKED: u64 = 1 << 21;
-/// Descriptors that are read: some 2 µs each.
-const MAX_READ: usize = 1 << 15;
+/// Numbers that are asked for: 0.3 µs each at most. A process with more of them does not tell.
+const MAX_ASKED: u64 = 1 << 20;
+/// Descriptors that are read: 2 µs each, 6 in a virtual machine.
+const MAX_READ: usize = 1 << 14;
 
 /// The descriptors that are open; `table_len` is how many numbers there are for them. `None` if that is not told.
 pub(super) fn open(table_len: Option<u64>) -> Option<Vec<u32>> {

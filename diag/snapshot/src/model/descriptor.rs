@@ -29,7 +29,7 @@ codes! {
 table! {
     /// How many of the open file descriptors are of a kind; a kind without any has no row.
     ///
-    /// Of more than 32,768 descriptors some are read, spread evenly and the same ones each time: all rows together are
+    /// Of more than 16,384 descriptors some are read, spread evenly and the same ones each time: all rows together are
     /// then less than `capture.resources.open_fds`.
     DescriptorRow in descriptors, since 1.6 {
         /// The kind.
