@@ -103,6 +103,9 @@ pub enum WaitKind {
     Shared,
     /// Any future of a `FuturesUnordered`, which hides what these wait for.
     FuturesUnordered,
+    /// Nothing: its turn after the others, as it called `yield_now`, or as its budget of a poll was used up while all
+    /// that it awaits was ready.
+    Yield,
     /// Something that is none of these.
     Other,
 }
@@ -188,6 +191,7 @@ impl WaitKind {
             WaitKind::SystemPipeWrite => ("pipe write", GIVE),
             WaitKind::Shared => ("shared future", RECEIVE),
             WaitKind::FuturesUnordered => ("futures unordered", None),
+            WaitKind::Yield => ("yield", None),
             WaitKind::Other => ("other", None),
         }
     }

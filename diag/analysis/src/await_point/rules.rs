@@ -18,6 +18,9 @@ pub(super) struct Rule {
 /// The first rule that fits counts.
 #[rustfmt::skip]
 pub(super) const RULES: &[Rule] = &[
+    // What has nothing to wait for: the scheduler takes the waker, and whatever is outside of that would not have.
+    rule(NEW, "tokio::runtime::scheduler::defer", "", Yield),
+
     // Where tokio's own leaves take the waker.
     rule(NEW, "tokio::runtime::time", "", Timer),
     rule(NEW, "tokio::time::sleep", "", Timer),
