@@ -68,21 +68,22 @@ impl rule::Rule for Rule {
     }
 }
 
-/// Those that rest are the ones to count, however sure the one or the other makes it.
+/// What is surer of the two ways in which the tasks of a site stay. Where most of its tasks end, those that rest are the
+/// ones to count: others may be old because they have work.
 fn of_site(diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
     let resting = Suspect::of(site, params).map(|suspect| suspect.finding(diff, params));
     let ageing = Ageing::of(site, params).map(|ageing| ageing.finding(diff, params));
-    match (resting, ageing) {
-        (Some(resting), Some(ageing)) if ageing.confidence > resting.confidence => Some(Finding {
-            confidence: ageing.confidence,
-            evidence: (resting.evidence.iter().cloned())
-                .chain(ageing.evidence.into_iter().filter(|fact| !resting.evidence.contains(fact)))
-                .collect(),
-            advice: Advice::EndTheWait { spawned_at: site.site.clone(), needs: commonest_need(site) },
-            ..resting
-        }),
-        (resting, ageing) => resting.or(ageing),
+    let (resting, ageing) = match (resting, ageing) {
+        (Some(resting), Some(ageing)) if ageing.confidence > resting.confidence => (resting, ageing),
+        (resting, ageing) => return resting.or(ageing),
+    };
+    let advice = Advice::EndTheWait { spawned_at: site.site.clone(), needs: commonest_need(site) };
+    if site.usual_lifetime_us.is_none() {
+        return Some(Finding { waiting_at: resting.waiting_at, advice, ..ageing });
     }
+    let more = ageing.evidence.into_iter().filter(|fact| !resting.evidence.contains(fact));
+    let evidence = resting.evidence.iter().cloned().chain(more).collect();
+    Some(Finding { confidence: ageing.confidence, evidence, advice, ..resting })
 }
 
 fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<Reason> {
