@@ -68,6 +68,8 @@ pub struct Lost {
     pub proven: bool,
     /// Handles that may still end it; none if not known.
     pub handles: Option<u32>,
+    /// Whether its last poll gave its waker to anything: false of `std::future::pending()`. None if that is not known.
+    pub waker_taken: Option<bool>,
     /// Where the task was spawned in whose poll its last waker was dropped: `src/hub.rs:86:9`.
     pub displaced_by: Option<String>,
 }
@@ -246,6 +248,7 @@ impl Look<'_> {
                 idle_us: self.since(task.last_progress_us()),
                 proven: lost >= PROVEN,
                 handles: task.handles,
+                waker_taken: task.waker_taken,
                 displaced_by: task.displaced_by_site.map(|site| self.snapshot.site_location(site)),
             });
         }

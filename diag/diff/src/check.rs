@@ -23,7 +23,7 @@ use crate::trend::Trend;
 pub fn judge(diff: &Diff, policy: &Policy) -> Report {
     let facts = Facts::from(diff);
     let findings = rules::check(&facts, &policy.rules);
-    let reasons = too_little(diff, policy, &findings);
+    let reasons = too_little(&facts, diff, policy, &findings);
     Report::new(&facts, diff, policy, findings, reasons)
 }
 
@@ -80,7 +80,7 @@ fn judge_run(run: &[&Analysis], whole: &Diff, policy: &Policy) -> Result<Report,
         }
     }
     let findings = rules::each_once(findings);
-    let reasons = too_little(whole, policy, &findings);
+    let reasons = too_little(&facts, whole, policy, &findings);
     Ok(Report::new(&facts, whole, policy, findings, reasons))
 }
 

@@ -42,14 +42,19 @@ impl Outcome {
 }
 
 /// Every reason why these snapshots cannot be called clean.
-pub(crate) fn too_little(diff: &Diff, policy: &Policy, findings: &[Finding]) -> Vec<Reason> {
+pub(crate) fn too_little(
+    facts: &Facts<'_>,
+    diff: &Diff,
+    policy: &Policy,
+    findings: &[Finding],
+) -> Vec<Reason> {
     let window = window(diff, policy);
     // Without a window nothing else can be expected of the two files.
     if window.is_some() {
         return window.into_iter().collect();
     }
     let mut reasons: Vec<Reason> = [coverage(diff, policy), heap(diff)].into_iter().flatten().collect();
-    reasons.extend(rules::too_early(&Facts::from(diff), &policy.rules, findings));
+    reasons.extend(rules::too_early(facts, &policy.rules, findings));
     reasons
 }
 

@@ -6,8 +6,9 @@ use diag_analysis::await_point::WaitKind;
 use diag_analysis::site::sites;
 use diag_snapshot::{Micros, TaskState};
 
-use super::Site;
+use super::sites::Join;
 use super::tasks::mean_pause_us;
+use super::{Options, Site};
 
 /// Tasks of one spawn site that wait for one such thing.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +30,15 @@ pub struct GivingTask {
     pub idle_us: u64,
     /// Mean time between the polls that it had, microseconds; none before the second.
     pub mean_pause_us: Option<f64>,
+    /// 99 of 100 ended tasks of its site lived no longer, microseconds; none before [`Options::min_ended`] of them
+    /// ended.
+    pub usual_lifetime_us: Option<u64>,
     /// True if it was woken after its last poll and has not run.
     pub is_woken: bool,
 }
 
 /// Of two snapshots of one process.
-pub(super) fn giving(before: &Analysis, after: &Analysis) -> Vec<Giving> {
+pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: Options) -> Vec<Giving> {
     let snapshot = after.snapshot();
     let parked = after.await_points();
     let names: Vec<Site> = sites(snapshot).collect();
@@ -48,6 +52,8 @@ pub(super) fn giving(before: &Analysis, after: &Analysis) -> Vec<Giving> {
         let one = GivingTask {
             idle_us: (Micros(snapshot.capture.to_us) - times.last_progress()).0,
             mean_pause_us: mean_pause_us(&times),
+            usual_lifetime_us: (join.after.of(task.site))
+                .and_then(|place| join.sites.get(place)?.usual_lifetime_us(options.min_ended)),
             is_woken: task.state == TaskState::Woken,
         };
         match found.iter_mut().find(|known| known.site == *site && known.waits == waits) {

@@ -159,7 +159,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
         tasks,
         busy: if same_process { busy::busy(before, after) } else { Vec::new() },
-        giving: if same_process { giving::giving(before, after) } else { Vec::new() },
+        giving: if same_process { giving::giving(before, after, &join, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
         now,
         options,

@@ -52,6 +52,16 @@ facts! {
         WatchHeap { after: Micros },
         /// Memory that grows.
         FindTheKeeper { function: SourceLocation },
+        /// Free memory of the allocator.
+        TrimAllocator,
+        /// Memory outside of the heap whose owner is not known.
+        FindWhoMaps,
+        /// Mapped files.
+        UnmapFiles,
+        /// Threads that become more.
+        EndThreads,
+        /// Look again at the process, so long after the last snapshot.
+        WatchMemory { after: Micros },
         /// Memory that may be bounded.
         FindTheBound { function: SourceLocation },
     }

@@ -44,10 +44,12 @@ facts! {
         WokenByOthers,
 
         // Of tasks that wait for what others have.
-        /// They wait in both snapshots; before, they paused for so long.
-        WaitsInBoth { tasks: u64, idle: Micros, pause: Micros },
+        /// They wait in both snapshots; usual is a pause, or a life of so long.
+        WaitsInBoth { tasks: u64, idle: Micros, usual: Micros },
         /// Of them, woken and not run since.
         WokenAndNotRun { tasks: u64 },
+        /// More tasks wait for what others have, and may wait for these.
+        WaitBehind { tasks: u64, spawned_at: Site },
         /// Whoever has it may rest for long now and then.
         LongPauseLooksTheSame,
         /// Closures hold threads in both snapshots.
@@ -72,6 +74,8 @@ facts! {
         NoPollOwed,
         /// The runtime may poll them once more.
         PollMayBeOwed,
+        /// A single task that gave its waker to nothing may wait for ever on purpose.
+        PendingOnPurpose,
         /// Nothing can end them.
         NoHandleLeft,
         /// Their last waker went in a poll of a task of this place.
@@ -118,6 +122,10 @@ facts! {
         OutlivedPeers { tasks: u64, ended: u64, usual_lifetime: Micros },
         /// What became of those that were older already.
         OlderStayed { older: u64, ended: u64, window: Micros },
+        /// Live tasks then and now, and that they became more in each of so many windows.
+        CrowdGrew { before: u64, after: u64, windows: u64, lasted: Micros },
+        /// None of them is old.
+        NoneIsOld,
         /// In how many equal parts of the time since the first of them they were spawned.
         BornInParts { tasks: u64, parts: u64, of: u64, lasted: Micros },
         /// They go on all the same.
@@ -178,6 +186,20 @@ facts! {
         PairOnly { windows: u64 },
         /// An earlier pair of the series showed it, and no later one does.
         Ended { until: Timestamp },
+
+        // Of resident memory outside of the Rust heap.
+        /// A part of it grew, so much of all.
+        PartGrew { from: Bytes, to: Bytes, resident: Bytes },
+        /// A part of it is so large.
+        PartIsLarge { size: Bytes, share: Percent, resident: Bytes },
+        /// A mapped file of this name grew.
+        FileGrew { file: String, from: Bytes, to: Bytes },
+        /// Threads became more.
+        ThreadsGrew { before: u64, after: u64 },
+        /// What the allocator keeps free is in there, and not known.
+        AllocatorNotKnown,
+        /// The heap is in there, since it is not sampled.
+        HeapNotSampled,
 
         // Of two processes.
         /// Only their totals were compared.

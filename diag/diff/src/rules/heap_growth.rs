@@ -117,7 +117,11 @@ impl<'a> Suspect<'a> {
     }
 
     /// True if nothing lives there for longer than most of what was freed there did.
+    /// What goes on for long all the same is a backlog.
     fn is_in_flight(&self, params: &Params) -> bool {
+        if self.goes_on_for_long() {
+            return false;
+        }
         let freed = &self.site.after.ages;
         let oldest_us = self.site.after.oldest_us.map(|born_us| self.now.uptime_us.saturating_sub(born_us));
         let usual_us = freed.within_us(99).filter(|_| freed.count() >= params.min_samples);
@@ -145,15 +149,22 @@ impl<'a> Suspect<'a> {
         })
     }
 
+    fn goes_on_for_long(&self) -> bool {
+        matches!(
+            self.growth,
+            Some(
+                HeapGrowth::Steady(Steady { is_long: true, .. })
+                    | HeapGrowth::Stairs(Stairs { is_long: true, .. })
+            )
+        )
+    }
+
     /// None of what is no finding.
     fn confidence(&self) -> Option<Confidence> {
         match &self.growth {
             _ if self.tasks.is_some() => None,
             Some(HeapGrowth::Ended(_)) => None,
-            Some(
-                HeapGrowth::Steady(Steady { is_long: true, .. })
-                | HeapGrowth::Stairs(Stairs { is_long: true, .. }),
-            ) => Some(Confidence::Likely),
+            _ if self.goes_on_for_long() => Some(Confidence::Likely),
             _ => Some(Confidence::Possible),
         }
     }
@@ -228,10 +239,7 @@ impl<'a> Suspect<'a> {
     fn counter_evidence(&self, params: &Params) -> Vec<Evidence> {
         let least = Micros((params.min_growth_s * 1e6) as u64);
         let of_series = match &self.growth {
-            Some(
-                HeapGrowth::Steady(Steady { is_long: true, .. })
-                | HeapGrowth::Stairs(Stairs { is_long: true, .. }),
-            ) => Some(Evidence::SlowCacheLooksTheSame),
+            _ if self.goes_on_for_long() => Some(Evidence::SlowCacheLooksTheSame),
             Some(
                 HeapGrowth::Steady(Steady { lasted_us, .. }) | HeapGrowth::Stairs(Stairs { lasted_us, .. }),
             ) => Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least }),
@@ -385,7 +393,8 @@ s/p.
 - **Counter-evidence**: that a cache may fill for longer; too short a time; growth that is uneven or slows down; two processes.
 - **Disproved by** a snapshot in which the function stopped growing (a cache that reached its limit).
 - **Silent**: growth that ended before the last window, and growth of blocks that live tasks of one site hold, who became more
-  and hold as much each as before; both are notes. Work in flight: no live block is older than 99 % of the freed ones were.
+  and hold as much each as before; both are notes. Work in flight: no live block is older
+  than 99 % of the freed ones were, and it does not grow all the time.
 - **Silent twins**: buffers that end with their task, a cache at its limit, tasks that come and hold a buffer each
   (`tests/heap_growth.rs`).
 

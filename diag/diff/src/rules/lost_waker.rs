@@ -51,13 +51,18 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
     let proven: Vec<&Lost> = free.iter().copied().filter(|lost| lost.proven).collect();
     let (lost, confidence) =
         if proven.is_empty() { (free, Confidence::Likely) } else { (proven, Confidence::Proven) };
+    // One task that gave its waker to nothing may mean to: `pending()` ends a task that a drop is to end.
+    let may_mean_it = lost.len() == 1 && lost.iter().all(|lost| lost.waker_taken == Some(false));
+    let evidence_of = confidence;
+    let confidence = if may_mean_it { Confidence::Possible } else { confidence };
     let longest_us = lost.iter().map(|lost| lost.idle_us).max().unwrap_or(0);
     let subject = Subject::from(&site.site);
     let (category, advice, risk) = (Category::Stuck, Advice::LookAtLastAwait, Risk::NeverGivenBack);
     (lost.len() as u64 >= params.min_tasks.max(1)).then(|| Finding {
         since: ago(now, longest_us),
         count: Some(lost.len() as u64),
-        evidence: evidence(&lost, confidence, longest_us),
+        evidence: evidence(&lost, evidence_of, longest_us),
+        counter_evidence: may_mean_it.then_some(Evidence::PendingOnPurpose).into_iter().collect(),
         ..Finding::new(Rule::NAME, category, confidence, subject, advice, risk)
     })
 }
@@ -87,7 +92,8 @@ Each is idle, is not scheduled, and nobody holds a clone of its waker.
   `with_handle = true` also those that a handle could end. A future inside of a task (`track`) is never told of, since
   `select!` leaves such futures on purpose. Nor is one that somebody asked to stop, or whose future is being dropped.
 - **Proven** when the runtime owes the task no poll: one wake caused its last poll, and there was no other. No poll of
-  ours is needed. **Likely** if there was more than one, since that may bring one poll more.
+  ours is needed. **Likely** if there was more than one, since that may bring one poll more. **Possible** of a single task
+  whose last poll gave its waker to nothing: `std::future::pending()` does that on purpose.
 - **Evidence**: for how long they are idle, whether a poll may be owed, that no handle is left, and in whose poll the
   last waker was dropped.
 - **Disproved by** a third snapshot in which one of them was polled.

@@ -18,6 +18,9 @@ pub mod wait;
 use std::collections::BTreeMap;
 
 use crate::diff::Options;
+use advice::Advice;
+use diag_analysis::await_point::Direction;
+use evidence::Evidence;
 use finding::{Finding, surest_first};
 use params::{Given, Params as _, Value};
 use reason::Reason;
@@ -50,6 +53,7 @@ rules! {
     outlived_peers,
     heap_growth,
     untracked_growth,
+    resident_growth,
 }
 
 /// Returns the rule of this name.
@@ -121,7 +125,29 @@ pub(crate) fn each_once(found: Vec<Finding>) -> Vec<Finding> {
             (other.count, other.rate_per_s, other.bytes) = (told.count, told.rate_per_s, told.bytes);
         }
     }
-    surest_first(kept)
+    surest_first(behind_what_is_stuck(kept))
+}
+
+/// Tasks that pile up in waits which others have to end are no finding of their own where one is stuck in such a wait: they
+/// are told beside the largest of those.
+fn behind_what_is_stuck(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let is_stuck = |finding: &Finding| finding.rule == stuck_giving::Rule.name();
+    if !findings.iter().any(is_stuck) {
+        return findings;
+    }
+    let waits_for_others = |finding: &Finding| {
+        finding.rule == task_leak::Rule.name()
+            && matches!(finding.advice, Advice::EndTheWait { needs: Some(Direction::Give), .. })
+    };
+    let behind: Vec<Finding> = findings.extract_if(.., |finding| waits_for_others(finding)).collect();
+    let largest = findings.iter_mut().filter(|finding| is_stuck(finding)).max_by_key(|finding| finding.count);
+    if let Some(stuck) = largest {
+        stuck.evidence.extend(behind.iter().filter_map(|finding| {
+            let spawned_at = finding.subject.site()?.clone();
+            Some(Evidence::WaitBehind { tasks: finding.count.unwrap_or(0), spawned_at })
+        }));
+    }
+    findings
 }
 
 /// Returns why it may have been too early for some of the rules.

@@ -29,6 +29,27 @@ pub enum Subject {
 pub enum ProcessPart {
     /// Tasks that the runtimes count and the recorder does not follow.
     UntrackedTasks,
+    /// Free memory that the allocator keeps.
+    AllocatorFree,
+    /// Threads and their stacks.
+    Threads,
+    /// Mapped files.
+    MappedFiles,
+    /// Resident memory that no other part explains.
+    UnaccountedMemory,
+}
+
+impl ProcessPart {
+    /// Returns the word in parentheses that stands for a place in the code.
+    pub fn word(self) -> &'static str {
+        match self {
+            ProcessPart::UntrackedTasks => "(untracked)",
+            ProcessPart::AllocatorFree => "(allocator, free)",
+            ProcessPart::Threads => "(threads)",
+            ProcessPart::MappedFiles => "(mapped files)",
+            ProcessPart::UnaccountedMemory => "(memory outside of the Rust heap)",
+        }
+    }
 }
 
 impl Subject {
@@ -60,7 +81,7 @@ impl Subject {
         match self {
             Subject::SpawnSite(site) => site.to_string(),
             Subject::Function(function) | Subject::Blocks { function, .. } => function.location(),
-            Subject::Process(ProcessPart::UntrackedTasks) => "(untracked)".to_owned(),
+            Subject::Process(part) => part.word().to_owned(),
         }
     }
 

@@ -20,6 +20,7 @@ use super::wait::Wait;
 use crate::diff::{Births, Cohort, Diff, Moves, Older, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
+use crate::trend::Trend;
 use diag_analysis::await_point::Direction;
 use diag_analysis::views::Estimate;
 
@@ -55,7 +56,9 @@ impl rule::Rule for Rule {
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.diff else { return Vec::new() };
-        diff.tasks.sites.iter().filter_map(|site| of_site(diff, site, params)).collect()
+        let found =
+            |site: &SiteDiff| of_site(diff, site, params).or_else(|| crowd(facts.trend?, diff, site, params));
+        diff.tasks.sites.iter().filter_map(found).collect()
     }
 
     /// Sites that grow and whose tasks could not have been found stale yet.
@@ -64,6 +67,7 @@ impl rule::Rule for Rule {
         let known =
             |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
         let early = diff.tasks.sites.iter().filter(|site| !known(site));
+        let early = early.filter(|site| facts.trend.is_none_or(|trend| still_grows(trend, site)));
         early.filter_map(|site| too_early_site(site, diff.after.uptime_us, params)).collect()
     }
 }
@@ -84,6 +88,15 @@ fn of_site(diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
     let more = ageing.evidence.into_iter().filter(|fact| !resting.evidence.contains(fact));
     let evidence = resting.evidence.iter().cloned().chain(more).collect();
     Some(Finding { confidence: ageing.confidence, evidence, advice, ..resting })
+}
+
+/// False if the last third of a series has no more tasks of the site than a tenth of its growth before.
+fn still_grows(trend: &Trend, site: &SiteDiff) -> bool {
+    let Some(tasks) = trend.tasks_of(&site.site) else { return false };
+    let Some(bounds) = trend.windows(0, 3) else { return true };
+    let live =
+        |bound: usize| bounds.get(bound).and_then(|&moment| tasks.live.get(moment)).copied().unwrap_or(0);
+    live(3).saturating_sub(live(2)) > live(2).saturating_sub(live(0)) / 10
 }
 
 fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<Reason> {
@@ -335,6 +348,37 @@ impl<'a> Ageing<'a> {
     }
 }
 
+/// A site whose tasks all end in time, and that has more and more of them all the same.
+fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
+    const WINDOWS: usize = 3;
+    let tasks = trend.tasks_of(&site.site)?;
+    let bounds = trend.windows(0, WINDOWS)?;
+    let lasted = trend.between_us(0, trend.last()?);
+    let live: Vec<u64> =
+        bounds.iter().map(|&moment| tasks.live.get(moment).copied()).collect::<Option<_>>()?;
+    let grew = live.windows(2).all(|pair| pair[1] >= pair[0] + params.min_tasks.max(pair[0] / 10));
+    let (&before, &after) = (live.first()?, live.last()?);
+    let is_long = lasted as f64 >= params.min_growth_s * 1e6;
+    (grew && is_long).then(|| Finding {
+        count: Some(after),
+        rate_per_s: Some((after - before) as f64 * 1e6 / lasted.max(1) as f64),
+        bytes: of_live_tasks(diff, site),
+        evidence: vec![
+            Evidence::CrowdGrew { before, after, windows: WINDOWS as u64, lasted: Micros(lasted) },
+            Evidence::SinceStart { spawned: site.after.totals.spawned, ended: site.after.totals.ended() },
+        ],
+        counter_evidence: vec![Evidence::NoneIsOld],
+        ..Finding::new(
+            Rule::NAME,
+            Category::Leak,
+            Confidence::Possible,
+            Subject::from(&site.site),
+            Advice::CompareTasksAgain { after: window(diff) },
+            Risk::TasksKept,
+        )
+    })
+}
+
 /// In most parts of the time since the first of them, about as many in the later half as in the earlier one, and not
 /// paused for longer than ever before.
 fn come_all_the_time(births: &Births) -> bool {
@@ -379,6 +423,8 @@ permit), the advice is to look there, since a timeout would hide the fault.
 - **Found as well**, whatever the tasks do, when more tasks are older than `stale_factor` usual lifetimes of their site (than
   nothing, if none ever ended), by the same test against those of them that ended, and they were spawned in at least 6 of 8 equal
   parts of the time since the first, in the later half at least a third as many as in the earlier one, and up to now.
+- **Possible** also when a series has more and more live tasks of a site in each of three windows, `min_growth_s` together,
+  though none of them is old: tries that spawn tries, or more load.
 - **Likely** when they rest, the usual lifetime is known, the snapshots are at least one of it apart, the cohort has at least
   `min_tasks`, and at most `max_moved` of it ended or was polled in between. Or when they have been coming for `min_growth_s`,
   and at most `max_moved` of at least `min_tasks` that were too old in the first snapshot ended. **Possible** otherwise.

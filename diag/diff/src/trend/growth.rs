@@ -123,7 +123,7 @@ impl HeapTrend {
         })
     }
 
-    /// True if the last sixth of the time grew by less than half of its share, and that is no chance.
+    /// True if the last sixth of the time grew by less than half of its share, and is not likely to have had all of it.
     fn has_paused(&self, trend: &Trend, since: usize, flow: &Flow) -> bool {
         let Some(last) = trend.last() else { return false };
         let total_us = trend.between_us(since, last);
@@ -131,7 +131,8 @@ impl HeapTrend {
             return false;
         };
         let share = trend.between_us(from, last) as f64 / total_us.max(1) as f64;
-        self.flow(from, last).interval(trend.unseen_bytes).high < flow.bytes() * share / 2.0
+        let (end, share) = (self.flow(from, last), flow.bytes() * share);
+        end.bytes() < share / 2.0 && end.interval(trend.unseen_bytes).high < share
     }
 
     fn stairs(&self, trend: &Trend, since: usize, limits: &Limits) -> Option<Stairs> {

@@ -56,7 +56,7 @@ impl Flow {
         if self.noise > 0.0 { self.bytes() / self.noise.sqrt() } else { 0.0 }
     }
 
-    fn add(&mut self, other: &Flow) {
+    pub(super) fn add(&mut self, other: &Flow) {
         self.new += other.new;
         self.gone += other.gone;
         self.noise += other.noise;

@@ -6,6 +6,8 @@ mod growth;
 mod heap;
 mod tasks;
 
+use std::collections::BTreeMap;
+
 use diag_analysis::Analysis;
 use diag_analysis::memory_breakdown::MemoryBreakdown;
 use diag_analysis::source_location::SourceLocation;
@@ -38,6 +40,10 @@ pub struct Moment {
     pub taken_unix_us: u64,
     /// Where resident memory is, if that is known.
     pub memory: Option<MemoryBreakdown>,
+    /// Threads of the process, if that is known.
+    pub threads: Option<u64>,
+    /// What is resident of mapped files, by their name.
+    pub files_bytes: BTreeMap<String, u64>,
 }
 
 impl Trend {
@@ -52,6 +58,13 @@ impl Trend {
     pub fn between_us(&self, from: usize, to: usize) -> u64 {
         let at = |moment: usize| self.moments.get(moment).map_or(0, |moment| moment.uptime_us);
         at(to).saturating_sub(at(from))
+    }
+
+    /// Returns what came and went of the whole sampled heap from one moment to another.
+    pub fn heap_flow(&self, from: usize, to: usize) -> Flow {
+        let mut sum = Flow::default();
+        self.heap.iter().for_each(|function| sum.add(&function.flow(from, to)));
+        sum
     }
 
     /// Returns the heap of a function; none if it never held any.
@@ -113,6 +126,8 @@ impl Builder {
             uptime_us: snapshot.capture.to_us,
             taken_unix_us: snapshot.taken_unix_us(),
             memory: member.memory().cloned(),
+            threads: snapshot.capture.resources.threads,
+            files_bytes: files_bytes(member),
         });
         self.tasks.push(place, member);
         if let Some(heap) = member.heap() {
@@ -126,6 +141,17 @@ impl Builder {
         let moments = self.trend.moments.len();
         Trend { heap: self.heap.finish(moments), tasks: self.tasks.finish(moments), ..self.trend }
     }
+}
+
+fn files_bytes(member: &Analysis) -> BTreeMap<String, u64> {
+    let mut files: BTreeMap<String, u64> = BTreeMap::new();
+    for file in member.mapped_file_views() {
+        if let Some((path, bytes)) = file.path.zip(file.resident_bytes) {
+            let sum = files.entry(path).or_default();
+            *sum = sum.saturating_add(bytes);
+        }
+    }
+    files
 }
 
 #[cfg(test)]

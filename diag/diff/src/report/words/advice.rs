@@ -96,6 +96,26 @@ impl fmt::Display for Advice {
                     time(after)
                 );
             }
+            TrimAllocator => {
+                "it is no leak: bursts on many threads leave free memory in each arena. Set `MALLOC_ARENA_MAX=2` or \
+                 `M_ARENA_MAX`, call `malloc_trim(0)` after a burst, or use jemalloc or mimalloc with decay; \
+                 `allocator_stats(diag::glibc_stats)` tells how much it is"
+            }
+            FindWhoMaps => {
+                "look at C libraries and at `mmap` without `munmap`; switch on `allocator_stats` to tell free memory of the \
+                 allocator from it"
+            }
+            UnmapFiles => "look at who maps these files and keeps the mapping: unmap, or reopen after a rotation",
+            EndThreads => {
+                "look at who starts threads, or blocking closures that never return: join them, or give them an end"
+            }
+            WatchMemory { after } => {
+                return write!(
+                    f,
+                    "take one more snapshot {} after the last and judge it with the others: what fills once stops growing",
+                    time(after)
+                );
+            }
             FindTheKeeper { function } => {
                 return write!(
                     f,

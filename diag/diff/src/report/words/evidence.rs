@@ -58,16 +58,22 @@ impl fmt::Display for Evidence {
             WokenByNoTask => f.write_str("no other task woke it last"),
             WokenByOthers => f.write_str("another task woke it last, so it may have work"),
 
-            WaitsInBoth { tasks: stuck, idle, pause } => write!(
+            WaitsInBoth { tasks: stuck, idle, usual } => write!(
                 f,
-                "{} in this wait in both snapshots, idle for up to {}, and paused for {} on average before",
+                "{} in this wait in both snapshots, idle for up to {}; their pauses, or lives if \
+                 this is the first, are of some {} otherwise",
                 tasks(stuck, ["is", "are"]),
                 time(idle),
-                time(pause)
+                time(usual)
             ),
             WokenAndNotRun { tasks } => {
                 write!(f, "{} of them woken and not run since", count(tasks))
             }
+            WaitBehind { tasks: behind, spawned_at } => write!(
+                f,
+                "{} spawned at {spawned_at} and waiting for what others have: they may be its victims",
+                tasks(behind, ["is", "are"])
+            ),
             LongPauseLooksTheSame => {
                 f.write_str("whoever has what they wait for may rest for long now and then")
             }
@@ -107,6 +113,9 @@ impl fmt::Display for Evidence {
             ),
             NoPollOwed => f.write_str("the runtime owes them no poll either"),
             PollMayBeOwed => f.write_str("not proven: the runtime may still owe them a poll"),
+            PendingOnPurpose => f.write_str(
+                "a single task that gave its waker to nothing may mean to wait for ever: `std::future::pending()` does",
+            ),
             NoHandleLeft => f.write_str("no handle is left, so nothing can end them before the process does"),
             WakerDroppedBy { tasks, spawned_at } => write!(
                 f,
@@ -212,6 +221,14 @@ impl fmt::Display for Evidence {
                 if *ended == 0 { "none ended".to_owned() } else { format!("{} ended", count(ended)) },
                 time(window)
             ),
+            CrowdGrew { before, after, windows, lasted } => write!(
+                f,
+                "live tasks went from {} to {}, more in each of {windows} windows, {} together",
+                count(before),
+                count(after),
+                time(lasted)
+            ),
+            NoneIsOld => f.write_str("none of them is older than usual: more load looks the same"),
             BornInParts { tasks, parts, of, lasted } => write!(
                 f,
                 "{} were spawned one after the other, in {parts} of {of} equal parts of the {} since the first of them",
@@ -336,6 +353,23 @@ impl fmt::Display for Evidence {
             Ended { until } => {
                 write!(f, "it was so until {until:.0}, and the snapshots since then do not show it")
             }
+
+            PartGrew { from, to, resident } => {
+                write!(f, "from {} to {}, of {} resident memory", size(from), size(to), size(resident))
+            }
+            PartIsLarge { size: part, share: Percent(share), resident } => {
+                write!(f, "{}, {share:.0} % of {} resident memory", size(part), size(resident))
+            }
+            FileGrew { file, from, to } => {
+                write!(f, "{} went from {} to {} resident", human::name(file), size(from), size(to))
+            }
+            ThreadsGrew { before, after } => {
+                write!(f, "threads went from {} to {}", count(before), count(after))
+            }
+            AllocatorNotKnown => f.write_str(
+                "what the allocator keeps free is not told, and may be most of it (`allocator_stats` tells)",
+            ),
+            HeapNotSampled => f.write_str("the Rust heap is in there, since it is not sampled"),
 
             OnlyTotals => f.write_str("the snapshots are of two processes: only totals were compared"),
             TasksNotFollowed { uptime_before, uptime_after } => write!(

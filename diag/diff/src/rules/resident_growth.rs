@@ -1,0 +1,268 @@
+//! `resident-growth`: resident memory outside of the Rust heap that becomes more, by the part that grew.
+//!
+//! What the sampled heap explains is left to `heap-growth`. Of the rest each part has its own next step: free memory of the
+//! allocator is kept and no leak, threads, mapped files and what no part explains are one if they go on.
+
+use diag_analysis::memory_breakdown::MemoryBreakdown;
+use diag_snapshot::{Bytes, Micros};
+
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::{BytesPerSecond, Percent};
+use super::finding::{Category, Confidence, Finding};
+use super::params::params;
+use super::risk::Risk;
+use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::{ProcessPart, Subject};
+use crate::diff::Diff;
+use crate::trend::Trend;
+
+/// See [`DOC`].
+pub(super) struct Rule;
+
+params! {
+    /// It goes on if it grew in each of so many windows.
+    min_windows: Count = 3,
+    /// These last for so long together.
+    min_growth_s: Seconds = 28.0,
+    /// A window grew if it did by so many bytes, and not by the error of the heap's estimate.
+    min_window_bytes: Bytes = 5 << 20,
+    /// Threads became more if they did by so many in each window.
+    min_threads: Count = 5,
+    /// Growth by so many bytes between two snapshots is worth a look.
+    min_growth_bytes: Bytes = 16 << 20,
+    /// So much of resident memory that the allocator keeps free is worth a word.
+    min_free_share: Share = 0.5,
+    /// And so many bytes at least.
+    min_free_bytes: Bytes = 64 << 20,
+}
+
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "resident-growth";
+    const CATEGORIES: &'static [Category] = &[Category::Leak, Category::Retention];
+    const NEEDS: Needs = Needs::TwoSnapshots;
+    const JUDGES_TREND: bool = true;
+    const SAYS: &'static str =
+        "resident memory outside of the Rust heap becomes more, or is kept free in large part";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let Some(diff) = facts.diff.filter(|diff| diff.same_process && diff.window_us > 0) else {
+            return Vec::new();
+        };
+        let look = Look { diff, trend: facts.trend, params };
+        let leaks = PARTS.iter().filter_map(|part| look.grown(part)).chain(look.threads());
+        let mut findings: Vec<Finding> = leaks.collect();
+        let is_told = findings.iter().any(|finding| finding.subject == UNACCOUNTED);
+        findings.extend(look.free(is_told));
+        findings
+    }
+}
+
+const UNACCOUNTED: Subject = Subject::Process(ProcessPart::UnaccountedMemory);
+
+/// A part whose growth is a leak if it goes on.
+struct Part {
+    subject: ProcessPart,
+    bytes: fn(&MemoryBreakdown) -> Option<i64>,
+    advice: Advice,
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        subject: ProcessPart::MappedFiles,
+        bytes: |memory| memory.files_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+        advice: Advice::UnmapFiles,
+    },
+    Part {
+        subject: ProcessPart::UnaccountedMemory,
+        bytes: |memory| Some(memory.unaccounted_bytes),
+        advice: Advice::FindWhoMaps,
+    },
+];
+
+struct Look<'a> {
+    diff: &'a Diff,
+    trend: Option<&'a Trend>,
+    params: &'a Params,
+}
+
+impl Look<'_> {
+    fn grown(&self, part: &Part) -> Option<Finding> {
+        let (before, after) = (self.diff.before.split.as_ref()?, self.diff.after.split.as_ref()?);
+        let (from, to) = ((part.bytes)(before)?.max(0), (part.bytes)(after)?.max(0));
+        let grown = to.saturating_sub(from) as f64;
+        let last = self.trend.and_then(Trend::last).unwrap_or(1);
+        let confidence = match self.goes_on(part) {
+            Some(true) => Confidence::Likely,
+            Some(false) => return None,
+            None if grown - self.error(part, 0, last) >= self.params.min_growth_bytes as f64 => {
+                Confidence::Possible
+            }
+            None => return None,
+        };
+        let mut evidence = vec![Evidence::PartGrew {
+            from: Bytes(from as u64),
+            to: Bytes(to as u64),
+            resident: Bytes(after.rss_bytes),
+        }];
+        evidence
+            .extend((part.subject == ProcessPart::MappedFiles).then(|| self.files()).into_iter().flatten());
+        let of_rest = part.subject == ProcessPart::UnaccountedMemory;
+        let counter_evidence = [
+            (of_rest && after.held_bytes.is_none()).then_some(Evidence::AllocatorNotKnown),
+            (of_rest && after.heap_bytes.is_none()).then_some(Evidence::HeapNotSampled),
+        ];
+        let advice = match confidence {
+            Confidence::Possible => Advice::WatchMemory { after: Micros(self.step_us()) },
+            _ => part.advice.clone(),
+        };
+        let rate = grown * 1e6 / self.diff.window_us as f64;
+        Some(Finding {
+            evidence,
+            counter_evidence: counter_evidence.into_iter().flatten().collect(),
+            ..Finding::new(
+                Rule::NAME,
+                Category::Leak,
+                confidence,
+                Subject::Process(part.subject),
+                advice,
+                Risk::MemoryGrows { growth: BytesPerSecond(rate) },
+            )
+        })
+    }
+
+    /// Whether a part grew in each window of the series, the last of them half as fast as the first at least; none if the
+    /// series is too short to tell.
+    fn goes_on(&self, part: &Part) -> Option<bool> {
+        let (trend, bounds) = self.windows()?;
+        let bytes = |moment: usize| (part.bytes)(trend.moments.get(moment)?.memory.as_ref()?);
+        // What is in use for a moment is not what stays: of a moment counts what no later one falls below.
+        let last = trend.last()?;
+        let stays = |moment: usize| Some((moment..=last).filter_map(bytes).min()?.max(0) as f64);
+        let mut grown = Vec::new();
+        for pair in bounds.windows(2) {
+            grown.push(stays(pair[1])? - stays(pair[0])? - self.error(part, pair[0], pair[1]));
+        }
+        let grew = grown.iter().all(|&bytes| bytes >= self.params.min_window_bytes as f64);
+        Some(grew && grown.last()? * 2.0 >= *grown.first()?)
+    }
+
+    /// By how much the estimate of the heap may be off, bytes: what it misses is found in the rest.
+    fn error(&self, part: &Part, from: usize, to: usize) -> f64 {
+        let trend = self.trend.filter(|trend| !trend.heap.is_empty());
+        let Some(trend) = trend.filter(|_| part.subject == ProcessPart::UnaccountedMemory) else {
+            return 0.0;
+        };
+        let flow = trend.heap_flow(from, to);
+        flow.interval(trend.unseen_bytes).high - flow.bytes()
+    }
+
+    fn windows(&self) -> Option<(&Trend, Vec<usize>)> {
+        let trend = self.trend?;
+        let bounds = trend.windows(0, self.params.min_windows.clamp(1, 1_000) as usize)?;
+        let lasted_us = trend.between_us(0, trend.last()?);
+        (lasted_us as f64 >= self.params.min_growth_s * 1e6).then_some((trend, bounds))
+    }
+
+    fn step_us(&self) -> u64 {
+        let least_us = (self.params.min_growth_s * 1e6) as u64;
+        let window_us = self.diff.window_us.unsigned_abs();
+        let steps = self.trend.and_then(Trend::last).unwrap_or(1).max(1) as u64;
+        least_us.saturating_sub(window_us).max(window_us / steps)
+    }
+
+    /// The mapped files that grew the most.
+    fn files(&self) -> Vec<Evidence> {
+        let moments = self.trend.map(|trend| &trend.moments[..]).unwrap_or_default();
+        let (Some(first), Some(last)) = (moments.first(), moments.last()) else { return Vec::new() };
+        let was = |file: &str| first.files_bytes.get(file).copied().unwrap_or(0);
+        let grown = |file: &str, bytes: u64| bytes.saturating_sub(was(file));
+        let mut files: Vec<(&String, u64)> =
+            last.files_bytes.iter().map(|(file, &bytes)| (file, bytes)).collect();
+        files.retain(|&(file, bytes)| grown(file, bytes) > 0);
+        files.sort_by_key(|&(file, bytes)| std::cmp::Reverse(grown(file, bytes)));
+        let most = files.into_iter().take(3);
+        most.map(|(file, bytes)| Evidence::FileGrew {
+            file: file.clone(),
+            from: Bytes(was(file)),
+            to: Bytes(bytes),
+        })
+        .collect()
+    }
+
+    fn threads(&self) -> Option<Finding> {
+        let (trend, bounds) = self.windows()?;
+        let threads = |moment: usize| trend.moments.get(moment)?.threads;
+        let counts: Vec<u64> = bounds.iter().map(|&moment| threads(moment)).collect::<Option<_>>()?;
+        let grew =
+            counts.windows(2).all(|pair| pair[1] >= pair[0].saturating_add(self.params.min_threads.max(1)));
+        let (&before, &after) = (counts.first()?, counts.last()?);
+        grew.then(|| Finding {
+            count: Some(after),
+            rate_per_s: Some((after - before) as f64 * 1e6 / self.diff.window_us as f64),
+            evidence: vec![Evidence::ThreadsGrew { before, after }],
+            ..Finding::new(
+                Rule::NAME,
+                Category::Leak,
+                Confidence::Likely,
+                Subject::Process(ProcessPart::Threads),
+                Advice::EndThreads,
+                Risk::MemoryKept,
+            )
+        })
+    }
+
+    /// What the allocator keeps free, or may keep, if that is much.
+    fn free(&self, is_told: bool) -> Option<Finding> {
+        let after = self.diff.after.split.as_ref()?;
+        let (subject, free, confidence) = match after.held_bytes {
+            Some(free) => (ProcessPart::AllocatorFree, free, Confidence::Likely),
+            None if is_told || after.heap_bytes.is_none() => return None,
+            None => {
+                let rest = u64::try_from(after.unaccounted_bytes).unwrap_or(0);
+                (ProcessPart::UnaccountedMemory, rest, Confidence::Possible)
+            }
+        };
+        let share = free as f64 / after.rss_bytes.max(1) as f64;
+        let is_much = share >= self.params.min_free_share && free >= self.params.min_free_bytes;
+        is_much.then(|| Finding {
+            evidence: vec![Evidence::PartIsLarge {
+                size: Bytes(free),
+                share: Percent(share * 100.0),
+                resident: Bytes(after.rss_bytes),
+            }],
+            counter_evidence: after
+                .held_bytes
+                .is_none()
+                .then_some(Evidence::AllocatorNotKnown)
+                .into_iter()
+                .collect(),
+            ..Finding::new(
+                Rule::NAME,
+                Category::Retention,
+                confidence,
+                Subject::Process(subject),
+                Advice::TrimAllocator,
+                Risk::MemoryKeptByHolder,
+            )
+        })
+    }
+}
+
+const DOC: &str = "\
+Resident memory is the live Rust heap, which `heap-growth` looks at, and parts that are counted apart: mapped files, thread stacks,
+what the allocator keeps free if it tells, and the rest, which C libraries and mappings of their own explain.
+
+- **Found when** mapped files, or the rest, grew by `min_growth_bytes` between two snapshots, beyond the error of the heap's
+  estimate: **leak, possible**. In a series of `min_windows` windows and `min_growth_s` it is **likely** if each window grew by
+  `min_window_bytes`, the last half as much as the first, by what stays and not by what is in use for a moment; otherwise there
+  is no finding. So are threads that became `min_threads` more in each window.
+- **Retention** when the allocator keeps `min_free_share` of resident memory free, and `min_free_bytes` at least; **possible**
+  of the rest where the allocator does not tell. It is no leak, and fails no check.
+- **Evidence**: from where to where, and which files. **Counter-evidence**: that the allocator's free memory is not known.
+- **Disproved by** a snapshot in which that part stopped growing.
+- **Silent twins**: bursts that are given back; a heap that grows (that is `heap-growth`); a cache of mapped files at its size.
+";
