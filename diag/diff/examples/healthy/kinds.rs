@@ -318,7 +318,7 @@ fn buffers(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
             let to = if step < 4 { (from + draw.random.exponential(0.5)).min(ended) } else { ended };
             blocks.push(Block {
                 task: Some(place),
-                ..block("svc::Buffer::reserve", 32 * KIB << step, from, Some(to))
+                ..block("svc::Buffer::reserve", (32 * KIB) << step, from, Some(to))
             });
             from = to;
         }
