@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use futures_util::StreamExt;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::recorded::DONE;
@@ -44,8 +45,14 @@ pub(crate) fn record(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let failed = runtime.block_on(async {
         let ended = futures_util::stream::iter(&runs).map(|run| one(args, run)).buffer_unordered(args.jobs);
-        ended.filter(|went_well| std::future::ready(!went_well)).count().await
-    });
+        let failed = ended.filter(|went_well| std::future::ready(!went_well)).count();
+        // Dropped, the runs end with us, which they do not where a signal ends us.
+        let mut stop = signal(SignalKind::terminate())?;
+        tokio::select! {
+            failed = failed => Ok(failed),
+            _ = stop.recv() => bail!("asked to stop"),
+        }
+    })?;
     println!("{} recorded, {failed} failed", runs.len() - failed);
     Ok(ExitCode::from(u8::from(failed > 0)))
 }
