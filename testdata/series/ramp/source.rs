@@ -14,7 +14,7 @@ static OLDEST_LEFT: AtomicU64 = AtomicU64::new(0);
 
 async fn connection(n: u64) {
     let buf = vec![n as u8; 256 << 10];
-    if n % 20 != 0 {
+    if !n.is_multiple_of(20) {
         tokio::time::sleep(Duration::from_millis(20)).await;
         std::hint::black_box(&buf);
         return;
