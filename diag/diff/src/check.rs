@@ -64,8 +64,10 @@ fn judge_run(run: &[&Analysis], whole: &Diff, policy: &Policy) -> Result<Report,
             continue;
         }
         let diff = diff_with(before, after, policy.diff_options())?;
-        let found = rules::found(&Facts::from(&diff), &policy.rules, |rule| !rule.judges_trend());
-        if to == last {
+        let is_of_now = to == last;
+        let found =
+            rules::found(&Facts::from(&diff), &policy.rules, |rule| !is_of_now || !rule.judges_trend());
+        if is_of_now {
             rules::finding::take_surer(&mut findings, found);
         } else {
             past.extend(found.into_iter().map(|finding| (diff.after.taken_unix_us, finding)));
@@ -73,15 +75,21 @@ fn judge_run(run: &[&Analysis], whole: &Diff, policy: &Policy) -> Result<Report,
     }
     // The latest moment at which it was so is that of the end.
     past.sort_by_key(|(at_us, _)| std::cmp::Reverse(*at_us));
+    let mut over = Vec::new();
     for (at_us, finding) in past {
-        let is_known = findings.iter().any(|known| known.is_about_the_same(&finding));
-        if finding.fails(Confidence::Likely) && !is_known {
-            findings.push(finding.ended_since(timestamp(at_us)));
+        let is_same = |known: &Finding| known.is_about_the_same(&finding);
+        if findings.iter().chain(&over).any(is_same) {
+            continue;
         }
+        let was_likely = finding.fails(Confidence::Likely);
+        let ended = finding.ended_since(timestamp(at_us));
+        if was_likely { findings.push(ended) } else { over.push(ended) }
     }
     let findings = rules::each_once(findings);
     let reasons = too_little(&facts, whole, policy, &findings);
-    Ok(Report::new(&facts, whole, policy, findings, reasons))
+    let mut report = Report::new(&facts, whole, policy, findings, reasons);
+    report.add_what_is_over(over);
+    Ok(report)
 }
 
 /// The pairs of members that are looked at besides the first and the last: of all members if they are few, and else of

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use diag_analysis::Analysis;
-use diag_diff::{Policy, Series, judge_series};
+use diag_diff::rules::{evidence::Evidence, remark::Remark};
+use diag_diff::{Outcome, Policy, Report, Series, judge_series};
 use diag_snapshot::file;
 
 /// Programs without a fault.
@@ -48,6 +49,80 @@ fn each_is_of_one_process_in_order() {
         assert_eq!((uptimes.len(), series.restarts()), (6, &[][..]), "{}", name(&folder));
         assert!(uptimes.is_sorted(), "{}: {uptimes:?}", name(&folder));
         assert!(uptimes[5] - uptimes[0] >= 50_000_000, "{}: {uptimes:?}", name(&folder));
+    }
+}
+
+/// What is right to say of each: the rule of the first finding, and where. The others are healthy.
+const FAULTS: [(&str, &str, &str); 8] = [
+    ("actors--timeout", "stuck-giving", "src/bin/actors.rs:57:5"),
+    ("blocking_pool", "blocking-pool-full", "src/bin/blocking_pool.rs:25:5"),
+    ("futurelock", "stuck-giving", "src/bin/futurelock.rs:64:9"),
+    ("heartbeat", "task-leak", "src/bin/heartbeat.rs:42:24"),
+    ("seen_set", "heap-growth", "src/bin/seen_set.rs:36"),
+    ("spin_mpsc", "cpu-burn", "src/bin/spin_mpsc.rs:51:9"),
+    ("ttl_cache", "heap-growth", "src/bin/ttl_cache.rs:24"),
+    ("unbounded", "heap-growth", "src/bin/unbounded.rs:17"),
+];
+
+fn judged(members: &[&Analysis]) -> Report {
+    let series = Series::as_given(members.to_vec()).expect("one service");
+    judge_series(&series, &Policy::default()).expect("one service").expect("enough of them")
+}
+
+#[test]
+fn each_fault_is_likely_where_it_is() {
+    for folder in folders() {
+        let members = read(&folder);
+        let report = judged(&members.iter().collect::<Vec<_>>());
+        let found = report.findings.first().map(|found| (found.rule, found.subject.location()));
+        match FAULTS.iter().find(|(fault, ..)| *fault == name(&folder)) {
+            Some(&(_, rule, place)) => {
+                assert_eq!(found, Some((rule, place.to_owned())), "{}", name(&folder));
+                assert!(report.fails, "{}", name(&folder));
+            }
+            None => assert_eq!((found, report.outcome), (None, Outcome::Clean), "{}", name(&folder)),
+        }
+    }
+}
+
+#[test]
+fn no_window_of_a_healthy_one_fails() {
+    for folder in folders().iter().filter(|folder| FAULTS.iter().all(|(fault, ..)| *fault != name(folder))) {
+        let members = read(folder);
+        for from in 0..members.len() {
+            for to in from + 1..members.len() {
+                let report = judged(&members[from..=to].iter().collect::<Vec<_>>());
+                assert!(!report.fails, "{} from {from} to {to}: {:?}", name(folder), report.findings);
+            }
+        }
+    }
+}
+
+/// The best pair of snapshots says no more than all of them, unless what it saw has ended, which is then said.
+#[test]
+fn a_series_says_as_much_as_its_best_pair() {
+    for folder in folders() {
+        let members = read(&folder);
+        let whole = judged(&members.iter().collect::<Vec<_>>());
+        let surest = |report: &Report| report.findings.iter().map(|finding| finding.confidence).max();
+        let mut best = None;
+        for from in 0..members.len() {
+            for to in from + 1..members.len() {
+                best = best.max(surest(&judged(&[&members[from], &members[to]])));
+            }
+        }
+        let is_end = |note: &Remark| matches!(note, Remark::GrowthEnded { .. } | Remark::Over { .. });
+        let says_that_it_ended = whole.notes.iter().any(is_end)
+            || whole.findings.iter().any(|finding| {
+                finding.counter_evidence.iter().any(|against| matches!(against, Evidence::Ended { .. }))
+            });
+        let grew_with_tasks = whole.notes.iter().any(|note| matches!(note, Remark::GrewWithTasks { .. }));
+        assert!(
+            surest(&whole) >= best || says_that_it_ended || grew_with_tasks,
+            "{}: {:?} of all, {best:?} of the best pair",
+            name(&folder),
+            surest(&whole)
+        );
     }
 }
 

@@ -48,15 +48,16 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let suspects = suspects(facts, params);
-        let mut found: Vec<Suspect<'_>> = suspects.filter(|suspect| suspect.confidence().is_some()).collect();
-        // One function is one cause, whichever of its lines allocates.
+        let mut left: Vec<Suspect<'_>> = suspects(facts, params).collect();
         let mut findings = Vec::new();
-        while !found.is_empty() {
-            let first = found.remove(0);
-            let (same, others) = found.into_iter().partition(|other| other.is_of_function(&first));
-            found = others;
-            findings.extend(first.finding(&same, params));
+        // One function is one cause, whichever of its lines allocates.
+        while !left.is_empty() {
+            let first = left.remove(0);
+            let (mut same, others): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|other| other.is_of_function(&first));
+            left = others;
+            same.insert(0, first);
+            findings.extend(of_function(&same, params));
         }
         findings
     }
@@ -64,6 +65,18 @@ impl rule::Rule for Rule {
     fn notes(facts: &Facts<'_>, params: &Self::Params, _: &[Finding]) -> Vec<Remark> {
         suspects(facts, params).filter_map(|suspect| suspect.remark()).collect()
     }
+}
+
+/// What is found of one function: the largest growth first.
+fn of_function(suspects: &[Suspect<'_>], params: &Params) -> Option<Finding> {
+    let found: Vec<&Suspect<'_>> = suspects.iter().filter(|suspect| suspect.confidence().is_some()).collect();
+    let (first, others) = found.split_first()?;
+    let surest = found.iter().filter_map(|suspect| suspect.confidence()).max()?;
+    // A table grows in steps for as long as what it holds comes to more: what that does is known better.
+    let by_contents = suspects.iter().any(|suspect| matches!(suspect.growth, Some(HeapGrowth::Steady(_))));
+    let all_go_on = suspects.iter().all(Suspect::goes_on_for_long);
+    let confidence = if by_contents || all_go_on { surest } else { Confidence::Possible };
+    Some(first.finding(others, confidence, params))
 }
 
 /// Functions whose memory is more than before, the largest growth first.
@@ -83,6 +96,8 @@ struct Suspect<'a> {
     now: &'a Now,
     trend: Option<&'a Trend>,
     growth: Option<HeapGrowth>,
+    /// True if what lives there is no older than what is freed there.
+    is_in_flight: bool,
     /// The tasks that explain it.
     tasks: Option<GrownTasks>,
 }
@@ -108,17 +123,18 @@ impl<'a> Suspect<'a> {
         // Growth that a series shows to go on may be too slow for a pair.
         let goes_on = of_series.as_ref().is_some_and(|growth| !matches!(growth, HeapGrowth::Ended(_)));
         let is_suspect = goes_on || grows(site, params);
-        let mut suspect = Suspect { diff, heap, site, now, trend, growth: of_series, tasks: None };
-        if !is_suspect || suspect.is_in_flight(params) {
-            return None;
-        }
-        suspect.tasks = suspect.grown_tasks();
-        Some(suspect)
+        let (is_in_flight, tasks) = (false, None);
+        let suspect = Suspect { diff, heap, site, now, trend, growth: of_series, is_in_flight, tasks };
+        is_suspect.then(|| Suspect {
+            is_in_flight: suspect.lives_in_flight(params),
+            tasks: suspect.grown_tasks(),
+            ..suspect
+        })
     }
 
     /// True if nothing lives there for longer than most of what was freed there did.
     /// What goes on for long all the same is a backlog.
-    fn is_in_flight(&self, params: &Params) -> bool {
+    fn lives_in_flight(&self, params: &Params) -> bool {
         if self.goes_on_for_long() {
             return false;
         }
@@ -162,7 +178,7 @@ impl<'a> Suspect<'a> {
     /// None of what is no finding.
     fn confidence(&self) -> Option<Confidence> {
         match &self.growth {
-            _ if self.tasks.is_some() => None,
+            _ if self.tasks.is_some() || self.is_in_flight => None,
             Some(HeapGrowth::Ended(_)) => None,
             _ if self.goes_on_for_long() => Some(Confidence::Likely),
             _ => Some(Confidence::Possible),
@@ -175,11 +191,8 @@ impl<'a> Suspect<'a> {
     }
 
     /// A finding about this and others of its function, which grew less.
-    fn finding(&self, others: &[Suspect<'_>], params: &Params) -> Option<Finding> {
+    fn finding(&self, others: &[&Suspect<'_>], confidence: Confidence, params: &Params) -> Finding {
         let site = self.site;
-        // Any of them may be the one that is known to go on.
-        let confidence =
-            others.iter().filter_map(Suspect::confidence).fold(self.confidence()?, Confidence::max);
         let subject = Subject::Function(site.place.clone());
         let mut evidence: Vec<Evidence> = self.trend_evidence().into_iter().collect();
         evidence.extend(others.iter().map(|other| Evidence::AlsoGrew {
@@ -188,7 +201,7 @@ impl<'a> Suspect<'a> {
             kind: other.site.after.container(),
         }));
         evidence.extend(self::evidence(self.diff, self.heap, site));
-        Some(Finding {
+        Finding {
             since: self.since(),
             bytes: Some(Estimate::of(&site.growth.after, self.heap.unseen_bytes)),
             growth: Some(Estimate {
@@ -206,7 +219,7 @@ impl<'a> Suspect<'a> {
                 self.advice(confidence, params),
                 risk(self.diff, site),
             )
-        })
+        }
     }
 
     /// When the growth that goes on began, as far as the series shows.
@@ -383,7 +396,7 @@ s/p.
   blocks needs about 10 MiB of growth without churn.
 - **Likely** in a series only, and when the growth goes on: it is looked for up to the last snapshot, from the first one on and
   from later ones. In each of `min_windows` windows of about the same length, `min_growth_s` together, it was at least
-  `min_window_bytes` with an interval above zero, in the last not under a third of the rate of the first, and its last sixth has
+  `min_window_bytes` with an interval above zero, in the last not under half of the rate of the first, and its last sixth has
   not paused. A table that doubles is asked for two steps or more, no fall, and a next step that is not overdue by half.
   **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share

@@ -55,7 +55,13 @@ impl rule::Rule for Rule {
             let function = diff.function(&part.function.place);
             findings.iter().any(|found| found.subject.function() == Some(&function))
         };
-        let parts = large(heap, params).filter(|part| !is_found(part));
+        // What grew is no part "without significant growth", whether that is a finding or not.
+        let grew = |part: &Part<'_>| {
+            let sites = diff.heap.iter().flat_map(|heap| &heap.sites);
+            let mut of_function = sites.filter(|site| site.place == diff.function(&part.function.place));
+            of_function.any(|site| site.growth.interval.low > 0.0)
+        };
+        let parts = large(heap, params).filter(|part| !is_found(part) && !grew(part));
         parts
             .map(|part| Remark::LargePart {
                 of: part.container,

@@ -28,6 +28,8 @@ facts! {
         GrewWithTasks { function: SourceLocation, spawned_at: Site, tasks: u64, allocated: Bytes, each: Bytes },
         /// Memory grew and does no longer.
         GrowthEnded { function: SourceLocation, growth: Bytes, since: Timestamp },
+        /// What a rule held for possible at a place, as long as only the earlier snapshots were looked at.
+        Over { rule: String, place: String, until: Timestamp },
         /// A large part of the heap that does not grow.
         LargePart { of: AllocationKind, function: SourceLocation, share: Percent },
     }

@@ -112,7 +112,7 @@ impl HeapTrend {
         let rates = bounds.windows(2).zip(&windows);
         let rates = rates.map(|(pair, flow)| flow.bytes() / trend.between_us(pair[0], pair[1]).max(1) as f64);
         let rates: Vec<f64> = rates.collect();
-        let decays = rates.last()? * 3.0 < *rates.first()?;
+        let decays = rates.last()? * 2.0 < *rates.first()?;
         let lasted_us = trend.between_us(since, last);
         let is_long = lasted_us >= limits.min_growth_us;
         (windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow)).then_some(Steady {
@@ -139,7 +139,7 @@ impl HeapTrend {
         let last = trend.last()?;
         let sizes = self.certain_bytes.get(since..=last)?;
         let (&from_bytes, &to_bytes) = (sizes.first()?, sizes.last()?);
-        let is_up = |pair: &[f64]| pair[1] > pair[0] * 1.2;
+        let is_up = |pair: &[f64]| pair[1] > pair[0] * 1.5;
         let falls = sizes.windows(2).any(|pair| pair[1] < pair[0] * 0.8);
         let ups: Vec<usize> =
             (since + 1..).zip(sizes.windows(2)).filter(|(_, pair)| is_up(pair)).map(|(at, _)| at).collect();

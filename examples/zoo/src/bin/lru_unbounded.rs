@@ -25,7 +25,7 @@ async fn thumbnail(cache: Cache, image: u64) -> usize {
 #[tokio::main]
 async fn main() {
     zoo::start();
-    let limit = NonZeroUsize::new(15_000).unwrap();
+    let limit = NonZeroUsize::new(11_000).unwrap();
     let cache = if zoo::healthy() { LruCache::new(limit) } else { LruCache::unbounded() }; // FAULT
     let cache = Arc::new(Mutex::new(cache));
     let mut n = 0;

@@ -39,6 +39,9 @@ impl fmt::Display for Remark {
             GrowthEnded { function, growth, since } => {
                 write!(f, "{} grew by {} and has not since {since:.0}", function.location(), size(growth))
             }
+            Over { rule, place, until } => {
+                write!(f, "{rule} was possible at {} until {until:.0}, and is not since", human::name(place))
+            }
             LargePart { of, function, share: Percent(share) } => write!(
                 f,
                 "{} in {}: {share:.1} % of the live heap, without significant growth",

@@ -61,7 +61,9 @@ fn fault(
     let answer = Answer::of(&recorded.snapshots)?;
     let best = best_pair(&recorded.snapshots, wanted)?;
     let found = answer.found(wanted);
-    let site = found.map(|finding| finding.names_site(&recorded.faults));
+    // What is no fault of the code has no line there.
+    let at_fault = found.filter(|_| wanted.exit == 1);
+    let site = at_fault.map(|finding| finding.names_site(&recorded.faults));
     let cause = found.is_some_and(|finding| finding.names_cause(&wanted.cause));
     let weaker = answer.confidence(wanted) < best;
     let (right, enough) = (answer.is_as_wanted(wanted), answer.is_enough_today(wanted));
