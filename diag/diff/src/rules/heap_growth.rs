@@ -73,8 +73,10 @@ fn of_function(suspects: &[Suspect<'_>], params: &Params) -> Option<Finding> {
     let (first, others) = found.split_first()?;
     let surest = found.iter().filter_map(|suspect| suspect.confidence()).max()?;
     // A table grows in steps for as long as what it holds comes to more: what that does is known better.
-    let by_contents = suspects.iter().any(|suspect| matches!(suspect.growth, Some(HeapGrowth::Steady(_))));
-    let all_go_on = suspects.iter().all(Suspect::goes_on_for_long);
+    let is_sure = |suspect: &&Suspect<'_>| suspect.confidence() > Some(Confidence::Possible);
+    let mut sure = suspects.iter().filter(is_sure);
+    let by_contents = sure.any(|suspect| matches!(suspect.growth, Some(HeapGrowth::Steady(_))));
+    let all_go_on = suspects.iter().all(|suspect| is_sure(&suspect));
     let confidence = if by_contents || all_go_on { surest } else { Confidence::Possible };
     Some(first.finding(others, confidence, params))
 }
@@ -133,9 +135,9 @@ impl<'a> Suspect<'a> {
     }
 
     /// True if nothing lives there for longer than most of what was freed there did.
-    /// What goes on for long all the same is a backlog.
+    /// What goes on for long and becomes older and older all the same is a backlog.
     fn lives_in_flight(&self, params: &Params) -> bool {
-        if self.goes_on_for_long() {
+        if self.goes_on_for_long() && self.becomes_older(params) {
             return false;
         }
         let freed = &self.site.after.ages;
@@ -163,6 +165,17 @@ impl<'a> Suspect<'a> {
             tasks,
             bytes,
         })
+    }
+
+    /// True if the oldest block aged by more than half of the time in the last window.
+    fn becomes_older(&self, params: &Params) -> bool {
+        let oldest = self.trend.and_then(|trend| {
+            let bounds = trend.windows(0, params.limits().min_windows)?;
+            let &[.., from, to] = &bounds[..] else { return None };
+            let ages = &trend.heap_of(&self.site.place)?.oldest_us;
+            Some((ages.get(to)?.saturating_sub(*ages.get(from)?), trend.between_us(from, to)))
+        });
+        oldest.is_some_and(|(aged_us, window_us)| aged_us > window_us / 2)
     }
 
     fn goes_on_for_long(&self) -> bool {
@@ -407,7 +420,7 @@ s/p.
 - **Disproved by** a snapshot in which the function stopped growing (a cache that reached its limit).
 - **Silent**: growth that ended before the last window, and growth of blocks that live tasks of one site hold, who became more
   and hold as much each as before; both are notes. Work in flight: no live block is older
-  than 99 % of the freed ones were, and it does not grow all the time.
+  than 99 % of the freed ones were, unless it grows all the time and the oldest becomes older as time goes by.
 - **Silent twins**: buffers that end with their task, a cache at its limit, tasks that come and hold a buffer each
   (`tests/heap_growth.rs`).
 

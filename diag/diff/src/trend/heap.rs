@@ -22,6 +22,8 @@ pub struct HeapTrend {
     pub certain_bytes: Vec<f64>,
     /// Live bytes that tasks allocated which have ended.
     pub of_ended_bytes: Vec<f64>,
+    /// How old the oldest block was at each moment, microseconds; 0 without any.
+    pub oldest_us: Vec<u64>,
     /// From each moment to the next.
     pub flows: Vec<Flow>,
     /// Bytes that came from one moment to the next, by what the blocks are part of; all moments together.
@@ -77,6 +79,7 @@ impl HeapTrend {
             live_bytes: Vec::new(),
             certain_bytes: Vec::new(),
             of_ended_bytes: Vec::new(),
+            oldest_us: Vec::new(),
             flows: Vec::new(),
             new_by_kind: BTreeMap::new(),
         }
@@ -86,6 +89,7 @@ impl HeapTrend {
         self.live_bytes.resize(moments, 0.0);
         self.certain_bytes.resize(moments, 0.0);
         self.of_ended_bytes.resize(moments, 0.0);
+        self.oldest_us.resize(moments, 0);
         self.flows.resize(moments.saturating_sub(1), Flow::default());
     }
 }
@@ -122,6 +126,7 @@ impl Builder {
     pub(super) fn push(&mut self, moment: usize, member: &Analysis) {
         let Some(heap) = &member.snapshot().heap else { return };
         let live_tasks = member.snapshot().tasks.id();
+        let now_us = member.snapshot().capture.to_us;
         let mut known: HashMap<StackIndex, (usize, AllocationKind)> = HashMap::new();
         let mut blocks = Vec::with_capacity(heap.samples.len());
         for sample in heap.samples.iter() {
@@ -131,6 +136,8 @@ impl Builder {
             let trend = &mut self.functions[function];
             trend.pad(moment + 1);
             trend.live_bytes[moment] += block.weight();
+            let age_us = now_us.saturating_sub(sample.born_us);
+            trend.oldest_us[moment] = trend.oldest_us[moment].max(age_us);
             if block.probability >= CERTAIN {
                 trend.certain_bytes[moment] += block.size_bytes as f64;
             }
