@@ -101,13 +101,12 @@ impl Finding {
         lines.iter().any(|line| has_line(&self.subject.location, line) || has_line(&wait, line))
     }
 
-    /// True if its evidence, what it waits for, who holds it or the kind of its blocks names one of each of these lists.
+    /// True if its evidence, what it waits for, who holds it or the kind of its memory names one of each of these lists.
     /// Its advice does not count, nor do names of functions.
     pub(crate) fn names_cause(&self, cause: &[Vec<String>]) -> bool {
-        let blocks = self.subject.name.as_deref().filter(|_| self.subject.kind == "blocks");
-        let blocks = blocks.and_then(|name| name.split(" in ").next()).unwrap_or_default();
         let evidence = Value::from(self.evidence.as_slice());
-        let said = format!("{blocks} {evidence} {} {}", self.waiting_at, self.held_by).to_lowercase();
+        let kind = self.subject.kind_of_memory();
+        let said = format!("{kind} {evidence} {} {}", self.waiting_at, self.held_by).to_lowercase();
         cause.iter().all(|any| any.iter().any(|word| said.contains(&word.to_lowercase())))
     }
 
@@ -118,6 +117,17 @@ impl Finding {
         let rest = [("waits:", &self.waiting_at), ("held by:", &self.held_by), (">", &self.advice)];
         let known = pro.chain(contra).chain(rest).filter(|(_, one)| !one.is_null());
         known.map(|(sign, one)| format!("{sign} {}", text(one))).collect()
+    }
+}
+
+impl Subject {
+    /// What the blocks are part of, or which part of the process it is.
+    fn kind_of_memory(&self) -> &str {
+        match (self.kind.as_str(), &self.name) {
+            ("blocks", Some(name)) => name.split(" in ").next().unwrap_or_default(),
+            ("process", _) => &self.location,
+            _ => "",
+        }
     }
 }
 
