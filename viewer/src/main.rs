@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         Command::Snap(snap) => cli::snap::run(&snap, &output),
         Command::Export(export) => cli::export::run(&export, &output),
         Command::Explain(explain) => cli::explain::run(&explain, &output),
+        Command::Policy(policy) => cli::policy::run(&policy, &output),
         Command::Serve(serve) => cli::serve::run(serve),
     })
 }

@@ -10,8 +10,8 @@ use diag_analysis::Analysis;
 
 use crate::diff::{Diff, NotComparable, diff_with};
 use crate::outcome::too_little;
-use crate::policy::Policy;
-use crate::report::Report;
+use crate::policy::{Policy, apply_bounds, take_allowed};
+use crate::report::{Found, Report};
 use crate::rules;
 use crate::rules::finding::{Confidence, Finding};
 use crate::rules::rule::Facts;
@@ -22,9 +22,7 @@ use crate::trend::Trend;
 /// Checks a diff: the surest and largest finding first.
 pub fn judge(diff: &Diff, policy: &Policy) -> Report {
     let facts = Facts::from(diff);
-    let findings = rules::check(&facts, &policy.rules);
-    let reasons = too_little(&facts, diff, policy, &findings);
-    Report::new(&facts, diff, policy, findings, reasons)
+    reported(&facts, diff, policy, rules::check(&facts, &policy.rules))
 }
 
 /// Checks all members of the newest process together; if it has one member only, that is compared with the oldest member
@@ -85,11 +83,19 @@ fn judge_run(run: &[&Analysis], whole: &Diff, policy: &Policy) -> Result<Report,
         let ended = finding.ended_since(timestamp(at_us));
         if was_likely { findings.push(ended) } else { over.push(ended) }
     }
-    let findings = rules::each_once(findings);
-    let reasons = too_little(&facts, whole, policy, &findings);
-    let mut report = Report::new(&facts, whole, policy, findings, reasons);
+    let mut report = reported(&facts, whole, policy, rules::each_once(findings));
     report.add_what_is_over(over);
     Ok(report)
+}
+
+/// What is found, less what the policy knows of.
+fn reported(facts: &Facts<'_>, diff: &Diff, policy: &Policy, mut findings: Vec<Finding>) -> Report {
+    let reasons = too_little(facts, diff, policy, &findings);
+    let mut remarks = apply_bounds(&policy.bounds, &mut findings, diff);
+    rules::finding::sort(&mut findings);
+    let (allowed, of_list) = take_allowed(&policy.allow, &mut findings, diff.after.taken_unix_us);
+    remarks.extend(of_list);
+    Report::new(facts, diff, policy, Found { findings, allowed, remarks, reasons })
 }
 
 /// The pairs of members that are looked at besides the first and the last: of all members if they are few, and else of

@@ -27,13 +27,13 @@ pub enum Outcome {
 
 impl Outcome {
     /// The outcome to these findings and reasons: a finding that fails the check stands even on
-    /// little data, and little data outweighs a mere possibility.
-    pub fn of(findings: &[Finding], reasons: &[Reason], fail_on: Confidence) -> Self {
+    /// little data, and little data outweighs a mere possibility. What is allowed fails nothing, and is not clean either.
+    pub fn of(findings: &[Finding], any_allowed: bool, reasons: &[Reason], fail_on: Confidence) -> Self {
         if findings.iter().any(|finding| finding.fails(fail_on)) {
             Outcome::Findings
         } else if !reasons.is_empty() {
             Outcome::InsufficientData
-        } else if findings.is_empty() {
+        } else if findings.is_empty() && !any_allowed {
             Outcome::Clean
         } else {
             Outcome::Findings

@@ -13,7 +13,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("trend", &["diff", "merge", "stats"]),
     ("series", &["diff"]),
     ("rules", &["diff", "stats", "time", "trend"]),
-    ("policy", &["diff", "rules"]),
+    ("policy", &["diff", "rules", "time"]),
     ("outcome", &["diff", "policy", "rules"]),
     ("report", &["diff", "outcome", "policy", "rules", "time"]),
     ("check", &["diff", "outcome", "policy", "report", "rules", "series", "time", "trend"]),

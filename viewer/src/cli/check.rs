@@ -1,6 +1,6 @@
 //! `diag check A B C...` or `diag check DIR`: a gate for CI, under a policy.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use diag_diff::{Confidence, Policy};
@@ -9,8 +9,10 @@ use super::diff;
 use super::exit::{End, Failure};
 use super::load::{self, DebugDirs};
 use super::output::Output;
+use super::policy;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  diag check snapshots/ --policy diag.toml")]
 pub(crate) struct Args {
     /// Two or more snapshots of one service, or a folder of them; all are judged together
     #[arg(required = true)]
@@ -33,7 +35,7 @@ enum FailOn {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let policy = policy(args)?;
+    let policy = wanted(args)?;
     let debug = args.debug.files()?;
     let series = match &args.snapshots[..] {
         [one] if !one.is_dir() => {
@@ -49,18 +51,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     diff::compare(&series, &policy, output)
 }
 
-fn policy(args: &Args) -> Result<Policy, Failure> {
-    let mut policy = args.policy.as_deref().map_or(Ok(Policy::default()), read_policy)?;
+fn wanted(args: &Args) -> Result<Policy, Failure> {
+    let mut policy = args.policy.as_deref().map_or(Ok(Policy::default()), policy::read)?;
     if let Some(grade) = args.fail_on {
         policy.fail_on = grade.into();
     }
     Ok(policy)
-}
-
-fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::Usage(format!("cannot read policy {}: {error}", path.display())))?;
-    Policy::parse(&text).map_err(|error| Failure::Usage(format!("policy {}: {error}", path.display())))
 }
 
 impl From<FailOn> for Confidence {

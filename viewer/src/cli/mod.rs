@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod export;
 mod load;
 pub(crate) mod output;
+pub(crate) mod policy;
 mod progress;
 pub(crate) mod serve;
 pub(crate) mod show;
@@ -27,7 +28,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export` and `serve` give 0, 2 or 3 only, `snap` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `policy` and `serve` give 0, 2 or 3 only, `snap` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Export(export::Args),
     /// Explain a rule, and what a policy can tell it
     Explain(explain::Args),
+    /// Read a policy and say whether it is one
+    Policy(policy::Args),
     /// Look at snapshots and running services in a browser
     Serve(serve::Args),
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use diag_analysis::human;
 
-use super::text::{LISTED_SITES, about, title};
+use super::text::{LISTED_SITES, about, allowance, title};
 use super::{Report, heap, memory, sites, words};
 use crate::rules::finding::Finding;
 
@@ -21,6 +21,10 @@ pub fn render(report: &Report) -> String {
     }
     for finding in &report.findings {
         write_finding(&mut out, finding);
+    }
+    for allowed in &report.allowed {
+        let _ = writeln!(out, "{}\n", escape(&allowance(allowed)));
+        write_finding(&mut out, &allowed.finding);
     }
     out += &table(&about(report), &sites::HEADS, report.sites.iter().take(LISTED_SITES).map(sites::cells));
     if let Some(heap) = &report.heap {

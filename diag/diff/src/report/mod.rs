@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::diff::{Diff, Side};
 use crate::outcome::Outcome;
-use crate::policy::Policy;
+use crate::policy::{Allowed, Policy};
 use crate::rules;
 use crate::rules::evidence::Evidence;
 use crate::rules::fact::Percent;
@@ -71,12 +71,23 @@ pub struct Report {
     pub memory: Vec<PartChange>,
     /// What was found, the surest first.
     pub findings: Vec<Finding>,
+    /// What was found and the policy allows.
+    pub allowed: Vec<Allowed>,
     /// What a reader should know besides.
     pub notes: Vec<Remark>,
     /// Every spawn site, the largest change first.
     pub sites: Vec<SiteChange>,
     /// The sampled heap; none unless both snapshots have one.
     pub heap: Option<HeapChange>,
+}
+
+/// What a check comes to.
+pub(crate) struct Found {
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) allowed: Vec<Allowed>,
+    /// What the policy has to say.
+    pub(crate) remarks: Vec<Remark>,
+    pub(crate) reasons: Vec<Reason>,
 }
 
 /// One of the two snapshots.
@@ -99,16 +110,11 @@ pub struct Moment {
 }
 
 impl Report {
-    pub(crate) fn new(
-        facts: &Facts<'_>,
-        diff: &Diff,
-        policy: &Policy,
-        findings: Vec<Finding>,
-        reasons: Vec<Reason>,
-    ) -> Self {
+    pub(crate) fn new(facts: &Facts<'_>, diff: &Diff, policy: &Policy, found: Found) -> Self {
+        let Found { findings, allowed, remarks, reasons } = found;
         Report {
             schema: SCHEMA,
-            outcome: Outcome::of(&findings, &reasons, policy.fail_on),
+            outcome: Outcome::of(&findings, !allowed.is_empty(), &reasons, policy.fail_on),
             fails: findings.iter().any(|finding| finding.fails(policy.fail_on)),
             fail_on: policy.fail_on,
             reasons,
@@ -119,8 +125,12 @@ impl Report {
             after: Moment::of(&diff.after),
             memory: (diff.before.split.as_ref().zip(diff.after.split.as_ref()))
                 .map_or(Vec::new(), |(before, after)| memory::changes(before, after)),
-            notes: notes(diff).into_iter().chain(rules::notes(facts, &policy.rules, &findings)).collect(),
+            notes: (notes(diff).into_iter())
+                .chain(rules::notes(facts, &policy.rules, &findings))
+                .chain(remarks)
+                .collect(),
             findings,
+            allowed,
             sites: sites::changes(diff),
             heap: diff.heap.as_ref().map(heap::change),
         }
@@ -166,6 +176,12 @@ impl Report {
         }
         if others > 0 {
             parts.push(format!("{} to keep an eye on", human::counted(others as u64, "possibility")));
+        }
+        if !self.allowed.is_empty() {
+            parts.push(format!(
+                "{} that the policy allows",
+                human::counted(self.allowed.len() as u64, "finding")
+            ));
         }
         parts.join(", ")
     }

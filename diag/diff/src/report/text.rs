@@ -7,6 +7,7 @@ use diag_analysis::human;
 
 use super::{HeapChange, Moment, Report, heap, memory, sites, words};
 use crate::outcome::Outcome;
+use crate::policy::Allowed;
 use crate::rules::finding::{Confidence, Finding};
 use diag_analysis::human::signed_bytes;
 use diag_analysis::views::Estimate;
@@ -64,6 +65,10 @@ fn write(report: &Report, paint: Paint) -> String {
     }
     for finding in &report.findings {
         write_finding(&mut out, finding, paint);
+    }
+    for allowed in &report.allowed {
+        let _ = writeln!(out, "{}", paint(&allowance(allowed), Colour::Quiet));
+        write_finding(&mut out, &allowed.finding, |text, _| text.to_owned());
     }
     write_sites(&mut out, report, paint);
     if let Some(heap) = &report.heap {
@@ -126,6 +131,11 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
     let _ = writeln!(out, "  next: {}", finding.advice);
     let _ = writeln!(out, "  risk: {}", finding.risk);
     let _ = writeln!(out, "{}\n", paint(&format!("  {} {}", finding.rule, finding.id), Colour::Quiet));
+}
+
+/// `allowed until 2027-01-31: the hub's rewrite ends it`.
+pub(super) fn allowance(allowed: &Allowed) -> String {
+    format!("allowed until {}: {}", allowed.until, human::name(&allowed.reason))
 }
 
 /// `LEAK (likely): 659 tasks at hub.rs:88:9, +46.3/s, since 2026-05-01T03:00:00Z`.

@@ -176,6 +176,10 @@ facts! {
         GrewInSteps { steps: u64, lasted: Micros, from: Bytes, to: Bytes },
         /// Another line of the function grew as well.
         AlsoGrew { place: SourceLocation, growth: Bytes, kind: AllocationKind },
+        /// The policy says how large it is meant to become.
+        AboveBound { bound: Bytes },
+        /// The policy says how many are meant to live at once.
+        AboveTaskBound { tasks: u64, bound: u64 },
         /// A cache that takes longer to fill does the same.
         SlowCacheLooksTheSame,
         /// It has not gone on for long enough.

@@ -196,12 +196,17 @@ pub(crate) fn take_surer(findings: &mut Vec<Finding>, others: Vec<Finding>) {
 /// What is kept but bounded comes last, however sure that is.
 pub(crate) fn surest_first(mut findings: Vec<Finding>) -> Vec<Finding> {
     number(&mut findings);
+    sort(&mut findings);
+    findings
+}
+
+/// The same order for findings that have their ids.
+pub(crate) fn sort(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         let is_kept = |finding: &Finding| finding.category == Category::Retention;
         let by_weight = (is_kept(a), b.confidence, b.count).cmp(&(is_kept(b), a.confidence, a.count));
         by_weight.then_with(|| (a.rule, a.subject.location()).cmp(&(b.rule, b.subject.location())))
     });
-    findings
 }
 
 /// So long before the snapshot was taken.

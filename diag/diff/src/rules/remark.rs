@@ -32,5 +32,13 @@ facts! {
         Over { rule: String, place: String, until: Timestamp },
         /// A large part of the heap that does not grow.
         LargePart { of: AllocationKind, function: SourceLocation, share: Percent },
+        /// Memory grew, and is not above what the policy says it may become.
+        WithinBound { place: String, size: Bytes, bound: Bytes },
+        /// Tasks became more, and are not more than the policy says there may be.
+        TasksWithinBound { place: String, tasks: u64, bound: u64 },
+        /// What was allowed until a day is no longer.
+        AllowExpired { what: String, until: String, reason: String },
+        /// What is allowed was not found.
+        AllowUnused { what: String },
     }
 }

@@ -338,6 +338,13 @@ impl fmt::Display for Evidence {
                 size(growth),
                 kind.as_str()
             ),
+            AboveBound { bound } => write!(f, "the policy bounds it at {}", size(bound)),
+            AboveTaskBound { tasks, bound } => write!(
+                f,
+                "{} live there, and the policy bounds them at {}",
+                human::counted(*tasks, "task"),
+                count(bound)
+            ),
             SlowCacheLooksTheSame => f.write_str("a cache that fills for longer looks the same"),
             GrowthIsShort { lasted, least } => write!(
                 f,

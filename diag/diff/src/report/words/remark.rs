@@ -42,6 +42,24 @@ impl fmt::Display for Remark {
             Over { rule, place, until } => {
                 write!(f, "{rule} was possible at {} until {until:.0}, and is not since", human::name(place))
             }
+            WithinBound { place, size: of, bound } => {
+                write!(f, "{place} grew within its bound: {} of {}", size(of), size(bound))
+            }
+            TasksWithinBound { place, tasks, bound } => {
+                let tasks = human::counted(*tasks, "task");
+                write!(f, "{place} grew within its bound: {tasks} of {}", count(bound))
+            }
+            AllowExpired { what, until, reason } => {
+                write!(
+                    f,
+                    "{} was allowed until {until} and is no longer: {}",
+                    human::name(what),
+                    human::name(reason)
+                )
+            }
+            AllowUnused { what } => {
+                write!(f, "{} is allowed and was not found: the policy can do without", human::name(what))
+            }
             LargePart { of, function, share: Percent(share) } => write!(
                 f,
                 "{} in {}: {share:.1} % of the live heap, without significant growth",

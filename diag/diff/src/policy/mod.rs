@@ -8,12 +8,25 @@
 //!
 //! [rules.task-leak]
 //! min_tasks = 10
+//!
+//! [[allow]]               # known, and no failure until that day (UTC)
+//! id = "12a340ccdab491cf" # or site = "src/hub.rs:88", or site = "Hub::serve"
+//! reason = "the hub's rewrite ends it"
+//! until = "2027-01-31"
+//!
+//! [[bound]]               # growth below is meant, growth above is likely a leak
+//! site = "Cache::insert"
+//! max_bytes = 268435456   # or max_tasks, of a spawn site
 //! ```
 //!
 //! The keys of a rule are declared in the rule's file; `diag explain` lists them all. Only readers use a policy: a
 //! service under test never opens one.
 
-use std::fmt;
+mod allow;
+mod bound;
+mod error;
+mod list;
+mod place;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -22,6 +35,13 @@ use crate::diff::Options;
 use crate::rules::finding::Confidence;
 use crate::rules::params::{Kind, Typed as _, Value};
 use crate::rules::{RULES, Refused, Thresholds};
+
+pub(crate) use allow::take_allowed;
+pub use allow::{Allow, Allowed, Known};
+pub use bound::Bound;
+pub(crate) use bound::apply as apply_bounds;
+pub use error::{PolicyError, Problem};
+pub use place::Place;
 
 /// What a report may say and when. [`Policy::default`] is what the command line uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +52,10 @@ pub struct Policy {
     pub min_window_s: f64,
     /// Least share of live tasks that must be tracked, 0 to 1. Default: none.
     pub min_coverage: Option<f64>,
+    /// Findings that are known.
+    pub allow: Vec<Allow>,
+    /// How large something is meant to become.
+    pub bounds: Vec<Bound>,
     /// Thresholds rule by rule.
     pub rules: Thresholds,
 }
@@ -42,60 +66,12 @@ impl Default for Policy {
             fail_on: Confidence::Likely,
             min_window_s: 5.0,
             min_coverage: None,
+            allow: Vec::new(),
+            bounds: Vec::new(),
             rules: Thresholds::default(),
         }
     }
 }
-
-/// Why a policy is refused, and where.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PolicyError {
-    /// Line of the file, from 1.
-    pub line: usize,
-    /// What is wrong there.
-    pub problem: Problem,
-}
-
-/// What is wrong with a policy.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Problem {
-    /// It is not TOML.
-    Syntax(String),
-    /// The file is of another version.
-    Version(String),
-    /// No such key.
-    UnknownKey {
-        /// The key with the tables that it is in.
-        key: String,
-        /// The most similar key that there is.
-        nearest: String,
-    },
-    /// A value of the wrong type or outside of its range.
-    Value {
-        /// The key with the tables that it is in.
-        key: String,
-        /// What it must be.
-        must: &'static str,
-    },
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        match &self.problem {
-            Problem::Syntax(text) => f.write_str(text),
-            Problem::Version(found) => {
-                write!(f, "key `version` is {}, but this program knows version 1 only", found.escape_debug())
-            }
-            Problem::UnknownKey { key, nearest } => {
-                write!(f, "unknown key `{}`, did you mean `{nearest}`?", key.escape_debug())
-            }
-            Problem::Value { key, must } => write!(f, "key `{key}` must be {must}"),
-        }
-    }
-}
-
-impl std::error::Error for PolicyError {}
 
 impl Policy {
     /// Returns the policy in the text of a `diag.toml`; what it does not name keeps its default.
@@ -109,7 +85,7 @@ impl Policy {
         let mut entries = entries(given.get_ref(), "");
         entries.sort_by_key(|entry| entry.offset);
         for entry in entries {
-            policy.take(&entry).map_err(|problem| at(entry.offset, problem))?;
+            policy.take(&entry).map_err(|Refusal { offset, problem }| at(offset, problem))?;
         }
         Ok(policy)
     }
@@ -119,30 +95,46 @@ impl Policy {
         self.rules.diff_options()
     }
 
-    fn take(&mut self, entry: &Entry<'_>) -> Result<(), Problem> {
-        let must = |must| Problem::Value { key: entry.key.clone(), must };
-        match (&*entry.key, entry.value) {
-            ("version", value) if value.as_integer().is_some_and(|number| number.as_str() == "1") => Ok(()),
-            ("version", value) => Err(Problem::Version(shown(value))),
+    fn take(&mut self, entry: &Entry<'_>) -> Result<(), Refusal> {
+        match &*entry.key {
+            "allow" => {
+                let given = list::entries("allow", entry.value, &allow::KEYS)?;
+                self.allow = given.iter().map(Allow::read).collect::<Result<_, _>>()?;
+            }
+            "bound" => {
+                let given = list::entries("bound", entry.value, &bound::KEYS)?;
+                self.bounds = given.iter().map(Bound::read).collect::<Result<_, _>>()?;
+            }
+            key => {
+                let taken = self.take_value(key, entry.value.get_ref());
+                taken.map_err(|problem| Refusal { offset: entry.offset, problem })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_value(&mut self, key: &str, value: &DeValue<'_>) -> Result<(), Problem> {
+        let must = |must| Problem::Value { key: key.to_owned(), must };
+        match (key, value) {
+            ("version", value) if value.as_integer().is_some_and(|number| number.as_str() == "1") => {}
+            ("version", value) => return Err(Problem::Version(shown(value))),
             ("fail_on", value) => {
                 let found = value.as_str().and_then(Confidence::from_word);
                 self.fail_on = found.ok_or_else(|| must("proven, likely or possible"))?;
-                Ok(())
             }
             ("min_window_s", value) => {
                 self.min_window_s = number(value, Kind::Seconds).ok_or_else(|| must(Kind::Seconds.must()))?;
-                Ok(())
             }
             ("min_coverage", value) => {
                 let share = number(value, Kind::Share).ok_or_else(|| must(Kind::Share.must()))?;
                 self.min_coverage = Some(share);
-                Ok(())
             }
             (key, value) => self.take_rule(key, value).map_err(|refused| match refused {
                 Refused::Unknown => unknown(key),
                 Refused::Must(what) => must(what),
-            }),
+            })?,
         }
+        Ok(())
     }
 
     /// Takes a key of a rule's table. A table by itself is fine if there is such a rule.
@@ -159,11 +151,17 @@ impl Policy {
     }
 }
 
+/// What is wrong, and where that begins in the text.
+struct Refusal {
+    offset: usize,
+    problem: Problem,
+}
+
 /// A key of the file with its value.
 struct Entry<'a> {
     /// With the tables that it is in, dots between.
     key: String,
-    value: &'a DeValue<'a>,
+    value: &'a Spanned<DeValue<'a>>,
     /// Where it begins in the text.
     offset: usize,
 }
@@ -174,7 +172,7 @@ fn entries<'a>(given: &'a DeTable<'a>, prefix: &str) -> Vec<Entry<'a>> {
     for (name, value) in given {
         let key = format!("{prefix}{}", name.get_ref());
         let inner = value.get_ref().as_table().map(|inner| entries(inner, &format!("{key}.")));
-        found.push(Entry { key, value: value.get_ref(), offset: Spanned::span(name).start });
+        found.push(Entry { key, value, offset: Spanned::span(name).start });
         found.extend(inner.into_iter().flatten());
     }
     found
@@ -220,8 +218,11 @@ fn unknown(key: &str) -> Problem {
 
 /// Every key that there is, with the tables that it is in.
 fn known_keys() -> Vec<String> {
-    let mut known =
-        ["version", "fail_on", "min_window_s", "min_coverage", "rules"].map(str::to_owned).to_vec();
+    let mut known = ["version", "fail_on", "min_window_s", "min_coverage", "allow", "bound", "rules"]
+        .map(str::to_owned)
+        .to_vec();
+    known.extend(allow::KEYS.map(|key| format!("allow.{key}")));
+    known.extend(bound::KEYS.map(|key| format!("bound.{key}")));
     for rule in RULES {
         let table = table(rule.name());
         known.extend(rule.params().iter().map(|param| format!("{table}.{}", param.name)));
@@ -295,5 +296,48 @@ mod tests {
         refuse("rules.heap-share.max_share_percent = 101", "must be a percentage from 0 to 100");
         refuse("rules.zombie.min_age_s.x = 1", "must be 0 or more");
         refuse("a = 1\nmin_window_s = ", "line 2");
+    }
+
+    #[test]
+    fn lists_are_read_entry_by_entry() {
+        let text = "[[allow]]\nid = '12a3'\nreason = 'known'\nuntil = '2027-01-31'\n\
+                    [[allow]]\nsite = 'src/hub.rs:88'\nreason = 'old'\nuntil = '2026-12-01'\n\
+                    [[bound]]\nsite = 'Cache::insert'\nmax_bytes = 1024";
+        let policy = Policy::parse(text).expect("valid");
+        let about: Vec<&Known> = policy.allow.iter().map(|allow| &allow.what).collect();
+        let place = Place::of("src/hub.rs:88").expect("a place");
+        assert_eq!(about, [&Known::Id("12a3".to_owned()), &Known::Site(place)]);
+        assert_eq!(policy.allow[1].until, jiff::civil::date(2026, 12, 1));
+        assert_eq!((policy.bounds[0].max_bytes, policy.bounds[0].max_tasks), (Some(1024), None));
+    }
+
+    #[test]
+    fn errors_of_lists_name_the_line_of_the_entry() {
+        let known = "[[allow]]\nid = '12a3'\nreason = 'known'\nuntil = '2027-01-31'\n";
+        refuse("allow = 1", "line 1: key `allow` must be a list of tables");
+        refuse("[allow]\nid = 'a'", "line 1: key `allow` must be a list of tables");
+        refuse("allow = [1]", "key `allow` must be a list of tables");
+        refuse(
+            &format!("{known}untill = 1"),
+            "line 5: unknown key `allow.untill`, did you mean `allow.until`?",
+        );
+        refuse("[[alow]]", "unknown key `alow`, did you mean `allow`?");
+        refuse(&format!("{known}[[allow]]\nid = 'b'"), "line 5: this `[[allow]]` needs a `reason`");
+        refuse("[[allow]]\nreason = 'a'", "line 1: this `[[allow]]` needs either `id` or `site`");
+        refuse(&format!("{known}site = 'a'"), "line 1: this `[[allow]]` needs either `id` or `site`");
+        refuse("[[allow]]\nid = 'b'\nreason = ' '", "needs a `reason`");
+        refuse("[[allow]]\nid = 'b'\nreason = 'a'", "needs `until`, a day on which it ends");
+        refuse(
+            "[[allow]]\nid = 'b'\nreason = 'a'\nuntil = 'soon'",
+            "line 4: key `allow.until` must be a day, as in \"2027-01-31\"",
+        );
+        refuse("[[allow]]\nid = 7", "line 2: key `allow.id` must be a finding's id");
+        refuse("[[bound]]\nmax_bytes = 1", "line 1: this `[[bound]]` needs a `site`");
+        refuse("[[bound]]\nsite = 'a'", "this `[[bound]]` needs `max_bytes` or `max_tasks`");
+        refuse(
+            "[[bound]]\nsite = 'a'\nmax_bytes = -1",
+            "line 3: key `bound.max_bytes` must be a whole number",
+        );
+        refuse("[[bound]]\nsite = 'a'\nmax_byte = 1", "did you mean `bound.max_bytes`?");
     }
 }
