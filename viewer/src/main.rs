@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Show(show) => cli::show::run(&show, &output),
         Command::Diff(diff) => cli::diff::run(&diff, &output),
         Command::Check(check) => cli::check::run(&check, &output),
+        Command::Trend(trend) => cli::trend::run(&trend, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),
         Command::Export(export) => cli::export::run(&export, &output),
         Command::Explain(explain) => cli::explain::run(&explain, &output),

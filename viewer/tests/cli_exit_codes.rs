@@ -40,6 +40,10 @@ impl Folder {
         });
         folder.text("not-a-snapshot", "hello\n");
         folder.text("strict.toml", "fail_on = 'possible'\n");
+        folder.text("allow.toml", "[[allow]]\nsite = 'svc.rs:7'\nreason = 'known'\nuntil = '2026-01-01'\n");
+        folder.text("expired.toml", "[[allow]]\nsite = 'svc.rs:7'\nreason = 'known'\nuntil = '2025-12-31'\n");
+        folder.text("bound.toml", "[[bound]]\nsite = 'svc.rs:7'\nmax_tasks = 1000\n");
+        folder.text("no-day.toml", "[[allow]]\nid = '12'\nreason = 'known'\nuntil = 'soon'\n");
         folder.text("wrong.toml", "[rules.task-leak]\nmin_task = 3\n");
         folder
     }
@@ -109,6 +113,33 @@ fn every_exit_code() {
     check("check leak-a leak-b --policy wrong.toml", 2, "policy wrong.toml: line 2: unknown key");
     check("check leak-a leak-b --policy wrong.toml", 2, "did you mean `rules.task-leak.min_tasks`");
     check("check leak-a leak-b --policy missing.toml", 2, "cannot read policy missing.toml");
+    check("check leak-a leak-b --policy allow.toml", 0, "allowed until 2026-01-01: known");
+    check("check leak-a leak-b --policy expired.toml", 1, "svc.rs:7 was allowed until 2025-12-31");
+    check("check leak-a leak-b --policy bound.toml", 0, "svc.rs:7:9 grew within its bound");
+    check("check --help", 0, "diag check snapshots/ --policy diag.toml");
+
+    check("policy check allow.toml", 0, "allow.toml: fails at likely; 1 allowance and 0 bounds");
+    check("policy check wrong.toml", 2, "policy wrong.toml: line 2: unknown key");
+    check("policy check no-day.toml", 2, "line 4: key `allow.until` must be a day");
+    check("policy check missing.toml", 2, "cannot read policy missing.toml");
+    check("policy", 2, "Usage");
+    check("policy --help", 0, "diag policy check diag.toml");
+
+    check(
+        "trend leak-a leak-soon leak-b",
+        0,
+        "svc: 3 snapshots from 2026-01-01T00:00:15Z to 2026-01-01T00:00:30Z",
+    );
+    check("trend leak-a leak-b --format json", 0, "{\n  \"schema\": \"diag.trend/1\",\n");
+    check("trend leak-a leak-b --format jsonl", 0, "\"level\":\"INFO\"");
+    check("trend leak-a leak-b --format markdown", 0, "```text\n");
+    check("trend leak-a", 3, "there is one snapshot that can be read");
+    check("trend leak-a missing", 3, "missing");
+    check("trend leak-a flipped", 3, "flipped: ");
+    check("trend leak-a other", 4, "two services");
+    check("trend", 2, "Usage");
+    check("trend --help", 0, "diag trend snapshots/");
+
     check("snap https://127.0.0.1:1 -o x", 2, "plain http");
     check("snap 127.0.0.1:96390 -o x", 2, "there is no port 96390, ports are 1 to 65535");
     check("snap 127.0.0.1:9797/dump -o x", 2, "give the agent's address only; write it like");
@@ -157,9 +188,51 @@ fn formats_agree() {
     let check = |args, says| check(&folder, args, 1, says);
     check("diff leak-a leak-b --format json", "{\n  \"schema\": \"diag.report/2\",\n");
     check("diff leak-a leak-b --format json", "\"count\": 400");
-    check("diff leak-a leak-b --format jsonl", "{\"schema\":\"diag.report/2\",");
+    check("diff leak-a leak-b --format jsonl", "\"message\":\"LEAK (likely): 400 tasks at svc.rs:7:9");
     check("diff leak-a leak-b --format markdown", "### LEAK (likely): 400 tasks at svc.rs:7:9");
     check("diff leak-a leak-b --color always", "\x1b[1;31m");
+}
+
+/// Lines of a log: the answer first, and every line whole.
+#[test]
+fn json_lines_are_a_log() {
+    let folder = Folder::new("lines");
+    let lines = |args: &str| -> Vec<serde_json::Value> {
+        let output = diag(&folder.0, args).output().expect("the program runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let found = lines("diff leak-a leak-b --format jsonl");
+    let of = |key: &str| found.iter().map(|line| line[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("level"), ["ERROR", "ERROR"]);
+    assert_eq!(of("service_name"), ["svc", "svc"]);
+    assert_eq!(of("timestamp"), ["2026-01-01T00:00:30Z", "2026-01-01T00:00:30Z"]);
+    assert_eq!(
+        (&found[0]["outcome"], &found[1]["finding"]["rule"]),
+        (&"findings".into(), &"task-leak".into())
+    );
+    let allowed = lines("check leak-a leak-b --policy allow.toml --format jsonl");
+    assert_eq!((&allowed[0]["level"], &allowed[1]["level"]), (&"INFO".into(), &"INFO".into()));
+    assert_eq!(allowed[1]["allowed_until"], "2026-01-01");
+    let clean = lines("diff ok-a ok-b --format jsonl");
+    assert_eq!((clean.len(), &clean[0]["outcome"]), (1, &"clean".into()));
+    let early = lines("diff leak-a leak-soon --format jsonl");
+    assert_eq!((&early[0]["level"], &early[0]["outcome"]), (&"WARN".into(), &"insufficient_data".into()));
+}
+
+/// A column for each moment, as many numbers as moments, and what grew most comes first.
+#[test]
+fn a_trend_is_a_table_over_the_moments() {
+    let folder = Folder::new("trend");
+    let output = diag(&folder.0, "trend leak-b leak-a leak-soon").output().expect("the program runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.lines().any(|line| line.split_whitespace().take(3).eq(["+0", "ns", "+1"])), "{text}");
+    assert!(text.contains("tasks, and those that ended and are held\n"), "{text}");
+    let output = diag(&folder.0, "trend leak-a leak-soon leak-b --format json").output().expect("it runs");
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let live = json["tasks"][0]["live"].as_array().expect("numbers");
+    assert_eq!((json["moments"].as_array().map(Vec::len), live.len()), (Some(3), 3));
+    assert!(live[2].as_u64() > live[0].as_u64(), "{live:?}");
 }
 
 #[test]

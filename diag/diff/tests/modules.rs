@@ -15,7 +15,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("rules", &["diff", "stats", "time", "trend"]),
     ("policy", &["diff", "rules", "time"]),
     ("outcome", &["diff", "policy", "rules"]),
-    ("report", &["diff", "outcome", "policy", "rules", "time"]),
+    ("report", &["diff", "outcome", "policy", "rules", "time", "trend"]),
     ("check", &["diff", "outcome", "policy", "report", "rules", "series", "time", "trend"]),
 ];
 

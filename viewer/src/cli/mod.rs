@@ -15,6 +15,7 @@ mod progress;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod snap;
+pub(crate) mod trend;
 
 use clap::{Parser, Subcommand};
 
@@ -28,7 +29,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `policy` and `serve` give 0, 2 or 3 only, `snap` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `policy` and `serve` give 0, 2 or 3 only, `snap` and `trend` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Diff(diff::Args),
     /// Gate for CI: judge all snapshots of a service together, under a policy
     Check(check::Args),
+    /// Show a series as a table: tasks, heap and resident memory at each moment
+    Trend(trend::Args),
     /// Fetch a snapshot from a running service into a file
     Snap(snap::Args),
     /// Write a snapshot in the format of another tool

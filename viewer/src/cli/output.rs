@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use diag_diff::Report;
-use diag_diff::report::{json, markdown, text};
+use diag_diff::report::{json, lines, markdown, text};
 
 use super::exit::Failure;
 
@@ -52,7 +52,7 @@ impl Output {
             Format::Text if self.coloured => text::render_coloured(report),
             Format::Text => text::render(report),
             Format::Json => json::render(report),
-            Format::Jsonl => json::render_line(report),
+            Format::Jsonl => lines::render(report),
             Format::Markdown => markdown::render(report),
         })
     }

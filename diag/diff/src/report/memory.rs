@@ -34,7 +34,7 @@ pub(super) fn changes(before: &Split, after: &Split) -> Vec<PartChange> {
         .collect()
 }
 
-fn rows(split: &Split) -> Vec<(&'static str, Option<i64>)> {
+pub(super) fn rows(split: &Split) -> Vec<(&'static str, Option<i64>)> {
     let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let parts = split.parts().into_iter().map(|(part, bytes)| (part, bytes.map(size)));
     let all = std::iter::once(("resident memory", Some(size(split.rss_bytes))));

@@ -13,10 +13,12 @@ mod change;
 pub mod explain;
 mod heap;
 pub mod json;
+pub mod lines;
 pub mod markdown;
 mod memory;
 mod sites;
 pub mod text;
+pub mod trend;
 pub mod words;
 
 use diag_analysis::human;

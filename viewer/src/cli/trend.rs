@@ -1,0 +1,35 @@
+//! `diag trend FILES|DIR`: a series as a table over its moments.
+
+use std::path::PathBuf;
+
+use diag_diff::report::trend::TrendTable;
+use diag_diff::series::Member as _;
+use diag_diff::trend::Trend;
+
+use super::exit::{End, Failure};
+use super::load::{self, DebugDirs};
+use super::output::{Format, Output, print};
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  diag trend snapshots/")]
+pub(crate) struct Args {
+    /// Two or more snapshots of one service, or a folder of them
+    #[arg(required = true)]
+    snapshots: Vec<PathBuf>,
+    #[command(flatten)]
+    debug: DebugDirs,
+}
+
+pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
+    let series = load::series_of(&args.snapshots, &args.debug.files()?)?;
+    let newest = series.runs().next_back().unwrap_or_default();
+    let service = newest.first().map_or("", |member| member.service());
+    let table = TrendTable::new(service, &Trend::of(newest), series.members().len() - newest.len());
+    print(&match output.format {
+        Format::Text => table.text(),
+        Format::Markdown => format!("```text\n{}```\n", table.text()),
+        Format::Json => table.json(),
+        Format::Jsonl => table.json_lines(),
+    })?;
+    Ok(End::Clean)
+}
