@@ -132,7 +132,7 @@ impl TrendTable {
     pub fn text(&self) -> String {
         let shown = columns(self.moments.len());
         let mut out = self.head(shown.len());
-        let times = shown.iter().map(|&at| self.since_first(at)).collect();
+        let times: Vec<String> = shown.iter().map(|&at| self.since_first(at)).collect();
         out += &section(
             "tasks, and those that ended and are held",
             &times,
@@ -199,7 +199,7 @@ impl TasksRow {
 /// The places of the moments that are shown.
 fn columns(moments: usize) -> Vec<usize> {
     let Some(last) = moments.checked_sub(1) else { return Vec::new() };
-    let steps = last.min(COLUMNS - 1).max(1);
+    let steps = last.clamp(1, COLUMNS - 1);
     let mut places: Vec<usize> = (0..=steps).map(|step| step * last / steps).collect();
     places.dedup();
     places
@@ -252,7 +252,7 @@ fn change(numbers: &[u64]) -> u64 {
 /// A title, the times, and rows of cells with a name at their end; the cells are aligned to the right.
 fn section(
     title: &str,
-    times: &Vec<String>,
+    times: &[String],
     rows: impl ExactSizeIterator<Item = (Vec<String>, String)>,
 ) -> String {
     let all = rows.len();
@@ -260,7 +260,7 @@ fn section(
         return String::new();
     }
     let lines: Vec<(Vec<String>, String)> =
-        std::iter::once((times.clone(), title.to_owned())).chain(rows.take(LISTED_SITES)).collect();
+        std::iter::once((times.to_vec(), title.to_owned())).chain(rows.take(LISTED_SITES)).collect();
     let width = |column: usize| {
         lines
             .iter()
