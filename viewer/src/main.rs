@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         Command::Diff(diff) => cli::diff::run(&diff, &output),
         Command::Check(check) => cli::check::run(&check, &output),
         Command::Trend(trend) => cli::trend::run(&trend, &output),
+        Command::Watch(watch) => cli::watch::run(&watch, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),
         Command::Export(export) => cli::export::run(&export, &output),
         Command::Explain(explain) => cli::explain::run(&explain, &output),

@@ -11,6 +11,7 @@
 
 mod check;
 pub mod diff;
+pub mod keep;
 mod merge;
 pub mod outcome;
 pub mod policy;

@@ -16,6 +16,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod snap;
 pub(crate) mod trend;
+pub(crate) mod watch;
 
 use clap::{Parser, Subcommand};
 
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Check(check::Args),
     /// Show a series as a table: tasks, heap and resident memory at each moment
     Trend(trend::Args),
+    /// Take snapshots of a running service until the answer is firm
+    Watch(watch::Args),
     /// Fetch a snapshot from a running service into a file
     Snap(snap::Args),
     /// Write a snapshot in the format of another tool

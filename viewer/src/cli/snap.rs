@@ -39,15 +39,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let agent = Agent::parse(&args.url).map_err(Failure::Usage)?;
-    let progress = Progress::of(format!("waiting for {}", agent.authority()));
-    let bytes = fetch(&agent, args)?;
-    drop(progress);
-    let (snapshot, damages) = diag_snapshot::read(&bytes).map_err(|error| {
-        Failure::Unreadable(format!("the answer of {} is no snapshot: {error}", agent.authority()))
-    })?;
-    if let Some(damage) = damages.first() {
-        return Err(Failure::Unreadable(format!("the answer of {} is damaged: {damage}", agent.authority())));
-    }
+    let within = Duration::from_secs(args.timeout);
+    let (snapshot, bytes) = take(&agent, &Asked { token: args.token.as_deref(), within, ask: args.ask })?;
     if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
         let service = expected.clone();
         return Err(Failure::OtherService { service, agent, process: Box::new(snapshot.process) });
@@ -63,13 +56,13 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         ))?;
     }
     if args.ask {
-        note(&asked(&snapshot));
+        note(&what_was_asked(&snapshot));
     }
     Ok(End::Clean)
 }
 
 /// What came of asking.
-fn asked(snapshot: &Snapshot) -> String {
+fn what_was_asked(snapshot: &Snapshot) -> String {
     match snapshot.capture.parked.as_ref().filter(|parked| parked.asked > 0) {
         Some(parked) => format!(
             "{} of {} tasks that were asked said where they are parked",
@@ -80,9 +73,32 @@ fn asked(snapshot: &Snapshot) -> String {
     }
 }
 
-fn fetch(agent: &Agent, args: &Args) -> Result<Bytes, Failure> {
+/// What an agent is asked for.
+pub(super) struct Asked<'a> {
+    pub(super) token: Option<&'a str>,
+    pub(super) within: Duration,
+    /// Have idle tasks polled.
+    pub(super) ask: bool,
+}
+
+/// A whole snapshot of now, and its bytes.
+pub(super) fn take(agent: &Agent, asked: &Asked<'_>) -> Result<(Snapshot, Bytes), Failure> {
+    let progress = Progress::of(format!("waiting for {}", agent.authority()));
+    let bytes = fetch(agent, asked)?;
+    drop(progress);
+    let (snapshot, damages) = diag_snapshot::read(&bytes).map_err(|error| {
+        Failure::Unreadable(format!("the answer of {} is no snapshot: {error}", agent.authority()))
+    })?;
+    match damages.first() {
+        None => Ok((snapshot, bytes)),
+        Some(damage) => {
+            Err(Failure::Unreadable(format!("the answer of {} is damaged: {damage}", agent.authority())))
+        }
+    }
+}
+
+fn fetch(agent: &Agent, asked: &Asked<'_>) -> Result<Bytes, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
-    let within = Duration::from_secs(args.timeout);
-    runtime.block_on(agent.snapshot(args.token.as_deref(), within, args.ask)).map_err(Failure::Unreadable)
+    runtime.block_on(agent.snapshot(asked.token, asked.within, asked.ask)).map_err(Failure::Unreadable)
 }
