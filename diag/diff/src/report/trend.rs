@@ -28,11 +28,11 @@ pub struct TrendTable {
     /// When the snapshots were taken.
     pub moments: Vec<TrendMoment>,
     /// Tasks by spawn site, the largest change first.
-    pub tasks: Vec<TasksRow>,
+    pub tasks: Vec<SiteOverTime>,
     /// The live heap by allocating function, the largest change first.
-    pub heap: Vec<HeapRow>,
+    pub heap: Vec<FunctionOverTime>,
     /// Where resident memory was.
-    pub memory: Vec<MemoryRow>,
+    pub memory: Vec<PartOverTime>,
 }
 
 /// One snapshot.
@@ -46,7 +46,7 @@ pub struct TrendMoment {
 
 /// The tasks of one spawn site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TasksRow {
+pub struct SiteOverTime {
     /// Where they are spawned.
     pub location: String,
     /// Type of their future.
@@ -63,7 +63,7 @@ pub struct TasksRow {
 
 /// What one function allocated and nobody freed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HeapRow {
+pub struct FunctionOverTime {
     /// Where it allocates.
     pub location: String,
     /// The function.
@@ -74,7 +74,7 @@ pub struct HeapRow {
 
 /// One part of resident memory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MemoryRow {
+pub struct PartOverTime {
     /// What it is, for people.
     pub part: &'static str,
     /// Its size, where that is known.
@@ -185,7 +185,7 @@ impl TrendTable {
     }
 }
 
-impl TasksRow {
+impl SiteOverTime {
     /// `120`, or `120 (4 held)`.
     fn cells(&self, shown: &[usize]) -> Vec<String> {
         let cell = |at: usize| match self.zombies[at] {
@@ -205,8 +205,8 @@ fn columns(moments: usize) -> Vec<usize> {
     places
 }
 
-fn tasks(trend: &Trend) -> Vec<TasksRow> {
-    let rows = trend.tasks.iter().map(|(site, tasks)| TasksRow {
+fn tasks(trend: &Trend) -> Vec<SiteOverTime> {
+    let rows = trend.tasks.iter().map(|(site, tasks)| SiteOverTime {
         location: site.to_string(),
         name: site.type_name.clone(),
         live: tasks.live.clone(),
@@ -214,18 +214,18 @@ fn tasks(trend: &Trend) -> Vec<TasksRow> {
         spawned: tasks.spawned.clone(),
         ended: tasks.ended.clone(),
     });
-    let mut rows: Vec<TasksRow> = rows.collect();
+    let mut rows: Vec<SiteOverTime> = rows.collect();
     rows.sort_by_key(|row| std::cmp::Reverse(change(&row.live).saturating_add(change(&row.zombies))));
     rows
 }
 
-fn heap(trend: &Trend) -> Vec<HeapRow> {
-    let rows = trend.heap.iter().map(|heap| HeapRow {
+fn heap(trend: &Trend) -> Vec<FunctionOverTime> {
+    let rows = trend.heap.iter().map(|heap| FunctionOverTime {
         location: heap.place.location(),
         name: heap.place.function.clone(),
         live_bytes: heap.live_bytes.iter().map(|&bytes| bytes.max(0.0) as u64).collect(),
     });
-    let mut rows: Vec<HeapRow> = rows.collect();
+    let mut rows: Vec<FunctionOverTime> = rows.collect();
     rows.sort_by(|a, b| {
         (change(&b.live_bytes).cmp(&change(&a.live_bytes))).then_with(|| a.location.cmp(&b.location))
     });
@@ -233,11 +233,11 @@ fn heap(trend: &Trend) -> Vec<HeapRow> {
 }
 
 /// Parts that no moment knows are left out.
-fn memory(trend: &Trend) -> Vec<MemoryRow> {
+fn memory(trend: &Trend) -> Vec<PartOverTime> {
     let all: Vec<Option<Vec<_>>> =
         trend.moments.iter().map(|moment| moment.memory.as_ref().map(super::memory::rows)).collect();
     let Some(names) = all.iter().flatten().next() else { return Vec::new() };
-    let row = |(place, &(part, _)): (usize, &(&'static str, Option<i64>))| MemoryRow {
+    let row = |(place, &(part, _)): (usize, &(&'static str, Option<i64>))| PartOverTime {
         part,
         bytes: all.iter().map(|parts| parts.as_ref()?.get(place)?.1).collect(),
     };
