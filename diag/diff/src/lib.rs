@@ -11,7 +11,6 @@
 
 mod check;
 pub mod diff;
-pub mod keep;
 mod merge;
 pub mod outcome;
 pub mod policy;

@@ -5,14 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module at the top, and those that it may name. Facts come before rules, rules before reports.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("stats", &[]),
     ("time", &[]),
     ("merge", &[]),
     ("diff", &["merge", "stats"]),
     ("trend", &["diff", "merge", "stats"]),
     ("series", &["diff"]),
-    ("keep", &["series"]),
     ("rules", &["diff", "stats", "time", "trend"]),
     ("policy", &["diff", "rules", "time"]),
     ("outcome", &["diff", "policy", "rules"]),

@@ -13,6 +13,7 @@
 
 pub mod file;
 pub mod format;
+pub mod keep;
 pub mod model;
 pub mod schema;
 pub mod strings;
@@ -20,6 +21,7 @@ pub mod table;
 pub mod units;
 
 pub use format::{ContentId, Damage, ReadError, content_id, read, write};
+pub use keep::Keep;
 pub use model::*;
 pub use strings::{StringIndex, Strings};
 pub use table::{Row, Table};

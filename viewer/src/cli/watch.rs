@@ -9,10 +9,9 @@ use std::time::Duration;
 use diag_analysis::Analysis;
 use diag_analysis::human;
 use diag_analysis::symbols::{DebugFiles, fill_in};
-use diag_diff::keep::Keep;
 use diag_diff::series::Member;
 use diag_diff::{Outcome, Policy, Report, Series, judge_series};
-use diag_snapshot::file;
+use diag_snapshot::{Keep, file};
 use diag_viewer::agent::Agent;
 
 use super::exit::{End, Failure};
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
             sleep(args.every);
         }
         members.push(shot(args, &agent, &debug)?);
-        for gone in Keep::new(NEWEST, KEPT).thin(&mut members) {
+        for gone in Keep::new(NEWEST, KEPT).thin(&mut members, Shot::taken_unix_us) {
             gone.remove();
         }
         let (report, is_firm) = answer(&members, &policy)?;

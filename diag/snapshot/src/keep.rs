@@ -3,8 +3,6 @@
 //! The first and the newest few stay. Of those between, the one goes that is missed least: gaps become ever wider
 //! towards the past, each a like part of its age, so that there are pairs of every distance.
 
-use crate::series::Member;
-
 /// How many members of a series are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
@@ -20,10 +18,10 @@ impl Keep {
     }
 
     /// Takes members out, which are in the order of time, until few enough are left; returns those.
-    pub fn thin<M: Member>(&self, members: &mut Vec<M>) -> Vec<M> {
+    pub fn thin<M>(&self, members: &mut Vec<M>, taken_unix_us: impl Fn(&M) -> u64) -> Vec<M> {
         let mut gone = Vec::new();
         while members.len() > self.most {
-            let times: Vec<u64> = members.iter().map(Member::taken_unix_us).collect();
+            let times: Vec<u64> = members.iter().map(&taken_unix_us).collect();
             gone.push(members.remove(self.least_missed(&times)));
         }
         gone
@@ -46,37 +44,20 @@ impl Keep {
 mod tests {
     use super::*;
 
-    #[derive(Clone, Debug, PartialEq)]
-    struct Shot(u64);
-
-    impl Member for Shot {
-        fn service(&self) -> &str {
-            "svc"
-        }
-
-        fn instance(&self) -> u64 {
-            1
-        }
-
-        fn taken_unix_us(&self) -> u64 {
-            self.0
-        }
-    }
-
     /// What is kept of so many that come one after the other.
     fn kept(keep: Keep, moments: u64) -> Vec<u64> {
         let mut members = Vec::new();
         for moment in 1..=moments {
-            members.push(Shot(moment));
-            keep.thin(&mut members);
+            members.push(moment);
+            keep.thin(&mut members, |&moment| moment);
         }
-        members.into_iter().map(|shot| shot.0).collect()
+        members
     }
 
     #[test]
     fn few_are_all_kept() {
         assert_eq!(kept(Keep::new(2, 5), 5), [1, 2, 3, 4, 5]);
-        assert_eq!(Keep::new(2, 5).thin(&mut Vec::<Shot>::new()), []);
+        assert!(Keep::new(2, 5).thin(&mut Vec::new(), |&moment| moment).is_empty());
         assert_eq!(Keep::new(0, 0), Keep::new(1, 2));
         assert_eq!(kept(Keep::new(0, 0), 9), [1, 9]);
     }
@@ -96,9 +77,9 @@ mod tests {
 
     #[test]
     fn what_is_taken_out_is_handed_over() {
-        let mut members: Vec<Shot> = (1..=8).map(Shot).collect();
-        let gone = Keep::new(2, 5).thin(&mut members);
+        let mut members: Vec<u64> = (1..=8).collect();
+        let gone = Keep::new(2, 5).thin(&mut members, |&moment| moment);
         assert_eq!((gone.len(), members.len()), (3, 5));
-        assert!(gone.iter().all(|shot| !members.contains(shot)));
+        assert!(gone.iter().all(|moment| !members.contains(moment)));
     }
 }
