@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Command::Watch(watch) => cli::watch::run(&watch, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),
         Command::Export(export) => cli::export::run(&export, &output),
+        Command::Import(import) => cli::import::run(&import, &output),
         Command::Explain(explain) => cli::explain::run(&explain, &output),
         Command::Policy(policy) => cli::policy::run(&policy, &output),
         Command::Serve(serve) => cli::serve::run(serve),

@@ -15,8 +15,20 @@ const RENDERERS: [&str; 6] = [
 ];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 9] =
-    ["tasks", "sites", "ends", "zombies", "parked", "threads", "lifetimes", "poll_times", "poll_delays"];
+const TABLES: [&str; 12] = [
+    "tasks",
+    "sites",
+    "ends",
+    "zombies",
+    "parked",
+    "threads",
+    "thread_cpu",
+    "mapped_files",
+    "descriptors",
+    "lifetimes",
+    "poll_times",
+    "poll_delays",
+];
 
 /// What a line of a renderer names that it must not know.
 fn row_named(line: &str) -> Option<&str> {

@@ -21,6 +21,8 @@ pub mod export;
 pub mod heap_profile;
 pub mod heap_stacks;
 pub mod human;
+#[cfg(feature = "import")]
+pub mod import;
 pub mod lifetimes;
 pub mod memory_breakdown;
 pub mod metrics;

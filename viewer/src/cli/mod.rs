@@ -8,6 +8,7 @@ pub(crate) mod diff;
 pub(crate) mod exit;
 pub(crate) mod explain;
 pub(crate) mod export;
+pub(crate) mod import;
 mod load;
 pub(crate) mod output;
 pub(crate) mod policy;
@@ -30,7 +31,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `policy` and `serve` give 0, 2 or 3 only, `snap` and `trend` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `import`, `policy` and `serve` give 0, 2 or 3 only, `snap` and `trend` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Snap(snap::Args),
     /// Write a snapshot in the format of another tool
     Export(export::Args),
+    /// Make a snapshot of a file of another tool
+    Import(import::Args),
     /// Explain a rule, and what a policy can tell it
     Explain(explain::Args),
     /// Read a policy and say whether it is one
