@@ -24,10 +24,6 @@ pub use busy::BusyTask;
 pub use diag_analysis::conditions::{
     Asked, Conditions, Lost, Polling, Recovered, SiteConditions, Spinning, Zombie,
 };
-pub(crate) use diag_analysis::conditions::{Conditions as Now, SiteConditions as SiteNow};
-pub(crate) use diag_analysis::heap_profile::{
-    AllocStats as Turnover, FunctionProfile as FunctionHoldings, HeapProfile as Holdings,
-};
 pub use diag_analysis::heap_profile::{AllocStats, FunctionProfile, HeapProfile, Live, TaskSiteProfile};
 pub use diag_analysis::lifetimes::Lifetimes;
 pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};

@@ -4,7 +4,7 @@ use diag_analysis::human;
 use diag_analysis::source_location::SourceLocation;
 use serde::Serialize;
 
-use crate::diff::{Growth, HeapDiff, HeapSiteDiff, Holdings, Turnover};
+use crate::diff::{AllocStats, Growth, HeapDiff, HeapProfile, HeapSiteDiff};
 use diag_analysis::human::signed_bytes;
 use diag_analysis::views::{Estimate, whole};
 
@@ -14,7 +14,7 @@ pub struct HeapChange {
     /// All of it.
     pub total: GrowthBytes,
     /// Allocated and freed between the two; none for two processes.
-    pub window: Option<Turnover>,
+    pub window: Option<AllocStats>,
     /// Live bytes of tasks that have ended, in the first snapshot.
     pub of_ended_tasks_before: Estimate,
     /// Live bytes of tasks that have ended, in the second snapshot.
@@ -39,7 +39,7 @@ pub struct HeapSiteChange {
     #[serde(flatten)]
     pub growth: GrowthBytes,
     /// Allocated and freed between the two; none for two processes.
-    pub window: Option<Turnover>,
+    pub window: Option<AllocStats>,
     /// Chance that churn alone looks like this, adjusted for the number of functions.
     pub chance: f64,
     /// Live bytes whose allocating task has ended.
@@ -79,7 +79,7 @@ pub struct TaskSiteBytes {
 }
 
 pub(super) fn change(heap: &HeapDiff) -> HeapChange {
-    let of_ended = |holdings: &Holdings| Estimate::of(&holdings.of_ended_tasks, holdings.unseen_bytes);
+    let of_ended = |holdings: &HeapProfile| Estimate::of(&holdings.of_ended_tasks, holdings.unseen_bytes);
     HeapChange {
         total: growth(&heap.total),
         window: heap.window,
@@ -144,7 +144,7 @@ pub(super) const HEADS: [&str; 9] =
 pub(super) fn cells(site: &HeapSiteChange) -> [String; 9] {
     let chance = if site.chance < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", site.chance) };
     let place = if site.location == site.name { String::new() } else { format!("  {}", site.location) };
-    let between = |bytes: fn(&Turnover) -> u64| {
+    let between = |bytes: fn(&AllocStats) -> u64| {
         site.window.as_ref().map_or("-".to_owned(), |window| human::bytes(bytes(window)))
     };
     [

@@ -1,6 +1,6 @@
 //! How the parts of resident memory changed.
 
-use diag_analysis::memory_breakdown::MemoryBreakdown as Split;
+use diag_analysis::memory_breakdown::MemoryBreakdown;
 use serde::Serialize;
 
 use diag_analysis::human::signed_bytes;
@@ -22,7 +22,7 @@ pub struct PartChange {
 }
 
 /// What changed from one split to another: all of it, then its parts.
-pub(super) fn changes(before: &Split, after: &Split) -> Vec<PartChange> {
+pub(super) fn changes(before: &MemoryBreakdown, after: &MemoryBreakdown) -> Vec<PartChange> {
     (rows(before).into_iter().zip(rows(after)))
         .filter(|((_, was), (_, is))| was.is_some() || is.is_some())
         .map(|((part, before), (_, after))| PartChange {
@@ -34,7 +34,7 @@ pub(super) fn changes(before: &Split, after: &Split) -> Vec<PartChange> {
         .collect()
 }
 
-pub(super) fn rows(split: &Split) -> Vec<(&'static str, Option<i64>)> {
+pub(super) fn rows(split: &MemoryBreakdown) -> Vec<(&'static str, Option<i64>)> {
     let size = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
     let parts = split.parts().into_iter().map(|(part, bytes)| (part, bytes.map(size)));
     let all = std::iter::once(("resident memory", Some(size(split.rss_bytes))));

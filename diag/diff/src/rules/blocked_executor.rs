@@ -15,7 +15,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Now, Polling, SiteNow};
+use crate::diff::{Conditions, Polling, SiteConditions};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -67,7 +67,7 @@ fn doing(thread: Option<&ThreadRow>) -> Doing {
     }
 }
 
-fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
+fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
     let least_us = (params.min_poll_s * 1e6) as u64;
     let is_long = |polling: &&Polling| polling.for_us >= least_us && !polling.in_place;
     let long: Vec<&Polling> = site.polling.iter().filter(is_long).collect();
@@ -90,7 +90,7 @@ fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
     })
 }
 
-fn evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<Evidence> {
+fn evidence(now: &Conditions, polling: &Polling, doing: Doing) -> Vec<Evidence> {
     let lasted = Micros(polling.for_us);
     let mut evidence = vec![match doing {
         Doing::Sleeping => Evidence::PollAsleep { lasted },
@@ -108,7 +108,7 @@ fn on_cpu(thread: &ThreadRow) -> Option<Evidence> {
     Some(Evidence::ThreadOnCpu { thread: thread.tid, on_cpu, watched })
 }
 
-fn counter_evidence(now: &Now, polling: &Polling, doing: Doing) -> Vec<Evidence> {
+fn counter_evidence(now: &Conditions, polling: &Polling, doing: Doing) -> Vec<Evidence> {
     if doing == Doing::Unknown {
         return vec![Evidence::ThreadNotSeen];
     }

@@ -12,7 +12,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{SiteNow, Spinning};
+use crate::diff::{SiteConditions, Spinning};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -38,7 +38,7 @@ impl rule::Rule for Rule {
     }
 }
 
-fn finding(site: &SiteNow, params: &Params) -> Option<Finding> {
+fn finding(site: &SiteConditions, params: &Params) -> Option<Finding> {
     let is_busy = |task: &&Spinning| {
         task.polls_per_s >= params.min_polls_per_s && task.self_share >= params.min_self_share
     };

@@ -17,7 +17,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{Asked, Now, SiteNow};
+use crate::diff::{Asked, Conditions, SiteConditions};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -41,7 +41,7 @@ impl rule::Rule for Rule {
     }
 }
 
-fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
+fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
     let grace_us = (params.grace_s * 1e6) as u64;
     let late: Vec<&Asked> = site.asked.iter().filter(|asked| asked.ago_us >= grace_us).collect();
     let longest = late.iter().max_by_key(|asked| asked.ago_us)?;

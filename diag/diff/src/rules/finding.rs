@@ -12,7 +12,7 @@ use super::holder::Holder;
 use super::risk::Risk;
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::Now;
+use crate::diff::Conditions;
 use crate::time::timestamp;
 
 /// What kind of trouble it is.
@@ -210,7 +210,7 @@ pub(crate) fn sort(findings: &mut [Finding]) {
 }
 
 /// So long before the snapshot was taken.
-pub(super) fn ago(now: &Now, us: u64) -> Option<jiff::Timestamp> {
+pub(super) fn ago(now: &Conditions, us: u64) -> Option<jiff::Timestamp> {
     timestamp(now.taken_unix_us.saturating_sub(us))
 }
 

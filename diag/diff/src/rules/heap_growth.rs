@@ -16,7 +16,7 @@ use super::remark::Remark;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Now, Site};
+use crate::diff::{Conditions, Diff, HeapDiff, HeapSiteDiff, Site};
 use crate::time::timestamp;
 use crate::trend::{HeapGrowth, Limits, Stairs, Steady, Trend};
 use diag_analysis::views::Estimate;
@@ -95,7 +95,7 @@ struct Suspect<'a> {
     diff: &'a Diff,
     heap: &'a HeapDiff,
     site: &'a HeapSiteDiff,
-    now: &'a Now,
+    now: &'a Conditions,
     trend: Option<&'a Trend>,
     growth: Option<HeapGrowth>,
     /// True if what lives there is no older than what is freed there.
@@ -117,7 +117,7 @@ impl<'a> Suspect<'a> {
         diff: &'a Diff,
         heap: &'a HeapDiff,
         site: &'a HeapSiteDiff,
-        now: &'a Now,
+        now: &'a Conditions,
         trend: Option<&'a Trend>,
         params: &Params,
     ) -> Option<Self> {

@@ -6,7 +6,7 @@
 //!
 //! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note.
 
-use diag_analysis::allocation_kind::AllocationKind as Container;
+use diag_analysis::allocation_kind::AllocationKind;
 use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
@@ -18,7 +18,7 @@ use super::remark::Remark;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{FunctionHoldings, Holdings, Now};
+use crate::diff::{Conditions, FunctionProfile, HeapProfile};
 use crate::stats::WeightedSum;
 use diag_analysis::views::{AgeAtFree, Estimate};
 
@@ -74,13 +74,13 @@ impl rule::Rule for Rule {
 
 /// Live blocks of one kind from one function.
 struct Part<'a> {
-    function: &'a FunctionHoldings,
-    container: Container,
+    function: &'a FunctionProfile,
+    container: AllocationKind,
     live: &'a WeightedSum,
 }
 
 /// The parts beyond the limit; none of a small heap.
-fn large<'a>(heap: &'a Holdings, params: &'a Params) -> impl Iterator<Item = Part<'a>> {
+fn large<'a>(heap: &'a HeapProfile, params: &'a Params) -> impl Iterator<Item = Part<'a>> {
     let is_judged = heap.live.bytes.sum >= params.min_live_bytes as f64;
     let functions = heap.functions.iter().filter(move |_| is_judged);
     let parts = functions.flat_map(|function| {
@@ -92,7 +92,7 @@ fn large<'a>(heap: &'a Holdings, params: &'a Params) -> impl Iterator<Item = Par
     })
 }
 
-fn finding(now: &Now, heap: &Holdings, part: &Part<'_>, params: &Params) -> Finding {
+fn finding(now: &Conditions, heap: &HeapProfile, part: &Part<'_>, params: &Params) -> Finding {
     let Part { function, container, live } = *part;
     let subject = Subject::Blocks { kind: container, function: function.place.clone() };
     let bytes = Estimate::of(live, heap.unseen_bytes);
@@ -106,7 +106,12 @@ fn finding(now: &Now, heap: &Holdings, part: &Part<'_>, params: &Params) -> Find
     }
 }
 
-fn evidence(now: &Now, heap: &Holdings, function: &FunctionHoldings, live: &WeightedSum) -> Vec<Evidence> {
+fn evidence(
+    now: &Conditions,
+    heap: &HeapProfile,
+    function: &FunctionProfile,
+    live: &WeightedSum,
+) -> Vec<Evidence> {
     let mut evidence = vec![Evidence::ShareOfHeap {
         share: Percent(heap.share_percent(live)),
         heap: Bytes(heap.live.bytes.sum as u64),
@@ -120,7 +125,7 @@ fn evidence(now: &Now, heap: &Holdings, function: &FunctionHoldings, live: &Weig
 }
 
 /// How old blocks of a function were when they were freed, against the oldest that live.
-pub(super) fn ages(now: &Now, function: &FunctionHoldings) -> Option<Evidence> {
+pub(super) fn ages(now: &Conditions, function: &FunctionProfile) -> Option<Evidence> {
     let oldest = Micros(now.uptime_us) - Micros(function.oldest_us?);
     Some(match AgeAtFree::of(&function.ages) {
         Some(freed) => Evidence::FreedAtAge { freed, oldest },
@@ -128,7 +133,12 @@ pub(super) fn ages(now: &Now, function: &FunctionHoldings) -> Option<Evidence> {
     })
 }
 
-fn counter_evidence(heap: &Holdings, live: &WeightedSum, bytes: Estimate, params: &Params) -> Vec<Evidence> {
+fn counter_evidence(
+    heap: &HeapProfile,
+    live: &WeightedSum,
+    bytes: Estimate,
+    params: &Params,
+) -> Vec<Evidence> {
     let mut against = vec![Evidence::OneSnapshot];
     let rest = heap.live.bytes.sum - live.sum;
     let share = |part: f64| if part > 0.0 { part * 100.0 / (part + rest) } else { 0.0 };

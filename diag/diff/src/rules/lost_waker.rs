@@ -16,7 +16,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Lost, Now, SiteNow};
+use crate::diff::{Conditions, Lost, SiteConditions};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -42,7 +42,7 @@ impl rule::Rule for Rule {
     }
 }
 
-fn finding(now: &Now, site: &SiteNow, params: &Params) -> Option<Finding> {
+fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
     if site.kind == SiteKind::Future {
         return None;
     }

@@ -12,7 +12,7 @@ use super::finding::{Category, Confidence, Finding};
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Recovered, SiteNow};
+use crate::diff::{Recovered, SiteConditions};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -37,7 +37,7 @@ impl rule::Rule for Rule {
     }
 }
 
-fn finding(site: &SiteNow, recovered: Recovered) -> Finding {
+fn finding(site: &SiteConditions, recovered: Recovered) -> Finding {
     let confidence =
         if recovered.wakers.unwrap_or(0) == 0 { Confidence::Likely } else { Confidence::Possible };
     let subject = Subject::from(&site.site);

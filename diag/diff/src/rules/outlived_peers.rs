@@ -18,7 +18,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{AskedTask, Diff, Outlived, SiteDiff, SiteNow};
+use crate::diff::{AskedTask, Diff, Outlived, SiteConditions, SiteDiff};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -49,7 +49,12 @@ impl rule::Rule for Rule {
     }
 }
 
-fn finding(facts: &Facts<'_>, site: &SiteNow, outlived: &Outlived, params: &Params) -> Option<Finding> {
+fn finding(
+    facts: &Facts<'_>,
+    site: &SiteConditions,
+    outlived: &Outlived,
+    params: &Params,
+) -> Option<Finding> {
     let idles =
         || outlived.tasks.iter().filter(|task| task.times >= params.min_lifetimes).map(|task| task.idle);
     let tasks = idles().count() as u64;
@@ -107,7 +112,7 @@ fn wait(asked: &[&AskedTask]) -> Option<Wait> {
     Wait::of_most(&waits)
 }
 
-fn advice(site: &SiteNow, asked: &[&AskedTask], wait: Option<&Wait>) -> Advice {
+fn advice(site: &SiteConditions, asked: &[&AskedTask], wait: Option<&Wait>) -> Advice {
     let waits_there = |task: &&&AskedTask| wait.is_some_and(|wait| task.waits == wait.at());
     let needs = asked.iter().find(waits_there).and_then(|task| task.needs);
     Advice::EndTheWait { spawned_at: site.site.clone(), needs }

@@ -4,7 +4,7 @@ use super::finding::{Category, Finding};
 use super::params::{Given, Param, Params};
 use super::reason::Reason;
 use super::remark::Remark;
-use crate::diff::{Diff, Now};
+use crate::diff::{Conditions, Diff};
 use crate::trend::Trend;
 
 /// A check over facts. Its name never changes meaning: policies, allow-lists and tickets use it.
@@ -56,15 +56,15 @@ pub trait Rule: Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     /// What the newest snapshot shows by itself.
-    pub now: &'a Now,
+    pub now: &'a Conditions,
     /// What changed since an earlier one; none if there is only one.
     pub diff: Option<&'a Diff>,
     /// What all members of a series show; none if there is only a pair.
     pub trend: Option<&'a Trend>,
 }
 
-impl<'a> From<&'a Now> for Facts<'a> {
-    fn from(now: &'a Now) -> Self {
+impl<'a> From<&'a Conditions> for Facts<'a> {
+    fn from(now: &'a Conditions) -> Self {
         Facts { now, diff: None, trend: None }
     }
 }

@@ -15,7 +15,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Moves, SiteNow, Zombie};
+use crate::diff::{Moves, SiteConditions, Zombie};
 use crate::stats::sign_test;
 use diag_analysis::views::Estimate;
 
@@ -51,7 +51,7 @@ impl rule::Rule for Rule {
     }
 }
 
-fn finding(facts: &Facts<'_>, site: &SiteNow, params: &Params) -> Option<Finding> {
+fn finding(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<Finding> {
     let growth = growth(facts, site, params);
     let least_us = if growth.is_some() { 0 } else { (params.min_age_s * 1e6) as u64 };
     let held: Vec<&Zombie> = site.zombies.iter().filter(|zombie| zombie.ended_ago_us >= least_us).collect();
@@ -103,7 +103,7 @@ struct Growth {
 }
 
 /// What two snapshots show of the ended tasks of a site; none if that is not known to be growth without end.
-fn growth(facts: &Facts<'_>, site: &SiteNow, params: &Params) -> Option<Growth> {
+fn growth(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<Growth> {
     let diff = facts.diff.filter(|diff| diff.window_us > 0)?;
     let Moves { born, ended, survived } =
         diff.tasks.sites.iter().find(|known| known.site == site.site)?.zombies?;
@@ -118,12 +118,12 @@ fn growth(facts: &Facts<'_>, site: &SiteNow, params: &Params) -> Option<Growth> 
     (is_growth && is_steady && is_long).then_some(Growth { before, released: ended, after, per_s })
 }
 
-fn longest_us(site: &SiteNow) -> u64 {
+fn longest_us(site: &SiteConditions) -> u64 {
     site.zombies.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0)
 }
 
 /// True if some ended in the last eighth of the time since the first of them.
-fn comes_up_to_now(site: &SiteNow) -> bool {
+fn comes_up_to_now(site: &SiteConditions) -> bool {
     let longest_us = longest_us(site);
     site.zombies.iter().any(|zombie| eighth(zombie, longest_us) == 0)
 }
