@@ -3,8 +3,8 @@
 use std::io;
 
 use super::{Exporter, Needs};
-use crate::metrics::{self, Syntax, Told};
 use crate::Analysis;
+use crate::metrics::{self, Syntax, Told};
 
 /// See the module.
 pub(super) struct Format;

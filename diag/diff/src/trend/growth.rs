@@ -7,6 +7,9 @@
 use super::{Flow, HeapTrend, Trend};
 use crate::stats::sign_test;
 
+/// So many steps tell a table that doubles over and over from one that was made larger once or twice.
+const MIN_STEPS: usize = 3;
+
 /// What growth has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -143,15 +146,14 @@ impl HeapTrend {
         let falls = sizes.windows(2).any(|pair| pair[1] < pair[0] * 0.8);
         let ups: Vec<usize> =
             (since + 1..).zip(sizes.windows(2)).filter(|(_, pair)| is_up(pair)).map(|(at, _)| at).collect();
-        let (&first_up, &last_up) = (ups.first()?, ups.last()?);
-        // The next step of a table that doubles takes as long as all before it.
-        let gaps = ups.windows(2).map(|pair| trend.between_us(pair[0], pair[1]));
-        let longest_us = gaps.chain([trend.between_us(since, first_up)]).max()?;
-        let is_due = trend.between_us(last_up, last) > longest_us.saturating_mul(5) / 2;
+        let &last_up = ups.last()?;
+        // A step takes as long as all before it. One that came before the last window may have been the last of all.
+        let bounds = trend.windows(since, limits.min_windows)?;
+        let is_recent = last_up >= *bounds.iter().rev().nth(1)?;
         let grew = to_bytes - from_bytes >= limits.min_window_bytes * 3.0 && to_bytes >= from_bytes * 1.9;
         let lasted_us = trend.between_us(since, last_up);
-        let is_long = lasted_us >= limits.min_growth_us;
-        (ups.len() >= 2 && !falls && !is_due && grew).then_some(Stairs {
+        let is_long = lasted_us >= limits.min_growth_us && ups.len() >= MIN_STEPS;
+        (ups.len() >= 2 && !falls && is_recent && grew).then_some(Stairs {
             since,
             steps: ups.len(),
             from_bytes,
