@@ -51,6 +51,12 @@ impl Analysis {
         self.stacks.get_or_init(|| AllocationSites::new(&self.snapshot))
     }
 
+    /// Returns the call stacks by name, of which alone something is wanted.
+    pub fn into_stacks(self) -> AllocationSites {
+        let Analysis { snapshot, stacks, .. } = self;
+        stacks.into_inner().unwrap_or_else(|| AllocationSites::new(&snapshot))
+    }
+
     /// Returns where the tasks wait.
     pub fn await_points(&self) -> &AwaitPoints {
         self.await_points.get_or_init(|| AwaitPoints::new(&self.snapshot, &self.stacks().named))

@@ -15,4 +15,4 @@ mod proto;
 mod writer;
 
 pub use cpu::{CpuFacts, CpuSample, cpu};
-pub use heap::heap;
+pub use heap::{HeapMoment, heap, heap_delta};

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::proto::{Function, Label, Line, Location, Mapping, Profile, Sample, ValueType};
 use crate::allocation_sites::Part;
-use crate::named_stacks::NamedStacks;
+use crate::named_stacks::{Module, NamedStacks};
 use crate::source_location::SourceLocation;
 use diag_snapshot::FrameIndex;
 
@@ -25,7 +25,17 @@ pub(super) struct Writer<'a> {
     function_of: HashMap<(i64, i64), u64>,
     /// By frame, and how many of its innermost functions are left out.
     location_of: HashMap<(FrameIndex, usize), u64>,
+    /// By what is in it: stacks of another moment come to the same places.
+    known: HashMap<Place, u64>,
+    /// The mapping of each module.
+    mapping_of: Vec<u64>,
 }
+
+/// Mapping, address, and the functions with their lines.
+type Place = (u64, u64, Vec<(u64, i64)>);
+
+/// What tells samples apart: their locations, and their labels with the texts.
+pub(super) type Key = (Vec<u64>, Vec<(i64, i64)>);
 
 impl<'a> Writer<'a> {
     /// A profile without samples, of these kinds of values with their units.
@@ -36,11 +46,20 @@ impl<'a> Writer<'a> {
             text_of: HashMap::new(),
             function_of: HashMap::new(),
             location_of: HashMap::new(),
+            known: HashMap::new(),
+            mapping_of: Vec::new(),
         };
         writer.text("");
         writer.profile.sample_type = types.iter().map(|(name, unit)| writer.value_type(name, unit)).collect();
-        writer.profile.mapping = writer.mappings();
+        writer.go_on_with(stacks);
         writer
+    }
+
+    /// From now on stacks are those of another moment of the same process.
+    pub(super) fn go_on_with(&mut self, stacks: &'a NamedStacks) {
+        self.stacks = stacks;
+        self.location_of.clear();
+        self.mapping_of = stacks.modules().iter().map(|module| self.mapping(module)).collect();
     }
 
     /// Which kind of value is shown first.
@@ -63,10 +82,20 @@ impl<'a> Writer<'a> {
     /// Adds the values of a stack from this function outwards, one for each kind; labels without a text are
     /// left out.
     pub(super) fn sample(&mut self, part: Part, values: &[u64], labels: &[(&str, Option<&str>)]) {
-        let location_id = self.locations(part);
+        let key = self.key(part, labels);
+        self.add(key, values.iter().copied().map(number).collect());
+    }
+
+    /// What the samples of a stack with these labels are known by.
+    pub(super) fn key(&mut self, part: Part, labels: &[(&str, Option<&str>)]) -> Key {
+        let locations = self.locations(part);
         let known = labels.iter().filter_map(|(key, text)| Some((key, (*text)?)));
-        let label = known.map(|(key, text)| Label { key: self.text(key), str: self.text(text) }).collect();
-        let value = values.iter().copied().map(number).collect();
+        (locations, known.map(|(key, text)| (self.text(key), self.text(text))).collect())
+    }
+
+    /// Adds the values of what is known by this.
+    pub(super) fn add(&mut self, (location_id, labels): Key, value: Vec<i64>) {
+        let label = labels.into_iter().map(|(key, str)| Label { key, str }).collect();
         self.profile.sample.push(Sample { location_id, value, label });
     }
 
@@ -92,19 +121,23 @@ impl<'a> Writer<'a> {
         ValueType { r#type: self.text(name), unit: self.text(unit) }
     }
 
-    fn mappings(&mut self) -> Vec<Mapping> {
-        let mut mappings = Vec::new();
-        for (id, module) in (1..).zip(self.stacks.modules()) {
-            mappings.push(Mapping {
-                id,
-                memory_start: module.base,
-                memory_limit: module.base.saturating_add(module.size_bytes),
-                filename: self.text(&module.path),
-                build_id: self.text(module.build_id.as_deref().unwrap_or_default()),
-                ..Mapping::default()
-            });
+    fn mapping(&mut self, module: &Module) -> u64 {
+        let filename = self.text(&module.path);
+        let is_it = |mapping: &&Mapping| (mapping.memory_start, mapping.filename) == (module.base, filename);
+        if let Some(known) = self.profile.mapping.iter().find(is_it) {
+            return known.id;
         }
-        mappings
+        let id = self.profile.mapping.len() as u64 + 1;
+        let build_id = self.text(module.build_id.as_deref().unwrap_or_default());
+        self.profile.mapping.push(Mapping {
+            id,
+            memory_start: module.base,
+            memory_limit: module.base.saturating_add(module.size_bytes),
+            filename,
+            build_id,
+            ..Mapping::default()
+        });
+        id
     }
 
     /// The locations of a stack, innermost first.
@@ -122,7 +155,8 @@ impl<'a> Writer<'a> {
         }
         let (address, module) = self.stacks.address(frame)?;
         let line = self.lines(frame, left_out);
-        let mapping = module.and_then(|module| self.profile.mapping.get_mut(module));
+        let mapping = module.and_then(|module| self.mapping_of.get(module));
+        let mapping = mapping.and_then(|id| self.profile.mapping.get_mut(*id as usize - 1));
         let mapping_id = mapping.map_or(0, |mapping| {
             mapping.has_functions |= !line.is_empty();
             mapping.has_filenames |= !line.is_empty();
@@ -130,10 +164,14 @@ impl<'a> Writer<'a> {
             mapping.has_inline_frames |= line.len() > 1;
             mapping.id
         });
-        let id = self.profile.location.len() as u64 + 1;
         // Frames are return addresses; the byte before lies in the call, as the format has it.
         let address = address.saturating_sub(1);
-        self.profile.location.push(Location { id, mapping_id, address, line });
+        let lines = line.iter().map(|line| (line.function_id, line.line)).collect();
+        let new = self.profile.location.len() as u64 + 1;
+        let id = *self.known.entry((mapping_id, address, lines)).or_insert(new);
+        if id == new {
+            self.profile.location.push(Location { id, mapping_id, address, line });
+        }
         self.location_of.insert((frame, left_out), id);
         Some(id)
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+#[cfg(feature = "heap")]
+use std::sync::{Mutex, PoisonError};
 
 use diag_analysis::export::{self, Exporter, Needs};
 use diag_snapshot::Snapshot;
@@ -11,6 +13,8 @@ use hyper::{Response, StatusCode};
 use super::http::Whole;
 use super::routes;
 use super::work::Work;
+#[cfg(feature = "heap")]
+use crate::capture::Scope;
 
 /// What the paths of the formats begin with.
 pub(super) const EXPORT: &str = "/export/";
@@ -29,6 +33,8 @@ pub(super) fn index() -> String {
     let mut lines = Vec::new();
     if let Some(heap) = export::by_name("pprof").filter(|heap| is_served(*heap)) {
         lines.push(("/debug/pprof/heap".to_owned(), heap.about()));
+        let delta = "what is added to the heap in 1..300 s, less what is freed, for `go tool pprof`";
+        lines.push(("/debug/pprof/heap?seconds=30".to_owned(), delta));
     }
     if cfg!(profiles_cpu) {
         let cpu = "what the CPU does for 1..300 s, by spawn site too, for `go tool pprof`";
@@ -82,7 +88,7 @@ pub(super) async fn cpu(work: &Arc<Work>, query: Option<&str>) -> Response<Whole
     use crate::cpu;
 
     let Some(seconds) = seconds(query.unwrap_or_default()) else {
-        return routes::plain(StatusCode::BAD_REQUEST, "seconds is a whole number from 1 to 300\n");
+        return routes::plain(StatusCode::BAD_REQUEST, SECONDS_USAGE);
     };
     let mut running = match cpu::start() {
         Ok(running) => running,
@@ -106,8 +112,58 @@ pub(super) async fn cpu(_: &Arc<Work>, _: Option<&str>) -> Response<Whole> {
     )
 }
 
+/// What was added to the heap in so many seconds. If the caller goes away, nothing more is done.
+#[cfg(feature = "heap")]
+pub(super) async fn heap_delta(work: &Arc<Work>, query: &str) -> Response<Whole> {
+    use diag_analysis::pprof::{HeapMoment, heap_delta};
+
+    /// A moment of the heap is kept meanwhile, so there is one at a time.
+    static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+    let Some(seconds) = seconds(query) else { return routes::plain(StatusCode::BAD_REQUEST, SECONDS_USAGE) };
+    let Ok(_turn) = ONE_AT_A_TIME.try_lock() else {
+        return routes::plain(StatusCode::CONFLICT, "another difference of the heap is being taken\n");
+    };
+    let moment = || HeapMoment::of(crate::capture::snapshot(Scope::Heap).into());
+    let before = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&before);
+    let taken = work.alone(move || {
+        *keep.lock().unwrap_or_else(PoisonError::into_inner) = moment();
+        routes::plain(StatusCode::OK, "")
+    });
+    if taken.await.status() != StatusCode::OK {
+        return routes::plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the capture failed; the service is unharmed\n",
+        );
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(seconds)).await;
+    let answer = move || {
+        let before = before.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match before.zip(moment()) {
+            Some((before, after)) => file("heap-delta.pb.gz", routes::BYTES, heap_delta(&before, &after)),
+            None => routes::plain(StatusCode::NOT_FOUND, NO_HEAP),
+        }
+    };
+    work.alone(answer).await
+}
+
+/// No difference.
+#[cfg(not(feature = "heap"))]
+pub(super) async fn heap_delta(_: &Arc<Work>, _: &str) -> Response<Whole> {
+    routes::plain(StatusCode::NOT_FOUND, NO_HEAP)
+}
+
+#[cfg(any(profiles_cpu, feature = "heap"))]
+const SECONDS_USAGE: &str = "seconds is a whole number from 1 to 300\n";
+
+/// True if a query says for how long.
+pub(super) fn says_seconds(query: &str) -> bool {
+    query.split('&').any(|pair| pair.starts_with("seconds="))
+}
+
 /// The value of `seconds`, which is 30 if nothing is asked.
-#[cfg(profiles_cpu)]
+#[cfg(any(profiles_cpu, feature = "heap"))]
 fn seconds(query: &str) -> Option<u64> {
     let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("seconds="));
     values

@@ -38,6 +38,7 @@ const USAGE: &str = "diag agent\n\n\
     GET /metrics                        figures for Prometheus, as OpenMetrics, or as text/plain if asked\n\
     GET /debug/pprof/                   what can be fetched of this process for other tools, and where\n\
     GET /debug/pprof/heap               the live heap for pprof: go tool pprof -http : URL\n\
+    GET /debug/pprof/heap?seconds=N     what is added to it in 1..300 s, less what is freed, for pprof\n\
     GET /debug/pprof/profile?seconds=N  what the CPU does for 1..300 s (30), for pprof\n\
     GET /export/FORMAT                  the heap or the figures for another tool; /debug/pprof/ lists the formats\n\
     GET /healthz                        ok, if this thread runs\n\
@@ -52,6 +53,7 @@ impl Routes {
         if let Some(refusal) = self.access.refusal(&request) {
             return refusal;
         }
+        let query = request.uri().query();
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/snapshot") => {
                 let render =
@@ -71,11 +73,14 @@ impl Routes {
             (&Method::GET, "/debug/pprof" | "/debug/pprof/") => {
                 response(StatusCode::OK, TEXT, profiles::index())
             }
+            (&Method::GET, "/debug/pprof/heap") if query.is_some_and(profiles::says_seconds) => {
+                profiles::heap_delta(&self.work, query.unwrap_or_default()).await
+            }
             (&Method::GET, "/debug/pprof/heap") => match export::by_name("pprof") {
                 Some(format) => self.exported(format).await,
                 None => plain(StatusCode::NOT_FOUND, profiles::NO_HEAP),
             },
-            (&Method::GET, "/debug/pprof/profile") => profiles::cpu(&self.work, request.uri().query()).await,
+            (&Method::GET, "/debug/pprof/profile") => profiles::cpu(&self.work, query).await,
             (&Method::GET, "/healthz") => response(StatusCode::OK, TEXT, healthz(request.uri().query())),
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
             (&Method::GET, path) => match path.strip_prefix(profiles::EXPORT).and_then(export::by_name) {

@@ -52,7 +52,10 @@ impl Work {
     }
 
     /// What nobody else asks for, in its turn.
-    #[cfg_attr(not(profiles_cpu), allow(dead_code, reason = "each CPU profile has its own answer"))]
+    #[cfg_attr(
+        not(any(profiles_cpu, feature = "heap")),
+        allow(dead_code, reason = "each profile of some time has its own answer")
+    )]
     pub(super) async fn alone(
         self: &Arc<Self>,
         work: impl FnOnce() -> Response<Whole> + Send + 'static,
