@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::TcpListener;
-use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use diag_snapshot::{DescriptorKind, Snapshot};
 
@@ -17,6 +17,29 @@ fn opened(descriptor: libc::c_int) -> OwnedFd {
     assert!(descriptor >= 0, "{}", std::io::Error::last_os_error());
     // SAFETY: it is new, and nobody else has it.
     unsafe { OwnedFd::from_raw_fd(descriptor) }
+}
+
+/// That is when they are asked for.
+fn all_are_counted_where_none_is_left() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the answer.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) }, 0);
+    let fill: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).take(64).collect();
+    let last = fill.last().expect("one at least").as_raw_fd();
+    let full = libc::rlimit { rlim_cur: last as libc::rlim_t + 1, ..limit };
+    // One may lie beyond, as whoever started the test left it.
+    let listed = std::fs::read_dir("/proc/self/fd").expect("Linux");
+    let numbers = listed.map(|entry| entry.expect("a name").file_name().into_string().expect("a number"));
+    let all = numbers.filter(|number| number.parse().is_ok_and(|number: i32| number <= last)).count() as u64;
+    // SAFETY: limits as they are read.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &full) }, 0);
+    assert!(File::open("/dev/null").is_err(), "none is left");
+    let snapshot = diag::snapshot();
+    // SAFETY: as above.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    let resources = &snapshot.capture.resources;
+    assert_eq!((resources.open_fds, resources.open_fds_limit), (Some(all), Some(full.rlim_cur)));
+    assert_eq!(kinds(&snapshot).values().sum::<u64>(), all);
 }
 
 #[test]
@@ -61,6 +84,7 @@ fn descriptors_are_told_by_kind() {
     let listed = std::fs::read_dir("/proc/self/fd").expect("Linux").count() as u64 - 1;
     assert_eq!(all, listed, "one of them is the reader of the folder");
     assert!(resources.open_fds_limit.is_none_or(|limit| limit >= all));
+    all_are_counted_where_none_is_left();
     drop((files, sockets, pipes, others));
     assert_eq!(kinds(&diag::snapshot()), kinds(&before));
 }

@@ -56,14 +56,16 @@ pub(super) fn usage(diag_bytes: u64, wanted: Files, strings: &mut Strings) -> Us
     let status = procfs::status().unwrap_or_default();
     let cpu_ns = sys::cpu_times_ns();
     let (resident, files) = memory::resident(&status, wanted, strings).unzip();
-    let descriptors = descriptors::open(status_number(&status, "FDSize:"));
+    let limit = sys::most_descriptors();
+    // Where none is left to read the status with, there are as many numbers as the limit has.
+    let descriptors = descriptors::open(status_number(&status, "FDSize:").or(limit));
     let resources = Resources {
         rss_bytes: status_bytes(&status, "VmRSS:"),
         threads: status_number(&status, "Threads:"),
         cpu_user_ns: cpu_ns.map(|[user, _]| user),
         cpu_system_ns: cpu_ns.map(|[_, system]| system),
         open_fds: descriptors.as_ref().map(|open| open.len() as u64),
-        open_fds_limit: sys::most_descriptors(),
+        open_fds_limit: limit,
         diag_bytes: Some(diag_bytes),
         address_space: Some(address_space()),
         throttled_us: throttled.map(|throttled| throttled.us),
