@@ -96,6 +96,7 @@ impl Look<'_> {
         let grown = to.saturating_sub(from) as f64;
         let last = self.trend.and_then(Trend::last).unwrap_or(1);
         let confidence = match self.goes_on(part) {
+            Some(true) if self.may_be_free(part, grown) => Confidence::Possible,
             Some(true) => Confidence::Likely,
             Some(false) => return None,
             None if grown - self.error(part, 0, last) >= self.params.min_growth_bytes as f64 => {
@@ -132,6 +133,14 @@ impl Look<'_> {
                 Risk::MemoryGrows { growth: BytesPerSecond(rate) },
             )
         })
+    }
+
+    /// True if the allocator may keep all of that free, and does not tell: it has handed out as much in that time.
+    fn may_be_free(&self, part: &Part, grown: f64) -> bool {
+        let is_known = self.diff.after.split.as_ref().is_some_and(|split| split.held_bytes.is_some());
+        let heap = self.diff.heap.as_ref().and_then(|heap| heap.window);
+        let handed_out = heap.map_or(f64::INFINITY, |window| window.allocated_bytes as f64);
+        part.subject == ProcessPart::UnaccountedMemory && !is_known && handed_out >= grown
     }
 
     /// Whether a part grew in each window of the series, the last of them half as fast as the first at least; none if the
@@ -207,7 +216,8 @@ impl Look<'_> {
             ..Finding::new(
                 Rule::NAME,
                 Category::Leak,
-                Confidence::Likely,
+                // A pool of threads that grows to its size looks the same.
+                Confidence::Possible,
                 Subject::Process(ProcessPart::Threads),
                 Advice::EndThreads,
                 Risk::MemoryKept,
@@ -259,7 +269,8 @@ what the allocator keeps free if it tells, and the rest, which C libraries and m
 - **Found when** mapped files, or the rest, grew by `min_growth_bytes` between two snapshots, beyond the error of the heap's
   estimate: **leak, possible**. In a series of `min_windows` windows and `min_growth_s` it is **likely** if each window grew by
   `min_window_bytes`, the last half as much as the first, by what stays and not by what is in use for a moment; otherwise there
-  is no finding. So are threads that became `min_threads` more in each window.
+  is no finding. It stays **possible** of the rest if the allocator does not tell what it keeps free, and handed out as much in that
+  time. Threads that became `min_threads` more in each window are **possible**: a pool grows to its size.
 - **Retention** when the allocator keeps `min_free_share` of resident memory free, and `min_free_bytes` at least; **possible**
   of the rest where the allocator does not tell. It is no leak, and fails no check.
 - **Evidence**: from where to where, and which files. **Counter-evidence**: that the allocator's free memory is not known.
