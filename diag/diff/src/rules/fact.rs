@@ -1,6 +1,6 @@
 //! What a rule says, as data: a kind with its values, which know their units.
 //!
-//! A fact is one variant of an enum that [`facts!`] declares. Its words are made last, by its arm in
+//! A fact is one variant of an enum that `facts!` declares. Its words are made last, by its arm in
 //! [`report::words`](crate::report::words), and its JSON follows from the declaration: no rule holds a sentence.
 
 use diag_analysis::allocation_kind::AllocationKind;

@@ -130,7 +130,7 @@ impl Typed for bool {
     }
 }
 
-/// The thresholds of one rule; made by [`params!`].
+/// The thresholds of one rule; made by `params!`.
 pub trait Params: Default {
     /// Every threshold.
     const TABLE: &'static [Param];

@@ -12,7 +12,7 @@ use crate::trend::Trend;
 /// A rule is pure and total: it reads no clock, opens nothing, puts nothing into words, and any facts give
 /// an answer.
 pub trait Rule: Sync {
-    /// Its thresholds; see [`params!`](super::params::params).
+    /// Its thresholds; see `params!`.
     type Params: Params;
 
     /// Its name in reports and in `diag.toml`.
