@@ -28,8 +28,10 @@ pub(crate) use here::{
     Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, lower_priority, name_thread, thread_id,
     uptime_ns, wipe_on_fork,
 };
+#[cfg(any(samples_heap, all(test, takes_stacks)))]
+pub(crate) use here::errno;
 #[cfg(takes_stacks)]
-pub(crate) use here::{errno, loader, own_memory, page_is_readable, signals};
+pub(crate) use here::{loader, own_memory, page_is_readable, signals};
 pub(crate) use pages::{Access, InCores, allow, discard, map, unmap};
 pub(crate) use threads::{USUAL_STACK_BYTES, start_thread};
 
