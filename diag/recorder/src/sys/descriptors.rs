@@ -4,20 +4,18 @@ use std::io;
 #[cfg(feature = "agent")]
 use std::os::fd::AsRawFd;
 
+use super::soft_limit::soft_limit;
+
 /// Beyond so many bytes of one file the system does not refuse a write, it kills the process (`SIGXFSZ`).
 pub(crate) fn largest_file_bytes() -> u64 {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: `limit` is a valid place for the call to fill; if it fails, there is no limit.
-    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &mut limit) };
-    limit.rlim_cur
+    // SAFETY: `limit` gives a valid place to fill.
+    soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, limit) }).unwrap_or(libc::RLIM_INFINITY)
 }
 
 /// How many descriptors may be open; `None` if there is no limit.
 pub(crate) fn most_descriptors() -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
-    // SAFETY: `limit` is a valid place for the call to fill.
-    let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) } == 0;
-    (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
+    // SAFETY: `limit` gives a valid place to fill.
+    soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit) })
 }
 
 /// The descriptors that are open among the first so many, found without opening one. `None` if the system does not

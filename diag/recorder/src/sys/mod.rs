@@ -13,6 +13,7 @@ mod here;
 mod pages;
 #[cfg_attr(not(takes_stacks), allow(dead_code, unused_imports, reason = "stacks need all of it"))]
 pub(crate) mod procfs;
+mod soft_limit;
 mod threads;
 
 pub(crate) use clock::{cpu_times_ns, precise_ns};
@@ -22,14 +23,14 @@ pub(crate) use descriptors::{close, largest_file_bytes, most_descriptors, open_d
 pub(crate) use forks::at_fork;
 #[cfg(test)]
 pub(crate) use forks::{forked, forked_bare};
+#[cfg(any(samples_heap, all(test, takes_stacks)))]
+pub(crate) use here::errno;
 #[cfg(profiles_cpu)]
 pub(crate) use here::{CpuTimer, process_cpu_ns};
 pub(crate) use here::{
     Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, lower_priority, name_thread, thread_id,
     uptime_ns, wipe_on_fork,
 };
-#[cfg(any(samples_heap, all(test, takes_stacks)))]
-pub(crate) use here::errno;
 #[cfg(takes_stacks)]
 pub(crate) use here::{loader, own_memory, page_is_readable, signals};
 pub(crate) use pages::{Access, InCores, allow, discard, map, unmap};

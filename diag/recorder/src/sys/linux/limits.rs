@@ -1,5 +1,7 @@
 //! What the limits on memory leave to this process. Asked where threads begin to spawn tasks: nothing is allocated.
 
+use crate::sys::soft_limit::soft_limit;
+
 /// A process that does not see its own size is taken to have filled three quarters of its limit.
 const BLIND: u64 = 4;
 
@@ -12,11 +14,10 @@ pub(crate) struct Limits {
 impl Limits {
     /// Those in force; `None` if there is none.
     pub(crate) fn now() -> Option<Self> {
-        // The type of their numbers is another in each C library, so they are not handed over.
         // SAFETY: `limit` gives a valid place to fill.
-        let space = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) });
+        let space = soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_AS, limit) });
         // SAFETY: as above.
-        let data = limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_DATA, limit) });
+        let data = soft_limit(|limit| unsafe { libc::getrlimit(libc::RLIMIT_DATA, limit) });
         (space.is_some() || data.is_some()).then_some(Limits { space, data })
     }
 
@@ -34,13 +35,6 @@ impl Limits {
         let data = self.data.map(|limit| left(limit, used.as_ref().map(|used| used.data)));
         [space, data].into_iter().flatten().min().unwrap_or(u64::MAX)
     }
-}
-
-/// A limit in bytes, if there is one.
-fn limit(get: impl FnOnce(&mut libc::rlimit) -> libc::c_int) -> Option<u64> {
-    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: 0 };
-    let told = get(&mut limit) == 0;
-    (told && limit.rlim_cur != libc::RLIM_INFINITY).then_some(limit.rlim_cur)
 }
 
 /// What counts against the two limits.
