@@ -31,6 +31,7 @@ mod not_recorded;
 pub mod outlived;
 #[cfg(feature = "pprof")]
 pub mod pprof;
+mod registry;
 pub mod runtime_frames;
 pub mod site;
 mod site_figures;

@@ -9,6 +9,7 @@ mod live;
 use std::io;
 
 use crate::Analysis;
+use crate::registry::registry;
 
 /// Writes what is in a snapshot as another tool reads it.
 ///
@@ -52,18 +53,8 @@ impl Needs {
     }
 }
 
-/// Makes a module of each name, whose `Format` is then one of [`ALL`]. Such modules are not found by `cargo fmt`:
-/// `.ci/run` formats them by name.
-macro_rules! formats {
-    ($($(#[$attribute:meta])* $module:ident,)*) => {
-        $($(#[$attribute])* mod $module;)*
-
-        /// All formats, in the order in which they are listed.
-        pub const ALL: &[&dyn Exporter] = &[$($(#[$attribute])* &$module::Format,)*];
-    };
-}
-
-formats! {
+registry! {
+    Exporter:
     #[cfg(feature = "pprof")]
     pprof,
     collapsed,
@@ -72,27 +63,17 @@ formats! {
     speedscope,
 }
 
-/// The format of this name.
-pub fn by_name(name: &str) -> Option<&'static dyn Exporter> {
-    ALL.iter().copied().find(|format| format.name() == name)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use crate::registry::check_names;
 
     #[test]
     fn each_format_has_a_name_of_its_own_and_says_what_it_is() {
-        let names: BTreeSet<_> = ALL.iter().map(|format| format.name()).collect();
-        assert_eq!(names.len(), ALL.len(), "{names:?}");
+        check_names(ALL.iter().map(|format| (format.name(), format.about())));
         for format in ALL {
             let (name, about) = (format.name(), format.about());
-            let is_plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
-            assert!(!name.is_empty() && name.chars().all(is_plain), "{name}");
             assert!(by_name(name).is_some_and(|found| found.about() == about), "{name}");
-            assert!(!about.is_empty() && !about.contains('\n') && about.len() < 100, "{name}: {about}");
             assert!(!format.extension().is_empty() && !format.extension().starts_with('.'), "{name}");
             assert!(format.content_type().contains('/'), "{name}");
         }

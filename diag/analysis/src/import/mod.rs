@@ -10,6 +10,8 @@ mod stack_tree;
 
 use diag_snapshot::Snapshot;
 
+use crate::registry::registry;
+
 pub use error::ImportError;
 
 /// Reads the files of another tool.
@@ -32,24 +34,9 @@ pub trait Importer: Sync {
     fn import(&self, bytes: &[u8]) -> Result<Snapshot, ImportError>;
 }
 
-/// Makes a module of each name, whose `Format` is then one of [`ALL`]. Such modules are not found by `cargo fmt`:
-/// `.ci/run` formats them by name.
-macro_rules! formats {
-    ($($module:ident,)*) => {
-        $(mod $module;)*
-
-        /// All formats, in the order in which they are listed.
-        pub const ALL: &[&dyn Importer] = &[$(&$module::Format,)*];
-    };
-}
-
-formats! {
+registry! {
+    Importer:
     pprof,
-}
-
-/// The format of this name.
-pub fn by_name(name: &str) -> Option<&'static dyn Importer> {
-    ALL.iter().copied().find(|format| format.name() == name)
 }
 
 /// The first format that recognizes these bytes.
@@ -59,20 +46,15 @@ pub fn recognized(bytes: &[u8]) -> Option<&'static dyn Importer> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+    use crate::registry::check_names;
 
     #[test]
     fn each_format_has_a_name_of_its_own_and_says_what_it_is() {
-        let names: BTreeSet<_> = ALL.iter().map(|format| format.name()).collect();
-        assert_eq!(names.len(), ALL.len(), "{names:?}");
+        check_names(ALL.iter().map(|format| (format.name(), format.about())));
         for format in ALL {
             let (name, about) = (format.name(), format.about());
-            let is_plain = |char: char| char.is_ascii_lowercase() || char.is_ascii_digit();
-            assert!(!name.is_empty() && name.chars().all(is_plain), "{name}");
             assert!(by_name(name).is_some_and(|found| found.about() == about), "{name}");
-            assert!(!about.is_empty() && !about.contains('\n') && about.len() < 100, "{name}: {about}");
         }
         assert!(by_name("gif").is_none());
     }
