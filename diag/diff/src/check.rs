@@ -76,15 +76,18 @@ fn judge_run(run: &[&Analysis], whole: &Diff, policy: &Policy) -> Result<Report,
     let mut over = Vec::new();
     for (at_us, finding) in past {
         let is_same = |known: &Finding| known.is_about_the_same(&finding);
-        if findings.iter().chain(&over).any(is_same) {
+        if findings.iter().chain(over.iter().map(|(finding, _)| finding)).any(is_same) {
             continue;
         }
-        let was_likely = finding.fails(Confidence::Likely);
-        let ended = finding.ended_since(timestamp(at_us));
-        if was_likely { findings.push(ended) } else { over.push(ended) }
+        let until = timestamp(at_us);
+        if finding.fails(Confidence::Likely) {
+            findings.push(finding.ended(until));
+        } else {
+            over.extend(until.map(|until| (finding, until)));
+        }
     }
     let mut report = reported(&facts, whole, policy, rules::each_once(findings));
-    report.add_what_is_over(over);
+    report.add_what_is_over(&over);
     Ok(report)
 }
 

@@ -11,6 +11,7 @@
 
 mod check;
 pub mod diff;
+mod flow;
 mod merge;
 pub mod outcome;
 pub mod policy;

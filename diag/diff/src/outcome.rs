@@ -63,7 +63,7 @@ fn window(diff: &Diff, policy: &Policy) -> Option<Reason> {
     if diff.window_us < 0 {
         return Some(Reason::Reversed { window });
     }
-    let least = Micros((policy.min_window_s * 1e6) as u64);
+    let least = Micros::from_secs(policy.min_window_s);
     (window.as_nanos() as f64 / 1e9 < policy.min_window_s).then_some(Reason::TooClose { window, least })
 }
 

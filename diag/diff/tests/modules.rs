@@ -5,12 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module at the top, and those that it may name. Facts come before rules, rules before reports.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("stats", &[]),
     ("time", &[]),
     ("merge", &[]),
-    ("diff", &["merge", "stats"]),
-    ("trend", &["diff", "merge", "stats"]),
+    ("flow", &["stats"]),
+    ("diff", &["flow", "merge", "stats"]),
+    ("trend", &["diff", "flow", "merge", "stats"]),
     ("series", &["diff"]),
     ("rules", &["diff", "stats", "time", "trend"]),
     ("policy", &["diff", "rules", "time"]),

@@ -80,6 +80,11 @@ unit! {
 }
 
 impl Micros {
+    /// So many seconds, rounded down; nothing of a negative number or of none.
+    pub fn from_secs(seconds: f64) -> Self {
+        Micros((seconds * 1e6) as u64)
+    }
+
     /// The same duration in nanoseconds.
     pub fn as_nanos(self) -> u64 {
         self.0.saturating_mul(1_000)
@@ -115,6 +120,8 @@ mod tests {
         assert_eq!([Micros(3) - Micros(5), Micros(u64::MAX) + Micros(1)], [Micros::ZERO, Micros(u64::MAX)]);
         assert_eq!([Bytes(7), Bytes(u64::MAX)].into_iter().sum::<Bytes>(), Bytes(u64::MAX));
         assert_eq!(Micros(u64::MAX).as_nanos(), u64::MAX);
+        let seconds = [0.25, -1.0, f64::NAN, f64::INFINITY].map(Micros::from_secs);
+        assert_eq!(seconds, [Micros(250_000), Micros::ZERO, Micros::ZERO, Micros(u64::MAX)]);
     }
 
     #[test]

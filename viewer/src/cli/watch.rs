@@ -9,7 +9,7 @@ use std::time::Duration;
 use diag_analysis::Analysis;
 use diag_analysis::human;
 use diag_analysis::symbols::{DebugFiles, fill_in};
-use diag_diff::series::Member;
+use diag_diff::series::Member as _;
 use diag_diff::{Outcome, Policy, Report, Series, judge_series};
 use diag_snapshot::{Keep, file};
 use diag_viewer::agent::Agent;
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
             sleep(args.every);
         }
         members.push(shot(args, &agent, &debug)?);
-        for gone in Keep::new(NEWEST, KEPT).thin(&mut members, Shot::taken_unix_us) {
+        for gone in Keep::new(NEWEST, KEPT).thin(&mut members, |shot| shot.analysis.taken_unix_us()) {
             gone.remove();
         }
         let (report, is_firm) = answer(&members, &policy)?;
@@ -121,20 +121,6 @@ impl Shot {
         {
             note(&format!("{} stays: {error}", path.display()));
         }
-    }
-}
-
-impl Member for Shot {
-    fn service(&self) -> &str {
-        self.analysis.service()
-    }
-
-    fn instance(&self) -> u64 {
-        self.analysis.instance()
-    }
-
-    fn taken_unix_us(&self) -> u64 {
-        self.analysis.taken_unix_us()
     }
 }
 

@@ -22,12 +22,8 @@ pub struct BusyTask {
     pub polls_per_s: f64,
     /// Part of the time that it was inside of polls, estimated from sampled ones.
     pub busy_share: f64,
-    /// Part of its polls that it asked for itself; none in older files.
-    pub self_share: Option<f64>,
     /// True if another task woke it last: it has work.
     pub woken_by_task: bool,
-    /// For so long it was looked at, microseconds.
-    pub window_us: u64,
 }
 
 /// Of two snapshots of one process, the busiest first.
@@ -49,21 +45,17 @@ pub(super) fn busy(before: &Analysis, after: &Analysis) -> Vec<BusyTask> {
         }
         let Some(task) = is.tasks.get(place) else { continue };
         let earlier = was.task(task.id);
-        let since = |now: u64, then: Option<u64>| now.saturating_sub(then.unwrap_or(0));
-        let polls = since(task.polls, earlier.as_ref().map(|task| task.polls));
-        let busy_ns = since(task.busy_ns, earlier.as_ref().map(|task| task.busy_ns));
+        let (polls_then, busy_then) = earlier.map_or((0, 0), |task| (task.polls, task.busy_ns));
+        let polls = task.polls.saturating_sub(polls_then);
+        let busy_ns = task.busy_ns.saturating_sub(busy_then);
         let Some(site) = names.get(task.site.0 as usize).filter(|_| is_busy(polls, busy_ns)) else {
             continue;
         };
-        let self_wakes =
-            task.self_wakes.map(|wakes| since(wakes, earlier.as_ref().and_then(|task| task.self_wakes)));
         busy.push(BusyTask {
             site: site.clone(),
             polls_per_s: polls as f64 / seconds,
             busy_share: busy_ns as f64 / 1e9 / seconds,
-            self_share: self_wakes.map(|wakes| (wakes as f64 / polls.max(1) as f64).min(1.0)),
             woken_by_task: task.woken_by.is_some_and(|by| by != task.id),
-            window_us,
         });
     }
     busy.sort_by(|a, b| b.busy_share.total_cmp(&a.busy_share).then(b.polls_per_s.total_cmp(&a.polls_per_s)));

@@ -1,6 +1,8 @@
 //! Tasks that wait, in both snapshots and without a poll in between, for what another part of the service has to take or
 //! to give back.
 
+use std::collections::BTreeMap;
+
 use diag_analysis::Analysis;
 use diag_analysis::await_point::WaitKind;
 use diag_analysis::site::sites;
@@ -42,7 +44,7 @@ pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: 
     let snapshot = after.snapshot();
     let parked = after.await_points();
     let names: Vec<Site> = sites(snapshot).collect();
-    let mut found: Vec<Giving> = Vec::new();
+    let mut found: BTreeMap<(&Site, &str), Giving> = BTreeMap::new();
     for (id, waits) in parked.answers() {
         let Some(kind) = parked.kind(waits).filter(|kind| kind.is_give_back()) else { continue };
         let Some(task) = snapshot.task(id).filter(|task| task.state != TaskState::Polling) else { continue };
@@ -56,13 +58,8 @@ pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: 
                 .and_then(|place| join.sites.get(place)?.usual_lifetime_us(options.min_ended)),
             is_woken: task.state == TaskState::Woken,
         };
-        match found.iter_mut().find(|known| known.site == *site && known.waits == waits) {
-            Some(known) => known.tasks.push(one),
-            None => {
-                found.push(Giving { site: site.clone(), waits: waits.to_owned(), kind, tasks: vec![one] })
-            }
-        }
+        let new = || Giving { site: site.clone(), waits: waits.to_owned(), kind, tasks: Vec::new() };
+        found.entry((site, waits)).or_insert_with(new).tasks.push(one);
     }
-    found.sort_by(|a, b| (&a.site, &a.waits).cmp(&(&b.site, &b.waits)));
-    found
+    found.into_values().collect()
 }

@@ -17,6 +17,7 @@ use super::Site;
 use super::sites::{Join, Positions};
 use super::tasks::TaskDiff;
 use super::{AllocStats, FunctionProfile, HeapProfile};
+use crate::flow::{CERTAIN, Flow};
 use crate::merge::merge;
 use crate::stats::{Interval, WeightedSum, benjamini_hochberg, sign_test};
 use diag_analysis::heap_profile::add;
@@ -83,6 +84,11 @@ pub struct Growth {
 }
 
 impl Growth {
+    fn of(flow: &Flow, before: WeightedSum, after: WeightedSum, unseen_bytes: f64) -> Self {
+        let Flow { new, gone, .. } = *flow;
+        Growth { before, after, new, gone, interval: flow.interval(unseen_bytes) }
+    }
+
     /// New less gone bytes.
     pub fn bytes(&self) -> f64 {
         self.new.sum - self.gone.sum
@@ -192,17 +198,12 @@ struct Moves {
 
 #[derive(Default)]
 struct Move {
-    new: WeightedSum,
-    gone: WeightedSum,
-    noise: f64,
+    flow: Flow,
     certain_bytes: [f64; 2],
     new_early: u64,
     new_late: u64,
     overdue: Overdue,
 }
-
-/// A block that is sampled this surely is as good as known.
-pub(crate) const CERTAIN: f64 = 0.99;
 
 impl Moves {
     /// Adds a sample as either snapshot has it. A block that grew in place is gone with its old
@@ -219,8 +220,8 @@ impl Moves {
             let function = self.functions.entry(before.place(&sample)).or_default();
             function.certain_bytes[0] += certain(&sample);
             if !unchanged {
-                add(&mut function.gone, &sample);
-                function.noise += if is.is_none() { change * change } else { 0.0 };
+                add(&mut function.flow.gone, &sample);
+                function.flow.noise += if is.is_none() { change * change } else { 0.0 };
             }
             let overdue = u64::from(before.is_overdue(&sample));
             function.overdue.before += overdue;
@@ -230,8 +231,8 @@ impl Moves {
             let function = self.functions.entry(after.place(&sample)).or_default();
             function.certain_bytes[1] += certain(&sample);
             if !unchanged {
-                add(&mut function.new, &sample);
-                function.noise += change * change;
+                add(&mut function.flow.new, &sample);
+                function.flow.noise += change * change;
                 let late = sample.born_us >= self.half_us;
                 *if late { &mut function.new_late } else { &mut function.new_early } += 1;
             }
@@ -248,18 +249,17 @@ impl Moves {
         let unseen_bytes = before.unseen_bytes.max(after.unseen_bytes);
         let none = |place: &SourceLocation| FunctionProfile::none(place.clone());
         let (was, is) = (by_place(&before), by_place(&after));
-        let mut all = Move::default();
+        let mut all = Flow::default();
         let mut sites = Vec::with_capacity(self.functions.len());
         for (place, moved) in self.functions {
-            all.new += moved.new;
-            all.gone += moved.gone;
+            all.add(&moved.flow);
             let before = was.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
             let after = is.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
             sites.push(HeapSiteDiff {
-                growth: moved.growth(before.live.bytes, after.live.bytes, unseen_bytes),
+                growth: Growth::of(&moved.flow, before.live.bytes, after.live.bytes, unseen_bytes),
                 window: same_process.then(|| after.since_start.since(&before.since_start)),
-                chance: sign_test(moved.new.samples, moved.gone.samples),
-                deviations: moved.deviations(),
+                chance: sign_test(moved.flow.new.samples, moved.flow.gone.samples),
+                deviations: moved.flow.deviations(),
                 certain_bytes: moved.certain_bytes,
                 new_early: moved.new_early,
                 new_late: moved.new_late,
@@ -275,7 +275,7 @@ impl Moves {
         // Stable: equal growth stays in the order of the names.
         sites.sort_by(|a, b| b.growth.bytes().total_cmp(&a.growth.bytes()));
         HeapDiff {
-            total: all.growth(before.live.bytes, after.live.bytes, unseen_bytes),
+            total: Growth::of(&all, before.live.bytes, after.live.bytes, unseen_bytes),
             window: same_process.then(|| after.since_start.since(&before.since_start)),
             sites,
             before,
@@ -283,17 +283,6 @@ impl Moves {
             of_live_tasks,
             unseen_bytes,
         }
-    }
-}
-
-impl Move {
-    fn deviations(&self) -> f64 {
-        if self.noise > 0.0 { (self.new.sum - self.gone.sum) / self.noise.sqrt() } else { 0.0 }
-    }
-
-    fn growth(&self, before: WeightedSum, after: WeightedSum, unseen_bytes: f64) -> Growth {
-        let interval = self.new.interval_of_difference(&self.gone, unseen_bytes);
-        Growth { before, after, new: self.new, gone: self.gone, interval }
     }
 }
 

@@ -17,7 +17,7 @@ use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::{Unnamed, unnamed};
 use diag_analysis::views::Memory;
 use diag_analysis::{Analysis, Coverage};
-use diag_snapshot::Snapshot;
+use diag_snapshot::{Micros, Snapshot};
 
 pub use blocking::BlockingPool;
 pub use busy::BusyTask;
@@ -29,7 +29,6 @@ pub use diag_analysis::lifetimes::Lifetimes;
 pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
 pub use giving::{Giving, GivingTask};
-pub(crate) use heap::CERTAIN;
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
@@ -167,6 +166,18 @@ impl Diff {
     /// compared, as lines move from build to build.
     pub fn function(&self, place: &SourceLocation) -> SourceLocation {
         heap::joined(place.clone(), self.same_process)
+    }
+}
+
+impl Diff {
+    /// Returns the time between the snapshots, in whichever order they were given.
+    pub fn window(&self) -> Micros {
+        Micros(self.window_us.unsigned_abs())
+    }
+
+    /// Returns how fast so much came to be from the first snapshot to the second; none of two processes, or in reverse.
+    pub fn rate_per_s(&self, grown: f64) -> Option<f64> {
+        (self.same_process && self.window_us > 0).then(|| grown * 1e6 / self.window_us as f64)
     }
 }
 

@@ -27,6 +27,13 @@ pub struct TaskDiff {
     pub sites: Vec<SiteDiff>,
 }
 
+impl TaskDiff {
+    /// Returns what both snapshots say of a site; none if neither has it.
+    pub fn site(&self, site: &Site) -> Option<&SiteDiff> {
+        self.sites.iter().find(|known| known.site == *site)
+    }
+}
+
 /// One spawn site in two snapshots.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SiteDiff {

@@ -64,7 +64,7 @@ impl Bound {
             }
             ("task-leak", Subject::SpawnSite(site)) => {
                 let bound = self.max_tasks?;
-                let tasks = diff.tasks.sites.iter().find(|known| known.site == *site)?.after.live;
+                let tasks = diff.tasks.site(site)?.after.live;
                 Some(if tasks > bound {
                     Against::Above(Evidence::AboveTaskBound { tasks, bound })
                 } else {

@@ -29,7 +29,6 @@ use crate::diff::{Diff, Side};
 use crate::outcome::Outcome;
 use crate::policy::{Allowed, Policy};
 use crate::rules;
-use crate::rules::evidence::Evidence;
 use crate::rules::fact::Percent;
 use crate::rules::finding::{Confidence, Finding};
 use crate::rules::reason::Reason;
@@ -139,24 +138,18 @@ impl Report {
     }
 
     /// Notes what some pair of a series showed, and no later one does. Growth of which a note tells more is left out.
-    pub(crate) fn add_what_is_over(&mut self, over: Vec<Finding>) {
-        for finding in over {
+    pub(crate) fn add_what_is_over(&mut self, over: &[(Finding, jiff::Timestamp)]) {
+        for (finding, until) in over {
             let is_told = |note: &Remark| match note {
                 Remark::GrowthEnded { function, .. } | Remark::GrewWithTasks { function, .. } => {
                     finding.subject.function() == Some(function)
                 }
                 _ => false,
             };
-            let until = finding.counter_evidence.iter().find_map(|against| match against {
-                Evidence::Ended { until } => Some(*until),
-                _ => None,
-            });
-            let until = until.filter(|_| !self.notes.iter().any(is_told));
-            self.notes.extend(until.map(|until| Remark::Over {
-                rule: finding.rule.to_owned(),
-                place: finding.subject.location(),
-                until,
-            }));
+            if !self.notes.iter().any(is_told) {
+                let (rule, place) = (finding.rule.to_owned(), finding.subject.location());
+                self.notes.push(Remark::Over { rule, place, until: *until });
+            }
         }
     }
 

@@ -200,18 +200,24 @@ fn write_table<const N: usize>(out: &mut String, heads: &[&str; N], rows: Vec<[S
 }
 
 fn write_rest(out: &mut String, all: usize, noun: &str) {
-    if let Some(rest) = all.checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
-        let _ = writeln!(out, "and {} more in --format json", human::counted(rest as u64, noun));
-    }
+    out.extend(rest(all, noun));
     out.push('\n');
 }
 
+/// The line under a table that says how many rows are not in it; none if all are.
+pub(super) fn rest(all: usize, noun: &str) -> Option<String> {
+    let rest = all.checked_sub(LISTED_SITES).filter(|&rest| rest > 0)?;
+    Some(format!("and {} more in --format json\n", human::counted(rest as u64, noun)))
+}
+
 /// Lines of aligned columns: numbers to the right, and the last cell, a name, as it is.
-pub fn grid<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
-    let widths: [usize; N] =
-        std::array::from_fn(|i| rows.iter().map(|row| row[i].chars().count()).max().unwrap_or(0));
-    let cell = |(i, text): (usize, &String)| {
-        if i + 1 == N { text.clone() } else { format!("{text:>width$}", width = widths[i]) }
+pub fn grid(rows: &[impl AsRef<[String]>]) -> Vec<String> {
+    let cells = || rows.iter().map(AsRef::as_ref);
+    let columns = cells().map(<[String]>::len).max().unwrap_or(0);
+    let width = |column: usize| cells().filter_map(|row| Some(row.get(column)?.chars().count())).max();
+    let widths: Vec<usize> = (0..columns).filter_map(width).collect();
+    let cell = |(column, text): (usize, &String)| {
+        if column + 1 == columns { text.clone() } else { format!("{text:>width$}", width = widths[column]) }
     };
-    rows.iter().map(|row| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")).collect()
+    cells().map(|row| row.iter().enumerate().map(cell).collect::<Vec<_>>().join("  ")).collect()
 }

@@ -6,7 +6,7 @@ use diag_analysis::human;
 use diag_snapshot::Micros;
 use serde::Serialize;
 
-use super::text::LISTED_SITES;
+use super::text::{LISTED_SITES, grid, rest};
 use crate::time::timestamp;
 use crate::trend::Trend;
 
@@ -249,7 +249,7 @@ fn change(numbers: &[u64]) -> u64 {
     numbers.first().zip(numbers.last()).map_or(0, |(first, last)| first.abs_diff(*last))
 }
 
-/// A title, the times, and rows of cells with a name at their end; the cells are aligned to the right.
+/// A title, the times, and rows of cells with a name at their end.
 fn section(
     title: &str,
     times: &[String],
@@ -259,29 +259,13 @@ fn section(
     if all == 0 {
         return String::new();
     }
-    let lines: Vec<(Vec<String>, String)> =
-        std::iter::once((times.to_vec(), title.to_owned())).chain(rows.take(LISTED_SITES)).collect();
-    let width = |column: usize| {
-        lines
-            .iter()
-            .filter_map(|(cells, _)| cells.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..times.len()).map(width).collect();
-    let mut out = "\n".to_owned();
-    for (cells, name) in lines {
-        for (cell, width) in cells.iter().zip(&widths) {
-            out += &format!("{cell:>width$}  ", width = *width);
-        }
-        out += &name;
-        out.push('\n');
-    }
-    if let Some(rest) = all.checked_sub(LISTED_SITES).filter(|&rest| rest > 0) {
-        out += &format!("and {} more in --format json\n", human::counted(rest as u64, "row"));
-    }
-    out
+    let head = std::iter::once((times.to_vec(), title.to_owned()));
+    let named = head.chain(rows.take(LISTED_SITES)).map(|(mut cells, name)| {
+        cells.push(name);
+        cells
+    });
+    let lines = grid(&named.collect::<Vec<_>>());
+    format!("\n{}\n{}", lines.join("\n"), rest(all, "row").unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn doing(thread: Option<&ThreadRow>) -> Doing {
 }
 
 fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
-    let least_us = (params.min_poll_s * 1e6) as u64;
+    let least_us = Micros::from_secs(params.min_poll_s).0;
     let is_long = |polling: &&Polling| polling.for_us >= least_us && !polling.in_place;
     let long: Vec<&Polling> = site.polling.iter().filter(is_long).collect();
     let longest = *long.iter().max_by_key(|polling| polling.for_us)?;

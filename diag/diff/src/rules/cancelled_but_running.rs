@@ -42,7 +42,7 @@ impl rule::Rule for Rule {
 }
 
 fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
-    let grace_us = (params.grace_s * 1e6) as u64;
+    let grace_us = Micros::from_secs(params.grace_s).0;
     let late: Vec<&Asked> = site.asked.iter().filter(|asked| asked.ago_us >= grace_us).collect();
     let longest = late.iter().max_by_key(|asked| asked.ago_us)?;
     let polling = late.iter().filter(|asked| asked.state == TaskState::Polling).count();

@@ -143,10 +143,10 @@ impl Finding {
     }
 
     /// Returns what is left of this when the newest snapshot shows it no more.
-    pub(crate) fn ended_since(self, since: Option<jiff::Timestamp>) -> Finding {
-        let mut counter_evidence = self.counter_evidence;
-        counter_evidence.extend(since.map(|until| Evidence::Ended { until }));
-        Finding { confidence: Confidence::Possible, counter_evidence, ..self }
+    pub(crate) fn ended(mut self, until: Option<jiff::Timestamp>) -> Finding {
+        self.confidence = Confidence::Possible;
+        self.counter_evidence.extend(until.map(|until| Evidence::Ended { until }));
+        self
     }
 
     /// True if both are of one rule about one thing.

@@ -16,9 +16,9 @@ use super::remark::Remark;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{Conditions, Diff, HeapDiff, HeapSiteDiff, Site};
+use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
 use crate::time::timestamp;
-use crate::trend::{HeapGrowth, Limits, Stairs, Steady, Trend};
+use crate::trend::{HeapGrowth, Limits, Stairs, Steady};
 use diag_analysis::views::Estimate;
 
 /// See [`DOC`].
@@ -83,20 +83,19 @@ fn of_function(suspects: &[Suspect<'_>], params: &Params) -> Option<Finding> {
 
 /// Functions whose memory is more than before, the largest growth first.
 fn suspects<'a>(facts: &Facts<'a>, params: &'a Params) -> impl Iterator<Item = Suspect<'a>> {
-    let (trend, now) = (facts.trend, facts.now);
+    let facts = *facts;
     let heap = facts.diff.and_then(|diff| Some((diff, diff.heap.as_ref()?)));
     heap.into_iter().flat_map(move |(diff, heap)| {
-        heap.sites.iter().filter_map(move |site| Suspect::of(diff, heap, site, now, trend, params))
+        heap.sites.iter().filter_map(move |site| Suspect::of(facts, diff, heap, site, params))
     })
 }
 
 /// A function whose memory is more than before.
 struct Suspect<'a> {
+    facts: Facts<'a>,
     diff: &'a Diff,
     heap: &'a HeapDiff,
     site: &'a HeapSiteDiff,
-    now: &'a Conditions,
-    trend: Option<&'a Trend>,
     growth: Option<HeapGrowth>,
     /// True if what lives there is no older than what is freed there.
     is_in_flight: bool,
@@ -114,19 +113,19 @@ struct GrownTasks {
 
 impl<'a> Suspect<'a> {
     fn of(
+        facts: Facts<'a>,
         diff: &'a Diff,
         heap: &'a HeapDiff,
         site: &'a HeapSiteDiff,
-        now: &'a Conditions,
-        trend: Option<&'a Trend>,
         params: &Params,
     ) -> Option<Self> {
-        let of_series = trend.and_then(|trend| trend.heap_of(&site.place)?.growth(trend, &params.limits()));
+        let of_series =
+            facts.trend.and_then(|trend| trend.heap_of(&site.place)?.growth(trend, &params.limits()));
         // Growth that a series shows to go on may be too slow for a pair.
         let goes_on = of_series.as_ref().is_some_and(|growth| !matches!(growth, HeapGrowth::Ended(_)));
         let is_suspect = goes_on || grows(site, params);
         let (is_in_flight, tasks) = (false, None);
-        let suspect = Suspect { diff, heap, site, now, trend, growth: of_series, is_in_flight, tasks };
+        let suspect = Suspect { facts, diff, heap, site, growth: of_series, is_in_flight, tasks };
         is_suspect.then(|| Suspect {
             is_in_flight: suspect.lives_in_flight(params),
             tasks: suspect.grown_tasks(),
@@ -141,7 +140,8 @@ impl<'a> Suspect<'a> {
             return false;
         }
         let freed = &self.site.after.ages;
-        let oldest_us = self.site.after.oldest_us.map(|born_us| self.now.uptime_us.saturating_sub(born_us));
+        let oldest_us =
+            self.site.after.oldest_us.map(|born_us| self.facts.now.uptime_us.saturating_sub(born_us));
         let usual_us = freed.within_us(99).filter(|_| freed.count() >= params.min_samples);
         oldest_us.zip(usual_us).is_some_and(|(oldest, usual)| oldest <= usual)
     }
@@ -155,7 +155,7 @@ impl<'a> Suspect<'a> {
         let (spawned_at, &bytes) =
             after.by_task_site.iter().max_by(|a, b| (a.1 - was(a.0)).total_cmp(&(b.1 - was(b.0))))?;
         let of_ended = after.of_ended_tasks.sum - before.map_or(0.0, |before| before.of_ended_tasks.sum);
-        let tasks = self.diff.tasks.sites.iter().find(|site| site.site == *spawned_at)?;
+        let tasks = self.diff.tasks.site(spawned_at)?;
         let (then, tasks) = (tasks.before.live.max(1), tasks.after.live);
         let per_task = bytes / tasks.max(1) as f64;
         let is_constant = per_task <= 1.5 * (was(spawned_at) / then as f64).max(grown / tasks.max(1) as f64);
@@ -169,7 +169,7 @@ impl<'a> Suspect<'a> {
 
     /// True if the oldest block aged by more than half of the time in the last window.
     fn becomes_older(&self, params: &Params) -> bool {
-        let oldest = self.trend.and_then(|trend| {
+        let oldest = self.facts.trend.and_then(|trend| {
             let bounds = trend.windows(0, params.limits().min_windows)?;
             let &[.., from, to] = &bounds[..] else { return None };
             let ages = &trend.heap_of(&self.site.place)?.oldest_us;
@@ -242,7 +242,7 @@ impl<'a> Suspect<'a> {
             Some(HeapGrowth::Stairs(growth)) => growth.since,
             _ => return None,
         };
-        timestamp(self.trend?.moments.get(since)?.taken_unix_us)
+        timestamp(self.facts.trend?.moments.get(since)?.taken_unix_us)
     }
 
     fn trend_evidence(&self) -> Option<Evidence> {
@@ -263,7 +263,7 @@ impl<'a> Suspect<'a> {
     }
 
     fn counter_evidence(&self, params: &Params) -> Vec<Evidence> {
-        let least = Micros((params.min_growth_s * 1e6) as u64);
+        let least = Micros::from_secs(params.min_growth_s);
         let of_series = match &self.growth {
             _ if self.goes_on_for_long() => Some(Evidence::SlowCacheLooksTheSame),
             Some(
@@ -282,20 +282,17 @@ impl<'a> Suspect<'a> {
     }
 
     fn moments(&self) -> usize {
-        self.trend.map_or(2, |trend| trend.moments.len())
+        self.facts.trend.map_or(2, |trend| trend.moments.len())
     }
 
     fn advice(&self, confidence: Confidence, params: &Params) -> Advice {
         if confidence > Confidence::Possible {
             return Advice::FindTheKeeper { function: self.site.place.clone() };
         }
-        let window_us = self.diff.window_us.unsigned_abs();
         if self.moments() <= 2 {
-            return Advice::CompareHeapAgain { after: Micros(window_us) };
+            return Advice::CompareHeapAgain { after: self.diff.window() };
         }
-        let least_us = (params.min_growth_s * 1e6) as u64;
-        let step_us = window_us / (self.moments() as u64 - 1).max(1);
-        Advice::WatchHeap { after: Micros(least_us.saturating_sub(window_us).max(step_us)) }
+        Advice::WatchHeap { after: self.facts.next_look(Micros::from_secs(params.min_growth_s)) }
     }
 
     /// What is to be told of growth that is no finding.
@@ -312,7 +309,7 @@ impl<'a> Suspect<'a> {
             });
         }
         let Some(HeapGrowth::Ended(ended)) = &self.growth else { return None };
-        let since = timestamp(self.trend?.moments.get(ended.last_from)?.taken_unix_us)?;
+        let since = timestamp(self.facts.trend?.moments.get(ended.last_from)?.taken_unix_us)?;
         Some(Remark::GrowthEnded { function, growth: bytes(ended.bytes), since })
     }
 }
@@ -321,7 +318,7 @@ impl Params {
     fn limits(&self) -> Limits {
         Limits {
             min_windows: self.min_windows.clamp(1, 1_000) as usize,
-            min_growth_us: (self.min_growth_s * 1e6) as u64,
+            min_growth_us: Micros::from_secs(self.min_growth_s).0,
             min_window_bytes: self.min_window_bytes as f64,
             min_deviations: MIN_DEVIATIONS,
             significance: self.significance,
@@ -360,7 +357,7 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> 
             samples: overdue.before,
             usual_lifetimes: diff.options.stale_factor,
             freed: overdue.freed,
-            window: Micros(diff.window_us.unsigned_abs()),
+            window: diff.window(),
         });
     }
     evidence.push(Evidence::PartOfHeap {
@@ -384,11 +381,8 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> 
 }
 
 fn risk(diff: &Diff, site: &HeapSiteDiff) -> Risk {
-    let seconds = diff.window_us as f64 / 1e6;
-    if !diff.same_process || seconds <= 0.0 {
-        return Risk::MemoryKept;
-    }
-    Risk::MemoryGrows { growth: BytesPerSecond(site.growth.bytes() / seconds) }
+    let rate = diff.rate_per_s(site.growth.bytes());
+    rate.map_or(Risk::MemoryKept, |rate| Risk::MemoryGrows { growth: BytesPerSecond(rate) })
 }
 
 /// An estimate as a size.

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Micros, SiteKind};
+use diag_snapshot::SiteKind;
 
 use super::advice::Advice;
 use super::evidence::Evidence;
@@ -67,8 +67,7 @@ fn finding(
         ended: outlived.ended,
         usual_lifetime: outlived.usual_lifetime,
     };
-    let change =
-        facts.diff.and_then(|diff| Some((diff, diff.tasks.sites.iter().find(|of| of.site == site.site)?)));
+    let change = facts.diff.and_then(|diff| Some((diff, diff.tasks.site(&site.site)?)));
     let asked = asked(outlived, params);
     let waiting_at = wait(&asked);
     let advice = advice(site, &asked, waiting_at.as_ref());
@@ -89,7 +88,7 @@ fn stayed(diff: &Diff, change: &SiteDiff) -> Option<Evidence> {
     Some(Evidence::CohortStayed {
         cohort: cohort.total(),
         untouched: cohort.untouched,
-        window: Micros(diff.window_us.unsigned_abs()),
+        window: diff.window(),
     })
 }
 

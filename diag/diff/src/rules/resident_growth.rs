@@ -52,7 +52,7 @@ impl rule::Rule for Rule {
         let Some(diff) = facts.diff.filter(|diff| diff.same_process && diff.window_us > 0) else {
             return Vec::new();
         };
-        let look = Look { diff, trend: facts.trend, params };
+        let look = Look { facts: *facts, diff, params };
         let leaks = PARTS.iter().filter_map(|part| look.grown(part)).chain(look.threads());
         let mut findings: Vec<Finding> = leaks.collect();
         let is_told = findings.iter().any(|finding| finding.subject == UNACCOUNTED);
@@ -84,8 +84,8 @@ const PARTS: &[Part] = &[
 ];
 
 struct Look<'a> {
+    facts: Facts<'a>,
     diff: &'a Diff,
-    trend: Option<&'a Trend>,
     params: &'a Params,
 }
 
@@ -94,7 +94,7 @@ impl Look<'_> {
         let (before, after) = (self.diff.before.split.as_ref()?, self.diff.after.split.as_ref()?);
         let (from, to) = ((part.bytes)(before)?.max(0), (part.bytes)(after)?.max(0));
         let grown = to.saturating_sub(from) as f64;
-        let last = self.trend.and_then(Trend::last).unwrap_or(1);
+        let last = self.facts.trend.and_then(Trend::last).unwrap_or(1);
         let confidence = match self.goes_on(part) {
             Some(true) if self.may_be_free(part, grown) => Confidence::Possible,
             Some(true) => Confidence::Likely,
@@ -117,10 +117,10 @@ impl Look<'_> {
             (of_rest && after.heap_bytes.is_none()).then_some(Evidence::HeapNotSampled),
         ];
         let advice = match confidence {
-            Confidence::Possible => Advice::WatchMemory { after: Micros(self.step_us()) },
+            Confidence::Possible => Advice::WatchMemory { after: self.facts.next_look(self.min_growth()) },
             _ => part.advice.clone(),
         };
-        let rate = grown * 1e6 / self.diff.window_us as f64;
+        let rate = self.diff.rate_per_s(grown);
         Some(Finding {
             evidence,
             counter_evidence: counter_evidence.into_iter().flatten().collect(),
@@ -130,7 +130,7 @@ impl Look<'_> {
                 confidence,
                 Subject::Process(part.subject),
                 advice,
-                Risk::MemoryGrows { growth: BytesPerSecond(rate) },
+                rate.map_or(Risk::MemoryKept, |rate| Risk::MemoryGrows { growth: BytesPerSecond(rate) }),
             )
         })
     }
@@ -161,7 +161,7 @@ impl Look<'_> {
 
     /// By how much the estimate of the heap may be off, bytes: what it misses is found in the rest.
     fn error(&self, part: &Part, from: usize, to: usize) -> f64 {
-        let trend = self.trend.filter(|trend| !trend.heap.is_empty());
+        let trend = self.facts.trend.filter(|trend| !trend.heap.is_empty());
         let Some(trend) = trend.filter(|_| part.subject == ProcessPart::UnaccountedMemory) else {
             return 0.0;
         };
@@ -170,22 +170,18 @@ impl Look<'_> {
     }
 
     fn windows(&self) -> Option<(&Trend, Vec<usize>)> {
-        let trend = self.trend?;
-        let bounds = trend.windows(0, self.params.min_windows.clamp(1, 1_000) as usize)?;
-        let lasted_us = trend.between_us(0, trend.last()?);
-        (lasted_us as f64 >= self.params.min_growth_s * 1e6).then_some((trend, bounds))
+        let trend = self.facts.trend?;
+        let windows = self.params.min_windows.clamp(1, 1_000) as usize;
+        Some((trend, trend.long_windows(windows, self.min_growth())?))
     }
 
-    fn step_us(&self) -> u64 {
-        let least_us = (self.params.min_growth_s * 1e6) as u64;
-        let window_us = self.diff.window_us.unsigned_abs();
-        let steps = self.trend.and_then(Trend::last).unwrap_or(1).max(1) as u64;
-        least_us.saturating_sub(window_us).max(window_us / steps)
+    fn min_growth(&self) -> Micros {
+        Micros::from_secs(self.params.min_growth_s)
     }
 
     /// The mapped files that grew the most.
     fn files(&self) -> Vec<Evidence> {
-        let moments = self.trend.map(|trend| &trend.moments[..]).unwrap_or_default();
+        let moments = self.facts.trend.map(|trend| &trend.moments[..]).unwrap_or_default();
         let (Some(first), Some(last)) = (moments.first(), moments.last()) else { return Vec::new() };
         let was = |file: &str| first.files_bytes.get(file).copied().unwrap_or(0);
         let grown = |file: &str, bytes: u64| bytes.saturating_sub(was(file));
@@ -211,7 +207,7 @@ impl Look<'_> {
         let (&before, &after) = (counts.first()?, counts.last()?);
         grew.then(|| Finding {
             count: Some(after),
-            rate_per_s: Some((after - before) as f64 * 1e6 / self.diff.window_us as f64),
+            rate_per_s: self.diff.rate_per_s((after - before) as f64),
             evidence: vec![Evidence::ThreadsGrew { before, after }],
             ..Finding::new(
                 Rule::NAME,
@@ -244,12 +240,9 @@ impl Look<'_> {
                 share: Percent(share * 100.0),
                 resident: Bytes(after.rss_bytes),
             }],
-            counter_evidence: after
-                .held_bytes
-                .is_none()
-                .then_some(Evidence::AllocatorNotKnown)
-                .into_iter()
-                .collect(),
+            counter_evidence: Vec::from_iter(
+                after.held_bytes.is_none().then_some(Evidence::AllocatorNotKnown),
+            ),
             ..Finding::new(
                 Rule::NAME,
                 Category::Retention,

@@ -6,6 +6,7 @@ use super::reason::Reason;
 use super::remark::Remark;
 use crate::diff::{Conditions, Diff};
 use crate::trend::Trend;
+use diag_snapshot::Micros;
 
 /// A check over facts. Its name never changes meaning: policies, allow-lists and tickets use it.
 ///
@@ -61,6 +62,16 @@ pub struct Facts<'a> {
     pub diff: Option<&'a Diff>,
     /// What all members of a series show; none if there is only a pair.
     pub trend: Option<&'a Trend>,
+}
+
+impl Facts<'_> {
+    /// Returns how long after the last snapshot one more tells whether it goes on: what is missing of the least time, and
+    /// no less than there is between two of them.
+    pub fn next_look(&self, least: Micros) -> Micros {
+        let window = self.diff.map_or(Micros::ZERO, Diff::window);
+        let steps = self.trend.and_then(Trend::last).unwrap_or(1).max(1) as u64;
+        (least - window).max(Micros(window.0 / steps))
+    }
 }
 
 impl<'a> From<&'a Conditions> for Facts<'a> {

@@ -112,12 +112,11 @@ fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<Re
     })
 }
 
-/// In how many eighths of their time the stale tasks came to rest, stragglers aside. Those that
-/// were spawned in one go, as the workers of a pool are, rest and become stale all at once: that is
-/// age and not growth, and it fills one eighth or two.
-fn busy_eighths(site: &SiteDiff) -> usize {
-    let stragglers = site.after.stale / 80;
-    site.after.rested.iter().filter(|&&rested| rested > stragglers).count()
+/// How many eighths of their time had some of so many tasks, stragglers aside. Those that were spawned in one go, as the
+/// workers of a pool are, rest and become stale all at once: that is age and not growth, and it fills one eighth or two.
+fn busy_eighths(eighths: &[u64; 8], tasks: u64) -> usize {
+    let stragglers = tasks / 80;
+    eighths.iter().filter(|&&part| part > stragglers).count()
 }
 
 /// Without a usual lifetime, tasks that were all there in the first snapshot only became older: a leak
@@ -148,7 +147,7 @@ impl<'a> Suspect<'a> {
         let grows = site.after.stale > site.before.stale
             && site.after.stale >= params.min_tasks
             && sign_test(rested, moved_on) <= params.significance
-            && busy_eighths(site) >= 4
+            && busy_eighths(&site.after.rested, site.after.stale) >= 4
             && may_still_grow(site, params);
         grows.then_some(Suspect { site, cohort: site.cohort })
     }
@@ -166,7 +165,7 @@ impl<'a> Suspect<'a> {
         let subject = Subject::from(&self.site.site);
         let waiting_at = Wait::of_most(&self.site.after.stale_waits);
         let advice = self.advice(confidence, diff, params);
-        let risk = self.risk(rate_per_s);
+        let risk = risk(self.site, rate_per_s);
         Finding {
             since: self
                 .site
@@ -185,7 +184,7 @@ impl<'a> Suspect<'a> {
 
     fn rate_per_s(&self, diff: &Diff) -> Option<f64> {
         let grown = self.site.after.stale.saturating_sub(self.site.before.stale);
-        (diff.same_process && diff.window_us > 0).then(|| grown as f64 * 1e6 / diff.window_us as f64)
+        diff.rate_per_s(grown as f64)
     }
 
     fn evidence(&self, diff: &Diff, params: &Params) -> Vec<Evidence> {
@@ -193,11 +192,11 @@ impl<'a> Suspect<'a> {
         let mut evidence = vec![self.rest(diff, params)];
         if let Some(cohort) = self.cohort.filter(|cohort| cohort.untouched > 0) {
             let (cohort, untouched) = (cohort.total(), cohort.untouched);
-            evidence.push(Evidence::CohortStayed { cohort, untouched, window: window(diff) });
+            evidence.push(Evidence::CohortStayed { cohort, untouched, window: diff.window() });
         }
         evidence.extend([
             Evidence::StaleGrew { before: before.stale, after: after.stale },
-            Evidence::WentIdleInParts { parts: busy_eighths(self.site) as u64, of: 8 },
+            Evidence::WentIdleInParts { parts: busy_eighths(&after.rested, after.stale) as u64, of: 8 },
             Evidence::SinceStart { spawned: after.totals.spawned, ended: after.totals.ended() },
         ]);
         evidence
@@ -212,7 +211,7 @@ impl<'a> Suspect<'a> {
                 ended: self.site.after.totals.ended(),
                 usual_lifetime: Micros(usual_us),
             },
-            None => Evidence::StaleTasks { tasks, idle: window(diff) },
+            None => Evidence::StaleTasks { tasks, idle: diff.window() },
         }
     }
 
@@ -234,7 +233,7 @@ impl<'a> Suspect<'a> {
         match (self.site.usual_lifetime_us.map(Micros), self.site.after.totals.ended()) {
             (None, 0) => Some(Evidence::NoneEnded),
             (None, ended) => Some(Evidence::FewEnded { ended }),
-            (Some(usual_lifetime), _) if window(diff) < usual_lifetime => {
+            (Some(usual_lifetime), _) if diff.window() < usual_lifetime => {
                 Some(Evidence::WindowShorterThanLife { usual_lifetime })
             }
             (Some(_), _) => None,
@@ -244,17 +243,23 @@ impl<'a> Suspect<'a> {
     fn advice(&self, confidence: Confidence, diff: &Diff, params: &Params) -> Advice {
         if confidence == Confidence::Possible {
             let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, params));
-            return Advice::CompareTasksAgain { after: Micros(wait_us).max(window(diff)) };
+            return Advice::CompareTasksAgain { after: Micros(wait_us).max(diff.window()) };
         }
         Advice::EndTheWait { spawned_at: self.site.site.clone(), needs: commonest_need(self.site) }
     }
+}
 
-    fn risk(&self, rate_per_s: Option<f64>) -> Risk {
-        let growing = rate_per_s.filter(|&rate| rate > 0.0);
-        growing.map_or(Risk::TasksKept, |rate| Risk::TasksGrow {
-            tasks: PerSecond(rate),
-            future: Bytes(self.site.future_bytes),
-        })
+fn risk(site: &SiteDiff, rate_per_s: Option<f64>) -> Risk {
+    let growing = rate_per_s.filter(|&rate| rate > 0.0);
+    growing.map_or(Risk::TasksKept, |rate| Risk::TasksGrow {
+        tasks: PerSecond(rate),
+        future: Bytes(site.future_bytes),
+    })
+}
+
+impl Params {
+    fn min_growth(&self) -> Micros {
+        Micros::from_secs(self.min_growth_s)
     }
 }
 
@@ -285,7 +290,7 @@ impl<'a> Ageing<'a> {
     }
 
     fn confidence(&self, params: &Params) -> Confidence {
-        let is_long = self.site.after.births.oldest_us as f64 >= params.min_growth_s * 1e6;
+        let is_long = Micros(self.site.after.births.oldest_us) >= params.min_growth();
         let stay = stays(self.outlived.before, self.outlived.ended, params);
         if is_long && stay { Confidence::Likely } else { Confidence::Possible }
     }
@@ -294,9 +299,8 @@ impl<'a> Ageing<'a> {
         let births = &self.site.after.births;
         let confidence = self.confidence(params);
         let totals = self.site.after.totals;
-        let stayed = self.outlived.before.saturating_sub(self.outlived.ended);
-        let grown = births.count.saturating_sub(stayed).saturating_sub(self.outlived.ended);
-        let rate_per_s = (diff.window_us > 0).then(|| grown as f64 * 1e6 / diff.window_us as f64);
+        let grown = births.count.saturating_sub(self.outlived.before);
+        let rate_per_s = diff.rate_per_s(grown as f64);
         let own_life = self.site.usual_lifetime_us.map(|usual| Evidence::OutlivedPeers {
             tasks: births.count,
             ended: totals.ended(),
@@ -307,33 +311,30 @@ impl<'a> Ageing<'a> {
             Evidence::OlderStayed {
                 older: self.outlived.before,
                 ended: self.outlived.ended,
-                window: window(diff),
+                window: diff.window(),
             },
             Evidence::BornInParts {
                 tasks: births.count,
-                parts: busy_parts(births) as u64,
+                parts: busy_eighths(&births.eighths, births.count) as u64,
                 of: 8,
                 lasted: Micros(births.oldest_us),
             },
+            Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
         ]);
-        evidence.push(Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() });
         let still_polled = births.count.saturating_sub(self.site.after.stale);
         evidence.extend((still_polled > 0).then_some(Evidence::StillPolled { tasks: still_polled }));
-        let short = (births.oldest_us as f64) < params.min_growth_s * 1e6;
+        let short = Micros(births.oldest_us) < params.min_growth();
         let against = [
             short.then_some(Evidence::GrowthIsShort {
                 lasted: Micros(births.oldest_us),
-                least: Micros((params.min_growth_s * 1e6) as u64),
+                least: params.min_growth(),
             }),
             (totals.ended() == 0).then_some(Evidence::NoneEnded),
         ];
         let subject = Subject::from(&self.site.site);
-        let future = Bytes(self.site.future_bytes);
-        let risk = rate_per_s
-            .filter(|&rate| rate > 0.0)
-            .map_or(Risk::TasksKept, |rate| Risk::TasksGrow { tasks: PerSecond(rate), future });
+        let risk = risk(self.site, rate_per_s);
         let advice = match confidence {
-            Confidence::Possible => Advice::CompareTasksAgain { after: window(diff) },
+            Confidence::Possible => Advice::CompareTasksAgain { after: diff.window() },
             _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
         };
         Finding {
@@ -352,16 +353,15 @@ impl<'a> Ageing<'a> {
 fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
     const WINDOWS: usize = 3;
     let tasks = trend.tasks_of(&site.site)?;
-    let bounds = trend.windows(0, WINDOWS)?;
+    let bounds = trend.long_windows(WINDOWS, params.min_growth())?;
     let lasted = trend.between_us(0, trend.last()?);
     let live: Vec<u64> =
         bounds.iter().map(|&moment| tasks.live.get(moment).copied()).collect::<Option<_>>()?;
     let grew = live.windows(2).all(|pair| pair[1] >= pair[0] + params.min_tasks.max(pair[0] / 10));
     let (&before, &after) = (live.first()?, live.last()?);
-    let is_long = lasted as f64 >= params.min_growth_s * 1e6;
-    (grew && is_long).then(|| Finding {
+    grew.then(|| Finding {
         count: Some(after),
-        rate_per_s: Some((after - before) as f64 * 1e6 / lasted.max(1) as f64),
+        rate_per_s: diff.rate_per_s((after - before) as f64),
         bytes: of_live_tasks(diff, site),
         evidence: vec![
             Evidence::CrowdGrew { before, after, windows: WINDOWS as u64, lasted: Micros(lasted) },
@@ -373,7 +373,7 @@ fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option
             Category::Leak,
             Confidence::Possible,
             Subject::from(&site.site),
-            Advice::CompareTasksAgain { after: window(diff) },
+            Advice::CompareTasksAgain { after: diff.window() },
             Risk::TasksKept,
         )
     })
@@ -385,22 +385,15 @@ fn come_all_the_time(births: &Births) -> bool {
     let half = |range: std::ops::Range<usize>| births.eighths[range].iter().sum::<u64>();
     let mean_gap_us = births.oldest_us / births.count.max(1);
     let pause_us = mean_gap_us.saturating_mul(10).max(births.longest_gap_us / 2 * 5);
-    busy_parts(births) >= 6 && half(4..8) * 3 >= half(0..4) && births.quiet_us <= pause_us
-}
-
-fn busy_parts(births: &Births) -> usize {
-    let stragglers = births.count / 80;
-    births.eighths.iter().filter(|&&born| born > stragglers).count()
+    busy_eighths(&births.eighths, births.count) >= 6
+        && half(4..8) * 3 >= half(0..4)
+        && births.quiet_us <= pause_us
 }
 
 /// What the live tasks of a site allocated and nobody freed.
 fn of_live_tasks(diff: &Diff, site: &SiteDiff) -> Option<Estimate> {
     let heap = diff.heap.as_ref()?;
     Some(Estimate::of(heap.of_live_tasks.get(&site.site)?, heap.unseen_bytes))
-}
-
-fn window(diff: &Diff) -> Micros {
-    Micros(diff.window_us.unsigned_abs())
 }
 
 fn cohort_against(cohort: Cohort, params: &Params) -> Option<Evidence> {

@@ -48,11 +48,10 @@ fn grows(before: u64, after: u64, params: &Params) -> bool {
 fn finding(diff: &Diff, before: u64, after: u64) -> Finding {
     let subject = Subject::Process(ProcessPart::UntrackedTasks);
     let more = after.saturating_sub(before);
-    let is_rate_known = diff.same_process && diff.window_us > 0;
     let (category, confidence) = (Category::Leak, Confidence::Possible);
     Finding {
         count: Some(after),
-        rate_per_s: is_rate_known.then(|| more as f64 * 1e6 / diff.window_us as f64),
+        rate_per_s: diff.rate_per_s(more as f64),
         evidence: vec![Evidence::UntrackedGrew { before, after }],
         counter_evidence: vec![Evidence::OnlyTheirNumber { more }],
         ..Finding::new(Rule::NAME, category, confidence, subject, Advice::TrackOwnTasks, Risk::NoName)

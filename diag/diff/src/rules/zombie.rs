@@ -53,8 +53,8 @@ impl rule::Rule for Rule {
 
 fn finding(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<Finding> {
     let growth = growth(facts, site, params);
-    let least_us = if growth.is_some() { 0 } else { (params.min_age_s * 1e6) as u64 };
-    let held: Vec<&Zombie> = site.zombies.iter().filter(|zombie| zombie.ended_ago_us >= least_us).collect();
+    let least = if growth.is_some() { Micros::ZERO } else { Micros::from_secs(params.min_age_s) };
+    let held: Vec<&Zombie> = site.zombies.iter().filter(|zombie| zombie.ended_ago_us >= least.0).collect();
     if held.len() < params.min_tasks.max(1) as usize {
         return None;
     }
@@ -104,17 +104,16 @@ struct Growth {
 
 /// What two snapshots show of the ended tasks of a site; none if that is not known to be growth without end.
 fn growth(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<Growth> {
-    let diff = facts.diff.filter(|diff| diff.window_us > 0)?;
-    let Moves { born, ended, survived } =
-        diff.tasks.sites.iter().find(|known| known.site == site.site)?.zombies?;
+    let diff = facts.diff?;
+    let Moves { born, ended, survived } = diff.tasks.site(&site.site)?.zombies?;
     let (before, after) = (ended + survived, born + survived);
     let is_growth = sign_test(born, ended) <= params.significance
         && ended as f64 <= params.max_released * before as f64
         && survived >= params.min_tasks;
     let longest_us = longest_us(site);
     let is_steady = busy_eighths(&site.zombies, longest_us) >= 6 && comes_up_to_now(site);
-    let is_long = longest_us as f64 >= params.min_growth_s * 1e6;
-    let per_s = born.saturating_sub(ended) as f64 * 1e6 / diff.window_us as f64;
+    let is_long = Micros(longest_us) >= Micros::from_secs(params.min_growth_s);
+    let per_s = diff.rate_per_s(born.saturating_sub(ended) as f64)?;
     (is_growth && is_steady && is_long).then_some(Growth { before, released: ended, after, per_s })
 }
 

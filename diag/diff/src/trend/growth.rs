@@ -4,7 +4,8 @@
 //! may begin at any time, and what ended is none. From there the time is parted into windows, each of which must have
 //! grown. A table that doubles grows in stairs instead, at ever longer intervals, and is asked for those.
 
-use super::{Flow, HeapTrend, Trend};
+use super::{HeapTrend, Trend};
+use crate::flow::Flow;
 use crate::stats::sign_test;
 
 /// So many steps tell a table that doubles over and over from one that was made larger once or twice.
@@ -71,11 +72,9 @@ pub struct Stairs {
 /// Growth that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ended {
-    /// It was as much as this in all,
+    /// It was as much as this in all.
     pub bytes: f64,
-    /// and as much as this in the last window,
-    pub last_bytes: f64,
-    /// which is the time from this moment on.
+    /// The last window is the time from this moment on.
     pub last_from: usize,
 }
 
@@ -174,6 +173,6 @@ impl HeapTrend {
         let windows = before.windows(2).map(|pair| self.flow(pair[0], pair[1]).bytes());
         let largest = windows.fold(0.0, f64::max);
         let went_on = end.interval(trend.unseen_bytes).high >= largest / 2.0 || end.bytes() >= largest / 6.0;
-        (grew && !went_on).then_some(Ended { bytes: all.bytes(), last_bytes: end.bytes(), last_from })
+        (grew && !went_on).then_some(Ended { bytes: all.bytes(), last_from })
     }
 }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diag_analysis::Analysis;
-use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{SampleRow, StackIndex};
 
-use crate::diff::CERTAIN;
+use crate::flow::{CERTAIN, Flow};
 use crate::merge::merge;
-use crate::stats::{Interval, WeightedSum};
+use crate::stats::WeightedSum;
 
 /// What one function allocated and did not free, at each moment of a series.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,49 +19,10 @@ pub struct HeapTrend {
     pub live_bytes: Vec<f64>,
     /// Those of them that are in blocks so large that each is sampled.
     pub certain_bytes: Vec<f64>,
-    /// Live bytes that tasks allocated which have ended.
-    pub of_ended_bytes: Vec<f64>,
     /// How old the oldest block was at each moment, microseconds; 0 without any.
     pub oldest_us: Vec<u64>,
     /// From each moment to the next.
     pub flows: Vec<Flow>,
-    /// Bytes that came from one moment to the next, by what the blocks are part of; all moments together.
-    pub new_by_kind: BTreeMap<AllocationKind, f64>,
-}
-
-/// What came and what went in some time.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Flow {
-    /// Live at the end and not at the start.
-    pub new: WeightedSum,
-    /// Live at the start and not at the end.
-    pub gone: WeightedSum,
-    /// Variance of the difference if every block came and went by itself: the sum of the squares of what the samples
-    /// stand for.
-    pub noise: f64,
-}
-
-impl Flow {
-    /// Returns how many bytes more there are.
-    pub fn bytes(&self) -> f64 {
-        self.new.sum - self.gone.sum
-    }
-
-    /// Returns the 95 % interval of [`bytes`](Flow::bytes).
-    pub fn interval(&self, unseen_bytes: f64) -> Interval {
-        self.new.interval_of_difference(&self.gone, unseen_bytes)
-    }
-
-    /// Returns how many standard deviations the growth is away from what blocks do that come as often as they go.
-    pub fn deviations(&self) -> f64 {
-        if self.noise > 0.0 { self.bytes() / self.noise.sqrt() } else { 0.0 }
-    }
-
-    pub(super) fn add(&mut self, other: &Flow) {
-        self.new += other.new;
-        self.gone += other.gone;
-        self.noise += other.noise;
-    }
 }
 
 impl HeapTrend {
@@ -78,17 +38,14 @@ impl HeapTrend {
             place,
             live_bytes: Vec::new(),
             certain_bytes: Vec::new(),
-            of_ended_bytes: Vec::new(),
             oldest_us: Vec::new(),
             flows: Vec::new(),
-            new_by_kind: BTreeMap::new(),
         }
     }
 
     fn pad(&mut self, moments: usize) {
         self.live_bytes.resize(moments, 0.0);
         self.certain_bytes.resize(moments, 0.0);
-        self.of_ended_bytes.resize(moments, 0.0);
         self.oldest_us.resize(moments, 0);
         self.flows.resize(moments.saturating_sub(1), Flow::default());
     }
@@ -101,7 +58,6 @@ struct Block {
     size_bytes: u64,
     probability: f64,
     function: usize,
-    kind: AllocationKind,
 }
 
 impl Block {
@@ -125,14 +81,12 @@ pub(super) struct Builder {
 impl Builder {
     pub(super) fn push(&mut self, moment: usize, member: &Analysis) {
         let Some(heap) = &member.snapshot().heap else { return };
-        let live_tasks = member.snapshot().tasks.id();
         let now_us = member.snapshot().capture.to_us;
-        let mut known: HashMap<StackIndex, (usize, AllocationKind)> = HashMap::new();
+        let mut known: HashMap<StackIndex, usize> = HashMap::new();
         let mut blocks = Vec::with_capacity(heap.samples.len());
         for sample in heap.samples.iter() {
-            let (function, kind) =
-                *known.entry(sample.stack).or_insert_with(|| self.function(member, sample.stack));
-            let block = block(&sample, function, kind);
+            let function = *known.entry(sample.stack).or_insert_with(|| self.function(member, sample.stack));
+            let block = block(&sample, function);
             let trend = &mut self.functions[function];
             trend.pad(moment + 1);
             trend.live_bytes[moment] += block.weight();
@@ -140,9 +94,6 @@ impl Builder {
             trend.oldest_us[moment] = trend.oldest_us[moment].max(age_us);
             if block.probability >= CERTAIN {
                 trend.certain_bytes[moment] += block.size_bytes as f64;
-            }
-            if sample.task.is_some_and(|task| live_tasks.find(task).is_none()) {
-                trend.of_ended_bytes[moment] += block.weight();
             }
             blocks.push(block);
         }
@@ -154,15 +105,14 @@ impl Builder {
         }
     }
 
-    fn function(&mut self, member: &Analysis, stack: StackIndex) -> (usize, AllocationKind) {
+    fn function(&mut self, member: &Analysis, stack: StackIndex) -> usize {
         let place = member.stacks().site(stack);
-        let kind = AllocationKind::of(member.stacks().named.stack(stack));
         let next = self.functions.len();
         let function = *self.places.entry(place.clone()).or_insert(next);
         if function == next {
             self.functions.push(HeapTrend::new(place));
         }
-        (function, kind)
+        function
     }
 
     /// Follows the blocks by their birth from the member before to the last.
@@ -181,10 +131,9 @@ impl Builder {
                 flow.noise += if is.is_none() { change * change } else { 0.0 };
             }
             if let Some(is) = is {
-                let trend = &mut functions[is.function];
-                is.add_to(&mut trend.flows[step].new);
-                trend.flows[step].noise += change * change;
-                *trend.new_by_kind.entry(is.kind).or_default() += change.max(0.0);
+                let flow = &mut functions[is.function].flows[step];
+                is.add_to(&mut flow.new);
+                flow.noise += change * change;
             }
         };
         merge(before.iter(), after.iter(), |block| block.birth, each);
@@ -192,11 +141,12 @@ impl Builder {
 
     pub(super) fn finish(mut self, moments: usize) -> Vec<HeapTrend> {
         self.functions.iter_mut().for_each(|function| function.pad(moments));
+        self.functions.sort_by(|a, b| a.place.cmp(&b.place));
         self.functions
     }
 }
 
-fn block(sample: &SampleRow, function: usize, kind: AllocationKind) -> Block {
+fn block(sample: &SampleRow, function: usize) -> Block {
     let SampleRow { birth, size_bytes, .. } = *sample;
-    Block { birth, size_bytes, probability: sample.probability(), function, kind }
+    Block { birth, size_bytes, probability: sample.probability(), function }
 }

@@ -11,11 +11,13 @@ use std::collections::BTreeMap;
 use diag_analysis::Analysis;
 use diag_analysis::memory_breakdown::MemoryBreakdown;
 use diag_analysis::source_location::SourceLocation;
+use diag_snapshot::Micros;
 
 use crate::diff::Site;
+pub use crate::flow::Flow;
 
 pub use growth::{Ended, HeapGrowth, Limits, Stairs, Steady};
-pub use heap::{Flow, HeapTrend};
+pub use heap::HeapTrend;
 pub use tasks::TaskTrend;
 
 /// The members of one process, in the order of time.
@@ -23,7 +25,7 @@ pub use tasks::TaskTrend;
 pub struct Trend {
     /// When they were taken.
     pub moments: Vec<Moment>,
-    /// The sampled heap by allocating function, in the order in which these were met.
+    /// The sampled heap by allocating function, ascending.
     pub heap: Vec<HeapTrend>,
     /// Tasks by spawn site, ascending.
     pub tasks: Vec<(Site, TaskTrend)>,
@@ -69,7 +71,8 @@ impl Trend {
 
     /// Returns the heap of a function; none if it never held any.
     pub fn heap_of(&self, place: &SourceLocation) -> Option<&HeapTrend> {
-        self.heap.iter().find(|trend| trend.place == *place)
+        let place = self.heap.binary_search_by(|trend| trend.place.cmp(place)).ok()?;
+        self.heap.get(place)
     }
 
     /// Returns the tasks of a site; none if no member has it.
@@ -98,6 +101,12 @@ impl Trend {
         }
         bounds.push(last);
         Some(bounds)
+    }
+
+    /// Returns the windows of the whole time, if it is at least so long.
+    pub fn long_windows(&self, count: usize, least: Micros) -> Option<Vec<usize>> {
+        let lasted = Micros(self.between_us(0, self.last()?));
+        self.windows(0, count).filter(|_| lasted >= least)
     }
 
     /// Returns the moments from which a trend up to the last is looked for: the first, and later ones, each with half
