@@ -1,4 +1,6 @@
-//! The web viewer of `diag`: snapshots in a browser, the same numbers as on the command line.
+#![doc = include_str!("../README.md")]
+//!
+//! # Where things are
 //!
 //! A [`Source`] says where snapshots come from; [`router`] makes pages of them, rendered here and
 //! readable without JavaScript, with a JSON twin each under `/api/v1`. Verdicts are made by

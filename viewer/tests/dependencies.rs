@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// The arrows of ARCHITECTURE.md: every package of the workspace, and those of them that it may name.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("diag-snapshot", &[]),
     ("diag-symbols", &[]),
     ("diag-analysis", &["diag-snapshot"]),
     ("diag-diff", &["diag-analysis", "diag-snapshot"]),
     ("diag", &["diag-analysis", "diag-snapshot", "diag-symbols"]),
     ("diag-viewer", &["diag-analysis", "diag-diff", "diag-snapshot"]),
+    ("diag-test-support", &[]),
     ("diag-examples", &["diag", "diag-analysis", "diag-diff", "diag-snapshot", "diag-viewer"]),
 ];
 

@@ -1,12 +1,11 @@
-//! What one snapshot of a service shows.
+#![doc = include_str!("../README.md")]
 //!
-//! The recorder writes rows and `diag-snapshot` reads them back; this crate says what they mean: where tasks wait,
-//! what functions allocated and what a block is part of, where resident memory is. From that it renders what needs
-//! one snapshot only: the text of [`dump`], the [`metrics`], and every [`export`] format.
+//! # Where things are
 //!
-//! It is pure: no clock is read, and any snapshot, a damaged one as well, gives an answer. Only `symbols`, which
-//! services do not link, opens files: those of binaries, to name what the service could not name. Nothing is judged
-//! here; that is `diag-diff`, which compares several snapshots.
+//! An [`Analysis`] is built once for each snapshot. Of it are made the text of [`dump`], the [`metrics`], and every
+//! [`export`] format. Only `symbols`, which services do not link, opens files: those of binaries, to name what the
+//! service could not name.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
 pub mod allocation_kind;

@@ -1,12 +1,10 @@
-//! Compares two snapshots of a service and says what of the difference is a leak.
+#![doc = include_str!("../README.md")]
 //!
-//! [`diff`](diff()) states facts: which tasks came, went and stayed, and which of them rest for longer than is
-//! usual at their spawn site. [`judge`] turns the facts into [`Finding`]s under a [`Policy`], and
-//! [`report`] into text, JSON or Markdown.
+//! # Where things are
 //!
-//! All of that is pure: no file is opened and no clock is read, so the same two snapshots give the same
-//! report on every machine and on every day. Nothing here fetches or opens snapshots; the command line and
-//! the viewer do.
+//! [`diff`](diff()) compares two analyses, a [`Series`] has many; [`judge`], [`judge_one`] and [`judge_series`] give
+//! [`Finding`]s under a [`Policy`], and a [`Report`] renders them. Nothing here fetches or opens snapshots; the command
+//! line and the viewer do.
 #![forbid(unsafe_code)]
 
 mod check;

@@ -1,33 +1,41 @@
-//! Which tokio tasks leak, spawned where, waiting since when.
+#![doc = include_str!("../README.md")]
 //!
-//! Link it into a service, spawn through it, and take snapshots:
+//! # Taking snapshots
+//!
+//! The agent serves them, [`Builder::files`] writes one into a folder every so often, and the service may take one itself:
 //!
 //! ```
 //! # unsafe { std::env::set_var("DIAG_ADDR", "off") };
 //! # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! diag::init(); // the agent on 127.0.0.1:9797
+//! diag::init();
 //! let task = diag::spawn(async { /* as tokio::spawn */ });
 //! task.await?;
 //! # let path = std::env::temp_dir().join(format!("diag-doc-{}.diag", std::process::id()));
-//! diag::snapshot_to(&path)?; // or: curl -o now.diag http://127.0.0.1:9797/snapshot
+//! diag::snapshot_to(&path)?;
 //! # std::fs::remove_file(path)?;
 //! # Ok(()) }
 //! ```
 //!
-//! Two snapshots are compared by the `diag` command: `diag diff before.diag after.diag`.
+//! Two of them are compared by the `diag` command: `diag diff before.diag after.diag`. This crate records and captures;
+//! it judges nothing.
 //!
-//! This crate only records and captures; it judges nothing. Stable Rust, stable tokio, no build flags.
+//! # Where things are
 //!
-//! | module | what |
+//! | item | what |
 //! |---|---|
-//! | [`task`] | spawning with a record, by the names of `tokio::task` |
-//! | [`heap`] | the sampling allocator [`Alloc`] (feature `heap`) |
-//! | `capture` | from the task records to a [`Snapshot`] |
-//! | `agent` | the HTTP side, on its own thread (feature `agent`): `/snapshot`, `/dump`, `/metrics`, `/debug/pprof/heap`, `/debug/pprof/profile`, `/healthz` |
-//! | `files` | a snapshot into a folder every so often |
-//! | `cpu` | CPU profiles on demand, by spawn site (feature `cpu-profile`, off by default) |
+//! | [`init`], [`Builder`] | starting, and what can be set |
+//! | [`spawn`], [`task`] | spawning with a record, by the names of `tokio::task` |
+//! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
+//! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
+#![cfg_attr(
+    feature = "heap",
+    doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
+)]
 //!
-//! The profiles are for `go tool pprof` and whatever else reads its format. The names of the metrics never change:
+//! # What the agent answers
+//!
+//! `/snapshot`, `/dump`, `/metrics`, `/debug/pprof/`, `/healthz`: each on its own thread's time, one capture at a time. The
+//! profiles are for `go tool pprof` and whatever else reads its format. The names of the metrics never change:
 //!
 //! | metrics | labels |
 //! |---|---|
@@ -40,6 +48,7 @@
 //! | `diag_heap_task_site_live_bytes` | `site`, `name` |
 //! | `diag_resident_bytes` | `part` |
 //! | `diag_capture_seconds`, `diag_dropped_total` | none; `what` |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "agent")]
 mod agent;

@@ -1,14 +1,10 @@
-//! The snapshot model of `diag` and its file format.
+#![doc = include_str!("../README.md")]
 //!
-//! A [`Snapshot`] is what a service knows about itself at one moment: every live task, what each
-//! spawn site has done since start, the sampled heap, gauges, and what could *not* be seen. The
-//! recorder fills it, [`format::write`] turns it into bytes, [`format::read`] back again, and the
-//! diff, the command line and the viewer only ever see this model.
+//! # Where things are
 //!
-//! This crate is total: it has no clock, no tokio, and no input makes it panic; only [`mod@file`]
-//! touches the outside. It does not judge anything; that is `diag-diff`.
-//!
-//! The bytes are described in `SPEC.md` beside this crate.
+//! [`model`] has the [`Snapshot`] and its tables, declared by [`schema`]; [`mod@format`] has the bytes, which `SPEC.md`
+//! beside this crate describes. This crate is total: it has no clock and no tokio; only [`mod@file`] touches the
+//! outside.
 #![forbid(unsafe_code)]
 
 pub mod file;

@@ -1,5 +1,4 @@
-//! Names and lines of code addresses, from ELF files: of a service by itself, and of its snapshots by
-//! whoever reads them.
+#![doc = include_str!("../README.md")]
 //!
 //! A file is mapped, its tables are read where they lie, and nothing is kept once the addresses that were
 //! asked for have their names. Which file belongs to which module is the caller's to decide, by build id;

@@ -1,0 +1,2 @@
+//! What the tests of several packages share.
+#![forbid(unsafe_code)]
