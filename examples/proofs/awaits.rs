@@ -71,7 +71,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 /// One rate, one line. True if it is inside the bars.
 fn measure(polls_per_s: u64, span: Duration) -> anyhow::Result<bool> {
-    let _diag = diag::Builder::new().service("awaits").agent(false).try_init()?;
+    let _diag = diag::Builder::new().service("awaits").agent(false).start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let _inside = runtime.enter();
     let bells: Vec<Arc<Notify>> = (0..WORKING).map(|_| Arc::new(Notify::new())).collect();
@@ -87,7 +87,7 @@ fn measure(polls_per_s: u64, span: Duration) -> anyhow::Result<bool> {
             }
         })?;
     }
-    let before = polls(&diag::snapshot());
+    let before = polls(&diag::snapshot().into_model());
     let started = Instant::now();
     let (mut woken, mut leaked) = (0, 0);
     while started.elapsed() < span {
@@ -105,7 +105,7 @@ fn measure(polls_per_s: u64, span: Duration) -> anyhow::Result<bool> {
         thread::sleep(Duration::from_millis(1));
     }
     progress::show("");
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let polled = (polls(&snapshot) - before) as f64 / started.elapsed().as_secs_f64();
     let rested = rested(&snapshot, REST_US);
     let (all, known) = rested.values().fold((0, 0), |(all, known), at| (all + at.0, known + at.1));
@@ -150,7 +150,7 @@ async fn leak(site: &str) {
 /// How many of a hundred are known as soon as all of the burst have been polled.
 fn after_burst() -> u64 {
     loop {
-        let rested = rested(&diag::snapshot(), 0);
+        let rested = rested(&diag::snapshot().into_model(), 0);
         match rested.get("working") {
             Some(&(all, known)) if all == WORKING as u64 => return known * 100 / all,
             _ => thread::sleep(Duration::from_millis(1)),

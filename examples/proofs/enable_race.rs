@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     // What can be had before is there, so that the threads meet where the tables are built.
-    drop(diag::snapshot());
+    drop(diag::snapshot().into_model());
     let (mut died, mut hung) = (0, 0);
     for case in 0..args.cases {
         match fork(|| race(2 + case % 3))?.end(PATIENCE)? {

@@ -103,7 +103,7 @@ impl Parent {
         let (captures, answers) = (diag::gauge("captures"), diag::gauge("answers"));
         thread::spawn(move || {
             loop {
-                black_box(diag::snapshot());
+                black_box(diag::snapshot().into_model());
                 captures.add(1);
             }
         });
@@ -163,7 +163,7 @@ async fn sleep_with_memory() {
 /// Starts diag, in the parent and in each child.
 fn init() -> anyhow::Result<SocketAddr> {
     let builder = diag::Builder::new().service("forks").heap_rate(HEAP_RATE_BYTES);
-    let guard = builder.addr(([127, 0, 0, 1], 0).into()).try_init()?;
+    let guard = builder.addr(([127, 0, 0, 1], 0)).start();
     guard.agent_addr().context("the agent listens")
 }
 
@@ -297,7 +297,7 @@ impl Child {
         let block = black_box(vec![1_u8; BLOCK_BYTES]);
         diag::gauge("of the child").set(1);
         self.begins(Step::Captures);
-        look_at(&diag::snapshot());
+        look_at(&diag::snapshot().into_model());
         let addr = early.unwrap_or_else(|| self.starts_anew());
         self.begins(Step::IsAsked);
         look_at(&ask(addr).expect("its agent answers"));

@@ -205,7 +205,7 @@ fn round(seed: u64) -> anyhow::Result<()> {
 
 /// The sampler knows these blocks and no others.
 fn expect_known(held: &[Block]) -> anyhow::Result<()> {
-    let heap = diag::snapshot().heap.context("the sampler is on")?;
+    let heap = diag::snapshot().into_model().heap.context("the sampler is on")?;
     ensure!(heap.facts.refused == 0, "{} blocks found no room: the test is too large", heap.facts.refused);
     let mut truth: Vec<u64> = held.iter().map(|block| block.size as u64).collect();
     let mut known: Vec<u64> = heap.samples.iter().map(|sample| sample.size_bytes).collect();
@@ -247,7 +247,7 @@ fn storm<'scope>(
 /// A reader must never see a block twice, nor half a record.
 fn look(round: &Round) {
     while !round.over.load(Ordering::Relaxed) {
-        let heap = diag::snapshot().heap.unwrap_or_default();
+        let heap = diag::snapshot().into_model().heap.unwrap_or_default();
         let births: Vec<u64> = heap.samples.iter().map(|sample| sample.birth).collect();
         assert!(births.is_sorted_by(|a, b| a < b), "a birth comes twice");
         assert!(

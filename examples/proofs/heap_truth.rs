@@ -214,7 +214,7 @@ impl Run {
                 }
             }
             let sizes = |held: &Held| held.iter().map(Vec::capacity).collect::<Vec<_>>();
-            (held.iter().map(sizes).collect(), found(&diag::snapshot()))
+            (held.iter().map(sizes).collect(), found(&diag::snapshot().into_model()))
         };
         let (first, second) = (step(), step());
         Run { truth: [first.0, second.0], found: [first.1, second.1] }

@@ -68,14 +68,14 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Asks all tasks, several times. True if the best time is below the bar: on a busy machine the others measure
 /// the machine.
 fn ask_all(tasks: u64) -> anyhow::Result<bool> {
-    let _diag = diag::Builder::new().service("looks").agent(false).try_init()?;
+    let _diag = diag::Builder::new().service("looks").agent(false).start();
     let runtime = tokio::runtime::Runtime::new()?;
     park(tasks, &runtime);
     let mut spent = Vec::new();
-    let mut last = diag::snapshot_asking();
+    let mut last = diag::snapshot_asking().into_model();
     for n in 0..MAX_ASKED {
         progress::show(&format!("asking {tasks} tasks, {} of {ASKED} times", spent.len() + 1));
-        let snapshot = diag::snapshot_asking();
+        let snapshot = diag::snapshot_asking().into_model();
         let parked = snapshot.capture.parked.as_ref().context("the snapshot asked no task")?;
         if parked.answered == tasks {
             spent.push(Duration::from_micros(parked.spent_us));
@@ -111,7 +111,7 @@ fn ask_all(tasks: u64) -> anyhow::Result<bool> {
 fn capture_beside(tasks: u64, span: Duration) -> anyhow::Result<bool> {
     const TURNS: u32 = 10;
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let diag = diag::Builder::new().service("looks").addr(any_port).try_init()?;
+    let diag = diag::Builder::new().service("looks").addr(any_port).start();
     let addr = diag.agent_addr().context("there is no agent to ask; DIAG_ADDR is off")?;
     let runtime = tokio::runtime::Runtime::new()?;
     park(tasks, &runtime);
@@ -179,7 +179,7 @@ fn park(tasks: u64, runtime: &tokio::runtime::Runtime) {
     }
     let idle =
         |snapshot: &Snapshot| snapshot.tasks.iter().filter(|task| task.state == TaskState::Idle).count();
-    while idle(&diag::snapshot()) < tasks as usize {
+    while idle(&diag::snapshot().into_model()) < tasks as usize {
         thread::sleep(Duration::from_millis(10));
     }
 }

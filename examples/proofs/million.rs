@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<()> {
         return Ok(());
     }
     let plain_bytes_per_task = measure_plain(args.tasks)?;
-    let _diag = diag::Builder::new().service("million").agent(false).try_init()?;
+    let _diag = diag::Builder::new().service("million").agent(false).start();
     let tracked = park(args.tasks, |world| drop(diag::spawn(quiet_device(world))))?;
     let steps = Steps::take()?;
     print(args.tasks, plain_bytes_per_task, &tracked, &steps)?;
@@ -116,7 +116,7 @@ impl Steps {
     fn take() -> anyhow::Result<Steps> {
         let policy = Policy::default();
         let path = std::env::temp_dir().join(format!("diag-million-{}.diag", std::process::id()));
-        let (first, capture) = timed(diag::snapshot);
+        let (first, capture) = timed(|| diag::snapshot().into_model());
         let (bytes, encode) = timed(|| diag_snapshot::write(&first));
         let (written, write) = timed(|| file::write(&path, &bytes));
         written?;
@@ -127,7 +127,7 @@ impl Steps {
         // The policy calls anything closer together too little to judge.
         std::thread::sleep(Duration::from_secs_f64(policy.min_window_s));
         let captured = before.tasks.len() as u64;
-        let (before, after) = (Analysis::new(before), Analysis::new(diag::snapshot()));
+        let (before, after) = (Analysis::new(before), Analysis::new(diag::snapshot().into_model()));
         let (report, compare) = timed(|| diff(&before, &after).map(|diff| judge(&diff, &policy)));
         Ok(Steps {
             captured,

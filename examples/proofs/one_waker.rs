@@ -54,7 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
 
 fn prove(seconds: Duration, folder: &Path) -> anyhow::Result<ExitCode> {
     let _diag =
-        diag::Builder::new().service("one-waker").agent(false).files(folder, EVERY, KEEP).try_init()?;
+        diag::Builder::new().service("one-waker").agent(false).dir(folder).every(EVERY).keep(KEEP).start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build()?;
     let service = Service::start(runtime.handle());
     let captures = Captures::start();
@@ -146,7 +146,7 @@ impl Captures {
     }
 
     fn take(&mut self) {
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         self.count += 1;
         self.false_alarms += u64::from(is_called_lost(&snapshot, "working"));
         self.missed += u64::from(!is_called_lost(&snapshot, "forgotten"));
@@ -182,7 +182,7 @@ struct Polls {
 
 impl Polls {
     fn of_both(service: &Service) -> anyhow::Result<Self> {
-        let working = row(&diag::snapshot(), "working").context("it works for ever")?.polls;
+        let working = row(&diag::snapshot().into_model(), "working").context("it works for ever")?.polls;
         Ok(Polls { working, forgotten: service.forgotten_polls() })
     }
 
@@ -196,7 +196,8 @@ impl Polls {
 /// Which capture that asks has stopped the working task, if one has.
 fn capture_that_stops(service: &Service) -> Option<u32> {
     (1..=MOST_ASKED).find(|_| {
-        diag::snapshot_asking();
-        is_called_lost(&diag::snapshot(), "working") && service.ring(PATIENCE_OF_CONTROL).is_none()
+        diag::snapshot_asking().into_model();
+        is_called_lost(&diag::snapshot().into_model(), "working")
+            && service.ring(PATIENCE_OF_CONTROL).is_none()
     })
 }

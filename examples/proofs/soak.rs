@@ -46,10 +46,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let batches = args.spawns / (2 * BATCH);
     ensure!(batches >= SAMPLES as u64, "--spawns {}: too few to tell, give a million", args.spawns);
-    let _diag = diag::Builder::new().service("soak").agent(false).try_init()?;
+    let _diag = diag::Builder::new().service("soak").agent(false).start();
     let (started, soak) = (Instant::now(), Soak::new());
     let samples = run(batches, soak)?;
-    let verdict = Verdict::of(&samples, &diag::snapshot(), 2 * batches * BATCH);
+    let verdict = Verdict::of(&samples, &diag::snapshot().into_model(), 2 * batches * BATCH);
     let crossed = soak.crossed.load(Ordering::Relaxed);
     writeln!(io::stdout(), "{}", verdict.in_words(started.elapsed(), crossed))?;
     Ok(if verdict.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -190,7 +190,7 @@ fn watch(soak: &Soak, batches: u64) -> Vec<Sample> {
         thread::sleep(Duration::from_millis(2));
         let done = soak.batches_done.load(Ordering::Relaxed);
         if done >= step * (samples.len() as u64 + 1) {
-            samples.push(Sample::of(&diag::snapshot()));
+            samples.push(Sample::of(&diag::snapshot().into_model()));
             let spawned = human::count(done * BATCH);
             progress::show(&format!("{spawned} tasks in {:.0} s", started.elapsed().as_secs_f64()));
         }

@@ -39,7 +39,7 @@ const LOOKS: [u64; 2] = [8, 400];
 
 fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
-    let _diag = diag::Builder::new().service("wakeups").agent(false).try_init()?;
+    let _diag = diag::Builder::new().service("wakeups").agent(false).start();
     let workload = Workload::start()?;
     let mut tally = Tally::default();
     let end = Instant::now() + args.seconds;
@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<ExitCode> {
     progress::show("");
     let rounds = workload.rounds();
     if !workload.stop() {
-        tally.alarms.push(format!("tasks hang: {}", describe_live(&diag::snapshot())));
+        tally.alarms.push(format!("tasks hang: {}", describe_live(&diag::snapshot().into_model())));
     }
     let mut out = io::stdout().lock();
     tally.alarms.iter().try_for_each(|alarm| writeln!(out, "{alarm}"))?;
@@ -88,7 +88,7 @@ impl Tally {
         while self.looks - looks_before < usual
             || (planted.proven() < planted.count() && self.looks - looks_before < most)
         {
-            self.look(&diag::snapshot(), &mut planted);
+            self.look(&diag::snapshot().into_model(), &mut planted);
         }
         self.planted += planted.count();
         self.proven += planted.proven();

@@ -100,7 +100,7 @@ pub fn row(snapshot: &Snapshot, name: &str) -> Option<TaskRow> {
 /// Until it has been polled so often, and is not any more.
 fn wait_until_idle(name: &str, polls: u64) {
     let is_idle = |row: TaskRow| row.state == TaskState::Idle && row.polls == polls;
-    while !row(&diag::snapshot(), name).is_some_and(is_idle) {
+    while !row(&diag::snapshot().into_model(), name).is_some_and(is_idle) {
         thread::sleep(Duration::from_millis(1));
     }
 }

@@ -52,7 +52,7 @@ fn newest(folder: &Path) -> Option<(usize, Snapshot)> {
 fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
     let folder = std::env::temp_dir().join(format!("diag-lost-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the temporary folder can be written");
-    diag::Builder::new().service("lost").agent(false).files(&folder, EVERY, 60).init();
+    diag::Builder::new().service("lost").agent(false).dir(&folder).every(EVERY).keep(60).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let _inside = runtime.enter();
     let polls = Arc::new(AtomicU64::new(0));

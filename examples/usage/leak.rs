@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use diag_analysis::Analysis;
 use diag_diff::{Policy, diff, judge};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -32,7 +33,13 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     let Some(before) = before else { unreachable!("there were more requests") };
-    let report = judge(&diff(&before.into(), &diag::snapshot().into())?, &Policy::default());
+    let (before, after) = (analysis(&before)?, analysis(&diag::snapshot())?);
+    let report = judge(&diff(&before, &after)?, &Policy::default());
     io::stdout().write_all(diag_diff::report::text::render(&report).as_bytes())?;
     Ok(())
+}
+
+/// By way of its bytes, as if it had come from a file.
+fn analysis(snapshot: &diag::Snapshot) -> anyhow::Result<Analysis> {
+    Ok(diag_snapshot::read(&snapshot.to_bytes())?.0.into())
 }

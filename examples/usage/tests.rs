@@ -15,7 +15,7 @@ fn main() {
     let watch = Watch::start();
     (0..100).for_each(|_| runtime.block_on(request()));
     watch.assert_grown_at_most(0);
-    assert_eq!(diag::snapshot().tasks.len(), 0, "a task is left");
+    assert_eq!(diag::snapshot().live_tasks(), 0, "a task is left");
 }
 
 async fn request() {

@@ -21,7 +21,8 @@ async fn main() -> anyhow::Result<()> {
         diag::task::Builder::new().name(&name).spawn(serve().instrument(span))?;
     }
     tokio::time::sleep(Duration::from_millis(100)).await;
-    io::stdout().write_all(diag_analysis::dump::dump(&diag::snapshot().into()).as_bytes())?;
+    let (snapshot, _) = diag_snapshot::read(&diag::snapshot().to_bytes())?;
+    io::stdout().write_all(diag_analysis::dump::dump(&snapshot.into()).as_bytes())?;
     Ok(())
 }
 

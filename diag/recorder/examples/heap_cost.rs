@@ -61,7 +61,7 @@ fn main() {
         let cells = [cell(again, plain), cell(never_on, plain_before), cell(off, plain), cell(on, plain)];
         println!("{:<32}{plain:>14.1}{}", case.name, cells.concat());
     }
-    let heap = diag::snapshot().heap.unwrap_or_default();
+    let heap = diag::snapshot().into_model().heap.unwrap_or_default();
     println!(
         "{} live samples of {} blocks, stacks by {}, refused {}",
         heap.samples.len(),

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let diag = diag::Builder::new().addr(any_port).try_init().expect("every part starts");
+    let diag = diag::Builder::new().addr(any_port).start();
     let addr = diag.agent_addr().expect("the agent runs");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
     let snapshot = runtime.expect("a runtime").block_on(async {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             {
                 get(addr, path);
             }
-            diag::snapshot()
+            diag::snapshot().into_model()
         });
         let snapshot = blocking.await.expect("it ends");
         parked.abort();

@@ -25,7 +25,7 @@ const LAYOUT: Layout = Layout::new::<[u64; 8]>();
 fn main() -> ExitCode {
     diag::heap::enable(0).expect("address space for the tables");
     let frames = DEPTHS.map(held);
-    let method = diag::snapshot().heap.unwrap_or_default().facts.unwinder;
+    let method = diag::snapshot().into_model().heap.unwrap_or_default().facts.unwinder;
     println!("stacks by {method}; ns that a sampled block of 64 B adds, allocated and freed");
     print_row("frames", frames.each_ref().map(|frames| frames.as_ref().ok().copied()));
     let mut random = Random(0);
@@ -47,7 +47,7 @@ fn held(depth: u32) -> Result<u64, u64> {
     // SAFETY: a layout of non-zero size.
     let allocate = || unsafe { DIAG.alloc(LAYOUT) };
     let blocks: Vec<*mut u8> = (0..BLOCKS).map(|_| descend(random.next(), depth, &allocate)).collect();
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     // SAFETY: each block is freed once, with its own layout.
     blocks.into_iter().for_each(|block| unsafe { DIAG.dealloc(block, LAYOUT) });
     let samples = &snapshot.heap.as_ref().expect("the sampler is on").samples;

@@ -20,6 +20,8 @@ use routes::Routes;
 
 use crate::fork::{self, ClosedInChild};
 use crate::health::{self, Status};
+use crate::messages;
+use crate::problem::{Problem, ProblemKind};
 use crate::sys;
 
 /// Ports tried after the one asked for, if that is busy.
@@ -44,13 +46,14 @@ pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<Socke
         let _own = crate::background_thread(c"diag-agent");
         if let Err(error) = serve(socket, closed, routes) {
             health::report("agent", Status::Failed(error.to_string().into()));
-            crate::warn(&format_args!("the agent ended ({error}); the service goes on without it"));
+            let text = format!("the agent ended ({error}); the service goes on without it");
+            messages::report(&Problem::new(ProblemKind::Agent, text).because(error));
         }
     };
     sys::start_thread(sys::USUAL_STACK_BYTES, run)?;
     let is_moved = bound.port() != addr.port() && addr.port() != 0;
     let why = if is_moved { format!("{addr} is busy; ") } else { String::new() };
-    crate::warn(&format_args!("{why}the agent listens on http://{bound}"));
+    messages::note(&format_args!("{why}the agent listens on http://{bound}"));
     Ok(bound)
 }
 

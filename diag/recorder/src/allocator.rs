@@ -9,9 +9,26 @@ use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-pub use diag_snapshot::AllocatorStats;
-
 use crate::sys;
+
+/// What an allocator says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AllocatorStats {
+    /// Its name, for people.
+    pub name: String,
+    /// Bytes of blocks that are allocated.
+    pub in_use_bytes: u64,
+    /// Bytes that it has from the system beyond these, as far as they are resident.
+    pub held_bytes: u64,
+}
+
+impl AllocatorStats {
+    /// Bytes in blocks, and bytes that the allocator has from the system beyond these.
+    pub fn new(name: impl Into<String>, in_use_bytes: u64, held_bytes: u64) -> Self {
+        AllocatorStats { name: name.into(), in_use_bytes, held_bytes }
+    }
+}
 
 /// The function that the service named.
 #[derive(Clone)]

@@ -1,8 +1,6 @@
-//! Starting up: `init`, `Builder`, and the guard that writes the last snapshot.
+//! Starting up: `init` and `Builder`.
 
-use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -10,11 +8,16 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::allocator::{AllocatorStats, Asked};
-use crate::health::{self, Status};
-use crate::settings::{self, BadSetting, Settings};
-use crate::{files, fork, runtime, ticker};
+use crate::guard::Guard;
+use crate::messages::{self, Hook};
+use crate::options::option_doc;
+use crate::parts::{self, Started};
+use crate::problem::Problem;
+use crate::settings::{self, Settings};
+use crate::thread::Choice;
+use crate::{fork, health, runtime, values};
 
-/// Starts with the defaults and the environment's `DIAG_*` variables.
+/// Starts with the defaults and the environment's `DIAG_*` variables, and runs to the end of the process.
 ///
 /// Never panics and never fails the service: what cannot be had (a busy port, a misspelt variable)
 /// is said on stderr. A second call does nothing. Call it first thing in `main`, inside or outside
@@ -32,17 +35,21 @@ pub fn init() {
     Builder::new().init();
 }
 
-/// Options for [`try_init`](Builder::try_init), laid over the defaults and under the environment.
+/// What can be set: laid over the defaults, and under the environment's `DIAG_*` variables.
+///
+/// Each setter says its default, and the variable that comes after it.
 ///
 /// ```
-/// # #[tokio::main] async fn main() -> Result<(), diag::InitError> {
-/// let guard = diag::Builder::new().service("orders").label("az", "eu-1").agent(false).try_init()?;
-/// # drop(guard); Ok(()) }
+/// let diag = diag::Builder::new().service("orders").resource_attribute("az", "eu-1").agent(false).start();
+/// assert!(diag.problems().is_empty());
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a builder starts nothing by itself"]
 pub struct Builder {
     settings: Settings,
+    env: bool,
+    stderr: bool,
+    hook: Option<Hook>,
     runtimes: Vec<(String, Handle)>,
     allocator: Option<Asked>,
 }
@@ -56,100 +63,168 @@ impl Default for Builder {
 impl Builder {
     /// The defaults: agent on 127.0.0.1:9797, no files.
     pub fn new() -> Self {
-        Builder { settings: Settings::new(), runtimes: Vec::new(), allocator: None }
+        Builder {
+            settings: Settings::new(),
+            env: true,
+            stderr: true,
+            hook: None,
+            runtimes: Vec::new(),
+            allocator: None,
+        }
     }
 
-    /// Name of the service; the executable's by default. Snapshots of different services are not compared.
-    pub fn service(mut self, name: &str) -> Self {
-        self.settings.service = Some(name.to_owned());
+    /// Whether the environment's `DIAG_*` variables count, after what is set in code.
+    ///
+    /// Default: on. Switched off, a service is as its code says, and no variable is looked at or complained of.
+    pub fn env(mut self, on: bool) -> Self {
+        self.env = on;
         self
     }
 
-    /// Where the agent listens (`DIAG_ADDR`). A busy port gives way to the next free one.
-    pub fn addr(mut self, addr: SocketAddr) -> Self {
-        self.settings.addr = Some(addr);
+    /// Whether anything is recorded. Switched off, no thread is started either.
+    #[doc = option_doc!(DIAG)]
+    pub fn enabled(mut self, on: bool) -> Self {
+        self.settings.enabled = on;
         self
     }
 
-    /// Whether there is an agent at all (`DIAG_ADDR=off`).
+    /// Name of the service. Snapshots of different services are not compared.
+    ///
+    /// Default: the executable's name.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.settings.service = Some(name.into());
+        self
+    }
+
+    /// Where the agent listens. A busy port gives way to the next free one.
+    #[doc = option_doc!(DIAG_ADDR)]
+    pub fn addr(mut self, addr: impl Into<SocketAddr>) -> Self {
+        self.settings.addr = Some(addr.into());
+        self
+    }
+
+    /// Whether there is an agent at all.
+    ///
+    /// Default: on. Variable: `DIAG_ADDR`, off.
     pub fn agent(mut self, on: bool) -> Self {
         self.settings.addr = if on { self.settings.addr.or(Some(settings::DEFAULT_ADDR)) } else { None };
         self
     }
 
-    /// The token that the agent asks for as `Authorization: Bearer` (`DIAG_TOKEN`); an empty one is none.
+    /// The token that the agent asks for as `Authorization: Bearer`; an empty one is none.
     /// Whoever has it may ask by any `Host`.
-    pub fn token(mut self, token: &str) -> Self {
-        self.settings.token = settings::token(token);
+    #[doc = option_doc!(DIAG_TOKEN)]
+    pub fn token(mut self, token: impl Into<String>) -> Self {
+        self.settings.token = values::token(&token.into());
         self
     }
 
-    /// Whether the agent may listen where other machines reach it without asking for a token (`DIAG_OPEN=1`).
+    /// Whether the agent may listen where other machines reach it without asking for a token.
     /// Without either it does not start there: a snapshot has paths, names and labels of the service.
+    #[doc = option_doc!(DIAG_OPEN)]
     pub fn open(mut self, on: bool) -> Self {
         self.settings.open = on;
         self
     }
 
-    /// Writes a snapshot into `dir` every `every` and keeps the last `keep` of this service
-    /// (`DIAG_DIR`, `DIAG_EVERY`, `DIAG_KEEP`).
-    pub fn files(mut self, dir: impl Into<PathBuf>, every: Duration, keep: usize) -> Self {
+    /// A folder that gets a snapshot every so often; see [`every`](Self::every) and [`keep`](Self::keep).
+    #[doc = option_doc!(DIAG_DIR)]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.settings.dir = Some(dir.into());
-        self.settings.every = every;
-        self.settings.keep = keep.max(1);
         self
     }
 
-    /// Mean bytes between two heap samples (`DIAG_HEAP_RATE`); 512 KiB by default.
+    /// Time between two snapshots in [`dir`](Self::dir).
+    #[doc = option_doc!(DIAG_EVERY)]
+    pub fn every(mut self, every: Duration) -> Self {
+        self.settings.every = every;
+        self
+    }
+
+    /// How many snapshots of this service stay in [`dir`](Self::dir), at least one.
+    #[doc = option_doc!(DIAG_KEEP)]
+    pub fn keep(mut self, files: usize) -> Self {
+        self.settings.keep = files.max(1);
+        self
+    }
+
+    /// What is recorded of the heap, if [`diag::Alloc`](crate::Alloc) is linked.
+    #[doc = option_doc!(DIAG_HEAP)]
+    #[cfg(feature = "heap")]
+    pub fn heap(mut self, mode: settings::HeapMode) -> Self {
+        self.settings.heap = mode;
+        self
+    }
+
+    /// Mean bytes between two heap samples, at least one.
+    #[doc = option_doc!(DIAG_HEAP_RATE)]
     #[cfg(feature = "heap")]
     pub fn heap_rate(mut self, bytes: u64) -> Self {
         self.settings.heap_rate_bytes = bytes.max(1);
         self
     }
 
-    /// Whether the heap is sampled (`DIAG_HEAP=off`), if [`diag::Alloc`](crate::Alloc) is linked.
-    #[cfg(feature = "heap")]
-    pub fn heap(mut self, on: bool) -> Self {
-        self.settings.heap = if on { settings::HeapMode::Sample } else { settings::HeapMode::Off };
-        self
-    }
-
-    /// Records every block and not one in so many bytes (`DIAG_HEAP=full`), for tests and staging: an
-    /// allocation then takes some hundred times as long, and sizes are exact to the byte. Up to 1,048,575
-    /// blocks are kept; what is beyond is dropped, and counted in the snapshot.
-    #[cfg(feature = "heap")]
-    pub fn heap_full(mut self) -> Self {
-        self.settings.heap = settings::HeapMode::Full;
-        self
-    }
-
-    /// How many stacks a second each thread may take of the tasks that it polls, to know where they are parked
-    /// (`DIAG_PARKED`); 50,000 by default, which is 2.5 ms of a second at the most, and 0 takes none.
+    /// How many stacks a second each thread may take of the tasks that it polls, to know where they are parked; 0 takes
+    /// none. The default costs 2.5 ms of a second at the most.
     ///
     /// They are taken in polls that happen anyway, so where there are few polls nothing is missed. A stack that is
     /// not known again counts for more than one. See also [`task::Builder::untraced`](crate::task::Builder::untraced).
+    #[doc = option_doc!(DIAG_PARKED)]
     pub fn parked(mut self, stacks_per_second: u32) -> Self {
         self.settings.parked = stacks_per_second;
         self
     }
 
-    /// Whether every poll is timed by the precise clock and not one in sixteen (`DIAG_TIMING=exact`), for
-    /// some 50 ns a poll.
+    /// The real-time signal (32 to 64) that asks a held-up thread that runs for its stack; `None`, or another number, for
+    /// no signal at all.
+    #[doc = option_doc!(DIAG_SIGNAL)]
+    pub fn signal(mut self, number: Option<i32>) -> Self {
+        self.settings.signal = number.and_then(values::signal_number).unwrap_or(Choice::Off);
+        self
+    }
+
+    /// Whether every poll is timed by the precise clock and not one in sixteen, for some 50 ns a poll.
+    #[doc = option_doc!(DIAG_TIMING)]
     pub fn exact_timing(mut self, on: bool) -> Self {
         self.settings.exact_timing = on;
         self
     }
 
-    /// A label in every snapshot (`DIAG_LABELS`).
-    pub fn label(mut self, key: &str, value: &str) -> Self {
-        self.settings.labels.insert(key.to_owned(), value.to_owned());
+    /// Says something of the process in every snapshot, as a resource attribute of OpenTelemetry does.
+    #[doc = option_doc!(DIAG_LABELS)]
+    pub fn resource_attribute(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.resource_attributes.insert(key.into(), value.into());
         self
     }
 
-    /// A runtime to count coverage against. Without any, the first one that spawns a recorded task
-    /// is taken. Its handle is kept for the life of the process.
-    pub fn runtime(mut self, name: &str, handle: Handle) -> Self {
-        self.runtimes.push((name.to_owned(), handle));
+    /// A runtime to count coverage against. Its handle is kept for the life of the process.
+    ///
+    /// Default: the first one that spawns a recorded task.
+    pub fn runtime(mut self, name: impl Into<String>, handle: Handle) -> Self {
+        self.runtimes.push((name.into(), handle));
+        self
+    }
+
+    /// A function that is called with each [`Problem`], at the start and later, besides that it is said on stderr or, with
+    /// the feature `tracing`, as an event.
+    ///
+    /// It runs on the thread that has the problem, one of diag's own after the start. A panic in it goes no further.
+    ///
+    /// ```
+    /// # unsafe { std::env::set_var("DIAG_ADDR", "off") };
+    /// let diag = diag::Builder::new().on_problem(|problem| println!("{:?}: {problem}", problem.kind())).start();
+    /// # drop(diag);
+    /// ```
+    pub fn on_problem(mut self, hook: fn(&Problem)) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// Whether diag says on stderr where its agent listens, and what it could not do.
+    ///
+    /// Default: on; with the feature `tracing`, as events instead, as soon as the service has a subscriber.
+    pub fn stderr(mut self, on: bool) -> Self {
+        self.stderr = on;
         self
     }
 
@@ -180,11 +255,8 @@ impl Builder {
     /// let builder = Builder::new().allocator_stats(|| {
     ///     epoch::advance().ok()?;
     ///     let (in_use, resident) = (stats::allocated::read().ok()?, stats::resident::read().ok()?);
-    ///     Some(AllocatorStats {
-    ///         name: "jemalloc".to_owned(),
-    ///         in_use_bytes: in_use as u64,
-    ///         held_bytes: resident.saturating_sub(in_use) as u64,
-    ///     })
+    ///     let held = resident.saturating_sub(in_use);
+    ///     Some(AllocatorStats::new("jemalloc", in_use as u64, held as u64))
     /// });
     /// ```
     ///
@@ -198,11 +270,8 @@ impl Builder {
     /// # fn committed_bytes() -> Option<usize> { Some(2) }
     /// let builder = Builder::new().allocator_stats(|| {
     ///     let in_use = IN_USE.load(Ordering::Relaxed);
-    ///     Some(AllocatorStats {
-    ///         name: "mimalloc".to_owned(),
-    ///         in_use_bytes: in_use as u64,
-    ///         held_bytes: committed_bytes()?.saturating_sub(in_use) as u64, // mi_process_info
-    ///     })
+    ///     let held = committed_bytes()?.saturating_sub(in_use); // mi_process_info
+    ///     Some(AllocatorStats::new("mimalloc", in_use as u64, held as u64))
     /// });
     /// ```
     pub fn allocator_stats(
@@ -213,58 +282,38 @@ impl Builder {
         self
     }
 
-    /// Writes a last snapshot to `path` when the guard is dropped.
-    pub fn snapshot_on_drop(mut self, path: impl Into<PathBuf>) -> Self {
-        self.settings.last_snapshot = Some(path.into());
-        self
-    }
-
-    /// Starts, as [`crate::init`] does; what cannot be had is said on stderr.
+    /// Starts, as [`crate::init`] does, and runs to the end of the process.
     pub fn init(self) {
-        let Some((guard, problems)) = self.start() else { return };
-        problems.iter().for_each(|problem| crate::warn(problem));
-        // Not dropped: `init` has nobody to hand the guard to, so it lives as long as the process.
-        std::mem::forget(guard);
+        // Not dropped: there is nobody to hand the guard to.
+        std::mem::forget(self.start());
     }
 
-    /// Starts.
+    /// Starts whatever can be started. The guard has the problems, and the agent's address.
     ///
-    /// # Errors
-    /// If it was started before, a `DIAG_*` variable cannot be used, or a part cannot be started: the
-    /// first of these. All other parts run, and the service may go on.
-    pub fn try_init(self) -> Result<Guard, InitError> {
-        let (guard, problems) = self.start().ok_or(InitError::AlreadyInitialized)?;
-        match problems.into_iter().next() {
-            None => Ok(guard),
-            Some(problem) => {
-                std::mem::forget(guard);
-                Err(problem)
-            }
-        }
-    }
-
-    /// Starts whatever can be started; none if that was done before.
-    fn start(mut self) -> Option<(Guard, Vec<InitError>)> {
+    /// Never panics and never fails the service. A second start in a process changes nothing, and its guard says so.
+    pub fn start(self) -> Guard {
         /// The number of the process that did: a child starts anew.
         static STARTED: AtomicU32 = AtomicU32::new(0);
         let process = fork::process();
         // AcqRel: of two threads that start, the second comes after the first's swap, and goes away.
         if STARTED.swap(process.get(), Ordering::AcqRel) == process.get() {
-            return None;
+            return Guard::new(process, None, vec![Problem::already_started()]);
         }
-        let vars = std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        });
-        let (empty, bad): (Vec<_>, Vec<_>) =
-            self.settings.apply(vars).into_iter().partition(BadSetting::is_empty);
-        empty.iter().for_each(|empty| crate::warn(empty));
-        let mut problems: Vec<_> = bad.into_iter().map(InitError::Setting).collect();
+        messages::install(self.hook, self.stderr);
+        let Started { agent, problems } = self.start_first();
+        Guard::new(process, agent, problems)
+    }
+
+    fn start_first(mut self) -> Started {
+        let bad = if self.env { self.settings.apply(variables()) } else { Vec::new() };
+        let bad: Vec<_> = bad.into_iter().map(Problem::variable).collect();
+        bad.iter().for_each(messages::report);
         let settings = self.settings;
         settings::install(settings.clone());
         crate::record(settings.enabled);
         crate::task::sampling::time_exactly(settings.exact_timing);
         crate::thread::set_signal(settings.signal);
-        let mut guard = Guard { process, last_snapshot: settings.last_snapshot.clone(), agent: None };
+        let mut started = Started::default();
         if settings.enabled {
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
@@ -273,171 +322,15 @@ impl Builder {
             // Before the service's own threads take address space, if that is limited.
             crate::task::slab::slab();
             crate::task::learn_runtime();
-            let parts = [
-                ("heap sampler", start_heap(&settings)),
-                ("parked stacks", Ok(start_parked(&settings))),
-                ("ticker", ticker::start().map(|()| Status::Works).map_err(InitError::Thread)),
-                ("files", start_files(&settings)),
-                ("agent", start_agent(&settings, &mut guard.agent)),
-            ];
-            problems.extend(parts.into_iter().filter_map(|(part, started)| report(part, started).err()));
+            started = parts::start(&settings);
         }
-        Some((guard, problems))
+        started.problems.splice(..0, bad);
+        started
     }
 }
 
-/// Tells how a part started.
-fn report(part: &'static str, started: Result<Status, InitError>) -> Result<(), InitError> {
-    let (status, result) = match started {
-        Ok(status) => (status, Ok(())),
-        Err(error) => (Status::Failed(error.to_string().into()), Err(error)),
-    };
-    health::started(part, status);
-    result
-}
-
-#[cfg(feature = "heap")]
-fn start_heap(settings: &Settings) -> Result<Status, InitError> {
-    use crate::heap::EnableError;
-    use crate::settings::HeapMode;
-    let rate_bytes = match settings.heap {
-        HeapMode::Off => return Ok(Status::Off("DIAG_HEAP=off".into())),
-        HeapMode::Sample => settings.heap_rate_bytes,
-        HeapMode::Full => 0,
-    };
-    match crate::heap::enable(rate_bytes) {
-        Ok(()) => Ok(Status::Works),
-        // Nobody asked for it by name, and the snapshot shows that there is none.
-        Err(error @ EnableError::Unsupported) => Ok(Status::Off(error.to_string().into())),
-        Err(error) => Err(InitError::Heap(error)),
-    }
-}
-
-#[cfg(not(feature = "heap"))]
-fn start_heap(_: &Settings) -> Result<Status, InitError> {
-    Ok(Status::Off("built without the feature heap".into()))
-}
-
-/// Where tasks are parked is known from now on.
-fn start_parked(settings: &Settings) -> Status {
-    use crate::task::{await_point, sampling};
-    if settings.parked == 0 {
-        return Status::Off("DIAG_PARKED=off".into());
-    }
-    if !cfg!(takes_stacks) {
-        return Status::Off("no stacks are taken on this platform, or without the feature stacks".into());
-    }
-    if !await_point::prepare() {
-        return Status::Failed(
-            "the system gave no memory for stacks; where tasks are parked is not known".into(),
-        );
-    }
-    sampling::take_stacks(settings.parked);
-    Status::Works
-}
-
-fn start_files(settings: &Settings) -> Result<Status, InitError> {
-    if settings.dir.is_none() {
-        return Ok(Status::Off("no DIAG_DIR".into()));
-    }
-    files::start(settings).map(|()| Status::Works).map_err(InitError::Thread)
-}
-
-#[cfg(feature = "agent")]
-fn start_agent(settings: &Settings, bound: &mut Option<SocketAddr>) -> Result<Status, InitError> {
-    let Some(addr) = settings.addr else { return Ok(Status::Off("DIAG_ADDR=off".into())) };
-    if !crate::agent::may_listen(addr, settings.token.as_deref(), settings.open) {
-        return Err(InitError::Unguarded(addr));
-    }
-    *bound = Some(crate::agent::start(addr, settings.token.clone()).map_err(InitError::Agent)?);
-    Ok(Status::Works)
-}
-
-#[cfg(not(feature = "agent"))]
-fn start_agent(_: &Settings, _: &mut Option<SocketAddr>) -> Result<Status, InitError> {
-    Ok(Status::Off("built without the feature agent".into()))
-}
-
-/// Keeps nothing alive; writes the last snapshot when it is dropped, if the builder asked for it.
-#[derive(Debug)]
-#[must_use = "dropping the guard writes the last snapshot at once"]
-pub struct Guard {
-    process: NonZeroU32,
-    last_snapshot: Option<PathBuf>,
-    agent: Option<SocketAddr>,
-}
-
-impl Guard {
-    /// Where the agent listens, if there is one: the asked port may have been busy.
-    pub fn agent_addr(&self) -> Option<SocketAddr> {
-        self.agent
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        // The snapshot of a child would take the place of its parent's.
-        if self.process == fork::process()
-            && let Some(path) = &self.last_snapshot
-            && let Err(error) = crate::snapshot_to(path)
-        {
-            crate::warn(&error);
-        }
-    }
-}
-
-/// Why [`Builder::try_init`] did not start everything.
-#[derive(Debug)]
-pub enum InitError {
-    /// It was started before; that one stays as it is.
-    AlreadyInitialized,
-    /// A `DIAG_*` variable is misspelt or has a value that cannot be used; the rest was started.
-    Setting(BadSetting),
-    /// The agent found no port to listen on, or its thread could not be started.
-    Agent(std::io::Error),
-    /// The agent was to listen where other machines reach it, without a token and without
-    /// [`Builder::open`]; it was not started.
-    Unguarded(SocketAddr),
-    /// The heap sampler could not be turned on.
-    #[cfg(feature = "heap")]
-    Heap(crate::heap::EnableError),
-    /// One of our threads could not be started, which the rest does without.
-    Thread(std::io::Error),
-}
-
-impl fmt::Display for InitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            InitError::AlreadyInitialized => f.write_str("diag was started before in this process"),
-            InitError::Setting(bad) => bad.fmt(f),
-            InitError::Agent(error) => {
-                write!(f, "the agent could not start ({error}); set DIAG_ADDR to a free address, or to off")
-            }
-            InitError::Unguarded(addr) => write!(
-                f,
-                "the agent does not listen on {addr}, where other machines could read it: set DIAG_TOKEN, or \
-                 DIAG_OPEN=1 if everybody may"
-            ),
-            #[cfg(feature = "heap")]
-            InitError::Heap(error) => error.fmt(f),
-            InitError::Thread(error) => {
-                write!(
-                    f,
-                    "a thread that writes files to DIAG_DIR, or keeps the time, could not start ({error})"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for InitError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            InitError::AlreadyInitialized | InitError::Unguarded(_) => None,
-            InitError::Setting(bad) => Some(bad),
-            #[cfg(feature = "heap")]
-            InitError::Heap(error) => Some(error),
-            InitError::Agent(error) | InitError::Thread(error) => Some(error),
-        }
-    }
+/// The environment, as far as its names are text.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
 }

@@ -16,6 +16,8 @@ use diag_snapshot::file::{self, FileError};
 
 use crate::dropped::Dropped;
 use crate::health::{self, Status};
+use crate::messages;
+use crate::problem::{Problem, ProblemKind};
 use crate::settings::Settings;
 use crate::sys;
 
@@ -46,7 +48,7 @@ fn run(every: Duration, writer: Writer) {
             SKIPPED.count();
             // Once a spell of failures: a full disk must not fill the log too.
             if !failing {
-                crate::warn(why);
+                messages::report(&Problem::new(ProblemKind::Files, why));
                 health::report("files", Status::Failed(why.clone().into()));
             }
         } else if failing {

@@ -53,6 +53,7 @@
 #[cfg(feature = "agent")]
 mod agent;
 mod allocator;
+mod bad_setting;
 mod builder;
 mod capture;
 mod clock;
@@ -63,6 +64,7 @@ mod dropped;
 mod files;
 mod fork;
 mod gauge;
+mod guard;
 #[cfg_attr(not(takes_stacks), allow(dead_code, reason = "stacks are hashed"))]
 mod hash;
 mod health;
@@ -70,12 +72,17 @@ mod health;
 #[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]
 pub mod heap;
 mod memory;
+mod messages;
+mod options;
 mod own_thread;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(samples_heap), allow(dead_code, reason = "blocks are known by samples"))]
 mod owner_outcomes;
+mod parts;
+mod problem;
 mod runtime;
 mod settings;
+mod snapshot;
 #[cfg_attr(not(takes_stacks), path = "stack/unsupported.rs")]
 #[cfg_attr(not(samples_heap), allow(dead_code, unused_imports, reason = "samples use all of it"))]
 mod stack;
@@ -86,22 +93,23 @@ mod sys;
 pub mod task;
 mod thread;
 mod ticker;
+mod values;
 
 use std::ffi::CStr;
-use std::fmt;
-use std::io::Write as _;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use own_thread::OwnThread;
 
 pub use allocator::{AllocatorStats, glibc_stats};
-pub use builder::{Builder, Guard, InitError, init};
-pub use diag_snapshot::Snapshot;
+pub use bad_setting::BadSetting;
+pub use builder::{Builder, init};
 pub use gauge::{Gauge, gauge};
+pub use guard::Guard;
 #[cfg(feature = "heap")]
 pub use heap::Alloc;
-pub use settings::BadSetting;
+pub use problem::{Problem, ProblemKind};
+pub use settings::HeapMode;
+pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
 pub use task::spawn;
 
 static RECORDING: AtomicBool = AtomicBool::new(true);
@@ -114,62 +122,6 @@ pub(crate) fn is_recording() -> bool {
 
 pub(crate) fn record(on: bool) {
     RECORDING.store(on, Ordering::Relaxed);
-}
-
-/// What the service knows about itself now. Works with or without [`init`].
-///
-/// Runs on the calling thread, about a microsecond a live task: from async code, call it inside
-/// `spawn_blocking`.
-///
-/// Captures take turns, by process: a child that was forked while another thread captured waits for nobody, and
-/// may allocate, spawn and capture like any other. Tasks of its parent's that no thread of the child drives are
-/// in none of its snapshots.
-pub fn snapshot() -> Snapshot {
-    capture::snapshot(capture::Scope::Whole)
-}
-
-/// As [`snapshot`], and has idle tasks polled, up to 16,384 of all spawn sites alike, to show where they are parked.
-///
-/// Only for a person who asks. Such a poll is legal, and still it changes what the service does: it may put a future
-/// that nobody was to poll again in the place of one that is at work, and it mends a wake-up that was lost. What it
-/// finds ready though nothing had woken it is counted in the snapshot, which also says how many tasks were asked.
-/// Waits for the polls, so it is not to be called on a thread that polls tasks.
-pub fn snapshot_asking() -> Snapshot {
-    capture::snapshot(capture::Scope::Asking)
-}
-
-/// Takes a [`snapshot`] and writes it to `path`, whole or not at all. Only its owner may read the file.
-///
-/// # Errors
-/// If the file cannot be written; a file that was there before is then as it was.
-pub fn snapshot_to(path: impl AsRef<Path>) -> Result<(), SnapshotError> {
-    let bytes = diag_snapshot::write(&capture::snapshot(capture::Scope::Whole));
-    files::put(path.as_ref(), &bytes).map_err(SnapshotError)
-}
-
-/// A snapshot could not be written.
-#[derive(Debug)]
-pub struct SnapshotError(diag_snapshot::file::FileError);
-
-impl fmt::Display for SnapshotError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for SnapshotError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
-
-/// Says something to the owner of the service. The one place that prints: there may be no logger yet, and a
-/// service must still learn of a misspelt setting.
-///
-/// In one write, so that no other line gets in between; and not by `eprintln`, which panics where stderr is a
-/// closed pipe or a file on a full disk.
-pub(crate) fn warn(message: &dyn fmt::Display) {
-    let _ = std::io::stderr().write_all(format!("diag: {message}\n").as_bytes());
 }
 
 /// Makes the calling thread, one of our own until the result is dropped, yield to the service's, and keeps its bytes

@@ -1,13 +1,14 @@
 //! What can be set, and from where: default, then code, then environment.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
+use crate::bad_setting::BadSetting;
+use crate::options::OPTIONS;
 use crate::task::sampling::DEFAULT_UNITS;
 use crate::thread::Choice;
 
@@ -24,8 +25,7 @@ pub(crate) struct Settings {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) every: Duration,
     pub(crate) keep: usize,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) last_snapshot: Option<PathBuf>,
+    pub(crate) resource_attributes: BTreeMap<String, String>,
     /// What is recorded of the heap, if `diag::Alloc` is linked.
     pub(crate) heap: HeapMode,
     /// Mean bytes between two heap samples.
@@ -38,18 +38,18 @@ pub(crate) struct Settings {
     pub(crate) exact_timing: bool,
 }
 
-/// What is recorded of the heap.
+/// What is recorded of the heap, if `diag::Alloc` is the global allocator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HeapMode {
+#[non_exhaustive]
+pub enum HeapMode {
+    /// Nothing.
     Off,
-    /// Some blocks, by [`Settings::heap_rate_bytes`].
+    /// Some blocks, by [`Builder::heap_rate`](crate::Builder::heap_rate).
     Sample,
-    /// Every block.
+    /// Every block, for tests and staging: an allocation then takes some hundred times as long, and sizes are exact to
+    /// the byte. Up to 1,048,575 blocks are kept; what is beyond is dropped, and counted in the snapshot.
     Full,
 }
-
-/// So many tasks of a site could be asked when `DIAG_PARKED` was their number: a number up to this may mean them.
-const MOST_ONCE_ASKED: u32 = 16_384;
 
 /// Mean bytes between two heap samples unless told otherwise: 2,000 samples a gigabyte.
 pub(crate) const DEFAULT_HEAP_RATE_BYTES: u64 = 512 << 10;
@@ -69,8 +69,7 @@ impl Settings {
             dir: None,
             every: Duration::from_secs(60),
             keep: 60,
-            labels: BTreeMap::new(),
-            last_snapshot: None,
+            resource_attributes: BTreeMap::new(),
             heap: HeapMode::Sample,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
             parked: DEFAULT_UNITS,
@@ -87,201 +86,13 @@ impl Settings {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), BadSetting> {
-        let bad = |expected| BadSetting::value(name, value, expected);
-        if NAMES.contains(&name) && value.trim().is_empty() {
-            return Err(BadSetting { name: name.to_owned(), problem: Problem::Empty });
+        let option = OPTIONS.iter().find(|option| option.variable == name);
+        let option = option.ok_or_else(|| BadSetting::unknown(name))?;
+        if value.trim().is_empty() {
+            return Err(BadSetting::empty(name));
         }
-        match name {
-            "DIAG" => self.enabled = switch(value).ok_or_else(|| bad("on or off"))?,
-            "DIAG_ADDR" => {
-                self.addr = address(value).ok_or_else(|| bad("an address as 127.0.0.1:9797, or off"))?
-            }
-            "DIAG_TOKEN" => self.token = token(value),
-            "DIAG_OPEN" => self.open = switch(value).ok_or_else(|| bad("1 or 0"))?,
-            "DIAG_DIR" => self.dir = Some(value.into()),
-            "DIAG_EVERY" => self.every = duration(value).ok_or_else(|| bad("a time as 30s, 5m or 1h"))?,
-            "DIAG_KEEP" => {
-                let keep = value.parse().ok().filter(|&keep| keep > 0);
-                self.keep = keep.ok_or_else(|| bad("a number of files, at least 1"))?;
-            }
-            "DIAG_HEAP" => self.heap = heap(value).ok_or_else(|| bad("off, sample or full"))?,
-            "DIAG_HEAP_RATE" => {
-                self.heap_rate_bytes =
-                    bytes(value).ok_or_else(|| bad("bytes between two samples, as 512k or 1m"))?;
-            }
-            "DIAG_PARKED" => {
-                if let Ok(number @ 1..=MOST_ONCE_ASKED) = value.parse::<u32>() {
-                    crate::warn(&format_args!(
-                        "DIAG_PARKED={number} is a number of stacks a second and thread; that of tasks a site, which a \
-                         capture asks, it is no more, as captures ask none"
-                    ));
-                }
-                self.parked = parked(value)
-                    .ok_or_else(|| bad("passive, off, or a number of stacks a second and thread"))?;
-            }
-            "DIAG_SIGNAL" => {
-                self.signal = signal(value).ok_or_else(|| bad("a number of a real-time signal, or off"))?;
-            }
-            "DIAG_TIMING" => self.exact_timing = timing(value).ok_or_else(|| bad("sampled or exact"))?,
-            "DIAG_LABELS" => self.labels.extend(labels(value).ok_or_else(|| bad("key=value,key=value"))?),
-            _ => return Err(BadSetting::unknown(name)),
-        }
-        Ok(())
+        (option.set)(self, value).ok_or_else(|| BadSetting::value(name, value, option.values))
     }
-}
-
-/// The names that mean something.
-const NAMES: [&str; 13] = [
-    "DIAG",
-    "DIAG_ADDR",
-    "DIAG_TOKEN",
-    "DIAG_OPEN",
-    "DIAG_DIR",
-    "DIAG_EVERY",
-    "DIAG_KEEP",
-    "DIAG_HEAP",
-    "DIAG_HEAP_RATE",
-    "DIAG_PARKED",
-    "DIAG_SIGNAL",
-    "DIAG_TIMING",
-    "DIAG_LABELS",
-];
-
-/// An environment variable that could not be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadSetting {
-    name: String,
-    problem: Problem,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Problem {
-    /// As templates make it where a value is missing.
-    Empty,
-    Unknown {
-        nearest: &'static str,
-    },
-    Value {
-        value: String,
-        expected: &'static str,
-    },
-}
-
-impl BadSetting {
-    /// True if the variable is empty, which is as if it were not there, and no reason for a service to stop.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.problem == Problem::Empty
-    }
-
-    fn value(name: &str, value: &str, expected: &'static str) -> Self {
-        BadSetting { name: name.to_owned(), problem: Problem::Value { value: value.to_owned(), expected } }
-    }
-
-    fn unknown(name: &str) -> Self {
-        let alike = |known: &&str| common(known, name);
-        let nearest = NAMES.into_iter().max_by_key(alike).unwrap_or("DIAG");
-        BadSetting { name: name.to_owned(), problem: Problem::Unknown { nearest } }
-    }
-}
-
-/// Letters that two names share at their beginnings and ends: enough to find the one that was meant.
-fn common(a: &str, b: &str) -> usize {
-    let same = |pairs: &mut dyn Iterator<Item = (u8, u8)>| pairs.take_while(|(a, b)| a == b).count();
-    same(&mut a.bytes().zip(b.bytes())) + same(&mut a.bytes().rev().zip(b.bytes().rev()))
-}
-
-impl fmt::Display for BadSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = &self.name;
-        match &self.problem {
-            Problem::Empty => write!(f, "{name} is empty, which counts as not set"),
-            Problem::Unknown { nearest } => {
-                write!(f, "{name} is not a setting of diag; did you mean {nearest}?")
-            }
-            Problem::Value { value, expected } => {
-                write!(f, "{name}={} cannot be used: expected {expected}", value.escape_debug())
-            }
-        }
-    }
-}
-
-impl std::error::Error for BadSetting {}
-
-fn switch(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "on" | "1" | "true" => Some(true),
-        "off" | "0" | "false" => Some(false),
-        _ => None,
-    }
-}
-
-fn address(value: &str) -> Option<Option<SocketAddr>> {
-    if switch(value) == Some(false) {
-        return Some(None);
-    }
-    value.replace("localhost:", "127.0.0.1:").parse().ok().map(Some)
-}
-
-/// Without the blanks around it, which no header carries and a file of secrets ends in; none if it is empty.
-pub(crate) fn token(value: &str) -> Option<String> {
-    Some(value.trim().to_owned()).filter(|token| !token.is_empty())
-}
-
-fn heap(value: &str) -> Option<HeapMode> {
-    match value {
-        "sample" => Some(HeapMode::Sample),
-        "full" => Some(HeapMode::Full),
-        _ => switch(value).map(|on| if on { HeapMode::Sample } else { HeapMode::Off }),
-    }
-}
-
-fn parked(value: &str) -> Option<u32> {
-    match value {
-        "passive" => Some(DEFAULT_UNITS),
-        "0" => Some(0),
-        number if number.bytes().all(|byte| byte.is_ascii_digit()) => number.parse().ok(),
-        _ => switch(value).map(|on| if on { DEFAULT_UNITS } else { 0 }),
-    }
-}
-
-fn signal(value: &str) -> Option<Choice> {
-    match switch(value) {
-        Some(false) => Some(Choice::Off),
-        _ => value.parse().ok().filter(|number| (32..=64).contains(number)).map(Choice::Number),
-    }
-}
-
-fn timing(value: &str) -> Option<bool> {
-    match value {
-        "sampled" => Some(false),
-        "exact" => Some(true),
-        _ => None,
-    }
-}
-
-/// `500ms`, `30s`, `5m`, `1h`; at least 100 ms.
-fn duration(value: &str) -> Option<Duration> {
-    let ms = quantity(value, &[("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)])?;
-    (ms >= 100).then(|| Duration::from_millis(ms))
-}
-
-/// `524288`, `512k`, `1m`; at least one.
-fn bytes(value: &str) -> Option<u64> {
-    quantity(&value.to_ascii_lowercase(), &[("", 1), ("k", 1 << 10), ("m", 1 << 20)])
-        .filter(|&bytes| bytes > 0)
-}
-
-/// A whole number with one of these units.
-fn quantity(value: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
-}
-
-fn labels(value: &str) -> Option<BTreeMap<String, String>> {
-    let pair =
-        |pair: &str| pair.split_once('=').map(|(key, value)| (key.trim().to_owned(), value.to_owned()));
-    value.split(',').filter(|part| !part.is_empty()).map(pair).collect()
 }
 
 /// Null for the defaults. What was in force before stays in memory: somebody may be reading it.
@@ -328,7 +139,7 @@ mod tests {
         assert_eq!((settings.parked, settings.exact_timing), (0, true));
         assert_eq!(apply(&[("DIAG_SIGNAL", "40")]).0.signal, Choice::Number(40));
         assert_eq!(apply(&[("DIAG_HEAP", "full")]).0.heap, HeapMode::Full);
-        assert_eq!(settings.labels["cell"], "b");
+        assert_eq!(settings.resource_attributes["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));
     }

@@ -101,7 +101,7 @@ fn service(with_diag: bool, limit_mib: u64) {
 
 /// What the snapshot tells of the choice.
 fn said() -> AddressSpace {
-    let space = diag::snapshot().capture.resources.address_space.expect("it is told");
+    let space = diag::snapshot().into_model().capture.resources.address_space.expect("it is told");
     let limit_bytes = space.limit_bytes.expect("there is a limit");
     assert!(space.taken_bytes <= limit_bytes, "{space:?}");
     assert_eq!(space.refused, 0, "nothing is tried that is too much: {space:?}");

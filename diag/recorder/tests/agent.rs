@@ -12,8 +12,8 @@ fn the_agent() {
     // Port 0 would do for the test, but a busy port is what has to give way.
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();
     let guard =
-        diag::Builder::new().service("tested").addr(busy.local_addr().unwrap()).token("secret").try_init();
-    let addr = guard.unwrap().agent_addr().unwrap();
+        diag::Builder::new().service("tested").addr(busy.local_addr().unwrap()).token("secret").start();
+    let addr = guard.agent_addr().unwrap();
     assert_ne!(addr, busy.local_addr().unwrap());
 
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -78,6 +78,6 @@ fn the_agent() {
     assert_eq!(ask(addr, &posted).unwrap().status, 405);
     assert_eq!(ask(addr, "nonsense\r\n\r\n").unwrap().status, 400);
 
-    assert!(matches!(diag::Builder::new().try_init(), Err(diag::InitError::AlreadyInitialized)));
+    assert_eq!(diag::Builder::new().start().problems()[0].kind(), diag::ProblemKind::AlreadyStarted);
     diag::init();
 }

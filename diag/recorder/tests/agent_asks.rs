@@ -15,7 +15,7 @@ use http::{get, get_with};
 #[test]
 fn tasks_are_polled_by_request() {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let guard = diag::Builder::new().addr(any_port).try_init().expect("it starts");
+    let guard = diag::Builder::new().addr(any_port).start();
     let agent = guard.agent_addr().expect("there is an agent");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
     let polls = Arc::new(AtomicU64::new(0));

@@ -16,8 +16,8 @@ const SNAPSHOT: &str = "GET /snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n";
 #[test]
 fn all_are_answered_and_who_does_not_read_gives_way() {
     // An answer that no socket takes in one piece.
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).label("bulk", &bulk()).try_init();
-    let addr = guard.unwrap().agent_addr().unwrap();
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).resource_attribute("bulk", bulk()).start();
+    let addr = guard.agent_addr().unwrap();
 
     let statuses = crowd(addr, 200);
     let served = statuses.iter().filter(|status| **status == 200).count();

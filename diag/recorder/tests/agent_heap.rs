@@ -31,8 +31,8 @@ fn get(addr: SocketAddr, path: &str) -> (String, Vec<u8>) {
 
 #[test]
 fn pprof_reads_what_was_allocated() {
-    let addr = "127.0.0.1:0".parse().expect("an address");
-    let guard = diag::Builder::new().addr(addr).heap_full().try_init().expect("everything starts");
+    let addr = ([127, 0, 0, 1], 0);
+    let guard = diag::Builder::new().addr(addr).heap(diag::HeapMode::Full).start();
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let line = line!() + 3;
     runtime.block_on(async {

@@ -30,8 +30,8 @@ fn keeps_for_now(blocks: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn a_difference_has_what_came_less_what_went() {
-    let addr = "127.0.0.1:0".parse().expect("an address");
-    let guard = diag::Builder::new().addr(addr).heap_full().try_init().expect("everything starts");
+    let addr = ([127, 0, 0, 1], 0);
+    let guard = diag::Builder::new().addr(addr).heap(diag::HeapMode::Full).start();
     let addr = guard.agent_addr().expect("it listens");
     let (as_ever, for_now) = (keeps_as_ever(300), keeps_for_now(200));
     // From now on names are known, and a capture takes milliseconds.

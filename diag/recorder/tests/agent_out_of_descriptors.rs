@@ -9,7 +9,7 @@ fn it_answers() {
     let few = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
     // SAFETY: a valid limit; this process has no other test.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &few) }, 0);
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().unwrap();
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let addr = guard.agent_addr().unwrap();
     assert!(healthz(addr).ends_with("ok\n"), "the agent is up, with its spare descriptor");
 

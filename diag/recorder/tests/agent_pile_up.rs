@@ -21,7 +21,7 @@ const ROUNDS: usize = 100;
 
 #[test]
 fn impatient_callers_cost_two_captures_at_most() {
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).parked(0).try_init().unwrap();
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).parked(0).start();
     let addr = guard.agent_addr().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let _runtime = runtime.enter();

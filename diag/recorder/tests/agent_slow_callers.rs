@@ -17,7 +17,7 @@ const SLOW: usize = 80;
 
 #[test]
 fn who_asks_at_once_is_answered_at_once() {
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().unwrap();
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let addr = guard.agent_addr().unwrap();
     let (is_over, sent_away) = (AtomicBool::new(false), AtomicU32::new(0));
     thread::scope(|scope| {

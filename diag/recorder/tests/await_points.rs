@@ -40,7 +40,7 @@ fn known(snapshot: &Snapshot, name: &str) -> (usize, usize) {
 fn when_idle(tasks: usize, name: &str) -> usize {
     let started = Instant::now();
     loop {
-        let (idle, known) = known(&diag::snapshot(), name);
+        let (idle, known) = known(&diag::snapshot().into_model(), name);
         if idle >= tasks {
             return known;
         }
@@ -67,7 +67,8 @@ fn all_of_a_burst_are_known_and_all_that_rested() {
     // Their next poll is one after a long rest.
     thread::sleep(Duration::from_millis(600));
     bell.notify_waiters();
-    let all_woken = || diag::snapshot().tasks.iter().filter(|task| task.polls == 2).count() >= TASKS;
+    let all_woken =
+        || diag::snapshot().into_model().tasks.iter().filter(|task| task.polls == 2).count() >= TASKS;
     while !all_woken() {
         thread::sleep(Duration::from_millis(5));
     }
@@ -120,7 +121,7 @@ fn a_poll_whose_waker_nothing_took_is_told_from_others() {
         });
         when_idle(tasks, "waits");
         when_idle(tasks, "waits for nothing");
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         let taken = [("waits", true), ("waits for nothing", false)].map(|(name, expected)| {
             let known = idle(&snapshot, name).filter_map(|task| task.waker_taken);
             known.inspect(|taken| assert_eq!(*taken, expected, "{name}")).count()

@@ -22,7 +22,7 @@ async fn rows_and_totals_agree_under_load() {
         .collect();
     let check = tokio::task::spawn_blocking(move || {
         for _ in 0..40 {
-            let snapshot = diag::snapshot();
+            let snapshot = diag::snapshot().into_model();
             let mut before = 0;
             for task in snapshot.tasks.iter() {
                 assert!(task.id.0 > before, "ids ascend, so none is there twice");
@@ -47,5 +47,5 @@ async fn rows_and_totals_agree_under_load() {
     for task in parked {
         let _ = task.await;
     }
-    assert_eq!(diag::snapshot().tasks.len(), 0);
+    assert_eq!(diag::snapshot().into_model().tasks.len(), 0);
 }

@@ -21,7 +21,7 @@ const PATHS: [&str; 4] = ["/snapshot", "/dump", "/metrics", "/debug/pprof/heap"]
 #[test]
 fn captures_keep_little() {
     let addr = SocketAddr::from(([127, 0, 0, 1], 0));
-    let guard = diag::Builder::new().addr(addr).heap_rate(16 << 10).try_init().expect("everything starts");
+    let guard = diag::Builder::new().addr(addr).heap_rate(16 << 10).start();
     let agent = guard.agent_addr().expect("there is an agent");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
@@ -40,7 +40,7 @@ fn captures_keep_little() {
         }
         let kept = settled(before + KEPT_BYTES) - before;
         assert!(kept <= KEPT_BYTES, "{} KiB after {} captures", kept >> 10, (round + 1) * PATHS.len());
-        splits.push(Analysis::new(diag::snapshot()).memory().expect("Linux tells").clone());
+        splits.push(Analysis::new(diag::snapshot().into_model()).memory().expect("Linux tells").clone());
     }
     // The first captures are where names are met first.
     let [first, .., last] = &splits[..] else { panic!("some rounds") };

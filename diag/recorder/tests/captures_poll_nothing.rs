@@ -39,7 +39,7 @@ fn wait_until(is_so: impl Fn() -> bool) -> bool {
 
 fn idle(name: &str) -> impl Fn() -> bool + use<'_> {
     move || {
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         let mut tasks = snapshot.tasks.iter();
         tasks.any(|task| {
             task.name.is_some_and(|own| snapshot.strings.get(own) == Some(name))
@@ -99,7 +99,7 @@ fn a_lost_task_stays_lost_however_often_it_is_looked_at() {
     spawn("lost", pending::<()>());
     assert!(wait_until(idle("lost")));
     for _ in 0..100 {
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         assert_eq!((lost(&snapshot, "lost"), row(&snapshot, "lost").polls), (Some(2), 1));
     }
 }
@@ -132,7 +132,7 @@ fn a_task_that_is_dropped_slowly_is_not_lost() {
     assert!(wait_until(|| dropping.load(Ordering::Acquire)));
     let mut looks = 0;
     loop {
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         let name = |task: &diag_snapshot::TaskRow| task.name.and_then(|name| snapshot.strings.get(name));
         let Some(slow) = snapshot.tasks.iter().find(|task| name(task) == Some("slow")) else { break };
         assert_eq!(slow.lost, None, "{slow:?}");

@@ -41,11 +41,16 @@ async fn cell<const N: usize>(name: &str) -> (u64, u64) {
         yield_now().await;
         assert_eq!(ballast.len(), N);
     });
-    let (id, allocated) = (row(&diag::snapshot(), name).id, CELL_BYTES.load(Ordering::Relaxed));
+    let (id, allocated) = (row(&diag::snapshot().into_model(), name).id, CELL_BYTES.load(Ordering::Relaxed));
     while !task.is_finished() {
         yield_now().await;
     }
-    let zombie = diag::snapshot().zombies.iter().find(|zombie| zombie.id == id).expect("the handle is held");
+    let zombie = diag::snapshot()
+        .into_model()
+        .zombies
+        .iter()
+        .find(|zombie| zombie.id == id)
+        .expect("the handle is held");
     (zombie.cell_bytes.expect("a task has a cell"), allocated as u64)
 }
 

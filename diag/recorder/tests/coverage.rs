@@ -43,7 +43,7 @@ async fn two_counts_of_one_moment() {
     let captures = tokio::task::spawn_blocking(|| {
         let (mut least, mut most) = (u64::MAX, 0);
         for _ in 0..60 {
-            let snapshot = diag::snapshot();
+            let snapshot = diag::snapshot().into_model();
             let alive: u64 = snapshot.capture.runtimes.iter().filter_map(|runtime| runtime.alive_tasks).sum();
             let tracked = snapshot.tracked_tasks();
             // A worker may be just handing a task to the runtime, or taking it from there.

@@ -92,8 +92,8 @@ fn check(profile: &Profile, three_parts: u32, one_part: u32) {
 
 #[test]
 fn a_profile_tells_which_tasks_burn() {
-    let addr = "127.0.0.1:0".parse().expect("an address");
-    let guard = diag::Builder::new().addr(addr).try_init().expect("everything starts");
+    let addr = ([127, 0, 0, 1], 0);
+    let guard = diag::Builder::new().addr(addr).start();
     let addr = guard.agent_addr().expect("it listens");
     let service = thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");

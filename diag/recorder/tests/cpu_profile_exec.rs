@@ -27,7 +27,7 @@ fn is_profiled(addr: SocketAddr) -> bool {
 }
 
 fn service() -> ! {
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().expect("it starts");
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let addr = guard.agent_addr().expect("it listens");
     let _profile = ask_for_a_profile(addr, 60);
     while !is_profiled(addr) {

@@ -13,7 +13,7 @@ fn who_asks_for_a_profile_is_told() {
     if !filter::refuse(filter::Who::Process, &[libc::SYS_timer_create], libc::EPERM) {
         return eprintln!("skipped: no filter of system calls is allowed here");
     }
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().expect("it starts");
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let addr = guard.agent_addr().expect("it listens");
     for _ in 0..2 {
         let answer = http::get(addr, "/debug/pprof/profile?seconds=1");

@@ -6,7 +6,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use diag::Snapshot;
+use diag_snapshot::Snapshot;
 use diag_snapshot::ThreadCpuRow;
 
 const BURNT: Duration = Duration::from_millis(300);
@@ -36,14 +36,14 @@ fn burn(time: Duration) {
 
 #[test]
 fn cpu_time_is_told_by_thread() {
-    let addr = "127.0.0.1:0".parse().expect("an address");
-    let _guard = diag::Builder::new().addr(addr).try_init().expect("everything starts");
+    let addr = ([127, 0, 0, 1], 0);
+    let _guard = diag::Builder::new().addr(addr).start();
     time_is_charged_to_the_thread_that_used_it();
     threads_of_the_recorder_are_told_from_others();
 }
 
 fn time_is_charged_to_the_thread_that_used_it() {
-    let before = diag::snapshot();
+    let before = diag::snapshot().into_model();
     assert!(named(&before, "burner").is_empty());
 
     let (burnt, done) = (Barrier::new(3), Barrier::new(3));
@@ -58,7 +58,7 @@ fn time_is_charged_to_the_thread_that_used_it() {
             thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, work).expect("a thread");
         }
         burnt.wait();
-        let during = diag::snapshot();
+        let during = diag::snapshot().into_model();
         done.wait();
         during
     });
@@ -71,7 +71,7 @@ fn time_is_charged_to_the_thread_that_used_it() {
     assert!(process_ns(&during) - process_ns(&before) >= burnt_ns);
 
     // What a thread has used stays with the process when it has ended.
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     assert!(named(&after, "burner").is_empty());
     assert!(process_ns(&after) >= process_ns(&during));
 }
@@ -80,7 +80,8 @@ fn threads_of_the_recorder_are_told_from_others() {
     let pretender = thread::Builder::new().name("diag-pretender".to_owned());
     let (tell, told) = std::sync::mpsc::channel::<()>();
     let pretender = pretender.spawn(move || told.recv()).expect("a thread");
-    let is_recorder = |name: &str| named(&diag::snapshot(), name).first().map(|row| row.is_recorder);
+    let is_recorder =
+        |name: &str| named(&diag::snapshot().into_model(), name).first().map(|row| row.is_recorder);
     // A thread that is new may not have its name yet.
     let known = |name: &str| {
         (0..1_000).find_map(|_| {

@@ -34,7 +34,7 @@ fn all_are_counted_where_none_is_left() {
     // SAFETY: limits as they are read.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &full) }, 0);
     assert!(File::open("/dev/null").is_err(), "none is left");
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     // SAFETY: as above.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
     let resources = &snapshot.capture.resources;
@@ -44,7 +44,7 @@ fn all_are_counted_where_none_is_left() {
 
 #[test]
 fn descriptors_are_told_by_kind() {
-    let before = diag::snapshot();
+    let before = diag::snapshot().into_model();
     let exe = std::env::current_exe().expect("a path");
     let files: Vec<File> = (0..7).map(|_| File::open(&exe).expect("it can be read")).collect();
     let sockets: Vec<TcpListener> =
@@ -61,7 +61,7 @@ fn descriptors_are_told_by_kind() {
             opened(libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) as libc::c_int),
         ]
     };
-    let during = diag::snapshot();
+    let during = diag::snapshot().into_model();
     let added = kinds(&during)
         .into_iter()
         .map(|(kind, open)| (kind, open - kinds(&before).get(&kind).copied().unwrap_or(0)));
@@ -86,5 +86,5 @@ fn descriptors_are_told_by_kind() {
     assert!(resources.open_fds_limit.is_none_or(|limit| limit >= all));
     all_are_counted_where_none_is_left();
     drop((files, sockets, pipes, others));
-    assert_eq!(kinds(&diag::snapshot()), kinds(&before));
+    assert_eq!(kinds(&diag::snapshot().into_model()), kinds(&before));
 }

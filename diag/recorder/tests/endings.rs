@@ -31,7 +31,7 @@ fn check_on_two(expected: &str, script: impl Future<Output = ()>) {
 fn check_blocking(expected: &str, script: impl FnOnce()) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let before: HashSet<TaskId> = diag::snapshot().ends.iter().map(|end| end.id).collect();
+    let before: HashSet<TaskId> = diag::snapshot().into_model().ends.iter().map(|end| end.id).collect();
     script();
     let ended = all_ends().into_iter().filter(|end| !before.contains(&end.id)).collect();
     assert_eq!(in_words(ended), expected);
@@ -41,7 +41,7 @@ fn check_blocking(expected: &str, script: impl FnOnce()) {
 fn all_ends() -> Vec<EndRow> {
     let patience = Instant::now() + Duration::from_secs(20);
     loop {
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         // A task that ended while the snapshot was taken is in neither of its tables, but counted.
         if snapshot.tasks.is_empty() && snapshot.capture.came_or_went == 0 {
             return snapshot.ends.iter().collect();
@@ -248,7 +248,7 @@ fn asked_in_a_poll_that_hangs_and_cancelled_when_it_yields() {
         });
         enters.recv().unwrap();
         task.abort();
-        let row = diag::snapshot().tasks.get(0).unwrap();
+        let row = diag::snapshot().into_model().tasks.get(0).unwrap();
         assert_eq!((row.state, row.cancel_by), (TaskState::Polling, Some(CancelBy::Abort)));
         assert!(row.cancel_us.unwrap() + 200_000 >= row.spawned_us, "{row:?}");
         release.send(()).unwrap();
@@ -556,7 +556,7 @@ fn a_task_that_blocks_in_place() {
 #[test]
 fn the_end_is_in_the_ring_before_the_handle_tells() {
     let outcome = |before: &HashSet<TaskId>| {
-        let ends = diag::snapshot().ends;
+        let ends = diag::snapshot().into_model().ends;
         let new: Vec<Outcome> =
             ends.iter().filter(|end| !before.contains(&end.id)).map(|end| end.outcome).collect();
         (new, ends.iter().map(|end| end.id).collect::<HashSet<_>>())

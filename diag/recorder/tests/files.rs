@@ -18,10 +18,11 @@ fn files_come_and_go_and_the_last_one_stays() {
     let guard = diag::Builder::new()
         .service("series")
         .agent(false)
-        .files(&dir, Duration::from_millis(100), 3)
-        .snapshot_on_drop(&last)
-        .try_init()
-        .unwrap();
+        .dir(&dir)
+        .every(Duration::from_millis(100))
+        .keep(3)
+        .start()
+        .snapshot_on_drop(&last);
     let names = || -> Vec<String> {
         let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
         let mut names: Vec<String> =
@@ -51,8 +52,8 @@ fn files_come_and_go_and_the_last_one_stays() {
         let _ = fs::remove_dir_all(&dir);
         fs::write(&dir, "in the way").ok()
     });
-    wait_for(|| diag::snapshot().capture.dropped.get("files_skipped").copied());
-    let capture = diag::snapshot().capture;
+    wait_for(|| diag::snapshot().into_model().capture.dropped.get("files_skipped").copied());
+    let capture = diag::snapshot().into_model().capture;
     assert!(
         diag_analysis::not_recorded(&capture)
             .any(|note| note.contains("a snapshot is missing in the folder"))

@@ -48,8 +48,8 @@ fn the_series_goes_on_and_keeps_one_good_file() {
         char::from_digit(random >> 28, 16).unwrap()
     };
     let text: String = (0..20_000).map(|_| digit()).collect();
-    let builder = diag::Builder::new().service("series").agent(false).label("text", &text);
-    let guard = builder.files(&dir, Duration::from_millis(100), 1_000).try_init().unwrap();
+    let builder = diag::Builder::new().service("series").agent(false).resource_attribute("text", &text);
+    let guard = builder.dir(&dir).every(Duration::from_millis(100)).keep(1_000).start();
     let names = || -> Vec<String> {
         let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
         let names = entries.flatten().map(|entry| entry.file_name().into_string().unwrap());
@@ -74,7 +74,8 @@ fn the_series_goes_on_and_keeps_one_good_file() {
         // Ends the log also when a wait is in vain: the scope joins it.
         let _end = OnDrop(|| is_logging.store(false, Ordering::Relaxed));
         wait_for("one file to be left", || (names().len() == 1).then_some(()));
-        let skipped = || diag::snapshot().capture.dropped.get("files_skipped").copied().unwrap_or(0);
+        let skipped =
+            || diag::snapshot().into_model().capture.dropped.get("files_skipped").copied().unwrap_or(0);
         let skipped_before = skipped();
         wait_for("more to be skipped", || (skipped() > skipped_before + 2).then_some(()));
         // The next one may be about to take its place, and gets no room either.

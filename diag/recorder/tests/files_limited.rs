@@ -26,9 +26,9 @@ fn limited() {
     // SAFETY: a valid limit; this process has no other test.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &few) }, 0);
     let dir = std::env::temp_dir().join(format!("diag-limited-{}", std::process::id()));
-    let builder = diag::Builder::new().agent(false).files(&dir, Duration::from_millis(100), 3);
-    let guard = builder.try_init().unwrap();
-    while !diag::snapshot().capture.dropped.contains_key("files_skipped") {
+    let builder = diag::Builder::new().agent(false).dir(&dir).every(Duration::from_millis(100)).keep(3);
+    let guard = builder.start();
+    while !diag::snapshot().into_model().capture.dropped.contains_key("files_skipped") {
         std::thread::sleep(Duration::from_millis(10));
     }
     let error = diag::snapshot_to(dir.join("now.diag")).unwrap_err().to_string();

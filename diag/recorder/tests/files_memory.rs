@@ -15,8 +15,7 @@ fn a_series_keeps_little() {
     let dir = std::env::temp_dir().join(format!("diag-files-memory-{}", std::process::id()));
     let _ = fs::remove_dir_all(&dir);
     let before_start = Instant::now();
-    let guard = diag::Builder::new().agent(false).files(&dir, EVERY, FILES + 1).try_init();
-    let _guard = guard.expect("everything starts");
+    let _guard = diag::Builder::new().agent(false).dir(&dir).every(EVERY).keep(FILES + 1).start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
@@ -29,7 +28,7 @@ fn a_series_keeps_little() {
     while written() < FILES {
         assert!(before_start.elapsed() < Duration::from_secs(120), "{} files", written());
         // Those of the service itself come in between, on threads that end.
-        std::thread::spawn(|| drop(diag::snapshot())).join().expect("it captures");
+        std::thread::spawn(|| drop(diag::snapshot().into_model())).join().expect("it captures");
     }
     let kept = settled(before + KEPT_BYTES) - before;
     let _ = fs::remove_dir_all(&dir);

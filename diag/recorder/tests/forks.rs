@@ -61,7 +61,7 @@ fn ended_well(child: libc::pid_t) -> bool {
 }
 
 fn agent() -> SocketAddr {
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().expect("it starts");
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let addr = guard.agent_addr().expect("it listens");
     std::mem::forget(guard);
     addr
@@ -116,8 +116,8 @@ fn a_daemon_is_asked_as_any_service_is() {
                 std::thread::sleep(Duration::from_millis(5));
             }
             assert!(TcpStream::connect(parents).is_err(), "what was inherited is closed");
-            let own = diag::Builder::new().addr(parents).try_init().expect("it starts again");
-            assert!(matches!(diag::Builder::new().try_init(), Err(diag::InitError::AlreadyInitialized)));
+            let own = diag::Builder::new().addr(parents).start();
+            assert_eq!(diag::Builder::new().start().problems()[0].kind(), diag::ProblemKind::AlreadyStarted);
             let _own_tasks = service();
             tell(own.agent_addr().expect("it listens"));
             // Holds the output open, by which the test knows that it lives.
@@ -155,7 +155,7 @@ fn a_server_that_forks_workers_is_one_service_a_worker() {
     }
     let parents = agent();
     let _tasks = service();
-    let ours = diag::snapshot();
+    let ours = diag::snapshot().into_model();
     // By a pipe, through which workers tell their address and learn that all is done.
     let (mut telling, teller) = std::io::pipe().expect("a pipe");
     let (ending, end) = std::io::pipe().expect("a pipe");
@@ -164,7 +164,7 @@ fn a_server_that_forks_workers_is_one_service_a_worker() {
         let end = end.try_clone().unwrap();
         fork(move || {
             drop(end);
-            let guard = diag::Builder::new().addr(parents).try_init().expect("it starts");
+            let guard = diag::Builder::new().addr(parents).start();
             let _tasks = service();
             // By one write, as workers share the pipe.
             let line = format!("listens: {} {}\n", std::process::id(), guard.agent_addr().unwrap());

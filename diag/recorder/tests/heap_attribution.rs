@@ -176,11 +176,11 @@ fn bytes_belong_to_who_allocated_them() {
     // one run in 100,000 is unlucky. The rate makes most figures hundreds of samples.
     for (rate_bytes, blocks, errors) in [(0, 50, 0.0), (4_096, 4_000, 5.0)] {
         diag::heap::enable(rate_bytes).expect("the test machine has address space");
-        let first = diag::snapshot().heap.map_or(0, |heap| heap.facts.next_birth);
+        let first = diag::snapshot().into_model().heap.map_or(0, |heap| heap.facts.next_birth);
         // The list itself is nobody's.
         STORE.lock().expect("no panic under it").reserve_exact(40 * blocks);
         let (truth, sessions) = runtime.block_on(service(blocks));
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         let samples: Vec<SampleRow> =
             kept(&snapshot).into_iter().filter(|sample| sample.birth >= first).collect();
         check(&truth, &found(&snapshot, &samples, &lines), rate_bytes as f64, errors);

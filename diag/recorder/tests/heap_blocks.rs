@@ -100,7 +100,7 @@ impl Block {
 
 /// Sizes of the live samples by ascending birth, and how many were refused.
 fn live() -> (Vec<u64>, u64) {
-    let heap = diag::snapshot().heap.expect("the sampler is on");
+    let heap = diag::snapshot().into_model().heap.expect("the sampler is on");
     (heap.samples.iter().map(|sample| sample.size_bytes).collect(), heap.facts.refused)
 }
 
@@ -194,7 +194,7 @@ fn a_failed_resize_leaves_the_block_as_it_was() {
 
 /// What the sampler has counted since start: births, refusals, blocks and bytes by stack, what was dropped.
 fn counted() -> impl PartialEq + std::fmt::Debug {
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let heap = snapshot.heap.expect("the sampler is on");
     // In the order of the stacks, which is that of the file.
     let totals: Vec<_> = heap.stack_totals.iter().collect();

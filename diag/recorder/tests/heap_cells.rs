@@ -74,9 +74,9 @@ fn a_cell_is_the_tasks_own() {
     let local = LocalSet::new();
     let acceptor = async move {
         let idle = LocalSet::new();
-        let first = diag::snapshot().heap.expect("every block is recorded").facts.next_birth;
+        let first = diag::snapshot().into_model().heap.expect("every block is recorded").facts.next_birth;
         let (count, handles) = spawn_all(&gone, &idle);
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         let me = tokio::task::id().to_string();
         let is_me = |row: &TaskRow| row.tokio_id.is_some_and(|id| id.to_string() == me);
         let acceptor = snapshot.tasks.iter().find(is_me).expect("it lives").id;
@@ -100,7 +100,7 @@ fn a_cell_is_the_tasks_own() {
             |snapshot: &Snapshot| snapshot.tasks.iter().filter(|task| task.parent == Some(acceptor)).count();
         let snapshot = loop {
             yield_now().await;
-            let snapshot = diag::snapshot();
+            let snapshot = diag::snapshot().into_model();
             // Those of the idle set go on.
             if alive(&snapshot) == 3 {
                 break snapshot;

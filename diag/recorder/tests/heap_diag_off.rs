@@ -9,5 +9,5 @@ fn nothing_is_sampled() {
     unsafe { std::env::set_var("DIAG", "off") };
     diag::init();
     let held: Vec<Vec<u8>> = (0..40).map(|_| vec![1; 4 << 20]).collect();
-    assert_eq!(diag::snapshot().heap, None, "{} blocks are held", held.len());
+    assert_eq!(diag::snapshot().into_model().heap, None, "{} blocks are held", held.len());
 }

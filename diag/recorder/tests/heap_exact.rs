@@ -66,8 +66,17 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOC: Counting = Counting(diag::Alloc::system());
 
-fn truth() -> HeapStats {
-    HeapStats {
+/// Blocks and bytes that live, and blocks and bytes ever allocated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Counts {
+    live_blocks: u64,
+    live_bytes: u64,
+    total_blocks: u64,
+    total_bytes: u64,
+}
+
+fn truth() -> Counts {
+    Counts {
         live_blocks: LIVE_BLOCKS.load(Ordering::Relaxed),
         live_bytes: LIVE_BYTES.load(Ordering::Relaxed),
         total_blocks: TOTAL_BLOCKS.load(Ordering::Relaxed),
@@ -75,9 +84,14 @@ fn truth() -> HeapStats {
     }
 }
 
+fn counted() -> Counts {
+    let HeapStats { live_blocks, live_bytes, total_blocks, total_bytes, .. } = HeapStats::now();
+    Counts { live_blocks, live_bytes, total_blocks, total_bytes }
+}
+
 /// What came after `earlier`; the live counts may have fallen.
-fn since(later: HeapStats, earlier: HeapStats) -> HeapStats {
-    HeapStats {
+fn since(later: Counts, earlier: Counts) -> Counts {
+    Counts {
         live_blocks: later.live_blocks.wrapping_sub(earlier.live_blocks),
         live_bytes: later.live_bytes.wrapping_sub(earlier.live_bytes),
         total_blocks: later.total_blocks - earlier.total_blocks,
@@ -109,7 +123,7 @@ fn work(
 
 #[test]
 fn the_counts_agree_to_the_byte() {
-    let counted_before = HeapStats::now();
+    let counted_before = counted();
     let before = truth();
     let shared = Mutex::new(VecDeque::new());
     let held: Vec<_> = std::thread::scope(|scope| {
@@ -124,15 +138,15 @@ fn the_counts_agree_to_the_byte() {
         threads.into_iter().map(|thread| thread.join().expect("it works")).collect()
     });
     let expected = since(truth(), before);
-    assert_eq!(since(HeapStats::now(), counted_before), expected_after_look(expected));
+    assert_eq!(since(counted(), counted_before), expected_after_look(expected));
     assert!(expected.live_bytes > 1_000_000, "{expected:?}");
 
     drop((held, shared));
     let left = since(truth(), before);
-    assert_eq!(since(HeapStats::now(), counted_before).live_bytes, left.live_bytes);
+    assert_eq!(since(counted(), counted_before).live_bytes, left.live_bytes);
 }
 
 /// A look at the counts makes and frees a box of one byte, to see that the allocator is linked.
-fn expected_after_look(expected: HeapStats) -> HeapStats {
-    HeapStats { total_blocks: expected.total_blocks + 1, total_bytes: expected.total_bytes + 1, ..expected }
+fn expected_after_look(expected: Counts) -> Counts {
+    Counts { total_blocks: expected.total_blocks + 1, total_bytes: expected.total_bytes + 1, ..expected }
 }

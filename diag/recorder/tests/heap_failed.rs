@@ -10,7 +10,7 @@ const GIB: usize = 1 << 30;
 
 /// Bytes ever allocated and freed, by all stacks.
 fn turnover() -> [u64; 2] {
-    let heap = diag::snapshot().heap.expect("the sampler is on");
+    let heap = diag::snapshot().into_model().heap.expect("the sampler is on");
     let rows = heap.stack_totals.iter();
     rows.fold([0; 2], |[allocated, freed], row| [allocated + row.allocated_bytes, freed + row.freed_bytes])
 }

@@ -13,5 +13,5 @@ fn nothing_is_sampled() {
     diag::init();
     // Each would be sampled almost surely.
     let held: Vec<Vec<u8>> = (0..40).map(|_| vec![1; 4 << 20]).collect();
-    assert_eq!(diag::snapshot().heap, None, "{} blocks are held", held.len());
+    assert_eq!(diag::snapshot().into_model().heap, None, "{} blocks are held", held.len());
 }

@@ -15,7 +15,7 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 pub extern "C" fn samples() -> u64 {
     diag::heap::enable(0).expect("address space");
     let known = || {
-        let heap = diag::snapshot().heap.expect("the sampler is on");
+        let heap = diag::snapshot().into_model().heap.expect("the sampler is on");
         heap.samples.iter().filter(|sample| sample.size_bytes == 4_321).count() as u64
     };
     let blocks: Vec<Vec<u8>> = (0..100).map(|_| std::hint::black_box(vec![0; 4_321])).collect();

@@ -19,11 +19,11 @@ fn a_dropped_sample_is_counted() {
     }
     // SAFETY: as above.
     assert!(blocks.iter().enumerate().all(|(i, block)| unsafe { block.cast::<usize>().read() } == i));
-    let heap = diag::snapshot().heap.expect("the sampler is on");
+    let heap = diag::snapshot().into_model().heap.expect("the sampler is on");
     assert_eq!(heap.samples.len() as u64 + heap.facts.refused, BLOCKS);
     assert!(heap.facts.refused > 0, "more blocks than room");
 
     // SAFETY: each once, with its layout.
     blocks.iter().for_each(|&block| unsafe { ALLOC.dealloc(block, layout) });
-    assert!(diag::snapshot().heap.is_some_and(|heap| heap.samples.is_empty()));
+    assert!(diag::snapshot().into_model().heap.is_some_and(|heap| heap.samples.is_empty()));
 }

@@ -25,18 +25,18 @@ fn report(snapshot: &Snapshot, bytes: u64) -> (u64, u32, u64, bool) {
 fn child_and_parent() {
     diag::heap::enable(0).expect("the test machine has address space");
     let inherited = vec![1_u8; 33_333];
-    let before = report(&diag::snapshot(), 33_333);
+    let before = report(&diag::snapshot().into_model(), 33_333);
     // SAFETY: one thread only.
     match unsafe { libc::fork() } {
         0 => {
             let own = vec![2_u8; 44_444];
-            let (instance, pid, next_birth, has_inherited) = report(&diag::snapshot(), 33_333);
+            let (instance, pid, next_birth, has_inherited) = report(&diag::snapshot().into_model(), 33_333);
             assert!(instance != before.0 && pid != before.1, "the child is somebody else");
             assert!(has_inherited && next_birth > before.2, "it holds what its parent held, and goes on");
-            assert!(report(&diag::snapshot(), 44_444).3);
-            assert_eq!(diag::snapshot().process.instance, instance, "and stays the same");
+            assert!(report(&diag::snapshot().into_model(), 44_444).3);
+            assert_eq!(diag::snapshot().into_model().process.instance, instance, "and stays the same");
             drop((own, inherited));
-            assert!(!report(&diag::snapshot(), 33_333).3);
+            assert!(!report(&diag::snapshot().into_model(), 33_333).3);
             std::process::exit(0);
         }
         child => {
@@ -46,9 +46,9 @@ fn child_and_parent() {
             assert_eq!(status, 0, "the child found all as it should be");
         }
     }
-    let after = report(&diag::snapshot(), 33_333);
+    let after = report(&diag::snapshot().into_model(), 33_333);
     assert_eq!((after.0, after.1, after.3), (before.0, before.1, true), "the parent is who it was");
-    assert!(!report(&diag::snapshot(), 44_444).3, "the child's blocks are its own");
+    assert!(!report(&diag::snapshot().into_model(), 44_444).3, "the child's blocks are its own");
 }
 
 #[test]

@@ -58,7 +58,7 @@ fn blocks_are_blocks() -> usize {
     unsafe {
         let blocks: Vec<*mut u8> = layouts.iter().map(|layout| ALLOC.alloc(*layout)).collect();
         blocks.iter().zip(&layouts).for_each(|(block, layout)| block.write_bytes(7, layout.size()));
-        let live = diag::snapshot().heap.map_or(0, |heap| heap.samples.len());
+        let live = diag::snapshot().into_model().heap.map_or(0, |heap| heap.samples.len());
         blocks.iter().zip(&layouts).for_each(|(block, layout)| ALLOC.dealloc(*block, *layout));
         live
     }

@@ -33,10 +33,10 @@ fn rss(snapshot: &Snapshot) -> u64 {
 
 /// A snapshot when memory has come to rest: what the test before this one freed may still go back to the system.
 fn settled() -> Snapshot {
-    let mut before = diag::snapshot();
+    let mut before = diag::snapshot().into_model();
     loop {
         std::thread::sleep(std::time::Duration::from_millis(50));
-        let now = diag::snapshot();
+        let now = diag::snapshot().into_model();
         if rss(&now).abs_diff(rss(&before)) < MIB {
             return now;
         }
@@ -56,7 +56,7 @@ fn what_c_takes_is_in_the_process_and_not_in_the_estimate() {
         // Or an optimised build would see that nobody reads it.
         black_box(block)
     };
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     assert!(rss(&after) - rss(&before) > 90 * MIB);
     assert!((estimate(&after) - estimate(&before)).abs() < 8.0 * MIB as f64, "it is not Rust's");
     // SAFETY: as above.
@@ -68,14 +68,14 @@ fn what_c_takes_is_in_the_process_and_not_in_the_estimate() {
 fn two_thousand_samples_take_a_few_mebibytes() {
     let _alone = alone();
     diag::heap::disable();
-    let plain_before = rss(&diag::snapshot());
+    let plain_before = rss(&diag::snapshot().into_model());
     let plain: Vec<[u8; 64]> = Vec::with_capacity(0);
     let unsampled: Vec<Box<[u8; 64]>> = (0..500_000).map(|_| black_box(Box::new([1; 64]))).collect();
-    let unsampled_bytes = rss(&diag::snapshot()) - plain_before;
+    let unsampled_bytes = rss(&diag::snapshot().into_model()) - plain_before;
     diag::heap::enable(16 << 10).expect("the tables are there");
-    let before = rss(&diag::snapshot());
+    let before = rss(&diag::snapshot().into_model());
     let sampled: Vec<Box<[u8; 64]>> = (0..500_000).map(|_| black_box(Box::new([1; 64]))).collect();
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let of_64 = heap(&snapshot).samples.iter().filter(|sample| sample.size_bytes == 64).count();
     assert!((1_700..2_300).contains(&of_64), "{of_64} samples");
     let more = (rss(&snapshot) - before).saturating_sub(unsampled_bytes);
@@ -87,11 +87,11 @@ fn two_thousand_samples_take_a_few_mebibytes() {
 fn a_look_leaves_nothing_in_the_heap() {
     let _alone = alone();
     diag::heap::enable(0).expect("the tables are there");
-    let first = diag::snapshot();
-    let looks: Vec<_> = (0..3).map(|_| heap(&diag::snapshot()).facts.next_birth).collect();
+    let first = diag::snapshot().into_model();
+    let looks: Vec<_> = (0..3).map(|_| heap(&diag::snapshot().into_model()).facts.next_birth).collect();
     // What the test itself kept of each look.
     let births = looks[2] - heap(&first).facts.next_birth;
     assert!(births < 10, "{births} blocks in three looks");
     let live = |snapshot: &Snapshot| heap(snapshot).samples.len();
-    assert!(live(&diag::snapshot()).abs_diff(live(&first)) < 10);
+    assert!(live(&diag::snapshot().into_model()).abs_diff(live(&first)) < 10);
 }

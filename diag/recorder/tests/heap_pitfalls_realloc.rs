@@ -48,7 +48,10 @@ unsafe impl GlobalAlloc for Reusing {
 static ALLOC: diag::Alloc<Reusing> = diag::Alloc::new(Reusing);
 
 fn live() -> Vec<u64> {
-    diag::snapshot().heap.map_or(vec![], |heap| heap.samples.iter().map(|sample| sample.size_bytes).collect())
+    diag::snapshot()
+        .into_model()
+        .heap
+        .map_or(vec![], |heap| heap.samples.iter().map(|sample| sample.size_bytes).collect())
 }
 
 fn layout(size: usize) -> Layout {

@@ -31,7 +31,7 @@ impl Drop for Block {
 }
 
 fn live() -> Vec<SampleRow> {
-    diag::snapshot().heap.map_or(vec![], |heap| heap.samples.iter().collect())
+    diag::snapshot().into_model().heap.map_or(vec![], |heap| heap.samples.iter().collect())
 }
 
 /// One test at a time: the live set is one.

@@ -63,6 +63,6 @@ fn the_hook_does_not_allocate() {
     assert_eq!(done, 4 * (40_000 + 2_001));
     assert!(CALLS.load(Ordering::Relaxed) > 8_000);
     assert_eq!(REENTERED.load(Ordering::Relaxed), 0);
-    let heap = diag::snapshot().heap.expect("the sampler is linked and on");
+    let heap = diag::snapshot().into_model().heap.expect("the sampler is linked and on");
     assert!(heap.samples.iter().any(|sample| sample.size_bytes == held.len() as u64));
 }

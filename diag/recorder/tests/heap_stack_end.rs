@@ -75,7 +75,7 @@ fn live(case: &str) {
     assert_eq!(thread.expect("a thread").join().expect("no panic"), depth as u64);
     // All of so small a stack is near its end: what is not recorded of its blocks is counted.
     if (sampler, kib) == ("on", "16") {
-        let dropped = diag::snapshot().capture.dropped;
+        let dropped = diag::snapshot().into_model().capture.dropped;
         let near_end = ["heap_samples_near_stack_end", "heap_samples_at_stack_end"];
         assert!(near_end.iter().any(|name| dropped.contains_key(*name)), "{dropped:?}");
     }

@@ -28,7 +28,7 @@ fn a_sample_names_its_caller_and_its_task() {
         let task = diag::spawn(async { (session_buffer(), line!()) });
         task.await.expect("the task ends")
     });
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     diag::heap::disable();
 
     let heap = snapshot.heap.as_ref().expect("the sampler is linked and on");

@@ -64,7 +64,7 @@ fn a_leak_is_named_after_any_number_of_other_stacks() {
     churn(0..PATHS);
     let leaked = the_leak();
     churn(PATHS..PATHS + PATHS / 4);
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     assert_eq!(live(&snapshot, 4_000, "the_leak"), [0, LEAKED], "{:?}", snapshot.capture.dropped);
     assert_eq!(live(&snapshot, 300, "heap_stacks_full::path"), [0, 1], "what lives is not forgotten");
 

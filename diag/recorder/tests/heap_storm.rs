@@ -123,7 +123,7 @@ fn the_live_set_is_the_truth() {
         // A reader beside them must never see a block twice, nor half a record.
         scope.spawn(|| {
             while running.load(Ordering::Relaxed) {
-                let heap = diag::snapshot().heap.expect("the sampler is on");
+                let heap = diag::snapshot().into_model().heap.expect("the sampler is on");
                 let births: Vec<u64> = heap.samples.iter().map(|sample| sample.birth).collect();
                 assert!(births.is_sorted_by(|a, b| a < b), "births ascend");
                 assert!(
@@ -140,7 +140,7 @@ fn the_live_set_is_the_truth() {
     });
     let held: Vec<Block> = held.into_iter().chain(shared.into_inner().expect("no panic under it")).collect();
 
-    let heap = diag::snapshot().heap.expect("on");
+    let heap = diag::snapshot().into_model().heap.expect("on");
     let mut missing: BTreeMap<u64, i64> = BTreeMap::new();
     held.iter().for_each(|block| *missing.entry(block.size as u64).or_default() += 1);
     heap.samples.iter().for_each(|sample| *missing.entry(sample.size_bytes).or_default() -= 1);
@@ -152,7 +152,7 @@ fn the_live_set_is_the_truth() {
         && refused <= 5;
     assert!(is_told, "sizes, and blocks that are missing: {missing:?}; {refused} were refused");
     held.into_iter().for_each(Block::free);
-    assert_eq!(diag::snapshot().heap.expect("on").samples.len(), 0);
+    assert_eq!(diag::snapshot().into_model().heap.expect("on").samples.len(), 0);
 }
 
 /// A child forked in the middle of it must be able to allocate: no lock was left held.

@@ -59,7 +59,7 @@ fn totals_and_ages_are_exact_where_every_block_is_recorded() {
         });
         task.await.expect("the task ends")
     });
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let bytes = BYTES as u64;
     assert_eq!(totals(&snapshot, "::a_short_lived_block"), [11, 11 * bytes, 11, 11 * bytes]);
     assert_eq!(totals(&snapshot, "::a_growing_block"), [1, 8 * bytes, 0, 4 * bytes]);

@@ -37,7 +37,7 @@ fn a_held_up_worker_is_found() {
     let deadline = std::time::Instant::now() + Duration::from_secs(20);
     let snapshot = loop {
         std::thread::sleep(Duration::from_millis(60));
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         if !snapshot.threads.is_empty() && (has_stack(&snapshot) || !is_unanswered(&snapshot)) {
             break snapshot;
         }

@@ -69,14 +69,19 @@ fn a_task_that_waits_in_a_poll_is_named_and_left_alone() {
 
     let mut places = Vec::new();
     while !task.is_finished() {
-        places.extend(place(&diag::snapshot()));
+        places.extend(place(&diag::snapshot().into_model()));
         let is_seen = |(function, line): &&(&str, u32)| {
             places.iter().filter(|(name, at)| name == function && at == line).count() >= 5
         };
         SEEN.store(LINES.iter().take_while(is_seen).count(), Ordering::Relaxed);
     }
-    let interrupted =
-        diag::snapshot().capture.dropped.get("system_calls_interrupted").copied().unwrap_or_default();
+    let interrupted = diag::snapshot()
+        .into_model()
+        .capture
+        .dropped
+        .get("system_calls_interrupted")
+        .copied()
+        .unwrap_or_default();
     let results = runtime.block_on(task).unwrap();
     let ended = results.iter().filter(|(_, error)| *error == Some(std::io::ErrorKind::Interrupted)).count();
     assert_eq!(ended as u64, interrupted, "what slipped is counted: {results:?}");

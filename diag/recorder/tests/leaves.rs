@@ -318,7 +318,7 @@ fn check(runtime: Runtime) {
     let until = Instant::now() + Duration::from_secs(60);
     // A task may not have come to its leaf yet, and a busy machine may answer too late.
     let said = loop {
-        let said = said(&diag::snapshot());
+        let said = said(&diag::snapshot().into_model());
         let is_known = |line| said.contains_key(line);
         if cases.expected.keys().all(is_known) || Instant::now() > until {
             break said;

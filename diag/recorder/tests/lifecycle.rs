@@ -11,7 +11,7 @@ use diag_snapshot::{Outcome, TaskState};
 use tokio::task::{LocalSet, yield_now};
 
 fn at(line: u32) -> Seen {
-    seen(&diag::snapshot(), file!(), line)
+    seen(&diag::snapshot().into_model(), file!(), line)
 }
 
 /// `done, cancelled, panicked, never polled` of a site.
@@ -152,7 +152,7 @@ async fn a_live_task_shows_its_life() {
     for _ in 0..5 {
         yield_now().await;
     }
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let row = seen(&snapshot, file!(), line).live[0];
     assert_eq!((row.state, row.polls, row.tokio_id), (TaskState::Idle, 4, Some(shown)));
     assert_eq!(row.name.and_then(|name| snapshot.strings.get(name)), Some("the one"));
@@ -178,7 +178,7 @@ async fn a_child_names_its_parent_even_from_a_destructor() {
     let parent = at(parent).live[0];
     task.abort();
     assert!(task.await.unwrap_err().is_cancelled());
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let child = seen(&snapshot, file!(), from_drop).live[0];
     assert_eq!((child.parent, child.parent_site), (Some(parent.id), Some(parent.site)));
 }

@@ -14,13 +14,13 @@ const HANDLES: usize = 40_000;
 
 async fn settled(is_so: impl Fn(&Snapshot) -> bool) -> Snapshot {
     for _ in 0..10_000 {
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         if is_so(&snapshot) {
             return snapshot;
         }
         yield_now().await;
     }
-    panic!("it does not come to that: {:#?}", diag::snapshot().tasks);
+    panic!("it does not come to that: {:#?}", diag::snapshot().into_model().tasks);
 }
 
 #[tokio::test]
@@ -50,9 +50,9 @@ async fn a_task_with_millions_of_wakers_is_woken_and_ends() {
         }
     }
     task.await.expect("it ends");
-    assert_eq!(diag::snapshot().zombies.len(), 1, "the wakers hold it");
+    assert_eq!(diag::snapshot().into_model().zombies.len(), 1, "the wakers hold it");
     wakers.lock().expect("nobody panics").clear();
-    assert_eq!(diag::snapshot().zombies.len(), 0);
+    assert_eq!(diag::snapshot().into_model().zombies.len(), 0);
 }
 
 #[tokio::test]

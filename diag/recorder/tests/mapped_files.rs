@@ -42,7 +42,7 @@ fn mapped_files_are_told_by_name() {
     let path = dir.join("a file");
     let file = File::options().read(true).write(true).create_new(true).open(&path).expect("a new file");
     file.set_len(8 * MIB as u64).expect("room");
-    assert_eq!(row(&diag::snapshot(), &path), None);
+    assert_eq!(row(&diag::snapshot().into_model(), &path), None);
 
     touch(map(&file, 8 * MIB, libc::MAP_SHARED), 4 * MIB);
     touch(map(&file, 2 * MIB, libc::MAP_PRIVATE), MIB);
@@ -55,12 +55,12 @@ fn mapped_files_are_told_by_name() {
         resident_bytes: Some(5 * MIB as u64),
         private_dirty_bytes: Some(MIB as u64),
     };
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let found = row(&snapshot, &path).expect("it is mapped");
     assert_eq!(MappedFileRow { path: None, ..found }, expected);
 
     std::fs::remove_dir_all(&dir).expect("it is ours");
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let found = row(&snapshot, &path).expect("it is mapped still");
     assert_eq!(MappedFileRow { path: None, ..found }, MappedFileRow { is_deleted: true, ..expected });
 

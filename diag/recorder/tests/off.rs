@@ -7,7 +7,7 @@ fn off_records_nothing() {
     diag::init();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     assert_eq!(runtime.block_on(async { diag::spawn(async { 5 }).await.unwrap() }), 5);
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     assert_eq!((snapshot.tasks.len(), snapshot.ends.len()), (0, 0));
     assert!(snapshot.sites.iter().all(|site| site.spawned == 0));
 }

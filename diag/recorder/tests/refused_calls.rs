@@ -125,9 +125,9 @@ fn an_agent_that_nobody_reaches_is_told_in_the_file() {
     if !filter::refuse(Process, &[libc::SYS_accept, libc::SYS_accept4], libc::EPERM) {
         return service::not_permitted();
     }
-    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0).into()).try_init().expect("it starts");
+    let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let is_told = || {
-        let notes: Vec<_> = diag_analysis::not_recorded(&diag::snapshot().capture).collect();
+        let notes: Vec<_> = diag_analysis::not_recorded(&diag::snapshot().into_model().capture).collect();
         notes
             .iter()
             .any(|note| note.starts_with("not recorded: agent: nobody is let in: Operation not permitted"))

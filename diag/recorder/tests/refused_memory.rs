@@ -103,10 +103,10 @@ fn service(which: i64) {
         while STARTED.load(Ordering::Relaxed) < 100 {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         // What the capture itself was refused is in the next one.
         let calls = CALLS.load(Ordering::Relaxed);
-        let space = diag::snapshot().capture.resources.address_space.expect("it is told");
+        let space = diag::snapshot().into_model().capture.resources.address_space.expect("it is told");
         let samples = snapshot.heap.as_ref().map_or(0, |heap| heap.samples.len());
         let unrecorded = snapshot.capture.dropped.get("tasks_unrecorded").copied().unwrap_or(0);
         assert_eq!(snapshot.tasks.len() as u64 + unrecorded, 100, "{:?}", snapshot.capture.dropped);

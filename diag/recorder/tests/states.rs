@@ -55,9 +55,9 @@ impl Hanging {
 
 #[tokio::test]
 async fn never_polled() {
-    let before = diag::snapshot();
+    let before = diag::snapshot().into_model();
     let task = spawn("never polled", pending::<()>());
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     let row = row(&after, "never polled");
     let expected = TaskRow {
         id: row.id,
@@ -74,12 +74,12 @@ async fn never_polled() {
 
 #[tokio::test]
 async fn idle() {
-    let before = diag::snapshot();
+    let before = diag::snapshot().into_model();
     spawn("idle", pending::<()>());
     yield_now().await;
-    let between = diag::snapshot();
+    let between = diag::snapshot().into_model();
     std::thread::sleep(A_WHILE);
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     let row = row(&after, "idle");
     assert_eq!((row.state, row.polls, row.thread), (TaskState::Idle, 1, Some(thread_id())));
     assert_between(&before, row.state_since_us(), &between);
@@ -88,7 +88,7 @@ async fn idle() {
 #[test]
 fn woken_while_the_worker_is_busy() {
     let runtime = one_worker();
-    let (bell, before) = (Arc::new(Notify::new()), diag::snapshot());
+    let (bell, before) = (Arc::new(Notify::new()), diag::snapshot().into_model());
     let (polled, polls) = mpsc::channel();
     let heard = Arc::clone(&bell);
     let hanging = runtime.block_on(async move {
@@ -103,7 +103,7 @@ fn woken_while_the_worker_is_busy() {
         Hanging::start("hanging").await
     });
     bell.notify_one();
-    let between = diag::snapshot();
+    let between = diag::snapshot().into_model();
     let woken = row(&between, "woken");
     assert_eq!((woken.state, woken.polls, woken.wakes), (TaskState::Woken, 1, Some(1)));
     assert_eq!((woken.woken_by, woken.woken_by_thread), (None, Some(thread_id())));
@@ -111,7 +111,7 @@ fn woken_while_the_worker_is_busy() {
     std::thread::sleep(A_WHILE);
     drop(hanging);
     polls.recv().unwrap();
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     let delays = after.poll_delays.iter().filter(|delay| delay.site == woken.site);
     let delays: Vec<u32> = delays.map(|delay| delay.bucket).collect();
     let at_least = (A_WHILE.as_millis() / 2).ilog2();
@@ -120,9 +120,9 @@ fn woken_while_the_worker_is_busy() {
 
 #[test]
 fn polling() {
-    let (runtime, before) = (one_worker(), diag::snapshot());
+    let (runtime, before) = (one_worker(), diag::snapshot().into_model());
     let hanging = runtime.block_on(Hanging::start("polling"));
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     let row = row(&after, "polling");
     assert_eq!((row.state, row.polls, row.thread), (TaskState::Polling, 1, Some(hanging.thread)));
     assert_between(&before, row.state_since_us(), &after);
@@ -143,7 +143,7 @@ fn closures_wait_for_a_thread_and_then_run() {
     });
     let thread = enters.recv().unwrap();
     spawn_blocking(|| ());
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let is_closure = |row: &TaskRow| {
         snapshot.sites.get(row.site.0 as usize).is_some_and(|site| site.kind == Some(SiteKind::Blocking))
     };
@@ -154,7 +154,7 @@ fn closures_wait_for_a_thread_and_then_run() {
 }
 
 fn zombie(id: TaskId) -> Option<ZombieRow> {
-    diag::snapshot().zombies.iter().find(|zombie| zombie.id == id)
+    diag::snapshot().into_model().zombies.iter().find(|zombie| zombie.id == id)
 }
 
 /// `handles, wakers` that hold it.
@@ -164,12 +164,12 @@ fn held(id: TaskId) -> Option<(u32, u32)> {
 
 #[tokio::test]
 async fn held_by_handles_after_its_end() {
-    let (before, ballast) = (diag::snapshot(), [0_u8; 1_000]);
+    let (before, ballast) = (diag::snapshot().into_model(), [0_u8; 1_000]);
     let task = spawn("done", async move { assert_eq!(ballast.len(), 1_000) });
-    let id = row(&diag::snapshot(), "done").id;
+    let id = row(&diag::snapshot().into_model(), "done").id;
     assert_eq!(zombie(id), None);
     yield_now().await;
-    let (zombie, after) = (zombie(id).unwrap(), diag::snapshot());
+    let (zombie, after) = (zombie(id).unwrap(), diag::snapshot().into_model());
     assert_eq!((zombie.outcome, held(id)), (Outcome::Done, Some((1, 0))));
     assert!(zombie.cell_bytes.unwrap() >= 1_000 && zombie.spawned_us <= zombie.ended_us);
     assert_between(&before, zombie.ended_us, &after);
@@ -193,7 +193,7 @@ async fn held_by_a_waker_after_its_end() {
             Some(_) => Poll::Ready(()),
         }),
     );
-    let id = row(&diag::snapshot(), "robbed").id;
+    let id = row(&diag::snapshot().into_model(), "robbed").id;
     yield_now().await;
     stolen.lock().unwrap().as_ref().unwrap().wake_by_ref();
     yield_now().await;
@@ -210,11 +210,11 @@ async fn held_by_a_waker_after_its_end() {
 #[tokio::test]
 async fn held_by_a_set_after_its_end() {
     let mut set = JoinSet::new();
-    let before = diag::snapshot();
+    let before = diag::snapshot().into_model();
     let line = line!() + 1;
     drop(set.spawn(async {}));
     yield_now().await;
-    let after = diag::snapshot();
+    let after = diag::snapshot().into_model();
     let here = |zombie: &ZombieRow| after.site_location(zombie.site).contains(&format!("states.rs:{line}:"));
     let id = after.zombies.iter().find(here).unwrap().id;
     assert_eq!(held(id), Some((1, 0)));

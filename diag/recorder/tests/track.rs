@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::yield_now;
 
 fn at(line: u32) -> Seen {
-    seen(&diag::snapshot(), file!(), line)
+    seen(&diag::snapshot().into_model(), file!(), line)
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ const LONG: Duration = Duration::from_secs(3_600);
 
 /// A snapshot that has tasks polled, from a thread that polls nothing, so that tasks of this runtime can answer.
 async fn asking() -> Snapshot {
-    spawn_blocking(diag::snapshot_asking).await.unwrap()
+    spawn_blocking(|| diag::snapshot_asking().into_model()).await.unwrap()
 }
 
 /// What a snapshot needs to know where tasks are parked. Whichever test is first; the others find it done.
@@ -178,7 +178,7 @@ async fn park_all() -> Vec<(&'static str, u32)> {
     let mut not_yet = Vec::new();
     for _ in 0..LOOKS {
         yield_now().await;
-        let snapshot = diag::snapshot();
+        let snapshot = diag::snapshot().into_model();
         not_yet = parked.clone();
         not_yet.retain(|(name, wakers)| {
             let row = row(&snapshot, name);
@@ -207,7 +207,12 @@ async fn answered(parked: &[(&str, u32)]) -> Snapshot {
 
 async fn each_leaf_holds_its_wakers_and_no_look_changes_anything() {
     let parked = park_all().await;
-    let looks = [diag::snapshot(), diag::snapshot(), answered(&parked).await, answered(&parked).await];
+    let looks = [
+        diag::snapshot().into_model(),
+        diag::snapshot().into_model(),
+        answered(&parked).await,
+        answered(&parked).await,
+    ];
     for (name, wakers) in parked {
         let before = row(&looks[0], name);
         assert_eq!((name, before.wakers, before.lost), (name, Some(wakers), None));
@@ -244,7 +249,7 @@ async fn what_nothing_can_wake_is_proven_lost() {
     let guard = spawn("guard", pending::<()>());
     let also = guard.abort_handle();
     yield_now().await;
-    for snapshot in &[diag::snapshot(), diag::snapshot()] {
+    for snapshot in &[diag::snapshot().into_model(), diag::snapshot().into_model()] {
         for (name, wakers, handles, lost) in [
             ("pending", 0, 0, Some(2)),
             ("forgetful", 0, 0, Some(2)),
@@ -259,7 +264,7 @@ async fn what_nothing_can_wake_is_proven_lost() {
     let asked = asking().await;
     assert_eq!(row(&asked, "pending").lost, Some(0), "the poll that was asked for could be an owed one");
     drop((also, guard, sender));
-    assert_eq!(row(&diag::snapshot(), "guard").handles, Some(0));
+    assert_eq!(row(&diag::snapshot().into_model(), "guard").handles, Some(0));
 }
 
 /// A place for one waker, as a socket's readiness is: who comes takes it from who was there.
@@ -283,7 +288,7 @@ async fn a_task_whose_waker_was_replaced_is_lost_and_by_whom_is_known() {
     yield_now().await;
     spawn("taker", place.wait());
     yield_now().await;
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let (victim, taker) = (row(&snapshot, "victim"), row(&snapshot, "taker"));
     assert_eq!(
         (victim.lost, victim.displaced_by, victim.displaced_by_site),
@@ -311,7 +316,7 @@ async fn what_only_an_asked_poll_moves_on_is_counted() {
     };
     let (finishes, waits) = (spawn("finishes", finishes), spawn("waits then", waits_then));
     yield_now().await;
-    let before = diag::snapshot();
+    let before = diag::snapshot().into_model();
     let sites = [row(&before, "finishes"), row(&before, "waits then")];
     assert_eq!(sites.map(|row| (row.lost, rescued(&before, &row))), [(Some(2), 0); 2]);
     assert!(!finishes.is_finished(), "no look polls");
@@ -332,7 +337,7 @@ async fn wakes_are_counted_and_who_woke_is_known() {
         sender.send(()).unwrap();
         yield_now().await;
     }
-    let woken = row(&diag::snapshot(), "sleeper");
+    let woken = row(&diag::snapshot().into_model(), "sleeper");
     assert_eq!((woken.wakes, woken.self_wakes, woken.polls), (Some(3), Some(0), 4));
     assert_eq!((woken.woken_by, woken.woken_by_site), (None, None));
     assert!(woken.woken_by_thread.is_some() && woken.woken_us >= Some(woken.spawned_us));
@@ -342,7 +347,7 @@ async fn wakes_are_counted_and_who_woke_is_known() {
     });
     yield_now().await;
     yield_now().await;
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     let (woken, by) = (row(&snapshot, "sleeper"), row(&snapshot, "ringer"));
     assert_eq!((woken.wakes, woken.self_wakes, woken.polls), (Some(4), Some(0), 5));
     let expected: (Option<TaskId>, _, _) = (Some(by.id), Some(by.site), None);
@@ -373,7 +378,7 @@ async fn a_task_that_wakes_itself_is_told_apart() {
     for _ in 0..10 {
         yield_now().await;
     }
-    let snapshot = diag::snapshot();
+    let snapshot = diag::snapshot().into_model();
     for name in ["by hand", "yields"] {
         let row = row(&snapshot, name);
         assert_eq!((name, row.wakes, row.self_wakes, row.polls), (name, Some(5), Some(5), 6));

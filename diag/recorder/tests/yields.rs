@@ -35,7 +35,7 @@ fn a_task_that_yields_waits_for_its_turn() {
         }
     });
     // Nobody drives them now.
-    let analysis = Analysis::new(diag::snapshot());
+    let analysis = Analysis::new(diag::snapshot().into_model());
     let mut tasks: Vec<_> = analysis.task_views().collect();
     tasks.sort_by_key(|task| task.site.location.clone());
     assert_eq!(tasks.len(), 2);

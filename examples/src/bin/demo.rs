@@ -63,11 +63,8 @@ enum Format {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let files = Files::new(&args)?;
-    let diag = diag::Builder::new()
-        .service("iothub")
-        .allocator_stats(diag::glibc_stats)
-        .agent(!args.once)
-        .try_init()?;
+    let diag =
+        diag::Builder::new().service("iothub").allocator_stats(diag::glibc_stats).agent(!args.once).start();
     let runtime = tokio::runtime::Runtime::new()?;
     let run = runtime.block_on(Run::start(&args))?;
     let truth = runtime.block_on(run.take_snapshots(&files))?;

@@ -43,7 +43,7 @@ struct Args {
 
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    let _diag = diag::Builder::new().service("iothub").try_init()?;
+    let _diag = diag::Builder::new().service("iothub").start();
     let runtime = tokio::runtime::Runtime::new()?;
     let (tally, truth) = runtime.block_on(run(&args))?;
     if let Some(path) = &args.truth {

@@ -22,6 +22,6 @@ impl Peer for Diag {
 }
 
 fn main() -> ExitCode {
-    let _guard = diag::Builder::new().agent(false).try_init().expect("diag starts");
+    let _guard = diag::Builder::new().agent(false).start();
     tasks::main(&Diag)
 }

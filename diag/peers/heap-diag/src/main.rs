@@ -22,6 +22,6 @@ fn subjects(inner: Inner) -> Vec<Subject> {
 }
 
 fn main() -> ExitCode {
-    let _guard = diag::Builder::new().agent(false).try_init().expect("diag starts");
+    let _guard = diag::Builder::new().agent(false).start();
     heap::main(subjects)
 }

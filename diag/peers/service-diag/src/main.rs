@@ -24,6 +24,6 @@ impl Peer for Diag {
 }
 
 fn main() -> ExitCode {
-    let _guard = diag::Builder::new().agent(false).try_init().expect("diag starts");
+    let _guard = diag::Builder::new().agent(false).start();
     service::main(&Diag)
 }

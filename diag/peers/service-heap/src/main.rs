@@ -10,6 +10,6 @@ use peers_bench::tasks::Tokio;
 static ALLOC: diag::Alloc<Fixed> = diag::Alloc::new(Fixed);
 
 fn main() -> ExitCode {
-    let _guard = diag::Builder::new().agent(false).try_init().expect("diag starts");
+    let _guard = diag::Builder::new().agent(false).start();
     service::main(&Tokio)
 }

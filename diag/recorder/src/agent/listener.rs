@@ -11,6 +11,8 @@ use super::callers::Callers;
 use super::http;
 use super::routes::Routes;
 use crate::health::{self, Status};
+use crate::messages;
+use crate::problem::{Problem, ProblemKind};
 use crate::sys;
 
 /// The agent's listening socket and its spare descriptor.
@@ -66,7 +68,8 @@ impl Listener {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures == MANY_FAILURES {
                     let why = format!("nobody is let in: {error}");
-                    crate::warn(&format_args!("the agent listens, but {why}"));
+                    let text = format!("the agent listens, but {why}");
+                    messages::report(&Problem::new(ProblemKind::Agent, text).because(error));
                     health::report("agent", Status::Failed(why.into()));
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -7,6 +7,7 @@ use diag_snapshot::{AddressSpace, DescriptorRow, MappedFileRow, Process, Resourc
 
 use super::mapped_files::Files;
 use super::{descriptors, memory};
+use crate::allocator::AllocatorStats;
 use crate::clock::Anchor;
 use crate::fork::{self, Lock};
 use crate::health::Status;
@@ -29,7 +30,7 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
         diag_version: env!("CARGO_PKG_VERSION").to_owned(),
         debug_build: cfg!(debug_assertions),
         started_unix_us: anchor.start_unix_us,
-        labels: settings.labels,
+        resource_attributes: settings.resource_attributes,
     }
 }
 
@@ -41,6 +42,11 @@ fn instance(anchor: &Anchor) -> u64 {
     // The standard library's random keys. Children of one parent have the same, hence the id.
     let new = || (process, RandomState::new().hash_one((anchor.start_unix_us, pid)));
     of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
+}
+
+fn allocator_row(stats: AllocatorStats) -> diag_snapshot::AllocatorStats {
+    let AllocatorStats { name, in_use_bytes, held_bytes } = stats;
+    diag_snapshot::AllocatorStats { name, in_use_bytes, held_bytes }
 }
 
 /// What the process uses.
@@ -72,7 +78,7 @@ pub(super) fn usage(diag_bytes: u64, wanted: Files, strings: &mut Strings) -> Us
         throttled_periods: throttled.map(|throttled| throttled.periods),
         cgroup_memory: procfs::cgroup_memory(),
         resident,
-        allocator: allocator::stats(),
+        allocator: allocator::stats().map(allocator_row),
     };
     let descriptors = descriptors.filter(|_| wanted == Files::All);
     Usage {

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why the sampler could not be turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EnableError {
     /// The system gave no address space for the tables; heap samples are missing, nothing else.
     NoAddressSpace,

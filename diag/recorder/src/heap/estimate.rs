@@ -53,7 +53,7 @@ fn the_interval_holds_the_truth() {
         let mut total = 0.0;
         for _ in 0..RUNS {
             let held: Vec<*mut u8> = (0..blocks).map(|_| lived(sizes)).collect();
-            let heap = crate::snapshot().heap.expect("the sampler is on");
+            let heap = crate::snapshot().into_model().heap.expect("the sampler is on");
             let estimate = heap.live_bytes();
             let variance: f64 = heap.samples.iter().map(|sample| variance(&sample)).sum();
             covered += usize::from((estimate - truth).abs() <= 1.96 * variance.sqrt());
@@ -100,7 +100,7 @@ fn totals_are_unbiased_through_every_change_of_size() {
 
 /// By this file: other tests allocate meanwhile.
 fn allocated_and_freed() -> (u64, u64) {
-    let snapshot = crate::snapshot();
+    let snapshot = crate::snapshot().into_model();
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
     let is_ours = |place: &SourceLocation| place.function.contains("heap::estimate::lived");
     let heap = snapshot.heap.as_ref().expect("the sampler is on");

@@ -19,7 +19,7 @@
 //! The first use turns on the recording of every block, which makes an allocation some hundred times slower.
 //! It is for tests and staging, not for production. Give such a test a file of its own under `tests/`, since
 //! [`Watch`] sees the whole process, other tests too. The same mode is had with `DIAG_HEAP=full` or
-//! [`Builder::heap_full`](crate::Builder::heap_full). No peak is kept.
+//! [`HeapMode::Full`](crate::HeapMode::Full). No peak is kept.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -32,6 +32,7 @@ use crate::symbols;
 
 /// What the process has allocated and freed since every block is recorded, exact to the byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HeapStats {
     /// Blocks that are allocated now.
     pub live_blocks: u64,

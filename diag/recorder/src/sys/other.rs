@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::ptr::NonNull;
 
-use diag_snapshot::AllocatorStats;
+use crate::allocator::AllocatorStats;
 
 use super::pages::InCores;
 

@@ -128,7 +128,7 @@ pub(crate) fn serve(restrict: impl FnOnce() -> bool + Send) -> Option<Seen> {
     let start = || {
         let builder = diag::Builder::new().addr(SocketAddr::from(([127, 0, 0, 1], 0))).heap_rate(10_000);
         // What could not start is in the health, and the service does not care.
-        restrict().then(|| builder.try_init().ok().and_then(|guard| guard.agent_addr()))
+        restrict().then(|| builder.start().agent_addr())
     };
     let Some(addr) = thread::scope(|scope| scope.spawn(start).join().expect("it does not panic")) else {
         not_permitted();
@@ -163,7 +163,8 @@ pub(crate) fn serve(restrict: impl FnOnce() -> bool + Send) -> Option<Seen> {
             assert_eq!(diag::spawn(job).await.expect("it ends"), 100 * i);
         }
         let snapshot = loop {
-            let snapshot = tokio::task::spawn_blocking(diag::snapshot).await.expect("it is taken");
+            let snapshot =
+                tokio::task::spawn_blocking(|| diag::snapshot().into_model()).await.expect("it is taken");
             // On a busy machine a thread may be late.
             let is_late = |what: &String| what.contains("did not answer") || what.contains("too often");
             if snapshot.threads.len() == 2 && !snapshot.capture.dropped.keys().any(is_late) {

@@ -28,8 +28,9 @@ pub struct Process {
     pub debug_build: bool,
     /// Process start, microseconds since the Unix epoch: the anchor of all `_us` times.
     pub started_unix_us: u64,
-    /// `DIAG_LABELS` and labels from code.
-    pub labels: BTreeMap<String, String>,
+    /// What `DIAG_LABELS` and the code say of the process, as OpenTelemetry's resource attributes. In the file: `labels`.
+    #[serde(rename = "labels")]
+    pub resource_attributes: BTreeMap<String, String>,
 }
 
 /// When and how a snapshot was taken, and what it could not see.

@@ -63,8 +63,8 @@ fn table<R: Row>(rows: usize, sizes: Sizes) -> impl Strategy<Value = Table<R>> {
 
 fn process() -> impl Strategy<Value = Process> {
     let text = || option::of(any::<String>());
-    let labels = btree_map(any::<String>(), any::<String>(), 0..4);
-    (any::<(String, u64, u32, bool, u64)>(), text(), text(), text(), any::<(String, String)>(), labels)
+    let attributes = btree_map(any::<String>(), any::<String>(), 0..4);
+    (any::<(String, u64, u32, bool, u64)>(), text(), text(), text(), any::<(String, String)>(), attributes)
         .prop_map(
             |(
                 (service, instance, pid, debug_build, started_unix_us),
@@ -72,7 +72,7 @@ fn process() -> impl Strategy<Value = Process> {
                 exe,
                 build_id,
                 (target, diag_version),
-                labels,
+                resource_attributes,
             )| {
                 Process {
                     service,
@@ -85,7 +85,7 @@ fn process() -> impl Strategy<Value = Process> {
                     diag_version,
                     debug_build,
                     started_unix_us,
-                    labels,
+                    resource_attributes,
                 }
             },
         )

@@ -84,7 +84,7 @@ fn process() -> Process {
         diag_version: "0.1.0".to_owned(),
         debug_build: false,
         started_unix_us: 1_795_255_200_000_000,
-        labels: [("zone".to_owned(), "b".to_owned())].into(),
+        resource_attributes: [("zone".to_owned(), "b".to_owned())].into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What glibc says of its `malloc`.
 
-use diag_snapshot::AllocatorStats;
+use crate::allocator::AllocatorStats;
 
 /// `struct mallinfo2` of glibc, whose ten fields are all `size_t`.
 #[repr(C)]

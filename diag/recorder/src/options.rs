@@ -1,0 +1,143 @@
+//! The list of what can be set: variable, setter, default, values, meaning. From it come the lookup of variables,
+//! what is said of a misspelt one, the documentation of each setter, and the tables of the READMEs.
+
+use crate::settings::Settings;
+use crate::values;
+
+/// One thing that can be set.
+pub(crate) struct Opt {
+    /// Name in the environment.
+    pub(crate) variable: &'static str,
+    /// Method of [`Builder`](crate::Builder) of the same effect.
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tables have it"))]
+    pub(crate) setter: &'static str,
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tables have it"))]
+    pub(crate) default: &'static str,
+    /// What the variable may be, with its unit.
+    pub(crate) values: &'static str,
+    #[cfg_attr(not(test), allow(dead_code, reason = "the tables have it"))]
+    pub(crate) meaning: &'static str,
+    /// Sets it from the variable's value; `None` if that cannot be used.
+    pub(crate) set: fn(&mut Settings, &str) -> Option<()>,
+}
+
+/// Declares the list, and a macro that documents a setter by its variable.
+macro_rules! options {
+    ($(
+        $variable:ident by $setter:ident: $meaning:literal;
+        default $default:literal, values $values:literal, |$settings:ident, $value:ident| $set:expr;
+    )*) => {
+        pub(crate) const OPTIONS: &[Opt] = &[$(Opt {
+            variable: stringify!($variable),
+            setter: stringify!($setter),
+            default: $default,
+            values: $values,
+            meaning: $meaning,
+            set: |$settings, $value| {
+                $set;
+                Some(())
+            },
+        }),*];
+
+        /// Default, variable and values of a setter, as all of them say it.
+        macro_rules! option_doc {
+            $(($variable) => {
+                concat!("\n\nDefault: ", $default, ". Variable: `", stringify!($variable), "`, ", $values, ".")
+            };)*
+        }
+        pub(crate) use option_doc;
+    };
+}
+
+options! {
+    DIAG by enabled: "whether anything is recorded";
+        default "on", values "on or off", |settings, value| settings.enabled = values::switch(value)?;
+
+    DIAG_ADDR by addr: "where the agent listens; `agent(false)` is off";
+        default "127.0.0.1:9797, or the next free port", values "an address as 127.0.0.1:9797, or off",
+        |settings, value| settings.addr = values::address(value)?;
+
+    DIAG_TOKEN by token: "the agent asks for it as `Authorization: Bearer`; with it, any `Host` will do";
+        default "none", values "a text without blanks around it",
+        |settings, value| settings.token = values::token(value);
+
+    DIAG_OPEN by open: "whether the agent may listen off loopback without a token";
+        default "off", values "1 or 0", |settings, value| settings.open = values::switch(value)?;
+
+    DIAG_DIR by dir: "a folder that gets a snapshot every so often";
+        default "none", values "a path", |settings, value| settings.dir = Some(value.into());
+
+    DIAG_EVERY by every: "time between two snapshots in that folder";
+        default "60s", values "a time as 30s, 5m or 1h", |settings, value| settings.every = values::duration(value)?;
+
+    DIAG_KEEP by keep: "snapshots of this service that stay in that folder";
+        default "60", values "a number of files, at least 1",
+        |settings, value| settings.keep = values::count(value)?;
+
+    DIAG_HEAP by heap: "no heap samples, some, or every allocation (for tests)";
+        default "sample", values "off, sample or full", |settings, value| settings.heap = values::heap(value)?;
+
+    DIAG_HEAP_RATE by heap_rate: "mean bytes between two heap samples";
+        default "512k", values "bytes between two samples, as 512k or 1m",
+        |settings, value| settings.heap_rate_bytes = values::bytes(value)?;
+
+    DIAG_PARKED by parked: "stacks a second that each thread may take of the tasks it polls, to know where they are parked";
+        default "50000", values "passive, off, or a number of stacks a second and thread",
+        |settings, value| settings.parked = values::parked(value)?;
+
+    DIAG_SIGNAL by signal: "the real-time signal that asks a held-up thread that runs for its stack";
+        default "any without a handler", values "a number of a real-time signal, or off",
+        |settings, value| settings.signal = values::signal(value)?;
+
+    DIAG_TIMING by exact_timing: "time every poll precisely, not one in sixteen";
+        default "sampled", values "sampled or exact",
+        |settings, value| settings.exact_timing = values::timing(value)?;
+
+    DIAG_LABELS by resource_attribute: "key and value in every snapshot, as OpenTelemetry's resource attributes";
+        default "none", values "key=value,key=value",
+        |settings, value| settings.resource_attributes.extend(values::pairs(value)?);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::{env, fs};
+
+    use super::*;
+
+    const BEGIN: &str = "<!-- The table is made by `DIAG_BLESS=1 cargo test -p diag --lib options`. -->\n";
+
+    fn table() -> String {
+        let row = |option: &Opt| {
+            let Opt { variable, setter, default, values, meaning, .. } = option;
+            format!("| `{variable}` | `{setter}` | {meaning} | {values} | {default} |\n")
+        };
+        let head = "| variable | in code | meaning | values | default |\n|---|---|---|---|---|\n";
+        head.to_owned() + &OPTIONS.iter().map(row).collect::<String>()
+    }
+
+    #[test]
+    fn the_readmes_have_the_list() {
+        for name in ["README.md", "../../README.md"] {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+            let text = fs::read_to_string(&path).expect(name);
+            let begin = text.find(BEGIN).expect("the table has its mark") + BEGIN.len();
+            let end = text[begin..].find("\n\n").map_or(text.len(), |end| begin + end + 1);
+            if env::var("DIAG_BLESS").is_ok_and(|value| value == "1") {
+                fs::write(&path, text[..begin].to_owned() + &table() + &text[end..]).expect(name);
+            } else {
+                assert_eq!(text[begin..end], table(), "{name}; DIAG_BLESS=1 writes it");
+            }
+        }
+    }
+
+    #[test]
+    fn each_setter_says_default_and_variable() {
+        let builder = include_str!("builder.rs");
+        for Opt { variable, setter, .. } in OPTIONS {
+            let (_, from) = builder.split_once(&format!("option_doc!({variable})")).expect(variable);
+            let method = from.split_once("pub fn ").map(|(_, method)| method);
+            assert!(method.is_some_and(|method| method.starts_with(setter)), "{variable} is set by {setter}");
+        }
+    }
+}
