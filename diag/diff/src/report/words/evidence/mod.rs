@@ -1,14 +1,17 @@
-//! [`Evidence`] in words.
+//! [`Evidence`] in words: those of some nouns are in files of their own, and none is forgotten here.
+
+mod heap;
+mod idle_tasks;
+mod series;
 
 use std::fmt;
 
 use diag_analysis::human;
-use diag_snapshot::Bytes;
 
 use super::{count, size, tasks, time};
 use crate::report::Change;
 use crate::rules::evidence::Evidence;
-use crate::rules::fact::{AskedBy, PerSecond, Percent, Probability, Ratio};
+use crate::rules::fact::{AskedBy, PerSecond, Percent, Ratio};
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,34 +160,10 @@ impl fmt::Display for Evidence {
             StaleTasks { tasks, idle } => {
                 write!(f, "{} tasks have done nothing for at least {}", count(tasks), time(idle))
             }
-            StaleAmongEnded { tasks, idle, ended, usual_lifetime } => write!(
-                f,
-                "{} tasks have done nothing for at least {}; 99 % of the {} that ended lived no longer than {}",
-                count(tasks),
-                time(idle),
-                count(ended),
-                time(usual_lifetime)
-            ),
-            CohortStayed { cohort, untouched, window } => write!(
-                f,
-                "of {} that already rested in the first snapshot, {} did nothing for {} more",
-                count(cohort),
-                if untouched == cohort { "all".to_owned() } else { count(untouched) },
-                time(window)
-            ),
-            CohortMoved { cohort, ended, polled } => write!(
-                f,
-                "of {} that rested in the first snapshot, {} ended and {} were polled again",
-                count(cohort),
-                count(ended),
-                count(polled)
-            ),
-            CohortSmall { cohort, least } => write!(
-                f,
-                "only {} rested in the first snapshot already, fewer than {}",
-                count(cohort),
-                count(least)
-            ),
+            StaleAmongEnded { tasks, idle, ended, usual_lifetime } => idle_tasks::stale_among_ended(f, tasks, idle, ended, usual_lifetime),
+            CohortStayed { cohort, untouched, window } => idle_tasks::cohort_stayed(f, cohort, untouched, window),
+            CohortMoved { cohort, ended, polled } => idle_tasks::cohort_moved(f, cohort, ended, polled),
+            CohortSmall { cohort, least } => idle_tasks::cohort_small(f, cohort, least),
             StaleGrew { before, after } => {
                 write!(f, "resting tasks went from {} to {}", count(before), count(after))
             }
@@ -207,34 +186,11 @@ impl fmt::Display for Evidence {
                 "the time between the snapshots is shorter than a usual lifetime ({})",
                 time(usual_lifetime)
             ),
-            OutlivedPeers { tasks, ended, usual_lifetime } => write!(
-                f,
-                "{} tasks are far older than the {} that ended, of which 99 % lived no longer than {}",
-                count(tasks),
-                count(ended),
-                time(usual_lifetime)
-            ),
-            OlderStayed { older, ended, window } => write!(
-                f,
-                "of {} that were there for as long in the first snapshot, {} in {}",
-                count(older),
-                if *ended == 0 { "none ended".to_owned() } else { format!("{} ended", count(ended)) },
-                time(window)
-            ),
-            CrowdGrew { before, after, windows, lasted } => write!(
-                f,
-                "live tasks went from {} to {}, more in each of {windows} windows, {} together",
-                count(before),
-                count(after),
-                time(lasted)
-            ),
+            OutlivedPeers { tasks, ended, usual_lifetime } => idle_tasks::outlived_peers(f, tasks, ended, usual_lifetime),
+            OlderStayed { older, ended, window } => idle_tasks::older_stayed(f, older, ended, window),
+            CrowdGrew { before, after, windows, lasted } => idle_tasks::crowd_grew(f, before, after, windows, lasted),
             NoneIsOld => f.write_str("none of them is older than usual: more load looks the same"),
-            BornInParts { tasks, parts, of, lasted } => write!(
-                f,
-                "{} were spawned one after the other, in {parts} of {of} equal parts of the {} since the first of them",
-                count(tasks),
-                time(lasted)
-            ),
+            BornInParts { tasks, parts, of, lasted } => idle_tasks::born_in_parts(f, tasks, parts, of, lasted),
             StillPolled { tasks } => write!(f, "{} of them are still polled", count(tasks)),
             TooYoung { tasks, usual_lifetimes: Some(factor) } => {
                 write!(f, "{} more are younger than {factor} usual lifetimes: too early to say", count(tasks))
@@ -254,57 +210,16 @@ impl fmt::Display for Evidence {
                 count(more)
             ),
 
-            SamplesGrew { new_samples, gone_samples, churn: Probability(p) } => write!(
-                f,
-                "{} samples are new and {} are gone; churn alone does that with a chance of {p:.0e}",
-                count(new_samples),
-                count(gone_samples)
-            ),
-            OldSamples { samples, usual_lifetimes, freed, window } => write!(
-                f,
-                "of {} that were older than {usual_lifetimes} usual lifetimes of their tasks, {} freed in {}",
-                count(samples),
-                if *freed == 0 { "none was".to_owned() } else { format!("{} were", count(freed)) },
-                time(window)
-            ),
-            FewOldSamples { samples, least } => write!(
-                f,
-                "only {} samples were old enough in the first snapshot to say whether they stay, fewer than {}",
-                count(samples),
-                count(least)
-            ),
-            SlowsDown { first_half, second_half } => write!(
-                f,
-                "it slows down: {} new samples in the first half of the time and {} in the second",
-                count(first_half),
-                count(second_half)
-            ),
-            PartOfHeap { share: Percent(share), mostly } => {
-                write!(f, "it is {share:.1} % of the live heap, mostly of the kind {}", mostly.as_str())
-            }
-            ShareOfHeap { share: Percent(share), heap } => {
-                write!(f, "{share:.1} % of the {} live heap", size(heap))
-            }
-            ShareNearLimit { samples, low: Percent(low), high: Percent(high), limit: Percent(limit) } => {
-                write!(
-                    f,
-                    "estimated from {} samples: the share is {low:.1} to {high:.1} % (95 %), which reaches down to the \
-                 limit of {limit} %",
-                    count(samples)
-                )
-            }
-            Allocated { allocated, freed } => {
-                write!(f, "{} were allocated there in between and {} freed", size(allocated), size(freed))
-            }
-            FreedAtAge { freed, oldest } => write!(
-                f,
-                "90 % of the blocks freed there were {} old; the oldest that lives is {} old",
-                freed.most(),
-                time(oldest)
-            ),
-            NoneFreed { oldest } => {
-                write!(f, "no sampled block was freed there so far; the oldest is {} old", time(oldest))
-            }
+            SamplesGrew { new_samples, gone_samples, churn } => heap::samples_grew(f, new_samples, gone_samples, churn),
+            OldSamples { samples, usual_lifetimes, freed, window } => heap::old_samples(f, samples, usual_lifetimes, freed, window),
+            FewOldSamples { samples, least } => heap::few_old_samples(f, samples, least),
+            SlowsDown { first_half, second_half } => heap::slows_down(f, first_half, second_half),
+            PartOfHeap { share, mostly } => heap::part_of_heap(f, share, mostly),
+            ShareOfHeap { share, heap } => heap::share_of_heap(f, share, heap),
+            ShareNearLimit { samples, low, high, limit } => heap::share_near_limit(f, samples, low, high, limit),
+            Allocated { allocated, freed } => heap::allocated(f, allocated, freed),
+            FreedAtAge { freed, oldest } => heap::freed_at_age(f, freed, oldest),
+            NoneFreed { oldest } => heap::none_freed(f, oldest),
             OfEndedTasks { allocated } => {
                 write!(f, "{} of it was allocated by tasks that ended", size(allocated))
             }
@@ -316,42 +231,13 @@ impl fmt::Display for Evidence {
             }
             OneSnapshot => f.write_str("one snapshot does not tell whether it grows"),
 
-            GrewInWindows { windows, lasted, growth } => {
-                write!(
-                    f,
-                    "it grew in all of {windows} windows, {} together: by {}",
-                    time(lasted),
-                    listed(growth)
-                )
-            }
-            GrewInSteps { steps, lasted, from, to } => write!(
-                f,
-                "its large blocks grew {steps} times in {} and never shrank: from {} to {}",
-                time(lasted),
-                size(from),
-                size(to)
-            ),
-            AlsoGrew { place, growth, kind } => write!(
-                f,
-                "the same function grew at {} as well: by {}, mostly of the kind {}",
-                place.location(),
-                size(growth),
-                kind.as_str()
-            ),
+            GrewInWindows { windows, lasted, growth } => series::grew_in_windows(f, windows, lasted, growth),
+            GrewInSteps { steps, lasted, from, to } => series::grew_in_steps(f, steps, lasted, from, to),
+            AlsoGrew { place, growth, kind } => series::also_grew(f, place, growth, kind),
             AboveBound { bound } => write!(f, "the policy bounds it at {}", size(bound)),
-            AboveTaskBound { tasks, bound } => write!(
-                f,
-                "{} live there, and the policy bounds them at {}",
-                human::counted(*tasks, "task"),
-                count(bound)
-            ),
+            AboveTaskBound { tasks, bound } => series::above_task_bound(f, tasks, bound),
             SlowCacheLooksTheSame => f.write_str("a cache that fills for longer looks the same"),
-            GrowthIsShort { lasted, least } => write!(
-                f,
-                "it has gone on for {} only: whatever fills once needs up to {} (`min_growth_s` in the policy)",
-                time(lasted),
-                time(least)
-            ),
+            GrowthIsShort { lasted, least } => series::growth_is_short(f, lasted, least),
             GrowthIsUneven => f.write_str("it did not grow all the time"),
             PairOnly { windows } => write!(
                 f,
@@ -393,13 +279,4 @@ impl fmt::Display for Evidence {
 fn by(asked: &[AskedBy]) -> String {
     let each = asked.iter().map(|AskedBy { by, tasks }| format!("{} by {}", count(tasks), by.as_str()));
     each.collect::<Vec<_>>().join(", ")
-}
-
-/// `80 MiB, 90 MiB and 86 MiB`.
-fn listed(sizes: &[Bytes]) -> String {
-    let sizes: Vec<String> = sizes.iter().map(size).collect();
-    match &sizes[..] {
-        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
-        all => all.concat(),
-    }
 }

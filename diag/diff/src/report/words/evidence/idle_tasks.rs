@@ -1,0 +1,104 @@
+//! Evidence of tasks that are idle or stay, in words.
+
+use std::fmt::{Formatter, Result};
+
+use diag_snapshot::Micros;
+
+use crate::report::words::{count, time};
+
+pub(super) fn stale_among_ended(
+    f: &mut Formatter<'_>,
+    tasks: &u64,
+    idle: &Micros,
+    ended: &u64,
+    usual_lifetime: &Micros,
+) -> Result {
+    write!(
+        f,
+        "{} tasks have done nothing for at least {}; 99 % of the {} that ended lived no longer than {}",
+        count(tasks),
+        time(idle),
+        count(ended),
+        time(usual_lifetime)
+    )
+}
+
+pub(super) fn cohort_stayed(f: &mut Formatter<'_>, cohort: &u64, untouched: &u64, window: &Micros) -> Result {
+    write!(
+        f,
+        "of {} that already rested in the first snapshot, {} did nothing for {} more",
+        count(cohort),
+        if untouched == cohort { "all".to_owned() } else { count(untouched) },
+        time(window)
+    )
+}
+
+pub(super) fn cohort_moved(f: &mut Formatter<'_>, cohort: &u64, ended: &u64, polled: &u64) -> Result {
+    write!(
+        f,
+        "of {} that rested in the first snapshot, {} ended and {} were polled again",
+        count(cohort),
+        count(ended),
+        count(polled)
+    )
+}
+
+pub(super) fn cohort_small(f: &mut Formatter<'_>, cohort: &u64, least: &u64) -> Result {
+    write!(f, "only {} rested in the first snapshot already, fewer than {}", count(cohort), count(least))
+}
+
+pub(super) fn outlived_peers(
+    f: &mut Formatter<'_>,
+    tasks: &u64,
+    ended: &u64,
+    usual_lifetime: &Micros,
+) -> Result {
+    write!(
+        f,
+        "{} tasks are far older than the {} that ended, of which 99 % lived no longer than {}",
+        count(tasks),
+        count(ended),
+        time(usual_lifetime)
+    )
+}
+
+pub(super) fn older_stayed(f: &mut Formatter<'_>, older: &u64, ended: &u64, window: &Micros) -> Result {
+    write!(
+        f,
+        "of {} that were there for as long in the first snapshot, {} in {}",
+        count(older),
+        if *ended == 0 { "none ended".to_owned() } else { format!("{} ended", count(ended)) },
+        time(window)
+    )
+}
+
+pub(super) fn crowd_grew(
+    f: &mut Formatter<'_>,
+    before: &u64,
+    after: &u64,
+    windows: &u64,
+    lasted: &Micros,
+) -> Result {
+    write!(
+        f,
+        "live tasks went from {} to {}, more in each of {windows} windows, {} together",
+        count(before),
+        count(after),
+        time(lasted)
+    )
+}
+
+pub(super) fn born_in_parts(
+    f: &mut Formatter<'_>,
+    tasks: &u64,
+    parts: &u64,
+    of: &u64,
+    lasted: &Micros,
+) -> Result {
+    write!(
+        f,
+        "{} were spawned one after the other, in {parts} of {of} equal parts of the {} since the first of them",
+        count(tasks),
+        time(lasted)
+    )
+}

@@ -1,0 +1,72 @@
+//! Evidence of a series, in words.
+
+use std::fmt::{Formatter, Result};
+
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::human;
+use diag_analysis::source_location::SourceLocation;
+use diag_snapshot::{Bytes, Micros};
+
+use crate::report::words::{count, size, time};
+
+pub(super) fn grew_in_windows(
+    f: &mut Formatter<'_>,
+    windows: &u64,
+    lasted: &Micros,
+    growth: &[Bytes],
+) -> Result {
+    write!(f, "it grew in all of {windows} windows, {} together: by {}", time(lasted), listed(growth))
+}
+
+pub(super) fn grew_in_steps(
+    f: &mut Formatter<'_>,
+    steps: &u64,
+    lasted: &Micros,
+    from: &Bytes,
+    to: &Bytes,
+) -> Result {
+    write!(
+        f,
+        "its large blocks grew {steps} times in {} and never shrank: from {} to {}",
+        time(lasted),
+        size(from),
+        size(to)
+    )
+}
+
+pub(super) fn also_grew(
+    f: &mut Formatter<'_>,
+    place: &SourceLocation,
+    growth: &Bytes,
+    kind: &AllocationKind,
+) -> Result {
+    write!(
+        f,
+        "the same function grew at {} as well: by {}, mostly of the kind {}",
+        place.location(),
+        size(growth),
+        kind.as_str()
+    )
+}
+
+pub(super) fn above_task_bound(f: &mut Formatter<'_>, tasks: &u64, bound: &u64) -> Result {
+    write!(f, "{} live there, and the policy bounds them at {}", human::counted(*tasks, "task"), count(bound))
+}
+
+pub(super) fn growth_is_short(f: &mut Formatter<'_>, lasted: &Micros, least: &Micros) -> Result {
+    write!(
+        f,
+        "it has gone on for {} only: whatever fills once needs up to {} (`min_growth_s` in the policy)",
+        time(lasted),
+        time(least)
+    )
+}
+
+/// `80 MiB, 90 MiB and 86 MiB`.
+fn listed(sizes: &[Bytes]) -> String {
+    let sizes: Vec<String> = sizes.iter().map(size).collect();
+    match &sizes[..] {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        all => all.concat(),
+    }
+}
