@@ -17,6 +17,7 @@ pub mod conditions;
 mod coverage;
 pub mod dump;
 pub mod export;
+pub mod gauge;
 pub mod heap_profile;
 pub mod heap_stacks;
 pub mod human;

@@ -9,7 +9,7 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
 use diag_analysis::views::Estimate;
-use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, json};
+use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, json, words};
 use diag_diff::{Finding, Outcome};
 use serde::Deserialize;
 
@@ -169,10 +169,7 @@ pub(super) fn window(report: &Report) -> String {
 pub(super) fn headline(finding: &Finding) -> String {
     join(
         [
-            finding.count.map(|count| match count {
-                1 => "1 task".to_owned(),
-                count => format!("{} tasks", human::count(count)),
-            }),
+            words::counted(finding),
             finding.bytes.map(|bytes| bytes.estimate()),
             finding.growth.map(|growth| format!("grown by {}", growth.estimate())),
         ],
@@ -189,7 +186,7 @@ pub(super) fn measures(finding: &Finding) -> String {
                 .filter(|bytes| bytes.low_bytes < bytes.high_bytes)
                 .map(|bytes| format!("bytes, 95 %: {}", bytes.interval())),
             finding.growth.map(|growth| format!("growth, 95 %: {}", growth.interval())),
-            finding.rate_per_s.map(|rate| format!("{rate:+.1} a second")),
+            words::speed(finding),
             finding.since.map(|since| format!("since {since:.0}")),
         ],
         " · ",

@@ -3,7 +3,7 @@
 //! Whatever fills up is full one window (a third of the series) before the last snapshot, or fills within 24 s: what fills
 //! for longer is not to be told from a leak.
 
-use crate::script::{Block, Random, Service, Task, churn, in_order, steady};
+use crate::script::{Block, Random, Service, Task, busy_sockets, churn, in_order, steady};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -22,7 +22,7 @@ pub(crate) struct Healthy {
 
 type Kind = fn(&mut Draw) -> (Vec<Task>, Vec<Block>);
 
-const KINDS: [(&str, Kind); 12] = [
+const KINDS: [(&str, Kind); 13] = [
     ("churn", churning),
     ("churn with a long tail", long_tail),
     ("cache that fills", cache),
@@ -35,6 +35,7 @@ const KINDS: [(&str, Kind); 12] = [
     ("worker pools", pools),
     ("table that doubles", table),
     ("connections with buffers", buffers),
+    ("many connections of one task", of_one_task),
 ];
 
 impl Healthy {
@@ -44,7 +45,8 @@ impl Healthy {
         let (kind, make) = KINDS[(seed % KINDS.len() as u64) as usize];
         let (tasks, blocks) = make(&mut draw);
         let (background, in_flight) = requests(&mut draw, 7, "svc::handle");
-        let service = joined([(tasks, blocks), (background, in_flight)]);
+        let mut service = joined([(tasks, blocks), (background, in_flight)]);
+        service.sockets = sockets(&mut draw, kind, &service);
         Healthy { kind, service, moments: draw.moments }
     }
 }
@@ -302,6 +304,26 @@ fn table(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
         block("svc::Index::add", least << step, at(step), freed)
     };
     (Vec::new(), (0..=doublings).map(size).collect())
+}
+
+/// A task that serves all connections by itself, of which no task and no memory tells.
+fn of_one_task(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
+    (steady(9, 1, 0.0, 1.0, draw.between(0.01, 1.0)), Vec::new())
+}
+
+/// A socket of each task of a service that has connections, and those of clients that no task stands for: some that come
+/// and go, and some that stay once they are there.
+fn sockets(draw: &mut Draw, kind: &str, service: &Service) -> Vec<(f64, Option<f64>)> {
+    let end = draw.end();
+    let clients = draw.between(2.0, EVENTS);
+    let lifetime = draw.between(end / 300.0, end / 10.0);
+    let mut sockets = busy_sockets(draw.seed(), end, clients, lifetime);
+    let of_tasks =
+        service.tasks.iter().filter(|task| task.line == 9 && kind != "many connections of one task");
+    sockets.extend(of_tasks.map(|task| (task.spawned, task.ended)));
+    let ((from, full), count) = (draw.fill(), draw.between(1.0, EVENTS) as u32);
+    sockets.extend(steady(0, count, from, full, 1.0).iter().map(|task| (task.spawned, None)));
+    sockets
 }
 
 /// Connections that come and go, and whose buffers grow with what they are first sent.

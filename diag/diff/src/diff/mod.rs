@@ -77,6 +77,10 @@ pub struct Side {
     pub debug_build: bool,
     /// True if the heap was sampled.
     pub has_heap: bool,
+    /// Open file descriptors, if that is known.
+    pub open_files: Option<u64>,
+    /// How many there may be, if there is a limit and it is known.
+    pub open_files_limit: Option<u64>,
     /// Where its resident memory is, if that is known.
     pub split: Option<MemoryBreakdown>,
     /// The same for people.
@@ -217,6 +221,8 @@ fn side(analysis: &Analysis) -> Side {
         tasks: analysis.coverage(),
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
+        open_files: snapshot.capture.resources.open_fds,
+        open_files_limit: snapshot.capture.resources.open_fds_limit,
         split: analysis.memory().cloned(),
         memory: analysis.memory_view(),
         unnamed: unnamed(snapshot),

@@ -143,14 +143,14 @@ pub(super) fn title(finding: &Finding) -> String {
     let mut title =
         format!("{} ({}): ", finding.category.as_str().to_uppercase(), finding.confidence.as_str());
     let what = [
-        finding.count.map(|count| human::counted(count, "task")),
+        words::counted(finding),
         finding.bytes.map(size),
         finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
     ];
     title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = write!(title, " at {}", finding.subject.location());
-    if let Some(rate) = finding.rate_per_s {
-        let _ = write!(title, ", {rate:+.1}/s");
+    if let Some(speed) = words::speed(finding) {
+        let _ = write!(title, ", {speed}");
     }
     if let Some(since) = finding.since {
         let _ = write!(title, ", since {since:.0}");

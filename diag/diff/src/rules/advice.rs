@@ -1,6 +1,7 @@
 //! What to do next.
 
 use diag_analysis::await_point::{Direction, WaitKind};
+use diag_analysis::gauge::Gauge;
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::Micros;
@@ -60,6 +61,8 @@ facts! {
         UnmapFiles,
         /// Threads that become more.
         EndThreads,
+        /// What is opened and stays open; and look again so long after the last snapshot.
+        FindWhoOpens { gauge: Gauge, after: Micros },
         /// Look again at the process, so long after the last snapshot.
         WatchMemory { after: Micros },
         /// Memory that may be bounded.

@@ -3,6 +3,7 @@
 //! A new kind is a variant here and its arm in [`report::words`](crate::report::words).
 
 use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::gauge::Gauge;
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::views::AgeAtFree;
@@ -204,6 +205,12 @@ facts! {
         AllocatorNotKnown,
         /// The heap is in there, since it is not sampled.
         HeapNotSampled,
+
+        // Of what is counted.
+        /// It rose in each of several windows; what stayed at their ends.
+        GaugeRose { gauge: Gauge, lasted: Micros, floors: Vec<u64> },
+        /// There may be more to do, or a pool may be on its way to its size.
+        MoreLoadLooksTheSame,
 
         // Of two processes.
         /// Only their totals were compared.

@@ -5,6 +5,7 @@
 
 use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::await_point::{Direction, WaitKind};
+use diag_analysis::gauge::Gauge;
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::Unnamed;
@@ -120,6 +121,7 @@ quantities! {
     f64, "", number => number;
     String, "", text => text;
     Vec<Bytes>, "_bytes", sizes => sizes;
+    Vec<u64>, "", numbers => numbers;
     Timestamp, "", at => at.to_string();
     Micros, "_ns", time => time;
     Bytes, "_bytes", size => size;
@@ -132,6 +134,7 @@ quantities! {
     Site, "", site => site.to_string();
     SourceLocation, "", place => place.location();
     WaitKind, "", kind => kind.as_str();
+    Gauge, "", gauge => gauge.to_string();
     Direction, "", direction => match direction { Direction::Receive => "receive", Direction::Give => "give" };
     AgeAtFree, "", age => age;
     Unnamed, "", names => unnamed(names);

@@ -53,6 +53,7 @@ rules! {
     outlived_peers,
     heap_growth,
     untracked_growth,
+    gauge_growth,
     resident_growth,
 }
 

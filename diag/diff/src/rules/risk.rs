@@ -1,6 +1,6 @@
 //! What happens if nothing is done.
 
-use diag_snapshot::Bytes;
+use diag_snapshot::{Bytes, Micros};
 
 use super::fact::{BytesPerSecond, PerSecond, facts};
 
@@ -29,6 +29,10 @@ facts! {
         TasksKept,
         /// More tasks come all the time.
         TasksGrow { tasks: PerSecond, future: Bytes },
+        /// No more descriptors, in so long.
+        DescriptorsRunOut { limit: u64, after: Micros },
+        /// More of what is counted.
+        GaugeGrows { more: PerSecond },
         /// A leak would have no name.
         NoName,
         /// Memory is kept until the process ends.

@@ -1,6 +1,7 @@
 //! What a finding is about: an id of what a snapshot knows, which is put into words last.
 
 use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::gauge::Gauge;
 use diag_analysis::human;
 use diag_analysis::source_location::SourceLocation;
 
@@ -22,6 +23,8 @@ pub enum Subject {
     },
     /// A part of the process that has no place in the code.
     Process(ProcessPart),
+    /// Something that is counted.
+    Gauge(Gauge),
 }
 
 /// A part of the process that has no place in the code.
@@ -60,6 +63,7 @@ impl Subject {
             Subject::Function(_) => "function",
             Subject::Blocks { .. } => "blocks",
             Subject::Process(_) => "process",
+            Subject::Gauge(_) => "gauge",
         }
     }
 
@@ -72,7 +76,7 @@ impl Subject {
     pub fn function(&self) -> Option<&SourceLocation> {
         match self {
             Subject::Function(function) | Subject::Blocks { function, .. } => Some(function),
-            Subject::SpawnSite(_) | Subject::Process(_) => None,
+            Subject::SpawnSite(_) | Subject::Process(_) | Subject::Gauge(_) => None,
         }
     }
 
@@ -82,6 +86,7 @@ impl Subject {
             Subject::SpawnSite(site) => site.to_string(),
             Subject::Function(function) | Subject::Blocks { function, .. } => function.location(),
             Subject::Process(part) => part.word().to_owned(),
+            Subject::Gauge(gauge) => format!("({gauge})"),
         }
     }
 
@@ -91,7 +96,7 @@ impl Subject {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
             Subject::Function(function) => Some(function.function.clone()),
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
-            Subject::Process(_) => None,
+            Subject::Process(_) | Subject::Gauge(_) => None,
         }
     }
 
@@ -102,7 +107,7 @@ impl Subject {
             Subject::Function(function) | Subject::Blocks { function, .. } => {
                 SourceLocation { line: None, ..function.clone() }.location()
             }
-            Subject::Process(_) => self.location(),
+            Subject::Process(_) | Subject::Gauge(_) => self.location(),
         }
     }
 
@@ -111,7 +116,7 @@ impl Subject {
         match self {
             Subject::SpawnSite(site) => [site.line, site.column],
             Subject::Function(function) | Subject::Blocks { function, .. } => [function.line.unwrap_or(0), 0],
-            Subject::Process(_) => [0; 2],
+            Subject::Process(_) | Subject::Gauge(_) => [0; 2],
         }
     }
 }

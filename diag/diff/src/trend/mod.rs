@@ -2,8 +2,10 @@
 //!
 //! A member is looked at once and then let go: numbers by site stay, rows do not. Nothing is judged here.
 
+mod gauges;
 mod growth;
 mod heap;
+mod rise;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -16,8 +18,10 @@ use diag_snapshot::Micros;
 use crate::diff::Site;
 pub use crate::flow::Flow;
 
+pub use gauges::Gauges;
 pub use growth::{Ended, HeapGrowth, Limits, Stairs, Steady};
 pub use heap::HeapTrend;
+pub use rise::{Rise, RiseLimits};
 pub use tasks::TaskTrend;
 
 /// The members of one process, in the order of time.
@@ -29,6 +33,8 @@ pub struct Trend {
     pub heap: Vec<HeapTrend>,
     /// Tasks by spawn site, ascending.
     pub tasks: Vec<(Site, TaskTrend)>,
+    /// How much the process had in use.
+    pub gauges: Gauges,
     /// Weight of a sample where none was seen, bytes: the mean distance between samples.
     pub unseen_bytes: f64,
 }
@@ -44,6 +50,8 @@ pub struct Moment {
     pub memory: Option<MemoryBreakdown>,
     /// Threads of the process, if that is known.
     pub threads: Option<u64>,
+    /// Tasks that the runtimes count and the recorder does not follow, if that is known.
+    pub untracked: Option<u64>,
     /// What is resident of mapped files, by their name.
     pub files_bytes: BTreeMap<String, u64>,
 }
@@ -136,8 +144,10 @@ impl Builder {
             taken_unix_us: snapshot.taken_unix_us(),
             memory: member.memory().cloned(),
             threads: snapshot.capture.resources.threads,
+            untracked: member.coverage().untracked_tasks(),
             files_bytes: files_bytes(member),
         });
+        gauges::push(&mut self.trend.gauges, place, member);
         self.tasks.push(place, member);
         if let Some(heap) = member.heap() {
             self.trend.unseen_bytes = self.trend.unseen_bytes.max(heap.unseen_bytes);

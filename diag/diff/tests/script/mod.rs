@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use diag_diff::{Diff, NotComparable};
 use diag_snapshot::{
-    AllocatorStats, FrameIndex, FrameRow, Heap, LifetimeRow, NameRow, Process, Resident, Resources, Runtime,
-    SampleRow, SiteIndex, SiteRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, Stacks,
-    Strings, TaskId, TaskRow, TaskState,
+    AllocatorStats, DescriptorKind, DescriptorRow, FrameIndex, FrameRow, Gauge, Heap, LifetimeRow, NameRow,
+    Process, Resident, Resources, Runtime, SampleRow, SiteIndex, SiteRow, Snapshot, StackAgeRow, StackIndex,
+    StackRow, StackTotalsRow, Stacks, Strings, TaskId, TaskRow, TaskState,
 };
 
 /// 2026-01-01T00:00:00Z
@@ -29,6 +29,10 @@ pub struct Service {
     pub tasks: Vec<Task>,
     /// Allocated memory, in the order of its birth; empty if the heap is not sampled.
     pub blocks: Vec<Block>,
+    /// Sockets: each is open from a time on, and up to another if that is known. Empty if descriptors are not counted.
+    pub sockets: Vec<(f64, Option<f64>)>,
+    /// What it publishes, by seconds since start.
+    pub gauges: Vec<(&'static str, fn(f64) -> i64)>,
 }
 
 /// A piece of memory.
@@ -59,7 +63,15 @@ pub struct Task {
 
 impl Service {
     pub fn new(tasks: Vec<Task>) -> Self {
-        Service { name: "svc", instance: 1, untracked: |_| Some(0), tasks, blocks: Vec::new() }
+        Service {
+            name: "svc",
+            instance: 1,
+            untracked: |_| Some(0),
+            tasks,
+            blocks: Vec::new(),
+            sockets: Vec::new(),
+            gauges: Vec::new(),
+        }
     }
 
     /// What a recorder would have seen at `now`.
@@ -103,7 +115,26 @@ impl Service {
             snapshot.capture.resources =
                 resources(snapshot.heap.as_ref().map_or(0.0, Heap::live_bytes) as u64);
         }
+        self.count_open(now, &mut snapshot);
+        let published =
+            self.gauges.iter().map(|&(name, value)| Gauge { name: name.to_owned(), value: value(now) });
+        snapshot.capture.gauges = published.collect();
         snapshot
+    }
+
+    /// Sockets, and a few files.
+    fn count_open(&self, now: f64, snapshot: &mut Snapshot) {
+        const FILES: u64 = 12;
+        if self.sockets.is_empty() {
+            return;
+        }
+        let is_open = |&&(from, to): &&(f64, Option<f64>)| from <= now && to.is_none_or(|to| to > now);
+        let sockets = self.sockets.iter().filter(is_open).count() as u64;
+        let rows = [(DescriptorKind::File, FILES), (DescriptorKind::Socket, sockets)];
+        let rows = rows.into_iter().filter(|(_, open)| *open > 0);
+        snapshot.descriptors = rows.map(|(kind, open)| DescriptorRow { kind, open }).collect();
+        let resources = &mut snapshot.capture.resources;
+        (resources.open_fds, resources.open_fds_limit) = (Some(sockets + FILES), Some(1_024));
     }
 
     /// The sampled heap. Which blocks are sampled depends on their place in the list alone.
@@ -269,6 +300,17 @@ pub fn churn(seed: u64, line: u32, from: f64, to: f64, per_s: f64, lifetime: f64
 pub fn in_order(mut tasks: Vec<Task>) -> Vec<Task> {
     tasks.sort_by(|a, b| a.spawned.total_cmp(&b.spawned));
     tasks
+}
+
+/// `count` sockets at any time on average, each open for `lifetime` on average.
+pub fn busy_sockets(seed: u64, to: f64, count: f64, lifetime: f64) -> Vec<(f64, Option<f64>)> {
+    let opened = churn(seed, 0, 0.0, to, count / lifetime, lifetime, 1.0);
+    opened.into_iter().map(|task| (task.spawned, task.ended)).collect()
+}
+
+/// Sockets that stay open from the moment at which each is opened, `per_s` a second.
+pub fn kept_sockets(from: f64, to: f64, per_s: f64) -> Vec<(f64, Option<f64>)> {
+    ghosts(0, from, to, per_s).into_iter().map(|task| (task.spawned, None)).collect()
 }
 
 /// One task every `1 / per_s` seconds that is polled ten times in half a second and then rests.

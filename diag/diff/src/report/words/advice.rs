@@ -3,6 +3,8 @@
 use std::fmt;
 
 use diag_analysis::await_point::{Direction, WaitKind};
+use diag_analysis::gauge::Gauge;
+use diag_snapshot::DescriptorKind;
 
 use super::time;
 use crate::rules::advice::Advice;
@@ -116,6 +118,14 @@ impl fmt::Display for Advice {
                     time(after)
                 );
             }
+            FindWhoOpens { gauge, after } => {
+                return write!(
+                    f,
+                    "look at {}; one more snapshot {} after the last tells whether it goes on",
+                    who_opens(gauge),
+                    time(after)
+                );
+            }
             FindTheKeeper { function } => {
                 return write!(
                     f,
@@ -133,6 +143,21 @@ impl fmt::Display for Advice {
                 );
             }
         })
+    }
+}
+
+/// Who opens what becomes more.
+fn who_opens(gauge: &Gauge) -> &'static str {
+    match gauge {
+        Gauge::Descriptors(DescriptorKind::Socket) => {
+            "who opens sockets and keeps them: a client or a pool for each call, a connection that is taken and never \
+             given back, a server without an idle timeout"
+        }
+        Gauge::Descriptors(DescriptorKind::Eventfd | DescriptorKind::Eventpoll) => {
+            "who builds runtimes or reactors and keeps them: one for each call or test"
+        }
+        Gauge::Descriptors(_) | Gauge::OpenFiles => "who opens them and does not close them",
+        Gauge::Published(_) => "who counts it up and not down again",
     }
 }
 

@@ -17,11 +17,28 @@ use diag_analysis::human;
 use diag_snapshot::{Bytes, Micros};
 
 use crate::rules::finding::Finding;
+use crate::rules::subject::{ProcessPart, Subject};
 
 /// Where tasks wait and who holds what they are about, each under its label; safe to print.
 pub fn places(finding: &Finding) -> impl Iterator<Item = (&'static str, String)> {
     let waits = finding.waiting_at.as_ref().map(|wait| ("waits for", shown(wait)));
     waits.into_iter().chain(finding.held_by.as_ref().map(|holder| ("held by", shown(holder))))
+}
+
+/// How many it is about: `659 tasks`. What the place in parentheses names is not named twice.
+pub fn counted(finding: &Finding) -> Option<String> {
+    finding.count.map(|count| match finding.subject {
+        Subject::Gauge(_) | Subject::Process(ProcessPart::Threads) => human::count(count),
+        _ => human::counted(count, "task"),
+    })
+}
+
+/// How fast these become more: `+46.3/s`, and by the hour what is slower than one in ten seconds: `+8.0/h`.
+pub fn speed(finding: &Finding) -> Option<String> {
+    finding.rate_per_s.map(|per_s| match per_s.abs() < 0.1 {
+        true => format!("{:+.1}/h", per_s * 3_600.0),
+        false => format!("{per_s:+.1}/s"),
+    })
 }
 
 /// Sentences in one line.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use diag_analysis::human;
 
+use super::{count, time};
 use crate::rules::fact::{BytesPerSecond, PerSecond};
 use crate::rules::risk::Risk;
 
@@ -39,6 +40,17 @@ impl fmt::Display for Risk {
                     human::count(a_day),
                     human::bytes(a_day.saturating_mul(future.0))
                 );
+            }
+            DescriptorsRunOut { limit, after } => {
+                return write!(
+                    f,
+                    "at this rate the limit of {} open files is met in {}, and then nothing can be opened or accepted",
+                    count(limit),
+                    time(after)
+                );
+            }
+            GaugeGrows { more: PerSecond(rate) } => {
+                return write!(f, "at this rate {} more a day", human::count((rate * DAY_S) as u64));
             }
             NoName => "a leak in a task that is not tracked has no name",
             MemoryKept => "memory is not given back until the process ends",

@@ -264,6 +264,11 @@ impl fmt::Display for Evidence {
             ),
             HeapNotSampled => f.write_str("the Rust heap is in there, since it is not sampled"),
 
+            GaugeRose { gauge, lasted, floors } => series::gauge_rose(f, gauge, lasted, floors),
+            MoreLoadLooksTheSame => f.write_str(
+                "more load, or a pool that grows to its size, looks the same where a connection has no task of its own",
+            ),
+
             OnlyTotals => f.write_str("the snapshots are of two processes: only totals were compared"),
             TasksNotFollowed { uptime_before, uptime_after } => write!(
                 f,

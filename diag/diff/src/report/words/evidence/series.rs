@@ -3,6 +3,7 @@
 use std::fmt::{Formatter, Result};
 
 use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::gauge::Gauge;
 use diag_analysis::human;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{Bytes, Micros};
@@ -15,7 +16,12 @@ pub(super) fn grew_in_windows(
     lasted: &Micros,
     growth: &[Bytes],
 ) -> Result {
-    write!(f, "it grew in all of {windows} windows, {} together: by {}", time(lasted), listed(growth))
+    write!(
+        f,
+        "it grew in all of {windows} windows, {} together: by {}",
+        time(lasted),
+        listed(growth.iter().map(size).collect())
+    )
 }
 
 pub(super) fn grew_in_steps(
@@ -62,9 +68,20 @@ pub(super) fn growth_is_short(f: &mut Formatter<'_>, lasted: &Micros, least: &Mi
     )
 }
 
+pub(super) fn gauge_rose(f: &mut Formatter<'_>, gauge: &Gauge, lasted: &Micros, floors: &[u64]) -> Result {
+    let (from, to) = floors.split_first().unwrap_or((&0, &[]));
+    write!(
+        f,
+        "{gauge} rose in all of {} windows, {} together: at no later time there were fewer than {}, then {}",
+        to.len(),
+        time(lasted),
+        count(from),
+        listed(to.iter().map(count).collect())
+    )
+}
+
 /// `80 MiB, 90 MiB and 86 MiB`.
-fn listed(sizes: &[Bytes]) -> String {
-    let sizes: Vec<String> = sizes.iter().map(size).collect();
+fn listed(sizes: Vec<String>) -> String {
     match &sizes[..] {
         [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
         all => all.concat(),

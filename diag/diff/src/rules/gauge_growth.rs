@@ -1,0 +1,160 @@
+//! `gauge-growth`: what the process has open, or a number that it publishes, becomes more and more.
+//!
+//! A connection that is taken and never given back has no task and hardly any memory. What is left to see is that sockets
+//! rise, however many come and go besides. More load does the same, and has tasks: where these become more in step, they
+//! are the load, or the leak that `task-leak` tells.
+
+use diag_analysis::gauge::Gauge;
+use diag_snapshot::Micros;
+
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::fact::PerSecond;
+use super::finding::{Category, Confidence, Finding};
+use super::params::params;
+use super::risk::Risk;
+use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
+use crate::time::timestamp;
+use crate::trend::{Rise, RiseLimits, Trend};
+
+/// See [`DOC`].
+pub(super) struct Rule;
+
+params! {
+    /// It rose in each of so many windows.
+    min_windows: Count = 2,
+    /// These last for so long together.
+    min_growth_s: Seconds = 28.0,
+    /// By so many in all.
+    min_rise: Count = 10,
+}
+
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "gauge-growth";
+    const CATEGORIES: &'static [Category] = &[Category::Leak];
+    const NEEDS: Needs = Needs::TwoSnapshots;
+    const JUDGES_TREND: bool = true;
+    const SAYS: &'static str =
+        "open descriptors, or a number that the service publishes, become more and more";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let Some(trend) = facts.trend else { return Vec::new() };
+        let mut rises: Vec<(&Gauge, Rise)> = rises(trend, params).collect();
+        // Descriptors first, and of these those that rose the most.
+        rises.sort_by_key(|(gauge, rise)| (is_published(gauge), std::cmp::Reverse(rise.rise())));
+        let mut findings: Vec<(&(&Gauge, Rise), Finding)> = Vec::new();
+        for rising in &rises {
+            match findings.iter_mut().find(|(first, _)| is_one_cause(first, rising)) {
+                Some((_, finding)) => finding.evidence.push(rose(rising.0, &rising.1)),
+                None => findings.push((rising, finding(facts, trend, rising.0, &rising.1, params))),
+            }
+        }
+        findings.into_iter().map(|(_, finding)| finding).collect()
+    }
+}
+
+/// What rises, and not with the tasks that have it.
+fn rises<'a>(trend: &'a Trend, params: &Params) -> impl Iterator<Item = (&'a Gauge, Rise)> {
+    let limits = RiseLimits {
+        min_windows: params.min_windows.clamp(1, 1_000) as usize,
+        min_growth_us: Micros::from_secs(params.min_growth_s).0,
+        min_rise: params.min_rise,
+    };
+    let watched = trend.gauges.iter().filter(|(gauge, _)| !is_total(gauge));
+    watched
+        .filter_map(move |(gauge, values)| Some((gauge, Rise::of(values, trend, &limits)?)))
+        .filter(|(_, rise)| !is_explained(trend, rise))
+}
+
+fn is_published(gauge: &Gauge) -> bool {
+    matches!(gauge, Gauge::Published(_))
+}
+
+/// What counts events only ever rises, and is named so by convention.
+fn is_total(gauge: &Gauge) -> bool {
+    matches!(gauge, Gauge::Published(name) if name.ends_with("_total"))
+}
+
+/// Kinds of descriptors rise together, as all that a runtime or a client opens; a published number rises with them
+/// if it does by about as much.
+fn is_one_cause((gauge, rise): &(&Gauge, Rise), (other_gauge, other): &(&Gauge, Rise)) -> bool {
+    let is_as_much = other.rise().abs_diff(rise.rise()) <= rise.rise() / 4;
+    !is_published(gauge) && (!is_published(other_gauge) || is_as_much)
+}
+
+/// True if the tasks of a site, tasks that are not tracked, or threads became more in step: two of what is counted for each,
+/// or one for four, and anything between.
+fn is_explained(trend: &Trend, rise: &Rise) -> bool {
+    let Some(last) = trend.last() else { return false };
+    let more = |counts: &[u64]| {
+        counts.get(rise.since).zip(counts.get(last)).map_or(0, |(then, now)| now.saturating_sub(*then))
+    };
+    let of_moments = |count: fn(&crate::trend::Moment) -> Option<u64>| {
+        let counts: Option<Vec<u64>> = trend.moments.iter().map(count).collect();
+        more(&counts.unwrap_or_default())
+    };
+    let of_sites = trend.tasks.iter().map(|(_, tasks)| more(&tasks.live));
+    let mut all =
+        of_sites.chain([of_moments(|moment| moment.untracked), of_moments(|moment| moment.threads)]);
+    all.any(|more| {
+        more.saturating_mul(11) >= rise.rise().saturating_mul(5) && more <= rise.rise().saturating_mul(4)
+    })
+}
+
+fn finding(facts: &Facts<'_>, trend: &Trend, gauge: &Gauge, rise: &Rise, params: &Params) -> Finding {
+    let per_s = rise.rise() as f64 * 1e6 / rise.lasted_us.max(1) as f64;
+    let after = facts.next_look(Micros::from_secs(params.min_growth_s));
+    let (category, confidence) = (Category::Leak, Confidence::Possible);
+    Finding {
+        since: trend.moments.get(rise.since).and_then(|moment| timestamp(moment.taken_unix_us)),
+        count: rise.floors.last().copied(),
+        rate_per_s: Some(per_s),
+        evidence: vec![rose(gauge, rise)],
+        counter_evidence: vec![Evidence::MoreLoadLooksTheSame],
+        ..Finding::new(
+            Rule::NAME,
+            category,
+            confidence,
+            Subject::Gauge(gauge.clone()),
+            Advice::FindWhoOpens { gauge: gauge.clone(), after },
+            risk(facts, gauge, per_s),
+        )
+    }
+}
+
+fn rose(gauge: &Gauge, rise: &Rise) -> Evidence {
+    Evidence::GaugeRose { gauge: gauge.clone(), lasted: Micros(rise.lasted_us), floors: rise.floors.clone() }
+}
+
+/// When there may be no more descriptors, or how many more there will be.
+fn risk(facts: &Facts<'_>, gauge: &Gauge, per_s: f64) -> Risk {
+    let open = facts.diff.and_then(|diff| Some((diff.after.open_files?, diff.after.open_files_limit?)));
+    match open.filter(|_| !is_published(gauge) && per_s > 0.0) {
+        Some((open, limit)) => {
+            let seconds = limit.saturating_sub(open) as f64 / per_s;
+            Risk::DescriptorsRunOut { limit, after: Micros::from_secs(seconds) }
+        }
+        None => Risk::GaugeGrows { more: PerSecond(per_s) },
+    }
+}
+
+const DOC: &str = "\
+Looked at are open descriptors by kind (sockets, files, pipes ..) and the numbers that the service publishes, unless their name
+ends with `_total`. Threads are a matter of `resident-growth`. Always **possible**.
+
+- **Found when**, in a series, a count rose in each of `min_windows` windows or more, up to six, `min_growth_s` together, by
+  `min_rise` in all, and in each at a third of the mean rate at least. Of each moment counts what no later one falls
+  below, so what comes and goes is not taken for what stays. The rise is at least twice the largest fall of the series, and five standard
+  deviations of a count that fluctuates freely (its square root). It is looked for from the first snapshot on and from later ones.
+- **Silent** where it rises with tasks: the live tasks of one site, the untracked ones or the threads became more in step, with two
+  of what is counted for each, one for four, or anything between. They are the load, or the leak that is told there.
+- **Evidence**: what stayed, window by window, and what rose with it. **Counter-evidence**: that more load, or a pool on its way to its
+  size, looks the same where no task stands for a connection.
+- **Disproved by** a later snapshot in which it stopped rising.
+- **Silent twins**: 190 connections that stay; 10 to 30 that come and go; connections that rise with their tasks; a wave of
+  reconnects; a pool that is full (`tests/gauge_growth.rs`).
+";
