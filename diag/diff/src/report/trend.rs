@@ -220,9 +220,9 @@ fn tasks(trend: &Trend) -> Vec<SiteOverTime> {
 }
 
 fn heap(trend: &Trend) -> Vec<FunctionOverTime> {
-    let rows = trend.heap.iter().map(|heap| FunctionOverTime {
-        location: heap.place.location(),
-        name: heap.place.function.clone(),
+    let rows = trend.heap.iter().map(|(place, heap)| FunctionOverTime {
+        location: place.location(),
+        name: place.function.clone(),
         live_bytes: heap.live_bytes.iter().map(|&bytes| bytes.max(0.0) as u64).collect(),
     });
     let mut rows: Vec<FunctionOverTime> = rows.collect();

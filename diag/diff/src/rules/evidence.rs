@@ -157,6 +157,8 @@ facts! {
         ShareNearLimit { samples: u64, low: Percent, high: Percent, limit: Percent },
         /// What went through a function.
         Allocated { allocated: Bytes, freed: Bytes },
+        /// So much of it was allocated by a function.
+        AllocatedBy { function: SourceLocation, size: Bytes },
         /// How old blocks were when they were freed, and how old the oldest is.
         FreedAtAge { freed: AgeAtFree, oldest: Micros },
         /// None was freed.

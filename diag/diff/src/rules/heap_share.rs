@@ -4,14 +4,15 @@
 //! grows, the same snapshot cannot say: so this is kept memory that may be bounded, and never more than
 //! possible. The estimate decides at the limit; its interval is stated.
 //!
-//! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note.
+//! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note. A kind of thing that
+//! many functions allocate, none of them much, grows without any of them being told: that is found here, of a series.
 
 use diag_analysis::allocation_kind::AllocationKind;
 use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::fact::Percent;
+use super::fact::{BytesPerSecond, Percent};
 use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::remark::Remark;
@@ -20,6 +21,8 @@ use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use crate::diff::{Conditions, FunctionProfile, HeapProfile};
 use crate::stats::WeightedSum;
+use crate::time::timestamp;
+use crate::trend::{Flow, HeapGrowth, Limits, Steady, Trend};
 use diag_analysis::views::{AgeAtFree, Estimate};
 
 /// See [`DOC`].
@@ -32,20 +35,32 @@ params! {
     min_live_bytes: Bytes = 16 << 20,
     /// Known as well as by so many samples, or better.
     min_samples: Count = 10,
+    /// A series shows that it goes on by growth in each of so many windows.
+    min_windows: Count = 3,
+    /// These last for so long together.
+    min_growth_s: Seconds = 28.0,
+    /// A window grew if it did by so many bytes.
+    min_window_bytes: Bytes = 1 << 20,
 }
 
 impl rule::Rule for Rule {
     type Params = Params;
 
     const NAME: &'static str = "heap-share";
-    const CATEGORIES: &'static [Category] = &[Category::Retention];
-    const NEEDS: Needs = Needs::OneSnapshotOnly;
+    const CATEGORIES: &'static [Category] = &[Category::Retention, Category::Leak];
+    const NEEDS: Needs = Needs::OneSnapshot;
+    const YIELDS_TO: &'static [&'static str] = &["heap-growth"];
+    const JUDGES_TREND: bool = true;
     const SAYS: &'static str = "one kind of thing from one function holds a large part of the heap";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(heap) = &facts.now.heap else { return Vec::new() };
-        large(heap, params).map(|part| finding(facts.now, heap, &part, params)).collect()
+        match (facts.diff, facts.trend) {
+            (None, _) => large(heap, params).map(|part| finding(facts.now, heap, &part, params)).collect(),
+            (Some(_), None) => Vec::new(),
+            (Some(_), Some(trend)) => growing(facts, heap, trend, params),
+        }
     }
 
     /// What two snapshots say of each large part that is in no finding.
@@ -106,6 +121,94 @@ fn finding(now: &Conditions, heap: &HeapProfile, part: &Part<'_>, params: &Param
     }
 }
 
+/// The kinds beyond the limit that grow, by many functions of which none has half of it.
+fn growing(facts: &Facts<'_>, heap: &HeapProfile, trend: &Trend, params: &Params) -> Vec<Finding> {
+    let is_judged = heap.live.bytes.sum >= params.min_live_bytes as f64;
+    let large = heap.containers.iter().filter(|(_, live)| {
+        is_judged
+            && live.bytes.is_worth(params.min_samples)
+            && heap.share_percent(&live.bytes) > params.max_share_percent
+    });
+    let found = large.filter_map(|(&kind, live)| {
+        let of_kind = &trend.kinds.iter().find(|(known, _)| *known == kind)?.1;
+        let HeapGrowth::Steady(growth) = of_kind.growth(trend, &params.limits())? else { return None };
+        let times = of_kind.live_bytes.last()? / of_kind.live_bytes.get(growth.since)?.max(1.0);
+        let is_told =
+            !growth.is_long || trend.load_rose_by(growth.since, times) || has_main_function(trend, &growth);
+        (!is_told).then(|| grown(facts, heap, kind, &live.bytes, &growth, params))
+    });
+    found.collect()
+}
+
+/// True if one function makes half of the growth or more, whatever else it allocates: it is judged by itself.
+fn has_main_function(trend: &Trend, growth: &Steady) -> bool {
+    let Some(last) = trend.last() else { return true };
+    let all: f64 = growth.windows.iter().map(Flow::bytes).sum();
+    trend.heap.iter().any(|(_, function)| function.flow(growth.since, last).bytes() * 2.0 >= all)
+}
+
+fn grown(
+    facts: &Facts<'_>,
+    heap: &HeapProfile,
+    kind: AllocationKind,
+    live: &WeightedSum,
+    growth: &Steady,
+    params: &Params,
+) -> Finding {
+    let size = |flow: &Flow| Bytes(flow.bytes().max(0.0) as u64);
+    let grew = growth.windows.iter().map(Flow::bytes).sum::<f64>();
+    let per_s = grew * 1e6 / growth.lasted_us.max(1) as f64;
+    let share = Evidence::ShareOfHeap {
+        share: Percent(heap.share_percent(live)),
+        heap: Bytes(heap.live.bytes.sum as u64),
+    };
+    let in_windows = Evidence::GrewInWindows {
+        windows: growth.windows.len() as u64,
+        lasted: Micros(growth.lasted_us),
+        growth: growth.windows.iter().map(size).collect(),
+    };
+    let mut functions: Vec<&FunctionProfile> =
+        heap.functions.iter().filter(|function| function.containers.contains_key(&kind)).collect();
+    let of_kind = |function: &FunctionProfile| function.containers.get(&kind).map_or(0.0, |live| live.sum);
+    functions.sort_by(|a, b| of_kind(b).total_cmp(&of_kind(a)));
+    let largest = functions.iter().take(MOST_FUNCTIONS).map(|function| Evidence::AllocatedBy {
+        function: function.place.clone(),
+        size: Bytes(of_kind(function) as u64),
+    });
+    let advice = Advice::WatchHeap { after: facts.next_look(Micros::from_secs(params.min_growth_s)) };
+    let since = facts.trend.and_then(|trend| trend.moments.get(growth.since));
+    Finding {
+        since: since.and_then(|moment| timestamp(moment.taken_unix_us)),
+        bytes: Some(Estimate::of(live, heap.unseen_bytes)),
+        evidence: [share, in_windows].into_iter().chain(largest).collect(),
+        counter_evidence: vec![Evidence::SlowCacheLooksTheSame],
+        ..Finding::new(
+            Rule::NAME,
+            Category::Leak,
+            Confidence::Possible,
+            Subject::Kind(kind),
+            advice,
+            Risk::MemoryGrows { growth: BytesPerSecond(per_s) },
+        )
+    }
+}
+
+impl Params {
+    fn limits(&self) -> Limits {
+        Limits {
+            min_windows: self.min_windows.clamp(1, 1_000) as usize,
+            min_growth_us: Micros::from_secs(self.min_growth_s).0,
+            min_window_bytes: self.min_window_bytes as f64,
+            min_deviations: 5.0,
+            significance: 1e-6,
+            min_samples: self.min_samples,
+        }
+    }
+}
+
+/// So many functions are named.
+const MOST_FUNCTIONS: usize = 3;
+
 fn evidence(
     now: &Conditions,
     heap: &HeapProfile,
@@ -163,8 +266,13 @@ The table of a map, or the messages of a channel. The kind is read from the func
   `min_samples`: so many samples, or fewer that were almost sure to be taken. Always **possible**, and never fails a
   check: a cache is meant to be large.
 - **Of two snapshots** it is no finding. A part that grew is one of `heap-growth`; one that did not is a note with its share.
+- **Of a series** a kind of more than `max_share_percent`, whoever allocates it, is a **leak, possible** if it grew in each of
+  `min_windows` windows, `min_growth_s` together, by `min_window_bytes` each and in the last not under half of the rate of the
+  first. It is silent where one function makes half of that, which `heap-growth` judges by itself, where a function is
+  found by that, and where tasks or something else that is counted became as many times as many.
 - **Evidence**: the share, ages, bytes whose allocating task has ended. **Counter-evidence**: that one snapshot shows no growth;
   the 95 % interval of the share where it reaches down to the limit.
 - **Disproved by** a second snapshot in which it did not grow.
-- **Silent twins**: a map of exactly 30.0 %, a small heap, few samples (`tests/holdings.rs`).
+- **Silent twins**: a map of exactly 30.0 %, a small heap, few samples (`tests/heap_profile.rs`); a kind that is full, that grows
+  with its tasks, or by one function (`tests/heap_share.rs`).
 ";

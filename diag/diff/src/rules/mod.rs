@@ -110,11 +110,12 @@ pub(crate) fn found(
     rules.flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect()
 }
 
-/// Returns the findings without those that another rule tells better, and as surely: the surest and largest first. What
+/// Returns the findings without those that another rule tells better, of all that they are about or of a part of it, and as
+/// surely: the surest and largest first. What
 /// is told better keeps the larger count.
 pub(crate) fn each_once(found: Vec<Finding>) -> Vec<Finding> {
     let tells_better = |other: &Finding, finding: &Finding| {
-        other.subject == finding.subject
+        finding.subject.contains(&other.subject)
             && other.confidence >= finding.confidence
             && by_name(finding.rule).is_some_and(|rule| rule.yields_to().contains(&other.rule))
     };
@@ -122,7 +123,9 @@ pub(crate) fn each_once(found: Vec<Finding>) -> Vec<Finding> {
     let (told, kept): (Vec<&Finding>, Vec<&Finding>) = found.iter().partition(is_told);
     let mut kept: Vec<Finding> = kept.into_iter().cloned().collect();
     for told in told {
-        for other in kept.iter_mut().filter(|other| tells_better(other, told) && other.count < told.count) {
+        let is_of_the_same =
+            |other: &&mut Finding| tells_better(other, told) && other.subject == told.subject;
+        for other in kept.iter_mut().filter(is_of_the_same).filter(|other| other.count < told.count) {
             (other.count, other.rate_per_s, other.bytes) = (told.count, told.rate_per_s, told.bytes);
         }
     }

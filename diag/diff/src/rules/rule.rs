@@ -25,7 +25,7 @@ pub trait Rule: Sync {
     /// What it needs to look at.
     const NEEDS: Needs;
 
-    /// Names of the rules that tell the same fault better: where one of them finds it, this one is silent.
+    /// Names of the rules that tell the same fault better: where one of them finds it, or a part of it, this one is silent.
     const YIELDS_TO: &'static [&'static str] = &[];
 
     /// True if it judges a series by its trend: pairs of its members are then not looked at as well.
@@ -91,8 +91,6 @@ impl<'a> From<&'a Diff> for Facts<'a> {
 pub enum Needs {
     /// One snapshot, which of two is the newer one.
     OneSnapshot,
-    /// One snapshot and no other: two tell better.
-    OneSnapshotOnly,
     /// Two snapshots.
     TwoSnapshots,
 }
@@ -102,7 +100,6 @@ impl Needs {
     pub fn are_met(self, facts: &Facts<'_>) -> bool {
         match self {
             Needs::OneSnapshot => true,
-            Needs::OneSnapshotOnly => facts.diff.is_none(),
             Needs::TwoSnapshots => facts.diff.is_some(),
         }
     }
@@ -111,7 +108,6 @@ impl Needs {
     pub fn as_str(self) -> &'static str {
         match self {
             Needs::OneSnapshot => "one snapshot",
-            Needs::OneSnapshotOnly => "one snapshot, and is silent with two",
             Needs::TwoSnapshots => "two snapshots",
         }
     }

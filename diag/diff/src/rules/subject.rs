@@ -21,6 +21,8 @@ pub enum Subject {
         /// Who asked for them.
         function: SourceLocation,
     },
+    /// All blocks of one kind, whoever allocates them.
+    Kind(AllocationKind),
     /// A part of the process that has no place in the code.
     Process(ProcessPart),
     /// Something that is counted.
@@ -62,6 +64,7 @@ impl Subject {
             Subject::SpawnSite(_) => "spawn_site",
             Subject::Function(_) => "function",
             Subject::Blocks { .. } => "blocks",
+            Subject::Kind(_) => "allocation_kind",
             Subject::Process(_) => "process",
             Subject::Gauge(_) => "gauge",
         }
@@ -76,7 +79,7 @@ impl Subject {
     pub fn function(&self) -> Option<&SourceLocation> {
         match self {
             Subject::Function(function) | Subject::Blocks { function, .. } => Some(function),
-            Subject::SpawnSite(_) | Subject::Process(_) | Subject::Gauge(_) => None,
+            _ => None,
         }
     }
 
@@ -85,6 +88,7 @@ impl Subject {
         match self {
             Subject::SpawnSite(site) => site.to_string(),
             Subject::Function(function) | Subject::Blocks { function, .. } => function.location(),
+            Subject::Kind(kind) => format!("({} blocks)", kind.as_str()),
             Subject::Process(part) => part.word().to_owned(),
             Subject::Gauge(gauge) => format!("({gauge})"),
         }
@@ -96,8 +100,14 @@ impl Subject {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
             Subject::Function(function) => Some(function.function.clone()),
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
-            Subject::Process(_) | Subject::Gauge(_) => None,
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => None,
         }
+    }
+
+    /// Returns true if what the other is about is a part of this.
+    pub(super) fn contains(&self, other: &Subject) -> bool {
+        let is_of_function = other.function().is_some();
+        self == other || matches!(self, Subject::Kind(_)) && is_of_function
     }
 
     /// The location without line and column.
@@ -107,7 +117,7 @@ impl Subject {
             Subject::Function(function) | Subject::Blocks { function, .. } => {
                 SourceLocation { line: None, ..function.clone() }.location()
             }
-            Subject::Process(_) | Subject::Gauge(_) => self.location(),
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => self.location(),
         }
     }
 
@@ -116,7 +126,7 @@ impl Subject {
         match self {
             Subject::SpawnSite(site) => [site.line, site.column],
             Subject::Function(function) | Subject::Blocks { function, .. } => [function.line.unwrap_or(0), 0],
-            Subject::Process(_) | Subject::Gauge(_) => [0; 2],
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => [0; 2],
         }
     }
 }

@@ -1,20 +1,20 @@
-//! The sampled heap by allocating function over a series.
+//! The sampled heap over a series, by allocating function and by what the blocks are part of.
 
 use std::collections::{BTreeMap, HashMap};
 
 use diag_analysis::Analysis;
+use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{SampleRow, StackIndex};
 
+use super::Trend;
 use crate::flow::{CERTAIN, Flow};
 use crate::merge::merge;
 use crate::stats::WeightedSum;
 
-/// What one function allocated and did not free, at each moment of a series.
-#[derive(Clone, Debug, PartialEq)]
+/// What was allocated and not freed, at each moment of a series: by one function, or of one kind.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeapTrend {
-    /// The function, and the line in it.
-    pub place: SourceLocation,
     /// Live bytes at each moment, an estimate.
     pub live_bytes: Vec<f64>,
     /// Those of them that are in blocks so large that each is sampled.
@@ -33,13 +33,11 @@ impl HeapTrend {
         sum
     }
 
-    fn new(place: SourceLocation) -> Self {
-        HeapTrend {
-            place,
-            live_bytes: Vec::new(),
-            certain_bytes: Vec::new(),
-            oldest_us: Vec::new(),
-            flows: Vec::new(),
+    fn add(&mut self, moment: usize, block: &Block, age_us: u64) {
+        self.live_bytes[moment] += block.weight();
+        self.oldest_us[moment] = self.oldest_us[moment].max(age_us);
+        if block.probability >= CERTAIN {
+            self.certain_bytes[moment] += block.size_bytes as f64;
         }
     }
 
@@ -57,7 +55,15 @@ struct Block {
     birth: u64,
     size_bytes: u64,
     probability: f64,
+    /// Places of its function and of its kind in the lists of the builder.
+    of: Of,
+}
+
+/// Which function allocates it, and what it is part of.
+#[derive(Clone, Copy)]
+struct Of {
     function: usize,
+    kind: usize,
 }
 
 impl Block {
@@ -72,32 +78,64 @@ impl Block {
 
 #[derive(Default)]
 pub(super) struct Builder {
-    places: BTreeMap<SourceLocation, usize>,
-    functions: Vec<HeapTrend>,
+    functions: Groups<SourceLocation>,
+    kinds: Groups<AllocationKind>,
     /// The sampled blocks of the last member that had any, by birth.
     before: Option<Vec<Block>>,
+}
+
+/// Trends by what they are of.
+struct Groups<K> {
+    places: BTreeMap<K, usize>,
+    trends: Vec<HeapTrend>,
+}
+
+impl<K> Default for Groups<K> {
+    fn default() -> Self {
+        Groups { places: BTreeMap::new(), trends: Vec::new() }
+    }
+}
+
+impl<K: Ord> Groups<K> {
+    fn place(&mut self, key: K) -> usize {
+        let next = self.trends.len();
+        let place = *self.places.entry(key).or_insert(next);
+        if place == next {
+            self.trends.push(HeapTrend::default());
+        }
+        place
+    }
+
+    fn pad(&mut self, moments: usize) {
+        self.trends.iter_mut().for_each(|trend| trend.pad(moments));
+    }
+
+    /// Ascending.
+    fn finish(mut self, moments: usize) -> Vec<(K, HeapTrend)> {
+        self.pad(moments);
+        let mut trends = self.trends;
+        self.places.into_iter().map(|(key, place)| (key, std::mem::take(&mut trends[place]))).collect()
+    }
 }
 
 impl Builder {
     pub(super) fn push(&mut self, moment: usize, member: &Analysis) {
         let Some(heap) = &member.snapshot().heap else { return };
         let now_us = member.snapshot().capture.to_us;
-        let mut known: HashMap<StackIndex, usize> = HashMap::new();
+        let mut known: HashMap<StackIndex, Of> = HashMap::new();
         let mut blocks = Vec::with_capacity(heap.samples.len());
         for sample in heap.samples.iter() {
-            let function = *known.entry(sample.stack).or_insert_with(|| self.function(member, sample.stack));
-            let block = block(&sample, function);
-            let trend = &mut self.functions[function];
-            trend.pad(moment + 1);
-            trend.live_bytes[moment] += block.weight();
+            let of = *known.entry(sample.stack).or_insert_with(|| self.of(member, sample.stack));
+            let block = block(&sample, of);
             let age_us = now_us.saturating_sub(sample.born_us);
-            trend.oldest_us[moment] = trend.oldest_us[moment].max(age_us);
-            if block.probability >= CERTAIN {
-                trend.certain_bytes[moment] += block.size_bytes as f64;
+            for trend in [&mut self.functions.trends[of.function], &mut self.kinds.trends[of.kind]] {
+                trend.pad(moment + 1);
+                trend.add(moment, &block, age_us);
             }
             blocks.push(block);
         }
-        self.functions.iter_mut().for_each(|function| function.pad(moment + 1));
+        self.functions.pad(moment + 1);
+        self.kinds.pad(moment + 1);
         if let Some(before) = self.before.replace(blocks)
             && let Some(step) = moment.checked_sub(1)
         {
@@ -105,20 +143,16 @@ impl Builder {
         }
     }
 
-    fn function(&mut self, member: &Analysis, stack: StackIndex) -> usize {
-        let place = member.stacks().site(stack);
-        let next = self.functions.len();
-        let function = *self.places.entry(place.clone()).or_insert(next);
-        if function == next {
-            self.functions.push(HeapTrend::new(place));
-        }
-        function
+    fn of(&mut self, member: &Analysis, stack: StackIndex) -> Of {
+        let stacks = member.stacks();
+        let kind = AllocationKind::of(stacks.named.stack(stack));
+        Of { function: self.functions.place(stacks.site(stack)), kind: self.kinds.place(kind) }
     }
 
     /// Follows the blocks by their birth from the member before to the last.
     fn compare(&mut self, step: usize, before: &[Block]) {
         let after = self.before.as_deref().unwrap_or_default();
-        let functions = &mut self.functions;
+        let (functions, kinds) = (&mut self.functions.trends, &mut self.kinds.trends);
         let each = |was: Option<&Block>, is: Option<&Block>| {
             if was.zip(is).is_some_and(|(was, is)| was.size_bytes == is.size_bytes) {
                 return;
@@ -126,27 +160,31 @@ impl Builder {
             // A block that grew in place is one event, and not two.
             let change = is.map_or(0.0, Block::weight) - was.map_or(0.0, Block::weight);
             if let Some(was) = was {
-                let flow = &mut functions[was.function].flows[step];
-                was.add_to(&mut flow.gone);
-                flow.noise += if is.is_none() { change * change } else { 0.0 };
+                for trend in [&mut functions[was.of.function], &mut kinds[was.of.kind]] {
+                    let flow = &mut trend.flows[step];
+                    was.add_to(&mut flow.gone);
+                    flow.noise += if is.is_none() { change * change } else { 0.0 };
+                }
             }
             if let Some(is) = is {
-                let flow = &mut functions[is.function].flows[step];
-                is.add_to(&mut flow.new);
-                flow.noise += change * change;
+                for trend in [&mut functions[is.of.function], &mut kinds[is.of.kind]] {
+                    let flow = &mut trend.flows[step];
+                    is.add_to(&mut flow.new);
+                    flow.noise += change * change;
+                }
             }
         };
         merge(before.iter(), after.iter(), |block| block.birth, each);
     }
 
-    pub(super) fn finish(mut self, moments: usize) -> Vec<HeapTrend> {
-        self.functions.iter_mut().for_each(|function| function.pad(moments));
-        self.functions.sort_by(|a, b| a.place.cmp(&b.place));
-        self.functions
+    /// Puts what was seen into the trend.
+    pub(super) fn finish(self, moments: usize, trend: &mut Trend) {
+        trend.heap = self.functions.finish(moments);
+        trend.kinds = self.kinds.finish(moments);
     }
 }
 
-fn block(sample: &SampleRow, function: usize) -> Block {
+fn block(sample: &SampleRow, of: Of) -> Block {
     let SampleRow { birth, size_bytes, .. } = *sample;
-    Block { birth, size_bytes, probability: sample.probability(), function }
+    Block { birth, size_bytes, probability: sample.probability(), of }
 }

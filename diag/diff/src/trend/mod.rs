@@ -11,6 +11,7 @@ mod tasks;
 use std::collections::BTreeMap;
 
 use diag_analysis::Analysis;
+use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::memory_breakdown::MemoryBreakdown;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::Micros;
@@ -30,7 +31,9 @@ pub struct Trend {
     /// When they were taken.
     pub moments: Vec<Moment>,
     /// The sampled heap by allocating function, ascending.
-    pub heap: Vec<HeapTrend>,
+    pub heap: Vec<(SourceLocation, HeapTrend)>,
+    /// The sampled heap by what the blocks are part of, ascending.
+    pub kinds: Vec<(AllocationKind, HeapTrend)>,
     /// Tasks by spawn site, ascending.
     pub tasks: Vec<(Site, TaskTrend)>,
     /// How much the process had in use.
@@ -73,20 +76,44 @@ impl Trend {
     /// Returns what came and went of the whole sampled heap from one moment to another.
     pub fn heap_flow(&self, from: usize, to: usize) -> Flow {
         let mut sum = Flow::default();
-        self.heap.iter().for_each(|function| sum.add(&function.flow(from, to)));
+        self.heap.iter().for_each(|(_, function)| sum.add(&function.flow(from, to)));
         sum
     }
 
     /// Returns the heap of a function; none if it never held any.
     pub fn heap_of(&self, place: &SourceLocation) -> Option<&HeapTrend> {
-        let place = self.heap.binary_search_by(|trend| trend.place.cmp(place)).ok()?;
-        self.heap.get(place)
+        let place = self.heap.binary_search_by(|(known, _)| known.cmp(place)).ok()?;
+        self.heap.get(place).map(|(_, trend)| trend)
     }
 
     /// Returns the tasks of a site; none if no member has it.
     pub fn tasks_of(&self, site: &Site) -> Option<&TaskTrend> {
         let place = self.tasks.binary_search_by(|(known, _)| known.cmp(site)).ok()?;
         self.tasks.get(place).map(|(_, trend)| trend)
+    }
+
+    /// Returns true if some load rose as well since a moment, as many times or almost: the tasks of a site, tasks that are not
+    /// tracked, or something else that is counted. Few more explain nothing.
+    pub fn load_rose_by(&self, since: usize, times: f64) -> bool {
+        const MIN_MORE: u64 = 10;
+        const ALMOST: f64 = 0.8;
+        let Some(last) = self.last() else { return false };
+        let rose = |then: Option<u64>, now: Option<u64>| {
+            let (Some(then), Some(now)) = (then, now) else { return false };
+            now >= then.saturating_add(MIN_MORE) && now as f64 >= then as f64 * times * ALMOST
+        };
+        let untracked = |moment: usize| self.moments.get(moment).and_then(|moment| moment.untracked);
+        let tasks = |place: usize| {
+            self.tasks.iter().map(|(_, tasks)| tasks.live.get(place).copied()).sum::<Option<u64>>()
+        };
+        let of_site = |tasks: &TaskTrend| rose(tasks.live.get(since).copied(), tasks.live.get(last).copied());
+        let of_gauge = |values: &[Option<u64>]| {
+            rose(values.get(since).copied().flatten(), values.get(last).copied().flatten())
+        };
+        rose(untracked(since), untracked(last))
+            || rose(tasks(since), tasks(last))
+            || self.tasks.iter().any(|(_, tasks)| of_site(tasks))
+            || self.gauges.values().any(|values| of_gauge(values))
     }
 
     /// Returns the place of the last moment; none without any.
@@ -158,7 +185,9 @@ impl Builder {
     /// Returns what they show.
     pub fn finish(self) -> Trend {
         let moments = self.trend.moments.len();
-        Trend { heap: self.heap.finish(moments), tasks: self.tasks.finish(moments), ..self.trend }
+        let mut trend = Trend { tasks: self.tasks.finish(moments), ..self.trend };
+        self.heap.finish(moments, &mut trend);
+        trend
     }
 }
 

@@ -218,6 +218,9 @@ impl fmt::Display for Evidence {
             ShareOfHeap { share, heap } => heap::share_of_heap(f, share, heap),
             ShareNearLimit { samples, low, high, limit } => heap::share_near_limit(f, samples, low, high, limit),
             Allocated { allocated, freed } => heap::allocated(f, allocated, freed),
+            AllocatedBy { function, size: of } => {
+                write!(f, "{} of it was allocated in {}", size(of), function.location())
+            }
             FreedAtAge { freed, oldest } => heap::freed_at_age(f, freed, oldest),
             NoneFreed { oldest } => heap::none_freed(f, oldest),
             OfEndedTasks { allocated } => {
