@@ -51,6 +51,8 @@ facts! {
         CompareHeapAgain { after: Micros },
         /// Look again at the heap, so long after the last snapshot of the series.
         WatchHeap { after: Micros },
+        /// A heap of which only the size is known.
+        SampleTheHeap,
         /// Memory that grows.
         FindTheKeeper { function: SourceLocation },
         /// Free memory of the allocator.

@@ -177,6 +177,10 @@ facts! {
         GrewInWindows { windows: u64, lasted: Micros, growth: Vec<Bytes> },
         /// Growth by steps of large blocks.
         GrewInSteps { steps: u64, lasted: Micros, from: Bytes, to: Bytes },
+        /// In so many snapshots it was never much smaller than before; its sizes at the ends of the windows.
+        NeverFell { snapshots: u64, lasted: Micros, sizes: Vec<Bytes> },
+        /// The allocator's own count is all that is known of it.
+        HeapNotSampledAtAll,
         /// Another line of the function grew as well.
         AlsoGrew { place: SourceLocation, growth: Bytes, kind: AllocationKind },
         /// The policy says how large it is meant to become.

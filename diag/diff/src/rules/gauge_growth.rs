@@ -57,12 +57,17 @@ impl rule::Rule for Rule {
     }
 }
 
+/// A rise is so many times as large as the largest fall.
+const MIN_FALLS: u64 = 2;
+
 /// What rises, and not with the tasks that have it.
 fn rises<'a>(trend: &'a Trend, params: &Params) -> impl Iterator<Item = (&'a Gauge, Rise)> {
     let limits = RiseLimits {
         min_windows: params.min_windows.clamp(1, 1_000) as usize,
         min_growth_us: Micros::from_secs(params.min_growth_s).0,
         min_rise: params.min_rise,
+        min_falls: MIN_FALLS,
+        min_last: 0.0,
     };
     let watched = trend.gauges.iter().filter(|(gauge, _)| !is_total(gauge));
     watched

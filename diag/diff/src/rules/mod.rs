@@ -52,6 +52,7 @@ rules! {
     task_leak,
     outlived_peers,
     heap_growth,
+    heap_never_falls,
     untracked_growth,
     gauge_growth,
     resident_growth,

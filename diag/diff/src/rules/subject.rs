@@ -32,6 +32,8 @@ pub enum Subject {
 /// A part of the process that has no place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProcessPart {
+    /// All live blocks of the heap.
+    Heap,
     /// Tasks that the runtimes count and the recorder does not follow.
     UntrackedTasks,
     /// Free memory that the allocator keeps.
@@ -48,6 +50,7 @@ impl ProcessPart {
     /// Returns the word in parentheses that stands for a place in the code.
     pub fn word(self) -> &'static str {
         match self {
+            ProcessPart::Heap => "(heap)",
             ProcessPart::UntrackedTasks => "(untracked)",
             ProcessPart::AllocatorFree => "(allocator, free)",
             ProcessPart::Threads => "(threads)",
@@ -106,8 +109,14 @@ impl Subject {
 
     /// Returns true if what the other is about is a part of this.
     pub(super) fn contains(&self, other: &Subject) -> bool {
-        let is_of_function = other.function().is_some();
-        self == other || matches!(self, Subject::Kind(_)) && is_of_function
+        match self {
+            _ if self == other => true,
+            Subject::Kind(_) => other.function().is_some(),
+            Subject::Process(ProcessPart::Heap) => {
+                other.function().is_some() || matches!(other, Subject::Kind(_))
+            }
+            _ => false,
+        }
     }
 
     /// The location without line and column.

@@ -51,6 +51,8 @@ pub struct Moment {
     pub taken_unix_us: u64,
     /// Where resident memory is, if that is known.
     pub memory: Option<MemoryBreakdown>,
+    /// The live heap: what its samples stand for, or what the allocator says is in use; none if neither is known.
+    pub heap_bytes: Option<u64>,
     /// Threads of the process, if that is known.
     pub threads: Option<u64>,
     /// Tasks that the runtimes count and the recorder does not follow, if that is known.
@@ -170,6 +172,7 @@ impl Builder {
             uptime_us: snapshot.capture.to_us,
             taken_unix_us: snapshot.taken_unix_us(),
             memory: member.memory().cloned(),
+            heap_bytes: heap_bytes(member),
             threads: snapshot.capture.resources.threads,
             untracked: member.coverage().untracked_tasks(),
             files_bytes: files_bytes(member),
@@ -189,6 +192,12 @@ impl Builder {
         self.heap.finish(moments, &mut trend);
         trend
     }
+}
+
+fn heap_bytes(member: &Analysis) -> Option<u64> {
+    let of_allocator = member.snapshot().capture.resources.allocator.as_ref();
+    let sampled = member.snapshot().heap.as_ref().map(|heap| heap.live_bytes().round() as u64);
+    sampled.or_else(|| of_allocator.map(|allocator| allocator.in_use_bytes))
 }
 
 fn files_bytes(member: &Analysis) -> BTreeMap<String, u64> {

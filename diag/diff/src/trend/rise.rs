@@ -10,13 +10,11 @@ use super::Trend;
 const WINDOWS: usize = 6;
 /// Each of them has this part of the mean rate at least.
 const LEAST_SHARE: f64 = 1.0 / 3.0;
-/// A rise is so many times as large as the largest fall,
-const MIN_FALLS: u64 = 2;
-/// and as the standard deviation of a count that fluctuates freely.
+/// A rise is so many times as large as the standard deviation of a count that fluctuates freely.
 const MIN_DEVIATIONS: f64 = 5.0;
 
 /// What a rise has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RiseLimits {
     /// In so many windows.
     pub min_windows: usize,
@@ -24,6 +22,10 @@ pub struct RiseLimits {
     pub min_growth_us: u64,
     /// It is so large in all.
     pub min_rise: u64,
+    /// It is so many times as large as the largest fall.
+    pub min_falls: u64,
+    /// Its last window has this part of the rate of the first: less is a rise that comes to an end.
+    pub min_last: f64,
 }
 
 /// A count that rose in each window up to the last moment, in none of them much slower than in the others.
@@ -58,23 +60,28 @@ impl Rise {
         let floor = |moment: usize| known[moment - since..].iter().copied().min().unwrap_or(0);
         let floors: Vec<u64> = bounds.iter().map(|&moment| floor(moment)).collect();
         let rise = Rise { since, floors, lasted_us };
-        let is_large = rise.rise() >= limits.min_rise && rise.is_more_than_chance(&known);
-        (lasted_us >= limits.min_growth_us && is_large && rise.is_steady(trend, &bounds)).then_some(rise)
+        let is_large = rise.rise() >= limits.min_rise && rise.is_more_than_chance(&known, limits);
+        (lasted_us >= limits.min_growth_us && is_large && rise.is_steady(trend, &bounds, limits))
+            .then_some(rise)
     }
 
-    fn is_steady(&self, trend: &Trend, bounds: &[usize]) -> bool {
-        let least = self.rise() as f64 / self.lasted_us.max(1) as f64 * LEAST_SHARE;
-        let mut windows = bounds.windows(2).zip(self.floors.windows(2));
-        windows.all(|(ends, floors)| {
-            let rise = floors[1].saturating_sub(floors[0]);
-            rise > 0 && rise as f64 >= least * trend.between_us(ends[0], ends[1]) as f64
-        })
+    fn is_steady(&self, trend: &Trend, bounds: &[usize], limits: &RiseLimits) -> bool {
+        let mean = self.rise() as f64 / self.lasted_us.max(1) as f64;
+        let windows = bounds.windows(2).zip(self.floors.windows(2));
+        let rates = windows.map(|(ends, floors)| {
+            floors[1].saturating_sub(floors[0]) as f64 / trend.between_us(ends[0], ends[1]).max(1) as f64
+        });
+        let rates: Vec<f64> = rates.collect();
+        let ends = rates.first().zip(rates.last());
+        rates.iter().all(|&rate| rate > 0.0 && rate >= mean * LEAST_SHARE)
+            && ends.is_some_and(|(first, last)| *last >= first * limits.min_last)
     }
 
-    fn is_more_than_chance(&self, values: &[u64]) -> bool {
+    fn is_more_than_chance(&self, values: &[u64], limits: &RiseLimits) -> bool {
         let deviation = (values.last().copied().unwrap_or(0) as f64).sqrt();
         let rise = self.rise();
-        rise >= largest_fall(values).saturating_mul(MIN_FALLS) && rise as f64 >= deviation * MIN_DEVIATIONS
+        rise >= largest_fall(values).saturating_mul(limits.min_falls)
+            && rise as f64 >= deviation * MIN_DEVIATIONS
     }
 }
 
@@ -93,7 +100,8 @@ mod tests {
     use super::super::Moment;
     use super::*;
 
-    const LIMITS: RiseLimits = RiseLimits { min_windows: 3, min_growth_us: 28_000_000, min_rise: 10 };
+    const LIMITS: RiseLimits =
+        RiseLimits { min_windows: 3, min_growth_us: 28_000_000, min_rise: 10, min_falls: 2, min_last: 0.0 };
 
     /// Each value ten seconds after the one before.
     fn rise(values: &[u64]) -> Option<Rise> {

@@ -98,6 +98,9 @@ impl fmt::Display for Advice {
                     time(after)
                 );
             }
+            SampleTheHeap => {
+                "sample the heap (`Alloc` as the global allocator): the functions whose memory grows are then named"
+            }
             TrimAllocator => {
                 "it is no leak: bursts on many threads leave free memory in each arena. Set `MALLOC_ARENA_MAX=2` or \
                  `M_ARENA_MAX`, call `malloc_trim(0)` after a burst, or use jemalloc or mimalloc with decay; \

@@ -236,6 +236,10 @@ impl fmt::Display for Evidence {
 
             GrewInWindows { windows, lasted, growth } => series::grew_in_windows(f, windows, lasted, growth),
             GrewInSteps { steps, lasted, from, to } => series::grew_in_steps(f, steps, lasted, from, to),
+            NeverFell { snapshots, lasted, sizes } => series::never_fell(f, snapshots, lasted, sizes),
+            HeapNotSampledAtAll => {
+                f.write_str("the heap is not sampled: only the allocator's own count of it is known")
+            }
             AlsoGrew { place, growth, kind } => series::also_grew(f, place, growth, kind),
             AboveBound { bound } => write!(f, "the policy bounds it at {}", size(bound)),
             AboveTaskBound { tasks, bound } => series::above_task_bound(f, tasks, bound),

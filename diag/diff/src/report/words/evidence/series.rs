@@ -68,6 +68,16 @@ pub(super) fn growth_is_short(f: &mut Formatter<'_>, lasted: &Micros, least: &Mi
     )
 }
 
+pub(super) fn never_fell(f: &mut Formatter<'_>, snapshots: &u64, lasted: &Micros, sizes: &[Bytes]) -> Result {
+    write!(
+        f,
+        "in {} snapshots, {} together, the heap rose all the time and never fell back: {}",
+        count(snapshots),
+        time(lasted),
+        listed(sizes.iter().map(size).collect())
+    )
+}
+
 pub(super) fn gauge_rose(f: &mut Formatter<'_>, gauge: &Gauge, lasted: &Micros, floors: &[u64]) -> Result {
     let (from, to) = floors.split_first().unwrap_or((&0, &[]));
     write!(
