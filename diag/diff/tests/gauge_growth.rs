@@ -7,7 +7,7 @@ use diag_analysis::gauge::Gauge;
 use diag_diff::rules::{evidence::Evidence, risk::Risk};
 use diag_diff::{Finding, Outcome, Policy, Report, Series, judge_series, report};
 use diag_snapshot::{DescriptorKind, Micros};
-use script::{Service, busy_sockets, churn, in_order, kept_sockets, steady};
+use script::{Published, Service, busy_sockets, churn, in_order, kept_sockets, steady};
 
 const HOUR: f64 = 3_600.0;
 
@@ -171,8 +171,7 @@ fn what_a_service_publishes_is_looked_at_unless_it_counts_events() {
 /// One client for each call opens several things.
 #[test]
 fn what_rises_together_is_one_finding() {
-    let gauges: Vec<(&'static str, fn(f64) -> i64)> =
-        vec![("connections", |at| at as i64), ("entries", |at| at as i64 * 50)];
+    let gauges: Vec<Published> = vec![("connections", |at| at as i64), ("entries", |at| at as i64 * 50)];
     let service = Service { gauges, ..service(kept_sockets(0.0, 400.0, 1.0)) };
     let report = judged(&service, &every(20.0, 4), "");
     let found: Vec<(String, usize)> =

@@ -32,8 +32,11 @@ pub struct Service {
     /// Sockets: each is open from a time on, and up to another if that is known. Empty if descriptors are not counted.
     pub sockets: Vec<(f64, Option<f64>)>,
     /// What it publishes, by seconds since start.
-    pub gauges: Vec<(&'static str, fn(f64) -> i64)>,
+    pub gauges: Vec<Published>,
 }
+
+/// The name of a gauge, and its value by seconds since start.
+pub type Published = (&'static str, fn(f64) -> i64);
 
 /// A piece of memory.
 #[derive(Clone, Copy)]
