@@ -34,6 +34,7 @@ const HEADERS: [(HeaderName, &str); 6] = [
 
 /// Who may read. The default: whoever is on this machine.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct Access {
     /// Host names besides those of loopback under which the viewer may be reached.
     pub hosts: Vec<String>,
@@ -44,6 +45,27 @@ pub struct Access {
 }
 
 impl Access {
+    /// Adds a host name under which the viewer may be reached.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Asks readers for a token.
+    #[must_use]
+    pub fn with_token(mut self, token: impl Into<String>) -> Self {
+        self.token = Some(token.into());
+        self
+    }
+
+    /// Offers nothing that touches a service.
+    #[must_use]
+    pub fn with_read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
     fn allows_host(&self, headers: &HeaderMap) -> bool {
         let authority = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
         authority.is_some_and(|authority| {

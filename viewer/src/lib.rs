@@ -35,6 +35,7 @@ use library::Library;
 
 /// Why nothing can be served.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ServeError {
     /// The address is taken, or is not ours.
     Bind {

@@ -28,7 +28,7 @@ fn agent(bodies: Vec<Vec<u8>>) -> (String, thread::JoinHandle<Vec<String>>) {
 }
 
 fn viewer(address: &str, token: Option<&str>) -> Viewer {
-    viewer_with(address, Access { token: token.map(str::to_owned), ..Access::default() })
+    viewer_with(address, token.map_or_else(Access::default, |token| Access::default().with_token(token)))
 }
 
 fn viewer_with(address: &str, access: Access) -> Viewer {
@@ -99,7 +99,7 @@ async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
 async fn what_only_reads_asks_nobody() {
     let snapshot = Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(20.0);
     let (address, agent) = agent(vec![diag_snapshot::write(&snapshot)]);
-    let viewer = viewer_with(&address, Access { read_only: true, ..Access::default() });
+    let viewer = viewer_with(&address, Access::default().with_read_only());
     assert!(!viewer.page("/").await.contains("Ask tasks where they wait"));
     assert_eq!(viewer.ask(post("/ask", Some("same-origin"))).await.status, 404);
     assert_eq!(agent.join().expect("served").len(), 1);

@@ -353,7 +353,7 @@ async fn only_known_hosts_are_answered() {
         check(&viewer, Some(host), StatusCode::FORBIDDEN).await;
     }
     check(&viewer, None, StatusCode::FORBIDDEN).await;
-    let access = Access { hosts: vec!["dev.internal".to_owned()], ..Access::default() };
+    let access = Access::default().with_host("dev.internal");
     let viewer = Viewer(router(Source::folder(&folder.0), access));
     check(&viewer, Some("dev.internal:9898"), StatusCode::OK).await;
     check(&viewer, Some("evil.example"), StatusCode::FORBIDDEN).await;
@@ -391,7 +391,7 @@ fn check_headers(headers: &axum::http::HeaderMap, path: &str) {
 #[tokio::test]
 async fn a_token_keeps_others_out() {
     let folder = Folder::new("token");
-    let access = Access { token: Some("s3cret".to_owned()), ..Access::default() };
+    let access = Access::default().with_token("s3cret");
     let viewer = Viewer(router(Source::folder(&folder.0), access));
     let get = |path: &str| Request::get(path).header("host", "localhost");
     for (name, value, expected) in [

@@ -11,6 +11,7 @@ use crate::source_location::SourceLocation;
 
 /// The kinds of things that a block is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum AllocationKind {
     /// The elements of a `Vec`, or of what is built on one.
     Vec,

@@ -17,6 +17,7 @@ const FRAMES_WITHOUT_NAMES: usize = 4;
 
 /// A function of a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub struct Part {
     /// The stack from the function's frame outwards.
     pub stack: StackIndex,

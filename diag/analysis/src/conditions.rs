@@ -17,6 +17,7 @@ use crate::site::{self, Site};
 
 /// Facts about one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Conditions {
     /// When it was taken, microseconds since the Unix epoch.
     pub taken_unix_us: u64,
@@ -38,6 +39,7 @@ pub struct Conditions {
 
 /// What is to be told of one site.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SiteConditions {
     /// The site.
     pub site: Site,
@@ -61,6 +63,7 @@ pub struct SiteConditions {
 
 /// A task that nothing can wake.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Lost {
     /// For how long it has been idle.
     pub idle_us: u64,
@@ -87,6 +90,7 @@ pub struct Recovered {
 
 /// A task that was asked to stop.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Asked {
     /// So long ago.
     pub ago_us: u64,
@@ -100,6 +104,7 @@ pub struct Asked {
 
 /// A poll under way.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Polling {
     /// For so long.
     pub for_us: u64,
@@ -113,6 +118,7 @@ pub struct Polling {
 
 /// A task that wakes itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Spinning {
     /// Polls a second, since the first snapshot if the task was in it, else since its spawn.
     pub polls_per_s: f64,
@@ -122,6 +128,7 @@ pub struct Spinning {
 
 /// An ended task that is still held.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Zombie {
     /// Ended so long ago.
     pub ended_ago_us: u64,

@@ -6,6 +6,7 @@ use diag_snapshot::{SiteKind, Snapshot};
 
 /// How many of the live tasks the recorder follows, beside the number that the runtimes count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Coverage {
     /// Tasks that the recorder follows and the runtimes count: not those of a `LocalSet`, blocking
     /// closures and futures inside tasks.

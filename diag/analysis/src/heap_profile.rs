@@ -23,6 +23,7 @@ use crate::weighted_sum::WeightedSum;
 
 /// The sampled heap of one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeapProfile {
     /// Everything that lives.
     pub live: Live,
@@ -50,6 +51,7 @@ pub struct HeapProfile {
 
 /// What one function allocates.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct FunctionProfile {
     /// The function, and the line in it.
     pub place: SourceLocation,
@@ -73,6 +75,7 @@ pub struct FunctionProfile {
 
 /// What the tasks of one spawn site allocated.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TaskSiteProfile {
     /// Its place in the snapshot.
     pub index: SiteIndex,
@@ -90,6 +93,7 @@ pub struct TaskSiteProfile {
 
 /// Live blocks, estimated from samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Live {
     /// Their bytes.
     pub bytes: WeightedSum,
@@ -99,6 +103,7 @@ pub struct Live {
 
 /// What was allocated and freed in some time, estimated from samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct AllocStats {
     /// Blocks allocated.
     pub allocated_blocks: u64,

@@ -7,6 +7,7 @@ use diag_snapshot::{SiteIndex, Snapshot, StackIndex};
 
 /// The sampled heap by call stack.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeapStacks {
     /// What lives, ascending by stack, site and state of the task.
     pub in_use: Vec<InUseStack>,
@@ -16,6 +17,7 @@ pub struct HeapStacks {
 
 /// Live blocks of one call stack that differ in nothing that a profile says, estimated from samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct InUseStack {
     /// Who allocated them.
     pub stack: StackIndex,
@@ -34,6 +36,7 @@ type Key = (StackIndex, Option<SiteIndex>, Option<TaskFate>);
 
 /// What became of the task that allocated a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum TaskFate {
     /// It lives.
     Live,
@@ -53,6 +56,7 @@ impl TaskFate {
 
 /// What one call stack has allocated, and how much of that was freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AllocatedStack {
     /// Who allocated it.
     pub stack: StackIndex,

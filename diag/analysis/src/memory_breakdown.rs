@@ -9,6 +9,7 @@ use diag_snapshot::Snapshot;
 
 /// Resident memory, part by part. Sizes are bytes; a part that could not be read is none.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct MemoryBreakdown {
     /// All of it.
     pub rss_bytes: u64,

@@ -20,6 +20,7 @@ pub struct NamedStacks {
 
 /// An executable or a shared library.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Module {
     /// Its file.
     pub path: String,

@@ -14,6 +14,7 @@ const LEAST_TIMES: f64 = 10.0;
 
 /// Idle tasks of a site against those that ended.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outlived {
     /// 99 of 100 ended tasks of the site lived no longer.
     pub usual_lifetime: Micros,
@@ -27,6 +28,7 @@ pub struct Outlived {
 
 /// A task that is idle for many times as long as the tasks of its site usually live.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct IdleTask {
     /// For how long it is idle.
     pub idle: Micros,
@@ -36,6 +38,7 @@ pub struct IdleTask {
 
 /// What such a task waits for.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct AskedTask {
     /// As in [`IdleTask::times`].
     pub times: f64,

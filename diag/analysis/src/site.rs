@@ -28,6 +28,7 @@ impl fmt::Display for Site {
 
 /// What became of the tasks of a site since the process started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Totals {
     /// Tasks spawned.
     pub spawned: u64,

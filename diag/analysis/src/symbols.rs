@@ -20,6 +20,7 @@ const INFLATE_AT_MOST: u64 = 4 << 30;
 
 /// What a reader should know about the names that were looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Note {
     /// The module's file is there, but of another build.
     OtherBuild {

@@ -36,6 +36,7 @@ pub const STATES: [TaskState; 5] =
 
 /// Middle and largest of some times, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spread {
     /// The median: of an even number of values the upper one.
     pub p50: u64,
@@ -45,6 +46,7 @@ pub struct Spread {
 
 /// A number that tasks are put in order by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TaskOrder {
     /// Time since the spawn.
     Age,

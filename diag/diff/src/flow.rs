@@ -7,6 +7,7 @@ pub(crate) const CERTAIN: f64 = 0.99;
 
 /// What came and what went in some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Flow {
     /// Live at the end and not at the start.
     pub new: WeightedSum,

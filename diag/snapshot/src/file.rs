@@ -14,6 +14,7 @@ use crate::model::Snapshot;
 
 /// Why a file could not be written or read.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum FileError {
     /// The system refused.
     Io {

@@ -17,6 +17,7 @@ pub struct ElfFile {
 
 /// How much a file can tell about its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Detail {
     /// Nothing.
     None,

@@ -4,6 +4,7 @@
 
 /// A function that an address lies in.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Function {
     /// Demangled, without hash.
     pub name: String,

@@ -31,7 +31,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<End, Failure> {
     let source = source(&args.places).map_err(Failure::Usage)?.with_debug_files(args.debug.files()?);
-    let access = Access { hosts: args.allow_host, token: args.token, read_only: args.read_only };
+    let mut access = Access::default();
+    (access.hosts, access.token, access.read_only) = (args.allow_host, args.token, args.read_only);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
     runtime.block_on(serve(args.addr, source, access)).map_err(|error| Failure::Usage(error.to_string()))?;

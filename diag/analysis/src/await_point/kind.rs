@@ -2,6 +2,7 @@
 
 /// The kinds of things that a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum WaitKind {
     /// A sleep, an interval, a timeout's own end.
     Timer,

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why a file could not be imported. Whoever reads the file says which it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ImportError {
     /// It cannot be unpacked.
     Packed(String),

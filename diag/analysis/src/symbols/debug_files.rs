@@ -29,6 +29,7 @@ pub struct DebugFiles {
 
 /// A folder that cannot be listed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct UnreadableDir {
     /// The folder.
     pub dir: PathBuf,

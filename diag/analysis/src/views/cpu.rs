@@ -10,6 +10,7 @@ use crate::human::duration;
 
 /// CPU time of the process since it began.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CpuView {
     /// In its own code.
     pub user_ns: u64,
@@ -23,6 +24,7 @@ pub struct CpuView {
 
 /// CPU time of the live threads of one name.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ThreadCpuView {
     /// The name; none if it is not known.
     pub name: Option<String>,

@@ -10,6 +10,7 @@ use crate::human::{count, counted};
 
 /// How many file descriptors are open, and of what kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct DescriptorsView {
     /// How many are open.
     pub open: u64,
@@ -23,6 +24,7 @@ pub struct DescriptorsView {
 
 /// How many file descriptors are of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct DescriptorKindView {
     /// The kind, in a word.
     pub kind: &'static str,

@@ -11,6 +11,7 @@ use crate::Analysis;
 
 /// Some of the last tasks that ended, those of one site that did so in one way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct EndedView {
     /// Where they were spawned.
     pub site: SiteRef,

@@ -12,6 +12,7 @@ use crate::weighted_sum::WeightedSum;
 
 /// What the sampled heap of one snapshot holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct HeapNow {
     /// Everything that lives.
     #[serde(flatten)]
@@ -42,6 +43,7 @@ pub struct HeapNow {
 
 /// Live blocks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LiveNow {
     /// Their bytes.
     pub live: Estimate,
@@ -53,6 +55,7 @@ pub struct LiveNow {
 
 /// A number of blocks known within limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BlockEstimate {
     /// The best guess.
     pub estimate_blocks: u64,
@@ -64,6 +67,7 @@ pub struct BlockEstimate {
 
 /// Live bytes of tasks that ended in one way.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct OutcomeBytes {
     /// How they ended.
     pub outcome: &'static str,
@@ -73,6 +77,7 @@ pub struct OutcomeBytes {
 
 /// Live blocks of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ContainerNow {
     /// What they are part of.
     pub container: &'static str,
@@ -85,6 +90,7 @@ pub struct ContainerNow {
 
 /// What one function allocates.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FunctionNow {
     /// Function name.
     pub name: String,
@@ -109,6 +115,7 @@ pub struct FunctionNow {
 
 /// What the tasks of one spawn site allocated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TaskSiteNow {
     /// `file:line:column`.
     pub location: String,
@@ -127,6 +134,7 @@ pub struct TaskSiteNow {
 /// How old blocks were when they were freed. Lifetimes are known by powers of two of milliseconds, so these
 /// are upper edges; none beyond the last that the recorder tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct AgeAtFree {
     /// Freed samples that tell it.
     pub samples: u64,

@@ -6,6 +6,7 @@ use crate::Analysis;
 
 /// A file that is mapped, or all files together that have no row of their own.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct MappedFileView {
     /// Its path; none of several files together.
     pub path: Option<String>,

@@ -8,6 +8,7 @@ use crate::{Analysis, human};
 
 /// Resident memory of one snapshot, part by part; a part that is not known is none.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Memory {
     /// All of it.
     pub rss_bytes: u64,

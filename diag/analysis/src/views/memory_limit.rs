@@ -7,6 +7,7 @@ use crate::human::{bytes, name};
 
 /// The limit on memory that binds the process, and what is used of it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct MemoryLimitView {
     /// What all processes of the control group may use together.
     pub limit_bytes: u64,

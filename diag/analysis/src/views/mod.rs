@@ -54,6 +54,7 @@ fn ns(us: u64) -> u64 {
 
 /// The least and the greatest of some durations, nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct RangeNs {
     /// The least.
     pub min: u64,

@@ -9,6 +9,7 @@ use crate::{Analysis, human};
 
 /// A spawn site with its live tasks and its totals since start.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SiteView {
     /// Its place in the snapshot.
     pub index: u32,
@@ -52,6 +53,7 @@ pub struct SiteView {
 
 /// How many tasks are in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct StateCount {
     /// Which.
     pub state: &'static str,
@@ -61,6 +63,7 @@ pub struct StateCount {
 
 /// The middle and the largest of some times, nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SpreadNs {
     /// The median: of an even number of values the upper one.
     pub p50: u64,
@@ -77,6 +80,7 @@ impl From<Spread> for SpreadNs {
 /// Tasks of a site by the time that they lived, or live until now. Bucket `b` is from 2^b to 2^(b+1)
 /// milliseconds, the first also holds everything shorter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Lives {
     /// Those that ended.
     pub ended: Vec<u64>,
@@ -87,6 +91,7 @@ pub struct Lives {
 /// Polls of a site's tasks by how long they took: bucket `b` is from 2^b to 2^(b+1) microseconds. And by how long
 /// the woken task had waited for them, in milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Polls {
     /// How long they took.
     pub times: Vec<u64>,

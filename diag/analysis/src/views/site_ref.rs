@@ -7,6 +7,7 @@ use crate::human;
 
 /// A spawn site as others name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[non_exhaustive]
 pub struct SiteRef {
     /// Its place in the snapshot.
     pub index: u32,

@@ -10,6 +10,7 @@ use crate::Analysis;
 
 /// A live task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TaskView {
     /// Its number in the process.
     pub id: String,
@@ -65,6 +66,7 @@ pub struct TaskView {
 
 /// Who woke a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WokenBy {
     /// Its own poll.
     Itself,

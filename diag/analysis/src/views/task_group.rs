@@ -12,6 +12,7 @@ use crate::Analysis;
 /// What sets tasks apart from the others of their site, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Concern {
     /// Nothing can wake them: proven.
     Lost,
@@ -23,6 +24,7 @@ pub enum Concern {
 
 /// Live tasks of one concern, site and state that wait for one thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TaskGroup {
     /// What sets them apart.
     pub concern: Concern,

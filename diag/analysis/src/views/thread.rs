@@ -8,6 +8,7 @@ use crate::await_point::AwaitPoint;
 
 /// A thread that is held up in a poll.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ThreadView {
     /// The kernel's id of it.
     pub tid: u32,

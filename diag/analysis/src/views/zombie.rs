@@ -11,6 +11,7 @@ use crate::Analysis;
 
 /// Tasks of one site that ended in one way and are still held.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ZombieView {
     /// Where they were spawned.
     pub site: SiteRef,

@@ -9,6 +9,7 @@ use super::WeightedSum;
 
 /// Limits of a value, 2.5 % chance of being beyond either.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Interval {
     /// The lower limit.
     pub low: f64,

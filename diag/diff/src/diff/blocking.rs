@@ -11,6 +11,7 @@ use super::Site;
 
 /// Closures for the blocking threads that neither ended nor began between two snapshots.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct BlockingPool {
     /// Running since before the first snapshot, by spawn site.
     pub held: BTreeMap<Site, u64>,

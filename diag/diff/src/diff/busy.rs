@@ -15,6 +15,7 @@ const MIN_LIFE_US: u64 = 2_000_000;
 
 /// What one task did between two snapshots, or since its spawn if the first has it not.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct BusyTask {
     /// Where it was spawned.
     pub site: Site,

@@ -14,6 +14,7 @@ use super::{Options, Site};
 
 /// Tasks of one spawn site that wait for one such thing.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Giving {
     /// Where they were spawned.
     pub site: Site,
@@ -27,6 +28,7 @@ pub struct Giving {
 
 /// One of these tasks.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct GivingTask {
     /// For how long it has not been polled, microseconds.
     pub idle_us: u64,

@@ -24,6 +24,7 @@ use diag_analysis::heap_profile::add;
 
 /// The sampled heap of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct HeapDiff {
     /// What the first snapshot holds.
     pub before: HeapProfile,
@@ -43,6 +44,7 @@ pub struct HeapDiff {
 
 /// What one function allocated and did not free.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct HeapSiteDiff {
     /// The function, and the line in it.
     pub place: SourceLocation,
@@ -70,6 +72,7 @@ pub struct HeapSiteDiff {
 
 /// Live bytes in both snapshots and the difference between them.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Growth {
     /// Live in the first snapshot.
     pub before: WeightedSum,
@@ -97,6 +100,7 @@ impl Growth {
 
 /// Samples older than [`Options::stale_factor`] usual lifetimes of the task that allocated them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Overdue {
     /// In the first snapshot.
     pub before: u64,

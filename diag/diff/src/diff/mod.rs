@@ -35,6 +35,7 @@ pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDi
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
 /// snapshots do; [`now`](Diff::now) is about the second alone.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Diff {
     /// Name of the service, the same in both.
     pub service: String,
@@ -64,6 +65,7 @@ pub struct Diff {
 
 /// Facts about one of the two snapshots.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Side {
     /// Operating system's process id.
     pub pid: u32,
@@ -93,6 +95,7 @@ pub struct Side {
 
 /// The two numbers that the facts depend on. They come from the policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Options {
     /// A task is stale after resting for so many usual lifetimes of its site.
     pub stale_factor: f64,
@@ -108,6 +111,7 @@ impl Default for Options {
 
 /// Why two snapshots cannot be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NotComparable {
     /// They are of different services.
     Service {

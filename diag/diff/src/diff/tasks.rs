@@ -22,6 +22,7 @@ use crate::merge::merge;
 
 /// Tasks of two snapshots.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct TaskDiff {
     /// Every site of either snapshot, ascending.
     pub sites: Vec<SiteDiff>,
@@ -36,6 +37,7 @@ impl TaskDiff {
 
 /// One spawn site in two snapshots.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SiteDiff {
     /// Which site; as the second snapshot has it, if both have it.
     pub site: Site,
@@ -59,6 +61,7 @@ pub struct SiteDiff {
 
 /// The live tasks of a site in one snapshot.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct SiteSide {
     /// Totals since start.
     pub totals: Totals,
@@ -89,6 +92,7 @@ pub struct SiteSide {
 /// Tasks older than [`Options::stale_factor`] usual lifetimes of their site, whether idle or not; where nothing
 /// ended yet, all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Older {
     /// In the first snapshot.
     pub before: u64,
@@ -98,6 +102,7 @@ pub struct Older {
 
 /// When tasks were spawned, in the order of their spawn.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Births {
     /// How many there are.
     pub count: u64,
@@ -136,6 +141,7 @@ impl Births {
 
 /// Smallest, middle and largest of some values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spread {
     /// The smallest.
     pub min: u64,

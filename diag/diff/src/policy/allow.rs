@@ -15,6 +15,7 @@ pub(super) const KEYS: [&str; 4] = ["id", "site", "reason", "until"];
 
 /// An entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Allow {
     /// What it is about.
     pub what: Known,
@@ -26,6 +27,7 @@ pub struct Allow {
 
 /// What an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Known {
     /// The finding of this id.
     Id(String),
@@ -35,6 +37,7 @@ pub enum Known {
 
 /// A finding that is allowed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Allowed {
     /// The last day, UTC.
     pub until: Date,

@@ -16,6 +16,7 @@ pub(super) const KEYS: [&str; 3] = ["site", "max_bytes", "max_tasks"];
 
 /// An entry of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Bound {
     /// The allocating function, or the spawn site.
     pub place: Place,

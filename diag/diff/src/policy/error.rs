@@ -4,6 +4,7 @@ use std::fmt;
 
 /// Why a policy is refused, and where.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct PolicyError {
     /// Line of the file, from 1.
     pub line: usize,
@@ -13,6 +14,7 @@ pub struct PolicyError {
 
 /// What is wrong with a policy.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Problem {
     /// It is not TOML.
     Syntax(String),

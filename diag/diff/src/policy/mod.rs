@@ -45,6 +45,7 @@ pub use place::Place;
 
 /// What a report may say and when. [`Policy::default`] is what the command line uses.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Policy {
     /// Findings of this confidence or above fail a check. Default: likely.
     pub fail_on: Confidence,

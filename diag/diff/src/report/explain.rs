@@ -12,6 +12,7 @@ pub const SCHEMA: &str = "diag.rules/1";
 
 /// A rule, explained.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RuleView {
     /// Its name in reports and in `diag.toml`.
     pub name: &'static str,
@@ -29,6 +30,7 @@ pub struct RuleView {
 
 /// A threshold, explained.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct ParamView {
     /// Its key in the rule's table of `diag.toml`.
     pub name: &'static str,

@@ -10,6 +10,7 @@ use diag_analysis::views::{Estimate, whole};
 
 /// The sampled heap in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct HeapChange {
     /// All of it.
     pub total: GrowthBytes,
@@ -25,6 +26,7 @@ pub struct HeapChange {
 
 /// One allocating function in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct HeapSiteChange {
     /// Which function: by this a finding is joined to it.
     #[serde(skip)]
@@ -53,6 +55,7 @@ pub struct HeapSiteChange {
 
 /// Estimated live bytes and their growth.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct GrowthBytes {
     /// Live in the first snapshot.
     #[serde(serialize_with = "whole")]
@@ -70,6 +73,7 @@ pub struct GrowthBytes {
 
 /// Bytes that the tasks of one spawn site allocated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TaskSiteBytes {
     /// `file:line:column` of the spawn site.
     pub location: String,

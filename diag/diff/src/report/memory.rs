@@ -7,6 +7,7 @@ use diag_analysis::human::signed_bytes;
 
 /// One part in both snapshots, bytes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PartChange {
     /// What it is, for people.
     pub part: &'static str,

@@ -47,6 +47,7 @@ pub const SCHEMA: &str = "diag.report/2";
 
 /// What two snapshots say, under a policy.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: &'static str,
@@ -93,6 +94,7 @@ pub(crate) struct Found {
 
 /// One of the two snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Moment {
     /// When it was taken.
     pub taken: Option<jiff::Timestamp>,

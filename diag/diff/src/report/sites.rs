@@ -9,6 +9,7 @@ use crate::diff::{Diff, Moves, Site, SiteDiff, Spread};
 
 /// One spawn site in both snapshots.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SiteChange {
     /// Which site: by this a finding is joined to it.
     #[serde(skip)]
@@ -47,6 +48,7 @@ pub struct SiteChange {
 
 /// Smallest, middle and largest of some times, nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct SpreadNs {
     /// The smallest.
     pub min: u64,

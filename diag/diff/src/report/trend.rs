@@ -18,6 +18,7 @@ const COLUMNS: usize = 8;
 
 /// A series over time. Every list of numbers has one for each moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TrendTable {
     /// [`SCHEMA`].
     pub schema: &'static str,
@@ -37,6 +38,7 @@ pub struct TrendTable {
 
 /// One snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TrendMoment {
     /// When it was taken.
     pub taken: Option<jiff::Timestamp>,
@@ -46,6 +48,7 @@ pub struct TrendMoment {
 
 /// The tasks of one spawn site.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct SiteOverTime {
     /// Where they are spawned.
     pub location: String,
@@ -63,6 +66,7 @@ pub struct SiteOverTime {
 
 /// What one function allocated and nobody freed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct FunctionOverTime {
     /// Where it allocates.
     pub location: String,
@@ -74,6 +78,7 @@ pub struct FunctionOverTime {
 
 /// One part of resident memory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct PartOverTime {
     /// What it is, for people.
     pub part: &'static str,

@@ -10,6 +10,7 @@ use super::fact::facts;
 
 facts! {
     /// What to do next.
+    #[non_exhaustive]
     pub enum Advice {
         /// Work that computes.
         MoveWorkAway,

@@ -14,6 +14,7 @@ use super::fact::{AskedBy, PerSecond, Percent, Probability, Ratio, facts};
 
 facts! {
     /// What speaks for a finding, or against it.
+    #[non_exhaustive]
     pub enum Evidence {
         // Of a poll under way and its thread.
         /// One poll has not returned for so long.

@@ -94,6 +94,7 @@ pub struct Probability(pub f64);
 
 /// Who asked tasks to stop, and how many of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AskedBy {
     /// Who.
     pub by: CancelBy,

@@ -18,6 +18,7 @@ use crate::time::timestamp;
 /// What kind of trouble it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Category {
     /// Kept without end.
     Leak,
@@ -34,6 +35,7 @@ pub enum Category {
 /// How sure it is. The largest is the surest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Confidence {
     /// Worth a third snapshot.
     Possible,
@@ -76,6 +78,7 @@ impl Confidence {
 
 /// One thing found, with what speaks for and against it: all of it data, of which words are made last.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Finding {
     /// Stable across runs and policies: allow-lists, addresses and tickets use it. See
     /// [`finding_id`].

@@ -4,6 +4,7 @@ use super::fact::facts;
 
 facts! {
     /// Who holds what a finding is about.
+    #[non_exhaustive]
     pub enum Holder {
         /// A thread, at a function if that is known.
         Thread { thread: u32, at: Option<String> },

@@ -69,6 +69,7 @@ pub struct Thresholds(BTreeMap<&'static str, Given>);
 
 /// Why a threshold is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Refused {
     /// No rule has one of this name.
     Unknown,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// A threshold of a rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Param {
     /// Its key in the rule's table of `diag.toml`.
     pub name: &'static str,
@@ -21,6 +22,7 @@ pub struct Param {
 
 /// A kind of value: its unit and its bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A number of things.
     Count,
@@ -81,6 +83,7 @@ impl Kind {
 /// A value of a threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Value {
     /// A whole number.
     Whole(u64),

@@ -7,6 +7,7 @@ use super::fact::{Percent, facts};
 
 facts! {
     /// Why snapshots may be too little to call a service clean.
+    #[non_exhaustive]
     pub enum Reason {
         /// They were given in reverse.
         Reversed { window: Micros },

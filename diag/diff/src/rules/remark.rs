@@ -11,6 +11,7 @@ use super::fact::{Percent, facts};
 
 facts! {
     /// What a reader should know that is no finding.
+    #[non_exhaustive]
     pub enum Remark {
         /// Every task is tracked.
         AllTracked { coverage: Percent },

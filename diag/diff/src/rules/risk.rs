@@ -6,6 +6,7 @@ use super::fact::{BytesPerSecond, PerSecond, facts};
 
 facts! {
     /// What happens if nothing is done.
+    #[non_exhaustive]
     pub enum Risk {
         /// Others wait for the worker.
         WorkerIsKept,

@@ -55,6 +55,7 @@ pub trait Rule: Sync {
 
 /// What rules look at.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Facts<'a> {
     /// What the newest snapshot shows by itself.
     pub now: &'a Conditions,
@@ -88,6 +89,7 @@ impl<'a> From<&'a Diff> for Facts<'a> {
 
 /// What a rule needs to look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Needs {
     /// One snapshot, which of two is the newer one.
     OneSnapshot,

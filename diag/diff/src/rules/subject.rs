@@ -9,6 +9,7 @@ use crate::diff::Site;
 
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Subject {
     /// Tasks spawned at a place.
     SpawnSite(Site),
@@ -31,6 +32,7 @@ pub enum Subject {
 
 /// A part of the process that has no place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProcessPart {
     /// All live blocks of the heap.
     Heap,

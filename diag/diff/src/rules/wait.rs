@@ -6,6 +6,7 @@ use super::fact::facts;
 
 facts! {
     /// What tasks wait for.
+    #[non_exhaustive]
     pub enum Wait {
         /// All of those that were asked wait there: `mpsc recv at src/orders.rs:131`.
         All { at: String },

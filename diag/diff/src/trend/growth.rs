@@ -13,6 +13,7 @@ const MIN_STEPS: usize = 3;
 
 /// What growth has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Limits {
     /// In so many windows.
     pub min_windows: usize,
@@ -30,6 +31,7 @@ pub struct Limits {
 
 /// How the memory of a function grew, up to the last moment.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum HeapGrowth {
     /// In each window, the last of them not much less than the first.
     Steady(Steady),
@@ -41,6 +43,7 @@ pub enum HeapGrowth {
 
 /// Growth in each window.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Steady {
     /// From this moment on.
     pub since: usize,
@@ -54,6 +57,7 @@ pub struct Steady {
 
 /// Growth by steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Stairs {
     /// From this moment on.
     pub since: usize,
@@ -71,6 +75,7 @@ pub struct Stairs {
 
 /// Growth that ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Ended {
     /// It was as much as this in all.
     pub bytes: f64,

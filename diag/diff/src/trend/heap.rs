@@ -14,6 +14,7 @@ use crate::stats::WeightedSum;
 
 /// What was allocated and not freed, at each moment of a series: by one function, or of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct HeapTrend {
     /// Live bytes at each moment, an estimate.
     pub live_bytes: Vec<f64>,

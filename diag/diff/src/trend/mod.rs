@@ -27,6 +27,7 @@ pub use tasks::TaskTrend;
 
 /// The members of one process, in the order of time.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Trend {
     /// When they were taken.
     pub moments: Vec<Moment>,
@@ -44,6 +45,7 @@ pub struct Trend {
 
 /// One member.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Moment {
     /// How long the process had been running.
     pub uptime_us: u64,

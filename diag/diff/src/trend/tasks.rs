@@ -9,6 +9,7 @@ use crate::diff::Site;
 
 /// What the tasks of one spawn site did, at each moment of a series.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TaskTrend {
     /// Live tasks.
     pub live: Vec<u64>,

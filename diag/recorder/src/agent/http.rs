@@ -157,12 +157,12 @@ impl Read for Io<'_> {
         cx: &mut Context<'_>,
         mut to: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        // Requests are short: a small buffer of our own needs no unsafe view of hyper's.
-        let mut space = [0; 1024];
-        let room = to.remaining().min(space.len());
-        let mut buffer = ReadBuf::new(&mut space[..room]);
+        // SAFETY: through a `ReadBuf` nothing becomes uninitialized again.
+        let mut buffer = ReadBuf::uninit(unsafe { to.as_mut() });
         ready!(Pin::new(&mut *self.stream).poll_read(cx, &mut buffer))?;
-        to.put_slice(buffer.filled());
+        let read = buffer.filled().len();
+        // SAFETY: so many bytes of it are filled.
+        unsafe { to.advance(read) };
         Poll::Ready(Ok(()))
     }
 }

@@ -102,9 +102,10 @@ pub(crate) const OUTCOMES: [Outcome; 4] =
 pub(crate) fn outcome_index(outcome: Outcome) -> usize {
     match outcome {
         Outcome::Done => 0,
-        Outcome::Cancelled | Outcome::Unknown => 1,
         Outcome::Panicked => 2,
         Outcome::NeverPolled => 3,
+        // Cancelled, or unknown.
+        _ => 1,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `LocalSet`: tokio's, whose tasks are recorded.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -52,13 +53,17 @@ impl LocalSet {
         self.inner.run_until(future).await
     }
 
-    /// tokio's id of the set.
-    pub fn id(&self) -> tokio::runtime::Id {
-        self.inner.id()
-    }
-
     /// tokio's own set.
     pub(super) fn tokio(&self) -> &tokio::task::LocalSet {
+        &self.inner
+    }
+}
+
+/// What tokio's own set can be asked besides, as for its id, with a tokio that has one.
+impl Deref for LocalSet {
+    type Target = tokio::task::LocalSet;
+
+    fn deref(&self) -> &Self::Target {
         &self.inner
     }
 }

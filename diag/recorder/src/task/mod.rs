@@ -52,9 +52,10 @@ use std::future::{Future, poll_fn};
 use std::panic::Location;
 use std::task::Poll;
 
-// The three of `coop` are where older code knows them to be.
-pub use tokio::task::coop::{Unconstrained, consume_budget, unconstrained};
-pub use tokio::task::{Id, JoinError, LocalEnterGuard, LocalKey, coop, futures, id, try_id};
+/// Whatever else the `tokio::task` of this build has: `coop`, for one, is there from tokio 1.44 on. What has a record is
+/// named below, and comes before these.
+#[doc(no_inline)]
+pub use tokio::task::*;
 
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;

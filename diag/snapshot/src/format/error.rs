@@ -6,6 +6,7 @@ use super::MAJOR;
 
 /// Why nothing of a file could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ReadError {
     /// It does not begin like a snapshot at all.
     NotASnapshot,
@@ -73,6 +74,7 @@ impl std::error::Error for ReadError {}
 
 /// What was lost of a file that can otherwise be read: the table is empty then, or the heap `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Damage {
     /// The section that is lost, or `file` if what is wrong concerns none.
     pub section: &'static str,

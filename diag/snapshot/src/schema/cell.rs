@@ -90,6 +90,7 @@ macro_rules! codes {
     ) => {
         $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
         pub enum $Set {
             $($(#[doc = $member_doc])* $Member,)*
             /// Not known, or a member of a newer format than this reader.
