@@ -31,6 +31,19 @@ pub enum Gauge {
 }
 
 impl Gauge {
+    /// Returns what a person means: `sockets`, `open files`, or a published name, which may follow the word `gauge`. None of
+    /// an empty text.
+    pub fn of(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let kind = KINDS.into_iter().find(|kind| text.strip_suffix('s') == Some(kind.as_str()));
+        match (kind, text) {
+            (_, "") => None,
+            (Some(kind), _) => Some(Gauge::Descriptors(kind)),
+            (None, "open files") => Some(Gauge::OpenFiles),
+            (None, name) => Some(Gauge::Published(name.strip_prefix("gauge ").unwrap_or(name).to_owned())),
+        }
+    }
+
     /// Returns what a snapshot says of each; what it does not know is not there.
     pub fn all(snapshot: &Snapshot) -> BTreeMap<Gauge, u64> {
         let published = snapshot.capture.gauges.iter().filter_map(|gauge| {
@@ -93,6 +106,21 @@ mod tests {
             [DescriptorKind::Socket, DescriptorKind::File, DescriptorKind::Pipe].map(|kind| of(&known, kind));
         assert_eq!(counts, [Some(10), Some(2), Some(0)]);
         assert_eq!(Gauge::all(&known).get(&Gauge::OpenFiles), None);
+    }
+
+    #[test]
+    fn a_gauge_is_named_as_it_is_shown() {
+        let published = |name: &str| Gauge::Published(name.to_owned());
+        for (text, gauge) in [
+            ("sockets", Gauge::Descriptors(DescriptorKind::Socket)),
+            (" files ", Gauge::Descriptors(DescriptorKind::File)),
+            ("open files", Gauge::OpenFiles),
+            ("devices", published("devices")),
+            ("gauge sockets", published("sockets")),
+        ] {
+            assert_eq!(Gauge::of(text), Some(gauge), "{text}");
+        }
+        assert_eq!(Gauge::of(" "), None);
     }
 
     #[test]

@@ -10,8 +10,10 @@ mod heap;
 mod sites;
 mod tasks;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
+use diag_analysis::gauge::Gauge;
 use diag_analysis::memory_breakdown::MemoryBreakdown;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::{Unnamed, unnamed};
@@ -79,6 +81,8 @@ pub struct Side {
     pub debug_build: bool,
     /// True if the heap was sampled.
     pub has_heap: bool,
+    /// How much it has in use, as far as that is known.
+    pub gauges: BTreeMap<Gauge, u64>,
     /// Open file descriptors, if that is known.
     pub open_files: Option<u64>,
     /// How many there may be, if there is a limit and it is known.
@@ -225,6 +229,7 @@ fn side(analysis: &Analysis) -> Side {
         tasks: analysis.coverage(),
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
+        gauges: Gauge::all(snapshot),
         open_files: snapshot.capture.resources.open_fds,
         open_files_limit: snapshot.capture.resources.open_fds_limit,
         split: analysis.memory().cloned(),

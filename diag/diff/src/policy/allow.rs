@@ -5,9 +5,9 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::list::Entry;
-use super::place::Place;
 use super::{Problem, Refusal};
 use crate::rules::finding::Finding;
+use crate::rules::place::Place;
 use crate::rules::remark::Remark;
 use crate::time::timestamp;
 

@@ -4,11 +4,11 @@ use diag_snapshot::Bytes;
 
 use super::Refusal;
 use super::list::Entry;
-use super::place::Place;
 use crate::diff::Diff;
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
 use crate::rules::finding::{Confidence, Finding};
+use crate::rules::place::Place;
 use crate::rules::remark::Remark;
 use crate::rules::subject::Subject;
 

@@ -50,6 +50,12 @@ impl<'a> Entry<'a> {
         whole.map(Some).ok_or_else(|| self.wrong(key, Kind::Count.must(), offset))
     }
 
+    pub(super) fn positive(&self, key: &'static str) -> Result<Option<f64>, Refusal> {
+        let Some((offset, value)) = self.get(key) else { return Ok(None) };
+        let number = threshold(value).and_then(f64::of).filter(|number| *number > 0.0 && number.is_finite());
+        number.map(Some).ok_or_else(|| self.wrong(key, "more than 0", offset))
+    }
+
     pub(super) fn lacks(&self, what: &'static str) -> Refusal {
         Refusal { offset: self.offset, problem: Problem::Lacks { list: self.list, what } }
     }

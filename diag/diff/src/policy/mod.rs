@@ -17,6 +17,11 @@
 //! [[bound]]               # growth below is meant, growth above is likely a leak
 //! site = "Cache::insert"
 //! max_bytes = 268435456   # or max_tasks, of a spawn site
+//!
+//! [[ratio]]               # so many tasks for each device
+//! gauge = "devices"       # published by the service, or "sockets" and so on
+//! expected = 2.0
+//! site = "src/hub.rs:88"  # all tasks without it
 //! ```
 //!
 //! The keys of a rule are declared in the rule's file; `diag explain` lists them all. Only readers use a policy: a
@@ -26,7 +31,7 @@ mod allow;
 mod bound;
 mod error;
 mod list;
-mod place;
+mod ratio;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -36,12 +41,13 @@ use crate::rules::finding::Confidence;
 use crate::rules::params::{Kind, Typed as _, Value};
 use crate::rules::{RULES, Refused, Thresholds};
 
+pub use crate::rules::place::Place;
+pub use crate::rules::ratio::Expected;
 pub(crate) use allow::take_allowed;
 pub use allow::{Allow, Allowed, Known};
 pub use bound::Bound;
 pub(crate) use bound::apply as apply_bounds;
 pub use error::{PolicyError, Problem};
-pub use place::Place;
 
 /// What a report may say and when. [`Policy::default`] is what the command line uses.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,6 +111,10 @@ impl Policy {
             "bound" => {
                 let given = list::entries("bound", entry.value, &bound::KEYS)?;
                 self.bounds = given.iter().map(Bound::read).collect::<Result<_, _>>()?;
+            }
+            "ratio" => {
+                let given = list::entries("ratio", entry.value, &ratio::KEYS)?;
+                self.rules.expected = given.iter().map(ratio::read).collect::<Result<_, _>>()?;
             }
             key => {
                 let taken = self.take_value(key, entry.value.get_ref());
@@ -219,11 +229,13 @@ fn unknown(key: &str) -> Problem {
 
 /// Every key that there is, with the tables that it is in.
 fn known_keys() -> Vec<String> {
-    let mut known = ["version", "fail_on", "min_window_s", "min_coverage", "allow", "bound", "rules"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut known =
+        ["version", "fail_on", "min_window_s", "min_coverage", "allow", "bound", "ratio", "rules"]
+            .map(str::to_owned)
+            .to_vec();
     known.extend(allow::KEYS.map(|key| format!("allow.{key}")));
     known.extend(bound::KEYS.map(|key| format!("bound.{key}")));
+    known.extend(ratio::KEYS.map(|key| format!("ratio.{key}")));
     for rule in RULES {
         let table = table(rule.name());
         known.extend(rule.params().iter().map(|param| format!("{table}.{}", param.name)));
@@ -234,6 +246,9 @@ fn known_keys() -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use diag_analysis::gauge::Gauge;
+    use diag_snapshot::DescriptorKind;
+
     use super::*;
 
     fn refuse(text: &str, expected: &str) {
@@ -310,6 +325,15 @@ mod tests {
         assert_eq!(about, [&Known::Id("12a3".to_owned()), &Known::Site(place)]);
         assert_eq!(policy.allow[1].until, jiff::civil::date(2026, 12, 1));
         assert_eq!((policy.bounds[0].max_bytes, policy.bounds[0].max_tasks), (Some(1024), None));
+        let text = "[[ratio]]\ngauge = 'devices'\nexpected = 2\n[[ratio]]\ngauge = 'sockets'\nexpected = 0.5\nsite = 'a.rs'";
+        let policy = Policy::parse(text).expect("valid");
+        let (devices, sockets) =
+            (Gauge::Published("devices".to_owned()), Gauge::Descriptors(DescriptorKind::Socket));
+        let expected = [
+            Expected { site: None, gauge: devices, ratio: 2.0 },
+            Expected { site: Place::of("a.rs"), gauge: sockets, ratio: 0.5 },
+        ];
+        assert_eq!(policy.rules.expected, expected);
     }
 
     #[test]
@@ -340,5 +364,10 @@ mod tests {
             "line 3: key `bound.max_bytes` must be a whole number",
         );
         refuse("[[bound]]\nsite = 'a'\nmax_byte = 1", "did you mean `bound.max_bytes`?");
+        refuse("[[ratio]]\nexpected = 1", "line 1: this `[[ratio]]` needs a `gauge`");
+        refuse("[[ratio]]\ngauge = 'a'", "line 1: this `[[ratio]]` needs `expected`");
+        refuse("[[ratio]]\ngauge = 'a'\nexpected = 0", "line 3: key `ratio.expected` must be more than 0");
+        refuse("[[ratio]]\ngauge = ' '\nexpected = 1", "needs a `gauge`");
+        refuse("[[ratio]]\ngauge = 'a'\nexpect = 1", "did you mean `ratio.expected`?");
     }
 }

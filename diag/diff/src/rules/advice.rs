@@ -66,6 +66,10 @@ facts! {
         EndThreads,
         /// What is opened and stays open; and look again so long after the last snapshot.
         FindWhoOpens { gauge: Gauge, after: Micros },
+        /// Tasks that are more than what is counted.
+        FindTasksWithout { gauge: Gauge },
+        /// Tasks that are fewer than what is counted.
+        FindMissingTasks { gauge: Gauge },
         /// Look again at the process, so long after the last snapshot.
         WatchMemory { after: Micros },
         /// Memory that may be bounded.

@@ -216,6 +216,10 @@ facts! {
         // Of what is counted.
         /// It rose in each of several windows; what stayed at their ends.
         GaugeRose { gauge: Gauge, lasted: Micros, floors: Vec<u64> },
+        /// So many tasks for what is counted, where so many are expected for each, and may be off by a share.
+        RatioOff { tasks: u64, load: u64, gauge: Gauge, expected: Ratio, limit: Percent },
+        /// Tasks of connections that came again may end a little later.
+        ReconnectsLookTheSame,
         /// There may be more to do, or a pool may be on its way to its size.
         MoreLoadLooksTheSame,
 

@@ -8,6 +8,7 @@ pub mod fact;
 pub mod finding;
 pub mod holder;
 pub mod params;
+pub mod place;
 pub mod reason;
 pub mod remark;
 pub mod risk;
@@ -23,6 +24,7 @@ use diag_analysis::await_point::Direction;
 use evidence::Evidence;
 use finding::{Finding, surest_first};
 use params::{Given, Params as _, Value};
+use ratio::Expected;
 use reason::Reason;
 use remark::Remark;
 use rule::{AnyRule, Facts};
@@ -31,7 +33,7 @@ use rule::{AnyRule, Facts};
 /// `.ci/run` formats them by name.
 macro_rules! rules {
     ($($module:ident,)*) => {
-        $(mod $module;)*
+        $(pub(crate) mod $module;)*
 
         /// All rules, in the order in which they are listed.
         pub const RULES: &[&dyn AnyRule] = &[$(&$module::Rule,)*];
@@ -55,6 +57,7 @@ rules! {
     heap_never_falls,
     untracked_growth,
     gauge_growth,
+    ratio,
     resident_growth,
 }
 
@@ -65,7 +68,11 @@ pub fn by_name(name: &str) -> Option<&'static dyn AnyRule> {
 
 /// What is given for the thresholds of all rules; the others keep their defaults.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Thresholds(BTreeMap<&'static str, Given>);
+pub struct Thresholds {
+    given: BTreeMap<&'static str, Given>,
+    /// The tasks that are expected for each of what a gauge counts.
+    pub(crate) expected: Vec<Expected>,
+}
 
 /// Why a threshold is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +89,7 @@ impl Thresholds {
     pub fn set(&mut self, rule: &str, name: &str, value: Value) -> Result<(), Refused> {
         let rule = by_name(rule).ok_or(Refused::Unknown)?;
         let param = rule.params().iter().find(|param| param.name == name).ok_or(Refused::Unknown)?;
-        self.0.entry(rule.name()).or_default().set(param, value).map_err(Refused::Must)
+        self.given.entry(rule.name()).or_default().set(param, value).map_err(Refused::Must)
     }
 
     /// Returns what the diff has to be measured with.
@@ -93,7 +100,11 @@ impl Thresholds {
     }
 
     fn of(&self, rule: &dyn AnyRule) -> Given {
-        self.0.get(rule.name()).cloned().unwrap_or_default()
+        let mut given = self.given.get(rule.name()).cloned().unwrap_or_default();
+        if rule.name() == ratio::Rule.name() {
+            given.expected.clone_from(&self.expected);
+        }
+        given
     }
 }
 

@@ -28,6 +28,8 @@ facts! {
         MemoryKeptByHolder,
         /// Tasks are kept until the process ends.
         TasksKept,
+        /// Nobody does what tasks are there for.
+        WorkIsMissing,
         /// More tasks come all the time.
         TasksGrow { tasks: PerSecond, future: Bytes },
         /// No more descriptors, in so long.

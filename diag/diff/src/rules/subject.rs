@@ -36,6 +36,8 @@ pub enum Subject {
 pub enum ProcessPart {
     /// All live blocks of the heap.
     Heap,
+    /// All tasks that the recorder follows.
+    AllTasks,
     /// Tasks that the runtimes count and the recorder does not follow.
     UntrackedTasks,
     /// Free memory that the allocator keeps.
@@ -53,6 +55,7 @@ impl ProcessPart {
     pub fn word(self) -> &'static str {
         match self {
             ProcessPart::Heap => "(heap)",
+            ProcessPart::AllTasks => "(all tasks)",
             ProcessPart::UntrackedTasks => "(untracked)",
             ProcessPart::AllocatorFree => "(allocator, free)",
             ProcessPart::Threads => "(threads)",
@@ -117,6 +120,7 @@ impl Subject {
             Subject::Process(ProcessPart::Heap) => {
                 other.function().is_some() || matches!(other, Subject::Kind(_))
             }
+            Subject::Process(ProcessPart::AllTasks) => other.site().is_some(),
             _ => false,
         }
     }

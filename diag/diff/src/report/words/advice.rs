@@ -129,6 +129,18 @@ impl fmt::Display for Advice {
                     time(after)
                 );
             }
+            FindTasksWithout { gauge } => {
+                return write!(
+                    f,
+                    "see which spawn site has more tasks than there are {gauge}, and end each with what it is there for"
+                );
+            }
+            FindMissingTasks { gauge } => {
+                return write!(
+                    f,
+                    "see which {gauge} have no task: one that panicked or was cancelled is not started again by itself"
+                );
+            }
             FindTheKeeper { function } => {
                 return write!(
                     f,

@@ -32,6 +32,7 @@ impl fmt::Display for Risk {
                 "the memory is kept for as long as its holder is, and what else the process needs comes on top"
             }
             TasksKept => "memory and whatever the tasks hold is not given back until the process ends",
+            WorkIsMissing => "what these tasks are there for is not done, and nothing says so",
             TasksGrow { tasks: PerSecond(rate), future } => {
                 let a_day = (rate * DAY_S) as u64;
                 return write!(

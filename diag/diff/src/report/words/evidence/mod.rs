@@ -272,6 +272,12 @@ impl fmt::Display for Evidence {
             HeapNotSampled => f.write_str("the Rust heap is in there, since it is not sampled"),
 
             GaugeRose { gauge, lasted, floors } => series::gauge_rose(f, gauge, lasted, floors),
+            RatioOff { tasks, load, gauge, expected, limit } => {
+                series::ratio_off(f, [tasks, load], gauge, expected, limit)
+            }
+            ReconnectsLookTheSame => f.write_str(
+                "after many have connected again, the tasks of their old connections may end a little later",
+            ),
             MoreLoadLooksTheSame => f.write_str(
                 "more load, or a pool that grows to its size, looks the same where a connection has no task of its own",
             ),

@@ -9,6 +9,7 @@ use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{Bytes, Micros};
 
 use crate::report::words::{count, size, time};
+use crate::rules::fact::{Percent, Ratio};
 
 pub(super) fn grew_in_windows(
     f: &mut Formatter<'_>,
@@ -76,6 +77,27 @@ pub(super) fn never_fell(f: &mut Formatter<'_>, snapshots: &u64, lasted: &Micros
         time(lasted),
         listed(sizes.iter().map(size).collect())
     )
+}
+
+pub(super) fn ratio_off(
+    f: &mut Formatter<'_>,
+    [tasks, load]: [&u64; 2],
+    gauge: &Gauge,
+    Ratio(expected): &Ratio,
+    Percent(limit): &Percent,
+) -> Result {
+    let meant = expected * *load as f64;
+    write!(
+        f,
+        "{} at {} {gauge}, where {expected:.2} for each are expected",
+        human::counted(*tasks, "task"),
+        count(load)
+    )?;
+    match *tasks as f64 / meant {
+        times if !times.is_finite() => Ok(()),
+        times if times > 1.0 => write!(f, ": {:.1} % more, and {limit} % may be", (times - 1.0) * 100.0),
+        times => write!(f, ": {:.1} % fewer, and {limit} % may be", (1.0 - times) * 100.0),
+    }
 }
 
 pub(super) fn gauge_rose(f: &mut Formatter<'_>, gauge: &Gauge, lasted: &Micros, floors: &[u64]) -> Result {

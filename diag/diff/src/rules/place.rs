@@ -3,7 +3,7 @@
 use diag_analysis::human;
 use diag_analysis::source_location::SourceLocation;
 
-use crate::rules::subject::Subject;
+use super::subject::Subject;
 
 /// A file, `file:line`, `file:line:column`, or the name of a function or of a task's future. The file may lack folders at
 /// its start, the name modules; `{{closure}}` at its end may be left out.
@@ -11,8 +11,8 @@ use crate::rules::subject::Subject;
 pub struct Place(String);
 
 impl Place {
-    /// Takes the text of a policy; none if it is empty.
-    pub(super) fn of(text: &str) -> Option<Self> {
+    /// Returns the place that a text names; none if it is empty.
+    pub fn of(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Place(text.to_owned()))
     }
