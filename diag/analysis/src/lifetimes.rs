@@ -21,6 +21,15 @@ impl Lifetimes {
         }
     }
 
+    /// Returns what came to these since `earlier`, which are of the same process.
+    pub fn since(&self, earlier: &Lifetimes) -> Lifetimes {
+        let grown = |(&bucket, &count): (&u32, &u64)| {
+            let more = count.saturating_sub(earlier.0.get(&bucket).copied().unwrap_or(0));
+            (more > 0).then_some((bucket, more))
+        };
+        Lifetimes(self.0.iter().filter_map(grown).collect())
+    }
+
     /// How many there are.
     pub fn count(&self) -> u64 {
         self.0.values().fold(0u64, |sum, &count| sum.saturating_add(count))
@@ -35,6 +44,21 @@ impl Lifetimes {
                 return Some(bucket);
             }
             above -= u128::from(count);
+        }
+        None
+    }
+
+    /// So many percent of them lasted at least as long, microseconds: the lower edge of a bucket, so at most twice too
+    /// short and never too long; 0 in the lowest. None if there are none.
+    pub fn at_least_us(&self, percent: u64) -> Option<u64> {
+        let rest = u128::from(100 - percent.min(100));
+        let mut below = u128::from(self.count()) * rest / 100;
+        for (&bucket, &count) in &self.0 {
+            if u128::from(count) > below {
+                let edge = 1u64.checked_shl(bucket).unwrap_or(u64::MAX).saturating_mul(1000);
+                return Some(if bucket == 0 { 0 } else { edge });
+            }
+            below -= u128::from(count);
         }
         None
     }
@@ -55,6 +79,31 @@ mod tests {
         let mut ages = Lifetimes::default();
         buckets.iter().for_each(|&(bucket, count)| ages.add(bucket, count));
         assert_eq!(ages.within_us(percent), expected, "{buckets:?}");
+    }
+
+    fn lifetimes(buckets: &[(u32, u64)]) -> Lifetimes {
+        let mut lifetimes = Lifetimes::default();
+        buckets.iter().for_each(|&(bucket, count)| lifetimes.add(bucket, count));
+        lifetimes
+    }
+
+    #[test]
+    fn a_share_lies_beyond_the_lower_edge_of_a_bucket() {
+        for (buckets, percent, expected) in [
+            (&[][..], 90, None),
+            (&[(0, 1)], 90, Some(0)),
+            (&[(3, 10), (10, 90)], 90, Some(1_024_000)),
+            (&[(3, 11), (10, 89)], 90, Some(8_000)),
+            (&[(3, 11), (10, 89)], 100, Some(8_000)),
+        ] {
+            assert_eq!(lifetimes(buckets).at_least_us(percent), expected, "{buckets:?}");
+        }
+    }
+
+    #[test]
+    fn what_came_since_is_the_difference() {
+        let since = lifetimes(&[(1, 5), (3, 7), (9, 2)]).since(&lifetimes(&[(1, 5), (3, 4), (5, 1)]));
+        assert_eq!(since, lifetimes(&[(3, 3), (9, 2)]));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(super) struct Joined {
     pub(super) after: Totals,
     /// How long ended tasks lived.
     lifetimes: Lifetimes,
+    /// The same of either snapshot.
+    pub(super) ended: [Lifetimes; 2],
 }
 
 /// All sites of two snapshots, and where each row of either went.
@@ -60,11 +62,10 @@ pub(super) fn join(before: &Snapshot, after: &Snapshot, same_process: bool) -> J
     };
     let join_before = positions(before);
     let join_after = positions(after);
-    for (snapshot, places, totals) in
-        [(before, &join_before, before_totals as Side), (after, &join_after, after_totals as Side)]
-    {
+    let sides = [(before, &join_before, before_totals as Side), (after, &join_after, after_totals as Side)];
+    for (side, (snapshot, places, totals)) in sides.into_iter().enumerate() {
         add_rows(&mut joined, snapshot, places, totals);
-        add_lifetimes(&mut joined, snapshot, places);
+        add_lifetimes(&mut joined, snapshot, places, side);
     }
     Join { sites: joined, before: join_before, after: join_after }
 }
@@ -88,14 +89,17 @@ fn add_rows(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, tota
 
 /// Takes the larger count of every bucket: the counts only rise while a process lives, so this is
 /// the later snapshot, whichever of the two that is.
-fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions) {
+fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, side: usize) {
     let mut own: BTreeMap<usize, Lifetimes> = BTreeMap::new();
     for row in snapshot.lifetimes.iter() {
         if let Some(place) = places.of(row.site) {
             own.entry(place).or_default().add(row.bucket, row.count);
         }
     }
-    own.iter().for_each(|(&place, ages)| joined[place].lifetimes.raise(ages));
+    for (place, ages) in own {
+        joined[place].lifetimes.raise(&ages);
+        joined[place].ended[side] = ages;
+    }
 }
 
 fn key(site: &Site, same_process: bool) -> Site {
@@ -104,5 +108,12 @@ fn key(site: &Site, same_process: bool) -> Site {
 
 fn empty(site: Site) -> Joined {
     let (before, after) = (Totals::default(), Totals::default());
-    Joined { site, future_bytes: 0, before, after, lifetimes: Lifetimes::default() }
+    Joined {
+        site,
+        future_bytes: 0,
+        before,
+        after,
+        lifetimes: Lifetimes::default(),
+        ended: Default::default(),
+    }
 }

@@ -17,7 +17,7 @@ use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskId, TaskState, TaskTimes};
 
 use super::Options;
 use super::sites::{Join, Joined};
-use super::{Site, Totals};
+use super::{Lifetimes, Site, Totals};
 use crate::merge::merge;
 
 /// Tasks of two snapshots.
@@ -55,6 +55,8 @@ pub struct SiteDiff {
     pub outlived: Option<Older>,
     /// Ended tasks that are still held, followed by id; none for two processes.
     pub zombies: Option<Moves>,
+    /// How long those lived that ended before the first, and those that ended since; none for two processes.
+    pub lifetimes: Option<[Lifetimes; 2]>,
     /// 99 of 100 ended tasks lived no longer; none before [`Options::min_ended`] of them ended.
     pub usual_lifetime_us: Option<u64>,
 }
@@ -217,6 +219,10 @@ pub(super) fn diff(
             cohort: followed.as_ref().map(|followed| followed[i].1),
             outlived: followed.as_ref().map(|followed| followed[i].2),
             zombies: zombies.as_ref().map(|zombies| zombies[i]),
+            lifetimes: same_process.then(|| {
+                let [before, after] = &joined.ended;
+                [before.clone(), after.since(before)]
+            }),
             usual_lifetime_us: rest.usual_us,
         })
         .collect();

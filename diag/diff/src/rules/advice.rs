@@ -44,6 +44,8 @@ facts! {
         CompareTasksAgain { after: Micros },
         /// Tasks that stay: what they wait for needs this of others, as far as that is known.
         EndTheWait { spawned_at: Site, needs: Option<Direction> },
+        /// Tasks that wait for long before they end.
+        FindWhatTheyWaitFor { spawned_at: Site },
         /// Tasks that go on after whoever needed them is gone.
         EndWithOwner { spawned_at: Site },
         /// Tasks that are not tracked.

@@ -126,6 +126,10 @@ facts! {
         OlderStayed { older: u64, ended: u64, window: Micros },
         /// Live tasks then and now, and that they became more in each of so many windows.
         CrowdGrew { before: u64, after: u64, windows: u64, lasted: Micros },
+        /// Nearly all of those that ended before lived within this, and nearly all since at least that.
+        LivedLonger { before: u64, within: Micros, since: u64, at_least: Micros },
+        /// Work of another kind may take longer.
+        OtherWorkLooksTheSame,
         /// None of them is old.
         NoneIsOld,
         /// In how many equal parts of the time since the first of them they were spawned.

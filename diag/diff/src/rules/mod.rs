@@ -53,6 +53,7 @@ rules! {
     heap_share,
     task_leak,
     outlived_peers,
+    lifetime_shift,
     heap_growth,
     heap_never_falls,
     untracked_growth,

@@ -16,6 +16,8 @@ facts! {
         ShutdownWaits,
         /// Others come to wait behind them.
         WaitersPileUp,
+        /// Others wait for these tasks.
+        CallersWait,
         /// Nothing gives back what they hold.
         NeverGivenBack,
         /// It happens again.

@@ -79,6 +79,13 @@ impl fmt::Display for Advice {
                      or give it a cancellation; dropping the handle only detaches it"
                 );
             }
+            FindWhatTheyWaitFor { spawned_at } => {
+                return write!(
+                    f,
+                    "look at what tasks spawned at {spawned_at} wait for before they end: a pool, a lock or a peer, and \
+                     the timeout that ends them now"
+                );
+            }
             TrackOwnTasks => {
                 "spawn your own tasks with `diag::spawn`, so that the rest is what libraries spawn; then take a third \
                  snapshot and see whether the rest still grows"

@@ -20,6 +20,7 @@ impl fmt::Display for Risk {
             }
             ShutdownWaits => "a shutdown waits for them, and who asked may take them for gone",
             WaitersPileUp => "whoever needs the same comes to wait behind them, and the service stands still",
+            CallersWait => "whoever waits for one of these waits as long, and more of them are there at once",
             NeverGivenBack => {
                 "they never run again, and what they hold, locks and permits included, is never given back"
             }

@@ -102,3 +102,19 @@ pub(super) fn born_in_parts(
         time(lasted)
     )
 }
+
+pub(super) fn lived_longer(
+    f: &mut Formatter<'_>,
+    [before, since]: [&u64; 2],
+    within: &Micros,
+    at_least: &Micros,
+) -> Result {
+    write!(
+        f,
+        "99 % of the {} that ended before lived no longer than {}, and 95 % of the {} since then at least {}",
+        count(before),
+        time(within),
+        count(since),
+        time(at_least)
+    )
+}

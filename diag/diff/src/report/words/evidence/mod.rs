@@ -189,6 +189,10 @@ impl fmt::Display for Evidence {
             OutlivedPeers { tasks, ended, usual_lifetime } => idle_tasks::outlived_peers(f, tasks, ended, usual_lifetime),
             OlderStayed { older, ended, window } => idle_tasks::older_stayed(f, older, ended, window),
             CrowdGrew { before, after, windows, lasted } => idle_tasks::crowd_grew(f, before, after, windows, lasted),
+            LivedLonger { before, within, since, at_least } => {
+                idle_tasks::lived_longer(f, [before, since], within, at_least)
+            }
+            OtherWorkLooksTheSame => f.write_str("work of another kind that takes longer looks the same"),
             NoneIsOld => f.write_str("none of them is older than usual: more load looks the same"),
             BornInParts { tasks, parts, of, lasted } => idle_tasks::born_in_parts(f, tasks, parts, of, lasted),
             StillPolled { tasks } => write!(f, "{} of them are still polled", count(tasks)),
