@@ -1,7 +1,10 @@
 //! Tasks that took much of a CPU between two snapshots, or were polled again and again.
 
 use diag_analysis::Analysis;
+use diag_analysis::await_point::WaitKind;
 use diag_analysis::site::sites;
+
+use diag_snapshot::TaskRow;
 
 use super::Site;
 
@@ -25,6 +28,13 @@ pub struct BusyTask {
     pub busy_share: f64,
     /// True if another task woke it last: it has work.
     pub woken_by_task: bool,
+    /// True if its last poll ended at a yield, as far as that is known.
+    pub yields: bool,
+}
+
+fn yields(analysis: &Analysis, task: &TaskRow) -> bool {
+    let points = analysis.await_points();
+    points.of(task).and_then(|waits| points.kind(waits)) == Some(WaitKind::Yield)
 }
 
 /// Of two snapshots of one process, the busiest first.
@@ -57,6 +67,7 @@ pub(super) fn busy(before: &Analysis, after: &Analysis) -> Vec<BusyTask> {
             polls_per_s: polls as f64 / seconds,
             busy_share: busy_ns as f64 / 1e9 / seconds,
             woken_by_task: task.woken_by.is_some_and(|by| by != task.id),
+            yields: yields(after, &task),
         });
     }
     busy.sort_by(|a, b| b.busy_share.total_cmp(&a.busy_share).then(b.polls_per_s.total_cmp(&a.polls_per_s)));

@@ -5,6 +5,7 @@
 
 mod blocking;
 mod busy;
+mod cpu;
 mod giving;
 mod heap;
 mod sites;
@@ -23,6 +24,7 @@ use diag_snapshot::{Micros, Snapshot};
 
 pub use blocking::BlockingPool;
 pub use busy::BusyTask;
+pub use cpu::{CpuUse, ThreadUse};
 pub use diag_analysis::conditions::{
     Asked, Conditions, Lost, Polling, Recovered, SiteConditions, Spinning, Zombie,
 };
@@ -55,6 +57,8 @@ pub struct Diff {
     pub heap: Option<HeapDiff>,
     /// Tasks that took much of a CPU, the busiest first; empty for two processes.
     pub busy: Vec<BusyTask>,
+    /// What it used of the CPUs; none for two processes, or if that is not known.
+    pub cpu: Option<CpuUse>,
     /// Tasks that wait in both for what another part of the service has; empty for two processes.
     pub giving: Vec<Giving>,
     /// The threads for blocking work, if closures wait for one while others hold them.
@@ -166,6 +170,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
         tasks,
         busy: if same_process { busy::busy(before, after) } else { Vec::new() },
+        cpu: if same_process { cpu::cpu(before, after) } else { None },
         giving: if same_process { giving::giving(before, after, &join, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
         now,

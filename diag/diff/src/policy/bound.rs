@@ -105,7 +105,7 @@ fn raise(finding: &mut Finding, evidence: Evidence) {
             Subject::Function(function) | Subject::Blocks { function, .. } => {
                 Advice::FindTheKeeper { function: function.clone() }
             }
-            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => return,
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => return,
         };
     }
 }

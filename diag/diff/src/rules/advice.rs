@@ -24,6 +24,8 @@ facts! {
         WaitForSomething,
         /// A task that never rests.
         SeeWhyItNeverRests,
+        /// A thread that never rests.
+        ProfileTheCpu,
         /// Tasks that wait for what others have.
         FindWhoHasIt { waits: WaitKind },
         /// Threads that blocking work holds.

@@ -83,6 +83,7 @@ fn finding(task: &BusyTask, subject: Subject, confidence: Confidence) -> Finding
         }]
         .into_iter()
         .chain(evidence)
+        .chain(task.yields.then_some(Evidence::ParkedAtYield))
         .collect(),
         counter_evidence,
         ..Finding::new(
@@ -104,7 +105,7 @@ from sampled polls.
   other tasks wake must have done both, and what `busy-self-wake` finds is left to it.
 - **Likely** when it was polled so often, no other task woke it last, and it was busy for half of `min_share` or was polled
   `spinning_polls_per_s` times a second: what waits for a socket or a timer is not polled that often. **Possible** otherwise.
-- **Counter-evidence**: that other tasks wake it; that work which yields looks the same.
+- **Evidence**: how often and for how long it was polled, whether its last poll ended at a yield. **Counter-evidence**: that other tasks wake it; that work which yields looks the same.
 - **Disproved by** a look at what it does: a task that gets work done is busy, and not burning.
 - **Silent twins**: a channel with a million messages a second; work that yields a thousand times a second.
 ";

@@ -45,6 +45,17 @@ facts! {
         /// Another task woke it last.
         WokenByOthers,
 
+        /// It stands at a yield: it asked to be polled again at once.
+        ParkedAtYield,
+        /// A thread ran, or was ready and without a CPU, nearly all of the time.
+        ThreadNeverSlept { ran: Micros, waited: Micros, window: Micros },
+        /// All tracked polls together, on whichever thread.
+        AllTrackedPollsTook { busy: Micros, polls: u64 },
+        /// Where a thread is.
+        ThreadIsAt { at: String },
+        /// A thread that has much to compute rests no more.
+        ComputingLooksTheSame,
+
         // Of tasks that wait for what others have.
         /// They wait in both snapshots; usual is a pause, or a life of so long.
         WaitsInBoth { tasks: u64, idle: Micros, usual: Micros },

@@ -47,6 +47,7 @@ rules! {
     cancelled_but_running,
     busy_self_wake,
     cpu_burn,
+    untracked_cpu,
     stuck_giving,
     blocking_pool_full,
     zombie,

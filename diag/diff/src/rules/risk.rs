@@ -12,6 +12,8 @@ facts! {
         WorkerIsKept,
         /// A CPU is taken up.
         CpuIsKept,
+        /// A CPU is taken up by a thread.
+        CpuIsTaken,
         /// A shutdown waits.
         ShutdownWaits,
         /// Others come to wait behind them.

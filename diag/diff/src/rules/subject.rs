@@ -28,6 +28,8 @@ pub enum Subject {
     Process(ProcessPart),
     /// Something that is counted.
     Gauge(Gauge),
+    /// Threads of this name; empty if it is not known.
+    Thread(String),
 }
 
 /// A part of the process that has no place in the code.
@@ -75,6 +77,7 @@ impl Subject {
             Subject::Kind(_) => "allocation_kind",
             Subject::Process(_) => "process",
             Subject::Gauge(_) => "gauge",
+            Subject::Thread(_) => "thread",
         }
     }
 
@@ -99,6 +102,8 @@ impl Subject {
             Subject::Kind(kind) => format!("({} blocks)", kind.as_str()),
             Subject::Process(part) => part.word().to_owned(),
             Subject::Gauge(gauge) => format!("({gauge})"),
+            Subject::Thread(name) if name.is_empty() => "(thread without a name)".to_owned(),
+            Subject::Thread(name) => format!("(thread {})", human::name(name)),
         }
     }
 
@@ -108,7 +113,7 @@ impl Subject {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
             Subject::Function(function) => Some(function.function.clone()),
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
-            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => None,
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => None,
         }
     }
 
@@ -132,7 +137,9 @@ impl Subject {
             Subject::Function(function) | Subject::Blocks { function, .. } => {
                 SourceLocation { line: None, ..function.clone() }.location()
             }
-            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => self.location(),
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => {
+                self.location()
+            }
         }
     }
 
@@ -141,7 +148,7 @@ impl Subject {
         match self {
             Subject::SpawnSite(site) => [site.line, site.column],
             Subject::Function(function) | Subject::Blocks { function, .. } => [function.line.unwrap_or(0), 0],
-            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) => [0; 2],
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => [0; 2],
         }
     }
 }

@@ -27,6 +27,10 @@ impl fmt::Display for Advice {
                 "look at its loop: a `recv` that returns `None` at once after the last sender is gone has to end it, and \
                  `try_recv` with `yield_now` should be an awaited `recv`"
             }
+            ProfileTheCpu => {
+                "take a CPU profile (`/debug/pprof/profile?seconds=10` of the agent, with the feature `cpu-profile`): it \
+                 shows in which function the thread is; spawn your own tasks with `diag::spawn`, so that theirs is known"
+            }
             FindWhoHasIt { waits } => return f.write_str(who_has(*waits)),
             FreeBlockingThreads => {
                 "look at what these closures wait for: one that blocks on a future which itself needs a thread of the \

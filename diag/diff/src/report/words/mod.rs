@@ -29,6 +29,7 @@ pub fn places(finding: &Finding) -> impl Iterator<Item = (&'static str, String)>
 pub fn counted(finding: &Finding) -> Option<String> {
     finding.count.map(|count| match finding.subject {
         Subject::Gauge(_) | Subject::Process(ProcessPart::Threads) => human::count(count),
+        Subject::Thread(_) => human::counted(count, "thread"),
         _ => human::counted(count, "task"),
     })
 }

@@ -18,6 +18,7 @@ impl fmt::Display for Risk {
             CpuIsKept => {
                 "it takes up a CPU for as long as it lives, and the other tasks of its worker run late"
             }
+            CpuIsTaken => "a CPU is taken up, which other threads of the machine wait for",
             ShutdownWaits => "a shutdown waits for them, and who asked may take them for gone",
             WaitersPileUp => "whoever needs the same comes to wait behind them, and the service stands still",
             CallersWait => "whoever waits for one of these waits as long, and more of them are there at once",

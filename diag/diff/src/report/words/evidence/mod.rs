@@ -61,6 +61,23 @@ impl fmt::Display for Evidence {
             WokenByNoTask => f.write_str("no other task woke it last"),
             WokenByOthers => f.write_str("another task woke it last, so it may have work"),
 
+            ParkedAtYield => f.write_str("it stands at a yield, which asks for the next poll at once"),
+            ThreadNeverSlept { ran, waited, window } => write!(
+                f,
+                "in {} it ran for {} and was ready, without a CPU, for {}: it slept hardly ever",
+                time(window),
+                time(ran),
+                time(waited)
+            ),
+            AllTrackedPollsTook { busy, polls } => write!(
+                f,
+                "all tracked polls together, {}, took {} in that time, on whichever thread",
+                count(polls),
+                time(busy)
+            ),
+            ThreadIsAt { at } => write!(f, "it is at {}", human::name(at)),
+            ComputingLooksTheSame => f.write_str("a thread that computes all the time looks the same"),
+
             WaitsInBoth { tasks: stuck, idle, usual } => write!(
                 f,
                 "{} in this wait in both snapshots, idle for up to {}; their pauses, or lives if \
