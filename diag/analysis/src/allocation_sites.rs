@@ -7,7 +7,7 @@
 //! the same in every process of one build.
 
 use crate::named_stacks::NamedStacks;
-use crate::runtime_frames::{is_allocator, is_language, is_library, is_runtime};
+use crate::runtime_frames::Owner;
 use crate::source_location::SourceLocation;
 use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
 
@@ -78,8 +78,10 @@ impl AllocationSites {
         let frame = self.named.frames(part.stack).next();
         match frame.and_then(|frame| Some((frame, self.named.frame(frame).get(part.function)?))) {
             Some((frame, place)) if self.named.has_name(frame) => place.clone(),
-            Some(_) => SourceLocation { function: self.without_names(part.stack), file: None, line: None },
-            None => SourceLocation { function: "(missing stack)".to_owned(), file: None, line: None },
+            Some(_) => {
+                SourceLocation { function: self.without_names(part.stack).into(), file: None, line: None }
+            }
+            None => SourceLocation { function: "(missing stack)".into(), file: None, line: None },
         }
     }
 
@@ -129,16 +131,17 @@ struct Frame {
 
 impl Frame {
     fn new(places: &[SourceLocation]) -> Self {
-        let allocator = places.iter().rposition(is_allocator);
+        let owners: Vec<Owner> = places.iter().map(Owner::of).collect();
+        let allocator = owners.iter().rposition(|owner| *owner == Owner::Allocator);
         let start = allocator.map_or(0, |last| last + 1);
-        let first = |is_it: fn(&SourceLocation) -> bool| {
-            places[start..].iter().position(is_it).map(|function| start + function)
+        let first = |least: Owner| {
+            owners[start..].iter().position(|owner| *owner >= least).map(|function| start + function)
         };
         Frame {
-            own: first(|place| !is_library(place)),
-            library: first(|place| !is_runtime(place)),
-            runtime: first(|place| !is_language(place)),
-            outside: first(|_| true),
+            own: first(Owner::Service),
+            library: first(Owner::Library),
+            runtime: first(Owner::Runtime),
+            outside: first(Owner::Language),
             is_allocator: allocator.is_some(),
         }
     }
@@ -174,7 +177,7 @@ mod tests {
 
     fn check_site(frames: &[&str], expected: &str) {
         let (snapshot, stack) = snapshot(frames);
-        assert_eq!(AllocationSites::new(&snapshot).site(stack).function, expected, "{frames:?}");
+        assert_eq!(AllocationSites::new(&snapshot).site(stack).function.as_ref(), expected, "{frames:?}");
     }
 
     #[test]
@@ -227,7 +230,7 @@ mod tests {
                 *names =
                     names.iter().enumerate().map(|(j, other)| if i == j { row } else { other }).collect();
             }
-            assert_eq!(AllocationSites::new(&snapshot).site(stack).function, expected, "{frames:?}");
+            assert_eq!(AllocationSites::new(&snapshot).site(stack).function.as_ref(), expected, "{frames:?}");
         };
         let registry = "/home/me/.cargo/registry/src/index-1/governor-0.8.0/src/state.rs";
         let checkout = "/home/me/.cargo/git/checkouts/governor-1a2b/3c4d/src/state.rs";

@@ -1,6 +1,6 @@
 //! A snapshot with everything that follows from it, each part made once.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use diag_snapshot::Snapshot;
 
@@ -20,7 +20,7 @@ pub struct Analysis {
     stacks: OnceLock<AllocationSites>,
     await_points: OnceLock<AwaitPoints>,
     tasks: OnceLock<TaskIndex>,
-    heap: OnceLock<Option<HeapProfile>>,
+    heap: OnceLock<Option<Arc<HeapProfile>>>,
     heap_stacks: OnceLock<HeapStacks>,
     memory: OnceLock<Option<MemoryBreakdown>>,
     now: OnceLock<Conditions>,
@@ -73,8 +73,8 @@ impl Analysis {
     }
 
     /// Returns the sampled heap by function, kind and spawn site; none if it is not sampled.
-    pub fn heap(&self) -> Option<&HeapProfile> {
-        self.heap.get_or_init(|| HeapProfile::of(&self.snapshot, self.stacks())).as_ref()
+    pub fn heap(&self) -> Option<&Arc<HeapProfile>> {
+        self.heap.get_or_init(|| HeapProfile::of(&self.snapshot, self.stacks()).map(Arc::new)).as_ref()
     }
 
     /// Returns the sampled heap by call stack; empty if it is not sampled.

@@ -4,6 +4,7 @@
 //! Tasks without any of this are not listed, so a healthy service costs nothing here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::await_point::AwaitPoint;
 use crate::await_points::AwaitPoints;
@@ -34,7 +35,7 @@ pub struct Conditions {
     /// Time since start that the process was kept off the CPUs by its cgroup.
     pub throttled_us: Option<u64>,
     /// What the sampled heap holds; none if it is not sampled.
-    pub heap: Option<HeapProfile>,
+    pub heap: Option<Arc<HeapProfile>>,
 }
 
 /// What is to be told of one site.

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use crate::allocation_kind::AllocationKind;
 use crate::allocation_sites::AllocationSites;
@@ -28,7 +29,7 @@ pub struct HeapProfile {
     /// Everything that lives.
     pub live: Live,
     /// By allocating function, the most live bytes first.
-    pub functions: Vec<FunctionProfile>,
+    pub functions: Vec<Arc<FunctionProfile>>,
     /// By what the blocks are part of.
     pub containers: BTreeMap<AllocationKind, Live>,
     /// By spawn site of the allocating task, those without any left out; in the order of the snapshot.
@@ -196,7 +197,7 @@ impl HeapProfile {
     }
 
     /// Returns what a function allocated; none if it never did.
-    pub fn function(&self, place: &SourceLocation) -> Option<&FunctionProfile> {
+    pub fn function(&self, place: &SourceLocation) -> Option<&Arc<FunctionProfile>> {
         self.functions.iter().find(|function| function.place == *place)
     }
 
@@ -371,7 +372,8 @@ impl<'a> Build<'a> {
     fn finish(self, facts: &HeapFacts) -> HeapProfile {
         let Build { stacks, functions, mut profile, .. } = self;
         let sites = &profile.task_sites;
-        profile.functions = functions.into_iter().map(|function| function.finish(stacks, sites)).collect();
+        profile.functions =
+            functions.into_iter().map(|function| Arc::new(function.finish(stacks, sites))).collect();
         // Of equal live bytes the one that allocated more comes first, then they go by name.
         profile.functions.sort_by(|a, b| {
             let by_live = b.live.bytes.sum.total_cmp(&a.live.bytes.sum);

@@ -2,6 +2,8 @@
 //!
 //! Looking names up is not done here: a snapshot carries them, or shows modules and offsets.
 
+use std::sync::Arc;
+
 use diag_snapshot::{FrameIndex, FrameRow, ModuleRow, StackIndex, StackRow, Stacks, Strings};
 
 use crate::source_location::SourceLocation;
@@ -120,8 +122,8 @@ fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<SourceLocation>> {
     for name in stacks.names.iter() {
         if let Some(places) = frames.get_mut(name.frame.0 as usize) {
             places.push(SourceLocation {
-                function: strings.show(name.function).to_owned(),
-                file: name.file.and_then(|file| strings.get(file)).map(str::to_owned),
+                function: strings.show(name.function).into(),
+                file: name.file.and_then(|file| strings.get(file)).map(Arc::from),
                 line: name.line,
             });
         }
@@ -131,7 +133,7 @@ fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<SourceLocation>> {
         let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
         let module = module.map_or("(no module)", |module| file_name(strings.show(module.path)));
         places.push(SourceLocation {
-            function: format!("{module}+{:#x}", frame.offset),
+            function: format!("{module}+{:#x}", frame.offset).into(),
             file: None,
             line: None,
         });

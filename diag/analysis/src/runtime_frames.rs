@@ -15,7 +15,7 @@ pub fn is_allocator(place: &SourceLocation) -> bool {
     const ENTRIES: &[&str] = &["__rust_alloc", "__rust_realloc", "__rust_dealloc", "__rg_", "__rdl_"];
     const MODULES: &[&str] = &["alloc::alloc::", "core::alloc::global::", "diag::heap::"];
     const FILES: &[&str] = &["library/alloc/src/alloc.rs", "library/core/src/alloc/global.rs"];
-    let function = place.function.as_str();
+    let function = &*place.function;
     let last = function.rsplit("::").next().unwrap_or(function);
     // A method of `impl GlobalAlloc for T`, in the words of either mangling.
     let is_method = || function.contains("::GlobalAlloc>::") || function.contains("::GlobalAlloc for ");
@@ -99,13 +99,47 @@ const SYMBOLS: &[&str] = &[
 /// Where the sources of the standard library lie: an inlined function has a file, but its name often lacks the path.
 const FILES: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/"];
 
+/// Whose a function is, from what tells its owner least to what tells most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Owner {
+    /// See [`is_allocator`].
+    Allocator,
+    /// The standard library.
+    Language,
+    /// See [`is_runtime`].
+    Runtime,
+    /// Other crates, told by where their sources lie.
+    Library,
+    /// The service.
+    Service,
+}
+
+impl Owner {
+    pub(crate) fn of(place: &SourceLocation) -> Self {
+        if is_allocator(place) {
+            Owner::Allocator
+        } else if is_language(place) {
+            Owner::Language
+        } else if is_of_runtime(place) {
+            Owner::Runtime
+        } else if place.file.as_deref().is_some_and(is_library_file) {
+            Owner::Library
+        } else {
+            Owner::Service
+        }
+    }
+}
+
 /// True of the allocator, of collections and of the runtime. Of a wrapper of the service's own around the
 /// allocator only [`allocator_depth`] knows.
 pub fn is_runtime(place: &SourceLocation) -> bool {
+    Owner::of(place) <= Owner::Runtime
+}
+
+fn is_of_runtime(place: &SourceLocation) -> bool {
     let path = place.path();
     place.is_of_crate(CRATES)
         || SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
-        || is_allocator(place)
         || place.file.as_deref().is_some_and(is_runtime_file)
 }
 
@@ -118,17 +152,10 @@ pub(crate) fn is_library_file(file: &str) -> bool {
     LIBRARY_FOLDERS.iter().any(|folder| file.contains(folder) || file.starts_with(&folder[1..]))
 }
 
-/// True of all that is not the service's own: told by where its source lies, and where that is not known by its
-/// name, if it is of those that [`is_runtime`] knows.
-pub fn is_library(place: &SourceLocation) -> bool {
-    is_runtime(place) || place.file.as_deref().is_some_and(is_library_file)
-}
-
 /// True of the standard library, whose functions tell less than those of any other.
-pub fn is_language(place: &SourceLocation) -> bool {
-    const LIBRARY: &[&str] = &["/rustc/", "/library/std/", "/library/core/", "/library/alloc/"];
+fn is_language(place: &SourceLocation) -> bool {
     place.is_of_crate(&["alloc", "core", "std", "__rustc"])
-        || place.file.as_deref().is_some_and(|file| LIBRARY.iter().any(|part| file.contains(part)))
+        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|part| file.contains(part)))
 }
 
 /// A registry keeps a crate in a folder `name-1.2.3`.
@@ -155,8 +182,8 @@ mod tests {
     use super::*;
 
     fn place(function: &str, file: &str) -> SourceLocation {
-        let file = (!file.is_empty()).then(|| file.to_owned());
-        SourceLocation { function: function.to_owned(), file, line: Some(1) }
+        let file = (!file.is_empty()).then(|| file.into());
+        SourceLocation { function: function.into(), file, line: Some(1) }
     }
 
     #[test]

@@ -163,7 +163,7 @@ fn a_heap_profile_of_go_is_read() {
     let analysis = Analysis::new(snapshot);
     let profile = analysis.heap().expect("a heap");
     let of = |function: &str| {
-        profile.functions.iter().find(|found| found.place.function == function).expect("it allocates")
+        profile.functions.iter().find(|found| *found.place.function == *function).expect("it allocates")
     };
     let add = of("main.(*Cache).Add");
     assert_eq!(add.place.location(), "/src/cache.go:42");

@@ -82,7 +82,7 @@ fn stacks_keep_their_names_inlined_ones_too() {
                 && functions
                     .iter()
                     .zip(&places)
-                    .all(|(found, place)| *found == place.function || found.starts_with("0x"))
+                    .all(|(found, place)| **found == *place.function || found.starts_with("0x"))
         };
         assert!(of_profile.iter().any(|functions| is_it(functions)), "{places:?}");
     }

@@ -34,7 +34,7 @@ fn compare(service: &Service, before: f64, after: f64) -> Diff {
 
 fn site<'a>(diff: &'a Diff, function: &str) -> &'a HeapSiteDiff {
     let sites = &diff.heap.as_ref().expect("a heap").sites;
-    sites.iter().find(|site| site.place.function == function).expect("the function")
+    sites.iter().find(|site| *site.place.function == *function).expect("the function")
 }
 
 fn check(service: &Service, before: f64, after: f64, answer: Outcome, expected: &[&str]) {
@@ -201,7 +201,7 @@ fn the_growth_lies_in_its_interval_and_names_the_tasks() {
     assert!(site.after.of_ended_tasks.sum > site.growth.after.sum * 0.9);
     let tasks: Vec<String> = site.after.by_task_site.keys().map(ToString::to_string).collect();
     assert_eq!(tasks, ["svc.rs:7:9"]);
-    let names: Vec<&str> = site.after.stack.iter().map(|place| place.function.as_str()).collect();
+    let names: Vec<&str> = site.after.stack.iter().map(|place| &*place.function).collect();
     assert_eq!(names, ["diag::heap::alloc", "<alloc::raw_vec::RawVec<T> as svc::Grow>::grow", "svc::keep"]);
 }
 

@@ -102,11 +102,11 @@ fn service(blocks: &[(u64, usize, Option<u64>)], rate_bytes: u64) -> Snapshot {
 }
 
 fn profile(snapshot: &Snapshot) -> HeapProfile {
-    Analysis::new(snapshot.clone()).heap().expect("a heap").clone()
+    Analysis::new(snapshot.clone()).heap().expect("a heap").as_ref().clone()
 }
 
 fn function<'a>(profile: &'a HeapProfile, name: &str) -> &'a FunctionProfile {
-    profile.functions.iter().find(|function| function.place.function == name).expect("the function")
+    profile.functions.iter().find(|function| *function.place.function == *name).expect("the function")
 }
 
 /// Of everything: live tasks, ended ones and none.
@@ -126,7 +126,7 @@ fn blocks_are_counted_for_functions_kinds_and_tasks() {
     let kinds: Vec<(AllocationKind, f64)> =
         profile.containers.iter().map(|(&kind, live)| (kind, mib(&live.bytes))).collect();
     assert_eq!(kinds, [(AllocationKind::Vec, 2.0), (AllocationKind::HashMap, 6.0)]);
-    let names: Vec<&str> = profile.functions.iter().map(|held| held.place.function.as_str()).collect();
+    let names: Vec<&str> = profile.functions.iter().map(|held| &*held.place.function).collect();
     assert_eq!(names, ["svc::keep", "svc::read"], "the heaviest first");
     let keep = function(&profile, "svc::keep");
     assert_eq!((mib(&keep.live.bytes), mib(&keep.of_ended_tasks)), (6.0, 2.0));

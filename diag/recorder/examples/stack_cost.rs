@@ -58,7 +58,7 @@ fn held(depth: u32) -> Result<u64, u64> {
 
 fn frames_to_main(snapshot: &Snapshot, sample: &SampleRow) -> Option<u64> {
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-    let main = names.stack(sample.stack).any(|place| place.function == "stack_cost::main");
+    let main = names.stack(sample.stack).any(|place| *place.function == *"stack_cost::main");
     main.then(|| names.frames(sample.stack).count() as u64)
 }
 

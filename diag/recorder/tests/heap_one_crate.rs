@@ -7,6 +7,7 @@ mod beside;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use diag_analysis::allocation_sites::AllocationSites;
 
@@ -79,7 +80,7 @@ fn build(folder: &Path, name: &str, allocator: &str, flags: &[&str]) -> Option<P
 }
 
 /// Live bytes by the function that they are known by.
-fn by_function(program: &Path) -> BTreeMap<String, f64> {
+fn by_function(program: &Path) -> BTreeMap<Arc<str>, f64> {
     let file = program.with_extension("diag");
     let status = Command::new(program).arg(&file).status().expect("it was built");
     assert!(status.success(), "{}", program.display());

@@ -17,7 +17,10 @@ fn session_buffer() -> Vec<u8> {
 
 fn names(snapshot: &Snapshot, sample: &SampleRow) -> Vec<(String, Option<String>, Option<u32>)> {
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-    names.stack(sample.stack).map(|at| (at.function.clone(), at.file.clone(), at.line)).collect()
+    names
+        .stack(sample.stack)
+        .map(|at| (at.function.to_string(), at.file.as_deref().map(str::to_owned), at.line))
+        .collect()
 }
 
 #[test]

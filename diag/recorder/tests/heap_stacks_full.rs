@@ -80,7 +80,7 @@ fn a_leak_is_named_after_any_number_of_other_stacks() {
     assert!((ours..ours + others).contains(&blocks), "{blocks} blocks, {ours} of them here");
     assert!(heap.stack_totals.freed_blocks().iter().sum::<u64>() >= PATHS + PATHS / 4);
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-    let is_evicted = |stack| names.stack(stack).any(|frame| frame.function == "(evicted)");
+    let is_evicted = |stack| names.stack(stack).any(|frame| *frame.function == *"(evicted)");
     let evicted =
         heap.stack_totals.iter().filter(|row| is_evicted(row.stack)).map(|row| row.allocated_blocks);
     assert!(evicted.sum::<u64>() > PATHS / 2, "their totals have a row of their own");

@@ -19,7 +19,7 @@ fn hash_for_ever(go_on: &AtomicBool) -> u64 {
 /// The functions of a stack, innermost first.
 fn functions(snapshot: &Snapshot, stack: StackIndex) -> Vec<String> {
     let names = NamedStacks::new(&snapshot.stacks, &snapshot.strings);
-    names.stack(stack).map(|place| place.function.clone()).collect()
+    names.stack(stack).map(|place| place.function.to_string()).collect()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `/s/{s}/heap`: the heap of a snapshot as a picture and as tables, by what lives or by all that was
 //! allocated.
 
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -216,7 +218,7 @@ impl Weight {
 
 /// The heap with the functions that have most of the value. Stable: equal ones stay in the order of their live bytes.
 fn now(analysis: &Analysis, value: Value) -> Option<HeapNow> {
-    let mut functions: Vec<&FunctionProfile> = analysis.heap()?.functions.iter().collect();
+    let mut functions: Vec<&Arc<FunctionProfile>> = analysis.heap()?.functions.iter().collect();
     functions.sort_by(|a, b| value.of(b).total_cmp(&value.of(a)));
     functions.truncate(LISTED);
     analysis.heap_view(functions, LISTED)

@@ -1,5 +1,7 @@
 //! The heap of one snapshot, ready to be shown: the one view behind `diag show` and the page of the heap.
 
+use std::sync::Arc;
+
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
@@ -149,7 +151,7 @@ impl Analysis {
     /// none if it is not sampled.
     pub fn heap_view<'a>(
         &'a self,
-        functions: impl IntoIterator<Item = &'a FunctionProfile>,
+        functions: impl IntoIterator<Item = &'a Arc<FunctionProfile>>,
         most_sites: usize,
     ) -> Option<HeapNow> {
         Some(HeapNow::new(self.heap()?, functions, most_sites))
@@ -159,7 +161,7 @@ impl Analysis {
 impl HeapNow {
     fn new<'a>(
         profile: &HeapProfile,
-        functions: impl IntoIterator<Item = &'a FunctionProfile>,
+        functions: impl IntoIterator<Item = &'a Arc<FunctionProfile>>,
         most_sites: usize,
     ) -> Self {
         let of = |sum: &WeightedSum| Estimate::of(sum, profile.unseen_bytes);
@@ -228,7 +230,7 @@ impl LiveNow {
 impl FunctionNow {
     fn new(function: &FunctionProfile, profile: &HeapProfile) -> Self {
         FunctionNow {
-            name: function.place.function.clone(),
+            name: function.place.function.to_string(),
             location: function.place.location(),
             container: function.container().as_str(),
             live: LiveNow::new(&function.live, profile),

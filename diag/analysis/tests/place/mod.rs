@@ -25,8 +25,8 @@ pub(crate) fn place(line: &str) -> SourceLocation {
     let (function, at) = line.split_once(" | ").map_or((line, None), |(function, at)| (function, Some(at)));
     let at = at.and_then(|at| at.rsplit_once(':'));
     SourceLocation {
-        function: function.to_owned(),
-        file: at.map(|(file, _)| file.to_owned()),
+        function: function.into(),
+        file: at.map(|(file, _)| file.into()),
         line: at.and_then(|(_, line)| line.parse().ok()),
     }
 }

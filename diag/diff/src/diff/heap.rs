@@ -5,12 +5,13 @@
 //! their totals. Owners are not known here: a block counts for the task that allocated it, which
 //! may have given it away.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use diag_analysis::Analysis;
 use diag_analysis::allocation_sites::AllocationSites;
 use diag_analysis::source_location::SourceLocation;
-use diag_snapshot::SampleRow;
+use diag_snapshot::{SampleRow, StackIndex};
 
 use super::Options;
 use super::Site;
@@ -27,9 +28,9 @@ use diag_analysis::heap_profile::add;
 #[non_exhaustive]
 pub struct HeapDiff {
     /// What the first snapshot holds.
-    pub before: HeapProfile,
+    pub before: Arc<HeapProfile>,
     /// What the second snapshot holds.
-    pub after: HeapProfile,
+    pub after: Arc<HeapProfile>,
     /// All of it.
     pub total: Growth,
     /// Allocated and freed between the two; none for two processes.
@@ -49,7 +50,7 @@ pub struct HeapSiteDiff {
     /// The function, and the line in it.
     pub place: SourceLocation,
     /// What it holds in the second snapshot.
-    pub after: FunctionProfile,
+    pub after: Arc<FunctionProfile>,
     /// How much that grew.
     pub growth: Growth,
     /// Allocated and freed between the two; none for two processes, and where call stacks were evicted in between:
@@ -121,20 +122,21 @@ pub(super) fn diff(
 ) -> Option<HeapDiff> {
     let (was, is) = (before.snapshot().heap.as_ref()?, after.snapshot().heap.as_ref()?);
     let profiles = if same_process {
-        (before.heap()?.clone(), after.heap()?.clone())
+        (Arc::clone(before.heap()?), Arc::clone(after.heap()?))
     } else {
-        (HeapProfile::without_lines(before)?, HeapProfile::without_lines(after)?)
+        (Arc::new(HeapProfile::without_lines(before)?), Arc::new(HeapProfile::without_lines(after)?))
     };
     let evicted =
         |analysis: &Analysis| analysis.snapshot().capture.dropped.get("heap_stacks_evicted").copied();
     let is_counted = evicted(before) == evicted(after);
     let half_us = before.snapshot().capture.to_us.midpoint(after.snapshot().capture.to_us);
-    let mut moves = Moves { half_us, functions: BTreeMap::new() };
-    let (before, after) = (
+    let mut moves = Moves { half_us, numbers: BTreeMap::new(), functions: Vec::new() };
+    let (mut before, mut after) = (
         Side::new(before, &join.before, tasks, same_process, options),
         Side::new(after, &join.after, tasks, same_process, options),
     );
-    let mut each = |was: Option<SampleRow>, is: Option<SampleRow>| moves.add(&before, was, &after, is);
+    let mut each =
+        |was: Option<SampleRow>, is: Option<SampleRow>| moves.add(&mut before, was, &mut after, is);
     if same_process {
         merge(was.samples.iter(), is.samples.iter(), |sample| sample.birth, each);
     } else {
@@ -152,6 +154,8 @@ pub(super) fn diff(
 /// One snapshot, with what is asked of it for each sample.
 struct Side<'a> {
     stacks: &'a AllocationSites,
+    /// The place of each stack's function in the moves, once it was met: many samples have one stack.
+    functions: HashMap<StackIndex, usize>,
     positions: &'a Positions,
     tasks: &'a TaskDiff,
     now_us: u64,
@@ -174,6 +178,7 @@ impl<'a> Side<'a> {
     ) -> Self {
         Side {
             stacks: analysis.stacks(),
+            functions: HashMap::new(),
             positions,
             tasks,
             now_us: analysis.snapshot().capture.to_us,
@@ -182,8 +187,8 @@ impl<'a> Side<'a> {
         }
     }
 
-    fn place(&self, sample: &SampleRow) -> SourceLocation {
-        joined(self.stacks.site(sample.stack), self.with_lines)
+    fn place(&self, stack: StackIndex) -> SourceLocation {
+        joined(self.stacks.site(stack), self.with_lines)
     }
 
     fn is_overdue(&self, sample: &SampleRow) -> bool {
@@ -197,7 +202,9 @@ impl<'a> Side<'a> {
 /// What only one of the snapshots has, summed up while walking the samples.
 struct Moves {
     half_us: u64,
-    functions: BTreeMap<SourceLocation, Move>,
+    /// Where the functions are, by their name.
+    numbers: BTreeMap<SourceLocation, usize>,
+    functions: Vec<Move>,
 }
 
 #[derive(Default)]
@@ -212,7 +219,14 @@ struct Move {
 impl Moves {
     /// Adds a sample as either snapshot has it. A block that grew in place is gone with its old
     /// size and new with the larger one.
-    fn add(&mut self, before: &Side<'_>, was: Option<SampleRow>, after: &Side<'_>, is: Option<SampleRow>) {
+    fn add(
+        &mut self,
+        before: &mut Side<'_>,
+        was: Option<SampleRow>,
+        after: &mut Side<'_>,
+        is: Option<SampleRow>,
+    ) {
+        let half_us = self.half_us;
         let unchanged = was.zip(is).is_some_and(|(was, is)| was.size_bytes == is.size_bytes);
         let weight = |sample: Option<SampleRow>| sample.map_or(0.0, |sample| sample.weight_bytes());
         let change = weight(is) - weight(was);
@@ -221,7 +235,7 @@ impl Moves {
             false => 0.0,
         };
         if let Some(sample) = was {
-            let function = self.functions.entry(before.place(&sample)).or_default();
+            let function = self.of(before, sample.stack);
             function.certain_bytes[0] += certain(&sample);
             if !unchanged {
                 add(&mut function.flow.gone, &sample);
@@ -232,30 +246,47 @@ impl Moves {
             function.overdue.freed += if is.is_none() { overdue } else { 0 };
         }
         if let Some(sample) = is {
-            let function = self.functions.entry(after.place(&sample)).or_default();
+            let function = self.of(after, sample.stack);
             function.certain_bytes[1] += certain(&sample);
             if !unchanged {
                 add(&mut function.flow.new, &sample);
                 function.flow.noise += change * change;
-                let late = sample.born_us >= self.half_us;
+                let late = sample.born_us >= half_us;
                 *if late { &mut function.new_late } else { &mut function.new_early } += 1;
             }
             function.overdue.after += u64::from(after.is_overdue(&sample));
         }
     }
 
+    fn of(&mut self, side: &mut Side<'_>, stack: StackIndex) -> &mut Move {
+        let Moves { numbers, functions, .. } = self;
+        let number = match side.functions.get(&stack) {
+            Some(&number) => number,
+            None => {
+                let number = *numbers.entry(side.place(stack)).or_insert(functions.len());
+                side.functions.insert(stack, number);
+                number
+            }
+        };
+        if number == functions.len() {
+            functions.push(Move::default());
+        }
+        &mut functions[number]
+    }
+
     fn finish(
         self,
-        (before, after): (HeapProfile, HeapProfile),
+        (before, after): (Arc<HeapProfile>, Arc<HeapProfile>),
         same_process: bool,
         of_live_tasks: BTreeMap<Site, WeightedSum>,
     ) -> HeapDiff {
         let unseen_bytes = before.unseen_bytes.max(after.unseen_bytes);
-        let none = |place: &SourceLocation| FunctionProfile::none(place.clone());
+        let none = |place: &SourceLocation| Arc::new(FunctionProfile::none(place.clone()));
         let (was, is) = (by_place(&before), by_place(&after));
         let mut all = Flow::default();
         let mut sites = Vec::with_capacity(self.functions.len());
-        for (place, moved) in self.functions {
+        for (place, number) in self.numbers {
+            let moved = &self.functions[number];
             all.add(&moved.flow);
             let before = was.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
             let after = is.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
@@ -290,7 +321,7 @@ impl Moves {
     }
 }
 
-fn by_place(profile: &HeapProfile) -> BTreeMap<&SourceLocation, &FunctionProfile> {
+fn by_place(profile: &HeapProfile) -> BTreeMap<&SourceLocation, &Arc<FunctionProfile>> {
     profile.functions.iter().map(|function| (&function.place, function)).collect()
 }
 

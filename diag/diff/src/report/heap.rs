@@ -96,7 +96,7 @@ pub(super) fn change(heap: &HeapDiff) -> HeapChange {
 fn site(site: &HeapSiteDiff) -> HeapSiteChange {
     HeapSiteChange {
         place: site.place.clone(),
-        name: site.place.function.clone(),
+        name: site.place.function.to_string(),
         location: site.place.location(),
         container: site.after.container().as_str(),
         growth: growth(&site.growth),

@@ -227,7 +227,7 @@ fn tasks(trend: &Trend) -> Vec<SiteOverTime> {
 fn heap(trend: &Trend) -> Vec<FunctionOverTime> {
     let rows = trend.heap.iter().map(|(place, heap)| FunctionOverTime {
         location: place.location(),
-        name: place.function.clone(),
+        name: place.function.to_string(),
         live_bytes: heap.live_bytes.iter().map(|&bytes| bytes.max(0.0) as u64).collect(),
     });
     let mut rows: Vec<FunctionOverTime> = rows.collect();

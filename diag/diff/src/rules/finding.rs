@@ -256,8 +256,8 @@ mod tests {
         let task_leak = finding("examples/src/iothub/hub.rs", 133, serve);
         assert_eq!(task_leak.id, "12a340ccdab491cf");
         let store = Subject::Function(SourceLocation {
-            function: "diag_examples::iothub::session::Sessions::store".to_owned(),
-            file: Some("examples/src/iothub/session.rs".to_owned()),
+            function: "diag_examples::iothub::session::Sessions::store".into(),
+            file: Some("examples/src/iothub/session.rs".into()),
             line: Some(128),
         });
         assert_eq!(finding_id("heap-growth", Category::Leak, &store, 0), "0bc59375cf64a466");

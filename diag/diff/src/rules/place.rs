@@ -26,7 +26,7 @@ impl Place {
     pub fn is_of(&self, subject: &Subject) -> bool {
         let name = match (subject.site(), subject.function()) {
             (Some(site), _) => site.type_name.as_str(),
-            (_, Some(SourceLocation { function, .. })) => function.as_str(),
+            (_, Some(SourceLocation { function, .. })) => function,
             (None, None) => return false,
         };
         self.is_location(&subject.location()) || self.is_name(name)

@@ -111,7 +111,7 @@ impl Subject {
     pub fn name(&self) -> Option<String> {
         match self {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
-            Subject::Function(function) => Some(function.function.clone()),
+            Subject::Function(function) => Some(function.function.to_string()),
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => None,
         }
@@ -170,7 +170,7 @@ mod tests {
             Subject::SpawnSite(Site { file, line: 9, column: 5, type_name })
         };
         let function = |file: Option<&str>, line| {
-            let (function, file) = ("svc::keep".to_owned(), file.map(str::to_owned));
+            let (function, file) = ("svc::keep".into(), file.map(Into::into));
             Subject::Function(SourceLocation { function, file, line })
         };
         for (subject, location, file, position) in [

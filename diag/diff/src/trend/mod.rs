@@ -181,8 +181,8 @@ impl Builder {
         });
         gauges::push(&mut self.trend.gauges, place, member);
         self.tasks.push(place, member);
-        if let Some(heap) = member.heap() {
-            self.trend.unseen_bytes = self.trend.unseen_bytes.max(heap.unseen_bytes);
+        if let Some(heap) = &snapshot.heap {
+            self.trend.unseen_bytes = self.trend.unseen_bytes.max(heap.facts.rate_bytes as f64);
         }
         self.heap.push(place, member);
     }

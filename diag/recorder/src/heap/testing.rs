@@ -229,14 +229,14 @@ fn callers(stack: u32) -> String {
     const PLUMBING: &[&str] = &["alloc", "core", "std", "hashbrown", "diag", "__rustc"];
     const SHOWN: usize = 3;
     let of_library = |place: &SourceLocation| {
-        let is_rusts = |file: &String| file.contains("/rustc/") || file.contains("/rustlib/");
-        place.is_of_crate(PLUMBING) || place.file.as_ref().is_some_and(is_rusts)
+        let is_rusts = |file: &str| file.contains("/rustc/") || file.contains("/rustlib/");
+        place.is_of_crate(PLUMBING) || place.file.as_deref().is_some_and(is_rusts)
     };
     let _hidden = hide_thread();
     let mut places = Vec::new();
     symbols::at(&frames(stack), |at, function| {
-        let file = function.file.map(str::to_owned);
-        places.push((at, SourceLocation { function: function.name.to_owned(), file, line: function.line }));
+        let file = function.file.map(Into::into);
+        places.push((at, SourceLocation { function: function.name.into(), file, line: function.line }));
     });
     // Stable: those of one address keep their order.
     places.sort_by_key(|(at, _)| *at);

@@ -80,7 +80,8 @@ impl Seen {
     /// The thread that is held up in this function; what is on its stack, innermost first.
     fn functions(&self, row: &ThreadRow) -> Vec<String> {
         let names = NamedStacks::new(&self.snapshot.stacks, &self.snapshot.strings);
-        row.stack.map_or(Vec::new(), |stack| names.stack(stack).map(|place| place.function.clone()).collect())
+        row.stack
+            .map_or(Vec::new(), |stack| names.stack(stack).map(|place| place.function.to_string()).collect())
     }
 
     /// How many of the threads that are held up have a stack with this function.
