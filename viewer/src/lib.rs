@@ -16,7 +16,7 @@ mod guard;
 mod library;
 mod loaded;
 mod pages;
-mod recent;
+pub mod recent;
 mod source;
 
 use std::fmt;

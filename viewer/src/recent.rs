@@ -1,7 +1,7 @@
 //! A few values kept because they are asked for again, the least recently used given up first.
 
 /// Values by key within a budget.
-pub(crate) struct Recent<K, V> {
+pub struct Recent<K, V> {
     /// The most recently used last.
     items: Vec<(K, V)>,
     budget: u64,
@@ -11,11 +11,12 @@ pub(crate) struct Recent<K, V> {
 impl<K: PartialEq, V: Clone> Recent<K, V> {
     /// Keeps as much as costs no more than `budget` together, and always the last two: a diff needs
     /// both of its snapshots.
-    pub(crate) fn new(budget: u64, cost: fn(&V) -> u64) -> Self {
+    pub fn new(budget: u64, cost: fn(&V) -> u64) -> Self {
         Recent { items: Vec::new(), budget, cost }
     }
 
-    pub(crate) fn get(&mut self, key: &K) -> Option<V> {
+    /// Returns what is kept for this key.
+    pub fn get(&mut self, key: &K) -> Option<V> {
         let place = self.items.iter().position(|(other, _)| other == key)?;
         let item = self.items.remove(place);
         let value = item.1.clone();
@@ -23,7 +24,8 @@ impl<K: PartialEq, V: Clone> Recent<K, V> {
         Some(value)
     }
 
-    pub(crate) fn put(&mut self, key: K, value: V) {
+    /// Keeps a value, and gives up others for it.
+    pub fn put(&mut self, key: K, value: V) {
         self.items.retain(|(other, _)| *other != key);
         self.items.push((key, value));
         let cost = |items: &[(K, V)]| items.iter().map(|(_, value)| (self.cost)(value)).sum::<u64>();

@@ -20,7 +20,7 @@ pub mod stats;
 mod time;
 pub mod trend;
 
-pub use check::{judge, judge_one, judge_series};
+pub use check::{judge, judge_one, judge_series, judge_series_with};
 pub use diff::{Diff, NotComparable, diff, diff_with};
 pub use outcome::Outcome;
 pub use policy::{Policy, PolicyError};

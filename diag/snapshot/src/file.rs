@@ -102,6 +102,15 @@ pub fn read(path: &Path) -> Result<(Snapshot, Vec<Damage>), FileError> {
     format::read(&bytes).map_err(|error| FileError::Format { path: path.to_owned(), error })
 }
 
+/// Of whom the snapshot in the file at `path` is, without its rows, and how it is damaged: [`format::read_facts`].
+///
+/// # Errors
+/// As [`read`].
+pub fn read_facts(path: &Path) -> Result<(Snapshot, Vec<Damage>), FileError> {
+    let bytes = read_bytes(path)?;
+    format::read_facts(&bytes).map_err(|error| FileError::Format { path: path.to_owned(), error })
+}
+
 /// The bytes of the file at `path`, which are not looked at: no more than any snapshot can have, for
 /// `path` may be a pipe or a device without end.
 ///

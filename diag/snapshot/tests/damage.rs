@@ -3,6 +3,7 @@
 mod forge;
 mod support;
 
+use diag_snapshot::format::read_facts;
 use diag_snapshot::{Damage, ReadError, Snapshot, read, write};
 use forge::{ENTRY_BYTES, HEADER_BYTES, Place, places};
 use proptest::prelude::*;
@@ -104,7 +105,10 @@ fn a_bit_flipped_in_a_section_costs_that_section_and_is_named() {
             let bit = 1 << random.below(8);
             file[at] ^= bit;
             let place = format!("{name} at byte {offset}: its digest does not match");
-            match notice(&file) {
+            let noticed = notice(&file);
+            let of_facts = read_facts(&file).map(|(_, damage)| damage);
+            assert_eq!(of_facts, noticed.as_ref().map(|(_, damage)| damage.clone()).map_err(Clone::clone));
+            match noticed {
                 Ok((partial, damage)) => {
                     check_rest(&whole, &partial, &damage);
                     assert_eq!(damage.iter().map(Damage::to_string).collect::<Vec<_>>(), [place]);
@@ -114,6 +118,8 @@ fn a_bit_flipped_in_a_section_costs_that_section_and_is_named() {
             file[at] ^= bit;
         }
     }
+    let (facts, _) = read_facts(&file).expect("whole");
+    assert_eq!((&facts.process, &facts.capture, facts.live_tasks()), (&whole.process, &whole.capture, 0));
     assert_eq!(read(&file), Ok((whole, vec![])));
 }
 

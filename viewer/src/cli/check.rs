@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use diag_diff::Series;
+
 use super::diff;
 use super::exit::{End, Failure};
-use super::load::{self, DebugDirs};
+use super::load::DebugDirs;
 use super::output::Output;
 use super::policy::PolicyArgs;
+use super::series::{self, Head, Reader};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  diag check snapshots/ --policy diag.toml")]
@@ -23,16 +26,16 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let policy = args.policy.wanted()?;
     let debug = args.debug.files()?;
-    let series = match &args.snapshots[..] {
-        [one] if !one.is_dir() => {
-            return Err(Failure::Usage(format!(
-                "one snapshot cannot be compared: give another one taken later than {}, or a folder of them",
-                one.display()
-            )));
-        }
+    let judge = |series: &Series<Head>, reader: &Reader<'_>| diff::compare(series, reader, &policy, output);
+    match &args.snapshots[..] {
+        [one] if !one.is_dir() => Err(Failure::Usage(format!(
+            "one snapshot cannot be compared: give another one taken later than {}, or a folder of them",
+            one.display()
+        ))),
         // Of a pair the order says which is meant to be the later one.
-        pair @ [before, after] if !before.is_dir() && !after.is_dir() => load::series(pair, &debug)?,
-        all => load::series_of(all, &debug)?,
-    };
-    diff::compare(&series, &policy, output)
+        [before, after] if !before.is_dir() && !after.is_dir() => {
+            series::as_given([before, after], &debug, judge)
+        }
+        all => series::in_order(all, &debug, judge),
+    }
 }

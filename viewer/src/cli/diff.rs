@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use diag_analysis::Analysis;
-use diag_diff::{Policy, Series, judge_series};
+use diag_diff::{Policy, Series, judge_series_with};
 
 use super::exit::{End, Failure};
-use super::load::{self, DebugDirs};
+use super::load::DebugDirs;
 use super::output::Output;
-use super::progress::Progress;
+use super::series::{self, Head, Reader};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -21,16 +20,20 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let series = load::series([&args.before, &args.after], &args.debug.files()?)?;
-    compare(&series, &Policy::default(), output)
+    series::as_given([&args.before, &args.after], &args.debug.files()?, |series, reader| {
+        compare(series, reader, &Policy::default(), output)
+    })
 }
 
 /// Compares, judges and prints: what `diff` and `check` have in common.
-pub(super) fn compare(series: &Series<Analysis>, policy: &Policy, output: &Output) -> Result<End, Failure> {
-    let progress = Progress::of("comparing".to_owned());
-    let report = judge_series(series, policy).map_err(Failure::NotComparable)?;
+pub(super) fn compare(
+    series: &Series<Head>,
+    reader: &Reader<'_>,
+    policy: &Policy,
+    output: &Output,
+) -> Result<End, Failure> {
+    let report = judge_series_with(series, policy, |head| reader.open(head))?;
     let report = report.ok_or_else(|| Failure::Usage("two snapshots are needed".to_owned()))?;
-    drop(progress);
     output.report(&report)?;
     Ok(End::from(&report))
 }

@@ -50,6 +50,12 @@ impl fmt::Display for Failure {
     }
 }
 
+impl From<NotComparable> for Failure {
+    fn from(refusal: NotComparable) -> Self {
+        Failure::NotComparable(refusal)
+    }
+}
+
 impl From<&Report> for End {
     fn from(report: &Report) -> Self {
         match report.outcome {

@@ -13,6 +13,7 @@ mod load;
 pub(crate) mod output;
 pub(crate) mod policy;
 mod progress;
+mod series;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod snap;

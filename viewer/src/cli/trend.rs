@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use diag_diff::Series;
 use diag_diff::report::trend::TrendTable;
 use diag_diff::series::Member as _;
-use diag_diff::trend::Trend;
+use diag_diff::trend::Builder;
 
 use super::exit::{End, Failure};
-use super::load::{self, DebugDirs};
+use super::load::DebugDirs;
 use super::output::{Format, Output, print};
+use super::series::{self, Head, Reader};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  diag trend snapshots/")]
@@ -21,10 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let series = load::series_of(&args.snapshots, &args.debug.files()?)?;
-    let newest = series.runs().next_back().unwrap_or_default();
-    let service = newest.first().map_or("", |member| member.service());
-    let table = TrendTable::new(service, &Trend::of(newest), series.members().len() - newest.len());
+    let table = series::in_order(&args.snapshots, &args.debug.files()?, table)?;
     print(&match output.format {
         Format::Text => table.text(),
         Format::Markdown => format!("```text\n{}```\n", table.text()),
@@ -32,4 +31,14 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         Format::Jsonl => table.json_lines(),
     })?;
     Ok(End::Clean)
+}
+
+fn table(series: &Series<Head>, reader: &Reader<'_>) -> Result<TrendTable, Failure> {
+    let newest = series.runs().next_back().unwrap_or_default();
+    let service = newest.first().map_or("", |member| member.service());
+    let mut trend = Builder::default();
+    for head in newest {
+        trend.push(&*reader.open(head)?);
+    }
+    Ok(TrendTable::new(service, &trend.finish(), series.members().len() - newest.len()))
 }

@@ -21,7 +21,7 @@ mod write;
 
 pub use error::{Damage, ReadError};
 pub use header::{ContentId, content_id};
-pub use read::read;
+pub use read::{read, read_facts};
 pub use write::write;
 
 /// Readers of another major cannot read the file.

@@ -6,7 +6,7 @@ use super::header::{self, Entry, Header};
 use super::section::{self, Budget};
 use super::strings;
 use super::table::{self, in_column};
-use crate::model::{Heap, HeapFacts, SiteRow, Snapshot, Stacks};
+use crate::model::{Heap, HeapFacts, SiteRow, Snapshot, Stacks, TableVisitor};
 use crate::schema::{ColumnSpec, Target};
 use crate::strings::Strings;
 use crate::table::{Row, Table};
@@ -22,10 +22,7 @@ use crate::table::{Row, Table};
 /// If nothing is usable: not a snapshot, of a newer major version, or damaged or cut off before the
 /// facts end.
 pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
-    let header = Header::parse(bytes)?;
-    let mut reader = Reader { bytes, entries: header.entries, budget: Budget::new(), damage: Vec::new() };
-    reader.check_length(header.file_bytes);
-    let facts = reader.facts()?;
+    let (mut reader, facts) = Reader::new(bytes)?;
     let mut lengths = Lengths::default();
     let strings = reader.strings();
     lengths.strings = strings.as_ref().map(Strings::len);
@@ -52,6 +49,27 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };
     Ok((snapshot, reader.damage))
+}
+
+/// Of whom the snapshot in `bytes` is, and when and how it was taken: its tables are empty. They were not unpacked, but
+/// what of them the digests show to be damaged is in the list.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_facts(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
+    let (mut reader, facts) = Reader::new(bytes)?;
+    reader.check("strings");
+    let (process, capture) = (facts.process.into_owned(), facts.capture.into_owned());
+    let heap = facts.heap.map(|facts| Heap { facts: facts.into_owned(), ..Heap::default() });
+    let empty = Snapshot { process, capture, heap, ..Snapshot::default() };
+    empty.visit_tables(&mut reader);
+    Ok((empty, reader.damage))
+}
+
+impl TableVisitor for Reader<'_> {
+    fn visit<R: Row>(&mut self, _table: &Table<R>) {
+        self.check(R::TABLE.name);
+    }
 }
 
 /// How many rows there are to point to; `None` while that table is not read, or if it is lost.
@@ -105,6 +123,15 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Reads the part without which nothing is usable.
+    fn new(bytes: &'a [u8]) -> Result<(Self, Facts<'static>), ReadError> {
+        let header = Header::parse(bytes)?;
+        let mut reader = Reader { bytes, entries: header.entries, budget: Budget::new(), damage: Vec::new() };
+        reader.check_length(header.file_bytes);
+        let facts = reader.facts()?;
+        Ok((reader, facts))
+    }
+
     fn check_length(&mut self, expected: u64) {
         let actual = self.bytes.len() as u64;
         if actual != expected {
@@ -173,6 +200,13 @@ impl<'a> Reader<'a> {
             site_ages: self.table(lengths).unwrap_or_default(),
         };
         (lengths.stacks.is_some() && lengths.frames.is_some()).then_some(heap)
+    }
+
+    /// Checks a section that is not unpacked; one that a file may lack is not missed here.
+    fn check(&mut self, section: &'static str) {
+        let Some(entry) = self.entries.iter().find(|entry| entry.is_named(section)).copied() else { return };
+        let checked = self.stored(&entry).and_then(|stored| section::check(stored, &entry));
+        self.keep(checked.map_err(|what| Damage { section, offset: entry.offset, what }));
     }
 
     fn keep<T>(&mut self, read: Result<T, Damage>) -> Option<T> {

@@ -47,11 +47,14 @@ impl Budget {
     }
 }
 
+/// Checks the stored bytes of a section against its entry.
+pub(super) fn check(stored: &[u8], entry: &Entry) -> Result<(), String> {
+    if xxh3_64(stored) == entry.digest { Ok(()) } else { Err("its digest does not match".to_owned()) }
+}
+
 /// Checks the stored bytes of a section against its entry and unpacks them.
 pub(super) fn unpack(stored: &[u8], entry: &Entry, budget: &mut Budget) -> Result<Vec<u8>, String> {
-    if xxh3_64(stored) != entry.digest {
-        return Err("its digest does not match".to_owned());
-    }
+    check(stored, entry)?;
     if entry.raw_bytes == entry.stored_bytes {
         budget.spend(entry.raw_bytes)?;
         return Ok(stored.to_vec());

@@ -1,0 +1,189 @@
+//! The snapshot files of a series: in hand are the few that are looked at.
+//!
+//! A file of a million tasks takes a quarter of a gigabyte in memory and a folder may hold sixty, so only who each is of
+//! is read at first. Those of which more is wanted are read then, and given up again for others.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use diag_analysis::Analysis;
+use diag_analysis::symbols::{DebugFiles, fill_in};
+use diag_diff::Series;
+use diag_diff::series::Member;
+use diag_snapshot::{Damage, Snapshot, file};
+use diag_viewer::recent::Recent;
+
+use super::exit::Failure;
+use super::output::note;
+use super::progress::Progress;
+
+/// Rows of the snapshots in hand, together: about 250 bytes each.
+const KEPT_ROWS: u64 = 3_600_000;
+
+/// A file of a series.
+pub(crate) struct Head {
+    path: PathBuf,
+    /// True if a folder holds it, and nobody named it.
+    is_listed: bool,
+    /// Of whom it is; its tables are empty.
+    facts: Snapshot,
+}
+
+impl Member for Head {
+    fn service(&self) -> &str {
+        &self.facts.process.service
+    }
+
+    fn instance(&self) -> u64 {
+        self.facts.process.instance
+    }
+
+    fn taken_unix_us(&self) -> u64 {
+        self.facts.taken_unix_us()
+    }
+}
+
+/// The files in the order given.
+pub(crate) fn as_given<T>(
+    paths: [&Path; 2],
+    debug: &DebugFiles,
+    work: impl FnOnce(&Series<Head>, &Reader<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let heads = paths.into_iter().map(|path| head(path.to_owned(), false)).collect::<Result<_, _>>()?;
+    work(&Series::as_given(heads).map_err(Failure::NotComparable)?, &Reader::new(debug))
+}
+
+/// These files and those of the folders among them, in the order of time. A file that was named is read whole or nothing
+/// is done; one that a folder holds is left out if it is damaged or gone, and that is said.
+pub(crate) fn in_order<T>(
+    paths: &[PathBuf],
+    debug: &DebugFiles,
+    work: impl Fn(&Series<Head>, &Reader<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut left_out = BTreeSet::new();
+    loop {
+        let series = Series::new(heads(paths, &mut left_out)?).map_err(Failure::NotComparable)?;
+        let reader = Reader::new(debug);
+        let done = work(&series, &reader);
+        match (done, reader.unreadable.into_inner()) {
+            (Err(failure), Some(path)) => leave_out(path, &failure, &mut left_out),
+            (done, _) => return done,
+        }
+    }
+}
+
+fn leave_out(path: PathBuf, failure: &Failure, left_out: &mut BTreeSet<PathBuf>) {
+    note(&format!("left out: {failure}"));
+    left_out.insert(path);
+}
+
+fn heads(paths: &[PathBuf], left_out: &mut BTreeSet<PathBuf>) -> Result<Vec<Head>, Failure> {
+    let mut heads = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            heads.push(head(path.clone(), false)?);
+            continue;
+        }
+        for file in snapshots_in(path)? {
+            if left_out.contains(&file) {
+                continue;
+            }
+            match head(file.clone(), true) {
+                Ok(head) => heads.push(head),
+                Err(failure) => leave_out(file, &failure, left_out),
+            }
+        }
+    }
+    match heads.len() {
+        0 | 1 => Err(Failure::Unreadable(format!(
+            "{} and a series needs two: give more files, or a folder with `*.diag` of one service",
+            match heads.len() {
+                0 => "there is no snapshot that can be read,",
+                _ => "there is one snapshot that can be read,",
+            }
+        ))),
+        _ => Ok(heads),
+    }
+}
+
+/// The files `*.diag` of a folder, by name.
+fn snapshots_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let unreadable = |error| Failure::Unreadable(format!("{}: {error}", folder.display()));
+    let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut files = paths.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "diag") && path.is_file());
+    files.sort();
+    Ok(files)
+}
+
+fn head(path: PathBuf, is_listed: bool) -> Result<Head, Failure> {
+    let (facts, damages) = file::read_facts(&path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    refuse_damage(&path, &damages)?;
+    Ok(Head { path, is_listed, facts })
+}
+
+/// A damaged file is refused: what is missing from it would look as if it had ended.
+fn refuse_damage(path: &Path, damages: &[Damage]) -> Result<(), Failure> {
+    damages.first().map_or(Ok(()), |damage| {
+        Err(Failure::Unreadable(format!(
+            "{}: {damage}; a damaged file is not compared, copy it again or see what is left of it with `diag show`",
+            path.display()
+        )))
+    })
+}
+
+/// Reads the files of a series whole, and keeps those that are asked for again.
+pub(crate) struct Reader<'a> {
+    debug: &'a DebugFiles,
+    recent: RefCell<Recent<PathBuf, Rc<Analysis>>>,
+    /// What was said of a file is not said again when it is read again.
+    told: RefCell<BTreeSet<String>>,
+    /// The listed file that could not be read, if that ended the work.
+    unreadable: RefCell<Option<PathBuf>>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(debug: &'a DebugFiles) -> Self {
+        let rows = |analysis: &Rc<Analysis>| {
+            let samples = |heap: &diag_snapshot::Heap| heap.samples.len() as u64;
+            let snapshot = analysis.snapshot();
+            snapshot.live_tasks() + snapshot.heap.as_ref().map_or(0, samples)
+        };
+        Reader {
+            debug,
+            recent: RefCell::new(Recent::new(KEPT_ROWS, rows)),
+            told: RefCell::default(),
+            unreadable: RefCell::default(),
+        }
+    }
+
+    /// The snapshot in a file, whole.
+    pub(crate) fn open(&self, head: &Head) -> Result<Rc<Analysis>, Failure> {
+        if let Some(kept) = self.recent.borrow_mut().get(&head.path) {
+            return Ok(kept);
+        }
+        let read = self.read(&head.path);
+        match &read {
+            Ok(analysis) => self.recent.borrow_mut().put(head.path.clone(), Rc::clone(analysis)),
+            Err(_) => *self.unreadable.borrow_mut() = head.is_listed.then(|| head.path.clone()),
+        }
+        read
+    }
+
+    fn read(&self, path: &Path) -> Result<Rc<Analysis>, Failure> {
+        let _progress = Progress::of(format!("reading {}", path.display()));
+        let (mut snapshot, damages) =
+            file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+        refuse_damage(path, &damages)?;
+        for told in fill_in(&mut snapshot, self.debug) {
+            let told = format!("{}: {told}", path.display());
+            if self.told.borrow_mut().insert(told.clone()) {
+                note(&told);
+            }
+        }
+        Ok(Rc::new(Analysis::new(snapshot)))
+    }
+}
