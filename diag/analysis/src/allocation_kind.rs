@@ -6,7 +6,7 @@
 //!
 //! Only names are looked at, so a stack without debug info says less.
 
-use crate::runtime_frames::allocator_depth;
+use crate::runtime_frames::is_allocator;
 use crate::source_location::SourceLocation;
 
 /// The kinds of things that a block is part of.
@@ -42,10 +42,21 @@ use AllocationKind::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String,
 impl AllocationKind {
     /// Reads a stack, innermost function first.
     pub fn of<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> Self {
-        let stack: std::vec::Vec<&SourceLocation> = stack.into_iter().collect();
-        let outside = &stack[allocator_depth(stack.iter().copied())..];
-        let libraries = outside.iter().take_while(|place| is_library(place));
-        libraries.fold(Other, |inner, place| wrapped(inner, place).unwrap_or(inner))
+        AllocationKind::of_layers(stack.into_iter().map(Layer::of))
+    }
+
+    /// Reads a stack of which each function was asked before.
+    pub(crate) fn of_layers(stack: impl IntoIterator<Item = Layer>) -> Self {
+        let (mut kind, mut is_service) = (Other, false);
+        for layer in stack {
+            match layer {
+                Layer::Allocator => (kind, is_service) = (Other, false),
+                Layer::Library(rules) if !is_service => kind = rules.wrapped(kind),
+                Layer::Library(_) => {}
+                Layer::Service => is_service = true,
+            }
+        }
+        kind
     }
 
     /// The type's name, or a word or two for people.
@@ -101,17 +112,54 @@ const WRAPPED: &[Rule] = &[
 const LANGUAGE_CRATES: &[&str] = &["alloc", "core", "std", "__rustc"];
 const LANGUAGE_FILES: &[&str] = &["/rustc/", "/rustlib/", "/rust/deps/"];
 
-fn wrapped(inner: AllocationKind, place: &SourceLocation) -> Option<AllocationKind> {
-    let fits = |rule: &&Rule| rule.0.contains(&inner) && (is_within(place, rule.1) || lies_in(place, rule.2));
-    WRAPPED.iter().find(fits).map(|rule| rule.3)
+/// A function of a stack, as far as it says what a block is part of.
+#[derive(Clone, Copy)]
+pub(crate) enum Layer {
+    /// All that is called from here is the allocator's, and says nothing.
+    Allocator,
+    /// The language's, or of a crate in the table.
+    Library(Rules),
+    /// Here the walk ends.
+    Service,
+}
+
+impl Layer {
+    pub(crate) fn of(place: &SourceLocation) -> Self {
+        if is_allocator(place) {
+            Layer::Allocator
+        } else if is_library(place) {
+            Layer::Library(Rules::of(place))
+        } else {
+            Layer::Service
+        }
+    }
+}
+
+/// Which rules of the table a function fits, a bit each.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules(u32);
+
+const _: () = assert!(WRAPPED.len() <= u32::BITS as usize);
+
+impl Rules {
+    fn of(place: &SourceLocation) -> Self {
+        let fits = |rule: &Rule| is_within(place, rule.1) || lies_in(place, rule.2);
+        Rules(WRAPPED.iter().rev().fold(0, |bits, rule| bits << 1 | u32::from(fits(rule))))
+    }
+
+    fn wrapped(self, inner: AllocationKind) -> AllocationKind {
+        let fits = |(bit, rule): &(u32, &Rule)| self.0 >> bit & 1 == 1 && rule.0.contains(&inner);
+        (0..).zip(WRAPPED).find(fits).map_or(inner, |(_, rule)| rule.3)
+    }
 }
 
 /// True of the language and of the crates in the table. What has no path is the compiler's.
 fn is_library(place: &SourceLocation) -> bool {
+    let crates = || WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
+    let is_of_library = |name: &str| LANGUAGE_CRATES.contains(&name) || crates().any(|known| known == name);
     let is_symbol = !place.function.contains("::");
-    let crates = WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
     is_symbol
-        || LANGUAGE_CRATES.iter().copied().chain(crates).any(|name| place.is_of_crate(&[name]))
+        || place.crate_name().is_some_and(is_of_library)
         || LANGUAGE_FILES.iter().any(|part| lies_in(place, part))
 }
 

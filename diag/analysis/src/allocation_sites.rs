@@ -6,6 +6,9 @@
 //! from the others, so that the innermost few frames together are the site: by module and offset, which are
 //! the same in every process of one build.
 
+use std::sync::OnceLock;
+
+use crate::allocation_kind::{AllocationKind, Layer};
 use crate::named_stacks::NamedStacks;
 use crate::runtime_frames::Owner;
 use crate::source_location::SourceLocation;
@@ -31,6 +34,8 @@ pub struct AllocationSites {
     pub named: NamedStacks,
     /// Of each stack.
     seen: Vec<Seen>,
+    /// Of the functions of each frame, once a kind is asked for.
+    layers: OnceLock<Vec<Box<[Layer]>>>,
 }
 
 /// What names a stack, the best first: none of it is the allocator's.
@@ -62,7 +67,17 @@ impl AllocationSites {
             let frame = frames.get(row.frame.0 as usize).copied().unwrap_or_default();
             seen.push(caller.unwrap_or_default().then(stack, frame));
         }
-        AllocationSites { named, seen }
+        AllocationSites { named, seen, layers: OnceLock::new() }
+    }
+
+    /// What a block of this stack is part of.
+    pub fn kind(&self, stack: StackIndex) -> AllocationKind {
+        let layers = self.layers.get_or_init(|| {
+            let frames = (0..self.named.frame_count() as u32).map(FrameIndex);
+            frames.map(|frame| self.named.frame(frame).iter().map(Layer::of).collect()).collect()
+        });
+        let of_frame = |frame: FrameIndex| layers.get(frame.0 as usize).map_or(&[][..], |layers| layers);
+        AllocationKind::of_layers(self.named.frames(stack).flat_map(of_frame).copied())
     }
 
     /// The function that this stack is known by: of the service, else of a library, else the innermost outside

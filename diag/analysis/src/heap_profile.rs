@@ -299,7 +299,7 @@ impl<'a> Build<'a> {
             return known;
         }
         let place = (self.known_by)(self.stacks.site(stack));
-        let container = AllocationKind::of(self.stacks.named.stack(stack));
+        let container = self.stacks.kind(stack);
         let next = self.functions.len();
         let number = *self.numbers.entry(place.clone()).or_insert(next);
         if number == next {

@@ -46,6 +46,11 @@ impl NamedStacks {
         }
     }
 
+    /// How many frames there are.
+    pub(crate) fn frame_count(&self) -> usize {
+        self.frames.len()
+    }
+
     /// The functions of one frame, innermost first: several if they are inlined into each other.
     pub fn frame(&self, frame: FrameIndex) -> &[SourceLocation] {
         self.frames.get(frame.0 as usize).map_or(&[], Vec::as_slice)

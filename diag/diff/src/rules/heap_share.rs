@@ -7,6 +7,8 @@
 //! Two snapshots do say it: what grows is a finding of `heap-growth`, and what does not is a note. A kind of thing that
 //! many functions allocate, none of them much, grows without any of them being told: that is found here, of a series.
 
+use std::sync::Arc;
+
 use diag_analysis::allocation_kind::AllocationKind;
 use diag_snapshot::{Bytes, Micros};
 
@@ -167,7 +169,7 @@ fn grown(
         lasted: Micros(growth.lasted_us),
         growth: growth.windows.iter().map(size).collect(),
     };
-    let mut functions: Vec<&FunctionProfile> =
+    let mut functions: Vec<&Arc<FunctionProfile>> =
         heap.functions.iter().filter(|function| function.containers.contains_key(&kind)).collect();
     let of_kind = |function: &FunctionProfile| function.containers.get(&kind).map_or(0.0, |live| live.sum);
     functions.sort_by(|a, b| of_kind(b).total_cmp(&of_kind(a)));

@@ -146,8 +146,7 @@ impl Builder {
 
     fn of(&mut self, member: &Analysis, stack: StackIndex) -> Of {
         let stacks = member.stacks();
-        let kind = AllocationKind::of(stacks.named.stack(stack));
-        Of { function: self.functions.place(stacks.site(stack)), kind: self.kinds.place(kind) }
+        Of { function: self.functions.place(stacks.site(stack)), kind: self.kinds.place(stacks.kind(stack)) }
     }
 
     /// Follows the blocks by their birth from the member before to the last.
