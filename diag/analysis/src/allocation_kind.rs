@@ -7,7 +7,7 @@
 //! Only names are looked at, so a stack without debug info says less.
 
 use crate::runtime_frames::is_allocator;
-use crate::source_location::SourceLocation;
+use crate::source_location::{SourceLocation, is_in};
 
 /// The kinds of things that a block is part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,7 +157,7 @@ impl Rules {
 fn is_library(place: &SourceLocation) -> bool {
     let crates = || WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
     let is_of_library = |name: &str| LANGUAGE_CRATES.contains(&name) || crates().any(|known| known == name);
-    let is_symbol = !place.function.contains("::");
+    let is_symbol = !is_in(&place.function, "::");
     is_symbol
         || place.crate_name().is_some_and(is_of_library)
         || LANGUAGE_FILES.iter().any(|part| lies_in(place, part))
@@ -168,5 +168,5 @@ fn is_within(place: &SourceLocation, module: &str) -> bool {
 }
 
 fn lies_in(place: &SourceLocation, part: &str) -> bool {
-    place.file.as_deref().is_some_and(|file| file.contains(part))
+    place.file.as_deref().is_some_and(|file| is_in(file, part))
 }

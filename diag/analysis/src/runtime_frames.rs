@@ -6,7 +6,7 @@
 //! lies. `#[global_allocator]` puts the entry points into the file of the static, and a wrapper of the
 //! service's own is as much the allocator as the one that it wraps.
 
-use crate::source_location::SourceLocation;
+use crate::source_location::{SourceLocation, is_in};
 
 /// True of a function that only an allocator has, or the library's own door to it: what is called from here on
 /// serves the allocation.
@@ -18,12 +18,12 @@ pub fn is_allocator(place: &SourceLocation) -> bool {
     let function = &*place.function;
     let last = function.rsplit("::").next().unwrap_or(function);
     // A method of `impl GlobalAlloc for T`, in the words of either mangling.
-    let is_method = || function.contains("::GlobalAlloc>::") || function.contains("::GlobalAlloc for ");
+    let is_method = || is_in(function, "::GlobalAlloc>::") || is_in(function, "::GlobalAlloc for ");
     ENTRIES.iter().any(|start| last.starts_with(start))
         || MODULES.iter().any(|module| place.path().starts_with(module))
         || is_method()
         || place.file.as_deref().is_some_and(|file| {
-            FILES.iter().any(|part| file.contains(part))
+            FILES.iter().any(|part| is_in(file, part))
                 || in_recorder(file).is_some_and(|file| file.starts_with("heap/"))
         })
 }
@@ -139,7 +139,7 @@ pub fn is_runtime(place: &SourceLocation) -> bool {
 fn is_of_runtime(place: &SourceLocation) -> bool {
     let path = place.path();
     place.is_of_crate(CRATES)
-        || SYMBOLS.iter().any(|start| path.starts_with(start) && !path.contains("::"))
+        || SYMBOLS.iter().any(|start| path.starts_with(start) && !is_in(path, "::"))
         || place.file.as_deref().is_some_and(is_runtime_file)
 }
 
@@ -149,18 +149,18 @@ const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/rustc/
 
 /// True of what lies where the sources of others are kept.
 pub(crate) fn is_library_file(file: &str) -> bool {
-    LIBRARY_FOLDERS.iter().any(|folder| file.contains(folder) || file.starts_with(&folder[1..]))
+    LIBRARY_FOLDERS.iter().any(|folder| is_in(file, folder) || file.starts_with(&folder[1..]))
 }
 
 /// True of the standard library, whose functions tell less than those of any other.
 fn is_language(place: &SourceLocation) -> bool {
     place.is_of_crate(&["alloc", "core", "std", "__rustc"])
-        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|part| file.contains(part)))
+        || place.file.as_deref().is_some_and(|file| FILES.iter().any(|part| is_in(file, part)))
 }
 
 /// A registry keeps a crate in a folder `name-1.2.3`.
 fn is_runtime_file(file: &str) -> bool {
-    FILES.iter().any(|part| file.contains(part))
+    FILES.iter().any(|part| is_in(file, part))
         || in_recorder(file).is_some_and(|file| file.starts_with("heap/") || file.starts_with("task/"))
         || file.split('/').filter_map(package).any(|name| CRATES.iter().any(|known| is_same(known, name)))
 }

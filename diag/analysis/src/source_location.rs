@@ -115,6 +115,12 @@ fn outside_brackets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// True if `part` stands in `text`. Each frame is asked for dozens of short ones, for which the search of std takes longer to
+/// be prepared than to be done.
+pub(crate) fn is_in(text: &str, part: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
+}
+
 fn is_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }

@@ -26,7 +26,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let policy = args.policy.wanted()?;
     let debug = args.debug.files()?;
-    let judge = |series: &Series<Head>, reader: &Reader<'_>| diff::compare(series, reader, &policy, output);
+    let judge = |series: &Series<Head>, reader: &Reader| diff::compare(series, reader, &policy, output);
     match &args.snapshots[..] {
         [one] if !one.is_dir() => Err(Failure::Usage(format!(
             "one snapshot cannot be compared: give another one taken later than {}, or a folder of them",
@@ -34,8 +34,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         ))),
         // Of a pair the order says which is meant to be the later one.
         [before, after] if !before.is_dir() && !after.is_dir() => {
-            series::as_given([before, after], &debug, judge)
+            series::as_given([before, after], debug, judge)
         }
-        all => series::in_order(all, &debug, judge),
+        all => series::in_order(all, debug, judge),
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    series::as_given([&args.before, &args.after], &args.debug.files()?, |series, reader| {
+    series::as_given([&args.before, &args.after], args.debug.files()?, |series, reader| {
         compare(series, reader, &Policy::default(), output)
     })
 }
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
 /// Compares, judges and prints: what `diff` and `check` have in common.
 pub(super) fn compare(
     series: &Series<Head>,
-    reader: &Reader<'_>,
+    reader: &Reader,
     policy: &Policy,
     output: &Output,
 ) -> Result<End, Failure> {

@@ -4,9 +4,10 @@
 //! is read at first. Those of which more is wanted are read then, and given up again for others.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 
 use diag_analysis::Analysis;
 use diag_analysis::symbols::{DebugFiles, fill_in};
@@ -48,24 +49,26 @@ impl Member for Head {
 /// The files in the order given.
 pub(crate) fn as_given<T>(
     paths: [&Path; 2],
-    debug: &DebugFiles,
-    work: impl FnOnce(&Series<Head>, &Reader<'_>) -> Result<T, Failure>,
+    debug: DebugFiles,
+    work: impl FnOnce(&Series<Head>, &Reader) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let heads = paths.into_iter().map(|path| head(path.to_owned(), false)).collect::<Result<_, _>>()?;
-    work(&Series::as_given(heads).map_err(Failure::NotComparable)?, &Reader::new(debug))
+    let series = Series::as_given(heads).map_err(Failure::NotComparable)?;
+    work(&series, &Reader::new(Arc::new(debug), &series))
 }
 
 /// These files and those of the folders among them, in the order of time. A file that was named is read whole or nothing
 /// is done; one that a folder holds is left out if it is damaged or gone, and that is said.
 pub(crate) fn in_order<T>(
     paths: &[PathBuf],
-    debug: &DebugFiles,
-    work: impl Fn(&Series<Head>, &Reader<'_>) -> Result<T, Failure>,
+    debug: DebugFiles,
+    work: impl Fn(&Series<Head>, &Reader) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    let debug = Arc::new(debug);
     let mut left_out = BTreeSet::new();
     loop {
         let series = Series::new(heads(paths, &mut left_out)?).map_err(Failure::NotComparable)?;
-        let reader = Reader::new(debug);
+        let reader = Reader::new(Arc::clone(&debug), &series);
         let done = work(&series, &reader);
         match (done, reader.unreadable.into_inner()) {
             (Err(failure), Some(path)) => leave_out(path, &failure, &mut left_out),
@@ -135,19 +138,31 @@ fn refuse_damage(path: &Path, damages: &[Damage]) -> Result<(), Failure> {
     })
 }
 
-/// Reads the files of a series whole, and keeps those that are asked for again.
-pub(crate) struct Reader<'a> {
-    debug: &'a DebugFiles,
-    recent: RefCell<Recent<PathBuf, Rc<Analysis>>>,
+/// Reads the files of a series whole, and keeps those that are asked for again. While one is looked at, the next is read.
+pub(crate) struct Reader {
+    debug: Arc<DebugFiles>,
+    recent: RefCell<Recent<PathBuf, Arc<Analysis>>>,
+    /// The files that were not read yet, in order.
+    unread: RefCell<VecDeque<PathBuf>>,
+    ahead: RefCell<Option<Ahead>>,
     /// What was said of a file is not said again when it is read again.
     told: RefCell<BTreeSet<String>>,
     /// The listed file that could not be read, if that ended the work.
     unreadable: RefCell<Option<PathBuf>>,
 }
 
-impl<'a> Reader<'a> {
-    fn new(debug: &'a DebugFiles) -> Self {
-        let rows = |analysis: &Rc<Analysis>| {
+/// A file that is being read.
+struct Ahead {
+    path: PathBuf,
+    reading: JoinHandle<Result<WithNotes, Failure>>,
+}
+
+/// A snapshot, and what is to be said of its names.
+type WithNotes = (Analysis, Vec<String>);
+
+impl Reader {
+    fn new(debug: Arc<DebugFiles>, series: &Series<Head>) -> Self {
+        let rows = |analysis: &Arc<Analysis>| {
             let samples = |heap: &diag_snapshot::Heap| heap.samples.len() as u64;
             let snapshot = analysis.snapshot();
             snapshot.live_tasks() + snapshot.heap.as_ref().map_or(0, samples)
@@ -155,35 +170,64 @@ impl<'a> Reader<'a> {
         Reader {
             debug,
             recent: RefCell::new(Recent::new(KEPT_ROWS, rows)),
+            unread: RefCell::new(series.members().iter().map(|head| head.path.clone()).collect()),
+            ahead: RefCell::default(),
             told: RefCell::default(),
             unreadable: RefCell::default(),
         }
     }
 
     /// The snapshot in a file, whole.
-    pub(crate) fn open(&self, head: &Head) -> Result<Rc<Analysis>, Failure> {
+    pub(crate) fn open(&self, head: &Head) -> Result<Arc<Analysis>, Failure> {
         if let Some(kept) = self.recent.borrow_mut().get(&head.path) {
             return Ok(kept);
         }
         let read = self.read(&head.path);
         match &read {
-            Ok(analysis) => self.recent.borrow_mut().put(head.path.clone(), Rc::clone(analysis)),
+            Ok(analysis) => self.recent.borrow_mut().put(head.path.clone(), Arc::clone(analysis)),
             Err(_) => *self.unreadable.borrow_mut() = head.is_listed.then(|| head.path.clone()),
         }
         read
     }
 
-    fn read(&self, path: &Path) -> Result<Rc<Analysis>, Failure> {
+    fn read(&self, path: &Path) -> Result<Arc<Analysis>, Failure> {
         let _progress = Progress::of(format!("reading {}", path.display()));
-        let (mut snapshot, damages) =
-            file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
-        refuse_damage(path, &damages)?;
-        for told in fill_in(&mut snapshot, self.debug) {
-            let told = format!("{}: {told}", path.display());
+        let ahead = self.ahead.take().filter(|ahead| ahead.path == path);
+        let read = match ahead.map(|ahead| ahead.reading.join()) {
+            Some(Ok(read)) => read,
+            // Whatever went wrong there is met again here.
+            Some(Err(_)) | None => read(path, &self.debug),
+        };
+        self.read_ahead(path);
+        let (analysis, notes) = read?;
+        for told in notes {
             if self.told.borrow_mut().insert(told.clone()) {
                 note(&told);
             }
         }
-        Ok(Rc::new(Analysis::new(snapshot)))
+        Ok(Arc::new(analysis))
     }
+
+    /// Begins to read the file after this one, if nobody has yet.
+    fn read_ahead(&self, path: &Path) {
+        let mut unread = self.unread.borrow_mut();
+        let Some(place) = unread.iter().position(|other| other == path) else { return };
+        unread.drain(..=place);
+        let Some(next) = unread.front().cloned() else { return };
+        let (debug, path) = (Arc::clone(&self.debug), next.clone());
+        // Without a thread it is read when it is asked for.
+        let reading = thread::Builder::new().spawn(move || read(&path, &debug)).ok();
+        *self.ahead.borrow_mut() = reading.map(|reading| Ahead { path: next, reading });
+    }
+}
+
+fn read(path: &Path, debug: &DebugFiles) -> Result<WithNotes, Failure> {
+    let (mut snapshot, damages) = file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    refuse_damage(path, &damages)?;
+    let notes = fill_in(&mut snapshot, debug);
+    let notes = notes.iter().map(|told| format!("{}: {told}", path.display())).collect();
+    let analysis = Analysis::new(snapshot);
+    // Whoever looks at it asks for these first.
+    analysis.stacks();
+    Ok((analysis, notes))
 }

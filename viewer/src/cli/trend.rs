@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let table = series::in_order(&args.snapshots, &args.debug.files()?, table)?;
+    let table = series::in_order(&args.snapshots, args.debug.files()?, table)?;
     print(&match output.format {
         Format::Text => table.text(),
         Format::Markdown => format!("```text\n{}```\n", table.text()),
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     Ok(End::Clean)
 }
 
-fn table(series: &Series<Head>, reader: &Reader<'_>) -> Result<TrendTable, Failure> {
+fn table(series: &Series<Head>, reader: &Reader) -> Result<TrendTable, Failure> {
     let newest = series.runs().next_back().unwrap_or_default();
     let service = newest.first().map_or("", |member| member.service());
     let mut trend = Builder::default();
