@@ -76,6 +76,8 @@ facts! {
         FindMissingTasks { gauge: Gauge },
         /// Look again at the process, so long after the last snapshot.
         WatchMemory { after: Micros },
+        /// Memory that is made anew all the time.
+        ReuseTheMemory { function: SourceLocation },
         /// Memory that may be bounded.
         FindTheBound { function: SourceLocation },
     }

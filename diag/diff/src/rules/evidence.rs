@@ -10,7 +10,7 @@ use diag_analysis::views::AgeAtFree;
 use diag_snapshot::{Bytes, Micros};
 use jiff::Timestamp;
 
-use super::fact::{AskedBy, PerSecond, Percent, Probability, Ratio, facts};
+use super::fact::{AskedBy, BytesPerSecond, PerSecond, Percent, Probability, Ratio, facts};
 
 facts! {
     /// What speaks for a finding, or against it.
@@ -175,6 +175,10 @@ facts! {
         Allocated { allocated: Bytes, freed: Bytes },
         /// So much of it was allocated by a function.
         AllocatedBy { function: SourceLocation, size: Bytes },
+        /// So much is allocated a second, and for each second that the process ran.
+        AllocatesPerCpu { rate: BytesPerSecond, per_cpu: BytesPerSecond },
+        /// Data that is copied needs memory as fast.
+        CopyingLooksTheSame,
         /// How old blocks were when they were freed, and how old the oldest is.
         FreedAtAge { freed: AgeAtFree, oldest: Micros },
         /// None was freed.

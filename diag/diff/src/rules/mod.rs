@@ -48,6 +48,7 @@ rules! {
     busy_self_wake,
     cpu_burn,
     untracked_cpu,
+    allocation_churn,
     stuck_giving,
     blocking_pool_full,
     zombie,

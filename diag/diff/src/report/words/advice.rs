@@ -160,6 +160,14 @@ impl fmt::Display for Advice {
                     function.location()
                 );
             }
+            ReuseTheMemory { function } => {
+                return write!(
+                    f,
+                    "look at what {} makes anew each time: keep the buffer and clear it, or look into the data in place of a \
+                     clone of it",
+                    function.location()
+                );
+            }
             FindTheBound { function } => {
                 return write!(
                     f,

@@ -7,7 +7,7 @@ use diag_analysis::views::AgeAtFree;
 use diag_snapshot::{Bytes, Micros};
 
 use crate::report::words::{count, size, time};
-use crate::rules::fact::{Percent, Probability};
+use crate::rules::fact::{BytesPerSecond, Percent, Probability};
 
 pub(super) fn samples_grew(
     f: &mut Formatter<'_>,
@@ -99,4 +99,18 @@ pub(super) fn freed_at_age(f: &mut Formatter<'_>, freed: &AgeAtFree, oldest: &Mi
 
 pub(super) fn none_freed(f: &mut Formatter<'_>, oldest: &Micros) -> Result {
     write!(f, "no sampled block was freed there so far; the oldest is {} old", time(oldest))
+}
+
+pub(super) fn allocates_per_cpu(
+    f: &mut Formatter<'_>,
+    BytesPerSecond(rate): &BytesPerSecond,
+    BytesPerSecond(per_cpu): &BytesPerSecond,
+) -> Result {
+    let shown = |bytes: f64| size(&Bytes(bytes as u64));
+    write!(
+        f,
+        "that is {} a second, and {} for each second that the process ran on a CPU",
+        shown(*rate),
+        shown(*per_cpu)
+    )
 }

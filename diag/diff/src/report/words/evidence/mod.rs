@@ -242,6 +242,8 @@ impl fmt::Display for Evidence {
             AllocatedBy { function, size: of } => {
                 write!(f, "{} of it was allocated in {}", size(of), function.location())
             }
+            AllocatesPerCpu { rate, per_cpu } => heap::allocates_per_cpu(f, rate, per_cpu),
+            CopyingLooksTheSame => f.write_str("a service that copies much data looks the same"),
             FreedAtAge { freed, oldest } => heap::freed_at_age(f, freed, oldest),
             NoneFreed { oldest } => heap::none_freed(f, oldest),
             OfEndedTasks { allocated } => {
