@@ -65,8 +65,12 @@ const FAULTS: [(&str, &str, &str); 8] = [
 ];
 
 fn judged(members: &[&Analysis]) -> Report {
+    judged_by(members, &Policy::default())
+}
+
+fn judged_by(members: &[&Analysis], policy: &Policy) -> Report {
     let series = Series::as_given(members.to_vec()).expect("one service");
-    judge_series(&series, &Policy::default()).expect("one service").expect("enough of them")
+    judge_series(&series, policy).expect("one service").expect("enough of them")
 }
 
 #[test]
@@ -82,6 +86,25 @@ fn each_fault_is_likely_where_it_is() {
             }
             None => assert_eq!((found, report.outcome), (None, Outcome::Clean), "{}", name(&folder)),
         }
+    }
+}
+
+/// No other rule happens to say the same there: what finds it is the rule that is said to.
+#[test]
+fn without_its_rule_each_fault_is_missed() {
+    for (fault, rule, place) in FAULTS {
+        let folder = folders().into_iter().find(|folder| name(folder) == fault).expect("it is recorded");
+        let members = read(&folder);
+        // Tasks that wait in vain may be said to leak where nothing says that they are stuck.
+        let told = |policy: &str| {
+            let policy = Policy::parse(policy).expect("valid");
+            let report = judged_by(&members.iter().collect::<Vec<_>>(), &policy);
+            let mut there = report.findings.into_iter().filter(|found| found.subject.location() == place);
+            there.find(|found| found.fails(policy.fail_on)).map(|found| found.category)
+        };
+        let category = told("");
+        assert!(category.is_some(), "{fault}");
+        assert_ne!(told(&format!("[rules]\n{rule} = false")), category, "{fault} is found without {rule}");
     }
 }
 

@@ -9,6 +9,9 @@
 //! [rules.task-leak]
 //! min_tasks = 10
 //!
+//! [rules]
+//! outlived-peers = false  # nothing is heard of it
+//!
 //! [[allow]]               # known, and no failure until that day (UTC)
 //! id = "12a340ccdab491cf" # or site = "src/hub.rs:88", or site = "Hub::serve"
 //! reason = "the hub's rewrite ends it"
@@ -39,7 +42,7 @@ use toml::de::{DeTable, DeValue};
 use crate::diff::Options;
 use crate::rules::finding::Confidence;
 use crate::rules::params::{Kind, Typed as _, Value};
-use crate::rules::{RULES, Refused, Thresholds};
+use crate::rules::{RULES, Refused, Thresholds, by_name};
 
 pub use crate::rules::place::Place;
 pub use crate::rules::ratio::Expected;
@@ -155,6 +158,10 @@ impl Policy {
             return Ok(());
         }
         let rest = key.strip_prefix("rules.").ok_or(Refused::Unknown)?;
+        if let (Some(rule), DeValue::Boolean(on)) = (by_name(rest), value) {
+            self.rules.switch(rule, *on);
+            return Ok(());
+        }
         let (rule, name) = rest.split_once('.').ok_or(Refused::Unknown)?;
         // A value of no kind that thresholds have is refused by all of them.
         let value = threshold(value).unwrap_or(Value::Number(f64::NAN));
@@ -272,6 +279,20 @@ mod tests {
         assert_eq!(Policy::parse(text), Ok(expected));
         let options = Policy::parse("rules.task-leak.stale_factor = 7").expect("valid").diff_options();
         assert_eq!(options, Options { stale_factor: 7.0, ..Options::default() });
+    }
+
+    #[test]
+    fn a_rule_is_switched_off_by_its_name() {
+        let mut off = Policy::default();
+        off.rules.switch(by_name("task-leak").expect("there is one"), false);
+        assert_ne!(off, Policy::default());
+        assert_eq!(Policy::parse("[rules]\ntask-leak = false"), Ok(off));
+        assert_eq!(Policy::parse("[rules]\ntask-leak = true"), Ok(Policy::default()));
+        refuse(
+            "[rules]\ntask_leak = false",
+            "unknown key `rules.task_leak`, did you mean `rules.task-leak`?",
+        );
+        refuse("[rules]\ntask-leak = 'off'", "unknown key `rules.task-leak`");
     }
 
     /// What a file can name is what there is, default values included.

@@ -16,7 +16,7 @@ pub mod rule;
 pub mod subject;
 pub mod wait;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diff::Options;
 use advice::Advice;
@@ -73,6 +73,8 @@ pub fn by_name(name: &str) -> Option<&'static dyn AnyRule> {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Thresholds {
     given: BTreeMap<&'static str, Given>,
+    /// Rules that are switched off.
+    off: BTreeSet<&'static str>,
     /// The tasks that are expected for each of what a gauge counts.
     pub(crate) expected: Vec<Expected>,
 }
@@ -93,6 +95,19 @@ impl Thresholds {
         let rule = by_name(rule).ok_or(Refused::Unknown)?;
         let param = rule.params().iter().find(|param| param.name == name).ok_or(Refused::Unknown)?;
         self.given.entry(rule.name()).or_default().set(param, value).map_err(Refused::Must)
+    }
+
+    /// Switches a rule on or off: nothing is then heard of it.
+    pub fn switch(&mut self, rule: &'static dyn AnyRule, on: bool) {
+        if on {
+            self.off.remove(rule.name());
+        } else {
+            self.off.insert(rule.name());
+        }
+    }
+
+    fn rules(&self) -> impl Iterator<Item = &'static dyn AnyRule> {
+        RULES.iter().copied().filter(|rule| !self.off.contains(rule.name()))
     }
 
     /// Returns what the diff has to be measured with.
@@ -122,8 +137,8 @@ pub(crate) fn found(
     thresholds: &Thresholds,
     is_asked: impl Fn(&dyn AnyRule) -> bool,
 ) -> Vec<Finding> {
-    let rules = RULES.iter().filter(|rule| is_asked(**rule));
-    rules.flat_map(|rule| rule.check(facts, &thresholds.of(*rule))).collect()
+    let rules = thresholds.rules().filter(|rule| is_asked(*rule));
+    rules.flat_map(|rule| rule.check(facts, &thresholds.of(rule))).collect()
 }
 
 /// Returns the findings without those that another rule tells better, of all that they are about or of a part of it, and as
@@ -172,10 +187,10 @@ fn behind_what_is_stuck(mut findings: Vec<Finding>) -> Vec<Finding> {
 
 /// Returns why it may have been too early for some of the rules.
 pub fn too_early(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<Reason> {
-    RULES.iter().flat_map(|rule| rule.too_early(facts, &thresholds.of(*rule), findings)).collect()
+    thresholds.rules().flat_map(|rule| rule.too_early(facts, &thresholds.of(rule), findings)).collect()
 }
 
 /// Returns what rules have to say that is no finding.
 pub fn notes(facts: &Facts<'_>, thresholds: &Thresholds, findings: &[Finding]) -> Vec<Remark> {
-    RULES.iter().flat_map(|rule| rule.notes(facts, &thresholds.of(*rule), findings)).collect()
+    thresholds.rules().flat_map(|rule| rule.notes(facts, &thresholds.of(rule), findings)).collect()
 }
