@@ -5,21 +5,20 @@
 //! ended, which is no leak at all. Memory that the allocating function gives back soon is work in flight, and memory
 //! that grows with the tasks that hold it is theirs.
 
+mod suspect;
+
 use diag_snapshot::{Bytes, Micros};
 
-use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::{BytesPerSecond, Percent, Probability};
 use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::remark::Remark;
 use super::risk::Risk;
-use super::rule::{self, Facts, Needs, Rule as _};
-use super::subject::Subject;
-use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
-use crate::time::timestamp;
-use crate::trend::{HeapGrowth, Limits, Stairs, Steady};
-use diag_analysis::views::Estimate;
+use super::rule::{self, Facts, Needs};
+use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
+use crate::trend::{HeapGrowth, Limits};
+use suspect::Suspect;
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -88,230 +87,6 @@ fn suspects<'a>(facts: &Facts<'a>, params: &'a Params) -> impl Iterator<Item = S
     heap.into_iter().flat_map(move |(diff, heap)| {
         heap.sites.iter().filter_map(move |site| Suspect::of(facts, diff, heap, site, params))
     })
-}
-
-/// A function whose memory is more than before.
-struct Suspect<'a> {
-    facts: Facts<'a>,
-    diff: &'a Diff,
-    heap: &'a HeapDiff,
-    site: &'a HeapSiteDiff,
-    growth: Option<HeapGrowth>,
-    /// True if what lives there is no older than what is freed there.
-    is_in_flight: bool,
-    /// The tasks that explain it.
-    tasks: Option<GrownTasks>,
-}
-
-/// Tasks that became more as their memory did.
-#[derive(Clone, Debug)]
-struct GrownTasks {
-    spawned_at: Site,
-    tasks: u64,
-    bytes: f64,
-}
-
-impl<'a> Suspect<'a> {
-    fn of(
-        facts: Facts<'a>,
-        diff: &'a Diff,
-        heap: &'a HeapDiff,
-        site: &'a HeapSiteDiff,
-        params: &Params,
-    ) -> Option<Self> {
-        let of_series =
-            facts.trend.and_then(|trend| trend.heap_of(&site.place)?.growth(trend, &params.limits()));
-        // Growth that a series shows to go on may be too slow for a pair.
-        let goes_on = of_series.as_ref().is_some_and(|growth| !matches!(growth, HeapGrowth::Ended(_)));
-        let is_suspect = goes_on || grows(site, params);
-        let (is_in_flight, tasks) = (false, None);
-        let suspect = Suspect { facts, diff, heap, site, growth: of_series, is_in_flight, tasks };
-        is_suspect.then(|| Suspect {
-            is_in_flight: suspect.lives_in_flight(params),
-            tasks: suspect.grown_tasks(),
-            ..suspect
-        })
-    }
-
-    /// True if nothing lives there for longer than most of what was freed there did.
-    /// What goes on for long and becomes older and older all the same is a backlog.
-    fn lives_in_flight(&self, params: &Params) -> bool {
-        if self.goes_on_for_long() && self.becomes_older(params) {
-            return false;
-        }
-        let freed = &self.site.after.ages;
-        let oldest_us =
-            self.site.after.oldest_us.map(|born_us| self.facts.now.uptime_us.saturating_sub(born_us));
-        let usual_us = freed.within_us(99).filter(|_| freed.count() >= params.min_samples);
-        oldest_us.zip(usual_us).is_some_and(|(oldest, usual)| oldest <= usual)
-    }
-
-    /// The live tasks that hold most of the growth, if they became more and each holds about as much as before.
-    fn grown_tasks(&self) -> Option<GrownTasks> {
-        let (before, after) = (self.heap.before.function(&self.site.place), &self.site.after);
-        let grown = self.site.growth.bytes();
-        let was =
-            |site: &Site| before.and_then(|before| before.by_task_site.get(site)).copied().unwrap_or(0.0);
-        let (spawned_at, &bytes) =
-            after.by_task_site.iter().max_by(|a, b| (a.1 - was(a.0)).total_cmp(&(b.1 - was(b.0))))?;
-        let of_ended = after.of_ended_tasks.sum - before.map_or(0.0, |before| before.of_ended_tasks.sum);
-        let tasks = self.diff.tasks.site(spawned_at)?;
-        let (then, tasks) = (tasks.before.live.max(1), tasks.after.live);
-        let per_task = bytes / tasks.max(1) as f64;
-        let is_constant = per_task <= 1.5 * (was(spawned_at) / then as f64).max(grown / tasks.max(1) as f64);
-        let explains = bytes - was(spawned_at) >= 0.8 * grown && of_ended <= 0.2 * grown;
-        (explains && is_constant && tasks as f64 >= 1.1 * then as f64 && tasks >= 10).then(|| GrownTasks {
-            spawned_at: spawned_at.clone(),
-            tasks,
-            bytes,
-        })
-    }
-
-    /// True if the oldest block aged by more than half of the time in the last window.
-    fn becomes_older(&self, params: &Params) -> bool {
-        let oldest = self.facts.trend.and_then(|trend| {
-            let bounds = trend.windows(0, params.limits().min_windows)?;
-            let &[.., from, to] = &bounds[..] else { return None };
-            let ages = &trend.heap_of(&self.site.place)?.oldest_us;
-            Some((ages.get(to)?.saturating_sub(*ages.get(from)?), trend.between_us(from, to)))
-        });
-        oldest.is_some_and(|(aged_us, window_us)| aged_us > window_us / 2)
-    }
-
-    fn goes_on_for_long(&self) -> bool {
-        matches!(
-            self.growth,
-            Some(
-                HeapGrowth::Steady(Steady { is_long: true, .. })
-                    | HeapGrowth::Stairs(Stairs { is_long: true, .. })
-            )
-        )
-    }
-
-    /// None of what is no finding.
-    fn confidence(&self) -> Option<Confidence> {
-        match &self.growth {
-            _ if self.tasks.is_some() || self.is_in_flight => None,
-            Some(HeapGrowth::Ended(_)) => None,
-            _ if self.goes_on_for_long() => Some(Confidence::Likely),
-            _ => Some(Confidence::Possible),
-        }
-    }
-
-    fn is_of_function(&self, other: &Suspect<'_>) -> bool {
-        let (place, other) = (&self.site.place, &other.site.place);
-        (&place.function, &place.file) == (&other.function, &other.file)
-    }
-
-    /// A finding about this and others of its function, which grew less.
-    fn finding(&self, others: &[&Suspect<'_>], confidence: Confidence, params: &Params) -> Finding {
-        let site = self.site;
-        let subject = Subject::Function(site.place.clone());
-        let mut evidence: Vec<Evidence> = self.trend_evidence().into_iter().collect();
-        evidence.extend(others.iter().map(|other| Evidence::AlsoGrew {
-            place: other.site.place.clone(),
-            growth: bytes(other.site.growth.bytes()),
-            kind: other.site.after.container(),
-        }));
-        evidence.extend(self::evidence(self.diff, self.heap, site));
-        Finding {
-            since: self.since(),
-            bytes: Some(Estimate::of(&site.growth.after, self.heap.unseen_bytes)),
-            growth: Some(Estimate {
-                estimate_bytes: site.growth.bytes(),
-                low_bytes: site.growth.interval.low,
-                high_bytes: site.growth.interval.high,
-            }),
-            evidence,
-            counter_evidence: self.counter_evidence(params),
-            ..Finding::new(
-                Rule::NAME,
-                Category::Leak,
-                confidence,
-                subject,
-                self.advice(confidence, params),
-                risk(self.diff, site),
-            )
-        }
-    }
-
-    /// When the growth that goes on began, as far as the series shows.
-    fn since(&self) -> Option<jiff::Timestamp> {
-        let since = match &self.growth {
-            Some(HeapGrowth::Steady(growth)) => growth.since,
-            Some(HeapGrowth::Stairs(growth)) => growth.since,
-            _ => return None,
-        };
-        timestamp(self.facts.trend?.moments.get(since)?.taken_unix_us)
-    }
-
-    fn trend_evidence(&self) -> Option<Evidence> {
-        match self.growth.as_ref()? {
-            HeapGrowth::Steady(growth) => Some(Evidence::GrewInWindows {
-                windows: growth.windows.len() as u64,
-                lasted: Micros(growth.lasted_us),
-                growth: growth.windows.iter().map(|flow| bytes(flow.bytes())).collect(),
-            }),
-            HeapGrowth::Stairs(stairs) => Some(Evidence::GrewInSteps {
-                steps: stairs.steps as u64,
-                lasted: Micros(stairs.lasted_us),
-                from: bytes(stairs.from_bytes),
-                to: bytes(stairs.to_bytes),
-            }),
-            HeapGrowth::Ended(_) => None,
-        }
-    }
-
-    fn counter_evidence(&self, params: &Params) -> Vec<Evidence> {
-        let least = Micros::from_secs(params.min_growth_s);
-        let of_series = match &self.growth {
-            _ if self.goes_on_for_long() => Some(Evidence::SlowCacheLooksTheSame),
-            Some(
-                HeapGrowth::Steady(Steady { lasted_us, .. }) | HeapGrowth::Stairs(Stairs { lasted_us, .. }),
-            ) => Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least }),
-            _ if self.moments() > params.min_windows as usize => Some(Evidence::GrowthIsUneven),
-            _ => Some(Evidence::PairOnly { windows: params.min_windows }),
-        };
-        let two_processes = (!self.diff.same_process).then_some(Evidence::OnlyTotals);
-        let slows = self.diff.same_process && !is_steady(self.site) && self.moments() <= 2;
-        let slows = slows.then_some(Evidence::SlowsDown {
-            first_half: self.site.new_early,
-            second_half: self.site.new_late,
-        });
-        two_processes.into_iter().chain(of_series.filter(|_| self.diff.same_process)).chain(slows).collect()
-    }
-
-    fn moments(&self) -> usize {
-        self.facts.trend.map_or(2, |trend| trend.moments.len())
-    }
-
-    fn advice(&self, confidence: Confidence, params: &Params) -> Advice {
-        if confidence > Confidence::Possible {
-            return Advice::FindTheKeeper { function: self.site.place.clone() };
-        }
-        if self.moments() <= 2 {
-            return Advice::CompareHeapAgain { after: self.diff.window() };
-        }
-        Advice::WatchHeap { after: self.facts.next_look(Micros::from_secs(params.min_growth_s)) }
-    }
-
-    /// What is to be told of growth that is no finding.
-    fn remark(&self) -> Option<Remark> {
-        let function = self.site.place.clone();
-        if let Some(GrownTasks { spawned_at, tasks, bytes: all }) = &self.tasks {
-            let each = bytes(all / *tasks as f64);
-            return Some(Remark::GrewWithTasks {
-                function,
-                spawned_at: spawned_at.clone(),
-                tasks: *tasks,
-                allocated: bytes(*all),
-                each,
-            });
-        }
-        let Some(HeapGrowth::Ended(ended)) = &self.growth else { return None };
-        let since = timestamp(self.facts.trend?.moments.get(ended.last_from)?.taken_unix_us)?;
-        Some(Remark::GrowthEnded { function, growth: bytes(ended.bytes), since })
-    }
 }
 
 impl Params {

@@ -5,6 +5,8 @@
 //! on, as a heartbeat does, and outlive all others of their site: a site that bears them all the time and ends none of the
 //! older ones is one as well. What the tasks wait for is told if that is known, but does not decide.
 
+mod ageing;
+
 use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
@@ -17,10 +19,11 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{Births, Cohort, Diff, Moves, Older, SiteDiff};
+use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
 use crate::trend::Trend;
+use ageing::Ageing;
 use diag_analysis::await_point::Direction;
 use diag_analysis::views::Estimate;
 
@@ -274,81 +277,6 @@ fn commonest_need(site: &SiteDiff) -> Option<Direction> {
     site.after.stale_needs.get(wait.at()).copied()
 }
 
-/// A site that bears tasks all the time which outlive the others, and ends none of them.
-struct Ageing<'a> {
-    site: &'a SiteDiff,
-    outlived: Older,
-}
-
-impl<'a> Ageing<'a> {
-    fn of(site: &'a SiteDiff, params: &Params) -> Option<Self> {
-        let (outlived, births) = (site.outlived?, &site.after.births);
-        let stayed = outlived.before.saturating_sub(outlived.ended);
-        let is_growth = births.count >= params.min_tasks
-            && sign_test(births.count.saturating_sub(stayed), outlived.ended) <= params.significance;
-        (is_growth && come_all_the_time(births)).then_some(Ageing { site, outlived })
-    }
-
-    fn confidence(&self, params: &Params) -> Confidence {
-        let is_long = Micros(self.site.after.births.oldest_us) >= params.min_growth();
-        let stay = stays(self.outlived.before, self.outlived.ended, params);
-        if is_long && stay { Confidence::Likely } else { Confidence::Possible }
-    }
-
-    fn finding(&self, diff: &Diff, params: &Params) -> Finding {
-        let births = &self.site.after.births;
-        let confidence = self.confidence(params);
-        let totals = self.site.after.totals;
-        let grown = births.count.saturating_sub(self.outlived.before);
-        let rate_per_s = diff.rate_per_s(grown as f64);
-        let own_life = self.site.usual_lifetime_us.map(|usual| Evidence::OutlivedPeers {
-            tasks: births.count,
-            ended: totals.ended(),
-            usual_lifetime: Micros(usual),
-        });
-        let mut evidence: Vec<Evidence> = own_life.into_iter().collect();
-        evidence.extend([
-            Evidence::OlderStayed {
-                older: self.outlived.before,
-                ended: self.outlived.ended,
-                window: diff.window(),
-            },
-            Evidence::BornInParts {
-                tasks: births.count,
-                parts: busy_eighths(&births.eighths, births.count) as u64,
-                of: 8,
-                lasted: Micros(births.oldest_us),
-            },
-            Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
-        ]);
-        let still_polled = births.count.saturating_sub(self.site.after.stale);
-        evidence.extend((still_polled > 0).then_some(Evidence::StillPolled { tasks: still_polled }));
-        let short = Micros(births.oldest_us) < params.min_growth();
-        let against = [
-            short.then_some(Evidence::GrowthIsShort {
-                lasted: Micros(births.oldest_us),
-                least: params.min_growth(),
-            }),
-            (totals.ended() == 0).then_some(Evidence::NoneEnded),
-        ];
-        let subject = Subject::from(&self.site.site);
-        let risk = risk(self.site, rate_per_s);
-        let advice = match confidence {
-            Confidence::Possible => Advice::CompareTasksAgain { after: diff.window() },
-            _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
-        };
-        Finding {
-            since: timestamp(diff.after.taken_unix_us.saturating_sub(births.oldest_us)),
-            count: Some(births.count),
-            rate_per_s,
-            bytes: of_live_tasks(diff, self.site),
-            evidence,
-            counter_evidence: against.into_iter().flatten().collect(),
-            ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
-        }
-    }
-}
-
 /// A site whose tasks all end in time, and that has more and more of them all the same.
 fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
     const WINDOWS: usize = 3;
@@ -377,17 +305,6 @@ fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option
             Risk::TasksKept,
         )
     })
-}
-
-/// In most parts of the time since the first of them, about as many in the later half as in the earlier one, and not
-/// paused for longer than ever before.
-fn come_all_the_time(births: &Births) -> bool {
-    let half = |range: std::ops::Range<usize>| births.eighths[range].iter().sum::<u64>();
-    let mean_gap_us = births.oldest_us / births.count.max(1);
-    let pause_us = mean_gap_us.saturating_mul(10).max(births.longest_gap_us / 2 * 5);
-    busy_eighths(&births.eighths, births.count) >= 6
-        && half(4..8) * 3 >= half(0..4)
-        && births.quiet_us <= pause_us
 }
 
 /// What the live tasks of a site allocated and nobody freed.

@@ -1,0 +1,99 @@
+//! Sites that bear tasks all the time, whatever these do, and end none of the older ones.
+
+use diag_snapshot::Micros;
+
+use super::{Params, Rule, busy_eighths, of_live_tasks, risk, stays};
+use crate::diff::{Births, Diff, Older, SiteDiff};
+use crate::rules::advice::Advice;
+use crate::rules::evidence::Evidence;
+use crate::rules::finding::{Category, Confidence, Finding};
+use crate::rules::rule::Rule as _;
+use crate::rules::subject::Subject;
+use crate::stats::sign_test;
+use crate::time::timestamp;
+
+/// A site that bears tasks all the time which outlive the others, and ends none of them.
+pub(super) struct Ageing<'a> {
+    site: &'a SiteDiff,
+    outlived: Older,
+}
+
+impl<'a> Ageing<'a> {
+    pub(super) fn of(site: &'a SiteDiff, params: &Params) -> Option<Self> {
+        let (outlived, births) = (site.outlived?, &site.after.births);
+        let stayed = outlived.before.saturating_sub(outlived.ended);
+        let is_growth = births.count >= params.min_tasks
+            && sign_test(births.count.saturating_sub(stayed), outlived.ended) <= params.significance;
+        (is_growth && come_all_the_time(births)).then_some(Ageing { site, outlived })
+    }
+
+    fn confidence(&self, params: &Params) -> Confidence {
+        let is_long = Micros(self.site.after.births.oldest_us) >= params.min_growth();
+        let stay = stays(self.outlived.before, self.outlived.ended, params);
+        if is_long && stay { Confidence::Likely } else { Confidence::Possible }
+    }
+
+    pub(super) fn finding(&self, diff: &Diff, params: &Params) -> Finding {
+        let births = &self.site.after.births;
+        let confidence = self.confidence(params);
+        let totals = self.site.after.totals;
+        let grown = births.count.saturating_sub(self.outlived.before);
+        let rate_per_s = diff.rate_per_s(grown as f64);
+        let own_life = self.site.usual_lifetime_us.map(|usual| Evidence::OutlivedPeers {
+            tasks: births.count,
+            ended: totals.ended(),
+            usual_lifetime: Micros(usual),
+        });
+        let mut evidence: Vec<Evidence> = own_life.into_iter().collect();
+        evidence.extend([
+            Evidence::OlderStayed {
+                older: self.outlived.before,
+                ended: self.outlived.ended,
+                window: diff.window(),
+            },
+            Evidence::BornInParts {
+                tasks: births.count,
+                parts: busy_eighths(&births.eighths, births.count) as u64,
+                of: 8,
+                lasted: Micros(births.oldest_us),
+            },
+            Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
+        ]);
+        let still_polled = births.count.saturating_sub(self.site.after.stale);
+        evidence.extend((still_polled > 0).then_some(Evidence::StillPolled { tasks: still_polled }));
+        let short = Micros(births.oldest_us) < params.min_growth();
+        let against = [
+            short.then_some(Evidence::GrowthIsShort {
+                lasted: Micros(births.oldest_us),
+                least: params.min_growth(),
+            }),
+            (totals.ended() == 0).then_some(Evidence::NoneEnded),
+        ];
+        let subject = Subject::from(&self.site.site);
+        let risk = risk(self.site, rate_per_s);
+        let advice = match confidence {
+            Confidence::Possible => Advice::CompareTasksAgain { after: diff.window() },
+            _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
+        };
+        Finding {
+            since: timestamp(diff.after.taken_unix_us.saturating_sub(births.oldest_us)),
+            count: Some(births.count),
+            rate_per_s,
+            bytes: of_live_tasks(diff, self.site),
+            evidence,
+            counter_evidence: against.into_iter().flatten().collect(),
+            ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
+        }
+    }
+}
+
+/// In most parts of the time since the first of them, about as many in the later half as in the earlier one, and not
+/// paused for longer than ever before.
+fn come_all_the_time(births: &Births) -> bool {
+    let half = |range: std::ops::Range<usize>| births.eighths[range].iter().sum::<u64>();
+    let mean_gap_us = births.oldest_us / births.count.max(1);
+    let pause_us = mean_gap_us.saturating_mul(10).max(births.longest_gap_us / 2 * 5);
+    busy_eighths(&births.eighths, births.count) >= 6
+        && half(4..8) * 3 >= half(0..4)
+        && births.quiet_us <= pause_us
+}
