@@ -22,7 +22,7 @@ pub(crate) struct Healthy {
 
 type Kind = fn(&mut Draw) -> (Vec<Task>, Vec<Block>);
 
-const KINDS: [(&str, Kind); 13] = [
+const KINDS: [(&str, Kind); 15] = [
     ("churn", churning),
     ("churn with a long tail", long_tail),
     ("cache that fills", cache),
@@ -36,6 +36,8 @@ const KINDS: [(&str, Kind); 13] = [
     ("table that doubles", table),
     ("connections with buffers", buffers),
     ("many connections of one task", of_one_task),
+    ("cache that many functions fill", of_many_functions),
+    ("heap that is compacted", compacted),
 ];
 
 impl Healthy {
@@ -304,6 +306,40 @@ fn table(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
         block("svc::Index::add", least << step, at(step), freed)
     };
     (Vec::new(), (0..=doublings).map(size).collect())
+}
+
+/// A cache that fills and stays, in blocks of many functions, none of which has much of it.
+fn of_many_functions(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
+    const FUNCTIONS: [&str; 8] = [
+        "svc::Key::new",
+        "svc::Key::clone",
+        "svc::Row::read",
+        "svc::Row::clone",
+        "svc::Index::add",
+        "svc::Index::link",
+        "svc::Text::of",
+        "svc::Text::join",
+    ];
+    let (_, mut blocks) = cache(draw);
+    blocks.iter_mut().zip(FUNCTIONS.iter().cycle()).for_each(|(block, function)| block.function = function);
+    (Vec::new(), blocks)
+}
+
+/// Entries come all the time and are all thrown away now and then: a sawtooth.
+fn compacted(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
+    let (first, end) = (draw.first(), draw.end());
+    // Two teeth at least: of one alone only its rise may be seen.
+    let period = (end - first) * draw.between(0.05, 0.4);
+    let phase = period * draw.random.uniform();
+    let pause = period / draw.between(5.0, 60.0);
+    let size = draw.between(1e4, 2e6) as u64;
+    let count = (end / pause) as usize;
+    let entry = |place: usize| {
+        let born = pause * place as f64;
+        let thrown_away = ((born + phase) / period).floor().mul_add(period, period - phase);
+        block("svc::Log::append", size, born, Some(thrown_away))
+    };
+    (Vec::new(), (0..count.min(20_000)).map(entry).collect())
 }
 
 /// A task that serves all connections by itself, of which no task and no memory tells.
