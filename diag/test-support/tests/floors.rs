@@ -30,6 +30,7 @@ fn the_oldest_are_locked() {
         "gimli",
         "hyper",
         "libc",
+        "memchr",
         "object",
         "prost",
         "rustc-demangle",
