@@ -31,7 +31,7 @@ pub struct HeapProfile {
     /// By allocating function, the most live bytes first.
     pub functions: Vec<Arc<FunctionProfile>>,
     /// By what the blocks are part of.
-    pub containers: BTreeMap<AllocationKind, Live>,
+    pub kinds: BTreeMap<AllocationKind, Live>,
     /// By spawn site of the allocating task, those without any left out; in the order of the snapshot.
     pub task_sites: Vec<TaskSiteProfile>,
     /// Not allocated by a task that the recorder follows.
@@ -61,7 +61,7 @@ pub struct FunctionProfile {
     /// What lives.
     pub live: Live,
     /// Live bytes by what the blocks are part of.
-    pub containers: BTreeMap<AllocationKind, WeightedSum>,
+    pub kinds: BTreeMap<AllocationKind, WeightedSum>,
     /// Live bytes whose allocating task has ended.
     pub of_ended_tasks: WeightedSum,
     /// Live bytes by spawn site of the allocating task.
@@ -215,7 +215,7 @@ impl FunctionProfile {
             place,
             stack: Vec::new(),
             live: Live::default(),
-            containers: BTreeMap::new(),
+            kinds: BTreeMap::new(),
             of_ended_tasks: WeightedSum::default(),
             by_task_site: BTreeMap::new(),
             since_start: AllocStats::default(),
@@ -225,9 +225,9 @@ impl FunctionProfile {
     }
 
     /// What most of its live bytes are part of.
-    pub fn container(&self) -> AllocationKind {
-        let most = self.containers.iter().max_by(|a, b| a.1.sum.total_cmp(&b.1.sum));
-        most.map_or(AllocationKind::Other, |(&container, _)| container)
+    pub fn kind(&self) -> AllocationKind {
+        let most = self.kinds.iter().max_by(|a, b| a.1.sum.total_cmp(&b.1.sum));
+        most.map_or(AllocationKind::Other, |(&kind, _)| kind)
     }
 }
 
@@ -257,7 +257,7 @@ struct Build<'a> {
     /// Ids of the live tasks, ascending.
     live_tasks: Column<'a, TaskId>,
     outcomes: HashMap<u64, Outcome>,
-    /// Function, and what kind of container, of each stack that was met.
+    /// Function, and the kind of its blocks, of each stack that was met.
     of_stack: HashMap<StackIndex, (usize, AllocationKind)>,
     numbers: BTreeMap<SourceLocation, usize>,
     functions: Vec<Function>,
@@ -299,7 +299,7 @@ impl<'a> Build<'a> {
             return known;
         }
         let place = (self.known_by)(self.stacks.site(stack));
-        let container = self.stacks.kind(stack);
+        let kind = self.stacks.kind(stack);
         let next = self.functions.len();
         let number = *self.numbers.entry(place.clone()).or_insert(next);
         if number == next {
@@ -310,19 +310,19 @@ impl<'a> Build<'a> {
                 by_task_site: BTreeMap::new(),
             });
         }
-        self.functions[number].profile.containers.entry(container).or_default();
-        self.of_stack.insert(stack, (number, container));
-        (number, container)
+        self.functions[number].profile.kinds.entry(kind).or_default();
+        self.of_stack.insert(stack, (number, kind));
+        (number, kind)
     }
 
     fn add_sample(&mut self, sample: &SampleRow) {
-        let (number, container) = self.met(sample.stack);
+        let (number, kind) = self.met(sample.stack);
         let Function { profile: function, by_stack, by_task_site } = &mut self.functions[number];
         let all = &mut self.profile;
         function.live.add(sample);
         all.live.add(sample);
-        all.containers.entry(container).or_default().add(sample);
-        add(function.containers.entry(container).or_default(), sample);
+        all.kinds.entry(kind).or_default().add(sample);
+        add(function.kinds.entry(kind).or_default(), sample);
         by_stack.entry(sample.stack).or_default().0 += sample.weight_bytes();
         function.oldest_us = Some(function.oldest_us.map_or(sample.born_us, |us| us.min(sample.born_us)));
         let site = sample.task_site.and_then(|site| all.task_sites.get_mut(site.0 as usize));

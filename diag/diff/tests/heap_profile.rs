@@ -124,13 +124,13 @@ fn blocks_are_counted_for_functions_kinds_and_tasks() {
         profile.by_outcome.iter().map(|(&outcome, sum)| (outcome, mib(sum))).collect();
     assert_eq!(ways, [(Outcome::Cancelled, 2.0), (Outcome::Unknown, 1.0)]);
     let kinds: Vec<(AllocationKind, f64)> =
-        profile.containers.iter().map(|(&kind, live)| (kind, mib(&live.bytes))).collect();
+        profile.kinds.iter().map(|(&kind, live)| (kind, mib(&live.bytes))).collect();
     assert_eq!(kinds, [(AllocationKind::Vec, 2.0), (AllocationKind::HashMap, 6.0)]);
     let names: Vec<&str> = profile.functions.iter().map(|held| &*held.place.function).collect();
     assert_eq!(names, ["svc::keep", "svc::read"], "the heaviest first");
     let keep = function(&profile, "svc::keep");
     assert_eq!((mib(&keep.live.bytes), mib(&keep.of_ended_tasks)), (6.0, 2.0));
-    assert_eq!((keep.container(), keep.oldest_us), (AllocationKind::HashMap, Some(1_000_000)));
+    assert_eq!((keep.kind(), keep.oldest_us), (AllocationKind::HashMap, Some(1_000_000)));
     assert_eq!(keep.stack.len(), 4);
     let site = &profile.task_sites[0];
     assert_eq!((mib(&site.of_live_tasks), mib(&site.of_ended_tasks)), (4.0, 3.0));

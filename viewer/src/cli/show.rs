@@ -211,9 +211,10 @@ fn heap_text(heap: &HeapNow) -> String {
 
 /// The heap in sentences.
 fn heap_lines(heap: &HeapNow) -> Vec<String> {
-    let kinds = heap.containers.iter().map(|kind| {
-        format!("{} {} ({:.1} %)", kind.container, kind.live.live.estimate(), kind.share_percent)
-    });
+    let kinds = heap
+        .kinds
+        .iter()
+        .map(|kind| format!("{} {} ({:.1} %)", kind.kind, kind.live.live.estimate(), kind.share_percent));
     let rate = match heap.rate_bytes {
         0 => "every block recorded".to_owned(),
         rate => format!("one sample in {}", human::bytes(rate)),

@@ -150,9 +150,8 @@ pub(super) fn signed(growth: &Estimate) -> String {
     format!("{sign}{}", growth.estimate())
 }
 
-pub(super) fn chance(site: &HeapSiteChange) -> String {
-    let chance = site.chance;
-    if chance < 0.001 { "< 0.001".to_owned() } else { format!("{chance:.3}") }
+pub(super) fn p(site: &HeapSiteChange) -> String {
+    if site.p < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", site.p) }
 }
 
 /// All counts of a spawn site, in the order of the table of a verdict.

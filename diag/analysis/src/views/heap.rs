@@ -32,7 +32,7 @@ pub struct HeapNow {
     /// Allocated and freed since start.
     pub since_start: AllocStats,
     /// By what the blocks are part of, the most live bytes first.
-    pub containers: Vec<ContainerNow>,
+    pub kinds: Vec<KindNow>,
     /// By allocating function.
     pub functions: Vec<FunctionNow>,
     /// Functions that are not in the list.
@@ -80,9 +80,9 @@ pub struct OutcomeBytes {
 /// Live blocks of one kind.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
-pub struct ContainerNow {
+pub struct KindNow {
     /// What they are part of.
-    pub container: &'static str,
+    pub kind: &'static str,
     /// How much that is.
     #[serde(flatten)]
     pub live: LiveNow,
@@ -99,7 +99,7 @@ pub struct FunctionNow {
     /// `file:line`, or the function again.
     pub location: String,
     /// What most of its live bytes are part of.
-    pub container: &'static str,
+    pub kind: &'static str,
     /// What lives.
     #[serde(flatten)]
     pub live: LiveNow,
@@ -178,7 +178,7 @@ impl HeapNow {
                 .map(|(outcome, sum)| OutcomeBytes { outcome: outcome.as_str(), live: of(sum) })
                 .collect(),
             since_start: profile.since_start,
-            containers: containers(profile),
+            kinds: kinds(profile),
             unlisted_functions: profile.functions.len().saturating_sub(functions.len()) as u64,
             functions,
             task_sites: task_sites(profile, most_sites),
@@ -232,7 +232,7 @@ impl FunctionNow {
         FunctionNow {
             name: function.place.function.to_string(),
             location: function.place.location(),
-            container: function.container().as_str(),
+            kind: function.kind().as_str(),
             live: LiveNow::new(&function.live, profile),
             share_percent: profile.share_percent(&function.live.bytes),
             of_ended_tasks: Estimate::of(&function.of_ended_tasks, profile.unseen_bytes),
@@ -256,16 +256,16 @@ impl TaskSiteNow {
     }
 }
 
-fn containers(profile: &HeapProfile) -> Vec<ContainerNow> {
-    let mut containers: Vec<ContainerNow> = (profile.containers.iter())
-        .map(|(container, live)| ContainerNow {
-            container: container.as_str(),
+fn kinds(profile: &HeapProfile) -> Vec<KindNow> {
+    let mut kinds: Vec<KindNow> = (profile.kinds.iter())
+        .map(|(kind, live)| KindNow {
+            kind: kind.as_str(),
             live: LiveNow::new(live, profile),
             share_percent: profile.share_percent(&live.bytes),
         })
         .collect();
-    containers.sort_by(|a, b| b.share_percent.total_cmp(&a.share_percent));
-    containers
+    kinds.sort_by(|a, b| b.share_percent.total_cmp(&a.share_percent));
+    kinds
 }
 
 fn task_sites(profile: &HeapProfile, most: usize) -> Vec<TaskSiteNow> {
@@ -318,7 +318,7 @@ pub fn cells(function: &FunctionNow) -> [String; 8] {
         human::bytes(function.since_start.allocated_bytes),
         human::bytes(function.since_start.freed_bytes),
         function.age_at_free.map_or("-".to_owned(), |age| age.typical()),
-        function.container.to_owned(),
+        function.kind.to_owned(),
         format!("{}  {place}", human::name(&function.name)).trim_end().to_owned(),
     ]
 }

@@ -28,9 +28,7 @@ pub use ended::EndedView;
 #[cfg(feature = "views")]
 pub use estimate::{Estimate, whole};
 #[cfg(feature = "views")]
-pub use heap::{
-    AgeAtFree, BlockEstimate, ContainerNow, FunctionNow, HeapNow, LiveNow, OutcomeBytes, TaskSiteNow,
-};
+pub use heap::{AgeAtFree, BlockEstimate, FunctionNow, HeapNow, KindNow, LiveNow, OutcomeBytes, TaskSiteNow};
 pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;

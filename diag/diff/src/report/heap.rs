@@ -36,14 +36,15 @@ pub struct HeapSiteChange {
     /// `file:line`, or the function again.
     pub location: String,
     /// What most of its live bytes are part of, in the second snapshot.
-    pub container: &'static str,
+    pub kind: &'static str,
     /// How much it grew.
     #[serde(flatten)]
     pub growth: GrowthBytes,
     /// Allocated and freed between the two; none for two processes.
     pub window: Option<AllocStats>,
-    /// Chance that churn alone looks like this, adjusted for the number of functions.
-    pub chance: f64,
+    /// The p of the growth if as much is freed as allocated: of a sign test, adjusted for the number of functions
+    /// (Benjamini and Hochberg).
+    pub p: f64,
     /// Live bytes whose allocating task has ended.
     #[serde(serialize_with = "whole")]
     pub ended_tasks_bytes: f64,
@@ -98,10 +99,10 @@ fn site(site: &HeapSiteDiff) -> HeapSiteChange {
         place: site.place.clone(),
         name: site.place.function.to_string(),
         location: site.place.location(),
-        container: site.after.container().as_str(),
+        kind: site.after.kind().as_str(),
         growth: growth(&site.growth),
         window: site.window,
-        chance: site.chance,
+        p: site.chance,
         ended_tasks_bytes: site.after.of_ended_tasks.sum,
         by_task_site: (site.after.by_task_site.iter())
             .map(|(site, &bytes)| TaskSiteBytes { location: site.to_string(), bytes })
@@ -142,11 +143,11 @@ impl HeapChange {
 
 /// Heads of the columns that people see.
 pub(super) const HEADS: [&str; 9] =
-    ["before", "after", "growth", "95 %", "chance", "allocated", "freed", "part of", "allocated in"];
+    ["before", "after", "growth", "95 %", "p", "allocated", "freed", "part of", "allocated in"];
 
 /// The cells under [`HEADS`].
 pub(super) fn cells(site: &HeapSiteChange) -> [String; 9] {
-    let chance = if site.chance < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", site.chance) };
+    let p = if site.p < 0.001 { "< 0.001".to_owned() } else { format!("{:.3}", site.p) };
     let place = if site.location == site.name { String::new() } else { format!("  {}", site.location) };
     let between = |bytes: fn(&AllocStats) -> u64| {
         site.window.as_ref().map_or("-".to_owned(), |window| human::bytes(bytes(window)))
@@ -156,10 +157,10 @@ pub(super) fn cells(site: &HeapSiteChange) -> [String; 9] {
         signed_bytes(site.growth.after_bytes),
         site.growth.growth.estimate(),
         site.growth.growth.interval(),
-        chance,
+        p,
         between(|window| window.allocated_bytes),
         between(|window| window.freed_bytes),
-        site.container.to_owned(),
+        site.kind.to_owned(),
         format!("{}{place}", human::name(&site.name)),
     ]
 }

@@ -7,7 +7,8 @@
 //! Version 2 of the document says all that a rule has to say as objects: evidence, advice, risk, what is waited for, who
 //! holds, reasons and notes are each `{ "kind": .., its values.., "text": .. }`, where the keys of values end with their
 //! unit (`_ns`, `_bytes`, `_per_s`, `_ratio`, `_percent`, `_p`) and `text` is the sentence that people read. The keys
-//! `answer`, `class` and `grade` of version 1 are `outcome`, `category` and `confidence`.
+//! `answer`, `class` and `grade` of version 1 are `outcome`, `category` and `confidence`, and of the tables `born`, `chance`
+//! and `container` are `new`, `p` and `kind`. Its JSON Schema is `report.schema.json` beside this crate.
 
 mod change;
 pub mod explain;

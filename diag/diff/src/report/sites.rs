@@ -23,7 +23,7 @@ pub struct SiteChange {
     /// Live tasks that rest for longer than is usual here.
     pub stale: Change,
     /// Tasks alive only in the second snapshot; none for two processes.
-    pub born: Option<u64>,
+    pub new: Option<u64>,
     /// Tasks alive only in the first snapshot; none for two processes.
     pub ended: Option<u64>,
     /// Tasks alive in both; none for two processes.
@@ -84,7 +84,7 @@ fn change(site: &SiteDiff) -> SiteChange {
         name: site.site.type_name.clone(),
         live: Change { before: site.before.live, after: site.after.live },
         stale: Change { before: site.before.stale, after: site.after.stale },
-        born: moved(|moves| moves.born),
+        new: moved(|moves| moves.born),
         ended: moved(|moves| moves.ended),
         survived: moved(|moves| moves.survived),
         spawned: Change { before: totals.0.spawned, after: totals.1.spawned },

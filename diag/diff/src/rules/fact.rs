@@ -21,6 +21,11 @@ pub trait Fact {
 
     /// Returns the values under their names, to which their units are added: `idle_ns`.
     fn values(&self) -> Vec<(String, Value)>;
+
+    /// Returns each variant's name, with the keys of its values and the JSON Schema of each.
+    fn shapes() -> Vec<(&'static str, Vec<(String, Value)>)>
+    where
+        Self: Sized;
 }
 
 /// Declares an enum whose variants are [`Fact`]s. The type of a field is a [`Quantity`].
@@ -52,6 +57,13 @@ macro_rules! facts {
                     })+
                 }
             }
+
+            fn shapes() -> Vec<(&'static str, Vec<(String, serde_json::Value)>)> {
+                vec![$((
+                    stringify!($Variant),
+                    vec![$($($crate::rules::fact::shape::<$Type>(stringify!($field))),+)?],
+                )),+]
+            }
         }
     };
 }
@@ -65,11 +77,31 @@ pub trait Quantity {
 
     /// Returns it in that unit.
     fn json(&self) -> Value;
+
+    /// Returns the JSON Schema of that.
+    fn shape() -> Value;
 }
 
 /// Returns a value under its key.
 pub(crate) fn value<Q: Quantity>(name: &str, quantity: &Q) -> (String, Value) {
     (format!("{name}{}", Q::UNIT), quantity.json())
+}
+
+/// Returns the key of a value, and the JSON Schema of what stands there.
+pub(crate) fn shape<Q: Quantity>(name: &str) -> (String, Value) {
+    (format!("{name}{}", Q::UNIT), Q::shape())
+}
+
+/// `StaleGrew` as `stale_grew`.
+pub(crate) fn snake_case(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    for (i, char) in name.char_indices() {
+        if i > 0 && char.is_ascii_uppercase() {
+            words.push('_');
+        }
+        words.push(char.to_ascii_lowercase());
+    }
+    words
 }
 
 /// So many a second.
@@ -104,9 +136,13 @@ pub struct AskedBy {
 
 /// Types of values with their unit in a key, and how they are written.
 macro_rules! quantities {
-    ($($Type:ty, $unit:literal, $quantity:ident => $json:expr;)+) => {
+    ($($Type:ty, $unit:literal, $shape:tt, $quantity:ident => $json:expr;)+) => {
         $(impl Quantity for $Type {
             const UNIT: &'static str = $unit;
+
+            fn shape() -> Value {
+                json!($shape)
+            }
 
             fn json(&self) -> Value {
                 let $quantity = self;
@@ -117,29 +153,29 @@ macro_rules! quantities {
 }
 
 quantities! {
-    u32, "", number => number;
-    u64, "", number => number;
-    f64, "", number => number;
-    String, "", text => text;
-    Vec<Bytes>, "_bytes", sizes => sizes;
-    Vec<u64>, "", numbers => numbers;
-    Timestamp, "", at => at.to_string();
-    Micros, "_ns", time => time;
-    Bytes, "_bytes", size => size;
-    PerSecond, "_per_s", rate => rate.0;
-    BytesPerSecond, "_bytes_per_s", rate => rate.0;
-    Ratio, "_ratio", part => part.0;
-    Percent, "_percent", part => part.0;
-    Probability, "_p", p => p.0;
-    AllocationKind, "", kind => kind.as_str();
-    Site, "", site => site.to_string();
-    SourceLocation, "", place => place.location();
-    WaitKind, "", kind => kind.as_str();
-    Gauge, "", gauge => gauge.to_string();
-    Direction, "", direction => match direction { Direction::Receive => "receive", Direction::Give => "give" };
-    AgeAtFree, "", age => age;
-    Unnamed, "", names => unnamed(names);
-    Vec<AskedBy>, "", asked => asked.iter().map(asked_by).collect::<Vec<_>>();
+    u32, "", { "type": "integer" }, number => number;
+    u64, "", { "type": "integer" }, number => number;
+    f64, "", { "type": "number" }, number => number;
+    String, "", { "type": "string" }, text => text;
+    Vec<Bytes>, "_bytes", { "type": "array", "items": { "type": "integer" } }, sizes => sizes;
+    Vec<u64>, "", { "type": "array", "items": { "type": "integer" } }, numbers => numbers;
+    Timestamp, "", { "type": "string", "format": "date-time" }, at => at.to_string();
+    Micros, "_ns", { "type": "integer" }, time => time;
+    Bytes, "_bytes", { "type": "integer" }, size => size;
+    PerSecond, "_per_s", { "type": "number" }, rate => rate.0;
+    BytesPerSecond, "_bytes_per_s", { "type": "number" }, rate => rate.0;
+    Ratio, "_ratio", { "type": "number" }, part => part.0;
+    Percent, "_percent", { "type": "number" }, part => part.0;
+    Probability, "_p", { "type": "number" }, p => p.0;
+    AllocationKind, "", { "type": "string" }, kind => kind.as_str();
+    Site, "", { "type": "string" }, site => site.to_string();
+    SourceLocation, "", { "type": "string" }, place => place.location();
+    WaitKind, "", { "type": "string" }, kind => kind.as_str();
+    Gauge, "", { "type": "string" }, gauge => gauge.to_string();
+    Direction, "", { "enum": ["receive", "give"] }, direction => match direction { Direction::Receive => "receive", Direction::Give => "give" };
+    AgeAtFree, "", { "type": "object" }, age => age;
+    Unnamed, "", { "type": "object" }, names => unnamed(names);
+    Vec<AskedBy>, "", { "type": "array", "items": { "type": "object" } }, asked => asked.iter().map(asked_by).collect::<Vec<_>>();
 }
 
 fn unnamed(Unnamed { module, build_id, frames, of }: &Unnamed) -> Value {
@@ -155,6 +191,10 @@ impl<Q: Quantity> Quantity for Option<Q> {
 
     fn json(&self) -> Value {
         self.as_ref().map_or(Value::Null, Q::json)
+    }
+
+    fn shape() -> Value {
+        json!({ "anyOf": [Q::shape(), { "type": "null" }] })
     }
 }
 

@@ -137,7 +137,7 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> 
     }
     evidence.push(Evidence::PartOfHeap {
         share: Percent(heap.after.share_percent(&site.growth.after)),
-        mostly: site.after.container(),
+        mostly: site.after.kind(),
     });
     evidence.extend(site.window.filter(|window| window.allocated_bytes > 0).map(|window| {
         Evidence::Allocated { allocated: Bytes(window.allocated_bytes), freed: Bytes(window.freed_bytes) }
@@ -182,7 +182,7 @@ s/p.
   not paused. A table that doubles is asked for three steps or more, no fall, and one of them in the last window.
   **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
-  of the live heap and what kind of container most of it is part of, what was allocated and freed there in between, how old
+  of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site
   that allocated most. The allocating task is not always the owner.
 - **Counter-evidence**: that a cache may fill for longer; too short a time; growth that is uneven or slows down; two processes.

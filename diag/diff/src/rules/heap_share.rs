@@ -81,7 +81,7 @@ impl rule::Rule for Rule {
         let parts = large(heap, params).filter(|part| !is_found(part) && !grew(part));
         parts
             .map(|part| Remark::LargePart {
-                of: part.container,
+                of: part.kind,
                 function: part.function.place.clone(),
                 share: Percent(heap.share_percent(part.live)),
             })
@@ -92,7 +92,7 @@ impl rule::Rule for Rule {
 /// Live blocks of one kind from one function.
 struct Part<'a> {
     function: &'a FunctionProfile,
-    container: AllocationKind,
+    kind: AllocationKind,
     live: &'a WeightedSum,
 }
 
@@ -101,8 +101,8 @@ fn large<'a>(heap: &'a HeapProfile, params: &'a Params) -> impl Iterator<Item = 
     let is_judged = heap.live.bytes.sum >= params.min_live_bytes as f64;
     let functions = heap.functions.iter().filter(move |_| is_judged);
     let parts = functions.flat_map(|function| {
-        let parts = function.containers.iter();
-        parts.map(move |(&container, live)| Part { function, container, live })
+        let parts = function.kinds.iter();
+        parts.map(move |(&kind, live)| Part { function, kind, live })
     });
     parts.filter(|part| {
         part.live.is_worth(params.min_samples) && heap.share_percent(part.live) > params.max_share_percent
@@ -110,8 +110,8 @@ fn large<'a>(heap: &'a HeapProfile, params: &'a Params) -> impl Iterator<Item = 
 }
 
 fn finding(now: &Conditions, heap: &HeapProfile, part: &Part<'_>, params: &Params) -> Finding {
-    let Part { function, container, live } = *part;
-    let subject = Subject::Blocks { kind: container, function: function.place.clone() };
+    let Part { function, kind, live } = *part;
+    let subject = Subject::Blocks { kind, function: function.place.clone() };
     let bytes = Estimate::of(live, heap.unseen_bytes);
     let advice = Advice::FindTheBound { function: function.place.clone() };
     let (category, confidence) = (Category::Retention, Confidence::Possible);
@@ -126,7 +126,7 @@ fn finding(now: &Conditions, heap: &HeapProfile, part: &Part<'_>, params: &Param
 /// The kinds beyond the limit that grow, by many functions of which none has half of it.
 fn growing(facts: &Facts<'_>, heap: &HeapProfile, trend: &Trend, params: &Params) -> Vec<Finding> {
     let is_judged = heap.live.bytes.sum >= params.min_live_bytes as f64;
-    let large = heap.containers.iter().filter(|(_, live)| {
+    let large = heap.kinds.iter().filter(|(_, live)| {
         is_judged
             && live.bytes.is_worth(params.min_samples)
             && heap.share_percent(&live.bytes) > params.max_share_percent
@@ -170,8 +170,8 @@ fn grown(
         growth: growth.windows.iter().map(size).collect(),
     };
     let mut functions: Vec<&Arc<FunctionProfile>> =
-        heap.functions.iter().filter(|function| function.containers.contains_key(&kind)).collect();
-    let of_kind = |function: &FunctionProfile| function.containers.get(&kind).map_or(0.0, |live| live.sum);
+        heap.functions.iter().filter(|function| function.kinds.contains_key(&kind)).collect();
+    let of_kind = |function: &FunctionProfile| function.kinds.get(&kind).map_or(0.0, |live| live.sum);
     functions.sort_by(|a, b| of_kind(b).total_cmp(&of_kind(a)));
     let largest = functions.iter().take(MOST_FUNCTIONS).map(|function| Evidence::AllocatedBy {
         function: function.place.clone(),

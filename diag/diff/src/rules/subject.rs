@@ -15,7 +15,7 @@ pub enum Subject {
     SpawnSite(Site),
     /// What a function allocates.
     Function(SourceLocation),
-    /// Blocks of one kind that a function allocates: it may fill two kinds of container.
+    /// Blocks of one kind that a function allocates: it may fill two kinds.
     Blocks {
         /// What they are part of.
         kind: AllocationKind,

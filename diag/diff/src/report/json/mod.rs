@@ -1,6 +1,7 @@
 //! The report as a JSON document, `"schema": "diag.report/2"` first.
 
 mod said;
+pub mod schema;
 
 use super::Report;
 

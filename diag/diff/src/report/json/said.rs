@@ -6,7 +6,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
-use crate::rules::fact::Fact;
+use crate::rules::fact::{Fact, snake_case};
 use crate::rules::finding::Finding;
 use crate::rules::holder::Holder;
 use crate::rules::reason::Reason;
@@ -37,18 +37,6 @@ fn say<S: Serializer>(fact: &(impl Fact + Display), serializer: S) -> Result<S::
     }
     said.serialize_entry("text", &fact.to_string())?;
     said.end()
-}
-
-/// `StaleGrew` as `stale_grew`.
-fn snake_case(name: &str) -> String {
-    let mut words = String::with_capacity(name.len() + 8);
-    for (i, char) in name.char_indices() {
-        if i > 0 && char.is_ascii_uppercase() {
-            words.push('_');
-        }
-        words.push(char.to_ascii_lowercase());
-    }
-    words
 }
 
 impl Serialize for Finding {

@@ -140,7 +140,7 @@ impl<'a> Suspect<'a> {
         evidence.extend(others.iter().map(|other| Evidence::AlsoGrew {
             place: other.site.place.clone(),
             growth: bytes(other.site.growth.bytes()),
-            kind: other.site.after.container(),
+            kind: other.site.after.kind(),
         }));
         evidence.extend(super::evidence(self.diff, self.heap, site));
         Finding {

@@ -15,12 +15,7 @@ pub(super) fn samples_grew(
     gone_samples: &u64,
     Probability(p): &Probability,
 ) -> Result {
-    write!(
-        f,
-        "{} samples are new and {} are gone; churn alone does that with a chance of {p:.0e}",
-        count(new_samples),
-        count(gone_samples)
-    )
+    write!(f, "{} new samples, {} freed: p = {p:.0e} (sign test)", count(new_samples), count(gone_samples))
 }
 
 pub(super) fn old_samples(
