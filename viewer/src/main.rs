@@ -24,5 +24,6 @@ fn main() -> ExitCode {
         Command::Explain(explain) => cli::explain::run(&explain, &output),
         Command::Policy(policy) => cli::policy::run(&policy, &output),
         Command::Serve(serve) => cli::serve::run(serve),
+        Command::Completions(completions) => cli::completions::run(&completions),
     })
 }

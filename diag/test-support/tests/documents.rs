@@ -150,3 +150,20 @@ fn commands_in_documents_are_built() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(unbuilt(&["cargo", "run", "--bin", "nothing"], &targets, &ci).is_some());
 }
+
+/// What stands under a heading of the second level.
+fn section<'a>(text: &'a str, heading: &str) -> &'a str {
+    let (_, from) = text.split_once(&format!("\n## {heading}\n")).expect(heading);
+    from.split("\n## ").next().unwrap_or(from)
+}
+
+#[test]
+fn linking_is_told_alike_on_both_front_pages() {
+    let table = |name: &str| {
+        let text = read(&root().join(name));
+        let lines: Vec<String> = section(&text, "Linking it").lines().map(str::to_owned).collect();
+        let end = lines.iter().rposition(|line| line.starts_with('|')).expect("a table");
+        lines[..=end].to_vec()
+    };
+    assert_eq!(table("README.md"), table("diag/recorder/README.md"));
+}

@@ -10,6 +10,7 @@ use super::output::Output;
 use super::series::{self, Head, Reader};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  diag diff before.diag after.diag --format markdown")]
 pub(crate) struct Args {
     /// The earlier snapshot
     before: PathBuf,

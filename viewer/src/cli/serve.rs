@@ -9,6 +9,9 @@ use super::load::DebugDirs;
 use super::output::note;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  diag serve http://127.0.0.1:9797\n  diag serve before.diag after.diag snapshots/"
+)]
 pub(crate) struct Args {
     /// Snapshot files, folders that fill, agents of running services; default: this folder
     #[arg(value_name = "SNAP|DIR|URL")]

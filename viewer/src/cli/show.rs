@@ -22,6 +22,7 @@ use super::load::{self, DebugDirs};
 use super::output::{Format, Output, note, print};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  diag show now.diag\n  diag show now.diag --format json")]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,

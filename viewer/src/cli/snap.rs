@@ -16,6 +16,7 @@ use super::output::{Format, Output, note, print};
 use super::progress::Progress;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  diag snap http://127.0.0.1:9797 -o before.diag")]
 pub(crate) struct Args {
     /// The agent's address: `http://127.0.0.1:9797` or `127.0.0.1:9797`
     url: String,

@@ -1,0 +1,30 @@
+//! `diag completions SHELL`: a script for the shell.
+
+use std::io::{self, Write as _};
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::exit::{End, Failure};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  diag completions bash > ~/.local/share/bash-completion/completions/diag\n  diag completions zsh > ~/.zfunc/_diag"
+)]
+pub(crate) struct Args {
+    /// Which shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &Args) -> Result<End, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut super::Args::command(), "diag", &mut script);
+    // Whoever reads it may stop early, as `head` does.
+    match io::stdout().write_all(&script) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Unreadable(error.to_string()))
+        }
+        _ => Ok(End::Clean),
+    }
+}
