@@ -2,7 +2,7 @@
 //!
 //! # Taking snapshots
 //!
-//! The agent serves them, [`Builder::files`] writes one into a folder every so often, and the service may take one itself:
+//! The agent serves them, [`Builder::dir`] has one written into a folder every so often, and the service may take one itself:
 //!
 //! ```
 //! # unsafe { std::env::set_var("DIAG_ADDR", "off") };
