@@ -6,7 +6,9 @@
 //!
 //! Only names are looked at, so a stack without debug info says less.
 
-use crate::runtime_frames::is_allocator;
+use std::sync::LazyLock;
+
+use crate::runtime_frames::allocator_depth;
 use crate::source_location::{SourceLocation, is_in};
 
 /// The kinds of things that a block is part of.
@@ -42,21 +44,15 @@ use AllocationKind::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String,
 impl AllocationKind {
     /// Reads a stack, innermost function first.
     pub fn of<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> Self {
-        AllocationKind::of_layers(stack.into_iter().map(Layer::of))
+        let stack: std::vec::Vec<&SourceLocation> = stack.into_iter().collect();
+        let outside = &stack[allocator_depth(stack.iter().copied())..];
+        AllocationKind::of_outside(outside.iter().map(|place| Rules::of(place)))
     }
 
-    /// Reads a stack of which each function was asked before.
-    pub(crate) fn of_layers(stack: impl IntoIterator<Item = Layer>) -> Self {
-        let (mut kind, mut is_service) = (Other, false);
-        for layer in stack {
-            match layer {
-                Layer::Allocator => (kind, is_service) = (Other, false),
-                Layer::Library(rules) if !is_service => kind = rules.wrapped(kind),
-                Layer::Library(_) => {}
-                Layer::Service => is_service = true,
-            }
-        }
-        kind
+    /// Reads the part of a stack that is outside of the allocator, of which each function was asked.
+    pub(crate) fn of_outside(functions: impl IntoIterator<Item = Option<Rules>>) -> Self {
+        let libraries = functions.into_iter().map_while(|rules| rules);
+        libraries.fold(Other, |inner, rules| rules.wrapped(inner))
     }
 
     /// The type's name, or a word or two for people.
@@ -112,29 +108,6 @@ const WRAPPED: &[Rule] = &[
 const LANGUAGE_CRATES: &[&str] = &["alloc", "core", "std", "__rustc"];
 const LANGUAGE_FILES: &[&str] = &["/rustc/", "/rustlib/", "/rust/deps/"];
 
-/// A function of a stack, as far as it says what a block is part of.
-#[derive(Clone, Copy)]
-pub(crate) enum Layer {
-    /// All that is called from here is the allocator's, and says nothing.
-    Allocator,
-    /// The language's, or of a crate in the table.
-    Library(Rules),
-    /// Here the walk ends.
-    Service,
-}
-
-impl Layer {
-    pub(crate) fn of(place: &SourceLocation) -> Self {
-        if is_allocator(place) {
-            Layer::Allocator
-        } else if is_library(place) {
-            Layer::Library(Rules::of(place))
-        } else {
-            Layer::Service
-        }
-    }
-}
-
 /// Which rules of the table a function fits, a bit each.
 #[derive(Clone, Copy)]
 pub(crate) struct Rules(u32);
@@ -142,9 +115,11 @@ pub(crate) struct Rules(u32);
 const _: () = assert!(WRAPPED.len() <= u32::BITS as usize);
 
 impl Rules {
-    fn of(place: &SourceLocation) -> Self {
+    /// None of a function of the service, at which the walk ends.
+    pub(crate) fn of(place: &SourceLocation) -> Option<Self> {
         let fits = |rule: &Rule| is_within(place, rule.1) || lies_in(place, rule.2);
-        Rules(WRAPPED.iter().rev().fold(0, |bits, rule| bits << 1 | u32::from(fits(rule))))
+        let bits = || WRAPPED.iter().rev().fold(0, |bits, rule| bits << 1 | u32::from(fits(rule)));
+        is_library(place).then(|| Rules(bits()))
     }
 
     fn wrapped(self, inner: AllocationKind) -> AllocationKind {
@@ -155,11 +130,17 @@ impl Rules {
 
 /// True of the language and of the crates in the table. What has no path is the compiler's.
 fn is_library(place: &SourceLocation) -> bool {
-    let crates = || WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1));
-    let is_of_library = |name: &str| LANGUAGE_CRATES.contains(&name) || crates().any(|known| known == name);
+    static CRATES: LazyLock<std::vec::Vec<&str>> = LazyLock::new(|| {
+        let mut crates: std::vec::Vec<&str> =
+            WRAPPED.iter().map(|rule| rule.1.split("::").next().unwrap_or(rule.1)).collect();
+        crates.extend(LANGUAGE_CRATES);
+        crates.sort_unstable();
+        crates.dedup();
+        crates
+    });
     let is_symbol = !is_in(&place.function, "::");
     is_symbol
-        || place.crate_name().is_some_and(is_of_library)
+        || place.crate_name().is_some_and(|name| CRATES.binary_search(&name).is_ok())
         || LANGUAGE_FILES.iter().any(|part| lies_in(place, part))
 }
 

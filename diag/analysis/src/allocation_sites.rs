@@ -8,9 +8,9 @@
 
 use std::sync::OnceLock;
 
-use crate::allocation_kind::{AllocationKind, Layer};
+use crate::allocation_kind::{AllocationKind, Rules};
 use crate::named_stacks::NamedStacks;
-use crate::runtime_frames::Owner;
+use crate::runtime_frames::{Owner, allocator_depth};
 use crate::source_location::SourceLocation;
 use diag_snapshot::{FrameIndex, Snapshot, StackIndex};
 
@@ -34,8 +34,8 @@ pub struct AllocationSites {
     pub named: NamedStacks,
     /// Of each stack.
     seen: Vec<Seen>,
-    /// Of the functions of each frame, once a kind is asked for.
-    layers: OnceLock<Vec<Box<[Layer]>>>,
+    /// Of the functions of each frame that was asked for its kind.
+    rules: Vec<OnceLock<Box<[Option<Rules>]>>>,
 }
 
 /// What names a stack, the best first: none of it is the allocator's.
@@ -67,17 +67,35 @@ impl AllocationSites {
             let frame = frames.get(row.frame.0 as usize).copied().unwrap_or_default();
             seen.push(caller.unwrap_or_default().then(stack, frame));
         }
-        AllocationSites { named, seen, layers: OnceLock::new() }
+        let rules = frames.iter().map(|_| OnceLock::new()).collect();
+        AllocationSites { named, seen, rules }
     }
 
     /// What a block of this stack is part of.
     pub fn kind(&self, stack: StackIndex) -> AllocationKind {
-        let layers = self.layers.get_or_init(|| {
-            let frames = (0..self.named.frame_count() as u32).map(FrameIndex);
-            frames.map(|frame| self.named.frame(frame).iter().map(Layer::of).collect()).collect()
-        });
-        let of_frame = |frame: FrameIndex| layers.get(frame.0 as usize).map_or(&[][..], |layers| layers);
-        AllocationKind::of_layers(self.named.frames(stack).flat_map(of_frame).copied())
+        let part = self.outside(stack);
+        let frames = self.named.frames(part.stack);
+        let functions = frames.flat_map(|frame| self.rules(frame)).copied();
+        AllocationKind::of_outside(functions.skip(part.function))
+    }
+
+    /// The innermost function that is not the allocator's; beyond the last of the stack if all are.
+    fn outside(&self, stack: StackIndex) -> Part {
+        let is_allocator =
+            |stack: StackIndex| self.seen.get(stack.0 as usize).is_some_and(|seen| seen.is_allocator);
+        let mut of_allocator = self.named.stacks(stack).take_while(|&stack| is_allocator(stack));
+        of_allocator.by_ref().last().map_or(Part { stack, function: 0 }, |outermost| {
+            let frame = self.named.frames(outermost).next();
+            Part {
+                stack: outermost,
+                function: frame.map_or(0, |frame| allocator_depth(self.named.frame(frame))),
+            }
+        })
+    }
+
+    fn rules(&self, frame: FrameIndex) -> &[Option<Rules>] {
+        let Some(rules) = self.rules.get(frame.0 as usize) else { return &[] };
+        rules.get_or_init(|| self.named.frame(frame).iter().map(Rules::of).collect())
     }
 
     /// The function that this stack is known by: of the service, else of a library, else the innermost outside
@@ -192,7 +210,9 @@ mod tests {
 
     fn check_site(frames: &[&str], expected: &str) {
         let (snapshot, stack) = snapshot(frames);
-        assert_eq!(AllocationSites::new(&snapshot).site(stack).function.as_ref(), expected, "{frames:?}");
+        let sites = AllocationSites::new(&snapshot);
+        assert_eq!(sites.site(stack).function.as_ref(), expected, "{frames:?}");
+        assert_eq!(sites.kind(stack), AllocationKind::of(sites.named.stack(stack)), "{frames:?}");
     }
 
     #[test]
@@ -227,6 +247,11 @@ mod tests {
             "tokio::runtime::task::new",
         );
         check(&["alloc::raw_vec::grow", "std::thread::start"], "alloc::raw_vec::grow");
+        check(
+            &["alloc::raw_vec::grow", "alloc::vec::Vec<T>::push", "__rust_alloc", "shop::add"],
+            "shop::add",
+        );
+        check(&["alloc::raw_vec::grow", "alloc::string::push", "shop::add"], "shop::add");
         check(&["start_thread"], "start_thread");
         check(&["app+a0", "app+b0"], "app+0xa0 < +0xb0");
         check(&[], "diag::heap::alloc");

@@ -46,11 +46,6 @@ impl NamedStacks {
         }
     }
 
-    /// How many frames there are.
-    pub(crate) fn frame_count(&self) -> usize {
-        self.frames.len()
-    }
-
     /// The functions of one frame, innermost first: several if they are inlined into each other.
     pub fn frame(&self, frame: FrameIndex) -> &[SourceLocation] {
         self.frames.get(frame.0 as usize).map_or(&[], Vec::as_slice)
@@ -76,13 +71,22 @@ impl NamedStacks {
 
     /// All frames of a stack, innermost first.
     pub fn frames(&self, stack: StackIndex) -> impl Iterator<Item = FrameIndex> {
+        self.rows(stack).map(|(_, row)| row.frame)
+    }
+
+    /// The stack from each of its frames outwards.
+    pub(crate) fn stacks(&self, stack: StackIndex) -> impl Iterator<Item = StackIndex> {
+        self.rows(stack).map(|(stack, _)| stack)
+    }
+
+    fn rows(&self, stack: StackIndex) -> impl Iterator<Item = (StackIndex, StackRow)> {
         let mut next = Some(stack);
         // A caller's row comes before its callee's, so this ends even in a file that lies.
         std::iter::from_fn(move || {
             let index = next?;
-            let row = self.stacks.get(index.0 as usize)?;
+            let row = *self.stacks.get(index.0 as usize)?;
             next = row.caller.filter(|caller| caller.0 < index.0);
-            Some(row.frame)
+            Some((index, row))
         })
     }
 

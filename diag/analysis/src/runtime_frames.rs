@@ -6,6 +6,8 @@
 //! lies. `#[global_allocator]` puts the entry points into the file of the static, and a wrapper of the
 //! service's own is as much the allocator as the one that it wraps.
 
+use memchr::memmem;
+
 use crate::source_location::{SourceLocation, is_in};
 
 /// True of a function that only an allocator has, or the library's own door to it: what is called from here on
@@ -16,7 +18,7 @@ pub fn is_allocator(place: &SourceLocation) -> bool {
     const MODULES: &[&str] = &["alloc::alloc::", "core::alloc::global::", "diag::heap::"];
     const FILES: &[&str] = &["library/alloc/src/alloc.rs", "library/core/src/alloc/global.rs"];
     let function = &*place.function;
-    let last = function.rsplit("::").next().unwrap_or(function);
+    let last = memmem::rfind(function.as_bytes(), b"::").map_or(function, |at| &function[at + 2..]);
     // A method of `impl GlobalAlloc for T`, in the words of either mangling.
     let is_method = || is_in(function, "::GlobalAlloc>::") || is_in(function, "::GlobalAlloc for ");
     ENTRIES.iter().any(|start| last.starts_with(start))

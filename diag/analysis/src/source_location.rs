@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use memchr::memmem;
+
 use crate::human;
 
 /// A function, and where in it. To clone it is cheap: a function stands in thousands of stacks.
@@ -37,7 +39,8 @@ impl SourceLocation {
 
     /// The crate that the function's path begins with.
     pub fn crate_name(&self) -> Option<&str> {
-        let (first, _) = self.path().split_once("::")?;
+        let path = self.path();
+        let first = &path[..memmem::find(path.as_bytes(), b"::")?];
         first.chars().all(is_word).then_some(first)
     }
 
@@ -118,7 +121,7 @@ fn outside_brackets(text: &str) -> impl Iterator<Item = (usize, &str)> {
 /// True if `part` stands in `text`. Each frame is asked for dozens of short ones, for which the search of std takes longer to
 /// be prepared than to be done.
 pub(crate) fn is_in(text: &str, part: &str) -> bool {
-    memchr::memmem::find(text.as_bytes(), part.as_bytes()).is_some()
+    memmem::find(text.as_bytes(), part.as_bytes()).is_some()
 }
 
 fn is_word(char: char) -> bool {
