@@ -136,6 +136,22 @@ fn the_first_and_the_newest_files_are_kept() {
 }
 
 #[test]
+fn a_question_without_a_snapshot_is_asked_again() {
+    let broken = || b"<html>".to_vec();
+    let [first, second] = [15.0, 30.0].map(|at| answers(&leaking(), &[at]).remove(0));
+    let folder = Folder::new("missed");
+    let three = [broken(), broken(), broken()];
+    let sequence: Vec<Vec<u8>> = [first.clone()].into_iter().chain(three.clone()).chain([second]).collect();
+    watch(&folder, sequence, "", 1, "LEAK (likely)");
+    assert_eq!(folder.kept().len(), 2);
+    let folder = Folder::new("missed-too-often");
+    let sequence: Vec<Vec<u8>> = [first].into_iter().chain(three).chain([broken()]).collect();
+    watch(&folder, sequence, "", 3, "no snapshot this time");
+    let folder = Folder::new("never-there");
+    watch(&folder, vec![broken()], "", 3, "is no snapshot");
+}
+
+#[test]
 fn what_goes_wrong_is_told_by_the_exit_code() {
     let folder = Folder::new("wrong");
     let ok = || answers(&healthy(), &[10.0]).remove(0);

@@ -1,6 +1,7 @@
 //! `diag watch URL`: snapshots of a running service, one after the other, until the answer is firm.
 //!
 //! Firm is a finding that fails, or "clean" of four snapshots and half a minute: before that a leak may not have shown.
+//! A service that does not answer now and then is asked again; it may be what one watches it for.
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -25,6 +26,8 @@ const LEAST_NS: i64 = 30_000_000_000;
 /// So many are in hand and in the folder at once, the newest in any case.
 const KEPT: usize = 24;
 const NEWEST: usize = 8;
+/// So many questions in a row may go without a snapshot.
+const MOST_MISSED: u32 = 3;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  diag watch http://127.0.0.1:9797 -o snapshots/")]
@@ -60,11 +63,23 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         std::fs::create_dir_all(folder).map_err(|error| unwritable(folder, &error))?;
     }
     let mut members: Vec<Shot> = Vec::new();
+    let mut missed = 0;
     for taken in 1..=args.max {
         if taken > 1 {
             sleep(args.every);
         }
-        members.push(shot(args, &agent, &debug)?);
+        match shot(args, &agent, &debug) {
+            Ok(shot) => {
+                members.push(shot);
+                missed = 0;
+            }
+            // The first question shows whether anybody is there.
+            Err(Failure::Unreadable(why)) if !members.is_empty() && missed < MOST_MISSED => {
+                note(&format!("no snapshot this time: {why}"));
+                missed += 1;
+            }
+            Err(failure) => return Err(failure),
+        }
         for gone in Keep::new(NEWEST, KEPT).thin(&mut members, |shot| shot.analysis.taken_unix_us()) {
             gone.remove();
         }
@@ -74,7 +89,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
             output.report(&report)?;
             return Ok(End::from(&report));
         }
-        note(&format!("{}: {}", human::counted(taken.into(), "snapshot"), report.headline()));
+        if missed == 0 {
+            note(&format!("{}: {}", human::counted(taken.into(), "snapshot"), report.headline()));
+        }
     }
     Err(Failure::Usage("two snapshots are needed".to_owned()))
 }

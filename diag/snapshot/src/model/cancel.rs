@@ -17,3 +17,13 @@ codes! {
         RuntimeShutdown = "runtime shutdown",
     }
 }
+
+impl CancelBy {
+    /// Returns what it is in a sentence: it was stopped by *something unknown*.
+    pub fn words(self) -> &'static str {
+        match self {
+            CancelBy::Unknown => "something unknown",
+            known => known.as_str(),
+        }
+    }
+}

@@ -46,12 +46,12 @@ impl EndRow {
     /// How it ended, in words: what it was asked, and what it did about it.
     pub fn how(&self) -> String {
         let outcome = self.outcome.as_str();
-        match (self.cancel_by, self.outcome) {
-            (None, _) => outcome.to_owned(),
-            (Some(by), Outcome::Done) => format!("asked to stop by {}, but finished by itself", by.as_str()),
-            (Some(by), Outcome::Panicked) => format!("asked to stop by {}, but panicked", by.as_str()),
-            (Some(by), Outcome::NeverPolled) => format!("{outcome}, stopped by {}", by.as_str()),
-            (Some(by), Outcome::Cancelled | Outcome::Unknown) => format!("{outcome} by {}", by.as_str()),
+        let Some(by) = self.cancel_by.map(CancelBy::words) else { return outcome.to_owned() };
+        match self.outcome {
+            Outcome::Done => format!("asked to stop by {by}, but finished by itself"),
+            Outcome::Panicked => format!("asked to stop by {by}, but panicked"),
+            Outcome::NeverPolled => format!("{outcome}, stopped by {by}"),
+            Outcome::Cancelled | Outcome::Unknown => format!("{outcome} by {by}"),
         }
     }
 }

@@ -318,6 +318,6 @@ impl fmt::Display for Evidence {
 
 /// `3 by abort, 1 by runtime shutdown`.
 fn by(asked: &[AskedBy]) -> String {
-    let each = asked.iter().map(|AskedBy { by, tasks }| format!("{} by {}", count(tasks), by.as_str()));
+    let each = asked.iter().map(|AskedBy { by, tasks }| format!("{} by {}", count(tasks), by.words()));
     each.collect::<Vec<_>>().join(", ")
 }
