@@ -5,17 +5,15 @@ use crate::settings::Settings;
 use crate::values;
 
 /// One thing that can be set.
+#[cfg_attr(not(test), allow(dead_code, reason = "the tables and the documentation have all of it"))]
 pub(crate) struct Opt {
     /// Name in the environment.
     pub(crate) variable: &'static str,
     /// Method of [`Builder`](crate::Builder) of the same effect.
-    #[cfg_attr(not(test), allow(dead_code, reason = "the tables have it"))]
     pub(crate) setter: &'static str,
-    #[cfg_attr(not(test), allow(dead_code, reason = "the tables have it"))]
     pub(crate) default: &'static str,
     /// What the variable may be, with its unit.
     pub(crate) values: &'static str,
-    #[cfg_attr(not(test), allow(dead_code, reason = "the tables have it"))]
     pub(crate) meaning: &'static str,
     /// Sets it from the variable's value; `None` if that cannot be used.
     pub(crate) set: fn(&mut Settings, &str) -> Option<()>,
