@@ -1,11 +1,10 @@
 //! `diag completions SHELL`: a script for the shell.
 
-use std::io::{self, Write as _};
-
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 use super::exit::{End, Failure};
+use super::output::print_bytes;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -20,11 +19,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<End, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut super::Args::command(), "diag", &mut script);
-    // Whoever reads it may stop early, as `head` does.
-    match io::stdout().write_all(&script) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::Unreadable(error.to_string()))
-        }
-        _ => Ok(End::Clean),
-    }
+    print_bytes(&script)?;
+    Ok(End::Clean)
 }

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use diag_analysis::Analysis;
 use diag_analysis::symbols::{DebugFiles, fill_in};
-use diag_snapshot::{Damage, file};
+use diag_snapshot::file::{self, FileError};
+use diag_snapshot::{Damage, Snapshot};
 
 use super::exit::Failure;
 use super::output::note;
@@ -28,11 +29,21 @@ impl DebugDirs {
 /// What is left of the snapshot in a file, and what is lost.
 pub(crate) fn all_there_is(path: &Path, debug: &DebugFiles) -> Result<(Analysis, Vec<Damage>), Failure> {
     let progress = Progress::of(format!("reading {}", path.display()));
-    let (mut snapshot, damages) = file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let (snapshot, damages) = file::read(path).map_err(unreadable)?;
     drop(progress);
     let _progress = Progress::of(format!("looking up the names of {}", path.display()));
-    for told in fill_in(&mut snapshot, debug) {
-        note(&format!("{}: {told}", path.display()));
-    }
-    Ok((Analysis::new(snapshot), damages))
+    let (analysis, told) = named(path, snapshot, debug);
+    told.iter().for_each(|told| note(told));
+    Ok((analysis, damages))
+}
+
+/// The snapshot of a file with all names that can be found, and what is to be said of them, which is not said here.
+pub(super) fn named(path: &Path, mut snapshot: Snapshot, debug: &DebugFiles) -> (Analysis, Vec<String>) {
+    let told = fill_in(&mut snapshot, debug);
+    let told = told.iter().map(|told| format!("{}: {told}", path.display())).collect();
+    (Analysis::new(snapshot), told)
+}
+
+pub(super) fn unreadable(error: FileError) -> Failure {
+    Failure::Unreadable(error.to_string())
 }

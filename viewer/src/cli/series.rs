@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use diag_analysis::Analysis;
-use diag_analysis::symbols::{DebugFiles, fill_in};
+use diag_analysis::symbols::DebugFiles;
 use diag_diff::Series;
 use diag_diff::series::Member;
 use diag_snapshot::{Damage, Snapshot, file};
 use diag_viewer::recent::Recent;
 
 use super::exit::Failure;
+use super::load;
 use super::output::note;
 use super::progress::Progress;
 
@@ -123,7 +124,7 @@ fn snapshots_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 }
 
 fn head(path: PathBuf, is_listed: bool) -> Result<Head, Failure> {
-    let (facts, damages) = file::read_facts(&path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let (facts, damages) = file::read_facts(&path).map_err(load::unreadable)?;
     refuse_damage(&path, &damages)?;
     Ok(Head { path, is_listed, facts })
 }
@@ -222,11 +223,9 @@ impl Reader {
 }
 
 fn read(path: &Path, debug: &DebugFiles) -> Result<WithNotes, Failure> {
-    let (mut snapshot, damages) = file::read(path).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    let (snapshot, damages) = file::read(path).map_err(load::unreadable)?;
     refuse_damage(path, &damages)?;
-    let notes = fill_in(&mut snapshot, debug);
-    let notes = notes.iter().map(|told| format!("{}: {told}", path.display())).collect();
-    let analysis = Analysis::new(snapshot);
+    let (analysis, notes) = load::named(path, snapshot, debug);
     // Whoever looks at it asks for these first.
     analysis.stacks();
     Ok((analysis, notes))

@@ -77,6 +77,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
             Err(Failure::Unreadable(why)) if !members.is_empty() && missed < MOST_MISSED => {
                 note(&format!("no snapshot this time: {why}"));
                 missed += 1;
+                // There is nothing new to judge, unless this was the last question.
+                if taken < args.max {
+                    continue;
+                }
             }
             Err(failure) => return Err(failure),
         }
@@ -89,9 +93,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
             output.report(&report)?;
             return Ok(End::from(&report));
         }
-        if missed == 0 {
-            note(&format!("{}: {}", human::counted(taken.into(), "snapshot"), report.headline()));
-        }
+        note(&format!("{}: {}", human::counted(taken.into(), "snapshot"), report.headline()));
     }
     Err(Failure::Usage("two snapshots are needed".to_owned()))
 }
