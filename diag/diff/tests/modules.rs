@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("merge", &[]),
     ("flow", &["stats"]),
     ("diff", &["flow", "merge", "stats"]),
-    ("trend", &["diff", "flow", "merge", "stats"]),
+    ("trend", &["diff", "flow", "merge", "stats", "time"]),
     ("series", &["diff"]),
     ("rules", &["diff", "stats", "time", "trend"]),
     ("policy", &["diff", "rules", "time"]),

@@ -37,10 +37,12 @@ pub struct ThreadUse {
 /// Of two snapshots of one process; none if either does not know.
 pub(super) fn cpu(before: &Analysis, after: &Analysis) -> Option<CpuUse> {
     let (was, is) = (before.snapshot(), after.snapshot());
+    // First what an older file does not know: the rest looks at every task.
+    let ran = Nanos(ran(is)?.saturating_sub(ran(was)?));
     let (polls, in_polls) = polled(is);
     let (polls_then, in_polls_then) = polled(was);
     Some(CpuUse {
-        ran: Nanos(ran(is)?.saturating_sub(ran(was)?)),
+        ran,
         in_polls: Nanos(in_polls.saturating_sub(in_polls_then)),
         polls: polls.saturating_sub(polls_then),
         threads: threads(before, after),

@@ -56,9 +56,9 @@ pub struct HeapSiteDiff {
     /// Allocated and freed between the two; none for two processes, and where call stacks were evicted in between:
     /// what had been counted for a function may then be gone.
     pub window: Option<AllocStats>,
-    /// Chance of this growth, or more, where as much is allocated as freed; adjusted for the
-    /// number of functions asked.
-    pub chance: f64,
+    /// The p of this growth, or more, where as much is allocated as freed: of a sign test, adjusted for the number of
+    /// functions asked.
+    pub p: f64,
     /// How many standard deviations the growth is away from what blocks do that come as often as they go.
     pub deviations: f64,
     /// Bytes in blocks so large that each is sampled, in either snapshot.
@@ -293,7 +293,7 @@ impl Moves {
             sites.push(HeapSiteDiff {
                 growth: Growth::of(&moved.flow, before.live.bytes, after.live.bytes, unseen_bytes),
                 window: same_process.then(|| after.since_start.since(&before.since_start)),
-                chance: sign_test(moved.flow.new.samples, moved.flow.gone.samples),
+                p: sign_test(moved.flow.new.samples, moved.flow.gone.samples),
                 deviations: moved.flow.deviations(),
                 certain_bytes: moved.certain_bytes,
                 new_early: moved.new_early,
@@ -303,9 +303,9 @@ impl Moves {
                 after,
             });
         }
-        let chances: Vec<f64> = sites.iter().map(|site| site.chance).collect();
-        for (site, chance) in sites.iter_mut().zip(benjamini_hochberg(&chances)) {
-            site.chance = chance;
+        let p: Vec<f64> = sites.iter().map(|site| site.p).collect();
+        for (site, p) in sites.iter_mut().zip(benjamini_hochberg(&p)) {
+            site.p = p;
         }
         // Stable: equal growth stays in the order of the names.
         sites.sort_by(|a, b| b.growth.bytes().total_cmp(&a.growth.bytes()));

@@ -44,8 +44,8 @@ use crate::rules::finding::Confidence;
 use crate::rules::params::{Kind, Typed as _, Value};
 use crate::rules::{RULES, Refused, Thresholds, by_name};
 
+pub use crate::rules::expected::Expected;
 pub use crate::rules::place::Place;
-pub use crate::rules::ratio::Expected;
 pub(crate) use allow::take_allowed;
 pub use allow::{Allow, Allowed, Known};
 pub use bound::Bound;

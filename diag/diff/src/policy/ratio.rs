@@ -4,8 +4,8 @@ use diag_analysis::gauge::Gauge;
 
 use super::Refusal;
 use super::list::Entry;
+use crate::rules::expected::Expected;
 use crate::rules::place::Place;
-use crate::rules::ratio::Expected;
 
 pub(super) const KEYS: [&str; 3] = ["gauge", "expected", "site"];
 

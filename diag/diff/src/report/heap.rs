@@ -84,7 +84,7 @@ pub struct TaskSiteBytes {
 }
 
 pub(super) fn change(heap: &HeapDiff) -> HeapChange {
-    let of_ended = |holdings: &HeapProfile| Estimate::of(&holdings.of_ended_tasks, holdings.unseen_bytes);
+    let of_ended = |profile: &HeapProfile| Estimate::of(&profile.of_ended_tasks, profile.unseen_bytes);
     HeapChange {
         total: growth(&heap.total),
         window: heap.window,
@@ -102,7 +102,7 @@ fn site(site: &HeapSiteDiff) -> HeapSiteChange {
         kind: site.after.kind().as_str(),
         growth: growth(&site.growth),
         window: site.window,
-        p: site.chance,
+        p: site.p,
         ended_tasks_bytes: site.after.of_ended_tasks.sum,
         by_task_site: (site.after.by_task_site.iter())
             .map(|(site, &bytes)| TaskSiteBytes { location: site.to_string(), bytes })

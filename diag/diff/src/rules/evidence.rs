@@ -11,6 +11,7 @@ use diag_snapshot::{Bytes, Micros};
 use jiff::Timestamp;
 
 use super::fact::{AskedBy, BytesPerSecond, PerSecond, Percent, Probability, Ratio, facts};
+use crate::trend::Steady;
 
 facts! {
     /// What speaks for a finding, or against it.
@@ -247,5 +248,16 @@ facts! {
         OnlyTotals,
         /// Tasks have no ids in common.
         TasksNotFollowed { uptime_before: Micros, uptime_after: Micros },
+    }
+}
+
+impl Evidence {
+    /// Growth in each window of a series.
+    pub(super) fn grew_in_windows(growth: &Steady) -> Self {
+        Evidence::GrewInWindows {
+            windows: growth.windows.len() as u64,
+            lasted: Micros(growth.lasted_us),
+            growth: growth.windows.iter().map(|flow| Bytes(flow.bytes().max(0.0) as u64)).collect(),
+        }
     }
 }

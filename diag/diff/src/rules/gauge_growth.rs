@@ -15,7 +15,6 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::time::timestamp;
 use crate::trend::{Rise, RiseLimits, Trend};
 
 /// See [`DOC`].
@@ -111,11 +110,11 @@ fn is_explained(trend: &Trend, rise: &Rise) -> bool {
 }
 
 fn finding(facts: &Facts<'_>, trend: &Trend, gauge: &Gauge, rise: &Rise, params: &Params) -> Finding {
-    let per_s = rise.rise() as f64 * 1e6 / rise.lasted_us.max(1) as f64;
+    let per_s = rise.per_s();
     let after = facts.next_look(Micros::from_secs(params.min_growth_s));
     let (category, confidence) = (Category::Leak, Confidence::Possible);
     Finding {
-        since: trend.moments.get(rise.since).and_then(|moment| timestamp(moment.taken_unix_us)),
+        since: trend.taken(rise.since),
         count: rise.floors.last().copied(),
         rate_per_s: Some(per_s),
         evidence: vec![rose(gauge, rise)],

@@ -7,7 +7,7 @@
 
 mod suspect;
 
-use diag_snapshot::{Bytes, Micros};
+use diag_snapshot::Bytes;
 
 use super::evidence::Evidence;
 use super::fact::{BytesPerSecond, Percent, Probability};
@@ -17,7 +17,7 @@ use super::remark::Remark;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
-use crate::trend::{HeapGrowth, Limits};
+use crate::trend::{HeapGrowth, Limits, MIN_DEVIATIONS};
 use suspect::Suspect;
 
 /// See [`DOC`].
@@ -92,23 +92,17 @@ fn suspects<'a>(facts: &Facts<'a>, params: &'a Params) -> impl Iterator<Item = S
 impl Params {
     fn limits(&self) -> Limits {
         Limits {
-            min_windows: self.min_windows.clamp(1, 1_000) as usize,
-            min_growth_us: Micros::from_secs(self.min_growth_s).0,
-            min_window_bytes: self.min_window_bytes as f64,
-            min_deviations: MIN_DEVIATIONS,
             significance: self.significance,
             min_samples: self.min_samples,
+            ..Limits::of_windows(self.min_windows, self.min_growth_s, self.min_window_bytes)
         }
     }
 }
 
-/// Beyond so many standard deviations chance does not go: one in 3.5 million.
-const MIN_DEVIATIONS: f64 = 5.0;
-
 /// By the number of samples, by what they stand for, or by blocks so large that each is known and that doubled.
 fn grows(site: &HeapSiteDiff, params: &Params) -> bool {
     let by_samples = site.growth.new.samples >= params.min_samples
-        && (site.chance <= params.significance || site.deviations >= MIN_DEVIATIONS);
+        && (site.p <= params.significance || site.deviations >= MIN_DEVIATIONS);
     let [was, is] = site.certain_bytes;
     let by_bytes = is >= was * 1.9 && is - was >= 3.0 * params.min_window_bytes as f64;
     site.growth.interval.low > 0.0 && (by_samples || by_bytes)
@@ -124,7 +118,7 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> 
     let mut evidence = vec![Evidence::SamplesGrew {
         new_samples: site.growth.new.samples,
         gone_samples: site.growth.gone.samples,
-        churn: Probability(site.chance),
+        churn: Probability(site.p),
     }];
     let overdue = site.overdue;
     if overdue.before > 0 {

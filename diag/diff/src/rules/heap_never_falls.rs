@@ -14,8 +14,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::{ProcessPart, Subject};
-use crate::time::timestamp;
-use crate::trend::{Moment, Rise, RiseLimits, Trend};
+use crate::trend::{Rise, RiseLimits, Trend};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -63,16 +62,17 @@ fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
     let is_told = (moments as u64) < params.min_snapshots
         || trend.load_rose_by(rise.since, to as f64 / from.max(1) as f64)
         || is_noise(trend, &rise)
-        || has_main_function(trend, &rise);
+        // Which is judged by itself.
+        || trend.has_main_function(rise.since, rise.rise() as f64);
     if is_told {
         return None;
     }
     let is_sampled = !trend.heap.is_empty();
-    let growth = BytesPerSecond(rise.rise() as f64 * 1e6 / rise.lasted_us.max(1) as f64);
+    let growth = BytesPerSecond(rise.per_s());
     let after = facts.next_look(Micros::from_secs(params.min_growth_s));
     let (category, confidence) = (Category::Leak, Confidence::Possible);
     Some(Finding {
-        since: trend.moments.get(rise.since).and_then(since),
+        since: trend.taken(rise.since),
         evidence: vec![Evidence::NeverFell {
             snapshots: moments as u64,
             lasted: Micros(rise.lasted_us),
@@ -96,21 +96,10 @@ fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
     })
 }
 
-fn since(moment: &Moment) -> Option<jiff::Timestamp> {
-    timestamp(moment.taken_unix_us)
-}
-
 /// True if the error of the estimate could be all of it.
 fn is_noise(trend: &Trend, rise: &Rise) -> bool {
     let flow = trend.last().map(|last| trend.heap_flow(rise.since, last));
     !trend.heap.is_empty() && flow.is_none_or(|flow| flow.interval(trend.unseen_bytes).low <= 0.0)
-}
-
-/// True if one function makes half of the rise or more: it is judged by itself.
-fn has_main_function(trend: &Trend, rise: &Rise) -> bool {
-    let Some(last) = trend.last() else { return true };
-    let grew = |bytes: f64| bytes * 2.0 >= rise.rise() as f64;
-    trend.heap.iter().any(|(_, function)| grew(function.flow(rise.since, last).bytes()))
 }
 
 const DOC: &str = "\

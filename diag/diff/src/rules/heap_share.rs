@@ -23,8 +23,7 @@ use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use crate::diff::{Conditions, FunctionProfile, HeapProfile};
 use crate::stats::WeightedSum;
-use crate::time::timestamp;
-use crate::trend::{Flow, HeapGrowth, Limits, Steady, Trend};
+use crate::trend::{HeapGrowth, Limits, Steady, Trend};
 use diag_analysis::views::{AgeAtFree, Estimate};
 
 /// See [`DOC`].
@@ -135,18 +134,13 @@ fn growing(facts: &Facts<'_>, heap: &HeapProfile, trend: &Trend, params: &Params
         let of_kind = &trend.kinds.iter().find(|(known, _)| *known == kind)?.1;
         let HeapGrowth::Steady(growth) = of_kind.growth(trend, &params.limits())? else { return None };
         let times = of_kind.live_bytes.last()? / of_kind.live_bytes.get(growth.since)?.max(1.0);
-        let is_told =
-            !growth.is_long || trend.load_rose_by(growth.since, times) || has_main_function(trend, &growth);
+        let is_told = !growth.is_long
+            || trend.load_rose_by(growth.since, times)
+            // Which is judged by itself.
+            || trend.has_main_function(growth.since, growth.bytes());
         (!is_told).then(|| grown(facts, heap, kind, &live.bytes, &growth, params))
     });
     found.collect()
-}
-
-/// True if one function makes half of the growth or more, whatever else it allocates: it is judged by itself.
-fn has_main_function(trend: &Trend, growth: &Steady) -> bool {
-    let Some(last) = trend.last() else { return true };
-    let all: f64 = growth.windows.iter().map(Flow::bytes).sum();
-    trend.heap.iter().any(|(_, function)| function.flow(growth.since, last).bytes() * 2.0 >= all)
 }
 
 fn grown(
@@ -157,17 +151,10 @@ fn grown(
     growth: &Steady,
     params: &Params,
 ) -> Finding {
-    let size = |flow: &Flow| Bytes(flow.bytes().max(0.0) as u64);
-    let grew = growth.windows.iter().map(Flow::bytes).sum::<f64>();
-    let per_s = grew * 1e6 / growth.lasted_us.max(1) as f64;
+    let per_s = growth.bytes() * 1e6 / growth.lasted_us.max(1) as f64;
     let share = Evidence::ShareOfHeap {
         share: Percent(heap.share_percent(live)),
         heap: Bytes(heap.live.bytes.sum as u64),
-    };
-    let in_windows = Evidence::GrewInWindows {
-        windows: growth.windows.len() as u64,
-        lasted: Micros(growth.lasted_us),
-        growth: growth.windows.iter().map(size).collect(),
     };
     let mut functions: Vec<&Arc<FunctionProfile>> =
         heap.functions.iter().filter(|function| function.kinds.contains_key(&kind)).collect();
@@ -178,11 +165,10 @@ fn grown(
         size: Bytes(of_kind(function) as u64),
     });
     let advice = Advice::WatchHeap { after: facts.next_look(Micros::from_secs(params.min_growth_s)) };
-    let since = facts.trend.and_then(|trend| trend.moments.get(growth.since));
     Finding {
-        since: since.and_then(|moment| timestamp(moment.taken_unix_us)),
+        since: facts.trend.and_then(|trend| trend.taken(growth.since)),
         bytes: Some(Estimate::of(live, heap.unseen_bytes)),
-        evidence: [share, in_windows].into_iter().chain(largest).collect(),
+        evidence: [share, Evidence::grew_in_windows(growth)].into_iter().chain(largest).collect(),
         counter_evidence: vec![Evidence::SlowCacheLooksTheSame],
         ..Finding::new(
             Rule::NAME,
@@ -198,12 +184,8 @@ fn grown(
 impl Params {
     fn limits(&self) -> Limits {
         Limits {
-            min_windows: self.min_windows.clamp(1, 1_000) as usize,
-            min_growth_us: Micros::from_secs(self.min_growth_s).0,
-            min_window_bytes: self.min_window_bytes as f64,
-            min_deviations: 5.0,
-            significance: 1e-6,
             min_samples: self.min_samples,
+            ..Limits::of_windows(self.min_windows, self.min_growth_s, self.min_window_bytes)
         }
     }
 }

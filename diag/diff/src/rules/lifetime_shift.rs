@@ -13,7 +13,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::SiteDiff;
+use crate::diff::{Site, SiteDiff};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -41,11 +41,12 @@ impl rule::Rule for Rule {
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.diff.filter(|diff| diff.window_us > 0) else { return Vec::new() };
-        let is_future = |site: &SiteDiff| {
-            facts.now.sites.iter().any(|known| known.site == site.site && known.kind == SiteKind::Future)
+        let is_future = |site: &Site| {
+            facts.now.sites.iter().any(|known| known.site == *site && known.kind == SiteKind::Future)
         };
-        let sites = diff.tasks.sites.iter().filter(|site| !is_future(site));
-        sites.filter_map(|site| finding(facts, site, params)).collect()
+        let found = diff.tasks.sites.iter().filter_map(|site| Some((site, finding(facts, site, params)?)));
+        // Whose is asked of the few that are found: a service may have a thousand sites.
+        found.filter(|(site, _)| !is_future(&site.site)).map(|(_, finding)| finding).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod advice;
 pub mod evidence;
+pub mod expected;
 pub mod fact;
 pub mod finding;
 pub mod holder;
@@ -22,9 +23,9 @@ use crate::diff::Options;
 use advice::Advice;
 use diag_analysis::await_point::Direction;
 use evidence::Evidence;
+use expected::Expected;
 use finding::{Finding, surest_first};
 use params::{Given, Params as _, Value};
-use ratio::Expected;
 use reason::Reason;
 use remark::Remark;
 use rule::{AnyRule, Facts};
@@ -33,7 +34,7 @@ use rule::{AnyRule, Facts};
 /// `.ci/run` formats them by name.
 macro_rules! rules {
     ($($module:ident,)*) => {
-        $(pub(crate) mod $module;)*
+        $(mod $module;)*
 
         /// All rules, in the order in which they are listed.
         pub const RULES: &[&dyn AnyRule] = &[$(&$module::Rule,)*];
@@ -118,11 +119,7 @@ impl Thresholds {
     }
 
     fn of(&self, rule: &dyn AnyRule) -> Given {
-        let mut given = self.given.get(rule.name()).cloned().unwrap_or_default();
-        if rule.name() == ratio::Rule.name() {
-            given.expected.clone_from(&self.expected);
-        }
-        given
+        self.given.get(rule.name()).cloned().unwrap_or_default()
     }
 }
 
@@ -137,8 +134,9 @@ pub(crate) fn found(
     thresholds: &Thresholds,
     is_asked: impl Fn(&dyn AnyRule) -> bool,
 ) -> Vec<Finding> {
+    let facts = Facts { expected: &thresholds.expected, ..*facts };
     let rules = thresholds.rules().filter(|rule| is_asked(*rule));
-    rules.flat_map(|rule| rule.check(facts, &thresholds.of(rule))).collect()
+    rules.flat_map(|rule| rule.check(&facts, &thresholds.of(rule))).collect()
 }
 
 /// Returns the findings without those that another rule tells better, of all that they are about or of a part of it, and as

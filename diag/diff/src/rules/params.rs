@@ -6,8 +6,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::ratio::Expected;
-
 /// A threshold of a rule.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -153,16 +151,12 @@ impl Params for () {
 
 /// What a policy gives for the thresholds of one rule.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Given {
-    values: BTreeMap<&'static str, Value>,
-    /// The tasks that are expected; for the rule `ratio` alone.
-    pub(super) expected: Vec<Expected>,
-}
+pub struct Given(BTreeMap<&'static str, Value>);
 
 impl Given {
     /// Returns the value of a threshold if one was given.
     pub fn get<T: Typed>(&self, name: &str) -> Option<T> {
-        T::of(*self.values.get(name)?)
+        T::of(*self.0.get(name)?)
     }
 
     /// Gives a value to a threshold. Fails with what it must be.
@@ -170,7 +164,7 @@ impl Given {
         if !param.kind.takes(value) {
             return Err(param.kind.must());
         }
-        self.values.insert(param.name, value);
+        self.0.insert(param.name, value);
         Ok(())
     }
 }

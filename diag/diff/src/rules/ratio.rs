@@ -8,10 +8,10 @@ use diag_snapshot::DescriptorKind;
 
 use super::advice::Advice;
 use super::evidence::Evidence;
+use super::expected::Expected;
 use super::fact::{Percent, Ratio};
 use super::finding::{Category, Confidence, Finding};
-use super::params::{self, Given, Param, params};
-use super::place::Place;
+use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::{ProcessPart, Subject};
@@ -32,34 +32,8 @@ params! {
     min_load_factor: Factor = 1.5,
 }
 
-/// The tasks that a policy expects for each of what a gauge counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Expected {
-    /// Where they are spawned; none for all tasks.
-    pub site: Option<Place>,
-    /// What they are there for.
-    pub gauge: Gauge,
-    /// So many for each.
-    pub ratio: f64,
-}
-
-/// What the rule is told: its thresholds, and what the policy expects.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Told {
-    limits: Params,
-    expected: Vec<Expected>,
-}
-
-impl params::Params for Told {
-    const TABLE: &'static [Param] = Params::TABLE;
-
-    fn with(given: &Given) -> Self {
-        Told { limits: Params::with(given), expected: given.expected.clone() }
-    }
-}
-
 impl rule::Rule for Rule {
-    type Params = Told;
+    type Params = Params;
 
     const NAME: &'static str = "ratio";
     const CATEGORIES: &'static [Category] = &[Category::Leak, Category::Fault];
@@ -69,9 +43,10 @@ impl rule::Rule for Rule {
     const SAYS: &'static str = "tasks are more or fewer than what they are there for";
     const DOC: &'static str = DOC;
 
-    fn check(facts: &Facts<'_>, Told { limits, expected }: &Told) -> Vec<Finding> {
+    fn check(facts: &Facts<'_>, limits: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.diff else { return Vec::new() };
         let crowds = crowds(facts, diff);
+        let expected = facts.expected;
         if expected.is_empty() {
             let learned = facts.trend.map(|trend| learned(trend, &crowds, limits));
             return learned.unwrap_or_default();

@@ -1,5 +1,6 @@
 //! What a rule is.
 
+use super::expected::Expected;
 use super::finding::{Category, Finding};
 use super::params::{Given, Param, Params};
 use super::reason::Reason;
@@ -63,6 +64,8 @@ pub struct Facts<'a> {
     pub diff: Option<&'a Diff>,
     /// What all members of a series show; none if there is only a pair.
     pub trend: Option<&'a Trend>,
+    /// What the policy expects of the tasks.
+    pub expected: &'a [Expected],
 }
 
 impl Facts<'_> {
@@ -77,13 +80,13 @@ impl Facts<'_> {
 
 impl<'a> From<&'a Conditions> for Facts<'a> {
     fn from(now: &'a Conditions) -> Self {
-        Facts { now, diff: None, trend: None }
+        Facts { now, diff: None, trend: None, expected: &[] }
     }
 }
 
 impl<'a> From<&'a Diff> for Facts<'a> {
     fn from(diff: &'a Diff) -> Self {
-        Facts { now: &diff.now, diff: Some(diff), trend: None }
+        Facts { now: &diff.now, diff: Some(diff), trend: None, expected: &[] }
     }
 }
 

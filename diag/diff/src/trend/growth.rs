@@ -4,12 +4,17 @@
 //! may begin at any time, and what ended is none. From there the time is parted into windows, each of which must have
 //! grown. A table that doubles grows in stairs instead, at ever longer intervals, and is asked for those.
 
+use diag_snapshot::Micros;
+
 use super::{HeapTrend, Trend};
 use crate::flow::Flow;
 use crate::stats::sign_test;
 
 /// So many steps tell a table that doubles over and over from one that was made larger once or twice.
 const MIN_STEPS: usize = 3;
+
+/// Beyond so many standard deviations chance does not go: one in 3.5 million.
+pub const MIN_DEVIATIONS: f64 = 5.0;
 
 /// What growth has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,12 +26,24 @@ pub struct Limits {
     pub min_growth_us: u64,
     /// Each window grew by so many bytes.
     pub min_window_bytes: f64,
-    /// It is so many standard deviations away from what blocks do that come as often as they go, or
-    pub min_deviations: f64,
-    /// the number of samples rises with no more than this chance of being churn.
+    /// It is [`MIN_DEVIATIONS`] away from what blocks do that come as often as they go, or the number of samples rises with
+    /// no larger p than this.
     pub significance: f64,
     /// So many samples are new.
     pub min_samples: u64,
+}
+
+impl Limits {
+    /// Growth by so many bytes in each of so many windows, which last for so long together; as many samples as there are.
+    pub fn of_windows(min_windows: u64, min_growth_s: f64, min_window_bytes: u64) -> Self {
+        Limits {
+            min_windows: min_windows.clamp(1, 1_000) as usize,
+            min_growth_us: Micros::from_secs(min_growth_s).0,
+            min_window_bytes: min_window_bytes as f64,
+            significance: 1e-6,
+            min_samples: 0,
+        }
+    }
 }
 
 /// How the memory of a function grew, up to the last moment.
@@ -53,6 +70,13 @@ pub struct Steady {
     pub lasted_us: u64,
     /// True if it went on for as long as is asked for.
     pub is_long: bool,
+}
+
+impl Steady {
+    /// Returns what all windows grew by.
+    pub fn bytes(&self) -> f64 {
+        self.windows.iter().map(Flow::bytes).sum()
+    }
 }
 
 /// Growth by steps.
@@ -101,7 +125,7 @@ impl HeapTrend {
     /// By what the samples stand for, or by how many there are.
     fn is_significant(&self, flow: &Flow, limits: &Limits) -> bool {
         flow.new.samples >= limits.min_samples
-            && (flow.deviations() >= limits.min_deviations
+            && (flow.deviations() >= MIN_DEVIATIONS
                 || sign_test(flow.new.samples, flow.gone.samples) <= limits.significance)
     }
 

@@ -18,9 +18,10 @@ use diag_snapshot::Micros;
 
 use crate::diff::Site;
 pub use crate::flow::Flow;
+use crate::time::timestamp;
 
 pub use gauges::Gauges;
-pub use growth::{Ended, HeapGrowth, Limits, Stairs, Steady};
+pub use growth::{Ended, HeapGrowth, Limits, MIN_DEVIATIONS, Stairs, Steady};
 pub use heap::HeapTrend;
 pub use rise::{Rise, RiseLimits};
 pub use tasks::TaskTrend;
@@ -118,6 +119,17 @@ impl Trend {
             || rose(tasks(since), tasks(last))
             || self.tasks.iter().any(|(_, tasks)| of_site(tasks))
             || self.gauges.values().any(|values| of_gauge(values))
+    }
+
+    /// Returns true if one function makes half of what the heap grew by since a moment, or more, whatever else it allocates.
+    pub fn has_main_function(&self, since: usize, grown_bytes: f64) -> bool {
+        let last = self.last().unwrap_or(0);
+        self.heap.iter().any(|(_, function)| function.flow(since, last).bytes() * 2.0 >= grown_bytes)
+    }
+
+    /// Returns when a member was taken; none if there is no such, or no calendar has the time.
+    pub fn taken(&self, moment: usize) -> Option<jiff::Timestamp> {
+        timestamp(self.moments.get(moment)?.taken_unix_us)
     }
 
     /// Returns the place of the last moment; none without any.

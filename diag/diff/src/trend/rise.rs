@@ -51,6 +51,11 @@ impl Rise {
         ends.map_or(0, |(first, last)| last.saturating_sub(*first))
     }
 
+    /// Returns how fast it rose, by so many a second.
+    pub fn per_s(&self) -> f64 {
+        self.rise() as f64 * 1e6 / self.lasted_us.max(1) as f64
+    }
+
     fn since(since: usize, values: &[Option<u64>], trend: &Trend, limits: &RiseLimits) -> Option<Self> {
         let last = trend.last()?;
         let known: Vec<u64> = values.get(since..=last)?.iter().copied().collect::<Option<_>>()?;

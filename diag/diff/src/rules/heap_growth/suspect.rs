@@ -11,7 +11,6 @@ use crate::rules::finding::{Category, Confidence, Finding};
 use crate::rules::remark::Remark;
 use crate::rules::rule::{Facts, Rule as _};
 use crate::rules::subject::Subject;
-use crate::time::timestamp;
 use crate::trend::{HeapGrowth, Stairs, Steady};
 
 /// A function whose memory is more than before.
@@ -171,16 +170,12 @@ impl<'a> Suspect<'a> {
             Some(HeapGrowth::Stairs(growth)) => growth.since,
             _ => return None,
         };
-        timestamp(self.facts.trend?.moments.get(since)?.taken_unix_us)
+        self.facts.trend?.taken(since)
     }
 
     fn trend_evidence(&self) -> Option<Evidence> {
         match self.growth.as_ref()? {
-            HeapGrowth::Steady(growth) => Some(Evidence::GrewInWindows {
-                windows: growth.windows.len() as u64,
-                lasted: Micros(growth.lasted_us),
-                growth: growth.windows.iter().map(|flow| bytes(flow.bytes())).collect(),
-            }),
+            HeapGrowth::Steady(growth) => Some(Evidence::grew_in_windows(growth)),
             HeapGrowth::Stairs(stairs) => Some(Evidence::GrewInSteps {
                 steps: stairs.steps as u64,
                 lasted: Micros(stairs.lasted_us),
@@ -238,7 +233,7 @@ impl<'a> Suspect<'a> {
             });
         }
         let Some(HeapGrowth::Ended(ended)) = &self.growth else { return None };
-        let since = timestamp(self.facts.trend?.moments.get(ended.last_from)?.taken_unix_us)?;
+        let since = self.facts.trend?.taken(ended.last_from)?;
         Some(Remark::GrowthEnded { function, growth: bytes(ended.bytes), since })
     }
 }
