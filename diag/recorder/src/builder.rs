@@ -284,8 +284,8 @@ impl Builder {
 
     /// Starts, as [`crate::init`] does, and runs to the end of the process.
     pub fn init(self) {
-        // Not dropped: there is nobody to hand the guard to.
-        std::mem::forget(self.start());
+        // Nothing that was started ends with its guard.
+        drop(self.start());
     }
 
     /// Starts whatever can be started. The guard has the problems, and the agent's address.
