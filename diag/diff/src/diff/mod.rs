@@ -8,6 +8,7 @@ mod busy;
 mod cpu;
 mod giving;
 mod heap;
+mod memory_room;
 mod sites;
 mod tasks;
 
@@ -18,7 +19,7 @@ use diag_analysis::gauge::Gauge;
 use diag_analysis::memory_breakdown::MemoryBreakdown;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::{Unnamed, unnamed};
-use diag_analysis::views::Memory;
+use diag_analysis::views::{Memory, MemoryLimitView};
 use diag_analysis::{Analysis, Coverage};
 use diag_snapshot::{Micros, Snapshot};
 
@@ -34,6 +35,7 @@ pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
 pub use giving::{Giving, GivingTask};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
+pub use memory_room::MemoryRoom;
 pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
@@ -95,13 +97,15 @@ pub struct Side {
     pub split: Option<MemoryBreakdown>,
     /// The same for people.
     pub memory: Option<Memory>,
+    /// How much memory the process may use, if there is a limit and it is known.
+    pub memory_limit: Option<MemoryLimitView>,
     /// Modules whose functions are not known by name.
     pub unnamed: Vec<Unnamed>,
     /// What the recorder dropped or skipped since start, in a sentence each.
     pub not_recorded: Vec<String>,
 }
 
-/// The two numbers that the facts depend on. They come from the policy.
+/// The numbers that the facts depend on. They come from the policy.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
@@ -109,11 +113,13 @@ pub struct Options {
     pub stale_factor: f64,
     /// A site has a usual lifetime once so many of its tasks ended.
     pub min_ended: u64,
+    /// What the process is meant to have resident at most, if somebody says so.
+    pub memory_budget_bytes: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { stale_factor: 3.0, min_ended: 20 }
+        Options { stale_factor: 3.0, min_ended: 20, memory_budget_bytes: None }
     }
 }
 
@@ -239,6 +245,7 @@ fn side(analysis: &Analysis) -> Side {
         open_files_limit: snapshot.capture.resources.open_fds_limit,
         split: analysis.memory().cloned(),
         memory: analysis.memory_view(),
+        memory_limit: analysis.memory_limit_view(),
         unnamed: unnamed(snapshot),
         not_recorded: diag_analysis::not_recorded(&snapshot.capture).collect(),
     }

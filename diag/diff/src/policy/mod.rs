@@ -5,6 +5,7 @@
 //! fail_on = "likely"      # proven, likely or possible
 //! min_window_s = 5.0
 //! min_coverage = 0.9      # unset by default
+//! memory_budget_bytes = 536870912 # unset by default: when growth meets it
 //!
 //! [rules.task-leak]
 //! min_tasks = 10
@@ -62,6 +63,9 @@ pub struct Policy {
     pub min_window_s: f64,
     /// Least share of live tasks that must be tracked, 0 to 1. Default: none.
     pub min_coverage: Option<f64>,
+    /// What the process is meant to have resident at most, bytes: growth is told by when it meets that, or the limit of
+    /// the control group if that is nearer. Default: none.
+    pub memory_budget_bytes: Option<u64>,
     /// Findings that are known.
     pub allow: Vec<Allow>,
     /// How large something is meant to become.
@@ -76,6 +80,7 @@ impl Default for Policy {
             fail_on: Confidence::Likely,
             min_window_s: 5.0,
             min_coverage: None,
+            memory_budget_bytes: None,
             allow: Vec::new(),
             bounds: Vec::new(),
             rules: Thresholds::default(),
@@ -102,7 +107,7 @@ impl Policy {
 
     /// Returns what the diff has to be measured with.
     pub fn diff_options(&self) -> Options {
-        self.rules.diff_options()
+        Options { memory_budget_bytes: self.memory_budget_bytes, ..self.rules.diff_options() }
     }
 
     fn take(&mut self, entry: &Entry<'_>) -> Result<(), Refusal> {
@@ -142,6 +147,10 @@ impl Policy {
             ("min_coverage", value) => {
                 let share = number(value, Kind::Share).ok_or_else(|| must(Kind::Share.must()))?;
                 self.min_coverage = Some(share);
+            }
+            ("memory_budget_bytes", value) => {
+                let bytes = threshold(value).filter(|&value| Kind::Bytes.takes(value)).and_then(u64::of);
+                self.memory_budget_bytes = Some(bytes.ok_or_else(|| must(Kind::Bytes.must()))?);
             }
             (key, value) => self.take_rule(key, value).map_err(|refused| match refused {
                 Refused::Unknown => unknown(key),

@@ -110,7 +110,7 @@ fn is_explained(trend: &Trend, rise: &Rise) -> bool {
 }
 
 fn finding(facts: &Facts<'_>, trend: &Trend, gauge: &Gauge, rise: &Rise, params: &Params) -> Finding {
-    let per_s = rise.per_s();
+    let per_s = rise.rates.mean;
     let after = facts.next_look(Micros::from_secs(params.min_growth_s));
     let (category, confidence) = (Category::Leak, Confidence::Possible);
     Finding {

@@ -10,11 +10,10 @@ mod suspect;
 use diag_snapshot::Bytes;
 
 use super::evidence::Evidence;
-use super::fact::{BytesPerSecond, Percent, Probability};
+use super::fact::{Percent, Probability};
 use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::remark::Remark;
-use super::risk::Risk;
 use super::rule::{self, Facts, Needs};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use crate::trend::{HeapGrowth, Limits, MIN_DEVIATIONS};
@@ -149,11 +148,6 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> 
     evidence
 }
 
-fn risk(diff: &Diff, site: &HeapSiteDiff) -> Risk {
-    let rate = diff.rate_per_s(site.growth.bytes());
-    rate.map_or(Risk::MemoryKept, |rate| Risk::MemoryGrows { growth: BytesPerSecond(rate) })
-}
-
 /// An estimate as a size.
 fn bytes(estimate: f64) -> Bytes {
     Bytes(estimate.max(0.0) as u64)
@@ -180,6 +174,8 @@ s/p.
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site
   that allocated most. The allocating task is not always the owner.
 - **Counter-evidence**: that a cache may fill for longer; too short a time; growth that is uneven or slows down; two processes.
+- **Risk**: how fast it grows, and when the limit of the control group or the policy's `memory_budget_bytes` is met, at the mean rate
+  and at those of the slowest and the fastest window (of a pair, at the ends of the interval). Steps have no such rate.
 - **Disproved by** a snapshot in which the function stopped growing (a cache that reached its limit).
 - **Silent**: growth that ended before the last window, and growth of blocks that live tasks of one site hold, who became more
   and hold as much each as before; both are notes. Work in flight: no live block is older

@@ -8,10 +8,9 @@ use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::fact::BytesPerSecond;
 use super::finding::{Category, Confidence, Finding};
+use super::forecast::memory_grows;
 use super::params::params;
-use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::{ProcessPart, Subject};
 use crate::trend::{Rise, RiseLimits, Trend};
@@ -68,7 +67,6 @@ fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
         return None;
     }
     let is_sampled = !trend.heap.is_empty();
-    let growth = BytesPerSecond(rise.per_s());
     let after = facts.next_look(Micros::from_secs(params.min_growth_s));
     let (category, confidence) = (Category::Leak, Confidence::Possible);
     Some(Finding {
@@ -91,7 +89,7 @@ fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
             confidence,
             Subject::Process(ProcessPart::Heap),
             if is_sampled { Advice::WatchHeap { after } } else { Advice::SampleTheHeap },
-            Risk::MemoryGrows { growth },
+            memory_grows(facts.diff, rise.rates),
         )
     })
 }

@@ -14,8 +14,9 @@ use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::fact::{BytesPerSecond, Percent};
+use super::fact::Percent;
 use super::finding::{Category, Confidence, Finding};
+use super::forecast::memory_grows;
 use super::params::params;
 use super::remark::Remark;
 use super::risk::Risk;
@@ -151,7 +152,6 @@ fn grown(
     growth: &Steady,
     params: &Params,
 ) -> Finding {
-    let per_s = growth.bytes() * 1e6 / growth.lasted_us.max(1) as f64;
     let share = Evidence::ShareOfHeap {
         share: Percent(heap.share_percent(live)),
         heap: Bytes(heap.live.bytes.sum as u64),
@@ -176,7 +176,7 @@ fn grown(
             Confidence::Possible,
             Subject::Kind(kind),
             advice,
-            Risk::MemoryGrows { growth: BytesPerSecond(per_s) },
+            memory_grows(facts.diff, growth.rates),
         )
     }
 }

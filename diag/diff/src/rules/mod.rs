@@ -7,6 +7,7 @@ pub mod evidence;
 pub mod expected;
 pub mod fact;
 pub mod finding;
+mod forecast;
 pub mod holder;
 pub mod params;
 pub mod place;
@@ -115,7 +116,7 @@ impl Thresholds {
     pub fn diff_options(&self) -> Options {
         let task_leak::Params { stale_factor, min_ended, .. } =
             task_leak::Params::with(&self.of(&task_leak::Rule));
-        Options { stale_factor, min_ended }
+        Options { stale_factor, min_ended, ..Options::default() }
     }
 
     fn of(&self, rule: &dyn AnyRule) -> Given {

@@ -8,14 +8,15 @@ use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::fact::{BytesPerSecond, Percent};
+use super::fact::Percent;
 use super::finding::{Category, Confidence, Finding};
+use super::forecast::memory_grows;
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::{ProcessPart, Subject};
 use crate::diff::Diff;
-use crate::trend::Trend;
+use crate::trend::{Rates, Trend};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -95,13 +96,13 @@ impl Look<'_> {
         let (from, to) = ((part.bytes)(before)?.max(0), (part.bytes)(after)?.max(0));
         let grown = to.saturating_sub(from) as f64;
         let last = self.facts.trend.and_then(Trend::last).unwrap_or(1);
-        let confidence = match self.goes_on(part) {
-            Some(true) if self.may_be_free(part, grown) => Confidence::Possible,
-            Some(true) => Confidence::Likely,
-            Some(false) => return None,
-            None if grown - self.error(part, 0, last) >= self.params.min_growth_bytes as f64 => {
-                Confidence::Possible
-            }
+        let known = grown - self.error(part, 0, last);
+        let of_pair = Rates::of(grown, self.diff.window().0, self.diff.rate_per_s(known));
+        let (confidence, rates) = match self.by_window(part) {
+            Some((false, _)) => return None,
+            Some((true, rates)) if self.may_be_free(part, grown) => (Confidence::Possible, rates),
+            Some((true, rates)) => (Confidence::Likely, rates),
+            None if known >= self.params.min_growth_bytes as f64 => (Confidence::Possible, of_pair),
             None => return None,
         };
         let mut evidence = vec![Evidence::PartGrew {
@@ -120,7 +121,6 @@ impl Look<'_> {
             Confidence::Possible => Advice::WatchMemory { after: self.facts.next_look(self.min_growth()) },
             _ => part.advice.clone(),
         };
-        let rate = self.diff.rate_per_s(grown);
         Some(Finding {
             evidence,
             counter_evidence: counter_evidence.into_iter().flatten().collect(),
@@ -130,7 +130,7 @@ impl Look<'_> {
                 confidence,
                 Subject::Process(part.subject),
                 advice,
-                rate.map_or(Risk::MemoryKept, |rate| Risk::MemoryGrows { growth: BytesPerSecond(rate) }),
+                memory_grows(Some(self.diff), rates),
             )
         })
     }
@@ -143,20 +143,26 @@ impl Look<'_> {
         part.subject == ProcessPart::UnaccountedMemory && !is_known && handed_out >= grown
     }
 
-    /// Whether a part grew in each window of the series, the last of them half as fast as the first at least; none if the
-    /// series is too short to tell.
-    fn goes_on(&self, part: &Part) -> Option<bool> {
+    /// Whether a part grew in each window of the series, the last of them half as fast as the first at least, and how fast;
+    /// none if the series is too short to tell.
+    fn by_window(&self, part: &Part) -> Option<(bool, Rates)> {
         let (trend, bounds) = self.windows()?;
         let bytes = |moment: usize| (part.bytes)(trend.moments.get(moment)?.memory.as_ref()?);
         // What is in use for a moment is not what stays: of a moment counts what no later one falls below.
         let last = trend.last()?;
         let stays = |moment: usize| Some((moment..=last).filter_map(bytes).min()?.max(0) as f64);
-        let mut grown = Vec::new();
+        let (mut grown, mut rates) = (Vec::new(), Vec::new());
         for pair in bounds.windows(2) {
-            grown.push(stays(pair[1])? - stays(pair[0])? - self.error(part, pair[0], pair[1]));
+            let bytes = stays(pair[1])? - stays(pair[0])? - self.error(part, pair[0], pair[1]);
+            rates.push(bytes * 1e6 / trend.between_us(pair[0], pair[1]).max(1) as f64);
+            grown.push(bytes);
         }
         let grew = grown.iter().all(|&bytes| bytes >= self.params.min_window_bytes as f64);
-        Some(grew && grown.last()? * 2.0 >= *grown.first()?)
+        let all = stays(last)? - stays(0)?;
+        Some((
+            grew && grown.last()? * 2.0 >= *grown.first()?,
+            Rates::of(all, trend.between_us(0, last), rates),
+        ))
     }
 
     /// By how much the estimate of the heap may be off, bytes: what it misses is found in the rest.
@@ -266,6 +272,7 @@ what the allocator keeps free if it tells, and the rest, which C libraries and m
   time. Threads that became `min_threads` more in each window are **possible**: a pool grows to its size.
 - **Retention** when the allocator keeps `min_free_share` of resident memory free, and `min_free_bytes` at least; **possible**
   of the rest where the allocator does not tell. It is no leak, and fails no check.
+- **Risk**: how fast it grows and when the limit is met, as with `heap-growth`.
 - **Evidence**: from where to where, and which files. **Counter-evidence**: that the allocator's free memory is not known.
 - **Disproved by** a snapshot in which that part stopped growing.
 - **Silent twins**: bursts that are given back; a heap that grows (that is `heap-growth`); a cache of mapped files at its size.

@@ -46,5 +46,7 @@ facts! {
         MemoryKept,
         /// More memory all the time.
         MemoryGrows { growth: BytesPerSecond },
+        /// The limit is met, in so long; sooner if it grows as fast as it ever did, later if it grows as slowly.
+        MemoryRunsOut { growth: BytesPerSecond, limit: Bytes, after: Micros, earliest: Micros, latest: Micros },
     }
 }

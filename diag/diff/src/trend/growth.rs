@@ -6,7 +6,7 @@
 
 use diag_snapshot::Micros;
 
-use super::{HeapTrend, Trend};
+use super::{HeapTrend, Rates, Trend};
 use crate::flow::Flow;
 use crate::stats::sign_test;
 
@@ -66,6 +66,8 @@ pub struct Steady {
     pub since: usize,
     /// What each window grew by.
     pub windows: Vec<Flow>,
+    /// How fast, in bytes.
+    pub rates: Rates,
     /// For so long, microseconds.
     pub lasted_us: u64,
     /// True if it went on for as long as is asked for.
@@ -141,17 +143,15 @@ impl HeapTrend {
             flow.bytes() >= limits.min_window_bytes && flow.interval(trend.unseen_bytes).low > 0.0
         };
         let rates = bounds.windows(2).zip(&windows);
-        let rates = rates.map(|(pair, flow)| flow.bytes() / trend.between_us(pair[0], pair[1]).max(1) as f64);
+        let rates =
+            rates.map(|(pair, flow)| flow.bytes() * 1e6 / trend.between_us(pair[0], pair[1]).max(1) as f64);
         let rates: Vec<f64> = rates.collect();
         let decays = rates.last()? * 2.0 < *rates.first()?;
         let lasted_us = trend.between_us(since, last);
         let is_long = lasted_us >= limits.min_growth_us;
-        (windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow)).then_some(Steady {
-            since,
-            windows,
-            lasted_us,
-            is_long,
-        })
+        let goes_on = windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow);
+        let rates = Rates::of(flow.bytes(), lasted_us, rates);
+        goes_on.then_some(Steady { since, windows, rates, lasted_us, is_long })
     }
 
     /// True if the last sixth of the time grew by less than half of its share, and is not likely to have had all of it.

@@ -5,6 +5,7 @@
 mod gauges;
 mod growth;
 mod heap;
+mod rates;
 mod rise;
 mod tasks;
 
@@ -23,6 +24,7 @@ use crate::time::timestamp;
 pub use gauges::Gauges;
 pub use growth::{Ended, HeapGrowth, Limits, MIN_DEVIATIONS, Stairs, Steady};
 pub use heap::HeapTrend;
+pub use rates::Rates;
 pub use rise::{Rise, RiseLimits};
 pub use tasks::TaskTrend;
 

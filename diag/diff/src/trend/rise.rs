@@ -4,7 +4,7 @@
 //! by chance rises as well now and then, so a rise has to be large beside that, too: beside the largest fall of
 //! the series itself, and beside what a count that fluctuates freely does (its standard deviation is its square root).
 
-use super::Trend;
+use super::{Rates, Trend};
 
 /// The time is parted into so many windows if each then has two moments, so that a rise which paused shows.
 const WINDOWS: usize = 6;
@@ -29,12 +29,14 @@ pub struct RiseLimits {
 }
 
 /// A count that rose in each window up to the last moment, in none of them much slower than in the others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Rise {
     /// From this moment on.
     pub since: usize,
     /// What stayed at the ends of the windows: one more than there are windows.
     pub floors: Vec<u64>,
+    /// How fast that rose.
+    pub rates: Rates,
     /// For so long, microseconds.
     pub lasted_us: u64,
 }
@@ -51,11 +53,6 @@ impl Rise {
         ends.map_or(0, |(first, last)| last.saturating_sub(*first))
     }
 
-    /// Returns how fast it rose, by so many a second.
-    pub fn per_s(&self) -> f64 {
-        self.rise() as f64 * 1e6 / self.lasted_us.max(1) as f64
-    }
-
     fn since(since: usize, values: &[Option<u64>], trend: &Trend, limits: &RiseLimits) -> Option<Self> {
         let last = trend.last()?;
         let known: Vec<u64> = values.get(since..=last)?.iter().copied().collect::<Option<_>>()?;
@@ -64,22 +61,19 @@ impl Rise {
         let lasted_us = trend.between_us(since, last);
         let floor = |moment: usize| known[moment - since..].iter().copied().min().unwrap_or(0);
         let floors: Vec<u64> = bounds.iter().map(|&moment| floor(moment)).collect();
-        let rise = Rise { since, floors, lasted_us };
-        let is_large = rise.rise() >= limits.min_rise && rise.is_more_than_chance(&known, limits);
-        (lasted_us >= limits.min_growth_us && is_large && rise.is_steady(trend, &bounds, limits))
-            .then_some(rise)
-    }
-
-    fn is_steady(&self, trend: &Trend, bounds: &[usize], limits: &RiseLimits) -> bool {
-        let mean = self.rise() as f64 / self.lasted_us.max(1) as f64;
-        let windows = bounds.windows(2).zip(self.floors.windows(2));
-        let rates = windows.map(|(ends, floors)| {
-            floors[1].saturating_sub(floors[0]) as f64 / trend.between_us(ends[0], ends[1]).max(1) as f64
+        let rates = bounds.windows(2).zip(floors.windows(2)).map(|(ends, floors)| {
+            let rise = floors[1].saturating_sub(floors[0]) as f64;
+            rise * 1e6 / trend.between_us(ends[0], ends[1]).max(1) as f64
         });
-        let rates: Vec<f64> = rates.collect();
-        let ends = rates.first().zip(rates.last());
-        rates.iter().all(|&rate| rate > 0.0 && rate >= mean * LEAST_SHARE)
-            && ends.is_some_and(|(first, last)| *last >= first * limits.min_last)
+        let by_window: Vec<f64> = rates.collect();
+        let rise = floors.last()?.saturating_sub(*floors.first()?);
+        let rates = Rates::of(rise as f64, lasted_us, by_window.iter().copied());
+        let is_steady = rates.slowest > 0.0
+            && rates.slowest >= rates.mean * LEAST_SHARE
+            && *by_window.last()? >= by_window.first()? * limits.min_last;
+        let rise = Rise { since, floors, rates, lasted_us };
+        let is_large = rise.rise() >= limits.min_rise && rise.is_more_than_chance(&known, limits);
+        (lasted_us >= limits.min_growth_us && is_large && is_steady).then_some(rise)
     }
 
     fn is_more_than_chance(&self, values: &[u64], limits: &RiseLimits) -> bool {

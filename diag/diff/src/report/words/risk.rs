@@ -57,10 +57,18 @@ impl fmt::Display for Risk {
             }
             NoName => "a leak in a task that is not tracked has no name",
             MemoryKept => "memory is not given back until the process ends",
-            MemoryGrows { growth: BytesPerSecond(rate) } => {
-                let size = |bytes: f64| human::bytes(bytes.max(0.0) as u64);
-                return write!(f, "at this rate, {} a second, {} a day", size(*rate), size(rate * DAY_S));
+            MemoryGrows { growth } => return f.write_str(&at_rate(*growth)),
+            MemoryRunsOut { growth, limit, after, earliest, latest } => {
+                let (rate, limit, after) = (at_rate(*growth), human::bytes(limit.0), time(after));
+                write!(f, "{rate}: the limit of {limit} is met in {after}")?;
+                let (earliest, latest) = (time(earliest), time(latest));
+                return if earliest == latest { Ok(()) } else { write!(f, " ({earliest} to {latest})") };
             }
         })
     }
+}
+
+fn at_rate(BytesPerSecond(rate): BytesPerSecond) -> String {
+    let size = |bytes: f64| human::bytes(bytes.max(0.0) as u64);
+    format!("at this rate, {} a second, {} a day", size(rate), size(rate * DAY_S))
 }

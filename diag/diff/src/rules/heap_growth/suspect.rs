@@ -3,15 +3,18 @@
 use diag_analysis::views::Estimate;
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, bytes, grows, is_steady, risk};
+use super::{Params, Rule, bytes, grows, is_steady};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
+use crate::rules::fact::BytesPerSecond;
 use crate::rules::finding::{Category, Confidence, Finding};
+use crate::rules::forecast::memory_grows;
 use crate::rules::remark::Remark;
+use crate::rules::risk::Risk;
 use crate::rules::rule::{Facts, Rule as _};
 use crate::rules::subject::Subject;
-use crate::trend::{HeapGrowth, Stairs, Steady};
+use crate::trend::{HeapGrowth, Rates, Stairs, Steady};
 
 /// A function whose memory is more than before.
 pub(super) struct Suspect<'a> {
@@ -158,7 +161,7 @@ impl<'a> Suspect<'a> {
                 confidence,
                 subject,
                 self.advice(confidence, params),
-                risk(self.diff, site),
+                self.risk(),
             )
         }
     }
@@ -171,6 +174,21 @@ impl<'a> Suspect<'a> {
             _ => return None,
         };
         self.facts.trend?.taken(since)
+    }
+
+    /// Steps and uneven growth have no rate that says when a limit is met.
+    fn risk(&self) -> Risk {
+        let growth = &self.site.growth;
+        let Some(rate) = self.diff.rate_per_s(growth.bytes()) else { return Risk::MemoryKept };
+        match &self.growth {
+            Some(HeapGrowth::Steady(growth)) => memory_grows(Some(self.diff), growth.rates),
+            None if self.moments() <= 2 => {
+                let ends = [growth.interval.low, growth.interval.high];
+                let ends = ends.into_iter().filter_map(|bytes| self.diff.rate_per_s(bytes));
+                memory_grows(Some(self.diff), Rates::of(growth.bytes(), self.diff.window().0, ends))
+            }
+            _ => Risk::MemoryGrows { growth: BytesPerSecond(rate) },
+        }
     }
 
     fn trend_evidence(&self) -> Option<Evidence> {
