@@ -49,7 +49,7 @@ fn documentation(root: &Path, package: &str) -> Result<Value> {
         .args(["rustdoc", "--quiet", "--locked", "--lib", "--all-features", "--package", package])
         .args(["--", "-Zunstable-options", "--output-format", "json", "--cap-lints", "allow"])
         // The JSON of a stable compiler is as good as that of a nightly one, and is the one at hand.
-        .env("RUSTC_BOOTSTRAP", "1")
+        .env("RUSTDOC", root.join(".ci/rustdoc"))
         .env("CARGO_TARGET_DIR", &target)
         .current_dir(root)
         .status()?;
