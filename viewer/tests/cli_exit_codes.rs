@@ -72,7 +72,8 @@ impl Drop for Folder {
 
 fn diag(folder: &Path, args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diag"));
-    command.current_dir(folder).args(args.split_whitespace()).env_remove("DIAG_TOKEN");
+    command.current_dir(folder).args(args.split_whitespace());
+    command.env_remove("DIAG_TOKEN").env_remove("TRACEPARENT");
     command
 }
 
@@ -211,6 +212,7 @@ fn json_lines_are_a_log() {
         (&found[0]["outcome"], &found[1]["finding"]["rule"]),
         (&"findings".into(), &"task-leak".into())
     );
+    assert!(found.iter().all(|line| line["trace_id"].is_null() && line["span_id"].is_null()));
     let allowed = lines("check leak-a leak-b --policy allow.toml --format jsonl");
     assert_eq!((&allowed[0]["level"], &allowed[1]["level"]), (&"INFO".into(), &"INFO".into()));
     assert_eq!(allowed[1]["allowed_until"], "2026-01-01");
@@ -218,6 +220,22 @@ fn json_lines_are_a_log() {
     assert_eq!((clean.len(), &clean[0]["outcome"]), (1, &"clean".into()));
     let early = lines("diff leak-a leak-soon --format jsonl");
     assert_eq!((&early[0]["level"], &early[0]["outcome"]), (&"WARN".into(), &"insufficient_data".into()));
+}
+
+/// A pipeline's span is that of the report.
+#[test]
+fn json_lines_name_the_span_that_they_are_written_in() {
+    let folder = Folder::new("span");
+    for args in ["diff ok-a ok-b --format jsonl", "trend ok-a ok-b --format jsonl"] {
+        let mut command = diag(&folder.0, args);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let output = command.env("TRACEPARENT", parent).output().expect("the program runs");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let line: serde_json::Value =
+            serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
+        let ids = (&line["trace_id"], &line["span_id"]);
+        assert_eq!(ids, (&"4bf92f3577b34da6a3ce929d0e0e4736".into(), &"00f067aa0ba902b7".into()), "{args}");
+    }
 }
 
 /// A column for each moment, as many numbers as moments, and what grew most comes first.

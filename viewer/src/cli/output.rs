@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, IsTerminal, Write};
 
 use clap::ValueEnum;
 use diag_diff::Report;
+use diag_diff::report::log::SpanContext;
 use diag_diff::report::{json, lines, markdown, text};
 
 use super::exit::Failure;
@@ -14,7 +15,7 @@ pub(crate) enum Format {
     Text,
     /// One document
     Json,
-    /// One record a line
+    /// One record a line, with the ids of the span in TRACEPARENT
     Jsonl,
     /// For tickets
     Markdown,
@@ -31,6 +32,8 @@ pub(crate) enum Colour {
 pub(crate) struct Output {
     pub(crate) format: Format,
     coloured: bool,
+    /// The span of whoever runs this, as build pipelines hand it on.
+    pub(crate) span: Option<SpanContext>,
 }
 
 impl Output {
@@ -43,7 +46,8 @@ impl Output {
                     && io::stdout().is_terminal()
             }
         };
-        Output { format, coloured }
+        let span = std::env::var("TRACEPARENT").ok().and_then(|parent| SpanContext::parse(&parent));
+        Output { format, coloured, span }
     }
 
     /// Prints a judged diff in the chosen format.
@@ -52,7 +56,7 @@ impl Output {
             Format::Text if self.coloured => text::render_coloured(report),
             Format::Text => text::render(report),
             Format::Json => json::render(report),
-            Format::Jsonl => lines::render(report),
+            Format::Jsonl => lines::render(report, self.span.as_ref()),
             Format::Markdown => markdown::render(report),
         })
     }

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         Format::Text => table.text(),
         Format::Markdown => format!("```text\n{}```\n", table.text()),
         Format::Json => table.json(),
-        Format::Jsonl => table.json_lines(),
+        Format::Jsonl => table.json_lines(output.span.as_ref()),
     })?;
     Ok(End::Clean)
 }

@@ -1,18 +1,21 @@
 //! The report as JSON lines, as a log has them: the answer, then a line for each finding.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Report;
+use super::log::{Source, SpanContext};
 use super::text::title;
 use crate::rules::finding::{Category, Confidence, Finding};
 
-/// Each line has `timestamp` (that of the newest snapshot), `level`, `service_name` and `message`; the first has the
-/// `outcome`, the others their `finding`, and those that the policy allows `allowed_until` and `reason`.
-pub fn render(report: &Report) -> String {
-    let mut lines =
-        vec![record(report, level(report), report.headline(), json!({ "outcome": report.outcome }))];
+/// Each line has `timestamp` (that of the newest snapshot), `level`, `service_name`, `trace_id` and `span_id` (null outside
+/// of a span) and `message`; the first has the `outcome`, the others their `finding`, and those that the policy allows
+/// `allowed_until` and `reason`.
+pub fn render(report: &Report, span: Option<&SpanContext>) -> String {
+    let source = Source { timestamp: report.after.taken, service: &report.service, span };
+    let outcome = json!({ "outcome": report.outcome });
+    let mut lines = vec![source.record(level(report), &report.headline(), outcome)];
     let of_finding = |finding: &Finding| {
-        record(report, level_of(finding, report.fail_on), title(finding), json!({ "finding": finding }))
+        source.record(level_of(finding, report.fail_on), &title(finding), json!({ "finding": finding }))
     };
     lines.extend(report.findings.iter().map(of_finding));
     lines.extend(report.allowed.iter().map(|allowed| {
@@ -21,22 +24,9 @@ pub fn render(report: &Report) -> String {
             "reason": allowed.reason,
             "finding": allowed.finding,
         });
-        record(report, "INFO", title(&allowed.finding), more)
+        source.record("INFO", &title(&allowed.finding), more)
     }));
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-fn record(report: &Report, level: &str, message: String, more: Value) -> Value {
-    let mut record = json!({
-        "timestamp": report.after.taken,
-        "level": level,
-        "service_name": report.service,
-        "message": message,
-    });
-    if let (Some(record), Value::Object(more)) = (record.as_object_mut(), more) {
-        record.extend(more);
-    }
-    record
 }
 
 fn level(report: &Report) -> &'static str {

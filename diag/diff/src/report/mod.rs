@@ -15,6 +15,7 @@ pub mod explain;
 mod heap;
 pub mod json;
 pub mod lines;
+pub mod log;
 pub mod markdown;
 mod memory;
 mod sites;

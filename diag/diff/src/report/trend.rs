@@ -6,6 +6,7 @@ use diag_analysis::human;
 use diag_snapshot::Micros;
 use serde::Serialize;
 
+use super::log::{Source, SpanContext};
 use super::text::{LISTED_SITES, grid, rest};
 use crate::time::timestamp;
 use crate::trend::Trend;
@@ -111,7 +112,7 @@ impl TrendTable {
     }
 
     /// A record a moment, as logs have them.
-    pub fn json_lines(&self) -> String {
+    pub fn json_lines(&self, span: Option<&SpanContext>) -> String {
         let sum = |rows: &mut dyn Iterator<Item = &Vec<u64>>, moment: usize| -> u64 {
             rows.map(|row| row.get(moment).copied().unwrap_or(0)).sum()
         };
@@ -119,15 +120,14 @@ impl TrendTable {
             let tasks = sum(&mut self.tasks.iter().map(|row| &row.live), place);
             let heap_bytes = sum(&mut self.heap.iter().map(|row| &row.live_bytes), place);
             let resident_bytes = self.memory.first().and_then(|row| *row.bytes.get(place)?);
-            let line = serde_json::json!({
-                "timestamp": moment.taken,
-                "level": "INFO",
-                "service_name": self.service,
-                "message": format!("{}, heap {}", human::counted(tasks, "task"), human::bytes(heap_bytes)),
+            let message = format!("{}, heap {}", human::counted(tasks, "task"), human::bytes(heap_bytes));
+            let more = serde_json::json!({
                 "tasks": tasks,
                 "heap_bytes": heap_bytes,
                 "resident_bytes": resident_bytes,
             });
+            let source = Source { timestamp: moment.taken, service: &self.service, span };
+            let line = source.record("INFO", &message, more);
             format!("{line}\n")
         };
         self.moments.iter().enumerate().map(line).collect()
