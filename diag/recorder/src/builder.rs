@@ -142,6 +142,9 @@ impl Builder {
     }
 
     /// How many snapshots of this service stay in [`dir`](Self::dir), at least one.
+    ///
+    /// The newest half stays and so does the first of this process; between them ever fewer do the older they are, so that
+    /// they show what grew for long.
     #[doc = option_doc!(DIAG_KEEP)]
     pub fn keep(mut self, files: usize) -> Self {
         self.settings.keep = files.max(1);

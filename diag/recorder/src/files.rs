@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
+use diag_snapshot::Keep;
 use diag_snapshot::file::{self, FileError};
 
 use crate::dropped::Dropped;
@@ -32,7 +33,7 @@ static SKIPPED: Dropped = Dropped::new(
 /// Starts the thread.
 pub(crate) fn start(settings: &Settings) -> io::Result<()> {
     let Some(dir) = settings.dir.clone() else { return Ok(()) };
-    let (every, writer) = (settings.every, Writer { dir, keep: settings.keep, last: None });
+    let (every, writer) = (settings.every, Writer { dir, keep: settings.keep, own: Own::default() });
     sys::start_thread(sys::USUAL_STACK_BYTES, move || run(every, writer))
 }
 
@@ -84,14 +85,20 @@ fn write_on_a_thread(writer: &Arc<Mutex<Writer>>) -> Result<(), String> {
 struct Writer {
     dir: PathBuf,
     keep: usize,
-    /// What this process wrote last.
+    own: Own,
+}
+
+/// What a process wrote, as far as it stays there.
+#[derive(Default)]
+struct Own {
+    first: Option<PathBuf>,
     last: Option<PathBuf>,
 }
 
 impl Writer {
     /// Writes the next file of the series, or says why not.
     fn write(this: &Mutex<Writer>) -> Result<(), String> {
-        let Writer { dir, keep, last } = &mut *this.lock().unwrap_or_else(PoisonError::into_inner);
+        let Writer { dir, keep, own } = &mut *this.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = crate::capture::snapshot(crate::capture::Scope::Whole);
         let series = Series::new(dir, &snapshot.process.service);
         let (pid, unix_ms) = (snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
@@ -100,7 +107,7 @@ impl Writer {
         // The folder may have been made away with since the start; a failure shows in the write.
         let _ = fs::create_dir_all(&*dir);
         let put = |path: &Path| put(path, &bytes);
-        series.add(pid, unix_ms, *keep, bytes.len() as u64, last, put).map_err(|error| error.to_string())
+        series.add(pid, unix_ms, *keep, bytes.len() as u64, own, put).map_err(|error| error.to_string())
     }
 }
 
@@ -133,7 +140,7 @@ impl<'a> Series<'a> {
         self.dir.join(format!("{}-{pid}-{number:013}.diag", self.service))
     }
 
-    /// Writes one more file and keeps `keep`, of which one is that of `last`.
+    /// Writes one more file and keeps `keep`, the first and the last of this process among them.
     ///
     /// Room is made first, by files beyond `keep` and by what killed processes left half written. On a full
     /// disk the oldest files give way as well, though no more than this one needs, and never the last good one.
@@ -143,7 +150,7 @@ impl<'a> Series<'a> {
         unix_ms: u64,
         keep: usize,
         bytes: u64,
-        last: &mut Option<PathBuf>,
+        own: &mut Own,
         put: impl Fn(&Path) -> Result<(), FileError>,
     ) -> Result<(), FileError> {
         file::remove_abandoned(self.dir, |name| self.number_of(name).is_some());
@@ -152,7 +159,7 @@ impl<'a> Series<'a> {
         let free =
             (after_all.max(unix_ms)..).map(|number| self.path(pid, number)).find(|path| !path.exists());
         let path = free.unwrap_or_else(|| self.path(pid, after_all));
-        prune(&mut files, keep.saturating_sub(1).max(1), last.as_deref());
+        thin(&mut files, keep.saturating_sub(1).max(1), own);
         let mut freed = 0;
         loop {
             match put(&path) {
@@ -160,7 +167,7 @@ impl<'a> Series<'a> {
                 // As much again, since others write to that disk as well.
                 Err(error) if is_full(&error) && freed < 2 * bytes => {
                     let good =
-                        last.clone().filter(|last| last.exists()).or_else(|| newest_with_bytes(&files));
+                        own.last.clone().filter(|last| last.exists()).or_else(|| newest_with_bytes(&files));
                     let one_less = files.len().saturating_sub(1);
                     match prune(&mut files, one_less, good.as_deref()) {
                         0 => return Err(error),
@@ -170,8 +177,9 @@ impl<'a> Series<'a> {
                 Err(error) => return Err(error),
             }
         }
-        *last = Some(path);
-        prune(&mut self.files(), keep, last.as_deref());
+        own.first.get_or_insert_with(|| path.clone());
+        own.last = Some(path);
+        thin(&mut self.files(), keep, own);
         Ok(())
     }
 
@@ -193,6 +201,19 @@ impl<'a> Series<'a> {
         let (pid, number) = rest.split_once('-')?;
         pid.parse::<u32>().ok()?;
         number.parse().ok().filter(|number| *number < LARGEST_NUMBER)
+    }
+}
+
+/// Removes files until `keep` are left: those that a series misses least. What cannot be removed stays.
+fn thin(files: &mut Vec<(u64, PathBuf)>, keep: usize, own: &Own) {
+    if keep == 1 {
+        prune(files, keep, own.last.as_deref());
+        return;
+    }
+    let stays =
+        |(_, path): &(u64, PathBuf)| [&own.first, &own.last].into_iter().flatten().any(|own| own == path);
+    for (_, gone) in Keep::new(keep / 2, keep).thin_besides(files, |&(number, _)| number, stays) {
+        let _ = fs::remove_file(gone);
     }
 }
 
@@ -260,7 +281,7 @@ mod tests {
     }
 
     /// A process that writes 100 bytes at these times, and keeps three files.
-    struct Writer<'a>(Series<'a>, u32, Option<PathBuf>);
+    struct Writer<'a>(Series<'a>, u32, Own);
 
     impl Writer<'_> {
         fn add(&mut self, unix_ms: u64) {
@@ -269,11 +290,11 @@ mod tests {
     }
 
     fn writer(folder: &Folder, pid: u32) -> Writer<'_> {
-        Writer(Series::new(&folder.0, "orders"), pid, None)
+        Writer(Series::new(&folder.0, "orders"), pid, Own::default())
     }
 
     #[test]
-    fn keeps_the_last_files_of_its_own_series() {
+    fn keeps_the_first_and_the_last_files_of_its_own_series() {
         let folder = Folder::new("own");
         let foreign = [
             "orders-notes.diag",
@@ -289,7 +310,8 @@ mod tests {
             writer.add(unix_ms);
         }
         let mut expected: Vec<String> = foreign.map(str::to_owned).into();
-        expected.extend([20, 30, 40].map(|number| format!("orders-7-{number:013}.diag")));
+        expected.push("orders-9-0000000000010.diag".to_owned());
+        expected.extend([20, 40].map(|number| format!("orders-7-{number:013}.diag")));
         expected.sort();
         assert_eq!(folder.names(), expected);
     }
@@ -309,8 +331,8 @@ mod tests {
         for unix_ms in [5_000, 1_000, 9_900_000_000_000, 2_000] {
             now.add(unix_ms);
         }
-        let expected = [5, 6, 7].map(|number| format!("orders-7-990000000000{number}.diag"));
-        assert_eq!(folder.names(), expected);
+        let expected = ["orders-1-9900000000000", "orders-7-9900000000003", "orders-7-9900000000007"];
+        assert_eq!(folder.names(), expected.map(|name| format!("{name}.diag")));
     }
 
     #[test]
@@ -321,17 +343,17 @@ mod tests {
         for unix_ms in [1_000, 1_000, 10, 500] {
             for writer in &mut writers {
                 writer.add(unix_ms);
-                assert!(writer.2.as_ref().unwrap().exists());
+                assert!(writer.2.last.as_ref().unwrap().exists());
             }
         }
         let newest = folder.names().pop().unwrap();
         assert!(
-            writers[3].2.as_ref().unwrap().ends_with(newest),
+            writers[3].2.last.as_ref().unwrap().ends_with(newest),
             "the last that was written is the last in order"
         );
         assert_eq!(folder.names().len(), 3);
         // Others write on and on; the last file of one that writes no more goes, as its time has passed.
-        let own = writers[0].2.clone().unwrap();
+        let own = writers[0].2.last.clone().unwrap();
         (1..=3).for_each(|unix_ms| writers[1].add(unix_ms));
         assert!(!own.exists());
     }
@@ -350,9 +372,9 @@ mod tests {
             }
         };
         let series = Series::new(&folder.0, "orders");
-        let mut last = None;
+        let mut own = Own::default();
         let mut add = |unix_ms, keep, room, bytes: usize| {
-            series.add(7, unix_ms, keep, bytes as u64, &mut last, disk(room, bytes)).is_ok()
+            series.add(7, unix_ms, keep, bytes as u64, &mut own, disk(room, bytes)).is_ok()
         };
         assert!((1..=10).all(|unix_ms| add(unix_ms, 10, 1_000, 100)));
         // Full: as many go as the next one needs.
@@ -389,7 +411,7 @@ mod tests {
             Err(FileError::Io { action: "write", path: path.to_owned(), error })
         };
         let series = Series::new(&folder.0, "orders");
-        assert!((0..3).all(|_| series.add(7, 3, 5, 1_000, &mut None, full).is_err()));
+        assert!((0..3).all(|_| series.add(7, 3, 5, 1_000, &mut Own::default(), full).is_err()));
         assert_eq!(folder.names(), ["orders-7-1.diag"]);
     }
 }

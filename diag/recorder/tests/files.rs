@@ -1,4 +1,4 @@
-//! A file every so often, the last few kept, and a guard that writes the last one.
+//! A file every so often, the first and the newest kept, and a guard that writes the last one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -31,11 +31,13 @@ fn files_come_and_go_and_the_last_one_stays() {
         names.sort();
         names
     };
-    // They go one after the other, as others come that are newer.
-    wait_for(|| (!names().iter().any(|name| name.starts_with("series-1-9"))).then_some(()));
+    // They go one after the other, but for the first of all, as others come that are newer.
+    let of_another = || names().iter().filter(|name| name.starts_with("series-1-9")).count();
+    wait_for(|| (of_another() == 1 && names().len() == 3).then_some(()));
     assert!(!left.exists());
-    let first = wait_for(|| names().first().cloned());
-    wait_for(|| (!names().contains(&first) && names().len() >= 3).then_some(()));
+    let [_, first, newest] = &names()[..] else { panic!("three files: {:?}", names()) };
+    wait_for(|| (!names().contains(newest) && names().len() == 3).then_some(()));
+    assert!(names().contains(first), "the first of this process stays");
     let (snapshot, damage) = diag_snapshot::file::read(&dir.join(&names()[1])).unwrap();
     assert_eq!((snapshot.process.service.as_str(), damage.len()), ("series", 0));
 

@@ -17,26 +17,43 @@ impl Keep {
         Keep { newest, most: most.max(newest + 1) }
     }
 
-    /// Takes members out, which are in the order of time, until few enough are left; returns those.
-    pub fn thin<M>(&self, members: &mut Vec<M>, taken_unix_us: impl Fn(&M) -> u64) -> Vec<M> {
+    /// Takes members out, which are in the order of time, until few enough are left; returns those. The times may have any
+    /// unit.
+    pub fn thin<M>(&self, members: &mut Vec<M>, taken: impl Fn(&M) -> u64) -> Vec<M> {
+        self.thin_besides(members, taken, |_| false)
+    }
+
+    /// [`thin`](Keep::thin), with members that stay in any case: more than are kept, if there are so many of these.
+    pub fn thin_besides<M>(
+        &self,
+        members: &mut Vec<M>,
+        taken: impl Fn(&M) -> u64,
+        stays: impl Fn(&M) -> bool,
+    ) -> Vec<M> {
         let mut gone = Vec::new();
-        while members.len() > self.most {
-            let times: Vec<u64> = members.iter().map(&taken_unix_us).collect();
-            gone.push(members.remove(self.least_missed(&times)));
+        while members.len() > self.most
+            && let Some(place) = self.least_missed(members, &taken, &stays)
+        {
+            gone.push(members.remove(place));
         }
         gone
     }
 
     /// The place of the member without which the gap is the smallest part of its age.
-    fn least_missed(&self, times_us: &[u64]) -> usize {
-        let last = times_us.last().copied().unwrap_or(0);
+    fn least_missed<M>(
+        &self,
+        members: &[M],
+        taken: impl Fn(&M) -> u64,
+        stays: impl Fn(&M) -> bool,
+    ) -> Option<usize> {
+        let last = taken(members.last()?);
         let gap = |place: usize| {
-            let (before, after) = (times_us[place - 1], times_us[place + 1]);
+            let (before, after) = (taken(&members[place - 1]), taken(&members[place + 1]));
             after.saturating_sub(before) as f64 / last.saturating_sub(before).max(1) as f64
         };
-        let between = 1..times_us.len().saturating_sub(self.newest);
+        let between = (1..members.len().saturating_sub(self.newest)).filter(|&place| !stays(&members[place]));
         // Of equals the youngest goes: the older one stands for more time.
-        between.rev().min_by(|&a, &b| gap(a).total_cmp(&gap(b))).unwrap_or(1)
+        between.rev().min_by(|&a, &b| gap(a).total_cmp(&gap(b)))
     }
 }
 
@@ -73,6 +90,19 @@ mod tests {
                 assert!(pair[1] - pair[0] <= 1 + age * 3 / 4, "a gap in {kept:?}");
             }
         }
+    }
+
+    #[test]
+    fn what_has_to_stay_does() {
+        let thinned = |stays: fn(&u64) -> bool| {
+            let mut members: Vec<u64> = (1..=8).collect();
+            Keep::new(2, 4).thin_besides(&mut members, |&moment| moment, stays);
+            members
+        };
+        assert!(thinned(|&moment| moment == 5).contains(&5));
+        assert_eq!(thinned(|_| true).len(), 8);
+        assert_eq!(thinned(|&moment| moment <= 6), [1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(thinned(|&moment| moment <= 4), [1, 2, 3, 4, 7, 8]);
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! Snapshots fetched from one agent: the first, to compare with, and the last few.
+//! Snapshots fetched from one agent: the first, to compare with, the last few, and some between them.
 
-use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use diag_analysis::human;
+use diag_snapshot::Keep;
 use hyper::body::Bytes;
 
 use super::{Origin, lock};
@@ -16,8 +16,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(3);
 const ASKED_WITHIN: Duration = Duration::from_secs(30);
 /// A service is asked no more often, however often pages are loaded.
 const FRESH_FOR: Duration = Duration::from_secs(2);
-/// Kept besides the first.
-const KEPT: usize = 7;
+/// Of a million tasks one has tens of megabytes.
+const KEPT: usize = 8;
+const NEWEST: usize = 3;
 
 pub(super) struct Shots {
     agent: Agent,
@@ -29,8 +30,8 @@ pub(super) struct Shots {
 
 #[derive(Default)]
 struct Kept {
-    first: Option<(Origin, Bytes)>,
-    last: VecDeque<(Origin, Bytes)>,
+    /// With the time at which each came.
+    shots: Vec<(Instant, (Origin, Bytes))>,
     taken: u64,
     answered: Option<Instant>,
 }
@@ -60,7 +61,7 @@ impl Shots {
 
     async fn fetch(&self, within: Duration, ask: bool) -> Result<(), String> {
         let bytes = self.agent.snapshot(self.token.as_deref(), within, ask).await?;
-        lock(&self.kept).add(self.agent.authority(), bytes);
+        lock(&self.kept).add(self.agent.authority(), bytes, Instant::now());
         Ok(())
     }
 
@@ -74,18 +75,14 @@ impl Kept {
         self.answered.is_some_and(|answered| answered.elapsed() < FRESH_FOR)
     }
 
-    fn add(&mut self, agent: &str, bytes: Bytes) {
+    fn add(&mut self, agent: &str, bytes: Bytes, now: Instant) {
         self.taken += 1;
-        self.answered = Some(Instant::now());
-        let shot = (Origin::Shot { agent: agent.to_owned(), number: self.taken }, bytes);
-        if self.first.is_none() {
-            self.first = Some(shot);
-            return;
-        }
-        self.last.push_back(shot);
-        if self.last.len() > KEPT {
-            self.last.pop_front();
-        }
+        self.answered = Some(now);
+        let origin = Origin::Shot { agent: agent.to_owned(), number: self.taken };
+        self.shots.push((now, (origin, bytes)));
+        let first = self.shots[0].0;
+        let since_first = |shot: &(Instant, _)| shot.0.duration_since(first).as_millis() as u64;
+        Keep::new(NEWEST, KEPT).thin(&mut self.shots, since_first);
     }
 
     fn stale(&self, error: &str) -> String {
@@ -97,7 +94,7 @@ impl Kept {
     }
 
     fn all(&self) -> impl Iterator<Item = &(Origin, Bytes)> {
-        self.first.iter().chain(&self.last)
+        self.shots.iter().map(|(_, shot)| shot)
     }
 }
 
@@ -105,9 +102,11 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn check(answers: usize, expected: &[u64]) {
-        let mut kept = Kept::default();
-        (0..answers).for_each(|_| kept.add("here:1", Bytes::new()));
+    /// An answer every ten seconds.
+    fn check(answers: u64, expected: &[u64]) {
+        let (mut kept, start) = (Kept::default(), Instant::now());
+        let at = |answer| start + Duration::from_secs(10 * answer);
+        (0..answers).for_each(|answer| kept.add("here:1", Bytes::new(), at(answer)));
         let numbers: Vec<u64> = kept.all().map(|(origin, _)| number(origin)).collect();
         assert_eq!(numbers, expected, "after {answers} answers");
     }
@@ -120,18 +119,18 @@ mod tests {
     }
 
     #[test]
-    fn the_first_stays_and_the_last_few() {
+    fn the_first_the_last_few_and_ever_fewer_between_stay() {
         check(0, &[]);
         check(1, &[1]);
         check(8, &[1, 2, 3, 4, 5, 6, 7, 8]);
-        check(20, &[1, 14, 15, 16, 17, 18, 19, 20]);
+        check(20, &[1, 9, 13, 15, 17, 18, 19, 20]);
     }
 
     #[test]
     fn a_silent_agent_leaves_the_last_answer_with_its_age() {
         let mut kept = Kept::default();
         assert_eq!(kept.stale("gone"), "gone");
-        kept.add("here:1", Bytes::new());
+        kept.add("here:1", Bytes::new(), Instant::now());
         kept.answered = Instant::now().checked_sub(Duration::from_secs(90));
         assert_eq!(kept.stale("gone"), "gone; what is shown is stale, 1.5 min old");
         assert!(!kept.is_fresh());
