@@ -15,7 +15,7 @@ use crate::parts::{self, Started};
 use crate::problem::Problem;
 use crate::settings::{self, Settings};
 use crate::thread::Choice;
-use crate::{fork, health, runtime, values};
+use crate::{fork, runtime, values};
 
 /// Starts with the defaults and the environment's `DIAG_*` variables, and runs to the end of the process.
 ///
@@ -321,7 +321,6 @@ impl Builder {
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();
-            health::forget();
             // Before the service's own threads take address space, if that is limited.
             crate::task::slab::slab();
             crate::task::learn_runtime();

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::fork::Lock;
+use crate::fork::{self, Lock};
 use crate::task::slab;
 use crate::{capture, stack, thread};
 
@@ -33,26 +33,48 @@ impl fmt::Display for Status {
     }
 }
 
-static PARTS: Lock<BTreeMap<&'static str, Status>> = Lock::new(BTreeMap::new());
+/// What a part said, and the number of the process that it said it in.
+struct Said {
+    process: u32,
+    status: Status,
+}
+
+static PARTS: Lock<BTreeMap<&'static str, Said>> = Lock::new(BTreeMap::new());
+
+/// Parts that lie in memory: a child has them as its parent had them, and of the others, which have threads, none until
+/// it starts its own.
+const IN_MEMORY: [&str; 2] = ["heap sampler", "parked stacks"];
 
 /// Says what the part of this name does now, in place of what was said of it before.
 pub(crate) fn report(part: &'static str, status: Status) {
-    PARTS.lock().insert(part, status);
+    PARTS.lock().insert(part, Said::here(status));
 }
 
 /// Says what the part of this name does, unless it has said so itself since: its thread may be faster.
 pub(crate) fn started(part: &'static str, status: Status) {
-    PARTS.lock().entry(part).or_insert(status);
+    let mut parts = PARTS.lock();
+    if !parts.get(part).is_some_and(Said::is_own) {
+        parts.insert(part, Said::here(status));
+    }
 }
 
-/// Nothing has started: what is known is a parent's.
-pub(crate) fn forget() {
-    PARTS.lock().clear();
+impl Said {
+    fn here(status: Status) -> Self {
+        Said { process: fork::process().get(), status }
+    }
+
+    fn is_own(&self) -> bool {
+        self.process == fork::process().get()
+    }
 }
 
 /// Every part that reported, and those that start nothing and are tried now, as they may be refused at any time.
 pub(crate) fn parts() -> BTreeMap<&'static str, Status> {
-    let mut parts = PARTS.lock().clone();
+    let said = PARTS.lock();
+    let holds = |(part, said): &(&&str, &Said)| said.is_own() || IN_MEMORY.contains(part);
+    let mut parts: BTreeMap<_, _> =
+        said.iter().filter(holds).map(|(part, said)| (*part, said.status.clone())).collect();
+    drop(said);
     parts.extend([
         ("call stacks", stack::status()),
         ("stacks of held-up threads", thread::status()),
@@ -60,4 +82,33 @@ pub(crate) fn parts() -> BTreeMap<&'static str, Status> {
         ("task records", slab::status()),
     ]);
     parts
+}
+
+#[cfg(all(test, not(diag_loom)))]
+mod tests {
+    use super::*;
+    use crate::sys;
+
+    fn status(part: &str) -> Option<Status> {
+        parts().remove(part)
+    }
+
+    #[test]
+    fn a_child_has_no_thread_of_its_parent_s_and_what_lies_in_memory() {
+        let failed = || Status::Failed("as a test".into());
+        report("agent", failed());
+        started("agent", Status::Works);
+        report("parked stacks", failed());
+        assert_eq!(status("agent"), Some(failed()), "its thread was faster");
+        let is_so = || {
+            let inherited = status("agent").is_none() && status("parked stacks") == Some(failed());
+            ["agent", "parked stacks"].map(|part| started(part, Status::Works));
+            inherited
+                && status("agent") == Some(Status::Works)
+                && status("parked stacks") == Some(Status::Works)
+        };
+        assert_ne!(sys::forked(is_so), Some(false));
+        assert_eq!(status("agent"), Some(failed()), "the parent is as it was");
+        PARTS.lock().clear();
+    }
 }
