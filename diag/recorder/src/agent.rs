@@ -14,6 +14,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
+
 use access::Access;
 use listener::Listener;
 use routes::Routes;
@@ -34,38 +36,78 @@ pub(crate) fn may_listen(addr: SocketAddr, token: Option<&str>, is_open: bool) -
 }
 
 /// Starts the agent, and tells where it listens, also on stderr.
-///
-/// The runtime is made on the agent's own thread: dropped on the caller's, which may be a worker of
-/// another runtime, it would panic.
 pub(crate) fn start(addr: SocketAddr, token: Option<String>) -> io::Result<SocketAddr> {
     let socket = bind(addr)?;
-    let closed = fork::close_in_child(&socket);
     let bound = socket.local_addr()?;
-    let routes = Arc::new(Routes::new(Access::new(bound, token)));
-    let run = move || {
-        let _own = crate::background_thread(c"diag-agent");
-        if let Err(error) = serve(socket, closed, routes) {
-            health::report("agent", Status::Failed(error.to_string().into()));
-            let text = format!("the agent ended ({error}); the service goes on without it");
-            messages::report(&Problem::new(ProblemKind::Agent, text).because(error));
-        }
-    };
-    sys::start_thread(sys::USUAL_STACK_BYTES, run)?;
+    let server = Server::new(socket, Access::new(bound, token))?;
+    sys::start_thread(sys::USUAL_STACK_BYTES, move || server.run())?;
     let is_moved = bound.port() != addr.port() && addr.port() != 0;
     let why = if is_moved { format!("{addr} is busy; ") } else { String::new() };
     messages::note(&format_args!("{why}the agent listens on http://{bound}"));
     Ok(bound)
 }
 
-/// Serves for ever, on the calling thread.
-fn serve(socket: TcpListener, closed: ClosedInChild, routes: Arc<Routes>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = Listener::new(socket)?;
-        // Ends before the socket does: then its number may be a descriptor of the service's.
-        let _closed = closed;
-        listener.serve(routes).await
-    })
+/// All that the agent needs, made before its thread is: that allocates nothing until somebody asks, as glibc reserves
+/// 64 MiB of address space for a thread that does; and by then the service may have no descriptor left.
+struct Server {
+    /// Ends before the socket does: then its number may be a descriptor of the service's.
+    closed: ClosedInChild,
+    listener: Listener,
+    routes: Arc<Routes>,
+    runtime: OwnRuntime,
+}
+
+impl Server {
+    fn new(socket: TcpListener, access: Access) -> io::Result<Self> {
+        #[cfg(feature = "heap")]
+        let _hidden = crate::heap::hide_thread();
+        let closed = fork::close_in_child(&socket);
+        let runtime = OwnRuntime::new()?;
+        let listener = runtime.enter(|| Listener::new(socket))?;
+        Ok(Server { closed, listener, routes: Arc::new(Routes::new(access)), runtime })
+    }
+
+    /// Serves for ever, on the calling thread.
+    fn run(self) {
+        let _own = crate::own_thread(c"diag-agent");
+        // Refused, there is no harm in beginning now.
+        let _ = self.listener.wait_for_first();
+        crate::hide_for_ever();
+        if let Err(error) = self.serve() {
+            health::report("agent", Status::Failed(error.to_string().into()));
+            let text = format!("the agent ended ({error}); the service goes on without it");
+            messages::report(&Problem::new(ProblemKind::Agent, text).because(error));
+        }
+    }
+
+    fn serve(self) -> io::Result<()> {
+        let Server { closed, listener, routes, runtime } = self;
+        let Some(runtime) = &runtime.0 else { return Ok(()) };
+        runtime.block_on(async move {
+            let _closed = closed;
+            listener.serve(routes).await
+        })
+    }
+}
+
+/// A runtime that can be dropped where another one is at work, too.
+struct OwnRuntime(Option<Runtime>);
+
+impl OwnRuntime {
+    fn new() -> io::Result<Self> {
+        Ok(OwnRuntime(Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?)))
+    }
+
+    fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _entered = self.0.as_ref().map(Runtime::enter);
+        work()
+    }
+}
+
+impl Drop for OwnRuntime {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
 }
 
 /// Listens on `addr`, or on one of the next ports if that one is busy.

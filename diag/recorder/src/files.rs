@@ -9,7 +9,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use diag_snapshot::Keep;
@@ -33,29 +32,17 @@ static SKIPPED: Dropped = Dropped::new(
 /// Starts the thread.
 pub(crate) fn start(settings: &Settings) -> io::Result<()> {
     let Some(dir) = settings.dir.clone() else { return Ok(()) };
-    let (every, writer) = (settings.every, Writer { dir, keep: settings.keep, own: Own::default() });
+    let (every, writer) =
+        (settings.every, Writer { dir, keep: settings.keep, own: Own::default(), is_failing: false });
     sys::start_thread(sys::USUAL_STACK_BYTES, move || run(every, writer))
 }
 
-fn run(every: Duration, writer: Writer) {
-    let _own = crate::background_thread(c"diag-files");
-    let writer = Arc::new(Mutex::new(writer));
-    let mut failing = false;
+fn run(every: Duration, mut writer: Writer) {
+    let _own = crate::own_thread(c"diag-files");
     let mut next = Instant::now() + every;
     loop {
         crate::clock::sleep(next.saturating_duration_since(Instant::now()));
-        let written = write_on_a_thread(&writer);
-        if let Err(why) = &written {
-            SKIPPED.count();
-            // Once a spell of failures: a full disk must not fill the log too.
-            if !failing {
-                messages::report(&Problem::new(ProblemKind::Files, why));
-                health::report("files", Status::Failed(why.clone().into()));
-            }
-        } else if failing {
-            health::report("files", Status::Works);
-        }
-        failing = written.is_err();
+        write_on_a_thread(&mut writer);
         next += every;
         while next < Instant::now() {
             SKIPPED.count();
@@ -65,19 +52,22 @@ fn run(every: Duration, writer: Writer) {
 }
 
 /// Writes the next file on a thread that ends with it: malloc keeps for each thread what it freed last, and with that
-/// some MiB of what lies below. On this one where the system has no thread left.
-fn write_on_a_thread(writer: &Arc<Mutex<Writer>>) -> Result<(), String> {
-    let (tell, told) = mpsc::channel();
-    let work = {
-        let writer = Arc::clone(writer);
-        move || {
-            let _own = crate::background_thread(c"diag-capture");
-            let _ = tell.send(Writer::write(&writer));
-        }
+/// some MiB of what lies below, and glibc reserves 64 MiB of address space for each that allocates. On this one where
+/// the system has no thread left.
+fn write_on_a_thread(writer: &mut Writer) {
+    let mut is_done = false;
+    let mut write = || {
+        let _own = crate::background_thread(c"diag-capture");
+        writer.write();
+        is_done = true;
     };
-    match sys::start_thread(sys::USUAL_STACK_BYTES, work) {
-        Ok(()) => told.recv().unwrap_or_else(|_| Err("the capture for a file failed".to_owned())),
-        Err(_) => Writer::write(writer),
+    match sys::run_on_thread(sys::USUAL_STACK_BYTES, &mut write) {
+        Ok(()) if is_done => {}
+        Ok(()) => writer.tell(Err("the capture for a file failed".to_owned())),
+        Err(_) => {
+            crate::hide_for_ever();
+            writer.write();
+        }
     }
 }
 
@@ -86,6 +76,8 @@ struct Writer {
     dir: PathBuf,
     keep: usize,
     own: Own,
+    /// The last turn brought no file.
+    is_failing: bool,
 }
 
 /// What a process wrote, as far as it stays there.
@@ -96,18 +88,39 @@ struct Own {
 }
 
 impl Writer {
-    /// Writes the next file of the series, or says why not.
-    fn write(this: &Mutex<Writer>) -> Result<(), String> {
-        let Writer { dir, keep, own } = &mut *this.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Writes the next file of the series, or tells why not.
+    fn write(&mut self) {
+        let written = self.try_write();
+        self.tell(written);
+    }
+
+    fn try_write(&mut self) -> Result<(), String> {
         let snapshot = crate::capture::snapshot(crate::capture::Scope::Whole);
-        let series = Series::new(dir, &snapshot.process.service);
+        let series = Series::new(&self.dir, &snapshot.process.service);
         let (pid, unix_ms) = (snapshot.process.pid, snapshot.taken_unix_us() / 1_000);
         let bytes = diag_snapshot::write(&snapshot);
         drop(snapshot);
         // The folder may have been made away with since the start; a failure shows in the write.
-        let _ = fs::create_dir_all(&*dir);
+        let _ = fs::create_dir_all(&self.dir);
         let put = |path: &Path| put(path, &bytes);
-        series.add(pid, unix_ms, *keep, bytes.len() as u64, own, put).map_err(|error| error.to_string())
+        let size = bytes.len() as u64;
+        series.add(pid, unix_ms, self.keep, size, &mut self.own, put).map_err(|error| error.to_string())
+    }
+
+    /// Tells what became of a turn, once a spell of failures: a full disk must not fill the log too.
+    fn tell(&mut self, written: Result<(), String>) {
+        let was_failing = std::mem::replace(&mut self.is_failing, written.is_err());
+        match written {
+            Err(why) => {
+                SKIPPED.count();
+                if !was_failing {
+                    messages::report(&Problem::new(ProblemKind::Files, &why));
+                    health::report("files", Status::Failed(why.into()));
+                }
+            }
+            Ok(()) if was_failing => health::report("files", Status::Works),
+            Ok(()) => {}
+        }
     }
 }
 

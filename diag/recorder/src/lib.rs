@@ -124,12 +124,22 @@ pub(crate) fn record(on: bool) {
     RECORDING.store(on, Ordering::Relaxed);
 }
 
-/// Makes the calling thread, one of our own until the result is dropped, yield to the service's, and keeps its bytes
-/// out of the heap samples.
-pub(crate) fn background_thread(name: &CStr) -> OwnThread {
+/// Makes the calling thread, one of our own until the result is dropped, yield to the service's. Allocates nothing.
+pub(crate) fn own_thread(name: &CStr) -> OwnThread {
     sys::name_thread(name);
-    #[cfg(feature = "heap")]
-    let _for_ever = std::mem::ManuallyDrop::new(heap::hide_capture());
     sys::lower_priority();
     OwnThread::here()
+}
+
+/// Keeps what this thread allocates from now on out of the heap samples.
+pub(crate) fn hide_for_ever() {
+    #[cfg(feature = "heap")]
+    let _for_ever = std::mem::ManuallyDrop::new(heap::hide_capture());
+}
+
+/// An [`own_thread`] whose bytes are [kept out](hide_for_ever) of the heap samples.
+pub(crate) fn background_thread(name: &CStr) -> OwnThread {
+    let own = own_thread(name);
+    hide_for_ever();
+    own
 }

@@ -62,7 +62,7 @@ fn service(with_diag: bool, limit_mib: u64) {
     // SAFETY: a valid limit for the call to read.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) }, 0, "a limit can be lowered");
     if with_diag {
-        diag::Builder::new().agent(false).init();
+        diag::Builder::new().addr(([127, 0, 0, 1], 0)).init();
     }
     // Each thread allocates before the service asks for more, or it would be chance how many arenas glibc reserves.
     let allocated = Arc::new(Barrier::new(1 + WORKERS));

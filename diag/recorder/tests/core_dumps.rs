@@ -6,15 +6,21 @@
 mod again;
 
 use std::fs;
+use std::hint::black_box;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
 
 use again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
 
+/// What the child is to do.
 const CHILD: &str = "CORE_DUMPS_CHILD";
 const TEST: &str = "a_core_is_no_larger_than_what_is_in_use";
 /// What a core may have beyond resident memory.
@@ -32,8 +38,68 @@ fn a_core_is_no_larger_than_what_is_in_use() {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
 
+/// glibc reserves 64 MiB of address space for a thread that allocates or frees, which a core of gdb's has as zeros, and
+/// keeps it when the thread ends. The service's threads have theirs; ours need none until there is something to do.
+#[test]
+fn threads_that_wait_reserve_no_memory_of_malloc() {
+    const TEST: &str = "threads_that_wait_reserve_no_memory_of_malloc";
+    if let Ok(child) = std::env::var(CHILD) {
+        return told_arenas(&child);
+    }
+    let arenas = |child: &str| {
+        let run = again(TEST).env(CHILD, child).output().expect("it runs");
+        let text = String::from_utf8_lossy(&run.stdout);
+        let said =
+            text.lines().find_map(|line| line.split_once("arenas: ")).map(|(_, arenas)| arenas.parse());
+        let Some(Ok(arenas)) = said else {
+            panic!("{child}: {text} {}", String::from_utf8_lossy(&run.stderr))
+        };
+        arenas
+    };
+    let [without, waiting, asked]: [usize; 3] = ["off", "waiting", "asked"].map(arenas);
+    assert!(without >= WORKERS, "each worker has one: {without}");
+    assert_eq!(waiting, without, "none is ours");
+    assert!(asked > without, "who answers has one, or this looks at nothing: {asked}");
+}
+
+const WORKERS: usize = 2;
+
+#[expect(clippy::print_stdout, reason = "that is how it answers")]
+fn told_arenas(child: &str) {
+    let dir = std::env::temp_dir().join(format!("diag-arenas-{}", std::process::id()));
+    let agent = (child != "off").then(|| {
+        let diag = diag::Builder::new().addr(([127, 0, 0, 1], 0)).dir(&dir).every(Duration::from_secs(3_600));
+        diag.start().agent_addr().expect("there is an agent")
+    });
+    // Each worker allocates, so that none may have the memory of a thread that has ended.
+    let allocated = Arc::new(Barrier::new(1 + WORKERS));
+    let on_start = {
+        let allocated = Arc::clone(&allocated);
+        move || {
+            drop(black_box(vec![0_u8; 100]));
+            allocated.wait();
+        }
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(WORKERS).on_thread_start(on_start).build().expect("a runtime");
+    allocated.wait();
+    runtime.block_on(async { diag::spawn(async {}).await.expect("it ends") });
+    if let Some(agent) = agent.filter(|_| child == "asked") {
+        let mut stream = TcpStream::connect(agent).expect("it listens");
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    } else {
+        // Our threads have gone to where they wait.
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    println!("arenas: {}", mappings().iter().filter(|mapping| mapping.begins_arena()).count());
+}
+
 fn idle_service() {
-    diag::Builder::new().agent(false).init();
+    diag::Builder::new().addr(([127, 0, 0, 1], 0)).init();
     diag::heap::enable(0).expect("address space");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let _in_runtime = runtime.enter();
@@ -56,6 +122,7 @@ fn idle_service() {
 #[derive(Debug)]
 struct Mapping {
     range: Range<u64>,
+    is_private_memory: bool,
     resident_bytes: u64,
     flags: Vec<String>,
 }
@@ -63,6 +130,18 @@ struct Mapping {
 impl Mapping {
     fn bytes(&self) -> u64 {
         self.range.end - self.range.start
+    }
+
+    /// As glibc lays them out: at a multiple of 64 MiB, and the first word is the address of what is kept of it, which
+    /// lies in the same page.
+    fn begins_arena(&self) -> bool {
+        let start = self.range.start;
+        if !self.is_private_memory || !start.is_multiple_of(64 << 20) {
+            return false;
+        }
+        // SAFETY: memory of this process that can be read and stays while no thread of it ends.
+        let word = unsafe { std::ptr::with_exposed_provenance::<u64>(start as usize).read_volatile() };
+        (start..start + 4_096).contains(&word)
     }
 
     fn is_dumped(&self) -> bool {
@@ -77,7 +156,11 @@ fn mappings() -> Vec<Mapping> {
         let first = words.next().expect("no line is empty");
         if let Some((start, end)) = first.split_once('-') {
             let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).expect("an address"));
-            mappings.push(Mapping { range: start..end, resident_bytes: 0, flags: Vec::new() });
+            let is_writable = words.next().is_some_and(|rights| rights.starts_with("rw"));
+            // Behind offset, device and inode stands a name.
+            let is_private_memory = is_writable && words.nth(3).is_none();
+            let range = start..end;
+            mappings.push(Mapping { range, is_private_memory, resident_bytes: 0, flags: Vec::new() });
             continue;
         }
         let mapping = mappings.last_mut().expect("a range comes first");

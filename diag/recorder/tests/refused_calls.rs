@@ -69,6 +69,8 @@ const REFUSED: &[Refused] = &[
     refused(&[libc::SYS_setsockopt], Thread, &[Agent]),
     refused(&[libc::SYS_epoll_create1], Thread, &[Agent]),
     refused(&[libc::SYS_eventfd2], Thread, &[Agent]),
+    // The agent does not wait for the first that asks.
+    refused(&[libc::SYS_poll, libc::SYS_ppoll], Process, &[]),
     refused(&[libc::SYS_clock_nanosleep], Thread, &[]),
     refused(
         &[

@@ -34,6 +34,11 @@ impl Listener {
         Ok(Listener { socket: TcpListener::from_std(socket)?, spare: spare(), failures: 0 })
     }
 
+    /// Waits, outside of the runtime, until somebody is to be accepted.
+    pub(super) fn wait_for_first(&self) -> io::Result<()> {
+        sys::wait_until_readable(&self.socket)
+    }
+
     /// Serves for ever.
     pub(super) async fn serve(mut self, routes: Arc<Routes>) -> io::Result<()> {
         let callers = Arc::new(Callers::default());

@@ -60,6 +60,22 @@ pub(crate) fn bound_send_buffer(socket: &impl AsRawFd, bytes: u32) {
     }
 }
 
+/// Waits until there is something to read, to accept or to notice. An error at once where the system refuses to wait.
+#[cfg(feature = "agent")]
+pub(crate) fn wait_until_readable(source: &impl AsRawFd) -> io::Result<()> {
+    let mut wanted = libc::pollfd { fd: source.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: one descriptor, and a place for what is told of it.
+        if unsafe { libc::poll(&raw mut wanted, 1, -1) } > 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}
+
 /// Closes a descriptor. For handlers that run in a forked child.
 ///
 /// # Safety

@@ -18,7 +18,7 @@ mod threads;
 
 pub(crate) use clock::{cpu_times_ns, precise_ns};
 #[cfg(feature = "agent")]
-pub(crate) use descriptors::{bound_send_buffer, is_out_of_descriptors};
+pub(crate) use descriptors::{bound_send_buffer, is_out_of_descriptors, wait_until_readable};
 pub(crate) use descriptors::{close, largest_file_bytes, most_descriptors, open_descriptors};
 pub(crate) use forks::at_fork;
 #[cfg(test)]
@@ -34,7 +34,7 @@ pub(crate) use here::{
 #[cfg(takes_stacks)]
 pub(crate) use here::{loader, own_memory, page_is_readable, signals};
 pub(crate) use pages::{Access, InCores, allow, discard, map, unmap};
-pub(crate) use threads::{USUAL_STACK_BYTES, start_thread};
+pub(crate) use threads::{USUAL_STACK_BYTES, run_on_thread, start_thread};
 
 /// What a processor fetches from memory at once: a line, on most of them two.
 pub(crate) const FETCHED_BYTES: usize =

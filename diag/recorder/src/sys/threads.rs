@@ -1,6 +1,8 @@
-//! Threads of our own, made without std. One of std's allocates first of all, for which glibc reserves 64 MiB of
-//! address space, and takes a lock that std has for starting threads: a fork in that moment leaves it held in the
-//! child, which then waits for ever with its own first thread.
+//! Threads of our own, made without std. One of std's takes a lock that std has for starting threads: a fork in that
+//! moment leaves it held in the child, which then waits for ever with its own first thread.
+//!
+//! It also allocates first of all. For a thread that allocates or frees, glibc reserves 64 MiB of address space, so
+//! nothing here does that on a new thread before its work is done.
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
@@ -16,8 +18,9 @@ pub(crate) const USUAL_STACK_BYTES: usize = 2 << 20;
 /// For work that owns nothing, nothing is allocated. A panic ends the thread.
 pub(crate) fn start_thread<F: FnOnce() + Send + 'static>(stack_bytes: usize, work: F) -> io::Result<()> {
     let work = Box::into_raw(Box::new(work));
-    create(Some(stack_bytes), enter::<F>, work.cast())
-        .or_else(|_| create(None, enter::<F>, work.cast()))
+    create(Some(stack_bytes), enter::<F>, work.cast(), Ends::Alone)
+        .or_else(|_| create(None, enter::<F>, work.cast(), Ends::Alone))
+        .map(drop)
         .inspect_err(
             // SAFETY: made from a box above, and no thread has it.
             |_| drop(unsafe { Box::from_raw(work) }),
@@ -25,18 +28,50 @@ pub(crate) fn start_thread<F: FnOnce() + Send + 'static>(stack_bytes: usize, wor
 }
 
 extern "C" fn enter<F: FnOnce()>(work: *mut c_void) -> *mut c_void {
-    // SAFETY: made from a box by `start_thread`, which leaves it to this thread.
-    let work = unsafe { Box::from_raw(work.cast::<F>()) };
+    let place = work.cast::<MaybeUninit<F>>();
+    // SAFETY: made from a box by `start_thread`, which leaves it to this thread; what is in it is taken once.
+    let work = unsafe { place.read().assume_init() };
     // It has been told by the hook for panics, and beyond this function there is nobody to catch it.
     let _ = catch_unwind(AssertUnwindSafe(work));
+    // SAFETY: as above; nothing is in the box any more.
+    drop(unsafe { Box::from_raw(place) });
     ptr::null_mut()
+}
+
+/// Runs this on a thread of its own and waits for its end. The work is not begun where no thread can be had.
+///
+/// This thread allocates nothing for it. A panic ends the other.
+pub(crate) fn run_on_thread<F: FnMut() + Send>(stack_bytes: usize, work: &mut F) -> io::Result<()> {
+    let argument = ptr::from_mut(work).cast();
+    let thread = create(Some(stack_bytes), lend::<F>, argument, Ends::Joined)
+        .or_else(|_| create(None, lend::<F>, argument, Ends::Joined))?;
+    // SAFETY: it can be joined, and is only here.
+    unsafe { libc::pthread_join(thread, ptr::null_mut()) };
+    Ok(())
+}
+
+extern "C" fn lend<F: FnMut()>(work: *mut c_void) -> *mut c_void {
+    // SAFETY: lent by `run_on_thread`, which waits for the end of this thread.
+    let work = unsafe { &mut *work.cast::<F>() };
+    let _ = catch_unwind(AssertUnwindSafe(work));
+    ptr::null_mut()
+}
+
+/// How a thread is done with.
+#[derive(Clone, Copy)]
+enum Ends {
+    /// By itself.
+    Alone,
+    /// By whoever waits for it.
+    Joined,
 }
 
 fn create(
     stack_bytes: Option<usize>,
     entry: extern "C" fn(*mut c_void) -> *mut c_void,
     argument: *mut c_void,
-) -> io::Result<()> {
+    ends: Ends,
+) -> io::Result<libc::pthread_t> {
     let mut thread = MaybeUninit::uninit();
     let mut wanted = MaybeUninit::uninit();
     // SAFETY: the attributes are initialized by the first call and destroyed by the last; the argument is what `entry`
@@ -46,7 +81,9 @@ fn create(
         if result != 0 {
             return Err(io::Error::from_raw_os_error(result));
         }
-        libc::pthread_attr_setdetachstate(wanted.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
+        if let Ends::Alone = ends {
+            libc::pthread_attr_setdetachstate(wanted.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
+        }
         if let Some(bytes) = stack_bytes {
             result = libc::pthread_attr_setstacksize(wanted.as_mut_ptr(), bytes);
         }
@@ -56,7 +93,8 @@ fn create(
         libc::pthread_attr_destroy(wanted.as_mut_ptr());
         result
     };
-    if result == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(result)) }
+    // SAFETY: it was filled in if there is a thread.
+    if result == 0 { Ok(unsafe { thread.assume_init() }) } else { Err(io::Error::from_raw_os_error(result)) }
 }
 
 #[cfg(test)]
@@ -83,5 +121,19 @@ mod tests {
         })
         .expect("a thread can be had");
         assert_eq!(dropped.recv_timeout(Duration::from_secs(60)), Err(mpsc::RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn work_is_lent_to_another_thread_and_waited_for() {
+        let (own, mut others) = (crate::sys::thread_id(), Vec::new());
+        let mut work = || {
+            others.push(crate::sys::thread_id());
+            assert!(others.len() < 2, "as a test");
+        };
+        for _ in 0..2 {
+            run_on_thread(64 << 10, &mut work).expect("a thread can be had");
+        }
+        assert_eq!(others.len(), 2);
+        assert!(own.is_none() || others.iter().all(|other| *other != own));
     }
 }
