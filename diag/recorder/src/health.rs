@@ -102,7 +102,8 @@ mod tests {
         assert_eq!(status("agent"), Some(failed()), "its thread was faster");
         let is_so = || {
             let inherited = status("agent").is_none() && status("parked stacks") == Some(failed());
-            ["agent", "parked stacks"].map(|part| started(part, Status::Works));
+            started("agent", Status::Works);
+            started("parked stacks", Status::Works);
             inherited
                 && status("agent") == Some(Status::Works)
                 && status("parked stacks") == Some(Status::Works)
