@@ -53,13 +53,14 @@ fn each_is_of_one_process_in_order() {
 }
 
 /// What is right to say of each: the rule of the first finding, and where. The others are healthy.
-const FAULTS: [(&str, &str, &str); 8] = [
+const FAULTS: [(&str, &str, &str); 9] = [
     ("actors--timeout", "stuck-giving", "src/bin/actors.rs:57:5"),
     ("blocking_pool", "blocking-pool-full", "src/bin/blocking_pool.rs:25:5"),
     ("futurelock", "stuck-giving", "src/bin/futurelock.rs:64:9"),
     ("heartbeat", "task-leak", "src/bin/heartbeat.rs:42:24"),
     ("seen_set", "heap-growth", "src/bin/seen_set.rs:36"),
     ("spin_mpsc", "cpu-burn", "src/bin/spin_mpsc.rs:51:9"),
+    ("stopped_consumer", "stuck-giving", "src/bin/stopped_consumer.rs:53:5"),
     ("ttl_cache", "heap-growth", "src/bin/ttl_cache.rs:24"),
     ("unbounded", "heap-growth", "src/bin/unbounded.rs:17"),
 ];

@@ -138,6 +138,12 @@ impl WaitKind {
         matches!(self, MpscSend | ChannelSend | Mutex | RwLock | RwLockRead | RwLockWrite | Semaphore | Pool)
     }
 
+    /// True of one value that another part of the service is to give, once: a reply, the content of a cell.
+    pub fn is_for_an_answer(self) -> bool {
+        use WaitKind::*;
+        matches!(self, Oneshot | OnceCell | SetOnce | CacheLoad)
+    }
+
     fn told(self) -> (&'static str, Option<Direction>) {
         const RECEIVE: Option<Direction> = Some(Direction::Receive);
         const GIVE: Option<Direction> = Some(Direction::Give);

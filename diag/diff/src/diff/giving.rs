@@ -1,5 +1,5 @@
-//! Tasks that wait, in both snapshots and without a poll in between, for what another part of the service has to take or
-//! to give back.
+//! Tasks that wait, in both snapshots and without a poll in between, for what another part of the service has to take, to
+//! give back or to answer.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,8 @@ pub struct Giving {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GivingTask {
+    /// How often it was polled.
+    pub polls: u64,
     /// For how long it has not been polled, microseconds.
     pub idle_us: u64,
     /// Mean time between the polls that it had, microseconds; none before the second.
@@ -41,6 +43,10 @@ pub struct GivingTask {
     pub is_woken: bool,
 }
 
+fn is_of_others(kind: &WaitKind) -> bool {
+    kind.is_give_back() || kind.is_for_an_answer()
+}
+
 /// Of two snapshots of one process.
 pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: Options) -> Vec<Giving> {
     let snapshot = after.snapshot();
@@ -48,12 +54,13 @@ pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: 
     let names: Vec<Site> = sites(snapshot).collect();
     let mut found: BTreeMap<(&Site, &str), Giving> = BTreeMap::new();
     for (id, waits) in parked.answers() {
-        let Some(kind) = parked.kind(waits).filter(|kind| kind.is_give_back()) else { continue };
+        let Some(kind) = parked.kind(waits).filter(is_of_others) else { continue };
         let Some(task) = snapshot.task(id).filter(|task| task.state != TaskState::Polling) else { continue };
         let waited_before = before.snapshot().task(id).is_some_and(|was| was.polls == task.polls);
         let Some(site) = names.get(task.site.0 as usize).filter(|_| waited_before) else { continue };
         let times = task.times();
         let one = GivingTask {
+            polls: times.polls,
             idle_us: (Micros(snapshot.capture.to_us) - times.last_progress()).0,
             mean_pause_us: mean_pause_us(&times),
             usual_lifetime_us: (join.after.of(task.site))

@@ -37,50 +37,94 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let giving = facts.diff.map(|diff| &diff.giving[..]).unwrap_or_default();
+        let waiting = facts.diff.map(|diff| &diff.giving[..]).unwrap_or_default();
+        let (giving, answers): (Vec<&Giving>, Vec<&Giving>) =
+            waiting.iter().partition(|waiting| waiting.kind.is_give_back());
         // Those that had turns before are stuck; what waits for its first turn meanwhile waits behind them.
         let had_turns = |task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(task, params);
         let are_there = giving.iter().flat_map(|giving| &giving.tasks).any(had_turns);
         let is_meant = |task: &GivingTask| is_stuck(task, params) && (!are_there || had_turns(task));
-        let stuck = giving.iter().filter_map(|giving| finding(facts, giving, is_meant));
+        let stuck = giving.iter().filter_map(|giving| Stuck::of(giving, is_meant));
         // Of a site that waits in several ways, the way of the most tasks is told.
-        let mut findings: Vec<Finding> = Vec::new();
-        for finding in stuck {
-            match findings.iter_mut().find(|known| known.subject == finding.subject) {
-                Some(known) if known.count < finding.count => *known = finding,
+        let mut all: Vec<Stuck<'_>> = Vec::new();
+        for stuck in stuck {
+            match all.iter_mut().find(|known| known.giving.site == stuck.giving.site) {
+                Some(known) if known.tasks.len() < stuck.tasks.len() => *known = stuck,
                 Some(_) => {}
-                None => findings.push(finding),
+                None => all.push(stuck),
             }
         }
-        findings
+        let answers = answers.iter().filter_map(|answer| Stuck::of(answer, had_turns));
+        match before_all_others(answers.collect(), &all) {
+            Some(cause) => vec![cause.finding(facts, behind(&all), Some(Evidence::OrderOfTimeOnly))],
+            None => all.iter().map(|stuck| stuck.finding(facts, Vec::new(), None)).collect(),
+        }
     }
 }
 
-fn finding(facts: &Facts<'_>, giving: &Giving, is_meant: impl Fn(&GivingTask) -> bool) -> Option<Finding> {
-    let stuck: Vec<&GivingTask> = giving.tasks.iter().filter(|task| is_meant(task)).collect();
-    let longest = stuck.iter().max_by_key(|task| task.idle_us)?;
-    let mut evidence = vec![Evidence::WaitsInBoth {
-        tasks: stuck.len() as u64,
-        idle: Micros(longest.idle_us),
-        usual: Micros(usual_us(longest).unwrap_or(0.0) as u64),
-    }];
-    let woken = stuck.iter().filter(|task| task.is_woken).count() as u64;
-    evidence.extend((woken > 0).then_some(Evidence::WokenAndNotRun { tasks: woken }));
-    Some(Finding {
-        since: ago(facts.now, longest.idle_us),
-        count: Some(stuck.len() as u64),
-        evidence,
-        counter_evidence: vec![Evidence::LongPauseLooksTheSame],
-        waiting_at: Some(Wait::All { at: giving.waits.clone() }),
-        ..Finding::new(
-            Rule::NAME,
-            Category::Stuck,
-            Confidence::Likely,
-            Subject::from(&giving.site),
-            Advice::FindWhoHasIt { waits: giving.kind },
-            Risk::WaitersPileUp,
-        )
-    })
+/// The tasks of a site that are stuck in such a wait.
+struct Stuck<'a> {
+    giving: &'a Giving,
+    tasks: Vec<&'a GivingTask>,
+    longest: &'a GivingTask,
+}
+
+impl<'a> Stuck<'a> {
+    fn of(giving: &'a Giving, is_meant: impl Fn(&GivingTask) -> bool) -> Option<Self> {
+        let tasks: Vec<&GivingTask> = giving.tasks.iter().filter(|task| is_meant(task)).collect();
+        let longest = *tasks.iter().max_by_key(|task| task.idle_us)?;
+        Some(Stuck { giving, tasks, longest })
+    }
+
+    fn finding(&self, facts: &Facts<'_>, behind: Vec<Evidence>, against: Option<Evidence>) -> Finding {
+        let mut evidence = vec![Evidence::WaitsInBoth {
+            tasks: self.tasks.len() as u64,
+            idle: Micros(self.longest.idle_us),
+            usual: Micros(usual_us(self.longest).unwrap_or(0.0) as u64),
+        }];
+        let woken = self.tasks.iter().filter(|task| task.is_woken).count() as u64;
+        evidence.extend((woken > 0).then_some(Evidence::WokenAndNotRun { tasks: woken }));
+        evidence.extend(behind);
+        Finding {
+            since: ago(facts.now, self.longest.idle_us),
+            count: Some(self.tasks.len() as u64),
+            evidence,
+            counter_evidence: [Evidence::LongPauseLooksTheSame].into_iter().chain(against).collect(),
+            waiting_at: Some(Wait::All { at: self.giving.waits.clone() }),
+            ..Finding::new(
+                Rule::NAME,
+                Category::Stuck,
+                Confidence::Likely,
+                Subject::from(&self.giving.site),
+                Advice::FindWhoHasIt { waits: self.giving.kind },
+                Risk::WaitersPileUp,
+            )
+        }
+    }
+}
+
+/// The tasks that had many turns and wait for an answer, and did before any of the others began to wait for what somebody
+/// has: if they are few beside those and of one site, these wait for them. Callers of what is stuck have waited as long, and
+/// are many, or had few turns.
+fn before_all_others<'a>(answers: Vec<Stuck<'a>>, others: &[Stuck<'_>]) -> Option<Stuck<'a>> {
+    const MANY_TURNS: u64 = 20;
+    const FEW_BESIDE: usize = 3;
+    let longest_us = others.iter().map(|stuck| stuck.longest.idle_us).max()?;
+    let largest = others.iter().map(|stuck| stuck.tasks.len()).max()?;
+    let mut first = answers.into_iter().filter(|stuck| {
+        stuck.longest.idle_us >= longest_us
+            && stuck.longest.polls >= MANY_TURNS
+            && stuck.tasks.len() * FEW_BESIDE <= largest
+    });
+    first.next().filter(|_| first.next().is_none())
+}
+
+fn behind(stuck: &[Stuck<'_>]) -> Vec<Evidence> {
+    let victims = stuck.iter().map(|stuck| Evidence::WaitBehind {
+        tasks: stuck.tasks.len() as u64,
+        spawned_at: stuck.giving.site.clone(),
+    });
+    victims.collect()
 }
 
 fn is_stuck(task: &GivingTask, params: &Params) -> bool {
@@ -96,11 +140,15 @@ fn usual_us(task: &GivingTask) -> Option<f64> {
 
 const DOC: &str = "\
 What a task waits for is known where its last poll left a stack. Sends on a channel, locks, permits and pools count; what the
-other end of a socket does is not the service's.
+other end of a socket does is not the service's. A task that waits for an answer (of a oneshot channel, of a cell) counts if others
+came to wait like that after it.
 
 - **Found when** a task is in such a wait in both snapshots, was not polled in between, and is idle for `min_idle_s` and for
   `min_pauses` times the mean pause between its earlier polls; in its first wait, for as many times the usual lifetime of its
   site. One task is enough. Always **likely**.
+- **The cause is told, and not its victims,** where tasks of one site that were polled 20 times or more wait for an answer, idle
+  as long by the same measure, did so before any of the others came to wait, and are no more than a third as many: a consumer
+  that stopped, or whoever keeps a lock while it waits. That they belong together is told by the order of time alone.
 - **Evidence**: for how long, against its earlier pauses; whether it was woken and has not run: then a future that nobody
   polls may be first in the queue.
 - **Counter-evidence**: work that rests for long now and then, as a batch writer that sleeps between batches, looks the same to

@@ -211,6 +211,10 @@ fn who_has(waits: WaitKind) -> &'static str {
             "look at who has the connections: one that is kept across another wait, or in a future that nobody polls, \
              is never given back; a timeout would only hide it"
         }
+        kind if kind.is_for_an_answer() => {
+            "look at who is to answer: the other end is kept and neither used nor dropped (an early return, a list that \
+             nobody looks at); what waits behind goes on as soon as it is"
+        }
         _ => {
             "look at who has this lock: a guard that is kept across another wait, or a future first in the queue that \
              nobody polls (`select!` by `&mut`), means that it is never given back; a timeout would only hide it"
