@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::Analysis;
 use crate::lifetimes::Lifetimes;
+use crate::runtime_frames::Owner;
 use crate::site::{self, Site};
 use crate::weighted_sum::WeightedSum;
 
@@ -222,6 +223,13 @@ impl FunctionProfile {
             ages: Lifetimes::default(),
             oldest_us: None,
         }
+    }
+
+    /// Returns the library's function that it allocates most through; none if it asks the standard library or the allocator
+    /// itself.
+    pub fn library(&self) -> Option<&SourceLocation> {
+        let own = self.stack.iter().position(|place| *place == self.place)?;
+        self.stack[..own].iter().rfind(|place| Owner::of(place) == Owner::Library)
     }
 
     /// What most of its live bytes are part of.

@@ -61,7 +61,7 @@ pub struct Diff {
     pub busy: Vec<BusyTask>,
     /// What it used of the CPUs; none for two processes, or if that is not known.
     pub cpu: Option<CpuUse>,
-    /// Tasks that wait in both for what another part of the service has; empty for two processes.
+    /// Tasks that wait in both for what another part of the service has or is to answer; empty for two processes.
     pub giving: Vec<Giving>,
     /// The threads for blocking work, if closures wait for one while others hold them.
     pub blocking: Option<BlockingPool>,

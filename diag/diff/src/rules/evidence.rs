@@ -64,6 +64,8 @@ facts! {
         WokenAndNotRun { tasks: u64 },
         /// More tasks wait for what others have, and may wait for these.
         WaitBehind { tasks: u64, spawned_at: Site },
+        /// Who waits for whom is told by the order of time alone.
+        OrderOfTimeOnly,
         /// Whoever has it may rest for long now and then.
         LongPauseLooksTheSame,
         /// Closures hold threads in both snapshots.
@@ -168,6 +170,8 @@ facts! {
         SlowsDown { first_half: u64, second_half: u64 },
         /// A part of the live heap, and what most of it is.
         PartOfHeap { share: Percent, mostly: AllocationKind },
+        /// Allocated through a function of a library.
+        AllocatedThrough { library: SourceLocation },
         /// A part of a live heap of this size.
         ShareOfHeap { share: Percent, heap: Bytes },
         /// The limit lies in the interval of the share.

@@ -24,7 +24,7 @@ params! {
     /// It rose in each of so many windows.
     min_windows: Count = 2,
     /// These last for so long together.
-    min_growth_s: Seconds = 28.0,
+    min_growth_s: Seconds = 29.0,
     /// By so many in all.
     min_rise: Count = 10,
 }

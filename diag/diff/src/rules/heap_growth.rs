@@ -30,7 +30,7 @@ params! {
     /// A series shows that it goes on by growth in each of so many windows.
     min_windows: Count = 3,
     /// These last for so long together.
-    min_growth_s: Seconds = 28.0,
+    min_growth_s: Seconds = 29.0,
     /// A window grew if it did by so many bytes.
     min_window_bytes: Bytes = 1 << 20,
 }
@@ -132,6 +132,7 @@ fn evidence(diff: &Diff, heap: &HeapDiff, site: &HeapSiteDiff) -> Vec<Evidence> 
         share: Percent(heap.after.share_percent(&site.growth.after)),
         mostly: site.after.kind(),
     });
+    evidence.extend(super::heap_share::through(&site.after));
     evidence.extend(site.window.filter(|window| window.allocated_bytes > 0).map(|window| {
         Evidence::Allocated { allocated: Bytes(window.allocated_bytes), freed: Bytes(window.freed_bytes) }
     }));
@@ -166,7 +167,7 @@ s/p.
   blocks needs about 10 MiB of growth without churn.
 - **Likely** in a series only, and when the growth goes on: it is looked for up to the last snapshot, from the first one on and
   from later ones. In each of `min_windows` windows of about the same length, `min_growth_s` together, it was at least
-  `min_window_bytes` with an interval above zero, in the last not under half of the rate of the first, and its last sixth has
+  `min_window_bytes` with an interval above zero, in the last not under half of the rate of any other nor of the time before, and its last sixth has
   not paused. A table that doubles is asked for three steps or more, no fall, and one of them in the last window.
   **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share

@@ -40,7 +40,7 @@ params! {
     /// A series shows that it goes on by growth in each of so many windows.
     min_windows: Count = 3,
     /// These last for so long together.
-    min_growth_s: Seconds = 28.0,
+    min_growth_s: Seconds = 29.0,
     /// A window grew if it did by so many bytes.
     min_window_bytes: Bytes = 1 << 20,
 }
@@ -203,12 +203,18 @@ fn evidence(
         share: Percent(heap.share_percent(live)),
         heap: Bytes(heap.live.bytes.sum as u64),
     }];
+    evidence.extend(through(function));
     evidence.extend(ages(now, function));
     let ended = function.of_ended_tasks.sum;
     if ended > 0.0 {
         evidence.push(Evidence::LiveOfEndedTasks { allocated: Bytes(ended as u64) });
     }
     evidence
+}
+
+/// The library that allocates for a function of the service.
+pub(super) fn through(function: &FunctionProfile) -> Option<Evidence> {
+    function.library().map(|library| Evidence::AllocatedThrough { library: library.clone() })
 }
 
 /// How old blocks of a function were when they were freed, against the oldest that live.
@@ -251,8 +257,8 @@ The table of a map, or the messages of a channel. The kind is read from the func
   check: a cache is meant to be large.
 - **Of two snapshots** it is no finding. A part that grew is one of `heap-growth`; one that did not is a note with its share.
 - **Of a series** a kind of more than `max_share_percent`, whoever allocates it, is a **leak, possible** if it grew in each of
-  `min_windows` windows, `min_growth_s` together, by `min_window_bytes` each and in the last not under half of the rate of the
-  first. It is silent where one function makes half of that, which `heap-growth` judges by itself, where a function is
+  `min_windows` windows, `min_growth_s` together, by `min_window_bytes` each and in the last not under half of the rate of any
+  other. It is silent where one function makes half of that, which `heap-growth` judges by itself, where a function is
   found by that, and where tasks or something else that is counted became as many times as many.
 - **Evidence**: the share, ages, bytes whose allocating task has ended. **Counter-evidence**: that one snapshot shows no growth;
   the 95 % interval of the share where it reaches down to the limit.

@@ -25,7 +25,7 @@ params! {
     /// It goes on if it grew in each of so many windows.
     min_windows: Count = 3,
     /// These last for so long together.
-    min_growth_s: Seconds = 28.0,
+    min_growth_s: Seconds = 29.0,
     /// A window grew if it did by so many bytes, and not by the error of the heap's estimate.
     min_window_bytes: Bytes = 5 << 20,
     /// Threads became more if they did by so many in each window.

@@ -40,7 +40,7 @@ params! {
     /// So large a part of the older tasks may have moved on.
     max_moved: Share = 0.02,
     /// Tasks that outlive the others of their site, or whose site never ended any, have been coming for so long.
-    min_growth_s: Seconds = 28.0,
+    min_growth_s: Seconds = 29.0,
     /// The largest p at which growth is still taken for churn: 1e-6 is 20 tasks that came to rest against none that
     /// moved on.
     significance: Probability = 1e-6,

@@ -146,8 +146,11 @@ impl HeapTrend {
         let rates =
             rates.map(|(pair, flow)| flow.bytes() * 1e6 / trend.between_us(pair[0], pair[1]).max(1) as f64);
         let rates: Vec<f64> = rates.collect();
-        let decays = rates.last()? * 2.0 < *rates.first()?;
         let lasted_us = trend.between_us(since, last);
+        let before = Rates::of(self.flow(0, since).bytes(), trend.between_us(0, since), []).mean;
+        // The end of what filled up is no beginning of a leak.
+        let fastest = rates.iter().copied().fold(before, f64::max);
+        let decays = rates.last()? * 2.0 < fastest;
         let is_long = lasted_us >= limits.min_growth_us;
         let goes_on = windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow);
         let rates = Rates::of(flow.bytes(), lasted_us, rates);

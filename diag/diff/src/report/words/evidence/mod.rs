@@ -7,6 +7,7 @@ mod series;
 use std::fmt;
 
 use diag_analysis::human;
+use diag_analysis::source_location::plain_path;
 
 use super::{count, size, tasks, time};
 use crate::report::Change;
@@ -94,6 +95,9 @@ impl fmt::Display for Evidence {
                 "{} spawned at {spawned_at} and waiting for what others have: they may be its victims",
                 tasks(behind, ["is", "are"])
             ),
+            OrderOfTimeOnly => {
+                f.write_str("that the others wait for these is told by the order of time alone")
+            }
             LongPauseLooksTheSame => {
                 f.write_str("whoever has what they wait for may rest for long now and then")
             }
@@ -236,6 +240,10 @@ impl fmt::Display for Evidence {
             FewOldSamples { samples, least } => heap::few_old_samples(f, samples, least),
             SlowsDown { first_half, second_half } => heap::slows_down(f, first_half, second_half),
             PartOfHeap { share, mostly } => heap::part_of_heap(f, share, mostly),
+            AllocatedThrough { library } => {
+                let (function, place) = (plain_path(&library.function), library.location());
+                write!(f, "most of it through {} ({place})", human::name(&function))
+            },
             ShareOfHeap { share, heap } => heap::share_of_heap(f, share, heap),
             ShareNearLimit { samples, low, high, limit } => heap::share_near_limit(f, samples, low, high, limit),
             Allocated { allocated, freed } => heap::allocated(f, allocated, freed),
