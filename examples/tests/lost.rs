@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diag_diff::{Confidence, Policy, judge_one};
 use diag_snapshot::{Snapshot, TaskState};
+use diag_test_support::eventually::eventually;
+use diag_test_support::folder::Folder;
 
 const TASKS: usize = 40;
 const EVERY: Duration = Duration::from_millis(100);
@@ -50,9 +52,8 @@ fn newest(folder: &Path) -> Option<(usize, Snapshot)> {
 
 #[test]
 fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
-    let folder = std::env::temp_dir().join(format!("diag-lost-{}", std::process::id()));
-    fs::create_dir_all(&folder).expect("the temporary folder can be written");
-    diag::Builder::new().service("lost").agent(false).dir(&folder).every(EVERY).keep(60).init();
+    let folder = Folder::new("lost");
+    diag::Builder::new().service("lost").agent(false).dir(&*folder).every(EVERY).keep(60).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let _inside = runtime.enter();
     let polls = Arc::new(AtomicU64::new(0));
@@ -62,14 +63,13 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
         diag::spawn(counted(polls.clone(), poll_fn(move |cx| once.poll(cx))));
         diag::spawn(counted(polls.clone(), pending()));
     }
-    let started = Instant::now();
-    let last = loop {
-        assert!(started.elapsed() < PATIENCE, "no files come");
-        match newest(&folder) {
-            Some((files, snapshot)) if files >= FILES => break snapshot,
-            _ => thread::sleep(EVERY),
+    let last = eventually(PATIENCE, "files come", || match newest(&folder) {
+        Some((files, snapshot)) if files >= FILES => Ok(snapshot),
+        newest => {
+            thread::sleep(EVERY);
+            Err(newest.map(|(files, _)| files))
         }
-    };
+    });
     assert_eq!(polls.load(Ordering::Relaxed), 2 * TASKS as u64, "each was polled by its spawn alone");
     assert_eq!(last.tasks.iter().filter(|task| task.state == TaskState::Idle).count(), 2 * TASKS);
     // All but the one that has the place.
@@ -80,6 +80,4 @@ fn what_is_lost_stays_lost_through_snapshots_and_is_told() {
     let lost = |tasks: usize| ("lost-waker", Confidence::Proven, Some(tasks as u64));
     assert!(found.contains(&lost(TASKS)) && found.contains(&lost(TASKS - 1)), "{found:?}");
     assert_eq!(last.tasks.iter().filter(|task| task.displaced_by.is_some()).count(), TASKS - 1);
-    // Another file may come meanwhile, and stay.
-    let _ = fs::remove_dir_all(&folder);
 }

@@ -7,7 +7,7 @@ mod site;
 
 use std::time::{Duration, Instant};
 
-use site::crowd::crowd;
+use diag_test_support::crowd::crowd;
 use site::{Folder, Viewer};
 
 const TASKS: u64 = 1_200_000;

@@ -4,17 +4,14 @@
 //! time and its peak of memory against what is promised; FAIL and exit code 1 if one is missed.
 #![expect(clippy::print_stdout, reason = "printing the figures is the purpose")]
 
-#[path = "../tests/site/mod.rs"]
-mod site;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use diag_snapshot::TaskId;
-use site::Folder;
-use site::crowd::crowd;
+use diag_test_support::crowd::crowd;
+use diag_test_support::folder::Folder;
 
 const MEMBERS: u64 = 60;
 const SITES: u64 = 1_000;
@@ -55,7 +52,7 @@ fn check(checker: &Path, budget: &Budget) -> bool {
     write(&folder, budget);
     let start = Instant::now();
     let mut child = Command::new(checker);
-    let child = child.arg("check").arg(&folder.0).stdout(Stdio::null()).stderr(Stdio::inherit());
+    let child = child.arg("check").arg(&*folder).stdout(Stdio::null()).stderr(Stdio::inherit());
     let Ended { code, peak_mib, cpu } = ended(child.spawn().expect("it starts"));
     let time = start.elapsed();
     let passed = time <= budget.time && peak_mib <= budget.peak_mib && matches!(code, Some(0 | 1 | 5));
@@ -74,7 +71,7 @@ fn write(folder: &Folder, budget: &Budget) {
     let mut member = crowd(budget.tasks, SITES, budget.stacks);
     for number in 0..MEMBERS {
         let bytes = diag_snapshot::write(&member);
-        diag_snapshot::file::write(&folder.0.join(format!("{number:02}.diag")), &bytes)
+        diag_snapshot::file::write(&folder.join(format!("{number:02}.diag")), &bytes)
             .expect("the temporary folder takes the file");
         member.capture.to_us += BETWEEN_US;
         let mut tasks: Vec<_> = member.tasks.iter().collect();

@@ -1,14 +1,12 @@
 //! The main pages in a real headless Chromium, where there is one.
 
-#[path = "../../diag/diff/tests/script/mod.rs"]
-mod script;
 mod site;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use diag_test_support::scenario::{Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, bind, router, serve_on};
-use script::{Service, churn, ghosts, in_order};
 use site::Folder;
 
 /// What a page must say once a browser has read it.
@@ -30,7 +28,13 @@ fn pages_in_a_browser() {
         return;
     };
     let folder = Folder::new("browser");
-    let tasks = in_order([churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05), ghosts(7, 0.0, 20.0, 20.0)].concat());
+    let tasks = in_order(
+        [
+            Churn { until: 60.0, ..Churn::default() }.tasks(),
+            Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks(),
+        ]
+        .concat(),
+    );
     let service = Service::new(tasks);
     folder.write("a.diag", &service.at(15.0));
     folder.write("b.diag", &service.at(30.0));
@@ -39,9 +43,9 @@ fn pages_in_a_browser() {
     let listener =
         runtime.block_on(bind("127.0.0.1:0".parse().expect("an address"), &access)).expect("a port");
     let addr = listener.local_addr().expect("an address");
-    runtime.spawn(serve_on(listener, router(Source::folder(&folder.0), access)));
+    runtime.spawn(serve_on(listener, router(Source::folder(&*folder), access)));
     for (path, says) in CHECKS {
-        let dom = dom(chromium, &folder.0, &format!("http://{addr}{path}"));
+        let dom = dom(chromium, &folder, &format!("http://{addr}{path}"));
         assert!(dom.contains(says), "{path} does not say {says:?}:\n{dom}");
     }
 }

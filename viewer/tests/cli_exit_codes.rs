@@ -1,28 +1,29 @@
 //! Runs the program: every exit code, and what it says then.
 
-#[path = "../../diag/diff/tests/script/mod.rs"]
-mod script;
-
-use std::io::{Read, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::thread;
 
 use diag_snapshot::ParkedFacts;
-use script::{Service, churn, ghosts, in_order, steady};
+use diag_test_support::agent::{MockAgent, ok};
+use diag_test_support::folder::Folder;
+use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, in_order};
 
-/// A folder with the snapshots that the tests compare, removed at the end.
-struct Folder(PathBuf);
+/// A folder with the snapshots that the tests compare.
+struct Snapshots(Folder);
 
-impl Folder {
+impl Snapshots {
     fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("diag-cli-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        let folder = Folder(path);
-        let healthy = churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05);
-        let leaking = Service::new(in_order([healthy.clone(), ghosts(7, 0.0, 20.0, 20.0)].concat()));
-        let quiet = Service::new(in_order([healthy.clone(), steady(9, 400, 0.0, 40.0, 1e9)].concat()));
+        let folder = Snapshots(Folder::new(&format!("cli-{test}")));
+        let healthy = Churn { until: 60.0, ..Churn::default() }.tasks();
+        let leaking = Service::new(in_order(
+            [healthy.clone(), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat(),
+        ));
+        let quiet = Service::new(in_order(
+            [healthy.clone(), Steady { line: 9, count: 400, from: 0.0, until: 40.0, pause: 1e9 }.tasks()]
+                .concat(),
+        ));
         let other = Service { name: "other", ..leaking.clone() };
         folder.write("leak-a", &leaking, 15.0);
         folder.write("leak-b", &leaking, 30.0);
@@ -50,23 +51,25 @@ impl Folder {
 
     fn write(&self, name: &str, service: &Service, at: f64) {
         let bytes = diag_snapshot::write(&service.at(at));
-        diag_snapshot::file::write(&self.0.join(name), &bytes).expect("a snapshot file");
+        diag_snapshot::file::write(&self.join(name), &bytes).expect("a snapshot file");
     }
 
     fn damage(&self, from: &str, to: &str, harm: impl FnOnce(&mut Vec<u8>)) {
-        let mut bytes = std::fs::read(self.0.join(from)).expect("a snapshot file");
+        let mut bytes = std::fs::read(self.join(from)).expect("a snapshot file");
         harm(&mut bytes);
-        std::fs::write(self.0.join(to), bytes).expect("a damaged file");
+        std::fs::write(self.join(to), bytes).expect("a damaged file");
     }
 
     fn text(&self, name: &str, text: &str) {
-        std::fs::write(self.0.join(name), text).expect("a text file");
+        std::fs::write(self.join(name), text).expect("a text file");
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+impl Deref for Snapshots {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
     }
 }
 
@@ -78,8 +81,8 @@ fn diag(folder: &Path, args: &str) -> Command {
 }
 
 /// Runs `diag ARGS` and demands the exit code and a piece of its output or its errors.
-fn check(folder: &Folder, args: &str, code: i32, says: &str) {
-    let output = diag(&folder.0, args).output().expect("the program runs");
+fn check(folder: &Snapshots, args: &str, code: i32, says: &str) {
+    let output = diag(folder, args).output().expect("the program runs");
     let all = both(&output);
     assert_eq!(output.status.code(), Some(code), "diag {args}\n{all}");
     assert!(all.contains(says), "diag {args} does not say {says:?}\n{all}");
@@ -91,7 +94,7 @@ fn both(output: &Output) -> String {
 
 #[test]
 fn every_exit_code() {
-    let folder = Folder::new("codes");
+    let folder = Snapshots::new("codes");
     let check = |args, code, says| check(&folder, args, code, says);
 
     check("show ok-a", 0, "spawn site");
@@ -176,7 +179,7 @@ fn every_exit_code() {
 
 #[test]
 fn the_worse_code_comes_first() {
-    let folder = Folder::new("order");
+    let folder = Snapshots::new("order");
     let check = |args, code, says| check(&folder, args, code, says);
     check("check leak-a flipped --policy wrong.toml", 2, "did you mean");
     check("check other flipped leak-b", 3, "damaged");
@@ -185,7 +188,7 @@ fn the_worse_code_comes_first() {
 
 #[test]
 fn formats_agree() {
-    let folder = Folder::new("formats");
+    let folder = Snapshots::new("formats");
     let check = |args, says| check(&folder, args, 1, says);
     check("diff leak-a leak-b --format json", "{\n  \"schema\": \"diag.report/2\",\n");
     check("diff leak-a leak-b --format json", "\"count\": 400");
@@ -197,9 +200,9 @@ fn formats_agree() {
 /// Lines of a log: the answer first, and every line whole.
 #[test]
 fn json_lines_are_a_log() {
-    let folder = Folder::new("lines");
+    let folder = Snapshots::new("lines");
     let lines = |args: &str| -> Vec<serde_json::Value> {
-        let output = diag(&folder.0, args).output().expect("the program runs");
+        let output = diag(&folder, args).output().expect("the program runs");
         let text = String::from_utf8(output.stdout).expect("text");
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     };
@@ -225,9 +228,9 @@ fn json_lines_are_a_log() {
 /// A pipeline's span is that of the report.
 #[test]
 fn json_lines_name_the_span_that_they_are_written_in() {
-    let folder = Folder::new("span");
+    let folder = Snapshots::new("span");
     for args in ["diff ok-a ok-b --format jsonl", "trend ok-a ok-b --format jsonl"] {
-        let mut command = diag(&folder.0, args);
+        let mut command = diag(&folder, args);
         let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let output = command.env("TRACEPARENT", parent).output().expect("the program runs");
         let text = String::from_utf8(output.stdout).expect("text");
@@ -241,12 +244,12 @@ fn json_lines_name_the_span_that_they_are_written_in() {
 /// A column for each moment, as many numbers as moments, and what grew most comes first.
 #[test]
 fn a_trend_is_a_table_over_the_moments() {
-    let folder = Folder::new("trend");
-    let output = diag(&folder.0, "trend leak-b leak-a leak-soon").output().expect("the program runs");
+    let folder = Snapshots::new("trend");
+    let output = diag(&folder, "trend leak-b leak-a leak-soon").output().expect("the program runs");
     let text = String::from_utf8(output.stdout).expect("text");
     assert!(text.lines().any(|line| line.split_whitespace().take(3).eq(["+0", "ns", "+1"])), "{text}");
     assert!(text.contains("tasks, and those that ended and are held\n"), "{text}");
-    let output = diag(&folder.0, "trend leak-a leak-soon leak-b --format json").output().expect("it runs");
+    let output = diag(&folder, "trend leak-a leak-soon leak-b --format json").output().expect("it runs");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let live = json["tasks"][0]["live"].as_array().expect("numbers");
     assert_eq!((json["moments"].as_array().map(Vec::len), live.len()), (Some(3), 3));
@@ -255,10 +258,10 @@ fn a_trend_is_a_table_over_the_moments() {
 
 #[test]
 fn show_as_json_has_every_task_when_asked() {
-    let folder = Folder::new("show");
-    let lines = diag(&folder.0, "show leak-a --tasks --format jsonl").output().expect("the program runs");
+    let folder = Snapshots::new("show");
+    let lines = diag(&folder, "show leak-a --tasks --format jsonl").output().expect("the program runs");
     let tasks = String::from_utf8(lines.stdout).expect("text");
-    let whole = diag_snapshot::file::read(&folder.0.join("leak-a")).expect("readable").0;
+    let whole = diag_snapshot::file::read(&folder.join("leak-a")).expect("readable").0;
     assert_eq!(tasks.lines().count(), whole.tasks.len());
     let first: serde_json::Value = serde_json::from_str(tasks.lines().next().expect("a task")).expect("JSON");
     assert_eq!(first["site"]["location"], "svc.rs:7:9");
@@ -266,46 +269,44 @@ fn show_as_json_has_every_task_when_asked() {
 
 #[test]
 fn every_format_is_listed_and_written() {
-    let folder = Folder::new("export");
-    let help = diag(&folder.0, "export --help").output().expect("the program runs");
+    let folder = Snapshots::new("export");
+    let help = diag(&folder, "export --help").output().expect("the program runs");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/snapshots/v1.4.diag");
     for format in diag_analysis::export::ALL {
         let name = format.name();
         assert!(both(&help).contains(name) && both(&help).contains(format.about()), "{name}");
         check(&folder, &format!("export gif {}", golden.display()), 2, &format!("`{name}`"));
-        let to_stdout =
-            diag(&folder.0, &format!("export {name} {}", golden.display())).output().expect("runs");
+        let to_stdout = diag(&folder, &format!("export {name} {}", golden.display())).output().expect("runs");
         assert!(to_stdout.status.success() && !to_stdout.stdout.is_empty(), "{name}: {}", both(&to_stdout));
         check(&folder, &format!("export {name} {} -o {name}", golden.display()), 0, &format!("{name}: "));
-        assert_eq!(std::fs::read(folder.0.join(name)).expect("written"), to_stdout.stdout, "{name}");
+        assert_eq!(std::fs::read(folder.join(name)).expect("written"), to_stdout.stdout, "{name}");
     }
 }
 
 #[test]
 fn an_export_needs_what_the_format_holds() {
-    let folder = Folder::new("export-no-heap");
-    let mut snapshot = diag_snapshot::file::read(&folder.0.join("ok-a")).expect("readable").0;
+    let folder = Snapshots::new("export-no-heap");
+    let mut snapshot = diag_snapshot::file::read(&folder.join("ok-a")).expect("readable").0;
     snapshot.heap = None;
-    std::fs::write(folder.0.join("no-heap"), diag_snapshot::write(&snapshot)).expect("a snapshot file");
+    std::fs::write(folder.join("no-heap"), diag_snapshot::write(&snapshot)).expect("a snapshot file");
     check(&folder, "export collapsed no-heap -o new", 3, "no-heap: the heap is not recorded in it");
-    assert!(!folder.0.join("new").exists());
+    assert!(!folder.join("new").exists());
     check(&folder, "export prometheus no-heap", 0, "# TYPE diag_tasks gauge");
 }
 
 #[test]
 fn the_same_files_give_the_same_bytes() {
-    let folder = Folder::new("same");
+    let folder = Snapshots::new("same");
     for format in ["text", "json", "markdown"] {
-        let run =
-            || diag(&folder.0, &format!("diff leak-a leak-b --format {format}")).output().expect("runs");
+        let run = || diag(&folder, &format!("diff leak-a leak-b --format {format}")).output().expect("runs");
         assert_eq!(run().stdout, run().stdout);
     }
 }
 
 #[test]
 fn a_closed_pipe_is_silent() {
-    let folder = Folder::new("pipe");
-    let mut child = (diag(&folder.0, "show leak-a --tasks --format json").stdout(Stdio::piped()))
+    let folder = Snapshots::new("pipe");
+    let mut child = (diag(&folder, "show leak-a --tasks --format json").stdout(Stdio::piped()))
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program runs");
@@ -314,94 +315,81 @@ fn a_closed_pipe_is_silent() {
     assert_eq!((output.status.code(), both(&output).as_str()), (Some(0), ""));
 }
 
-/// Answers one request with `answer` and gives the request back.
-fn agent(answer: Vec<u8>) -> (String, thread::JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let serve = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client");
-        let mut request = [0; 4096];
-        let read = stream.read(&mut request).expect("a request");
-        stream.write_all(&answer).expect("the client reads");
-        String::from_utf8_lossy(&request[..read]).into_owned()
-    });
-    (address, serve)
-}
-
-fn ok(body: &[u8]) -> Vec<u8> {
-    [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
-}
-
 #[test]
 fn snap_writes_what_the_agent_sends() {
-    let folder = Folder::new("snap");
-    let bytes = std::fs::read(folder.0.join("leak-a")).expect("a snapshot file");
-    let (address, agent) = agent(ok(&bytes));
+    let folder = Snapshots::new("snap");
+    let bytes = std::fs::read(folder.join("leak-a")).expect("a snapshot file");
+    let agent = MockAgent::new(vec![bytes.clone()]);
+    let address = agent.address();
     check(&folder, &format!("snap {address} -o new.diag --token hush"), 0, "new.diag: ");
-    let request = agent.join().expect("served").to_lowercase();
+    let request = agent.requests().concat().to_lowercase();
     assert!(request.starts_with("get /snapshot http/1.1\r\n"), "{request}");
     assert!(request.contains("authorization: bearer hush\r\n"), "{request}");
-    assert_eq!(std::fs::read(folder.0.join("new.diag")).expect("written"), bytes);
+    assert_eq!(std::fs::read(folder.join("new.diag")).expect("written"), bytes);
 }
 
 #[test]
 fn snap_says_what_came_of_asking() {
-    let folder = Folder::new("snap-ask");
-    let mut snapshot = diag_snapshot::file::read(&folder.0.join("leak-a")).expect("readable").0;
+    let folder = Snapshots::new("snap-ask");
+    let mut snapshot = diag_snapshot::file::read(&folder.join("leak-a")).expect("readable").0;
     for (asked, says) in [
         (0, "no task was asked: none is idle, or the service's diag is older than `--ask`"),
         (3, "2 of 3 tasks that were asked said where they are parked"),
     ] {
         let facts = ParkedFacts { asked, answered: asked.saturating_sub(1), ..ParkedFacts::default() };
         snapshot.capture.parked = Some(facts);
-        let (address, agent) = agent(ok(&diag_snapshot::write(&snapshot)));
+        let agent = MockAgent::new(vec![diag_snapshot::write(&snapshot)]);
+        let address = agent.address();
         check(&folder, &format!("snap {address} -o new.diag --ask"), 0, says);
-        let request = agent.join().expect("served");
+        let request = agent.requests().concat();
         assert!(request.starts_with("GET /snapshot?ask=1 HTTP/1.1\r\n"), "{request}");
     }
 }
 
 #[test]
 fn snap_never_replaces_a_file_with_something_unreadable() {
-    let folder = Folder::new("snap-bad");
+    let folder = Snapshots::new("snap-bad");
     let answers: [(Vec<u8>, &str); 5] = [
         (ok(b"<html>hello</html>"), "is no snapshot"),
-        (ok(&std::fs::read(folder.0.join("flipped")).expect("a file")), "is damaged"),
+        (ok(&std::fs::read(folder.join("flipped")).expect("a file")), "is damaged"),
         (b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n".to_vec(), "--token"),
         (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n".to_vec(), "try again"),
         (b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".to_vec(), "has no /snapshot"),
     ];
-    let before = std::fs::read(folder.0.join("ok-a")).expect("a snapshot file");
+    let before = std::fs::read(folder.join("ok-a")).expect("a snapshot file");
     for (answer, says) in answers {
-        let (address, agent) = agent(answer);
+        let agent = MockAgent::raw(vec![answer]);
+        let address = agent.address();
         check(&folder, &format!("snap http://{address} -o ok-a"), 3, says);
-        agent.join().expect("served");
-        assert_eq!(std::fs::read(folder.0.join("ok-a")).expect("still there"), before);
+        agent.requests();
+        assert_eq!(std::fs::read(folder.join("ok-a")).expect("still there"), before);
     }
 }
 
 #[test]
 fn snap_writes_nothing_of_another_service() {
-    let folder = Folder::new("snap-other");
-    let [ours, other] = ["leak-a", "other"].map(|name| std::fs::read(folder.0.join(name)).expect("a file"));
-    std::fs::write(folder.0.join("kept"), "as it was").expect("a text file");
+    let folder = Snapshots::new("snap-other");
+    let [ours, other] = ["leak-a", "other"].map(|name| std::fs::read(folder.join(name)).expect("a file"));
+    std::fs::write(folder.join("kept"), "as it was").expect("a text file");
     for to in ["kept", "new"] {
-        let (address, agent) = agent(ok(&other));
+        let agent = MockAgent::new(vec![other.clone()]);
+        let address = agent.address();
         let says = format!("at {address} answers the service `other` (pid ");
         check(&folder, &format!("snap {address} --service svc -o {to}"), 4, &says);
-        agent.join().expect("served");
+        agent.requests();
     }
-    assert_eq!(std::fs::read_to_string(folder.0.join("kept")).expect("still there"), "as it was");
-    assert!(!folder.0.join("new").exists());
-    let (address, agent) = agent(ok(&ours));
+    assert_eq!(std::fs::read_to_string(folder.join("kept")).expect("still there"), "as it was");
+    assert!(!folder.join("new").exists());
+    let agent = MockAgent::new(vec![ours]);
+    let address = agent.address();
     check(&folder, &format!("snap {address} --service svc -o new"), 0, "new: ");
-    agent.join().expect("served");
+    agent.requests();
 }
 
 #[test]
 fn snap_says_when_nothing_listens() {
-    let folder = Folder::new("snap-none");
+    let folder = Snapshots::new("snap-none");
     let free = TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("an address");
     check(&folder, &format!("snap {free} -o new.diag"), 3, "nothing listens at 127.0.0.1:");
-    assert!(!folder.0.join("new.diag").exists());
+    assert!(!folder.join("new.diag").exists());
 }

@@ -61,6 +61,14 @@ fn packages_know_each_other_as_drawn() {
     }
 }
 
+/// What only tests need is built for tests alone.
+#[test]
+fn nothing_that_is_built_has_the_test_support() {
+    for (package, _) in ARROWS.iter().filter(|(package, _)| *package != "diag-test-support") {
+        assert!(!reached(package, "99").contains("diag-test-support"), "{package}");
+    }
+}
+
 #[test]
 fn readers_never_reach_the_recorder() {
     for (reader, _) in

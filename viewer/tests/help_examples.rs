@@ -1,9 +1,11 @@
 //! Each `--help` has an example, and each example does what it says or finds that nothing answers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{fs, thread};
+
+use diag_test_support::folder::Folder;
 
 const DIAG: &str = env!("CARGO_BIN_EXE_diag");
 
@@ -16,8 +18,8 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// A folder with all that the examples name.
-fn folder() -> PathBuf {
-    let folder = env::temp_dir().join(format!("diag-help-{}", std::process::id()));
+fn folder() -> Folder {
+    let folder = Folder::new("help");
     fs::create_dir_all(folder.join("snapshots")).expect("a folder");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/snapshots/v1.6.diag");
     for name in ["now.diag", "before.diag", "after.diag", "snapshots/a.diag", "snapshots/b.diag"] {
@@ -86,7 +88,6 @@ fn every_help_has_examples_that_work() {
             assert!(fine.contains(&code), "diag {}: exit code {code}: {said}", example.join(" "));
         }
     }
-    fs::remove_dir_all(folder).expect("it is ours");
 }
 
 #[test]

@@ -1,21 +1,21 @@
 //! Snapshots made to break pages: names full of markup, damaged files, links that lead out.
 
-#[path = "../../diag/diff/tests/script/mod.rs"]
-mod script;
 mod site;
 
 use axum::http::StatusCode;
 use diag_snapshot::{
     FrameIndex, FrameRow, Heap, NameRow, SampleRow, SiteIndex, Snapshot, StackIndex, StackRow,
 };
-use script::{Service, in_order, steady};
+use diag_test_support::scenario::{Service, Steady, in_order};
 use site::Folder;
 
 const MARKUP: &str = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>";
 
 /// A snapshot in which every name is `name`.
 fn named(name: &str, now: f64) -> Snapshot {
-    let mut snapshot = Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(now);
+    let mut snapshot =
+        Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
+            .at(now);
     let text = snapshot.strings.intern(name);
     snapshot.process.service = name.to_owned();
     snapshot.process.host = Some(name.to_owned());
@@ -113,14 +113,14 @@ async fn damaged_files_are_shown_as_such() {
     let folder = Folder::new("damaged");
     let whole = named("svc", 40.0);
     let id = folder.write("whole.diag", &whole);
-    let bytes = std::fs::read(folder.0.join("whole.diag")).expect("a file");
+    let bytes = std::fs::read(folder.join("whole.diag")).expect("a file");
     let mut flipped = diag_snapshot::write(&named("svc", 20.0));
     let last = flipped.len() - 3;
     flipped[last] ^= 0x10;
     let damaged = diag_snapshot::content_id(&flipped).expect("a header").short();
-    std::fs::write(folder.0.join("flipped.diag"), flipped).expect("a file");
-    std::fs::write(folder.0.join("cut.diag"), &bytes[..40]).expect("a file");
-    std::fs::write(folder.0.join("other.diag"), "hello\n").expect("a file");
+    std::fs::write(folder.join("flipped.diag"), flipped).expect("a file");
+    std::fs::write(folder.join("cut.diag"), &bytes[..40]).expect("a file");
+    std::fs::write(folder.join("other.diag"), "hello\n").expect("a file");
     let viewer = folder.viewer();
     let page = viewer.page("/").await;
     for says in ["other.diag: ", "not a diag snapshot", "cut.diag: ", "damaged</span>"] {
@@ -136,14 +136,14 @@ async fn damaged_files_are_shown_as_such() {
 async fn a_whole_copy_replaces_a_damaged_one() {
     let folder = Folder::new("copy");
     let id = folder.write("a.diag", &named("svc", 40.0));
-    let whole = std::fs::read(folder.0.join("a.diag")).expect("a file");
+    let whole = std::fs::read(folder.join("a.diag")).expect("a file");
     let mut flipped = whole.clone();
     let last = flipped.len() - 3;
     flipped[last] ^= 0x10;
-    std::fs::write(folder.0.join("a.diag"), flipped).expect("a file");
+    std::fs::write(folder.join("a.diag"), flipped).expect("a file");
     let viewer = folder.viewer();
     assert!(viewer.page(&format!("/s/{id}/tasks")).await.contains("Damaged:"));
-    std::fs::write(folder.0.join("b.diag"), whole).expect("a file");
+    std::fs::write(folder.join("b.diag"), whole).expect("a file");
     viewer.page("/").await;
     assert!(!viewer.page(&format!("/s/{id}/tasks")).await.contains("Damaged:"));
 }
@@ -152,10 +152,10 @@ async fn a_whole_copy_replaces_a_damaged_one() {
 async fn a_folder_is_not_left() {
     let (outside, inside) = (Folder::new("outside"), Folder::new("inside"));
     let id = outside.write("secret.diag", &named("svc", 40.0));
-    std::os::unix::fs::symlink(outside.0.join("secret.diag"), inside.0.join("link.diag")).expect("a link");
-    std::fs::create_dir(inside.0.join("deeper.diag")).expect("a folder");
-    std::fs::write(inside.0.join(".hidden.diag"), "").expect("a file");
-    std::fs::write(inside.0.join("notes.txt"), "").expect("a file");
+    std::os::unix::fs::symlink(outside.join("secret.diag"), inside.join("link.diag")).expect("a link");
+    std::fs::create_dir(inside.join("deeper.diag")).expect("a folder");
+    std::fs::write(inside.join(".hidden.diag"), "").expect("a file");
+    std::fs::write(inside.join("notes.txt"), "").expect("a file");
     let viewer = inside.viewer();
     let listed = viewer.json("/api/v1").await;
     assert_eq!(

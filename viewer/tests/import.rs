@@ -1,19 +1,18 @@
 //! A profile of another tool is imported by the program, and shown and compared as any snapshot.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use diag_analysis::pprof;
 use diag_snapshot::{SampleRow, Snapshot, file};
+use diag_test_support::folder::Folder;
 
-/// A folder of this test's own, removed at the end.
-struct Folder(PathBuf);
+/// A folder to run the program in.
+struct Work(Folder);
 
-impl Folder {
+impl Work {
     fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("diag-import-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        Folder(path)
+        Work(Folder::new(&format!("import-{test}")))
     }
 
     fn put(&self, name: &str, bytes: &[u8]) {
@@ -37,12 +36,6 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 fn golden() -> Snapshot {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/snapshots/v1.6.diag");
     file::read(&path).expect("readable").0
@@ -61,7 +54,7 @@ fn grown() -> Snapshot {
 
 #[test]
 fn a_profile_becomes_a_snapshot_that_can_be_shown_and_compared() {
-    let folder = Folder::new("whole");
+    let folder = Work::new("whole");
     folder.put("before.pb.gz", &pprof::heap(&golden().into()));
     folder.put("after.pb.gz", &pprof::heap(&grown().into()));
     folder.check("import before.pb.gz -o before.diag", &[0], "before.diag: iothub, 15 MiB live in ");
@@ -82,7 +75,7 @@ fn a_profile_becomes_a_snapshot_that_can_be_shown_and_compared() {
 
 #[test]
 fn what_cannot_be_imported_is_said_with_its_file_and_place() {
-    let folder = Folder::new("wrong");
+    let folder = Work::new("wrong");
     folder.put("cut.pb.gz", &pprof::heap(&golden().into())[..500]);
     folder.put("wrong.pb", &[0x0a, 4, 8, 1, 16, 2, 0x12, 100, 1]);
     folder.put("text", b"hello\n");

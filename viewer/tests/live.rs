@@ -1,31 +1,11 @@
 //! A running service as the source: it is asked when a page is loaded, and may stay silent.
 
-#[path = "../../diag/diff/tests/script/mod.rs"]
-mod script;
 mod site;
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-use std::thread;
-
+use diag_test_support::agent::MockAgent;
+use diag_test_support::scenario::{Service, Steady, in_order};
 use diag_viewer::{Access, Source, router};
-use script::{Service, in_order, steady};
 use site::Viewer;
-
-/// Answers one request after the other with these bodies, then listens no more.
-fn agent(bodies: Vec<Vec<u8>>) -> (String, thread::JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let serve = move |body: Vec<u8>| {
-        let (mut stream, _) = listener.accept().expect("a client");
-        let mut request = [0; 4096];
-        let read = stream.read(&mut request).expect("a request");
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
-        stream.write_all(&[head.as_bytes(), &body].concat()).expect("the client reads");
-        String::from_utf8_lossy(&request[..read]).into_owned()
-    };
-    (address, thread::spawn(move || bodies.into_iter().map(serve).collect()))
-}
 
 fn viewer(address: &str, token: Option<&str>) -> Viewer {
     viewer_with(address, token.map_or_else(Access::default, |token| Access::default().with_token(token)))
@@ -46,40 +26,50 @@ fn post(path: &str, site: Option<&str>) -> axum::http::request::Builder {
 
 #[tokio::test]
 async fn a_service_is_asked_once_for_pages_loaded_together() {
-    let snapshot = Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(20.0);
-    let (address, agent) = agent(vec![diag_snapshot::write(&snapshot)]);
-    let viewer = viewer(&address, None);
-    assert!(viewer.page("/").await.contains(&format!("{address} #1")));
+    let snapshot =
+        Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
+            .at(20.0);
+    let agent = MockAgent::new(vec![diag_snapshot::write(&snapshot)]);
+    let viewer = viewer(agent.address(), None);
+    assert!(viewer.page("/").await.contains(&format!("{} #1", agent.address())));
     assert!(viewer.page("/s/live/tasks").await.contains("30 live tasks"));
     let listed = viewer.json("/api/v1").await;
     assert_eq!(listed["snapshots"].as_array().map(Vec::len), Some(1));
-    assert_eq!(agent.join().expect("served").len(), 1);
+    assert_eq!(agent.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn the_token_is_handed_on() {
-    let (address, agent) = agent(vec![Vec::new()]);
+    let agent = MockAgent::new(vec![Vec::new()]);
     let request =
         axum::http::Request::get("/").header("host", "localhost").header("authorization", "Bearer hush");
-    viewer(&address, Some("hush")).ask(request).await;
-    let asked = agent.join().expect("served").concat().to_lowercase();
+    viewer(agent.address(), Some("hush")).ask(request).await;
+    let asked = agent.requests().concat().to_lowercase();
     assert!(asked.contains("authorization: bearer hush\r\n"), "{asked}");
 }
 
 #[tokio::test]
 async fn what_went_wrong_is_on_the_page() {
-    let (address, agent) = agent(vec![b"<html>".to_vec()]);
+    let agent = MockAgent::new(vec![b"<html>".to_vec()]);
+    let address = agent.address().to_owned();
     assert!(viewer(&address, None).page("/").await.contains("not a diag snapshot"));
-    agent.join().expect("served");
+    agent.requests();
     let page = viewer(&address, None).page("/").await;
     assert!(page.contains("nothing listens at"), "{page}");
 }
 
 #[tokio::test]
 async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
-    let at = |s| diag_snapshot::write(&Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(s));
-    let (address, agent) = agent(vec![at(20.0), at(30.0)]);
-    let viewer = viewer(&address, None);
+    let at = |s| {
+        diag_snapshot::write(
+            &Service::new(in_order(
+                Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks(),
+            ))
+            .at(s),
+        )
+    };
+    let agent = MockAgent::new(vec![at(20.0), at(30.0)]);
+    let viewer = viewer(agent.address(), None);
     assert!(viewer.page("/").await.contains("Ask tasks where they wait"));
     assert_eq!(viewer.ask(post("/ask", Some("cross-site"))).await.status, 403);
     assert_eq!(viewer.ask(post("/ask", None).header("origin", "http://evil.example")).await.status, 403);
@@ -89,7 +79,7 @@ async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
     assert_eq!(answer.status, 303);
     let to = answer.headers["location"].to_str().expect("an address");
     assert!(to.starts_with("/s/") && to.ends_with("/tasks"), "{to}");
-    let requests = agent.join().expect("served");
+    let requests = agent.requests();
     assert!(
         requests[0].starts_with("GET /snapshot HTTP") && requests[1].starts_with("GET /snapshot?ask=1 HTTP")
     );
@@ -97,12 +87,14 @@ async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
 
 #[tokio::test]
 async fn what_only_reads_asks_nobody() {
-    let snapshot = Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(20.0);
-    let (address, agent) = agent(vec![diag_snapshot::write(&snapshot)]);
-    let viewer = viewer_with(&address, Access::default().with_read_only());
+    let snapshot =
+        Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
+            .at(20.0);
+    let agent = MockAgent::new(vec![diag_snapshot::write(&snapshot)]);
+    let viewer = viewer_with(agent.address(), Access::default().with_read_only());
     assert!(!viewer.page("/").await.contains("Ask tasks where they wait"));
     assert_eq!(viewer.ask(post("/ask", Some("same-origin"))).await.status, 404);
-    assert_eq!(agent.join().expect("served").len(), 1);
+    assert_eq!(agent.requests().len(), 1);
     let folder = router(Source::folder("."), Access::default());
     assert_eq!(Viewer(folder).ask(post("/ask", Some("same-origin"))).await.status, 404);
 }
@@ -117,27 +109,34 @@ fn origin_of_form(page: &axum::http::HeaderMap) -> &'static str {
 
 #[tokio::test]
 async fn the_button_of_our_own_page_is_taken_as_a_browser_sends_it() {
-    let at = |s| diag_snapshot::write(&Service::new(in_order(steady(7, 30, 0.0, 10.0, 0.5))).at(s));
-    let (address, agent) = agent(vec![at(20.0), at(30.0)]);
-    let viewer = viewer(&address, None);
+    let at = |s| {
+        diag_snapshot::write(
+            &Service::new(in_order(
+                Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks(),
+            ))
+            .at(s),
+        )
+    };
+    let agent = MockAgent::new(vec![at(20.0), at(30.0)]);
+    let viewer = viewer(agent.address(), None);
     let page = viewer.ask(axum::http::Request::get("/").header("host", "localhost")).await;
     // A browser names the site only to addresses that it trusts, which `--allow-host` need not be.
     let button = post("/ask", None).header("origin", origin_of_form(&page.headers));
     assert_eq!(viewer.ask(button).await.status, 303);
     assert_eq!(viewer.ask(post("/ask", None).header("origin", "null")).await.status, 403);
     assert_eq!(viewer.ask(post("/ask", Some("same-site"))).await.status, 403);
-    agent.join().expect("served");
+    agent.requests();
 }
 
 #[tokio::test]
 async fn asking_needs_the_token() {
-    let (address, agent) = agent(vec![Vec::new()]);
-    let viewer = viewer(&address, Some("hush"));
+    let agent = MockAgent::new(vec![Vec::new()]);
+    let viewer = viewer(agent.address(), Some("hush"));
     let asking = || post("/ask", Some("same-origin")).header("origin", "http://localhost");
     assert_eq!(viewer.ask(asking()).await.status, 401);
     assert_eq!(viewer.ask(asking().header("authorization", "Bearer other")).await.status, 401);
     // The one request that the agent gets is that of who knows it.
     viewer.ask(asking().header("authorization", "Bearer hush")).await;
-    let asked = agent.join().expect("served").concat();
+    let asked = agent.requests().concat();
     assert!(asked.starts_with("GET /snapshot?ask=1 HTTP"), "{asked}");
 }

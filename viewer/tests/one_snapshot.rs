@@ -6,8 +6,8 @@ use diag_snapshot::{
     CancelBy, Outcome, ParkedRow, PollDelayRow, PollTimeRow, SiteIndex, Snapshot, StackIndex, TaskId,
     TaskRow, TaskState, ThreadRow, ZombieRow,
 };
+use diag_test_support::crowd::crowd;
 use site::Folder;
-use site::crowd::crowd;
 
 /// Ten tasks of one site: one lost, one asked to stop, one that holds up a thread.
 fn troubled() -> Snapshot {

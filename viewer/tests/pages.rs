@@ -1,17 +1,21 @@
 //! Every page and its JSON twin, over a scripted service with one leak of tasks and one of memory.
 
-#[path = "../../diag/diff/tests/script/mod.rs"]
-mod script;
 mod site;
 
 use axum::http::{Request, StatusCode};
+use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, router};
-use script::{Block, Service, churn, ghosts, in_order};
 use site::{Folder, Viewer};
 
 /// Four hundred tasks that rest for ever among healthy ones, and a cache that only grows.
 fn leaking() -> Service {
-    let tasks = in_order([churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05), ghosts(7, 0.0, 20.0, 20.0)].concat());
+    let tasks = in_order(
+        [
+            Churn { until: 60.0, ..Churn::default() }.tasks(),
+            Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks(),
+        ]
+        .concat(),
+    );
     let block = |i: u32| Block {
         function: "svc::cache::put",
         size_bytes: 256 << 10,
@@ -133,7 +137,7 @@ async fn what_is_not_there_is_said_in_either_form() {
 #[tokio::test]
 async fn the_diff_page_has_the_numbers_of_the_command_line() {
     let scene = Scene::new("numbers");
-    let cli = diag(&scene.folder.0, &["diff", "a.diag", "b.diag", "--format", "json"]);
+    let cli = diag(&scene.folder, &["diff", "a.diag", "b.diag", "--format", "json"]);
     assert_eq!(scene.viewer.page(&scene.path("/api/v1/d/{a}..{b}")).await, cli);
     let report: serde_json::Value = serde_json::from_str(&cli).expect("JSON");
     let page = scene.viewer.page(&scene.path("/d/{a}..{b}")).await;
@@ -153,7 +157,7 @@ async fn the_diff_page_has_the_numbers_of_the_command_line() {
 #[tokio::test]
 async fn the_task_list_has_the_numbers_of_the_command_line() {
     let scene = Scene::new("tasks");
-    let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "json"]);
+    let cli = diag(&scene.folder, &["show", "b.diag", "--tasks", "--format", "json"]);
     let shown: serde_json::Value = serde_json::from_str(&cli).expect("JSON");
     let tasks = scene.viewer.json(&scene.path("/api/v1/s/{b}/tasks")).await;
     let site = &tasks["sites"][0];
@@ -172,7 +176,7 @@ async fn the_task_list_has_the_numbers_of_the_command_line() {
 #[tokio::test]
 async fn the_heap_page_has_the_numbers_of_the_command_line() {
     let scene = Scene::new("heap");
-    let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "json"]);
+    let cli = diag(&scene.folder, &["show", "b.diag", "--tasks", "--format", "json"]);
     let shown: serde_json::Value = serde_json::from_str(&cli).expect("JSON");
     let page = scene.viewer.json(&scene.path("/api/v1/s/{b}/heap")).await;
     for (field, value) in shown["heap"].as_object().expect("a heap") {
@@ -198,7 +202,7 @@ async fn the_heap_page_has_the_numbers_of_the_command_line() {
 #[tokio::test]
 async fn a_snapshot_can_be_had_in_each_format_that_it_has_something_for() {
     let scene = Scene::new("export");
-    let (mut snapshot, _) = diag_snapshot::file::read(&scene.folder.0.join("b.diag")).expect("readable");
+    let (mut snapshot, _) = diag_snapshot::file::read(&scene.folder.join("b.diag")).expect("readable");
     let page = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
     for format in diag_analysis::export::ALL {
         let path = scene.path(&format!("/s/{{b}}/export/{}", format.name()));
@@ -259,20 +263,20 @@ async fn the_split_is_on_the_pages() {
     }
     scene.check("/", "<rect class=\"part-5\"").await;
     scene.check("/d/{a}..{b}", "<th scope=\"row\" class=\"strong\">resident memory</th>").await;
-    let text = diag(&scene.folder.0, &["show", "b.diag"]);
+    let text = diag(&scene.folder, &["show", "b.diag"]);
     let second = text.lines().nth(1).expect("a second line");
     assert!(second.starts_with("rss ") && second.contains("live Rust heap"), "{text}");
     assert!(text.lines().count() <= 60, "{text}");
-    let text = diag(&scene.folder.0, &["diff", "a.diag", "b.diag"]);
+    let text = diag(&scene.folder, &["diff", "a.diag", "b.diag"]);
     assert!(text.contains("where resident memory is\n"), "{text}");
-    let markdown = diag(&scene.folder.0, &["diff", "a.diag", "b.diag", "--format", "markdown"]);
+    let markdown = diag(&scene.folder, &["diff", "a.diag", "b.diag", "--format", "markdown"]);
     assert!(markdown.contains("| resident memory |"), "{markdown}");
 }
 
 #[tokio::test]
 async fn pages_of_tasks_join_without_a_gap() {
     let scene = Scene::new("paging");
-    let cli = diag(&scene.folder.0, &["show", "b.diag", "--tasks", "--format", "jsonl"]);
+    let cli = diag(&scene.folder, &["show", "b.diag", "--tasks", "--format", "jsonl"]);
     let all: Vec<serde_json::Value> =
         cli.lines().map(|line| serde_json::from_str(line).expect("a task")).collect();
     for (sort, field) in [("age", "age_ns"), ("idle", "idle_ns"), ("polls", "polls")] {
@@ -321,7 +325,7 @@ async fn a_folder_that_fills_shows_what_came() {
     let folder = Folder::new("fills");
     let viewer = folder.viewer();
     assert!(viewer.page("/").await.contains("Nothing to show yet"));
-    let healthy = Service::new(churn(1, 7, 0.0, 60.0, 50.0, 0.33, 0.05));
+    let healthy = Service::new(Churn { until: 60.0, ..Churn::default() }.tasks());
     folder.write("a.diag", &healthy.at(15.0));
     assert!(viewer.page("/").await.contains("what grows takes two"));
     folder.write("b.diag", &healthy.at(30.0));
@@ -354,7 +358,7 @@ async fn only_known_hosts_are_answered() {
     }
     check(&viewer, None, StatusCode::FORBIDDEN).await;
     let access = Access::default().with_host("dev.internal");
-    let viewer = Viewer(router(Source::folder(&folder.0), access));
+    let viewer = Viewer(router(Source::folder(&*folder), access));
     check(&viewer, Some("dev.internal:9898"), StatusCode::OK).await;
     check(&viewer, Some("evil.example"), StatusCode::FORBIDDEN).await;
 }
@@ -392,7 +396,7 @@ fn check_headers(headers: &axum::http::HeaderMap, path: &str) {
 async fn a_token_keeps_others_out() {
     let folder = Folder::new("token");
     let access = Access::default().with_token("s3cret");
-    let viewer = Viewer(router(Source::folder(&folder.0), access));
+    let viewer = Viewer(router(Source::folder(&*folder), access));
     let get = |path: &str| Request::get(path).header("host", "localhost");
     for (name, value, expected) in [
         ("x-nothing", "", StatusCode::UNAUTHORIZED),

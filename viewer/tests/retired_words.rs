@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 const LIST: &str = include_str!("retired_words.txt");
 
 /// Where the code of each package lies.
-const PACKAGES: [(&str, &str); 8] = [
+const PACKAGES: [(&str, &str); 9] = [
     ("diag", "diag/recorder"),
     ("diag-snapshot", "diag/snapshot"),
     ("diag-symbols", "diag/symbols"),
@@ -14,6 +14,7 @@ const PACKAGES: [(&str, &str); 8] = [
     ("diag-diff", "diag/diff"),
     ("diag-viewer", "viewer"),
     ("diag-examples", "examples"),
+    ("diag-test-support", "diag/test-support"),
     ("diag-peers", "diag/peers"),
 ];
 

@@ -3,8 +3,8 @@
 
 mod site;
 
+use diag_test_support::crowd::crowd;
 use site::Folder;
-use site::crowd::crowd;
 
 const TASKS: u64 = 100_000;
 const SITES: u64 = 1_000;

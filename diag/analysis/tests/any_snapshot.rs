@@ -1,14 +1,8 @@
 //! Any snapshot, however absurd or damaged, has a text.
 
-#[path = "../../snapshot/tests/any/mod.rs"]
-mod any;
-#[path = "../../snapshot/tests/forge/mod.rs"]
-mod forge;
-#[path = "../../snapshot/tests/support/mod.rs"]
-mod support;
-
 use diag_analysis::dump::dump;
 use diag_snapshot::{read, write};
+use diag_test_support::{any, forge, iothub};
 use proptest::prelude::*;
 
 proptest! {
@@ -27,7 +21,7 @@ proptest! {
         bytes in prop::collection::vec(prop::num::u8::ANY, 0..64),
         at in any::<prop::sample::Index>(),
     ) {
-        let mut forge = forge::Forge::open(&write(&support::service(20, 20)));
+        let mut forge = forge::Forge::open(&write(&iothub::service(20, 20)));
         let raw = &mut forge.sections[section].1;
         let start = at.index(raw.len());
         let end = raw.len().min(start + bytes.len());

@@ -1,13 +1,11 @@
 //! Collapsed stacks, read back as FlameGraph reads them.
 
-#[path = "../../snapshot/tests/support/mod.rs"]
-mod support;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 
 use diag_analysis::export;
 use diag_snapshot::{NameRow, Snapshot, file};
+use diag_test_support::iothub;
 
 /// The stacks with their bytes: what stands behind the last space of a line is the number.
 fn read(text: &str) -> Vec<(Vec<&str>, u64)> {
@@ -27,7 +25,7 @@ fn collapsed(snapshot: &Snapshot) -> String {
 #[test]
 fn the_sum_is_the_live_heap() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/snapshots/v1.4.diag");
-    for snapshot in [file::read(&golden).expect("readable").0, support::service(2_000, 1_000)] {
+    for snapshot in [file::read(&golden).expect("readable").0, iothub::service(2_000, 1_000)] {
         let text = collapsed(&snapshot);
         let stacks = read(&text);
         let truth = snapshot.heap.as_ref().expect("a heap").live_bytes();
@@ -43,7 +41,7 @@ fn the_sum_is_the_live_heap() {
 
 #[test]
 fn no_name_can_make_a_frame_or_a_line() {
-    let named = support::service(20, 20);
+    let named = iothub::service(20, 20);
     let stacks = read(&collapsed(&named)).len();
     for (hostile, expected) in [
         ("a;b", "a,b"),

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use diag_analysis::dump::dump;
 use diag_snapshot::{
-    CancelBy, EndRow, FrameIndex, FrameRow, NameRow, Outcome, ParkedFacts, ParkedRow, Process, Runtime,
-    SiteIndex, SiteKind, SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow,
-    ZombieRow, file,
+    CancelBy, EndRow, Outcome, ParkedFacts, ParkedRow, Process, Runtime, SiteIndex, SiteKind, SiteRow,
+    Snapshot, StackIndex, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow, file,
 };
+use diag_test_support::call_stack::call_stack;
+use diag_test_support::golden::assert_golden;
 
 const MINUTE: u64 = 60_000_000;
 const NOW: u64 = 90 * MINUTE;
@@ -35,17 +36,8 @@ impl Shop {
 
     /// A stack of functions with their files and lines, innermost first.
     fn stack(&mut self, functions: &[(&str, &str, u32)]) -> StackIndex {
-        let Snapshot { stacks, strings, .. } = &mut self.0;
-        let mut caller = None;
-        for (function, file, line) in functions.iter().rev() {
-            let frame = FrameIndex(stacks.frames.len() as u32);
-            stacks.frames.push(FrameRow { module: None, offset: frame.0.into() });
-            let (function, file) = (strings.intern(function), Some(strings.intern(file)));
-            stacks.names.push(NameRow { frame, function, file, line: Some(*line) });
-            stacks.stacks.push(StackRow { caller, frame });
-            caller = Some(StackIndex(stacks.stacks.len() as u32 - 1));
-        }
-        caller.expect("a stack has functions")
+        let calls = functions.iter().map(|&(function, file, line)| (function, Some((file, line))));
+        call_stack(&mut self.0, calls)
     }
 
     fn receive(&mut self, line: u32) -> StackIndex {
@@ -175,23 +167,13 @@ fn shop() -> Snapshot {
     shop.0
 }
 
-/// Compares `actual` with a file of `testdata/snapshots`, or rewrites that.
-fn check(name: &str, actual: &str) {
-    let path = testdata(name);
-    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(&path, actual).expect("testdata is writable");
-    }
-    let expected = std::fs::read_to_string(&path).expect("the expected text is there");
-    assert_eq!(actual, expected, "{name} differs; DIAG_BLESS=1 rewrites it");
-}
-
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/snapshots").join(name)
 }
 
 #[test]
 fn what_needs_a_look_comes_first() {
-    check("dump.txt", &dump(&shop().into()));
+    assert_golden(testdata("dump.txt"), &dump(&shop().into()));
 }
 
 #[test]
@@ -199,6 +181,6 @@ fn files_of_every_version_say_what_they_ever_did() {
     for minor in 0..=diag_snapshot::format::MINOR {
         let name = if minor == 0 { "v1".to_owned() } else { format!("v1.{minor}") };
         let (snapshot, _) = file::read(&testdata(&format!("{name}.diag"))).expect("readable for ever");
-        check(&format!("{name}.dump.txt"), &dump(&snapshot.into()));
+        assert_golden(testdata(&format!("{name}.dump.txt")), &dump(&snapshot.into()));
     }
 }

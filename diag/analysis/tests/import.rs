@@ -1,16 +1,13 @@
 //! Profiles of pprof as snapshots: what was exported comes back, those of other tools are read, and any bytes give an
 //! answer.
 
-mod profile;
-#[path = "../../snapshot/tests/support/mod.rs"]
-mod support;
-
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use diag_analysis::import::{ImportError, by_name, recognized};
 use diag_analysis::{Analysis, pprof};
 use diag_snapshot::{SampleRow, Snapshot};
+use diag_test_support::{iothub, profile};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use proptest::prelude::*;
@@ -31,13 +28,13 @@ fn sums(file: &[u8]) -> BTreeMap<Vec<String>, [i64; 4]> {
 
 #[test]
 fn what_was_exported_comes_back_with_the_same_sums() {
-    let exported = pprof::heap(&support::service(2_000, 1_000).into());
+    let exported = pprof::heap(&iothub::service(2_000, 1_000).into());
     assert_eq!(recognized(&exported).map(|format| format.name()), Some("pprof"));
     let snapshot = import(&exported).expect("it was written by us");
     let again = pprof::heap(&snapshot.clone().into());
     assert_eq!(sums(&again), sums(&exported));
     assert_eq!(snapshot.process.service, "iothub");
-    assert_eq!(snapshot.taken_unix_us(), support::service(1, 1).taken_unix_us());
+    assert_eq!(snapshot.taken_unix_us(), iothub::service(1, 1).taken_unix_us());
     let modules: Vec<_> =
         snapshot.stacks.modules.iter().map(|module| (module.base, module.size_bytes)).collect();
     assert_eq!(modules, [(0x5555_5555_4000, 9 << 20)]);
@@ -46,7 +43,7 @@ fn what_was_exported_comes_back_with_the_same_sums() {
 
 #[test]
 fn two_imports_of_one_file_are_one_process_and_of_another_file_are_not() {
-    let file = |samples| pprof::heap(&support::service(20, samples).into());
+    let file = |samples| pprof::heap(&iothub::service(20, samples).into());
     let instance = |file: &[u8]| import(file).expect("ours").process.instance;
     assert_eq!(instance(&file(20)), instance(&file(20)));
     assert_ne!(instance(&file(20)), instance(&file(21)));

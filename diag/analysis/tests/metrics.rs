@@ -1,13 +1,11 @@
 //! The metrics of a snapshot, read by a strict reader of OpenMetrics 1.0.
 
-#[path = "../../snapshot/tests/support/mod.rs"]
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 
 use diag_analysis::Analysis;
 use diag_analysis::metrics::{self, MAX_SITES, Syntax, Told};
 use diag_snapshot::{Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow};
+use diag_test_support::iothub;
 
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
 
@@ -144,7 +142,7 @@ fn the_reader_is_strict() {
 
 #[test]
 fn the_figures_are_those_of_the_snapshot() {
-    let snapshot = support::service(2_000, 1_000);
+    let snapshot = iothub::service(2_000, 1_000);
     let (metrics, heap) = (metrics_of(&snapshot), snapshot.heap.as_ref().expect("a heap"));
     assert_eq!(metrics.sum("diag_tasks"), 2_000.0);
     assert_eq!(metrics.sum("diag_tasks_by_state"), 2_000.0);
@@ -167,7 +165,7 @@ fn the_figures_are_those_of_the_snapshot() {
 
 #[test]
 fn every_name_is_documented_and_every_documented_name_is_there() {
-    let mut snapshot = support::service(20, 20);
+    let mut snapshot = iothub::service(20, 20);
     snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(20) }];
     let rows = DOCUMENTED.lines().filter_map(|line| line.strip_prefix("| `"));
     let documented: BTreeSet<String> =
@@ -241,7 +239,7 @@ fn counters_never_go_down() {
 
 #[test]
 fn the_older_syntax_has_the_same_samples_in_families_that_are_called_as_these() {
-    let snapshot = support::service(200, 100);
+    let snapshot = iothub::service(200, 100);
     let text = |syntax| metrics::text(&snapshot.clone().into(), syntax, &mut Told::default());
     let samples = |text: &str| -> Vec<String> {
         text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
@@ -265,7 +263,7 @@ fn the_older_syntax_has_the_same_samples_in_families_that_are_called_as_these() 
 
 #[test]
 fn a_snapshot_that_lies_still_makes_a_valid_text() {
-    let mut snapshot = support::service(20, 20);
+    let mut snapshot = iothub::service(20, 20);
     let heap = snapshot.heap.as_mut().expect("a heap");
     let mut sample = heap.samples.get(19).expect("the last one");
     for (size_bytes, rate_bytes) in [(0, u64::MAX), (u64::MAX, 1), (u64::MAX, u64::MAX)] {

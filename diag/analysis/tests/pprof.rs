@@ -1,13 +1,10 @@
 //! Heap profiles for pprof, read back by another hand: valid whatever the snapshot says, and with its sums.
 
-mod profile;
-#[path = "../../snapshot/tests/support/mod.rs"]
-mod support;
-
 use diag_analysis::allocation_sites::AllocationSites;
 use diag_analysis::pprof;
 use diag_snapshot::{FrameIndex, ModuleIndex, NameRow, Snapshot, StackIndex, StackRow, StringIndex, TaskId};
-use profile::{Profile, Sample};
+use diag_test_support::profile::{Profile, Sample};
+use diag_test_support::{iothub, profile};
 
 fn heap(snapshot: &Snapshot) -> Profile {
     profile::read(&pprof::heap(&snapshot.clone().into()))
@@ -21,7 +18,7 @@ fn close(found: i64, truth: f64, groups: usize) {
 
 #[test]
 fn the_sums_are_those_of_the_snapshot() {
-    let snapshot = support::service(2_000, 1_000);
+    let snapshot = iothub::service(2_000, 1_000);
     let (profile, heap) = (heap(&snapshot), snapshot.heap.as_ref().expect("a heap"));
     assert_eq!(
         profile.types,
@@ -46,7 +43,7 @@ fn the_sums_are_those_of_the_snapshot() {
 
 #[test]
 fn in_use_values_tell_the_task() {
-    let snapshot = support::service(2_000, 1_000);
+    let snapshot = iothub::service(2_000, 1_000);
     let (profile, heap) = (heap(&snapshot), snapshot.heap.as_ref().expect("a heap"));
     let groups = profile.samples.len();
     let weights = |is_it: &dyn Fn(Option<TaskId>) -> bool| -> f64 {
@@ -70,7 +67,7 @@ fn in_use_values_tell_the_task() {
 
 #[test]
 fn stacks_keep_their_names_inlined_ones_too() {
-    let snapshot = support::service(20, 20);
+    let snapshot = iothub::service(20, 20);
     let profile = heap(&snapshot);
     let sites = AllocationSites::new(&snapshot);
     let of_profile: Vec<&Vec<String>> = profile.samples.iter().map(|sample| &sample.functions).collect();
@@ -93,7 +90,7 @@ fn stacks_keep_their_names_inlined_ones_too() {
 /// A snapshot with a block of 100 bytes for each stack: its frames, innermost first, and the functions that are
 /// inlined into each.
 fn blocks_of(stacks_of: &[&[&[&str]]]) -> Snapshot {
-    let mut snapshot = support::service(1, 1);
+    let mut snapshot = iothub::service(1, 1);
     let heap = snapshot.heap.as_mut().expect("a heap");
     let mut sample = heap.samples.get(0).expect("a sample");
     (heap.samples, heap.stack_totals, snapshot.stacks) = Default::default();
@@ -154,7 +151,7 @@ fn without_a_heap_the_profile_is_empty() {
 
 #[test]
 fn a_snapshot_that_lies_still_makes_a_valid_profile() {
-    let mut snapshot = support::service(20, 50);
+    let mut snapshot = iothub::service(20, 50);
     let stacks = &mut snapshot.stacks;
     // A stack that calls itself, frames and names of nobody, names in any order, a chain without an end.
     let next = |len: usize| StackIndex(len as u32);

@@ -1,13 +1,11 @@
 //! Profiles for speedscope, read back: valid whatever the snapshot says, and with its sums.
 
-#[path = "../../snapshot/tests/support/mod.rs"]
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use diag_analysis::export;
 use diag_snapshot::{NameRow, SampleRow, Snapshot, StackIndex, file};
+use diag_test_support::iothub;
 use serde_json::Value;
 
 fn exported(snapshot: &Snapshot, format: &str) -> Vec<u8> {
@@ -47,7 +45,7 @@ fn read(snapshot: &Snapshot) -> Vec<(Vec<String>, u64)> {
 #[test]
 fn the_sum_is_the_live_heap_and_the_stacks_are_those_of_the_other_format() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/snapshots/v1.4.diag");
-    for snapshot in [file::read(&golden).expect("readable").0, support::service(2_000, 1_000)] {
+    for snapshot in [file::read(&golden).expect("readable").0, iothub::service(2_000, 1_000)] {
         let stacks = read(&snapshot);
         let truth = snapshot.heap.as_ref().expect("a heap").live_bytes();
         let sum: u64 = stacks.iter().map(|(_, bytes)| bytes).sum();
@@ -71,7 +69,7 @@ fn the_sum_is_the_live_heap_and_the_stacks_are_those_of_the_other_format() {
 
 #[test]
 fn a_snapshot_that_lies_still_makes_a_valid_file() {
-    let mut snapshot = support::service(20, 20);
+    let mut snapshot = iothub::service(20, 20);
     let hostile = snapshot.strings.intern("a\";\\\n\u{1b}[31m\u{2028}");
     let names: Vec<NameRow> = snapshot.stacks.names.iter().collect();
     snapshot.stacks.names = names.into_iter().map(|row| NameRow { function: hostile, ..row }).collect();

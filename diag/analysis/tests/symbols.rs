@@ -1,18 +1,16 @@
 //! Names that are looked up after the fact: in which files, and in which never.
 
-#[path = "../../symbols/tests/built/mod.rs"]
-mod built;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use built::Folder;
 use diag_analysis::named_stacks::NamedStacks;
 use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_snapshot::{
     FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, Snapshot, StackRow, Strings, Table,
 };
 use diag_symbols::ElfFile;
+use diag_test_support::folder::Folder;
+use diag_test_support::program;
 
 /// A compiled program, and what a stripped process of it would have in its snapshot.
 struct App {
@@ -28,14 +26,14 @@ const GONE: &str = "/nowhere/app";
 impl App {
     fn new(test: &str) -> Self {
         let folder = Folder::new(test);
-        let (file, address) = folder.compile(&["-g"]);
+        let (file, address) = program::compile(&folder, &["-g"]);
         let build_id = ElfFile::open(&file).and_then(|file| file.build_id()).expect("a build id");
         App { folder, file, build_id, address }
     }
 
     /// Puts a copy there.
     fn copy(&self, to: &str) {
-        let to = self.folder.0.join(to);
+        let to = self.folder.join(to);
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
         fs::copy(&self.file, to).expect("a copy");
     }
@@ -57,7 +55,7 @@ impl App {
 
     /// `shown` is the frame after its name was looked for in `dir`, `notes` what was said of it.
     fn check(&self, mut snapshot: Snapshot, dir: Option<&str>, shown: &str, notes: &[&str]) {
-        let dirs: Vec<PathBuf> = dir.map(|dir| self.folder.0.join(dir)).into_iter().collect();
+        let dirs: Vec<PathBuf> = dir.map(|dir| self.folder.join(dir)).into_iter().collect();
         let files = DebugFiles::in_dirs(&dirs).expect("it is there");
         let told: Vec<String> = fill_in(&mut snapshot, &files).iter().map(ToString::to_string).collect();
         let named = NamedStacks::new(&snapshot.stacks, &snapshot.strings);

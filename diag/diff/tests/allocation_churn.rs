@@ -1,11 +1,9 @@
 //! The rule `allocation-churn` on memory that is made anew all the time, and on its healthy twins.
 
-mod script;
-
 use diag_analysis::Analysis;
 use diag_diff::{Confidence, Finding, Policy, judge};
 use diag_snapshot::{Snapshot, StackTotalsRow};
-use script::{Block, Service};
+use diag_test_support::scenario::{Block, Service};
 
 const GIB: u64 = 1 << 30;
 

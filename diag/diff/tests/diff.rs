@@ -1,10 +1,11 @@
 //! Facts about two snapshots, and that they do not depend on the order of the files.
 
-mod script;
+mod compared;
 
+use compared::diff;
 use diag_diff::diff::{Cohort, Diff, Moves, Site, SiteDiff};
 use diag_diff::{NotComparable, Policy, judge};
-use script::{Service, Task, churn, diff, ghosts, in_order};
+use diag_test_support::scenario::{Churn, Ghosts, Service, Task, in_order};
 
 fn task(line: u32, spawned: f64, ended: Option<f64>) -> Task {
     Task { line, spawned, pause: 0.1, rests: None, ended }
@@ -80,7 +81,13 @@ fn the_cohort_is_split_by_what_became_of_it() {
 
 #[test]
 fn a_swap_negates_every_number() {
-    let tasks = in_order([churn(3, 7, 0.0, 40.0, 50.0, 0.33, 0.05), ghosts(8, 0.0, 20.0, 20.0)].concat());
+    let tasks = in_order(
+        [
+            Churn { seed: 3, ..Churn::default() }.tasks(),
+            Ghosts { line: 8, from: 0.0, until: 20.0, per_s: 20.0 }.tasks(),
+        ]
+        .concat(),
+    );
     let service = Service::new(tasks);
     let (there, back) = (compare(&service, 15.0, 30.0), compare(&service, 30.0, 15.0));
     assert_eq!(there.window_us, -back.window_us);

@@ -1,13 +1,11 @@
 //! The rule `gauge-growth` on connections that are never given back, and on their healthy twins.
 
-mod script;
-
 use diag_analysis::Analysis;
 use diag_analysis::gauge::Gauge;
 use diag_diff::rules::{evidence::Evidence, risk::Risk};
 use diag_diff::{Finding, Outcome, Policy, Report, Series, judge_series, report};
 use diag_snapshot::{DescriptorKind, Micros};
-use script::{Published, Service, busy_sockets, churn, in_order, kept_sockets, steady};
+use diag_test_support::scenario::{Churn, Ghosts, Published, Service, Steady, in_order};
 
 const HOUR: f64 = 3_600.0;
 
@@ -28,7 +26,12 @@ fn found(service: &Service, moments: &[f64]) -> usize {
 
 /// A few requests, and sockets.
 fn service(sockets: Vec<(f64, Option<f64>)>) -> Service {
-    Service { sockets, ..Service::new(churn(1, 7, 0.0, 40.0 * HOUR, 0.01, 1.0, 0.1)) }
+    Service {
+        sockets,
+        ..Service::new(
+            Churn { until: 40.0 * HOUR, per_s: 0.01, lifetime: 1.0, pause: 0.1, ..Churn::default() }.tasks(),
+        )
+    }
 }
 
 /// A moment every so many seconds.
@@ -38,7 +41,20 @@ fn every(seconds: f64, count: u32) -> Vec<f64> {
 
 /// 20 that come and go, and eight an hour that stay.
 fn leak(seed: u64) -> Vec<(f64, Option<f64>)> {
-    [busy_sockets(seed, 40.0 * HOUR, 20.0, 60.0), kept_sockets(0.0, 40.0 * HOUR, 8.0 / HOUR)].concat()
+    [
+        Churn {
+            seed,
+            line: 0,
+            until: 40.0 * HOUR,
+            per_s: 20.0 / 60.0,
+            lifetime: 60.0,
+            pause: 1.0,
+            ..Churn::default()
+        }
+        .sockets(),
+        Ghosts { line: 0, from: 0.0, until: 40.0 * HOUR, per_s: 8.0 / HOUR }.sockets(),
+    ]
+    .concat()
 }
 
 #[test]
@@ -55,14 +71,22 @@ fn eight_an_hour_among_twenty_are_found() {
 
 #[test]
 fn a_slow_rise_is_told_by_the_hour() {
-    let report = judged(&service(kept_sockets(0.0, 40.0 * HOUR, 8.0 / HOUR)), &every(6.0 * HOUR, 4), "");
+    let report = judged(
+        &service(Ghosts { line: 0, from: 0.0, until: 40.0 * HOUR, per_s: 8.0 / HOUR }.sockets()),
+        &every(6.0 * HOUR, 4),
+        "",
+    );
     let title = "LEAK (possible): 145 at (sockets), +8.0/h, since";
     assert!(report::text::render(&report).contains(title), "{}", report::text::render(&report));
 }
 
 #[test]
 fn what_is_found_says_how_many_stay_and_when_the_limit_is_met() {
-    let report = judged(&service(kept_sockets(0.0, 400.0, 1.0)), &every(20.0, 4), "");
+    let report = judged(
+        &service(Ghosts { line: 0, from: 0.0, until: 400.0, per_s: 1.0 }.sockets()),
+        &every(20.0, 4),
+        "",
+    );
     let [found] = of_rule(&report)[..] else { panic!("{:?}", report.findings) };
     assert_eq!(
         (found.category.as_str(), found.confidence.as_str(), found.count),
@@ -87,18 +111,35 @@ fn what_is_found_says_how_many_stay_and_when_the_limit_is_met() {
 #[test]
 fn what_does_not_rise_is_silent() {
     for seed in 1..=6 {
-        let busy = |count, lifetime| service(busy_sockets(seed, 40.0 * HOUR, count, lifetime));
+        let busy = |count, lifetime| {
+            service(
+                Churn {
+                    seed,
+                    line: 0,
+                    until: 40.0 * HOUR,
+                    per_s: count / lifetime,
+                    lifetime,
+                    pause: 1.0,
+                    ..Churn::default()
+                }
+                .sockets(),
+            )
+        };
         for moments in [every(10.0, 4), every(HOUR, 24), every(6.0 * HOUR, 4), every(30.0, 60)] {
             assert_eq!(found(&busy(20.0, 60.0), &moments), 0, "10 to 30, seed {seed}");
             assert_eq!(found(&busy(190.0, 300.0), &moments), 0, "190, seed {seed}");
         }
     }
-    assert_eq!(found(&service(kept_sockets(0.0, 1.0, 190.0)), &every(HOUR, 24)), 0, "190 that stay");
+    assert_eq!(
+        found(&service(Ghosts { line: 0, from: 0.0, until: 1.0, per_s: 190.0 }.sockets()), &every(HOUR, 24)),
+        0,
+        "190 that stay"
+    );
 }
 
 #[test]
 fn what_is_full_is_silent() {
-    let pool = service(kept_sockets(0.0, 120.0, 1.0));
+    let pool = service(Ghosts { line: 0, from: 0.0, until: 120.0, per_s: 1.0 }.sockets());
     assert_eq!(found(&pool, &every(20.0, 4)), 1, "still on its way");
     assert_eq!(found(&pool, &every(20.0, 7)), 0, "full for a minute");
 }
@@ -118,32 +159,51 @@ fn all_that_come_again_are_silent() {
 /// Connections with a task each are the load.
 #[test]
 fn what_rises_with_its_tasks_is_silent() {
-    let tasks = |per_socket: u32| steady(9, 300 * per_socket, 0.0, 300.0, 1.0);
-    let with = |tasks| Service { tasks: in_order(tasks), ..service(kept_sockets(0.0, 300.0, 1.0)) };
+    let tasks = |per_socket: u32| {
+        Steady { line: 9, count: 300 * per_socket, from: 0.0, until: 300.0, pause: 1.0 }.tasks()
+    };
+    let with = |tasks| Service {
+        tasks: in_order(tasks),
+        ..service(Ghosts { line: 0, from: 0.0, until: 300.0, per_s: 1.0 }.sockets())
+    };
     for (tasks, expected, about) in [
         (Vec::new(), 1, "no tasks"),
         (tasks(1), 0, "a task each"),
         (tasks(4), 0, "four each"),
-        (steady(9, 150, 0.0, 300.0, 1.0), 0, "one for two"),
+        (Steady { line: 9, count: 150, from: 0.0, until: 300.0, pause: 1.0 }.tasks(), 0, "one for two"),
         (tasks(5), 1, "five each"),
-        (steady(9, 130, 0.0, 300.0, 1.0), 1, "fewer than one for two"),
+        (
+            Steady { line: 9, count: 130, from: 0.0, until: 300.0, pause: 1.0 }.tasks(),
+            1,
+            "fewer than one for two",
+        ),
     ] {
         assert_eq!(found(&with(tasks), &every(20.0, 6)), expected, "{about}");
     }
-    let untracked = Service { untracked: |at| Some(at as u64), ..service(kept_sockets(0.0, 300.0, 1.0)) };
+    let untracked = Service {
+        untracked: |at| Some(at as u64),
+        ..service(Ghosts { line: 0, from: 0.0, until: 300.0, per_s: 1.0 }.sockets())
+    };
     assert_eq!(found(&untracked, &every(20.0, 6)), 0, "a task of a library each");
 }
 
 /// One step either side of each limit, of sockets that rise once a second.
 #[test]
 fn the_limits_are_exact() {
-    let rise = |per_s| judged(&service(kept_sockets(59.0, 400.0, per_s)), &every(10.0, 4), "");
+    let rise = |per_s| {
+        judged(&service(Ghosts { line: 0, from: 59.0, until: 400.0, per_s }.sockets()), &every(10.0, 4), "")
+    };
     // 1 to 25 is by 24, and five times the root of 25 is 25; one to 28 is by 27.
     assert_eq!(of_rule(&rise(0.8)).len(), 0);
     assert_eq!(of_rule(&rise(0.9)).len(), 1);
     let under = |policy: &str| {
         let policy = format!("[rules.gauge-growth]\n{policy}");
-        of_rule(&judged(&service(kept_sockets(59.0, 400.0, 1.0)), &every(10.0, 4), &policy)).len()
+        of_rule(&judged(
+            &service(Ghosts { line: 0, from: 59.0, until: 400.0, per_s: 1.0 }.sockets()),
+            &every(10.0, 4),
+            &policy,
+        ))
+        .len()
     };
     for (policy, expected) in [
         ("min_rise = 30", 1),
@@ -172,7 +232,8 @@ fn what_a_service_publishes_is_looked_at_unless_it_counts_events() {
 #[test]
 fn what_rises_together_is_one_finding() {
     let gauges: Vec<Published> = vec![("connections", |at| at as i64), ("entries", |at| at as i64 * 50)];
-    let service = Service { gauges, ..service(kept_sockets(0.0, 400.0, 1.0)) };
+    let service =
+        Service { gauges, ..service(Ghosts { line: 0, from: 0.0, until: 400.0, per_s: 1.0 }.sockets()) };
     let report = judged(&service, &every(20.0, 4), "");
     let found: Vec<(String, usize)> =
         of_rule(&report).iter().map(|found| (found.subject.location(), found.evidence.len())).collect();

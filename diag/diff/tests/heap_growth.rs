@@ -1,20 +1,21 @@
 //! The heap of two snapshots, and the rule `heap-growth` on leaks and on their healthy twins.
 
-mod script;
+mod compared;
 
+use compared::diff;
 use diag_analysis::Analysis;
 use diag_diff::diff::{Diff, HeapSiteDiff};
 use diag_diff::rules::{evidence::Evidence, reason::Reason, remark::Remark};
 use diag_diff::{Outcome, Policy, Report, Series, judge, judge_series};
 use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Snapshot, Table};
-use script::{Block, Service, Task, churn, diff, steady};
+use diag_test_support::scenario::{Block, Churn, Service, Steady, Task};
 
 const BUFFER_BYTES: u64 = 128 << 10;
 
 /// Fifty short tasks a second; every one allocates a buffer in `svc::keep` and one in `svc::work`
 /// that lives as long as the task. The kept one is freed as `freed` says.
 fn service(to: f64, freed: fn(&Task) -> Option<f64>) -> Service {
-    let tasks = churn(1, 7, 0.0, to, 50.0, 0.33, 0.05);
+    let tasks = Churn { until: to, ..Churn::default() }.tasks();
     let block = |function, i: usize, task: &Task, freed| Block {
         function,
         size_bytes: BUFFER_BYTES,
@@ -130,7 +131,10 @@ fn table(steps: &[f64]) -> Service {
         freed,
         task: None,
     });
-    Service { blocks: blocks.collect(), ..Service::new(steady(7, 3, 0.0, 1.0, 0.5)) }
+    Service {
+        blocks: blocks.collect(),
+        ..Service::new(Steady { line: 7, count: 3, from: 0.0, until: 1.0, pause: 0.5 }.tasks())
+    }
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn a_table_that_reached_its_size_is_clean() {
 /// Connections that stay, with a buffer each.
 #[test]
 fn memory_that_grows_with_its_tasks_is_a_note() {
-    let tasks = steady(7, 2_000, 0.0, 40.0, 0.1);
+    let tasks = Steady { line: 7, count: 2_000, from: 0.0, until: 40.0, pause: 0.1 }.tasks();
     let blocks = tasks.iter().enumerate().map(|(i, task)| Block {
         function: "svc::connection",
         size_bytes: BUFFER_BYTES,

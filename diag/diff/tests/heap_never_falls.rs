@@ -1,12 +1,10 @@
 //! The rule `heap-never-falls` on heaps that are never given back, and on their healthy twins.
 
-mod script;
-
 use diag_analysis::Analysis;
 use diag_diff::rules::{advice::Advice, evidence::Evidence, risk::Risk};
 use diag_diff::{Finding, Outcome, Policy, Report, Series, judge_series};
 use diag_snapshot::{AllocatorStats, CgroupMemory, Snapshot};
-use script::{Service, steady};
+use diag_test_support::scenario::{Service, Steady};
 
 const MIB: u64 = 1 << 20;
 
@@ -129,7 +127,7 @@ fn the_limits_are_exact() {
 
 #[test]
 fn what_grows_with_its_tasks_is_silent() {
-    let tasks = |count, to| Service::new(steady(7, count, 0.0, to, 1.0));
+    let tasks = |count, to| Service::new(Steady { line: 7, count, from: 0.0, until: to, pause: 1.0 }.tasks());
     let rises: Vec<u64> = (1..=10).map(|i| 10 * i).collect();
     let found = |service: &Service| of_rule(&judged(service, 10.0, &rises, "")).len();
     assert_eq!((found(&tasks(100, 100.0)), found(&tasks(100, 1.0))), (0, 1));

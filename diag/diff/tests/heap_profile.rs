@@ -7,26 +7,17 @@ use diag_diff::diff::{FunctionProfile, HeapProfile};
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::{Category, Confidence, Finding, Policy, judge_one};
 use diag_snapshot::{
-    EndRow, FrameIndex, FrameRow, Heap, NameRow, Outcome, SampleRow, SiteAgeRow, SiteIndex, SiteRow,
-    SiteTotalsRow, Snapshot, StackAgeRow, StackIndex, StackRow, StackTotalsRow, TaskId, TaskRow, ZombieRow,
+    EndRow, Heap, Outcome, SampleRow, SiteAgeRow, SiteIndex, SiteRow, SiteTotalsRow, Snapshot, StackAgeRow,
+    StackIndex, StackTotalsRow, TaskId, TaskRow, ZombieRow,
 };
+use diag_test_support::call_stack::call_stack;
 
 const MIB: u64 = 1 << 20;
 const NOW_US: u64 = 600_000_000;
 
 /// A stack of these functions, innermost last.
 fn stack(snapshot: &mut Snapshot, functions: &[&str]) -> StackIndex {
-    let mut caller = None;
-    for function in functions {
-        let tree = &mut snapshot.stacks;
-        let frame = FrameIndex(tree.frames.len() as u32);
-        tree.frames.push(FrameRow { module: None, offset: 0 });
-        let function = snapshot.strings.intern(function);
-        tree.names.push(NameRow { frame, function, file: None, line: None });
-        tree.stacks.push(StackRow { caller, frame });
-        caller = Some(StackIndex(tree.stacks.len() as u32 - 1));
-    }
-    caller.expect("at least one function")
+    call_stack(snapshot, functions.iter().rev().map(|function| (*function, None)))
 }
 
 /// A service whose function `svc::keep` fills a map and `svc::read` a vector, both under `svc::run`: two

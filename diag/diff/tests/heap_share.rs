@@ -1,12 +1,10 @@
 //! The rule `heap-share` over series: a kind of thing that many functions allocate, and its healthy twins. What it says of
 //! one snapshot is tested in `heap_profile.rs`.
 
-mod script;
-
 use diag_analysis::Analysis;
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::{Outcome, Policy, Report, Series, judge_series};
-use script::{Block, Service, steady};
+use diag_test_support::scenario::{Block, Service, Steady};
 
 const FUNCTIONS: [&str; 16] = [
     "svc::a", "svc::b", "svc::c", "svc::d", "svc::e", "svc::f", "svc::g", "svc::h", "svc::i", "svc::j",
@@ -90,7 +88,7 @@ fn two_snapshots_and_a_short_series_say_nothing() {
 /// As many times as many tasks hold as many times as much.
 #[test]
 fn a_kind_that_grows_with_its_tasks_is_silent() {
-    let tasks = |count, to| steady(7, count, 0.0, to, 1.0);
+    let tasks = |count, to| Steady { line: 7, count, from: 0.0, until: to, pause: 1.0 }.tasks();
     let with = |tasks| Service { tasks, ..service(blocks(16, 1.0, 80.0, 400 * KIB)) };
     for (tasks, expected) in [(tasks(80, 80.0), 0), (tasks(80, 1.0), 1)] {
         let found = lines(&judged(&with(tasks), &MOMENTS, ""));

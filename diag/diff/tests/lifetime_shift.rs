@@ -1,11 +1,12 @@
 //! The rule `lifetime-shift` on tasks that wait for a timeout, and on its healthy twins.
 
-mod script;
+mod compared;
 
+use compared::diff;
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::{Confidence, Finding, Policy, judge};
 use diag_snapshot::Micros;
-use script::{Service, Task, diff, in_order};
+use diag_test_support::scenario::{Service, Task, in_order};
 
 /// Ten tasks a second from one second on to another, each living so long.
 fn tasks(from: f64, to: f64, lifetime: f64) -> Vec<Task> {

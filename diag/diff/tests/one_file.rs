@@ -6,9 +6,11 @@ use diag_diff::report::text;
 use diag_diff::rules::{advice::Advice, evidence::Evidence, holder::Holder};
 use diag_diff::{Finding, Policy, diff, judge};
 use diag_snapshot::{
-    CancelBy, FrameIndex, FrameRow, Micros, NameRow, Outcome, ParkedRow, Process, Runtime, SiteIndex,
-    SiteKind, SiteRow, Snapshot, StackIndex, StackRow, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
+    CancelBy, Micros, Outcome, ParkedRow, Process, Runtime, SiteIndex, SiteKind, SiteRow, Snapshot,
+    StackIndex, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
 };
+use diag_test_support::call_stack::call_stack;
+use diag_test_support::golden::assert_golden;
 
 fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     diag_diff::judge_one(&snapshot.clone().into(), policy)
@@ -61,11 +63,7 @@ fn with_tasks(kind: SiteKind, tasks: &[TaskRow]) -> Snapshot {
 
 /// A stack with this function alone, at `svc.rs:5`.
 fn stack(snapshot: &mut Snapshot, function: &str) -> StackIndex {
-    let (function, file) = (snapshot.strings.intern(function), Some(snapshot.strings.intern("svc.rs")));
-    snapshot.stacks.frames.push(FrameRow { module: None, offset: 0 });
-    snapshot.stacks.names.push(NameRow { frame: FrameIndex(0), function, file, line: Some(5) });
-    snapshot.stacks.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
-    StackIndex(0)
+    call_stack(snapshot, [(function, Some(("svc.rs", 5)))])
 }
 
 /// One finding a line: `stuck proven lost-waker 3`.
@@ -293,9 +291,5 @@ fn the_text_of_every_rule() {
     let actual: String =
         scenes.iter().map(|scene| text::findings(&judge_one(scene, &Policy::default()))).collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diff/one-file.txt");
-    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(&path, &actual).expect("testdata is writable");
-    }
-    let expected = std::fs::read_to_string(&path).expect("the expected text is there");
-    assert_eq!(actual, expected, "DIAG_BLESS=1 rewrites it");
+    assert_golden(path, &actual);
 }

@@ -1,19 +1,20 @@
 //! The rule `outlived-peers` on leaks that do not grow and on their healthy twins.
 
-mod script;
+mod compared;
 
+use compared::diff;
 use diag_analysis::await_point::Direction;
 use diag_diff::report::text;
 use diag_diff::rules::{advice::Advice, evidence::Evidence, wait::Wait};
 use diag_diff::{Finding, Outcome, Policy, judge, judge_one};
 use diag_snapshot::{FrameIndex, FrameRow, Micros, NameRow, ParkedRow, StackIndex, StackRow};
-use script::{Service, Task, churn, diff, ghosts, in_order, steady};
+use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 
 const SECOND: u64 = 1_000_000;
 
 /// Ten tasks a second that live a third of a second: usual lifetime 2.048 s, a hundredfold of which is 205 s.
 fn healthy() -> Vec<Task> {
-    churn(1, 7, 0.0, 400.0, 10.0, 0.33, 0.05)
+    Churn { until: 400.0, per_s: 10.0, ..Churn::default() }.tasks()
 }
 
 fn service(others: Vec<Task>) -> Service {
@@ -35,7 +36,7 @@ fn lines(findings: &[Finding]) -> Vec<String> {
 
 #[test]
 fn a_leak_of_long_ago_is_found_in_one_snapshot_and_counted() {
-    let found = findings(ghosts(7, 0.0, 1.0, 12.0), 300.0);
+    let found = findings(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 12.0 }.tasks(), 300.0);
     assert_eq!(lines(&found), ["leak possible outlived-peers 12"]);
     let shown = text::findings(&found);
     assert!(shown.contains("LEAK (possible): 12 tasks at svc.rs:7:9, since 2026-01-01T00:00:00Z"), "{shown}");
@@ -45,7 +46,7 @@ fn a_leak_of_long_ago_is_found_in_one_snapshot_and_counted() {
 
 #[test]
 fn of_two_snapshots_it_says_that_the_same_tasks_did_nothing() {
-    let service = service(ghosts(7, 0.0, 1.0, 12.0));
+    let service = service(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 12.0 }.tasks());
     let report =
         judge(&diff(&service.at(300.0), &service.at(330.0)).expect("one service"), &Policy::default());
     assert_eq!(lines(&report.findings), ["leak possible outlived-peers 12"]);
@@ -58,7 +59,7 @@ fn of_two_snapshots_it_says_that_the_same_tasks_did_nothing() {
 /// What most of these tasks wait for is told, and what that needs is what the advice is about.
 #[test]
 fn it_says_what_those_that_were_asked_wait_for() {
-    let mut snapshot = service(ghosts(7, 0.0, 1.0, 12.0)).at(300.0);
+    let mut snapshot = service(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 12.0 }.tasks()).at(300.0);
     let function = snapshot.strings.intern("tokio::sync::batch_semaphore::Acquire::poll");
     snapshot.stacks.frames.push(FrameRow { module: None, offset: 0 });
     snapshot.stacks.names.push(NameRow { frame: FrameIndex(0), function, file: None, line: None });
@@ -74,7 +75,7 @@ fn it_says_what_those_that_were_asked_wait_for() {
 /// One fault, one rule.
 #[test]
 fn where_they_become_more_it_is_a_task_leak() {
-    let service = service(ghosts(7, 0.0, 400.0, 1.0));
+    let service = service(Ghosts { line: 7, from: 0.0, until: 400.0, per_s: 1.0 }.tasks());
     assert_eq!(
         lines(&judge_one(&service.at(300.0).into(), &Policy::default())),
         ["leak possible outlived-peers 95"]
@@ -86,34 +87,55 @@ fn where_they_become_more_it_is_a_task_leak() {
 
 #[test]
 fn young_and_few_ones_are_silent() {
-    assert_eq!(lines(&findings(ghosts(7, 0.0, 1.0, 12.0), 200.0)), [""; 0], "idle for less than 205 s");
-    assert_eq!(lines(&findings(ghosts(7, 0.0, 1.0, 9.0), 300.0)), [""; 0], "nine");
+    assert_eq!(
+        lines(&findings(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 12.0 }.tasks(), 200.0)),
+        [""; 0],
+        "idle for less than 205 s"
+    );
+    assert_eq!(
+        lines(&findings(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 9.0 }.tasks(), 300.0)),
+        [""; 0],
+        "nine"
+    );
 }
 
 #[test]
 fn a_rhythm_of_their_own_is_silent() {
     // Polled at 0 and at 250 s, and idle for 240 s since.
-    assert_eq!(lines(&findings(steady(7, 12, 0.0, 1.0, 250.0), 491.0)), [""; 0]);
+    assert_eq!(
+        lines(&findings(Steady { line: 7, count: 12, from: 0.0, until: 1.0, pause: 250.0 }.tasks(), 491.0)),
+        [""; 0]
+    );
     // Polled all the time until 250 s.
     let stopped = |task| Task { rests: Some(250.0), pause: 1.0, ..task };
-    let tasks = steady(7, 12, 0.0, 1.0, 250.0).into_iter().map(stopped).collect();
+    let tasks = Steady { line: 7, count: 12, from: 0.0, until: 1.0, pause: 250.0 }
+        .tasks()
+        .into_iter()
+        .map(stopped)
+        .collect();
     assert_eq!(lines(&findings(tasks, 491.0)), ["leak possible outlived-peers 12"]);
 }
 
 #[test]
 fn workers_of_a_site_where_nothing_ended_are_silent() {
-    assert_eq!(lines(&findings(ghosts(8, 0.0, 1.0, 12.0), 300.0)), [""; 0]);
+    assert_eq!(
+        lines(&findings(Ghosts { line: 8, from: 0.0, until: 1.0, per_s: 12.0 }.tasks(), 300.0)),
+        [""; 0]
+    );
     let [few, enough] = [19, 20].map(|ended| {
         let short: Vec<Task> =
             healthy().into_iter().take(ended).map(|task| Task { line: 8, ..task }).collect();
-        lines(&findings([short, ghosts(8, 0.0, 1.0, 12.0)].concat(), 300.0))
+        lines(&findings(
+            [short, Ghosts { line: 8, from: 0.0, until: 1.0, per_s: 12.0 }.tasks()].concat(),
+            300.0,
+        ))
     });
     assert_eq!((few.len(), enough.len()), (0, 1), "19 and 20 that ended");
 }
 
 #[test]
 fn the_policy_decides() {
-    let snapshot = service(ghosts(7, 0.0, 1.0, 12.0)).at(300.0).into();
+    let snapshot = service(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 12.0 }.tasks()).at(300.0).into();
     for (policy, expected) in [("min_lifetimes = 200", 0), ("min_tasks = 13", 0), ("min_lifetimes = 140", 1)]
     {
         let policy = Policy::parse(&format!("[rules.outlived-peers]\n{policy}")).expect("valid");

@@ -1,11 +1,9 @@
 //! What a policy knows of: findings that are allowed until a day, and growth that is meant.
 
-mod script;
-
 use diag_analysis::Analysis;
 use diag_diff::rules::remark::Remark;
 use diag_diff::{Confidence, Outcome, Policy, Report, Series, judge_series, report};
-use script::{Block, Service, Task, churn, ghosts, in_order};
+use diag_test_support::scenario::{Block, Churn, Ghosts, Service, Task, in_order};
 
 /// Snapshots are of 2026-01-01.
 fn judged(service: &Service, moments: &[f64], policy: &str) -> Report {
@@ -16,7 +14,11 @@ fn judged(service: &Service, moments: &[f64], policy: &str) -> Report {
 }
 
 fn leak() -> Service {
-    let tasks: Vec<Task> = [churn(3, 7, 0.0, 40.0, 20.0, 0.5, 0.1), ghosts(7, 0.0, 40.0, 10.0)].concat();
+    let tasks: Vec<Task> = [
+        Churn { seed: 3, per_s: 20.0, lifetime: 0.5, pause: 0.1, ..Churn::default() }.tasks(),
+        Ghosts { line: 7, from: 0.0, until: 40.0, per_s: 10.0 }.tasks(),
+    ]
+    .concat();
     Service::new(in_order(tasks))
 }
 
@@ -29,7 +31,13 @@ fn growth() -> Service {
         freed: None,
         task: None,
     };
-    Service { blocks: (0..160).map(block).collect(), ..Service::new(churn(3, 7, 0.0, 80.0, 20.0, 0.5, 0.1)) }
+    Service {
+        blocks: (0..160).map(block).collect(),
+        ..Service::new(
+            Churn { seed: 3, until: 80.0, per_s: 20.0, lifetime: 0.5, pause: 0.1, ..Churn::default() }
+                .tasks(),
+        )
+    }
 }
 
 fn allow(what: &str, until: &str) -> String {

@@ -1,16 +1,17 @@
 //! The rule `ratio` on tasks that are left behind, and on its healthy twins, with its borders.
 
-mod script;
-
 use diag_analysis::Analysis;
 use diag_diff::{Finding, Policy, Report, Series, judge_series};
 use diag_snapshot::{Gauge, SiteIndex, Snapshot, TaskId, TaskRow};
-use script::{Service, churn};
+use diag_test_support::scenario::{Churn, Service};
 
 /// So many tasks of a site at so many devices.
 fn snapshot(at: f64, tasks: u64, devices: i64) -> Snapshot {
     // Tasks of the site come and go, so nothing else is to be told of them.
-    let mut snapshot = Service::new(churn(1, 9, 0.0, 300.0, 1.0, 0.3, 0.1)).at(at);
+    let mut snapshot = Service::new(
+        Churn { line: 9, until: 300.0, per_s: 1.0, lifetime: 0.3, pause: 0.1, ..Churn::default() }.tasks(),
+    )
+    .at(at);
     snapshot.tasks = Default::default();
     let id = |i: u64| TaskId((at as u64 + 1) * 1_000_000 + i);
     let row = |i| TaskRow {

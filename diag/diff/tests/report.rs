@@ -1,12 +1,14 @@
 //! Reports as people read them: golden texts in `testdata/diff`, rewritten with `DIAG_BLESS=1`.
 
-mod script;
+mod compared;
 
 use std::path::Path;
 
+use compared::diff;
 use diag_diff::report::{json, markdown, text};
 use diag_diff::{Policy, Report, judge};
-use script::{Service, Task, churn, diff, ghosts, in_order, steady};
+use diag_test_support::golden::assert_golden;
+use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 
 fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
     let service = Service { untracked: |_| Some(3), ..Service::new(in_order(tasks)) };
@@ -14,17 +16,21 @@ fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
 }
 
 fn check(name: &str, actual: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diff").join(name);
-    if std::env::var_os("DIAG_BLESS").is_some() {
-        std::fs::write(&path, actual).expect("the golden file can be written");
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(actual, expected, "{name}: look at the difference, then bless it with DIAG_BLESS=1");
+    assert_golden(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diff").join(name), actual);
 }
 
 fn leak() -> Report {
-    let healthy = churn(1, 7, 0.0, 40.0, 50.0, 0.33, 0.05);
-    report([healthy, ghosts(7, 0.0, 20.0, 20.0), steady(12, 3, 0.0, 1.0, 0.5)].concat(), 15.0, 30.0)
+    let healthy = Churn { ..Churn::default() }.tasks();
+    report(
+        [
+            healthy,
+            Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks(),
+            Steady { line: 12, count: 3, from: 0.0, until: 1.0, pause: 0.5 }.tasks(),
+        ]
+        .concat(),
+        15.0,
+        30.0,
+    )
 }
 
 #[test]
@@ -37,17 +43,24 @@ fn a_leak() {
 
 #[test]
 fn a_possibility() {
-    check("possible.txt", &text::render(&report(steady(7, 400, 0.0, 40.0, 1e9), 10.0, 25.0)));
+    check(
+        "possible.txt",
+        &text::render(&report(
+            Steady { line: 7, count: 400, from: 0.0, until: 40.0, pause: 1e9 }.tasks(),
+            10.0,
+            25.0,
+        )),
+    );
 }
 
 #[test]
 fn nothing() {
-    check("clean.txt", &text::render(&report(churn(1, 7, 0.0, 40.0, 50.0, 0.33, 0.05), 15.0, 30.0)));
+    check("clean.txt", &text::render(&report(Churn { ..Churn::default() }.tasks(), 15.0, 30.0)));
 }
 
 #[test]
 fn too_little() {
-    check("too-little.txt", &text::render(&report(churn(1, 7, 0.0, 40.0, 50.0, 0.33, 0.05), 15.0, 16.0)));
+    check("too-little.txt", &text::render(&report(Churn { ..Churn::default() }.tasks(), 15.0, 16.0)));
 }
 
 #[test]
@@ -64,7 +77,7 @@ fn every_number_of_the_text_is_one_of_the_json() {
 
 #[test]
 fn whatever_was_not_recorded_is_a_note() {
-    let service = Service::new(ghosts(7, 0.0, 20.0, 20.0));
+    let service = Service::new(Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks());
     let mut after = service.at(30.0);
     after.capture.dropped = [("a".to_owned(), 1), ("b".to_owned(), 2_000), ("c".to_owned(), 3)].into();
     let told = [("a", "a thing had no room"), ("b", "a name\u{1b}[2J was long")];
@@ -78,7 +91,7 @@ fn whatever_was_not_recorded_is_a_note() {
 
 #[test]
 fn names_cannot_play_with_the_terminal() {
-    let service = Service::new(ghosts(7, 0.0, 20.0, 20.0));
+    let service = Service::new(Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks());
     let spoil = |mut snapshot: diag_snapshot::Snapshot| {
         let name = snapshot.strings.intern("a\u{1b}[2Jb|c");
         snapshot.sites = snapshot

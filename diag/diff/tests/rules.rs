@@ -5,9 +5,9 @@ use std::path::Path;
 
 use diag_diff::report::explain::RuleView;
 use diag_diff::rules::{RULES, by_name};
+use diag_test_support::golden::assert_golden_part;
 
-const BEGIN: &str = "-->\n";
-const END: &str = "<!-- end of rules -->";
+const BEGIN: &str = "<!-- rules: made of what the rules declare, by `DIAG_BLESS=1 cargo test -p diag-diff --test rules` -->\n";
 
 #[test]
 fn every_rule_has_a_name_of_its_own_and_says_what_it_is() {
@@ -56,19 +56,6 @@ fn no_rule_makes_words() {
 #[test]
 fn the_document_says_what_the_rules_declare() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("VERDICTS.md");
-    let found = std::fs::read_to_string(&path).expect("the document");
-    let (head, rest) = found.split_once("<!-- rules: ").expect("where the rules begin");
-    let (mark, rest) = rest.split_once(BEGIN).expect("the end of that mark");
-    let (_, tail) = rest.split_once(END).expect("where the rules end");
     let sections: String = RULES.iter().map(|rule| RuleView::of(*rule).markdown() + "\n").collect();
-    let expected = format!("{head}<!-- rules: {mark}{BEGIN}\n{sections}{END}{tail}");
-    if std::env::var_os("DIAG_BLESS").is_some() {
-        std::fs::write(&path, &expected).expect("the document can be written");
-        return;
-    }
-    let differing = found.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
-    assert!(
-        found == expected,
-        "the rules say something else than VERDICTS.md: bless it with DIAG_BLESS=1: {differing:?}"
-    );
+    assert_golden_part(path, [BEGIN, "<!-- end of rules -->"], &format!("\n{sections}"));
 }

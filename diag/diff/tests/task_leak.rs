@@ -1,13 +1,13 @@
 //! The rule `task-leak` on leaks and on their healthy twins.
 
-mod script;
+mod compared;
 
+use compared::diff;
 use diag_diff::rules::{reason::Reason, wait::Wait};
 use diag_diff::{Outcome, Policy, Report, judge};
-use diag_snapshot::{
-    FrameIndex, FrameRow, Micros, NameRow, ParkedRow, Snapshot, StackIndex, StackRow, TaskRow,
-};
-use script::{Service, Task, churn, diff, ghosts, in_order, steady};
+use diag_snapshot::{Micros, ParkedRow, Snapshot, StackIndex, TaskRow};
+use diag_test_support::call_stack::call_stack;
+use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 
 /// Judges the service at two moments.
 fn report(tasks: Vec<Task>, before: f64, after: f64) -> Report {
@@ -34,18 +34,18 @@ fn check(tasks: Vec<Task>, before: f64, after: f64, answer: Outcome, expected: &
 
 /// 50 tasks a second that live a third of a second: usual lifetime 2.048 s.
 fn healthy(line: u32, to: f64) -> Vec<Task> {
-    churn(1, line, 0.0, to, 50.0, 0.33, 0.05)
+    Churn { line, until: to, ..Churn::default() }.tasks()
 }
 
 #[test]
 fn ghosts_among_churn_are_a_likely_leak_counted_exactly() {
-    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    let tasks = [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat();
     check(tasks, 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 400"]);
 }
 
 #[test]
 fn ghosts_too_young_to_judge_are_counted_apart() {
-    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 40.0, 20.0)].concat();
+    let tasks = [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 40.0, per_s: 20.0 }.tasks()].concat();
     let report = report(tasks, 15.0, 30.0);
     let against = &report.findings[0].counter_evidence;
     let young = against
@@ -56,7 +56,9 @@ fn ghosts_too_young_to_judge_are_counted_apart() {
 
 #[test]
 fn the_sites_beside_a_leak_stay_silent() {
-    let tasks = [healthy(7, 40.0), healthy(8, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    let tasks =
+        [healthy(7, 40.0), healthy(8, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()]
+            .concat();
     check(tasks, 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 400"]);
 }
 
@@ -67,44 +69,71 @@ fn churn_is_clean() {
 
 #[test]
 fn old_idle_tasks_that_do_not_grow_are_clean() {
-    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 5.0, 20.0)].concat();
+    let tasks = [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 5.0, per_s: 20.0 }.tasks()].concat();
     check(tasks, 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn a_ramp_up_with_heartbeats_that_ended_is_clean() {
-    check(steady(7, 1_000, 0.0, 14.0, 0.5), 15.0, 30.0, Outcome::Clean, &[]);
+    check(
+        Steady { line: 7, count: 1_000, from: 0.0, until: 14.0, pause: 0.5 }.tasks(),
+        15.0,
+        30.0,
+        Outcome::Clean,
+        &[],
+    );
     // 20 s of it are in one window with the end.
-    check(steady(7, 1_000, 0.0, 25.0, 0.5), 5.0, 40.0, Outcome::Clean, &[]);
+    check(
+        Steady { line: 7, count: 1_000, from: 0.0, until: 25.0, pause: 0.5 }.tasks(),
+        5.0,
+        40.0,
+        Outcome::Clean,
+        &[],
+    );
 }
 
 #[test]
 fn heartbeats_that_come_all_the_time_and_never_end_are_likely_after_a_while() {
-    let tasks = || steady(7, 1_000, 0.0, 40.0, 0.5);
+    let tasks = || Steady { line: 7, count: 1_000, from: 0.0, until: 40.0, pause: 0.5 }.tasks();
     check(tasks(), 6.0, 20.0, Outcome::Findings, &["possible svc.rs:7:9 501"]);
     check(tasks(), 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 751"]);
 }
 
 #[test]
 fn slow_heartbeats_at_a_site_of_short_tasks_are_clean() {
-    let tasks = [healthy(7, 400.0), steady(7, 300, 0.0, 200.0, 20.0)].concat();
+    let tasks =
+        [healthy(7, 400.0), Steady { line: 7, count: 300, from: 0.0, until: 200.0, pause: 20.0 }.tasks()]
+            .concat();
     check(tasks, 300.0, 330.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn a_ramp_up_that_was_over_at_the_first_snapshot_is_clean() {
-    check(ghosts(7, 10.0, 14.5, 200.0), 15.0, 30.0, Outcome::Clean, &[]);
+    check(Ghosts { line: 7, from: 10.0, until: 14.5, per_s: 200.0 }.tasks(), 15.0, 30.0, Outcome::Clean, &[]);
 }
 
 #[test]
 fn silent_tasks_where_nothing_ever_ended_are_likely_after_a_while() {
-    check(steady(7, 400, 0.0, 40.0, 1e9), 10.0, 25.0, Outcome::Findings, &["possible svc.rs:7:9 101"]);
-    check(steady(7, 400, 0.0, 40.0, 1e9), 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 301"]);
+    check(
+        Steady { line: 7, count: 400, from: 0.0, until: 40.0, pause: 1e9 }.tasks(),
+        10.0,
+        25.0,
+        Outcome::Findings,
+        &["possible svc.rs:7:9 101"],
+    );
+    check(
+        Steady { line: 7, count: 400, from: 0.0, until: 40.0, pause: 1e9 }.tasks(),
+        15.0,
+        30.0,
+        Outcome::Findings,
+        &["likely svc.rs:7:9 301"],
+    );
 }
 
 #[test]
 fn a_cohort_that_moves_again_is_possible_at_most() {
-    let mut tasks = [healthy(7, 60.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    let mut tasks =
+        [healthy(7, 60.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat();
     // One in fifty of the early ghosts ends after all.
     for task in tasks.iter_mut().filter(|task| task.rests.is_some() && task.spawned < 8.0).step_by(50) {
         task.ended = Some(20.0);
@@ -114,7 +143,8 @@ fn a_cohort_that_moves_again_is_possible_at_most() {
 
 #[test]
 fn a_cohort_that_is_replaced_is_clean() {
-    let mut tasks = [healthy(7, 60.0), ghosts(7, 0.0, 40.0, 20.0)].concat();
+    let mut tasks =
+        [healthy(7, 60.0), Ghosts { line: 7, from: 0.0, until: 40.0, per_s: 20.0 }.tasks()].concat();
     for task in tasks.iter_mut().filter(|task| task.rests.is_some()) {
         task.ended = Some(task.spawned + 12.0);
     }
@@ -123,21 +153,25 @@ fn a_cohort_that_is_replaced_is_clean() {
 
 #[test]
 fn a_leak_that_starts_after_the_first_snapshot_is_possible() {
-    let tasks = [healthy(7, 60.0), ghosts(7, 16.0, 40.0, 20.0)].concat();
+    let tasks = [healthy(7, 60.0), Ghosts { line: 7, from: 16.0, until: 40.0, per_s: 20.0 }.tasks()].concat();
     check(tasks, 15.0, 35.0, Outcome::Findings, &["possible svc.rs:7:9 248"]);
 }
 
 #[test]
 fn workers_spawned_in_one_go_are_clean_whenever_they_become_stale() {
     for spawned in [0.0, 8.5, 12.0, 20.0] {
-        let tasks = [healthy(7, 60.0), steady(7, 100, spawned, spawned + 1.0, 1e9)].concat();
+        let tasks = [
+            healthy(7, 60.0),
+            Steady { line: 7, count: 100, from: spawned, until: spawned + 1.0, pause: 1e9 }.tasks(),
+        ]
+        .concat();
         check(tasks, 15.0, 30.0, Outcome::Clean, &[]);
     }
 }
 
 #[test]
 fn two_snapshots_in_a_row_are_too_little() {
-    let tasks = [healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat();
+    let tasks = [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat();
     check(tasks, 1.0, 1.5, Outcome::InsufficientData, &[]);
 }
 
@@ -151,7 +185,11 @@ fn reversed_snapshots_are_too_little_and_say_so() {
 #[test]
 fn growth_before_a_usual_lifetime_has_passed_is_too_little() {
     // All tasks live 0.9 s; at 2.9 s none can have rested for three times 1.024 s.
-    let tasks = [churn(1, 7, 0.0, 3.0, 40.0, 1e-9, 0.05), ghosts(7, 0.0, 8.0, 40.0)].concat();
+    let tasks = [
+        Churn { until: 3.0, per_s: 40.0, lifetime: 1e-9, ..Churn::default() }.tasks(),
+        Ghosts { line: 7, from: 0.0, until: 8.0, per_s: 40.0 }.tasks(),
+    ]
+    .concat();
     let tasks = tasks.into_iter().map(|task| Task { ended: task.ended.map(|_| task.spawned + 9.0), ..task });
     let report = report(tasks.collect(), 3.0, 12.0);
     assert_eq!(report.outcome, Outcome::InsufficientData, "{report:#?}");
@@ -186,7 +224,10 @@ fn untracked_tasks_that_came_while_they_were_counted_are_no_growth() {
 
 #[test]
 fn untracked_tasks_that_do_not_grow_are_a_note() {
-    let service = Service { untracked: |_| Some(37), ..Service::new(steady(7, 374, 0.0, 1.0, 0.5)) };
+    let service = Service {
+        untracked: |_| Some(37),
+        ..Service::new(Steady { line: 7, count: 374, from: 0.0, until: 1.0, pause: 0.5 }.tasks())
+    };
     let diff = diff(&service.at(15.0), &service.at(30.0)).expect("one service");
     let report = judge(&diff, &Policy::default());
     assert_eq!(report.outcome, Outcome::Clean);
@@ -203,23 +244,18 @@ fn unreadable_coverage_is_too_little() {
 
 /// A stack of these functions, innermost first.
 fn stack(snapshot: &mut Snapshot, functions: &[&str]) -> StackIndex {
-    let mut caller = None;
-    for function in functions.iter().rev() {
-        let frame = FrameIndex(snapshot.stacks.frames.len() as u32);
-        snapshot.stacks.frames.push(FrameRow { module: None, offset: 0 });
-        let (function, file) = (snapshot.strings.intern(function), Some(snapshot.strings.intern("svc.rs")));
-        snapshot.stacks.names.push(NameRow { frame, function, file, line: Some(frame.0 + 1) });
-        snapshot.stacks.stacks.push(StackRow { caller, frame });
-        caller = Some(StackIndex(snapshot.stacks.stacks.len() as u32 - 1));
-    }
-    caller.expect("a function")
+    let lines = (0..functions.len() as u32).rev();
+    let calls = functions.iter().zip(lines).map(|(function, line)| (*function, Some(("svc.rs", line + 1))));
+    call_stack(snapshot, calls)
 }
 
 /// A full channel or a lock is not ended by dropping a sender, and a timeout would hide it.
 #[test]
 fn the_advice_is_for_what_the_stale_tasks_wait_for() {
     let check = |leaf: &str, expected: &str| {
-        let service = Service::new(in_order([healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat()));
+        let service = Service::new(in_order(
+            [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat(),
+        ));
         let mut after = service.at(30.0);
         let stack = stack(&mut after, &[leaf, "svc::stays"]);
         after.parked = after.tasks.iter().map(|task| ParkedRow { task: task.id, stack }).collect();
@@ -236,7 +272,9 @@ fn the_advice_is_for_what_the_stale_tasks_wait_for() {
 /// The tasks of a leak tell what they wait for, the healthy ones beside them are not heard.
 #[test]
 fn a_leak_says_what_the_stale_tasks_wait_for() {
-    let service = Service::new(in_order([healthy(7, 40.0), ghosts(7, 0.0, 20.0, 20.0)].concat()));
+    let service = Service::new(in_order(
+        [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat(),
+    ));
     let mut after = service.at(30.0);
     let [stays, goes] = ["svc::stays", "svc::goes"].map(|function| stack(&mut after, &[function]));
     let is_ghost = |task: &TaskRow| task.last_progress_us() < 25_000_000;

@@ -1,11 +1,12 @@
 //! The rule `untracked-cpu` on threads that never rest, and on their healthy twins.
 
-mod script;
+mod compared;
 
+use compared::diff;
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::{Confidence, Finding, Policy, judge};
 use diag_snapshot::{Micros, Snapshot, TaskId, TaskRow, TaskState, ThreadCpuRow};
-use script::{Service, diff, steady};
+use diag_test_support::scenario::{Service, Steady};
 
 const SECOND_NS: f64 = 1e9;
 
@@ -22,7 +23,8 @@ const WORKER: Thread = Thread { name: "tokio-rt-worker", on_cpu: 0.2, ready: 0.1
 
 /// With a task that is inside of polls for a part of the time.
 fn snapshot(at: f64, threads: &[Thread], in_polls: f64, polls_per_s: f64) -> Snapshot {
-    let mut snapshot = Service::new(steady(7, 1, 0.0, 1.0, 1.0)).at(at);
+    let mut snapshot =
+        Service::new(Steady { line: 7, count: 1, from: 0.0, until: 1.0, pause: 1.0 }.tasks()).at(at);
     let ns = |share: f64| (at * share * SECOND_NS) as u64;
     let row = |(tid, thread): (u32, &Thread)| ThreadCpuRow {
         tid,

@@ -259,23 +259,19 @@ fn is_full(error: &FileError) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use diag_test_support::folder;
+
     use super::*;
 
-    struct Folder(PathBuf);
+    struct Folder(folder::Folder);
 
     impl Folder {
         fn new(test: &str) -> Self {
-            let path = std::env::temp_dir().join(format!("diag-files-{test}-{}", std::process::id()));
-            fs::create_dir_all(&path).unwrap();
-            Folder(path)
+            Folder(folder::Folder::new(&format!("files-{test}")))
         }
 
         fn names(&self) -> Vec<String> {
-            let entries = fs::read_dir(&self.0).unwrap();
-            let mut names: Vec<_> =
-                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
+            self.0.names()
         }
 
         fn put(&self, names: &[&str]) {
@@ -284,12 +280,6 @@ mod tests {
 
         fn bytes(&self) -> usize {
             self.names().iter().map(|name| fs::read(self.0.join(name)).unwrap().len()).sum()
-        }
-    }
-
-    impl Drop for Folder {
-        fn drop(&mut self) {
-            let _ = fs::remove_dir_all(&self.0);
         }
     }
 

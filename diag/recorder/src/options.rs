@@ -99,7 +99,8 @@ options! {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::{env, fs};
+
+    use diag_test_support::golden::assert_golden_part;
 
     use super::*;
 
@@ -118,14 +119,7 @@ mod tests {
     fn the_readmes_have_the_list() {
         for name in ["README.md", "../../README.md"] {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-            let text = fs::read_to_string(&path).expect(name);
-            let begin = text.find(BEGIN).expect("the table has its mark") + BEGIN.len();
-            let end = text[begin..].find("\n\n").map_or(text.len(), |end| begin + end + 1);
-            if env::var("DIAG_BLESS").is_ok_and(|value| value == "1") {
-                fs::write(&path, text[..begin].to_owned() + &table() + &text[end..]).expect(name);
-            } else {
-                assert_eq!(text[begin..end], table(), "{name}; DIAG_BLESS=1 writes it");
-            }
+            assert_golden_part(path, [BEGIN, "\n\n"], table().trim_end());
         }
     }
 

@@ -1,15 +1,11 @@
 //! Address space is the service's: where it is limited, a service gets what it would get without diag but for a
 //! sixteenth. Each limit in a process of its own, which asks for memory until there is none.
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::hint::black_box;
 use std::sync::{Arc, Barrier};
 
-use again::again;
-
 use diag_snapshot::AddressSpace;
+use diag_test_support::again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

@@ -1,11 +1,8 @@
 //! The agent over real sockets: what it answers, and to whom.
 
-#[path = "common/http.rs"]
-mod http;
-
 use std::net::TcpListener;
 
-use http::{ask, get_with};
+use diag_test_support::http::{ask, get_with};
 
 #[test]
 fn the_agent() {

@@ -1,16 +1,15 @@
 //! The agent has tasks polled where the question says so, and never else.
 #![cfg(all(feature = "agent", feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/http.rs"]
-mod http;
-
 use std::future::poll_fn;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
+use std::time::Duration;
 
-use http::{get, get_with};
+use diag_test_support::eventually::eventually;
+use diag_test_support::http::{get, get_with};
 
 #[test]
 fn tasks_are_polled_by_request() {
@@ -33,9 +32,10 @@ fn tasks_are_polled_by_request() {
         let (snapshot, _) = diag_snapshot::read(&answer.body).expect("a snapshot");
         (snapshot.capture.parked.map_or(0, |parked| parked.asked), polls.load(Ordering::Relaxed))
     };
-    while polls.load(Ordering::Relaxed) == 0 {
-        std::thread::yield_now();
-    }
+    eventually(Duration::from_secs(60), "it is polled", || match polls.load(Ordering::Relaxed) {
+        0 => Err("never"),
+        _ => Ok(()),
+    });
     for path in ["/snapshot", "/snapshot?ask=0", "/snapshot?asks=1", "/snapshot?x"] {
         assert_eq!(asked(path), (0, 1), "{path}");
     }

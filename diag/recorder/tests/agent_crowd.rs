@@ -1,15 +1,12 @@
 //! More callers at once than there are places: each is answered or told to come again, none is reset; and those
 //! that ask and then do not read give their place to who does.
 
-#[path = "common/http.rs"]
-mod http;
-
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use http::{Answer, ask, connect, get, read};
+use diag_test_support::http::{Answer, ask, connect, get, read};
 
 const SNAPSHOT: &str = "GET /snapshot HTTP/1.1\r\nHost: localhost\r\n\r\n";
 

@@ -1,11 +1,10 @@
 //! The heap profile over a real socket, of a service that has a heap: what pprof reads is what was allocated.
 
-#[path = "../../analysis/tests/profile/mod.rs"]
-mod profile;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;
+
+use diag_test_support::profile;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

@@ -1,12 +1,10 @@
 //! A difference of the heap over a real socket: what came, less what went, in the time that was asked for.
 
-#[path = "common/http.rs"]
-mod http;
-#[path = "../../analysis/tests/profile/mod.rs"]
-mod profile;
-
 use std::sync::Mutex;
 use std::time::Duration;
+
+use diag_test_support::http;
+use diag_test_support::profile;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

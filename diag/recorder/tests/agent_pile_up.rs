@@ -3,16 +3,13 @@
 
 #![cfg(target_os = "linux")]
 
-#[path = "common/http.rs"]
-mod http;
-
 use std::fs;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use http::{connect, get};
+use diag_test_support::http::{connect, get};
 
 /// So many that a capture takes longer than these callers wait.
 const TASKS: usize = 60_000;

@@ -2,14 +2,11 @@
 //!
 //! The service is this test program itself, told by a variable to run "is a service" alone.
 
-#[path = "common/http.rs"]
-mod http;
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use http::get_with;
+use diag_test_support::http::get_with;
 
 const SERVICE: &str = "TEST_IS_A_SERVICE";
 

@@ -1,16 +1,13 @@
 //! Callers that send their request little by little, or not at all, shut nobody out: whoever asks at once is
 //! answered at once.
 
-#[path = "common/http.rs"]
-mod http;
-
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use http::{connect, get, read};
+use diag_test_support::http::{connect, get, read};
 
 /// Ten times as many as there once were places.
 const SLOW: usize = 80;

@@ -1,7 +1,6 @@
 //! Of how many tasks it is known where they wait, though nothing polls them for it.
 #![cfg(all(feature = "stacks", target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/named.rs"]
 #[allow(dead_code, reason = "no row is asked for here")]
 mod named;
 
@@ -9,9 +8,10 @@ use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diag_snapshot::{Snapshot, TaskId, TaskRow, TaskState};
+use diag_test_support::eventually::{Patience, eventually};
 use named::spawn;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -29,6 +29,8 @@ fn idle(snapshot: &Snapshot, name: &str) -> impl Iterator<Item = TaskRow> {
     snapshot.tasks.iter().filter(move |task| is_it(task) && task.state == TaskState::Idle)
 }
 
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How many tasks of this name are idle, and how many of them it is known where.
 fn known(snapshot: &Snapshot, name: &str) -> (usize, usize) {
     let with_stack: HashSet<TaskId> = snapshot.parked.iter().map(|row| row.task).collect();
@@ -38,15 +40,10 @@ fn known(snapshot: &Snapshot, name: &str) -> (usize, usize) {
 
 /// Waits until so many tasks of this name rest, and says of how many it is known where.
 fn when_idle(tasks: usize, name: &str) -> usize {
-    let started = Instant::now();
-    loop {
+    eventually(PATIENCE, "they rest", || {
         let (idle, known) = known(&diag::snapshot().into_model(), name);
-        if idle >= tasks {
-            return known;
-        }
-        assert!(started.elapsed() < Duration::from_secs(60), "{idle} of {tasks} rest");
-        thread::sleep(Duration::from_millis(5));
-    }
+        if idle >= tasks { Ok(known) } else { Err(format!("{idle} of {tasks}")) }
+    })
 }
 
 #[test]
@@ -67,11 +64,11 @@ fn all_of_a_burst_are_known_and_all_that_rested() {
     // Their next poll is one after a long rest.
     thread::sleep(Duration::from_millis(600));
     bell.notify_waiters();
-    let all_woken =
-        || diag::snapshot().into_model().tasks.iter().filter(|task| task.polls == 2).count() >= TASKS;
-    while !all_woken() {
-        thread::sleep(Duration::from_millis(5));
-    }
+    eventually(PATIENCE, "all are polled again", || {
+        let snapshot = diag::snapshot().into_model();
+        let polled = snapshot.tasks.iter().filter(|task| task.polls == 2).count();
+        if polled >= TASKS { Ok(()) } else { Err(polled) }
+    });
     let after_rest = when_idle(TASKS, "burst");
     assert!(after_rest * 100 >= TASKS * 95, "{after_rest} of {TASKS} after a rest");
 }
@@ -109,7 +106,7 @@ fn a_leaking_site_is_known_beside_work_at_full_speed() {
 #[test]
 fn a_poll_whose_waker_nothing_took_is_told_from_others() {
     let (runtime, bell) = (runtime(), Arc::new(Notify::new()));
-    let started = Instant::now();
+    let patience = Patience::new(PATIENCE);
     // Not every poll is looked at, so more tasks follow until one of each kind was.
     for tasks in (10..).step_by(10) {
         runtime.block_on(async {
@@ -129,6 +126,6 @@ fn a_poll_whose_waker_nothing_took_is_told_from_others() {
         if taken.iter().all(|&known| known > 0) {
             return;
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "{taken:?} of {tasks} are known");
+        patience.check("one of each kind is known", (taken, tasks));
     }
 }

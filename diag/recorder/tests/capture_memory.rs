@@ -3,10 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diag_analysis::Analysis;
 use diag_analysis::memory_breakdown::MemoryBreakdown;
+use diag_test_support::memory::{anonymous_bytes, settled};
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -61,22 +62,4 @@ fn ask(agent: SocketAddr, path: &str) -> usize {
         bytes += read;
     }
     bytes
-}
-
-/// Anonymous memory once it is down to what is expected, or what it is after a while.
-fn settled(expected: i64) -> i64 {
-    let started = Instant::now();
-    loop {
-        let now = anonymous_bytes();
-        if now <= expected || started.elapsed() > Duration::from_secs(3) {
-            return now;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-fn anonymous_bytes() -> i64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the key is there");
-    line.split_ascii_whitespace().next().and_then(|kib| kib.parse::<i64>().ok()).expect("a number") << 10
 }

@@ -1,7 +1,6 @@
 //! What captures do to the service: nothing, also to leaves that do not forgive a poll too many. Of those with a place
 //! for one waker the proof `one_waker` tells more.
 
-#[path = "common/named.rs"]
 mod named;
 
 use std::future::{pending, poll_fn};
@@ -9,9 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use diag_snapshot::{Snapshot, TaskState};
+use diag_snapshot::{Snapshot, TaskRow, TaskState};
+use diag_test_support::eventually::eventually;
 use named::{row, spawn};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::interval;
@@ -26,26 +26,15 @@ fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-fn wait_until(is_so: impl Fn() -> bool) -> bool {
-    let started = Instant::now();
-    while !is_so() {
-        if started.elapsed() > PATIENCE {
-            return false;
-        }
-        thread::sleep(Duration::from_millis(1));
-    }
-    true
-}
-
-fn idle(name: &str) -> impl Fn() -> bool + use<'_> {
-    move || {
+/// Waits until the task of this name is idle.
+#[track_caller]
+fn idle(name: &str) {
+    eventually(PATIENCE, "it is idle", || {
         let snapshot = diag::snapshot().into_model();
-        let mut tasks = snapshot.tasks.iter();
-        tasks.any(|task| {
-            task.name.is_some_and(|own| snapshot.strings.get(own) == Some(name))
-                && task.state == TaskState::Idle
-        })
-    }
+        let is_it = |task: &TaskRow| task.name.and_then(|own| snapshot.strings.get(own)) == Some(name);
+        let states: Vec<_> = snapshot.tasks.iter().filter(is_it).map(|task| task.state).collect();
+        if states.contains(&TaskState::Idle) { Ok(()) } else { Err(states) }
+    });
 }
 
 /// A place for one waker that wakes the one it replaces, as the channel of hyper's client has.
@@ -97,7 +86,7 @@ fn a_lost_task_stays_lost_however_often_it_is_looked_at() {
     let runtime = runtime();
     let _inside = runtime.enter();
     spawn("lost", pending::<()>());
-    assert!(wait_until(idle("lost")));
+    idle("lost");
     for _ in 0..100 {
         let snapshot = diag::snapshot().into_model();
         assert_eq!((lost(&snapshot, "lost"), row(&snapshot, "lost").polls), (Some(2), 1));
@@ -126,14 +115,16 @@ fn a_task_that_is_dropped_slowly_is_not_lost() {
         Poll::Pending
     });
     let task = spawn("slow", keeps);
-    assert!(wait_until(idle("slow")));
+    idle("slow");
     // tokio's own, of which the record does not know.
     task.into_tokio().abort();
-    assert!(wait_until(|| dropping.load(Ordering::Acquire)));
+    eventually(PATIENCE, "it is dropped", || {
+        if dropping.load(Ordering::Acquire) { Ok(()) } else { Err(diag::snapshot().live_tasks()) }
+    });
     let mut looks = 0;
     loop {
         let snapshot = diag::snapshot().into_model();
-        let name = |task: &diag_snapshot::TaskRow| task.name.and_then(|name| snapshot.strings.get(name));
+        let name = |task: &TaskRow| task.name.and_then(|name| snapshot.strings.get(name));
         let Some(slow) = snapshot.tasks.iter().find(|task| name(task) == Some("slow")) else { break };
         assert_eq!(slow.lost, None, "{slow:?}");
         looks += 1;

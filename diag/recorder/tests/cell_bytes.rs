@@ -1,7 +1,6 @@
 //! The size that is told of an ended task's cell, against what tokio really allocates.
 #![cfg(target_arch = "x86_64")]
 
-#[path = "common/named.rs"]
 mod named;
 
 use std::alloc::{GlobalAlloc, Layout, System};

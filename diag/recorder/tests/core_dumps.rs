@@ -2,9 +2,6 @@
 //! which the kernel and gdb go by, and by gdb's `gcore` where there is one.
 #![cfg(target_os = "linux")]
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::fs;
 use std::hint::black_box;
 use std::io::{Read as _, Write as _};
@@ -15,7 +12,8 @@ use std::process::Command;
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use again::again;
+use diag_test_support::again::again;
+use diag_test_support::folder::Folder;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -177,14 +175,14 @@ fn mappings() -> Vec<Mapping> {
 }
 
 fn check_gcore(resident: u64) {
-    let prefix = std::env::temp_dir().join(format!("diag-core-{}", std::process::id()));
+    let folder = Folder::new("core");
+    let prefix = folder.join("core");
     // SAFETY: no preconditions; lets a process that is no ancestor attach, where that is otherwise not allowed.
     unsafe { libc::prctl(libc::PR_SET_PTRACER, libc::PR_SET_PTRACER_ANY) };
     let pid = std::process::id().to_string();
     let run = Command::new("gcore").arg("-o").arg(&prefix).arg(&pid).output();
     let core = PathBuf::from(format!("{}.{pid}", prefix.display()));
     let size = fs::metadata(&core).map(|core| core.len());
-    let _ = fs::remove_file(&core);
     match (run, size) {
         (Ok(run), Ok(size)) if run.status.success() => {
             assert!(size <= resident + SPARE_BYTES, "a core of {size} bytes, of {resident} resident");

@@ -1,16 +1,14 @@
 //! A CPU profile over a real socket: who burns, with the spawn sites of the tasks that do, and who may ask.
 #![cfg(feature = "cpu-profile")]
 
-#[path = "../../analysis/tests/profile/mod.rs"]
-mod profile;
-
 use std::hint::black_box;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use profile::{Profile, Sample};
+use diag_test_support::profile;
+use diag_test_support::profile::{Profile, Sample};
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

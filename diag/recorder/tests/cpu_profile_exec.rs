@@ -1,16 +1,14 @@
 //! A service that replaces itself by `exec` while a CPU profile of it is taken: the program that comes after lives.
 #![cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use again::again;
+use diag_test_support::again::again;
+use diag_test_support::eventually::eventually;
 
 fn ask_for_a_profile(addr: SocketAddr, seconds: u32) -> TcpStream {
     let mut stream = TcpStream::connect(addr).expect("the agent listens");
@@ -30,9 +28,9 @@ fn service() -> ! {
     let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
     let addr = guard.agent_addr().expect("it listens");
     let _profile = ask_for_a_profile(addr, 60);
-    while !is_profiled(addr) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually(Duration::from_secs(60), "the profile begins", || {
+        if is_profiled(addr) { Ok(()) } else { Err(addr) }
+    });
     let started = Instant::now();
     while started.elapsed() < Duration::from_millis(100) {
         std::hint::black_box(started);

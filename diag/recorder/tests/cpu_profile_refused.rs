@@ -1,10 +1,9 @@
 //! The system refuses the timers of a CPU profile: whoever asks for one is told, and all else goes on.
 #![cfg(all(feature = "cpu-profile", target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/filter.rs"]
 mod filter;
-#[path = "common/http.rs"]
-mod http;
+
+use diag_test_support::http;
 
 #[expect(clippy::print_stderr, reason = "a test that proves nothing must say so")]
 #[test]

@@ -7,10 +7,11 @@ use std::fmt::Write;
 use std::future::{Future, pending, ready};
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diag::task::{AbortHandle, Builder, JoinSet, LocalSet, spawn_blocking, track};
 use diag_snapshot::{CancelBy, EndRow, Outcome, TaskId, TaskState};
+use diag_test_support::eventually::eventually;
 use futures_util::future::join_all;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::runtime::Runtime;
@@ -39,16 +40,12 @@ fn check_blocking(expected: &str, script: impl FnOnce()) {
 
 /// The ends in the rings, once no task lives any more.
 fn all_ends() -> Vec<EndRow> {
-    let patience = Instant::now() + Duration::from_secs(20);
-    loop {
+    eventually(Duration::from_secs(20), "no task lives", || {
         let snapshot = diag::snapshot().into_model();
         // A task that ended while the snapshot was taken is in neither of its tables, but counted.
-        if snapshot.tasks.is_empty() && snapshot.capture.came_or_went == 0 {
-            return snapshot.ends.iter().collect();
-        }
-        assert!(Instant::now() < patience, "a script leaves a live task: {:?}", snapshot.tasks.get(0));
-        std::thread::yield_now();
-    }
+        let is_over = snapshot.tasks.is_empty() && snapshot.capture.came_or_went == 0;
+        if is_over { Ok(snapshot.ends.iter().collect()) } else { Err(snapshot.tasks) }
+    })
 }
 
 /// `2x done after 1 poll, cancelled by abort after 3 polls`.

@@ -2,11 +2,17 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use diag_test_support::eventually::eventually;
+use diag_test_support::folder::Folder;
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn files_come_and_go_and_the_last_one_stays() {
-    let dir = std::env::temp_dir().join(format!("diag-series-{}", std::process::id()));
+    let folder = Folder::new("files");
+    let dir = folder.join("series");
     let last = dir.join("last.diag");
     // Three files of a clock that is far ahead, and what a process that was killed left half written.
     fs::create_dir_all(&dir).unwrap();
@@ -32,45 +38,43 @@ fn files_come_and_go_and_the_last_one_stays() {
         names
     };
     // They go one after the other, but for the first of all, as others come that are newer.
-    let of_another = || names().iter().filter(|name| name.starts_with("series-1-9")).count();
-    wait_for(|| (of_another() == 1 && names().len() == 3).then_some(()));
+    let three = eventually(PATIENCE, "three files, one of them of a wrong clock", || {
+        let names = names();
+        let of_another = names.iter().filter(|name| name.starts_with("series-1-9")).count();
+        if of_another == 1 && names.len() == 3 { Ok(names) } else { Err(names) }
+    });
     assert!(!left.exists());
-    let [_, first, newest] = &names()[..] else { panic!("three files: {:?}", names()) };
-    wait_for(|| (!names().contains(newest) && names().len() == 3).then_some(()));
-    assert!(names().contains(first), "the first of this process stays");
+    let [_, first, newest] = &three[..] else { panic!("three files: {three:?}") };
+    let three = eventually(PATIENCE, "the newest goes again", || {
+        let names = names();
+        if !names.contains(newest) && names.len() == 3 { Ok(names) } else { Err(names) }
+    });
+    assert!(three.contains(first), "the first of this process stays");
     let (snapshot, damage) = diag_snapshot::file::read(&dir.join(&names()[1])).unwrap();
     assert_eq!((snapshot.process.service.as_str(), damage.len()), ("series", 0));
 
     let newest = || fs::metadata(dir.join(names().last()?)).ok();
-    let mode = wait_for(newest).permissions().mode();
+    let newest = eventually(PATIENCE, "a file that is not about to go", || newest().ok_or_else(names));
+    let mode = newest.permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "only the owner reads it");
 
     drop(guard);
     assert!(diag_snapshot::file::read(&last).is_ok());
 
     // The folder becomes a file: nothing can be written, the service goes on, what was skipped is told.
-    wait_for(|| fs::remove_dir_all(&dir).is_ok().then_some(()));
-    wait_for(|| {
+    eventually(PATIENCE, "the folder goes", || fs::remove_dir_all(&dir));
+    eventually(PATIENCE, "a file takes its place", || {
         let _ = fs::remove_dir_all(&dir);
-        fs::write(&dir, "in the way").ok()
+        fs::write(&dir, "in the way")
     });
-    wait_for(|| diag::snapshot().into_model().capture.dropped.get("files_skipped").copied());
+    eventually(PATIENCE, "a file is skipped", || {
+        let dropped = diag::snapshot().into_model().capture.dropped;
+        if dropped.contains_key("files_skipped") { Ok(()) } else { Err(dropped) }
+    });
     let capture = diag::snapshot().into_model().capture;
     assert!(
         diag_analysis::not_recorded(&capture)
             .any(|note| note.contains("a snapshot is missing in the folder"))
     );
     assert!(capture.dropped.keys().eq(capture.dropped_sentences.keys()), "each in words: {capture:?}");
-    fs::remove_file(&dir).unwrap();
-}
-
-fn wait_for<T>(mut condition: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(Instant::now() < patience, "waited in vain");
-        std::thread::yield_now();
-    }
 }

@@ -8,7 +8,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use diag_test_support::eventually::eventually;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A small disk in memory, which is there as long as this is.
 struct Disk(PathBuf);
@@ -57,11 +61,17 @@ fn the_series_goes_on_and_keeps_one_good_file() {
         names.sort();
         names
     };
-    let first = wait_for("six files", || names().first().filter(|_| names().len() >= 6).cloned());
+    let first = eventually(PATIENCE, "six files", || {
+        let names = names();
+        if names.len() >= 6 { Ok(names[0].clone()) } else { Err(names) }
+    });
     // Something else takes what is left of it: a log, say.
     let log = disk.0.join("log");
     fill(&log);
-    wait_for("the oldest file to give way", || (!names().contains(&first)).then_some(()));
+    eventually(PATIENCE, "the oldest file gives way", || {
+        let names = names();
+        if names.contains(&first) { Err(names) } else { Ok(()) }
+    });
     let before = names();
     // And goes on to do so, faster than the series can take the room it makes.
     let is_logging = AtomicBool::new(true);
@@ -73,22 +83,31 @@ fn the_series_goes_on_and_keeps_one_good_file() {
         });
         // Ends the log also when a wait is in vain: the scope joins it.
         let _end = OnDrop(|| is_logging.store(false, Ordering::Relaxed));
-        wait_for("one file to be left", || (names().len() == 1).then_some(()));
+        eventually(PATIENCE, "one file is left", || {
+            let names = names();
+            if names.len() == 1 { Ok(()) } else { Err(names) }
+        });
         let skipped =
             || diag::snapshot().into_model().capture.dropped.get("files_skipped").copied().unwrap_or(0);
         let skipped_before = skipped();
-        wait_for("more to be skipped", || (skipped() > skipped_before + 2).then_some(()));
+        eventually(PATIENCE, "more are skipped", || {
+            let skipped = skipped();
+            if skipped > skipped_before + 2 { Ok(()) } else { Err(skipped) }
+        });
         // The next one may be about to take its place, and gets no room either.
-        wait_for("one good file", || {
-            let [last] = <[String; 1]>::try_from(names()).ok()?;
+        eventually(PATIENCE, "one good file", || {
+            let [last] = <[String; 1]>::try_from(names())?;
             let read = diag_snapshot::file::read(&dir.join(&last));
-            read.is_ok_and(|(_, damage)| damage.is_empty()).then_some(last)
+            if read.is_ok_and(|(_, damage)| damage.is_empty()) { Ok(last) } else { Err(vec![last]) }
         })
     });
     assert!(before.len() > 1 && last >= *before.last().unwrap(), "{last} of {before:?}");
     // And there is room again.
     fs::remove_file(&log).unwrap();
-    wait_for("three files", || (names().len() >= 3).then_some(()));
+    eventually(PATIENCE, "three files", || {
+        let names = names();
+        if names.len() >= 3 { Ok(()) } else { Err(names) }
+    });
     drop(guard);
 }
 
@@ -104,15 +123,4 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 fn fill(path: &Path) {
     let mut file = fs::File::options().create(true).append(true).open(path).unwrap();
     while file.write_all(&[7; 512]).is_ok() {}
-}
-
-fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(found) = condition() {
-            return found;
-        }
-        assert!(Instant::now() < patience, "waited in vain for {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }

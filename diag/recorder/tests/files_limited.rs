@@ -7,6 +7,9 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
+use diag_test_support::eventually::eventually;
+use diag_test_support::folder::Folder;
+
 const CHILD: &str = "FILES_LIMITED_CHILD";
 const TEST: &str = "a_file_beyond_the_limit_is_not_begun";
 
@@ -25,15 +28,16 @@ fn limited() {
     let few = libc::rlimit { rlim_cur: 64, rlim_max: 64 };
     // SAFETY: a valid limit; this process has no other test.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_FSIZE, &few) }, 0);
-    let dir = std::env::temp_dir().join(format!("diag-limited-{}", std::process::id()));
+    let folder = Folder::new("limited");
+    let dir = folder.join("series");
     let builder = diag::Builder::new().agent(false).dir(&dir).every(Duration::from_millis(100)).keep(3);
     let guard = builder.start();
-    while !diag::snapshot().into_model().capture.dropped.contains_key("files_skipped") {
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    eventually(Duration::from_secs(60), "a file is skipped", || {
+        let dropped = diag::snapshot().into_model().capture.dropped;
+        if dropped.contains_key("files_skipped") { Ok(()) } else { Err(dropped) }
+    });
     let error = diag::snapshot_to(dir.join("now.diag")).unwrap_err().to_string();
     assert!(error.starts_with("cannot write ") && error.contains("now.diag"), "{error}");
     assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
     drop(guard);
-    fs::remove_dir(&dir).unwrap();
 }

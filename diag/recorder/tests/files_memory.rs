@@ -2,7 +2,11 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use diag_test_support::eventually::Patience;
+use diag_test_support::folder::Folder;
+use diag_test_support::memory::{anonymous_bytes, settled};
 
 const MIB: i64 = 1 << 20;
 /// All that captures may keep.
@@ -12,10 +16,9 @@ const FILES: usize = 20;
 
 #[test]
 fn a_series_keeps_little() {
-    let dir = std::env::temp_dir().join(format!("diag-files-memory-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&dir);
-    let before_start = Instant::now();
-    let _guard = diag::Builder::new().agent(false).dir(&dir).every(EVERY).keep(FILES + 1).start();
+    let dir = Folder::new("files-memory");
+    let patience = Patience::new(Duration::from_secs(120));
+    let _guard = diag::Builder::new().agent(false).dir(&*dir).every(EVERY).keep(FILES + 1).start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
@@ -26,33 +29,14 @@ fn a_series_keeps_little() {
     let before = anonymous_bytes();
     let written = || fs::read_dir(&dir).map_or(0, |files| files.flatten().filter(is_whole).count());
     while written() < FILES {
-        assert!(before_start.elapsed() < Duration::from_secs(120), "{} files", written());
+        patience.check("all files are written", written());
         // Those of the service itself come in between, on threads that end.
         std::thread::spawn(|| drop(diag::snapshot().into_model())).join().expect("it captures");
     }
     let kept = settled(before + KEPT_BYTES) - before;
-    let _ = fs::remove_dir_all(&dir);
     assert!(kept <= KEPT_BYTES, "{} KiB after {FILES} files", kept >> 10);
 }
 
 fn is_whole(file: &fs::DirEntry) -> bool {
     file.path().extension().is_some_and(|kind| kind == "diag")
-}
-
-/// Anonymous memory once it is down to what is expected, or what it is after a while.
-fn settled(expected: i64) -> i64 {
-    let started = Instant::now();
-    loop {
-        let now = anonymous_bytes();
-        if now <= expected || started.elapsed() > Duration::from_secs(3) {
-            return now;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn anonymous_bytes() -> i64 {
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the key is there");
-    line.split_ascii_whitespace().next().and_then(|kib| kib.parse::<i64>().ok()).expect("a number") << 10
 }

@@ -3,17 +3,14 @@
 //! busy that is, is what the proof `forks` shows.
 #![cfg(all(feature = "agent", unix))]
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use again::again;
-
 use diag_snapshot::Snapshot;
+use diag_test_support::again::again;
+use diag_test_support::eventually::eventually;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -109,12 +106,11 @@ fn a_daemon_is_asked_as_any_service_is() {
         let _parents_tasks = service();
         fork(|| {
             // Until then nobody pretends to listen.
-            let until = Instant::now() + PATIENCE;
-            // SAFETY: no preconditions.
-            while unsafe { libc::getppid() } != 1 && TcpStream::connect(parents).is_ok() {
-                assert!(Instant::now() < until, "the parent has left");
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            eventually(PATIENCE, "the parent has left", || {
+                // SAFETY: no preconditions.
+                let is_orphan = unsafe { libc::getppid() } == 1;
+                if is_orphan || TcpStream::connect(parents).is_err() { Ok(()) } else { Err("it listens") }
+            });
             assert!(TcpStream::connect(parents).is_err(), "what was inherited is closed");
             let own = diag::Builder::new().addr(parents).start();
             assert_eq!(diag::Builder::new().start().problems()[0].kind(), diag::ProblemKind::AlreadyStarted);

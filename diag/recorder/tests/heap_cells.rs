@@ -2,9 +2,11 @@
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use diag::task::{self, Builder, JoinSet, LocalSet};
 use diag_snapshot::{Outcome, SampleRow, Snapshot, TaskId, TaskRow};
+use diag_test_support::eventually::Patience;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::yield_now;
@@ -98,6 +100,7 @@ fn a_cell_is_the_tasks_own() {
         go.send(true).expect("they wait for it");
         let alive =
             |snapshot: &Snapshot| snapshot.tasks.iter().filter(|task| task.parent == Some(acceptor)).count();
+        let patience = Patience::new(Duration::from_secs(60));
         let snapshot = loop {
             yield_now().await;
             let snapshot = diag::snapshot().into_model();
@@ -105,6 +108,7 @@ fn a_cell_is_the_tasks_own() {
             if alive(&snapshot) == 3 {
                 break snapshot;
             }
+            patience.check("the others have ended", alive(&snapshot));
         };
         let ended: BTreeSet<TaskId> = snapshot.zombies.iter().map(|zombie| zombie.id).collect();
         assert_eq!(ended.len(), count - 3);

@@ -10,6 +10,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use diag_analysis::allocation_sites::AllocationSites;
+use diag_test_support::folder::Folder;
 
 /// The five lines of the README.
 const PLAIN: &str = "#[global_allocator]\nstatic ALLOC: diag::Alloc = diag::Alloc::system();";
@@ -104,8 +105,7 @@ fn each_block_is_known_by_who_asked_for_it() {
         ("wrapped", WRAPPED, &["-Copt-level=3", "-Cdebuginfo=line-tables-only", "-Ccodegen-units=1"]),
         ("v0", WRAPPED, &["-Copt-level=3", "-Cdebuginfo=2", "-Csymbol-mangling-version=v0"]),
     ];
-    let folder = std::env::temp_dir().join(format!("diag-one-crate-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let folder = Folder::new("one-crate");
     for (name, allocator, flags) in builds {
         let Some(program) = build(&folder, name, allocator, flags) else {
             return eprintln!("skipped: no rustc, or another build of diag");
@@ -121,5 +121,4 @@ fn each_block_is_known_by_who_asked_for_it() {
         let of_allocator: Vec<_> = found.keys().filter(|function| is_entry(function)).collect();
         assert!(of_allocator.is_empty(), "{name}: {of_allocator:?}");
     }
-    std::fs::remove_dir_all(&folder).expect("our own folder");
 }

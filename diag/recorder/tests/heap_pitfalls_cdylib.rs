@@ -6,6 +6,8 @@ mod beside;
 use std::ffi::CString;
 use std::path::Path;
 
+use diag_test_support::folder::Folder;
+
 const LIBRARY: &str = r#"
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -36,8 +38,7 @@ fn build(library: &Path) -> bool {
 #[test]
 #[expect(clippy::print_stderr, reason = "a test that proves nothing must say so")]
 fn a_library_that_is_loaded_samples_its_own_blocks() {
-    let folder = std::env::temp_dir().join(format!("diag-cdylib-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let folder = Folder::new("cdylib");
     let library = folder.join("libsampled.so");
     if !build(&library) {
         return eprintln!("skipped: no rustc, or another build of diag");
@@ -52,5 +53,4 @@ fn a_library_that_is_loaded_samples_its_own_blocks() {
         std::mem::transmute::<*mut libc::c_void, extern "C" fn() -> u64>(samples)
     };
     assert_eq!(samples(), 100 << 32);
-    std::fs::remove_dir_all(&folder).expect("our own folder");
 }

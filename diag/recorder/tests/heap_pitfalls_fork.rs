@@ -2,14 +2,10 @@
 //!
 //! The storm in `heap_storm.rs` forks in the middle of it, so that no lock can have been left held.
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::process::Stdio;
 
-use again::again;
-
 use diag_snapshot::Snapshot;
+use diag_test_support::again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

@@ -1,14 +1,10 @@
 //! Pitfall 5: limits on address space, locked memory, huge pages. Each in a process of its own.
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::alloc::{GlobalAlloc, Layout};
 use std::process::Output;
 
-use again::again;
-
 use diag::heap::EnableError;
+use diag_test_support::again::again;
 
 static ALLOC: diag::Alloc = diag::Alloc::system();
 

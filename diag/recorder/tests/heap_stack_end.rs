@@ -2,15 +2,12 @@
 //! there is hardly any left. Each try is a process of its own, as the end of a stack is the end of the process.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/again.rs"]
-mod again;
-
 use std::hint::black_box;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::thread;
 
-use again::again;
+use diag_test_support::again::again;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{Snapshot, StackIndex, TaskState};
+use diag_test_support::eventually::eventually;
 
 #[inline(never)]
 fn hash_for_ever(go_on: &AtomicBool) -> u64 {
@@ -34,15 +35,12 @@ fn a_held_up_worker_is_found() {
     let is_unanswered = |snapshot: &Snapshot| {
         snapshot.capture.dropped.contains_key("thread_stacks (the thread did not answer within 100 ms)")
     };
-    let deadline = std::time::Instant::now() + Duration::from_secs(20);
-    let snapshot = loop {
+    let snapshot = eventually(Duration::from_secs(20), "somebody is held up", || {
         std::thread::sleep(Duration::from_millis(60));
         let snapshot = diag::snapshot().into_model();
-        if !snapshot.threads.is_empty() && (has_stack(&snapshot) || !is_unanswered(&snapshot)) {
-            break snapshot;
-        }
-        assert!(std::time::Instant::now() < deadline, "nobody was found");
-    };
+        let is_found = !snapshot.threads.is_empty() && (has_stack(&snapshot) || !is_unanswered(&snapshot));
+        if is_found { Ok(snapshot) } else { Err((snapshot.threads, snapshot.capture.dropped)) }
+    });
     go_on.store(false, Ordering::Relaxed);
     runtime.block_on(task).unwrap().unwrap();
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use diag_analysis::Analysis;
 use diag_snapshot::{Snapshot, TaskId, TaskState};
+use diag_test_support::folder::Folder;
 use futures_util::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -143,10 +144,8 @@ async fn sockets(cases: &mut Cases) {
     let (copied, copied_end) = UnixStream::pair().expect("a pair");
     let (mut from, mut to) = copied.into_split();
     cases.park("socket read", async move { tokio::io::copy(&mut from, &mut to).await });
-    let folder = std::env::temp_dir().join(format!("diag-leaves-{}", std::process::id()));
-    let _ = std::fs::remove_file(&folder);
-    let listener = UnixListener::bind(&folder).expect("the temporary folder can be written");
-    std::fs::remove_file(&folder).expect("just made");
+    let folder = Folder::new("leaves");
+    let listener = UnixListener::bind(folder.join("socket")).expect("the folder can be written");
     cases.park("socket accept", async move { listener.accept().await });
 
     let udp = UdpSocket::bind("127.0.0.1:0").await.expect("loopback");

@@ -1,13 +1,14 @@
 //! Every way a task can end is told apart, and a live one shows what it did.
 
-mod common;
+mod seen;
 
 use std::future::{pending, poll_fn};
 use std::task::Poll;
 use std::time::Duration;
 
-use common::{Seen, seen};
 use diag_snapshot::{Outcome, TaskState};
+use diag_test_support::eventually::Patience;
+use seen::{Seen, seen};
 use tokio::task::{LocalSet, yield_now};
 
 fn at(line: u32) -> Seen {
@@ -77,7 +78,9 @@ async fn dropped_by_a_parent_that_panics_is_cancelled() {
     });
     assert!(parent.await.unwrap_err().is_panic());
     // The child is dropped by the runtime, a moment after the parent's handle is told.
+    let patience = Patience::new(Duration::from_secs(60));
     while !at(line).live.is_empty() {
+        patience.check("the child has ended", at(line).live);
         yield_now().await;
     }
     assert_eq!(ends(&at(line)), [0, 1, 0, 0]);

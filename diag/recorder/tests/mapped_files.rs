@@ -7,6 +7,7 @@ use std::path::Path;
 use std::ptr;
 
 use diag_snapshot::{MappedFileRow, Snapshot};
+use diag_test_support::folder::Folder;
 
 const MIB: usize = 1 << 20;
 
@@ -37,8 +38,7 @@ fn row(snapshot: &Snapshot, path: &Path) -> Option<MappedFileRow> {
 
 #[test]
 fn mapped_files_are_told_by_name() {
-    let dir = std::env::temp_dir().join(format!("diag mapped {}", std::process::id()));
-    std::fs::create_dir_all(&dir).expect("a folder");
+    let dir = Folder::new("mapped files");
     let path = dir.join("a file");
     let file = File::options().read(true).write(true).create_new(true).open(&path).expect("a new file");
     file.set_len(8 * MIB as u64).expect("room");

@@ -5,11 +5,6 @@
 use std::os::unix::process::CommandExt as _;
 use std::{fs, io, ptr};
 
-#[path = "common/again.rs"]
-mod again;
-#[path = "common/http.rs"]
-mod http;
-#[path = "common/service.rs"]
 mod service;
 
 #[global_allocator]

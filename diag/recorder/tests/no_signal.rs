@@ -6,11 +6,6 @@ use std::ffi::c_int;
 use std::mem::zeroed;
 use std::ptr;
 
-#[path = "common/again.rs"]
-mod again;
-#[path = "common/http.rs"]
-mod http;
-#[path = "common/service.rs"]
 mod service;
 
 #[global_allocator]

@@ -2,15 +2,13 @@
 //! and as unknown. What needs them is missing and is said to be, all else is there, and the service does not notice.
 #![cfg(all(feature = "agent", feature = "heap", target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/again.rs"]
-mod again;
-#[path = "common/filter.rs"]
 mod filter;
-#[path = "common/http.rs"]
-mod http;
-#[path = "common/service.rs"]
 mod service;
 
+use std::time::Duration;
+
+use diag_test_support::eventually::eventually;
+use diag_test_support::http;
 use filter::Who::{self, Process, Thread};
 use service::Seen;
 
@@ -128,19 +126,14 @@ fn an_agent_that_nobody_reaches_is_told_in_the_file() {
         return service::not_permitted();
     }
     let guard = diag::Builder::new().addr(([127, 0, 0, 1], 0)).start();
-    let is_told = || {
+    let told = || {
         let notes: Vec<_> = diag_analysis::not_recorded(&diag::snapshot().into_model().capture).collect();
-        notes
-            .iter()
-            .any(|note| note.starts_with("not recorded: agent: nobody is let in: Operation not permitted"))
+        let refusal = "not recorded: agent: nobody is let in: Operation not permitted";
+        if notes.iter().any(|note| note.starts_with(refusal)) { Ok(()) } else { Err(notes) }
     };
-    assert!(!is_told());
+    assert!(told().is_err());
     let _caller = http::connect(guard.agent_addr().expect("it listens"));
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !is_told() {
-        assert!(std::time::Instant::now() < until, "nothing is told");
-        std::thread::yield_now();
-    }
+    eventually(Duration::from_secs(60), "it is told", told);
 }
 
 fn check(refused: &Refused, errno: libc::c_int) {

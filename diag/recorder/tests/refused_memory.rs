@@ -2,17 +2,14 @@
 //! does not notice. Each in a process of its own, where a filter hands every such system call to a handler.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
-#[path = "common/again.rs"]
-mod again;
-
-#[path = "common/filter.rs"]
 mod filter;
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use again::again;
+use diag_test_support::again::again;
+use diag_test_support::eventually::eventually;
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -100,9 +97,10 @@ fn service(which: i64) {
         };
         let tasks: Vec<_> = (0..100).map(|i| diag::spawn(task(i, sender.subscribe()))).collect();
         // This is no worker's thread.
-        while STARTED.load(Ordering::Relaxed) < 100 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        eventually(Duration::from_secs(60), "all have started", || match STARTED.load(Ordering::Relaxed) {
+            100.. => Ok(()),
+            started => Err(started),
+        });
         let snapshot = diag::snapshot().into_model();
         // What the capture itself was refused is in the next one.
         let calls = CALLS.load(Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use diag::{Problem, ProblemKind};
+use diag_test_support::folder::Folder;
 
 static TOLD: Mutex<Vec<(ProblemKind, String)>> = Mutex::new(Vec::new());
 
@@ -18,7 +19,8 @@ fn the_guard_has_the_problems_and_all_else_works() {
         std::env::set_var("DIAG_KEEEP", "3");
         std::env::set_var("DIAG_TOKEN", "");
     }
-    let last = std::env::temp_dir().join(format!("diag-start-{}.diag", std::process::id()));
+    let folder = Folder::new("start");
+    let last = folder.join("last.diag");
     let guard = diag::Builder::new()
         .addr(([127, 0, 0, 1], 0))
         .stderr(false)

@@ -1,6 +1,5 @@
 //! In which state each task is, since when, and on which thread.
 
-#[path = "common/named.rs"]
 mod named;
 
 use std::future::{pending, poll_fn};

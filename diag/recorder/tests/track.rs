@@ -1,14 +1,14 @@
 //! Futures inside of a task, recorded each by itself.
 
-mod common;
+mod seen;
 
 use std::future::{Future, pending, poll_fn};
 use std::task::Poll;
 
-use common::{Seen, seen};
 use diag::task::track;
 use diag_snapshot::{SiteKind, TaskState};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use seen::{Seen, seen};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::yield_now;
 

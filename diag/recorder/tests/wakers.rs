@@ -1,6 +1,5 @@
 //! Who can wake a task, who did, and which tasks nothing can wake.
 
-#[path = "common/named.rs"]
 mod named;
 
 use std::future::{pending, poll_fn};

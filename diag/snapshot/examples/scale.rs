@@ -4,14 +4,12 @@
 //! holds the figures against the budgets; FAIL and exit code 1 if one is missed.
 #![allow(clippy::print_stdout)]
 
-#[path = "../tests/support/mod.rs"]
-mod support;
-
 use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use diag_snapshot::{Row, Snapshot, TaskRow};
+use diag_test_support::iothub;
 
 const BYTES_PER_TASK: f64 = 16.0;
 const SAMPLES: u64 = 20_000;
@@ -31,7 +29,7 @@ fn main() -> ExitCode {
 
 /// Writes the file here and reads it in a child, so that the two peaks of memory do not mix.
 fn write_and_read(tasks: u64) -> bool {
-    let mut snapshot = support::service(tasks, SAMPLES);
+    let mut snapshot = iothub::service(tasks, SAMPLES);
     let rows = std::mem::take(&mut snapshot.tasks);
     let other_bytes = diag_snapshot::write(&snapshot).len();
     snapshot.tasks = rows;

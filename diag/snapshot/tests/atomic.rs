@@ -3,58 +3,29 @@
 //! The child that is killed is this test program itself, told by `DIAG_TEST_WRITE_TO` to run the
 //! writing "test" alone.
 
-mod support;
-
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use diag_snapshot::{Snapshot, file, write};
-use support::Random;
+use diag_test_support::folder::Folder;
+use diag_test_support::iothub;
+use diag_test_support::random::SplitMix;
 
 const CHILD: &str = "DIAG_TEST_WRITE_TO";
 
-/// A folder of its own for each test, removed when it passes.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(test: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("diag-{test}-{}", std::process::id()));
-        fs::create_dir_all(&folder).expect("the temporary folder takes a folder");
-        Folder(folder)
-    }
-
-    /// The names in it, sorted.
-    fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("the folder is there");
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.expect("readable").file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
-}
-
 /// Two snapshots whose files differ in every part and in length.
 fn contents() -> [Snapshot; 2] {
-    [support::service(4_000, 500), support::service(3_000, 100)]
+    [iothub::service(4_000, 500), iothub::service(3_000, 100)]
 }
 
 #[test]
 fn a_file_is_replaced_in_one_step_and_nothing_else_is_left() {
     let folder = Folder::new("replace");
-    let path = folder.0.join("last.diag");
+    let path = folder.join("last.diag");
     for snapshot in contents() {
         file::write(&path, &write(&snapshot)).expect("the folder takes it");
         assert_eq!(file::read(&path).expect("whole"), (snapshot, vec![]));
@@ -65,20 +36,19 @@ fn a_file_is_replaced_in_one_step_and_nothing_else_is_left() {
 #[test]
 fn a_failed_write_leaves_nothing_and_names_the_file() {
     let folder = Folder::new("fail");
-    let path = folder.0.join("taken");
+    let path = folder.join("taken");
     fs::create_dir(&path).expect("the folder takes a folder");
     let error = file::write(&path, b"bytes").expect_err("a folder has that name").to_string();
     assert!(error.starts_with("cannot rename ") && error.contains("taken"), "{error}");
     assert_eq!(folder.names(), ["taken"]);
-    let error =
-        file::write(&folder.0.join("no/such.diag"), b"bytes").expect_err("no such folder").to_string();
+    let error = file::write(&folder.join("no/such.diag"), b"bytes").expect_err("no such folder").to_string();
     assert!(error.starts_with("cannot create ") && error.contains("no/.such.diag"), "{error}");
 }
 
 #[test]
 fn what_cannot_be_read_is_named() {
     let folder = Folder::new("read");
-    let path = folder.0.join("text.diag");
+    let path = folder.join("text.diag");
     let error = file::read(&path).expect_err("no such file").to_string();
     assert!(error.starts_with("cannot read ") && error.contains("text.diag"), "{error}");
     fs::write(&path, "hello").expect("the folder takes it");
@@ -89,10 +59,10 @@ fn what_cannot_be_read_is_named() {
 #[test]
 fn what_a_dead_writer_left_goes_with_the_next_write_and_what_has_a_writer_stays() {
     let folder = Folder::new("left");
-    let path = folder.0.join("last.diag");
+    let path = folder.join("last.diag");
     let [dead, alive, other, no_temporary] =
         [".last.diag.5-0.tmp", ".last.diag.6-12.tmp", ".next.diag.5-0.tmp", ".last.diag.x-0.tmp"]
-            .map(|name| folder.0.join(name));
+            .map(|name| folder.join(name));
     for path in [&dead, &other, &no_temporary] {
         fs::write(path, "half").expect("the folder takes it");
     }
@@ -112,7 +82,7 @@ fn what_a_dead_writer_left_goes_with_the_next_write_and_what_has_a_writer_stays(
 fn only_the_owner_may_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new("mode");
-    let path = folder.0.join("last.diag");
+    let path = folder.join("last.diag");
     fs::write(&path, "for all to read").expect("the folder takes it");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("it is ours");
     file::write(&path, &write(&contents()[0])).expect("the folder takes it");
@@ -124,7 +94,7 @@ fn only_the_owner_may_read_it() {
 #[test]
 fn writers_do_not_take_each_other_for_dead() {
     let folder = Folder::new("many");
-    let path = folder.0.join("last.diag");
+    let path = folder.join("last.diag");
     thread::scope(|scope| {
         for _ in 0..4 {
             scope
@@ -150,9 +120,9 @@ fn writes_until_killed() {
 #[test]
 fn a_writer_killed_at_any_moment_leaves_a_whole_file() {
     let folder = Folder::new("kill");
-    let path = folder.0.join("last.diag");
+    let path = folder.join("last.diag");
     let contents = contents();
-    let mut random = Random(Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()));
+    let mut random = SplitMix(Instant::now().elapsed().as_nanos() as u64 ^ u64::from(std::process::id()));
     let mut killed_in_between = 0;
     // A kill is worth something only if a write was under way, which its temporary file shows.
     for kill in 1.. {

@@ -1,13 +1,11 @@
 //! Whatever happens to a file on its way, the reader says what is lost and where, and never lies.
 
-mod forge;
-mod support;
-
 use diag_snapshot::format::read_facts;
 use diag_snapshot::{Damage, ReadError, Snapshot, read, write};
-use forge::{ENTRY_BYTES, HEADER_BYTES, Place, places};
+use diag_test_support::forge::{ENTRY_BYTES, HEADER_BYTES, Place, places};
+use diag_test_support::random::SplitMix;
+use diag_test_support::{forge, iothub};
 use proptest::prelude::*;
-use support::Random;
 
 /// `read` must notice: an error, or damage in the list.
 fn notice(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
@@ -42,7 +40,7 @@ fn check_rest(whole: &Snapshot, partial: &Snapshot, damage: &[Damage]) {
 
 #[test]
 fn a_file_cut_at_any_kib_is_read_as_far_as_it_goes() {
-    let whole = support::service(8_000, 2_000);
+    let whole = iothub::service(8_000, 2_000);
     let file = write(&whole);
     assert!(file.len() > 64 * 1024, "too small to be realistic");
     for end in (0..file.len()).step_by(1024) {
@@ -67,7 +65,7 @@ fn a_file_cut_at_any_kib_is_read_as_far_as_it_goes() {
 
 #[test]
 fn a_file_cut_in_the_header_or_the_facts_is_named_truncated() {
-    let file = write(&support::service(10, 10));
+    let file = write(&iothub::service(10, 10));
     let facts = &places(&file)[0];
     let (header, facts_end) = (facts.offset, facts.offset + facts.stored);
     for end in 0..facts_end {
@@ -85,7 +83,7 @@ fn a_file_cut_in_the_header_or_the_facts_is_named_truncated() {
 
 #[test]
 fn a_bit_flipped_in_the_header_is_an_error() {
-    let mut file = write(&support::service(10, 10));
+    let mut file = write(&iothub::service(10, 10));
     for bit in 0..places(&file)[0].offset * 8 {
         file[bit / 8] ^= 1 << (bit % 8);
         let error = read(&file).expect_err("nothing can be trusted").to_string();
@@ -96,9 +94,9 @@ fn a_bit_flipped_in_the_header_is_an_error() {
 
 #[test]
 fn a_bit_flipped_in_a_section_costs_that_section_and_is_named() {
-    let whole = support::service(2_000, 600);
+    let whole = iothub::service(2_000, 600);
     let mut file = write(&whole);
-    let mut random = Random(1);
+    let mut random = SplitMix(1);
     for Place { name, offset, stored, .. } in places(&file) {
         for _ in 0..24 {
             let at = offset + random.below(stored as u64) as usize;
@@ -125,7 +123,7 @@ fn a_bit_flipped_in_a_section_costs_that_section_and_is_named() {
 
 #[test]
 fn bytes_behind_the_end_are_noticed() {
-    let whole = support::service(5, 5);
+    let whole = iothub::service(5, 5);
     let mut file = write(&whole);
     let end = file.len();
     file.extend(b"tail");
@@ -136,7 +134,7 @@ fn bytes_behind_the_end_are_noticed() {
 
 #[test]
 fn a_transfer_in_text_mode_is_recognised() {
-    let file = write(&support::service(5, 5));
+    let file = write(&iothub::service(5, 5));
     let unix_to_dos: Vec<u8> =
         file.iter().flat_map(|&byte| if byte == b'\n' { vec![b'\r', b'\n'] } else { vec![byte] }).collect();
     let dos_to_unix: Vec<u8> = file.iter().copied().filter(|&byte| byte != b'\r').collect();
@@ -160,7 +158,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..64),
         at in any::<prop::sample::Index>(),
     ) {
-        let mut forge = forge::Forge::open(&write(&support::service(20, 20)));
+        let mut forge = forge::Forge::open(&write(&iothub::service(20, 20)));
         let raw = &mut forge.sections[section].1;
         let start = at.index(raw.len());
         let end = raw.len().min(start + bytes.len());

@@ -4,9 +4,6 @@
 //! `DIAG_BLESS=1` rewrites the expected texts, and writes the newest file only if there is none. A new
 //! version of the format gets a golden file beside these.
 
-mod forge;
-mod support;
-
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -14,33 +11,19 @@ use diag_snapshot::format::MINOR;
 use diag_snapshot::{
     CancelBy, Row, Snapshot, Table, TableVisitor, TaskId, TaskRow, TaskState, file, read, write,
 };
-use forge::Forge;
-use forge::tables::Values;
+use diag_test_support::forge::Forge;
+use diag_test_support::forge::tables::Values;
+use diag_test_support::golden::{assert_golden, is_blessing};
+use diag_test_support::{forge, iothub};
 use serde_json::{Value as Json, json};
 
 fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/snapshots").join(name)
 }
 
-fn bless() -> bool {
-    std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1")
-}
-
-/// Compares `actual` with a file, or rewrites that.
-fn check(path: &Path, actual: &str) {
-    if bless() {
-        std::fs::write(path, actual).expect("testdata is writable");
-    }
-    let expected = std::fs::read_to_string(path).expect("the expected text is there");
-    for (line, (actual, expected)) in (1..).zip(actual.lines().zip(expected.lines())) {
-        assert_eq!(actual, expected, "line {line} of {} differs; DIAG_BLESS=1 rewrites it", path.display());
-    }
-    assert_eq!(actual.len(), expected.len(), "{} differs in length", path.display());
-}
-
 /// A small service with something of everything, a name that tries to clear the screen included.
 fn example() -> Snapshot {
-    let mut snapshot = support::service(24, 24);
+    let mut snapshot = iothub::service(24, 24);
     let name = Some(snapshot.strings.intern("conn \"17\"\u{1b}[2J\u{202e}"));
     let last = snapshot.tasks.iter().last().expect("24 tasks");
     let id = TaskId(last.id.0 + 1);
@@ -190,14 +173,14 @@ fn a_value_that_is_read_wrongly_is_named() {
 #[test]
 fn the_files_of_every_version_are_read_as_ever() {
     let newest = testdata(&name(MINOR));
-    if bless() && !newest.exists() {
+    if is_blessing() && !newest.exists() {
         file::write(&newest, &write(&example())).expect("testdata is writable");
     }
     for name in (0..=MINOR).map(name) {
         let path = testdata(&name);
         let (snapshot, damage) = file::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(damage, [], "{name}");
-        check(&path.with_extension("model.txt"), &model(&snapshot));
+        assert_golden(path.with_extension("model.txt"), &model(&snapshot));
         let forge = Forge::open(&std::fs::read(&path).expect("it was read"));
         assert_eq!(differences(&snapshot, &forge), [""; 0], "{name}");
         for again in [forge::tables::encode_again(&forge).file(), write(&snapshot)] {

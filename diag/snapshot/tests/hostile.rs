@@ -1,18 +1,16 @@
 //! Files that no diag of this version would write: newer ones, and ones made to hurt.
 
-mod forge;
-mod support;
-
 use diag_snapshot::format::{MAJOR, MAX_DECODED_BYTES, MINOR};
 use diag_snapshot::{Damage, ReadError, Row, Snapshot, TaskRow, content_id, read, write};
-use forge::{Forge, table, varint};
+use diag_test_support::forge::{Forge, table, varint};
+use diag_test_support::{forge, iothub};
 
 const PLAIN: u8 = 0;
 const DELTA: u8 = 1;
 const ASCENDING: u8 = 2;
 
 fn small() -> (Snapshot, Forge) {
-    let snapshot = support::service(20, 20);
+    let snapshot = iothub::service(20, 20);
     let forge = Forge::open(&write(&snapshot));
     (snapshot, forge)
 }
@@ -203,10 +201,10 @@ fn facts_that_are_no_facts_are_an_error() {
 
 #[test]
 fn a_content_id_is_that_of_the_content() {
-    let file = write(&support::service(20, 20));
+    let file = write(&iothub::service(20, 20));
     let id = content_id(&file).expect("a snapshot");
-    assert_eq!(content_id(&write(&support::service(20, 20))), Some(id));
-    assert_ne!(content_id(&write(&support::service(21, 20))), Some(id));
+    assert_eq!(content_id(&write(&iothub::service(20, 20))), Some(id));
+    assert_ne!(content_id(&write(&iothub::service(21, 20))), Some(id));
     assert_eq!((id.to_string().len(), id.to_string().starts_with(&id.short())), (32, true));
     assert_eq!(content_id(&file[..100]), None);
 }

@@ -1,12 +1,10 @@
 //! What is written is what is read, whatever the values are.
 
-mod any;
-mod support;
-
 use std::collections::BTreeMap;
 
-use any::snapshot;
 use diag_snapshot::{Micros, Nanos, Row, Snapshot, Table, TaskId, TaskRow, read, write};
+use diag_test_support::any::snapshot;
+use diag_test_support::iothub;
 use proptest::prelude::*;
 
 proptest! {
@@ -26,13 +24,13 @@ fn an_empty_snapshot_is_read_as_it_was_written() {
 
 #[test]
 fn a_realistic_snapshot_is_read_as_it_was_written() {
-    let service = support::service(3_000, 1_000);
+    let service = iothub::service(3_000, 1_000);
     assert_eq!(read(&write(&service)), Ok((service, vec![])));
 }
 
 #[test]
 fn tasks_are_written_in_order_and_once_and_the_rest_is_counted() {
-    let ordered = support::service(5, 0);
+    let ordered = iothub::service(5, 0);
     let tasks: Vec<TaskRow> = ordered.tasks.iter().collect();
     let twin = TaskRow { polls: 99_999, ..tasks[2] };
     let jumbled = [tasks[4], tasks[2], tasks[0], tasks[1], twin, tasks[3], tasks[0]];
@@ -53,21 +51,21 @@ fn what_is_absent_in_every_row_takes_no_column() {
     let plain: Table<TaskRow> = (0..3).map(spawned).collect();
     let filled = TaskRow::TABLE.columns.iter().zip(plain.columns()).filter(|(_, values)| !values.is_empty());
     assert!(filled.clone().all(|(column, _)| !column.optional));
-    let tasks = Snapshot { tasks: plain, ..support::service(3, 0) };
+    let tasks = Snapshot { tasks: plain, ..iothub::service(3, 0) };
     let (read, damage) = read(&write(&tasks)).expect("the file is whole");
     assert_eq!((read.tasks, damage), (tasks.tasks, vec![]));
 }
 
 #[test]
 fn times_are_those_of_the_rows() {
-    let tasks = support::service(500, 0).tasks;
+    let tasks = iothub::service(500, 0).tasks;
     assert!(tasks.times().eq(tasks.iter().map(|task| task.times())));
     assert!(tasks.times().all(|task| Some(task.last_progress()) == task.last_poll));
 }
 
 #[test]
 fn a_column_has_the_values_of_the_rows() {
-    let tasks = support::service(500, 0).tasks;
+    let tasks = iothub::service(500, 0).tasks;
     assert!(tasks.id().iter().eq(tasks.iter().map(|task| task.id)));
     assert!(tasks.state().iter().eq(tasks.iter().map(|task| task.state)));
     assert!(tasks.busy_ns().iter().eq(tasks.iter().map(|task| Nanos(task.busy_ns))));
@@ -92,7 +90,7 @@ fn a_task_keeps_what_is_absent_absent() {
         TaskRow { tokio_id: Some(0), last_poll_us: Some(0), wakers: Some(0), lost: Some(0), ..spawned(8) };
     let last = TaskRow { id: TaskId(9), ..task };
     let rows = [task, zero, last];
-    let tasks = Snapshot { tasks: rows.into_iter().collect(), ..support::service(1, 0) };
+    let tasks = Snapshot { tasks: rows.into_iter().collect(), ..iothub::service(1, 0) };
     let (read, _) = read(&write(&tasks)).expect("the file is whole");
     assert_eq!(read.tasks.iter().collect::<Vec<_>>(), rows);
 }

@@ -1,12 +1,11 @@
 //! What is read from executables of each kind, and that nothing in a file makes the reader fail.
 
-mod built;
-
 use std::path::Path;
 use std::process::Command;
 
-use built::Folder;
 use diag_symbols::{DebugInfo, Detail, ElfFile, Function, look_up};
+use diag_test_support::folder::Folder;
+use diag_test_support::program;
 
 fn read(app: &Path, addresses: &[u64], inflate_at_most: u64) -> (Vec<Vec<Function>>, DebugInfo) {
     let mut found = vec![Vec::new(); addresses.len()];
@@ -18,7 +17,7 @@ fn read(app: &Path, addresses: &[u64], inflate_at_most: u64) -> (Vec<Vec<Functio
 /// `flags` are those of rustc; `name` and `line` what is known of the function then.
 fn check(flags: &[&str], detail: Detail, name: Option<&str>, line: Option<u32>, debug_info: DebugInfo) {
     let folder = Folder::new(&flags.concat().replace(['/', ',', '='], "-"));
-    let (app, address) = folder.compile(flags);
+    let (app, address) = program::compile(&folder, flags);
     let file = ElfFile::open(&app).expect("an ELF file");
     assert_eq!(file.detail(), detail, "{flags:?}");
     assert_eq!(file.build_id().map(|id| id.len()), Some(40), "{flags:?}");
@@ -67,7 +66,7 @@ fn split_debug_info_leaves_the_names() {
 #[test]
 fn what_would_inflate_too_far_is_left() {
     let folder = Folder::new("inflate");
-    let (app, address) = folder.compile(&["-g", "-Clink-arg=-Wl,--compress-debug-sections=zlib"]);
+    let (app, address) = program::compile(&folder, &["-g", "-Clink-arg=-Wl,--compress-debug-sections=zlib"]);
     let (found, debug_info) = read(&app, &[address], 1000);
     assert_eq!(debug_info, DebugInfo::Compressed);
     assert_eq!(found[0].last().map(|function| (&*function.name, function.line)), Some((NAME.unwrap(), None)));
@@ -76,14 +75,14 @@ fn what_would_inflate_too_far_is_left() {
 #[test]
 fn only_regular_elf_files_are_opened() {
     let folder = Folder::new("others");
-    let pipe = folder.0.join("pipe");
+    let pipe = folder.join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
-    let text = folder.0.join("text");
+    let text = folder.join("text");
     std::fs::write(&text, "no ELF file").expect("a file");
-    let empty = folder.0.join("empty");
+    let empty = folder.join("empty");
     std::fs::write(&empty, "").expect("a file");
-    let missing = folder.0.join("missing");
-    for path in [&pipe, &text, &empty, &missing, &folder.0, Path::new("/dev/zero"), Path::new("")] {
+    let missing = folder.join("missing");
+    for path in [pipe.as_path(), &text, &empty, &missing, &folder, Path::new("/dev/zero"), Path::new("")] {
         assert!(ElfFile::open(path).is_none(), "{}", path.display());
     }
 }
@@ -94,7 +93,7 @@ fn damaged_files_are_survived() {
     const VARIANTS: u64 = 150;
     const MOST_FLIPS: usize = 1 << 16;
     let folder = Folder::new("damaged");
-    let (app, address) = folder.compile(&["-g", "-Cpanic=abort"]);
+    let (app, address) = program::compile(&folder, &["-g", "-Cpanic=abort"]);
     let whole = std::fs::read(&app).expect("it is there");
     let addresses: Vec<u64> = (0..20).map(|i| address + i * 4096).collect();
     let mut random = 1_u64;
@@ -102,7 +101,7 @@ fn damaged_files_are_survived() {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (random >> 33) as usize % bound
     };
-    let copy = folder.0.join("copy");
+    let copy = folder.join("copy");
     for variant in 0..VARIANTS {
         let mut bytes = whole.clone();
         match variant % 3 {

@@ -1,12 +1,11 @@
 //! What is read address by address from debug info is what the crate `addr2line` reads, which keeps whole tables of it.
 
-mod built;
-
 use std::path::Path;
 
 use addr2line::gimli::{DwarfSections, EndianSlice, LittleEndian};
-use built::Folder;
 use diag_symbols::{ElfFile, Function, look_up};
+use diag_test_support::folder::Folder;
+use diag_test_support::program;
 use object::{Object, ObjectSection, SectionKind};
 
 type Frames = Vec<(String, Option<String>, Option<u32>)>;
@@ -103,6 +102,6 @@ fn of_optimized_programs() {
         &["-g", "-O", "-Cdwarf-version=5"],
     ] {
         let folder = Folder::new(&format!("second-{}", flags.concat().replace(['/', ',', '='], "-")));
-        check(&folder.compile(flags).0, 100);
+        check(&program::compile(&folder, flags).0, 100);
     }
 }

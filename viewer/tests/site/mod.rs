@@ -1,43 +1,43 @@
 //! A folder of snapshots and a viewer over it, asked without a socket.
 #![allow(dead_code, unreachable_pub, reason = "each test file includes it and uses its own part")]
 
-pub mod crowd;
-
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::Path;
 
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use diag_snapshot::Snapshot;
+use diag_test_support::folder;
 use diag_viewer::{Access, Source, router};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
 /// A folder that is removed at the end.
-pub struct Folder(pub PathBuf);
+pub struct Folder(folder::Folder);
 
 impl Folder {
     pub fn new(test: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("diag-viewer-{test}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).expect("a temporary folder");
-        Folder(path)
+        Folder(folder::Folder::new(&format!("viewer-{test}")))
     }
 
     /// Writes a snapshot and gives its id back.
     pub fn write(&self, name: &str, snapshot: &Snapshot) -> String {
         let bytes = diag_snapshot::write(snapshot);
-        diag_snapshot::file::write(&self.0.join(name), &bytes).expect("a snapshot file");
+        diag_snapshot::file::write(&self.join(name), &bytes).expect("a snapshot file");
         diag_snapshot::content_id(&bytes).expect("a header").short()
     }
 
     pub fn viewer(&self) -> Viewer {
-        Viewer(router(Source::folder(&self.0), Access::default()))
+        Viewer(router(Source::folder(&*self.0), Access::default()))
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+impl Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
     }
 }
 

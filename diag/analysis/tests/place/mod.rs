@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use diag_analysis::source_location::SourceLocation;
+use diag_test_support::golden::assert_golden;
 
 /// Compares what `said` makes of each piece of a file with its head. `DIAG_BLESS=1` rewrites the heads.
 pub(crate) fn check(name: &str, said: impl Fn(&str) -> String) {
@@ -11,13 +12,7 @@ pub(crate) fn check(name: &str, said: impl Fn(&str) -> String) {
     let expected = std::fs::read_to_string(&path).expect("the stacks are there");
     let pieces = expected.split("# ").skip(1).filter_map(|piece| piece.split_once('\n'));
     let actual: String = pieces.map(|(_, stacks)| format!("# {}\n{stacks}", said(stacks))).collect();
-    if std::env::var_os("DIAG_BLESS").is_some_and(|value| value == "1") {
-        std::fs::write(&path, &actual).expect("testdata is writable");
-    }
-    let heads = |text: &str| {
-        text.lines().filter(|line| line.starts_with("# ")).map(str::to_owned).collect::<Vec<_>>()
-    };
-    assert_eq!(heads(&actual), heads(&expected), "{name}");
+    assert_golden(path, &actual);
 }
 
 /// `function | file:line`.

@@ -3,7 +3,8 @@
 //! Whatever fills up is full one window (a third of the series) before the last snapshot, or fills within 24 s: what fills
 //! for longer is not to be told from a leak.
 
-use crate::script::{Block, Random, Service, Task, busy_sockets, churn, in_order, steady};
+use diag_test_support::random::XorShift;
+use diag_test_support::scenario::{Block, Churn, Service, Steady, Task, in_order};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -55,14 +56,14 @@ impl Healthy {
 
 /// Where the dice are, and when snapshots are taken.
 struct Draw {
-    random: Random,
+    random: XorShift,
     seed: u64,
     moments: Vec<f64>,
 }
 
 impl Draw {
     fn new(seed: u64) -> Self {
-        let mut random = Random::new(seed);
+        let mut random = XorShift::new(seed);
         let count = 3 + (random.uniform() * 57.99) as usize;
         let mut at = log_uniform(&mut random, 1.0, 600.0);
         let pause = log_uniform(&mut random, 2.0, 120.0);
@@ -103,7 +104,7 @@ impl Draw {
     }
 }
 
-fn log_uniform(random: &mut Random, low: f64, high: f64) -> f64 {
+fn log_uniform(random: &mut XorShift, low: f64, high: f64) -> f64 {
     low * (high / low).powf(random.uniform())
 }
 
@@ -147,7 +148,8 @@ fn requests(draw: &mut Draw, line: u32, function: &'static str) -> (Vec<Task>, V
     let per_s = draw.between(0.1, 1.0) * EVENTS / end;
     let lifetime = draw.between(0.02, end / 10.0);
     let pause = draw.between(0.01, 10.0);
-    let tasks = churn(draw.seed(), line, 0.0, end, per_s, lifetime, pause);
+    let tasks =
+        Churn { seed: draw.seed(), line, until: end, per_s, lifetime, pause, ..Churn::default() }.tasks();
     let size = draw.between(1e3, 1e6) as u64;
     let blocks = held(&tasks, function, size);
     (tasks, blocks)
@@ -162,9 +164,20 @@ fn long_tail(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
     let end = draw.end();
     let per_s = draw.between(0.2, 1.0) * EVENTS / end;
     let lifetime = draw.between(0.02, end / 50.0);
-    let short = churn(draw.seed(), 9, 0.0, end, per_s, lifetime, 0.5);
+    let short =
+        Churn { seed: draw.seed(), line: 9, until: end, per_s, lifetime, pause: 0.5, ..Churn::default() }
+            .tasks();
     let times = draw.between(3.0, 20.0);
-    let long = churn(draw.seed(), 9, 0.0, end, per_s / 4.0, lifetime * times, 1e9);
+    let long = Churn {
+        seed: draw.seed(),
+        line: 9,
+        until: end,
+        per_s: per_s / 4.0,
+        lifetime: lifetime * times,
+        pause: 1e9,
+        ..Churn::default()
+    }
+    .tasks();
     let tasks = in_order([short, long].concat());
     let blocks = held(&tasks, "svc::parse", 100 * KIB);
     (tasks, blocks)
@@ -225,7 +238,7 @@ fn waves(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
     let mut tasks = Vec::new();
     let mut from = 0.0;
     while from < end {
-        let mut wave = steady(9, devices, from, from + takes, pause);
+        let mut wave = Steady { line: 9, count: devices, from, until: from + takes, pause }.tasks();
         from += period;
         wave.iter_mut().for_each(|task| task.ended = Some(from + takes * draw.random.uniform()));
         tasks.extend(wave);
@@ -244,7 +257,9 @@ fn load_steps(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
     for step in 0..steps {
         let (from, to) = (end * step as f64 / steps as f64, end * (step + 1) as f64 / steps as f64);
         let per_s = draw.between(0.1, 1.5) * EVENTS / end;
-        tasks.extend(churn(draw.seed(), 9, from, to, per_s, lifetime, 0.2));
+        tasks.extend(
+            Churn { seed: draw.seed(), line: 9, from, until: to, per_s, lifetime, pause: 0.2 }.tasks(),
+        );
     }
     let tasks = in_order(tasks);
     let size = draw.between(1e4, 1e6) as u64;
@@ -257,7 +272,7 @@ fn ramp(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
     let (from, full) = draw.fill();
     let connections = draw.between(10.0, EVENTS) as u32;
     let pause = draw.between(0.1, 20.0);
-    let tasks = steady(9, connections, from, full, pause);
+    let tasks = Steady { line: 9, count: connections, from, until: full, pause }.tasks();
     let size = draw.between(1e3, 1e6) as u64;
     let blocks = held(&tasks, "svc::Connection::accept", size);
     (tasks, blocks)
@@ -270,7 +285,9 @@ fn daily_cycle(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
     let phase = draw.random.uniform();
     let lifetime = draw.between(0.02, end / 20.0);
     let per_s = 2.0 * EVENTS / end;
-    let mut tasks = churn(draw.seed(), 9, 0.0, end, per_s, lifetime, 0.2);
+    let mut tasks =
+        Churn { seed: draw.seed(), line: 9, until: end, per_s, lifetime, pause: 0.2, ..Churn::default() }
+            .tasks();
     let load = |at: f64| 0.5 + 0.45 * (std::f64::consts::TAU * (at / period + phase)).sin();
     tasks.retain(|task| draw.random.uniform() < load(task.spawned));
     let size = draw.between(1e4, 1e6) as u64;
@@ -286,7 +303,10 @@ fn pools(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
         let from = draw.end() * draw.random.uniform() * draw.random.uniform().round();
         let workers = draw.between(2.0, 200.0) as u32;
         let pause = if draw.random.uniform() < 0.5 { 1e9 } else { draw.between(1.0, 100.0) };
-        tasks.extend(steady(9 + pool, workers, from, from + draw.random.uniform(), pause));
+        tasks.extend(
+            Steady { line: 9 + pool, count: workers, from, until: from + draw.random.uniform(), pause }
+                .tasks(),
+        );
     }
     let tasks = in_order(tasks);
     let blocks = held(&tasks, "svc::Worker::new", 64 * KIB);
@@ -344,7 +364,7 @@ fn compacted(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
 
 /// A task that serves all connections by itself, of which no task and no memory tells.
 fn of_one_task(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
-    (steady(9, 1, 0.0, 1.0, draw.between(0.01, 1.0)), Vec::new())
+    (Steady { line: 9, count: 1, from: 0.0, until: 1.0, pause: draw.between(0.01, 1.0) }.tasks(), Vec::new())
 }
 
 /// A socket of each task of a service that has connections, and those of clients that no task stands for: some that come
@@ -353,12 +373,26 @@ fn sockets(draw: &mut Draw, kind: &str, service: &Service) -> Vec<(f64, Option<f
     let end = draw.end();
     let clients = draw.between(2.0, EVENTS);
     let lifetime = draw.between(end / 300.0, end / 10.0);
-    let mut sockets = busy_sockets(draw.seed(), end, clients, lifetime);
+    let mut sockets = Churn {
+        seed: draw.seed(),
+        line: 0,
+        until: end,
+        per_s: clients / lifetime,
+        lifetime,
+        pause: 1.0,
+        ..Churn::default()
+    }
+    .sockets();
     let of_tasks =
         service.tasks.iter().filter(|task| task.line == 9 && kind != "many connections of one task");
     sockets.extend(of_tasks.map(|task| (task.spawned, task.ended)));
     let ((from, full), count) = (draw.fill(), draw.between(1.0, EVENTS) as u32);
-    sockets.extend(steady(0, count, from, full, 1.0).iter().map(|task| (task.spawned, None)));
+    sockets.extend(
+        Steady { line: 0, count, from, until: full, pause: 1.0 }
+            .tasks()
+            .iter()
+            .map(|task| (task.spawned, None)),
+    );
     sockets
 }
 
@@ -367,7 +401,9 @@ fn buffers(draw: &mut Draw) -> (Vec<Task>, Vec<Block>) {
     let end = draw.end();
     let per_s = draw.between(0.2, 1.0) * EVENTS / end;
     let lifetime = draw.between(0.1, end / 10.0);
-    let tasks = churn(draw.seed(), 9, 0.0, end, per_s, lifetime, 0.1);
+    let tasks =
+        Churn { seed: draw.seed(), line: 9, until: end, per_s, lifetime, pause: 0.1, ..Churn::default() }
+            .tasks();
     let mut blocks = Vec::new();
     for (place, task) in tasks.iter().enumerate() {
         let ended = task.ended.unwrap_or(end);

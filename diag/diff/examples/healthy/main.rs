@@ -6,8 +6,6 @@
 #![expect(clippy::print_stdout, reason = "printing the figures is the purpose")]
 
 mod kinds;
-#[path = "../../tests/script/mod.rs"]
-mod script;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 
+use diag_test_support::folder::Folder;
+
 use super::testing::names;
 use super::*;
 
@@ -63,8 +65,7 @@ fn load(library: &Path) -> extern "C" fn(Callback) {
 #[expect(clippy::print_stderr, reason = "a test that proves nothing must say so")]
 fn a_stack_goes_through_a_library_that_came_later() {
     prepare();
-    let folder = std::env::temp_dir().join(format!("diag-late-library-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+    let folder = Folder::new("late-library");
     let library = folder.join("libthrough.so");
     if !build(&library) {
         return eprintln!("skipped: no rustc");
@@ -73,7 +74,6 @@ fn a_stack_goes_through_a_library_that_came_later() {
     prepare();
     calls_the_library(through);
     let names = names(&TAKEN.lock().expect("one thread only"));
-    std::fs::remove_dir_all(&folder).expect("our own folder");
     assert!(names.len() > 1 && names[0] == "through", "{names:#?}");
     assert!(names[1].ends_with("::calls_the_library"), "{names:#?}");
     assert!(names.iter().any(|name| name.contains("thread_start") || name.contains("::main")), "{names:#?}");

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use diag_test_support::eventually::eventually;
+
 use super::*;
 use crate::stack::testing::names;
 
@@ -46,16 +48,16 @@ fn answered(tid: u32, frames: &mut Vec<u64>) -> ThreadState {
 
 /// Reads until `function` is on the stack, as the thread needs a moment to come there. Gives the names.
 fn see(tid: u32, function: &str) -> (ThreadState, Vec<String>) {
-    let until = Instant::now() + Duration::from_secs(30);
-    loop {
+    eventually(Duration::from_secs(30), function, || {
         let mut frames = Vec::new();
         let state = answered(tid, &mut frames);
         let names = names(&frames);
         if names.iter().any(|name| name.ends_with(function)) {
-            return (state, names);
+            Ok((state, names))
+        } else {
+            Err((state, names))
         }
-        assert!(Instant::now() < until, "no {function} in {state:?}: {names:#?}");
-    }
+    })
 }
 
 /// What the threads under test share.

@@ -2,14 +2,11 @@
 //! digests, behind which `read` would not be let by any mutation.
 #![no_main]
 
-#[path = "../../tests/forge/mod.rs"]
-mod forge;
-
 use std::sync::LazyLock;
 
 use diag_analysis::dump::dump;
 use diag_snapshot::{read, write};
-use forge::Forge;
+use diag_test_support::forge::Forge;
 use libfuzzer_sys::fuzz_target;
 
 static WHOLE: LazyLock<Forge> =

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
+use diag_test_support::golden::is_blessing;
 use serde_json::Value;
 
 /// The packages that are published.
@@ -23,12 +24,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> Result<ExitCode> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let bless = env::var_os("DIAG_BLESS").is_some_and(|value| value == "1");
     let mut differ = 0;
     for package in PACKAGES {
         let found = items::list(&documentation(&root, package)?)?;
         let path = root.join("diag/docs/api").join(format!("{package}.txt"));
-        if bless {
+        if is_blessing() {
             fs::write(&path, &found)?;
         } else {
             differ += compare(package, &fs::read_to_string(&path).unwrap_or_default(), &found);

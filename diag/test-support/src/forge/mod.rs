@@ -1,33 +1,43 @@
 //! A second, naive implementation of SPEC.md: takes files apart and puts them together again, changed
 //! in ways that no writer of ours would.
-#![allow(dead_code, reason = "each test uses its part")]
 
-pub(crate) mod tables;
+pub mod tables;
 
 use std::io::Read;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-pub(crate) const HEADER_BYTES: usize = 24;
-pub(crate) const ENTRY_BYTES: usize = 48;
+/// Of the file's header, before its entries.
+pub const HEADER_BYTES: usize = 24;
+/// Of a section's entry.
+pub const ENTRY_BYTES: usize = 48;
 
 /// A file in parts, the sections unpacked.
-#[derive(Clone)]
-pub(crate) struct Forge {
-    pub(crate) major: u16,
-    pub(crate) minor: u16,
-    pub(crate) sections: Vec<(String, Vec<u8>)>,
+#[derive(Clone, Debug)]
+pub struct Forge {
+    /// Version of the format.
+    pub major: u16,
+    /// Its minor version.
+    pub minor: u16,
+    /// Name and content of each, in the file's order.
+    pub sections: Vec<(String, Vec<u8>)>,
 }
 
 /// Where a section lies in a file.
-pub(crate) struct Place {
-    pub(crate) name: String,
-    pub(crate) offset: usize,
-    pub(crate) stored: usize,
-    pub(crate) raw: usize,
+#[derive(Debug)]
+pub struct Place {
+    /// Without the zeros behind it.
+    pub name: String,
+    /// Where it begins.
+    pub offset: usize,
+    /// How many bytes it takes in the file.
+    pub stored: usize,
+    /// How many it has unpacked.
+    pub raw: usize,
 }
 
-pub(crate) fn places(file: &[u8]) -> Vec<Place> {
+/// Where each section of a file lies.
+pub fn places(file: &[u8]) -> Vec<Place> {
     let count = u32::from_le_bytes(file[12..16].try_into().unwrap()) as usize;
     let entries = file[HEADER_BYTES..].chunks(ENTRY_BYTES).take(count);
     entries
@@ -41,7 +51,8 @@ pub(crate) fn places(file: &[u8]) -> Vec<Place> {
 }
 
 impl Forge {
-    pub(crate) fn open(file: &[u8]) -> Self {
+    /// Takes a file apart.
+    pub fn open(file: &[u8]) -> Self {
         let number = |at: usize| u16::from_le_bytes(file[at..at + 2].try_into().unwrap());
         let sections = places(file).into_iter().map(|place| {
             let stored = &file[place.offset..][..place.stored];
@@ -56,16 +67,18 @@ impl Forge {
         Forge { major: number(8), minor: number(10), sections: sections.collect() }
     }
 
-    pub(crate) fn raw(&self, name: &str) -> &[u8] {
+    /// The content of a section.
+    pub fn raw(&self, name: &str) -> &[u8] {
         &self.sections.iter().find(|(section, _)| section == name).unwrap().1
     }
 
-    pub(crate) fn section(&mut self, name: &str) -> &mut Vec<u8> {
+    /// The same, to be changed.
+    pub fn section(&mut self, name: &str) -> &mut Vec<u8> {
         &mut self.sections.iter_mut().find(|(section, _)| section == name).unwrap().1
     }
 
     /// The file with every section stored as it is.
-    pub(crate) fn file(&self) -> Vec<u8> {
+    pub fn file(&self) -> Vec<u8> {
         let sections: Vec<_> =
             self.sections.iter().map(|(name, raw)| (&name[..], &raw[..], raw.len() as u64)).collect();
         file(self.major, self.minor, &sections)
@@ -73,7 +86,7 @@ impl Forge {
 }
 
 /// A file of sections of (name, stored bytes, raw length).
-pub(crate) fn file(major: u16, minor: u16, sections: &[(&str, &[u8], u64)]) -> Vec<u8> {
+pub fn file(major: u16, minor: u16, sections: &[(&str, &[u8], u64)]) -> Vec<u8> {
     let mut offset = (HEADER_BYTES + sections.len() * ENTRY_BYTES + 8) as u64;
     let total = offset + sections.iter().map(|(_, stored, _)| stored.len() as u64).sum::<u64>();
     let mut out = b"\x89DIA\r\n\x1a\n".to_vec();
@@ -96,7 +109,7 @@ pub(crate) fn file(major: u16, minor: u16, sections: &[(&str, &[u8], u64)]) -> V
 }
 
 /// The bytes of a table section: rows, then (name, coding, values as they are to be written).
-pub(crate) fn table(rows: u64, columns: &[(&str, u8, &[u64])]) -> Vec<u8> {
+pub fn table(rows: u64, columns: &[(&str, u8, &[u64])]) -> Vec<u8> {
     let mut out = Vec::new();
     varint(&mut out, rows);
     varint(&mut out, columns.len() as u64);
@@ -112,7 +125,8 @@ pub(crate) fn table(rows: u64, columns: &[(&str, u8, &[u64])]) -> Vec<u8> {
     out
 }
 
-pub(crate) fn varint(out: &mut Vec<u8>, mut value: u64) {
+/// Appends a number in seven bits a byte, the lowest first.
+pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     loop {
         let more = value > 0x7f;
         out.push(value as u8 & 0x7f | u8::from(more) << 7);

@@ -274,7 +274,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
 }
 
 /// Any snapshot that a file can hold.
-pub(crate) fn snapshot() -> impl Strategy<Value = Snapshot> {
+pub fn snapshot() -> impl Strategy<Value = Snapshot> {
     (vec(any::<String>(), 1..5), 1usize..5, 1usize..4, 1usize..9, 1usize..9, 0usize..40).prop_flat_map(
         |(names, sites, modules, frames, stacks, rows)| {
             let mut strings = Strings::default();

@@ -6,37 +6,38 @@ use std::time::Duration;
 
 /// What came back.
 #[derive(Debug)]
-#[allow(dead_code, reason = "not every test reads all of it")]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
+pub struct Answer {
+    /// As 200.
+    pub status: u16,
     /// Status line and headers, in small letters.
-    pub(crate) head: String,
-    pub(crate) body: Vec<u8>,
+    pub head: String,
+    /// Whatever follows these.
+    pub body: Vec<u8>,
 }
 
-#[allow(dead_code, reason = "not every test reads it")]
 impl Answer {
-    pub(crate) fn text(&self) -> &str {
+    /// The body as text, which it must be.
+    pub fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("text")
     }
 }
 
 /// A connection that does not wait for ever.
-pub(crate) fn connect(addr: SocketAddr) -> TcpStream {
+pub fn connect(addr: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(addr).expect("the agent listens");
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a valid time");
     stream
 }
 
 /// Sends `request` and reads until the other side hangs up. An error is a connection that was reset.
-pub(crate) fn ask(addr: SocketAddr, request: &str) -> io::Result<Answer> {
+pub fn ask(addr: SocketAddr, request: &str) -> io::Result<Answer> {
     let mut stream = connect(addr);
     stream.write_all(request.as_bytes())?;
     read(&mut stream)
 }
 
 /// Reads an answer to its end.
-pub(crate) fn read(stream: &mut TcpStream) -> io::Result<Answer> {
+pub fn read(stream: &mut TcpStream) -> io::Result<Answer> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
@@ -46,13 +47,11 @@ pub(crate) fn read(stream: &mut TcpStream) -> io::Result<Answer> {
 }
 
 /// `GET path` with these headers, each with its line's end.
-#[allow(dead_code, reason = "not every test has headers of its own")]
-pub(crate) fn get_with(addr: SocketAddr, path: &str, headers: &str) -> Answer {
+pub fn get_with(addr: SocketAddr, path: &str, headers: &str) -> Answer {
     ask(addr, &format!("GET {path} HTTP/1.1\r\n{headers}\r\n")).expect("an answer")
 }
 
 /// `GET path`, as anybody on this machine asks.
-#[allow(dead_code, reason = "not every test asks so")]
-pub(crate) fn get(addr: SocketAddr, path: &str) -> Answer {
+pub fn get(addr: SocketAddr, path: &str) -> Answer {
     get_with(addr, path, "Host: localhost\r\n")
 }

@@ -8,13 +8,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diag_analysis::named_stacks::NamedStacks;
 use diag_snapshot::{Snapshot, ThreadRow};
-
-use super::again::again;
-use super::http;
+use diag_test_support::again::again;
+use diag_test_support::eventually::Patience;
+use diag_test_support::http;
 
 /// Children of a test run it again with this set.
 const CHILD: &str = "REFUSING_SYSTEM_CHILD";
@@ -137,7 +137,7 @@ pub(crate) fn serve(restrict: impl FnOnce() -> bool + Send) -> Option<Seen> {
     };
     let go_on = Arc::new(AtomicBool::new(true));
     let held_up_threads = HeldUp(Arc::clone(&go_on));
-    let until = Instant::now() + PATIENCE;
+    let patience = Patience::new(PATIENCE);
 
     let seen = runtime.block_on(async {
         let (sender, _) = tokio::sync::watch::channel(0_u64);
@@ -171,13 +171,13 @@ pub(crate) fn serve(restrict: impl FnOnce() -> bool + Send) -> Option<Seen> {
             if snapshot.threads.len() == 2 && !snapshot.capture.dropped.keys().any(is_late) {
                 break snapshot;
             }
-            assert!(Instant::now() < until, "{:?} {:?}", snapshot.threads, snapshot.capture.dropped);
+            patience.check("two threads are held up", (snapshot.threads, snapshot.capture.dropped));
         };
         let text = diag_analysis::dump::dump(&snapshot.clone().into());
-        assert!(text.contains("service.rs"), "{text}");
+        assert!(text.contains("tests/service/mod.rs"), "{text}");
         let health = addr.filter(|addr| TcpStream::connect(addr).is_ok()).map(|addr| {
             let text = http::get(addr, "/dump").text().to_owned();
-            assert!(text.contains("service.rs"), "{text}");
+            assert!(text.contains("tests/service/mod.rs"), "{text}");
             http::get(addr, "/healthz?verbose").text().to_owned()
         });
         drop(held_up_threads);

@@ -6,28 +6,35 @@ use std::collections::BTreeMap;
 use super::{Forge, table};
 
 /// A table as SPEC.md has it.
-pub(crate) struct TableText {
-    pub(crate) name: String,
+#[derive(Debug)]
+pub struct TableText {
+    /// As it stands in the file.
+    pub name: String,
     /// Minor version that it came with.
-    pub(crate) since: u16,
-    pub(crate) columns: Vec<ColumnText>,
+    pub since: u16,
+    /// In their order.
+    pub columns: Vec<ColumnText>,
 }
 
 /// A column as SPEC.md has it.
-pub(crate) struct ColumnText {
-    pub(crate) name: String,
-    pub(crate) coding: u8,
-    pub(crate) optional: bool,
+#[derive(Debug)]
+pub struct ColumnText {
+    /// As it stands in the file.
+    pub name: String,
+    /// As the file has it: 0 plain, 1 delta, 2 ascending.
+    pub coding: u8,
+    /// True if a row may have no value.
+    pub optional: bool,
     /// Minor version that it came with.
-    pub(crate) since: u16,
+    pub since: u16,
 }
 
 /// What a table says: the values of each column, `None` where one is absent.
-pub(crate) type Values = BTreeMap<String, Vec<Option<u64>>>;
+pub type Values = BTreeMap<String, Vec<Option<u64>>>;
 
 /// The tables of SPEC.md.
-pub(crate) fn tables() -> Vec<TableText> {
-    let spec = include_str!("../../SPEC.md");
+pub fn tables() -> Vec<TableText> {
+    let spec = include_str!("../../../snapshot/SPEC.md");
     let section = spec.split("\n## ").find(|section| section.starts_with("6. ")).unwrap();
     section.split("\n### ").skip(1).map(table_text).collect()
 }
@@ -57,7 +64,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// What every table of a file says, by name.
-pub(crate) fn open(forge: &Forge) -> BTreeMap<String, Values> {
+pub fn open(forge: &Forge) -> BTreeMap<String, Values> {
     let known = tables();
     let other = ["facts", "strings"];
     let sections = forge.sections.iter().filter(|(name, _)| !other.contains(&&name[..]));
@@ -69,14 +76,14 @@ pub(crate) fn open(forge: &Forge) -> BTreeMap<String, Values> {
 }
 
 /// The strings of a file: sec. 4.
-pub(crate) fn strings(forge: &Forge) -> Vec<String> {
+pub fn strings(forge: &Forge) -> Vec<String> {
     let mut raw = forge.raw("strings");
     let lengths: Vec<u64> = (0..number(&mut raw)).map(|_| number(&mut raw)).collect();
     lengths.into_iter().map(|length| String::from_utf8(bytes(&mut raw, length).to_vec()).unwrap()).collect()
 }
 
 /// The same file with its tables encoded anew.
-pub(crate) fn encode_again(forge: &Forge) -> Forge {
+pub fn encode_again(forge: &Forge) -> Forge {
     let mut again = forge.clone();
     let values = open(forge);
     for table in tables() {

@@ -1,36 +1,42 @@
 //! A second, naive reader of pprof's files: takes the wire format apart by hand, and refuses whatever pprof's own
 //! check of a profile refuses.
-#![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 /// A profile in names.
 #[derive(Debug, Default)]
-pub(crate) struct Profile {
+pub struct Profile {
     /// `inuse_space/bytes`
-    pub(crate) types: Vec<String>,
-    pub(crate) default_type: String,
-    pub(crate) period: (String, i64),
-    pub(crate) time_nanos: i64,
-    pub(crate) samples: Vec<Sample>,
+    pub types: Vec<String>,
+    /// As these.
+    pub default_type: String,
+    /// Kind of value, and how much of it lies between two samples.
+    pub period: (String, i64),
+    /// When it was taken, since 1970.
+    pub time_nanos: i64,
+    /// In the file's order.
+    pub samples: Vec<Sample>,
     /// File and build id.
-    pub(crate) mappings: Vec<(String, String)>,
+    pub mappings: Vec<(String, String)>,
 }
 
+/// One stack and its values.
 #[derive(Debug)]
-pub(crate) struct Sample {
+pub struct Sample {
     /// Functions, innermost first, inlined ones too; an address where there is no name.
-    pub(crate) functions: Vec<String>,
+    pub functions: Vec<String>,
     /// `file:line` of these.
-    pub(crate) places: Vec<String>,
-    pub(crate) values: Vec<i64>,
-    pub(crate) labels: BTreeMap<String, String>,
+    pub places: Vec<String>,
+    /// One for each of the types.
+    pub values: Vec<i64>,
+    /// Key and value.
+    pub labels: BTreeMap<String, String>,
 }
 
 impl Profile {
     /// The sum of one kind of value over the samples that `is_counted`.
-    pub(crate) fn sum(&self, kind: &str, is_counted: impl Fn(&Sample) -> bool) -> i64 {
+    pub fn sum(&self, kind: &str, is_counted: impl Fn(&Sample) -> bool) -> i64 {
         let at = self.types.iter().position(|name| name.starts_with(kind)).expect("a kind of value");
         self.samples.iter().filter(|sample| is_counted(sample)).map(|sample| sample.values[at]).sum()
     }
@@ -118,7 +124,7 @@ fn by_id<'a>(fields: &Fields<'a>, tag: u64) -> BTreeMap<u64, Fields<'a>> {
 }
 
 /// Reads a profile, and panics at whatever is wrong with it.
-pub(crate) fn read(file: &[u8]) -> Profile {
+pub fn read(file: &[u8]) -> Profile {
     let mut bytes = Vec::new();
     flate2::read::GzDecoder::new(file).read_to_end(&mut bytes).expect("gzip");
     let profile = fields(&bytes);
