@@ -7,6 +7,8 @@
 mod asleep;
 #[cfg(takes_stacks)]
 mod no_stack;
+#[cfg(takes_stacks)]
+mod progress;
 #[cfg_attr(not(takes_stacks), path = "unsupported.rs")]
 mod signal;
 #[cfg(all(test, takes_stacks))]

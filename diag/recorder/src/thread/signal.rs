@@ -20,8 +20,8 @@ use std::io;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::asleep;
 pub(crate) use super::no_stack::NoStack;
+use super::progress;
 use crate::dropped::Dropped;
 use crate::fork::{self, Lock};
 use crate::stack::{MAX_FRAMES, StackSnapshot};
@@ -81,8 +81,7 @@ pub(super) fn stack(tid: u32, frames: &mut Vec<u64>) -> Result<(), NoStack> {
     if !in_time(|| !is_blocked(tid, signal)) {
         return Err(NoStack::SignalBlocked(signal));
     }
-    // All of that took time.
-    if !asleep::runs(tid)? {
+    if !progress::is_at_work(tid)? {
         return Err(NoStack::Restless);
     }
     ask(tid, signal)?;

@@ -25,7 +25,7 @@ pub(crate) use maps::{MappedFile, Mapping, mappings};
 pub(crate) use page_map::{PageMap, Pages};
 pub(crate) use status::{status_bytes, status_number, switches};
 pub(crate) use syscall::waits_at;
-pub(crate) use thread::Facts;
+pub(crate) use thread::{Facts, slices};
 pub(crate) use throttled::Throttled;
 
 use super::{clock, here};
@@ -115,7 +115,8 @@ pub(crate) fn blocked_signals(tid: u32) -> Option<u64> {
     status::blocked_signals(&of_thread(tid, "status").ok()?)
 }
 
-/// The text of a thread's file: of `status` for [`switches`], of `syscall` for [`waits_at`].
+/// The text of a thread's file: of `status` for [`switches`], of `syscall` for [`waits_at`], of `schedstat` for
+/// [`slices`].
 pub(crate) fn of_thread(tid: u32, file: &str) -> io::Result<String> {
     fs::read_to_string(format!("/proc/self/task/{tid}/{file}"))
 }

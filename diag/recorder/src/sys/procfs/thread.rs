@@ -32,6 +32,11 @@ impl Facts {
     }
 }
 
+/// How often the thread got a core, from the text of `schedstat`.
+pub(crate) fn slices(schedstat: &str) -> Option<u64> {
+    nth(schedstat, 2)
+}
+
 /// Of the numbers in a line.
 fn nth(line: &str, column: usize) -> Option<u64> {
     line.split_ascii_whitespace().nth(column)?.parse().ok()
@@ -58,6 +63,7 @@ mod tests {
         assert!(ticks_ns.is_some());
         assert_eq!(Facts::parse(stat, None), Facts { cpu_ns: ticks_ns, wait_ns: None, ..fine });
         assert_eq!(Facts::parse("7 (cut", None), Facts::default());
+        assert_eq!((slices("12345678 9999 3\n"), slices("0 0\n")), (Some(3), None));
     }
 
     #[test]
