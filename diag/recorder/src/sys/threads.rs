@@ -18,8 +18,8 @@ pub(crate) const USUAL_STACK_BYTES: usize = 2 << 20;
 /// For work that owns nothing, nothing is allocated. A panic ends the thread.
 pub(crate) fn start_thread<F: FnOnce() + Send + 'static>(stack_bytes: usize, work: F) -> io::Result<()> {
     let work = Box::into_raw(Box::new(work));
-    create(Some(stack_bytes), enter::<F>, work.cast(), Ends::Alone)
-        .or_else(|_| create(None, enter::<F>, work.cast(), Ends::Alone))
+    create(Some(stack_bytes), enter::<F>, work.cast(), Ending::Alone)
+        .or_else(|_| create(None, enter::<F>, work.cast(), Ending::Alone))
         .map(drop)
         .inspect_err(
             // SAFETY: made from a box above, and no thread has it.
@@ -43,14 +43,14 @@ extern "C" fn enter<F: FnOnce()>(work: *mut c_void) -> *mut c_void {
 /// This thread allocates nothing for it. A panic ends the other.
 pub(crate) fn run_on_thread<F: FnMut() + Send>(stack_bytes: usize, work: &mut F) -> io::Result<()> {
     let argument = ptr::from_mut(work).cast();
-    let thread = create(Some(stack_bytes), lend::<F>, argument, Ends::Joined)
-        .or_else(|_| create(None, lend::<F>, argument, Ends::Joined))?;
+    let thread = create(Some(stack_bytes), run_borrowed::<F>, argument, Ending::Joined)
+        .or_else(|_| create(None, run_borrowed::<F>, argument, Ending::Joined))?;
     // SAFETY: it can be joined, and is only here.
     unsafe { libc::pthread_join(thread, ptr::null_mut()) };
     Ok(())
 }
 
-extern "C" fn lend<F: FnMut()>(work: *mut c_void) -> *mut c_void {
+extern "C" fn run_borrowed<F: FnMut()>(work: *mut c_void) -> *mut c_void {
     // SAFETY: lent by `run_on_thread`, which waits for the end of this thread.
     let work = unsafe { &mut *work.cast::<F>() };
     let _ = catch_unwind(AssertUnwindSafe(work));
@@ -59,7 +59,7 @@ extern "C" fn lend<F: FnMut()>(work: *mut c_void) -> *mut c_void {
 
 /// How a thread is done with.
 #[derive(Clone, Copy)]
-enum Ends {
+enum Ending {
     /// By itself.
     Alone,
     /// By whoever waits for it.
@@ -70,7 +70,7 @@ fn create(
     stack_bytes: Option<usize>,
     entry: extern "C" fn(*mut c_void) -> *mut c_void,
     argument: *mut c_void,
-    ends: Ends,
+    ends: Ending,
 ) -> io::Result<libc::pthread_t> {
     let mut thread = MaybeUninit::uninit();
     let mut wanted = MaybeUninit::uninit();
@@ -81,7 +81,7 @@ fn create(
         if result != 0 {
             return Err(io::Error::from_raw_os_error(result));
         }
-        if let Ends::Alone = ends {
+        if let Ending::Alone = ends {
             libc::pthread_attr_setdetachstate(wanted.as_mut_ptr(), libc::PTHREAD_CREATE_DETACHED);
         }
         if let Some(bytes) = stack_bytes {
