@@ -2,9 +2,10 @@
 //!
 //! Looking names up is not done here: a snapshot carries them, or shows modules and offsets.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use diag_snapshot::{FrameIndex, FrameRow, ModuleRow, StackIndex, StackRow, Stacks, Strings};
+use diag_snapshot::{FrameIndex, FrameRow, ModuleRow, StackIndex, StackRow, Stacks, StringIndex, Strings};
 
 use crate::source_location::SourceLocation;
 
@@ -128,11 +129,15 @@ pub(crate) fn file_name(path: &str) -> &str {
 
 fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<SourceLocation>> {
     let mut frames = vec![Vec::new(); stacks.frames.len()];
+    // Most functions share their file with others.
+    let mut files: HashMap<StringIndex, Arc<str>> = HashMap::new();
     for name in stacks.names.iter() {
         if let Some(places) = frames.get_mut(name.frame.0 as usize) {
+            let file = name.file.and_then(|file| Some((file, strings.get(file)?)));
+            let file = file.map(|(id, file)| Arc::clone(files.entry(id).or_insert_with(|| file.into())));
             places.push(SourceLocation {
                 function: strings.show(name.function).into(),
-                file: name.file.and_then(|file| strings.get(file)).map(Arc::from),
+                file,
                 line: name.line,
             });
         }
