@@ -6,9 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use diag_analysis::Analysis;
-use diag_diff::rules::{evidence::Evidence, remark::Remark};
+use diag_diff::rules::finding::Confidence;
+use diag_diff::rules::{advice::Advice, evidence::Evidence, remark::Remark};
 use diag_diff::{Outcome, Policy, Report, Series, judge_series};
-use diag_snapshot::file;
+use diag_snapshot::{Micros, file};
 
 /// Programs without a fault.
 const HEALTHY_ONLY: [&str; 1] = ["ramp"];
@@ -148,6 +149,54 @@ fn a_series_says_as_much_as_its_best_pair() {
             surest(&whole)
         );
     }
+}
+
+/// How long to wait for the snapshot that an advice asks for.
+fn next_look(advice: &Advice) -> Option<Micros> {
+    match advice {
+        Advice::CompareTasksAgain { after } => Some(*after),
+        Advice::WatchHeap { times, after } | Advice::WatchMemory { times, after } => {
+            Some(Micros(after.0 * times))
+        }
+        _ => None,
+    }
+}
+
+/// What is possible of the first members and asks for more of them is likely in a fault with the first that is as late as
+/// that, or no longer found. Where nothing is wrong it ends, though perhaps not at once. Both come about.
+#[test]
+fn whoever_takes_the_snapshot_that_is_asked_for_knows_more() {
+    let (mut surer, mut ended, mut none) = (0, 0, 0);
+    for folder in folders() {
+        let members = read(&folder);
+        let uptime_us = |member: &Analysis| member.snapshot().capture.to_us;
+        for to in 1..members.len() {
+            let before = judged(&members[..=to].iter().collect::<Vec<_>>());
+            for found in before.findings.iter().filter(|found| found.confidence == Confidence::Possible) {
+                let Some(after) = next_look(&found.advice) else { continue };
+                let due_us = uptime_us(&members[to]) + after.0;
+                let next = members.iter().position(|member| uptime_us(member) >= due_us);
+                let Some(next) = next else {
+                    none += 1;
+                    continue;
+                };
+                let then = judged(&members[..=next].iter().collect::<Vec<_>>());
+                let place = found.subject.location();
+                match then.findings.iter().find(|other| other.subject.location() == place) {
+                    Some(other) if other.confidence > Confidence::Possible => surer += 1,
+                    None => ended += 1,
+                    Some(_) if FAULTS.iter().all(|(fault, ..)| *fault != name(&folder)) => {}
+                    Some(other) => panic!(
+                        "{}: {} at {place} from 0 to {to}, and as possible at {next}: {:?}",
+                        name(&folder),
+                        other.rule,
+                        other.counter_evidence
+                    ),
+                }
+            }
+        }
+    }
+    assert!(surer >= 8 && ended >= 2, "{surer} became likely, {ended} ended, {none} were asked too late");
 }
 
 #[test]

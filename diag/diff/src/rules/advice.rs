@@ -52,10 +52,8 @@ facts! {
         EndWithOwner { spawned_at: Site },
         /// Tasks that are not tracked.
         TrackOwnTasks,
-        /// Look again at the heap, so long after the second snapshot.
-        CompareHeapAgain { after: Micros },
-        /// Look again at the heap, so long after the last snapshot of the series.
-        WatchHeap { after: Micros },
+        /// Look again at the heap, so often, each time so long after the snapshot before.
+        WatchHeap { times: u64, after: Micros },
         /// A heap of which only the size is known.
         SampleTheHeap,
         /// Memory that grows.
@@ -74,8 +72,8 @@ facts! {
         FindTasksWithout { gauge: Gauge },
         /// Tasks that are fewer than what is counted.
         FindMissingTasks { gauge: Gauge },
-        /// Look again at the process, so long after the last snapshot.
-        WatchMemory { after: Micros },
+        /// Look again at the process, so often, each time so long after the snapshot before.
+        WatchMemory { times: u64, after: Micros },
         /// Memory that is made anew all the time.
         ReuseTheMemory { function: SourceLocation },
         /// Memory that may be bounded.

@@ -88,7 +88,7 @@ fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
             category,
             confidence,
             Subject::Process(ProcessPart::Heap),
-            if is_sampled { Advice::WatchHeap { after } } else { Advice::SampleTheHeap },
+            if is_sampled { Advice::WatchHeap { times: 1, after } } else { Advice::SampleTheHeap },
             memory_grows(facts.diff, rise.rates),
         )
     })

@@ -164,7 +164,8 @@ fn grown(
         function: function.place.clone(),
         size: Bytes(of_kind(function) as u64),
     });
-    let advice = Advice::WatchHeap { after: facts.next_look(Micros::from_secs(params.min_growth_s)) };
+    let after = facts.next_look(Micros::from_secs(params.min_growth_s));
+    let advice = Advice::WatchHeap { times: 1, after };
     Finding {
         since: facts.trend.and_then(|trend| trend.taken(growth.since)),
         bytes: Some(Estimate::of(live, heap.unseen_bytes)),

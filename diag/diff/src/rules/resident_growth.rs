@@ -13,7 +13,7 @@ use super::finding::{Category, Confidence, Finding};
 use super::forecast::memory_grows;
 use super::params::params;
 use super::risk::Risk;
-use super::rule::{self, Facts, Needs, Rule as _};
+use super::rule::{self, Facts, Needs, NextLooks, Rule as _};
 use super::subject::{ProcessPart, Subject};
 use crate::diff::Diff;
 use crate::trend::{Rates, Trend};
@@ -118,7 +118,11 @@ impl Look<'_> {
             (of_rest && after.heap_bytes.is_none()).then_some(Evidence::HeapNotSampled),
         ];
         let advice = match confidence {
-            Confidence::Possible => Advice::WatchMemory { after: self.facts.next_look(self.min_growth()) },
+            Confidence::Possible => {
+                let NextLooks { times, after } =
+                    self.facts.next_looks(self.params.min_windows, self.min_growth());
+                Advice::WatchMemory { times, after }
+            }
             _ => part.advice.clone(),
         };
         Some(Finding {

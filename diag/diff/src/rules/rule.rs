@@ -68,7 +68,26 @@ pub struct Facts<'a> {
     pub expected: &'a [Expected],
 }
 
+/// The snapshots that are still to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NextLooks {
+    /// So many.
+    pub times: u64,
+    /// Each so long after the one before.
+    pub after: Micros,
+}
+
 impl Facts<'_> {
+    /// Returns the snapshots that tell whether it goes on, where that takes so many windows and so long.
+    pub fn next_looks(&self, min_windows: u64, least: Micros) -> NextLooks {
+        let windows = self.trend.and_then(Trend::last).unwrap_or(1) as u64;
+        let times = min_windows.saturating_sub(windows).max(1);
+        let window = self.diff.map_or(Micros::ZERO, Diff::window);
+        let missing = Micros((least - window).0.div_ceil(times));
+        NextLooks { times, after: missing.max(Micros(window.0 / windows.max(1))) }
+    }
+
     /// Returns how long after the last snapshot one more tells whether it goes on: what is missing of the least time, and
     /// no less than there is between two of them.
     pub fn next_look(&self, least: Micros) -> Micros {

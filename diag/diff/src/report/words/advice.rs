@@ -4,9 +4,9 @@ use std::fmt;
 
 use diag_analysis::await_point::{Direction, WaitKind};
 use diag_analysis::gauge::Gauge;
-use diag_snapshot::DescriptorKind;
+use diag_snapshot::{DescriptorKind, Micros};
 
-use super::time;
+use super::{count, time};
 use crate::rules::advice::Advice;
 
 impl fmt::Display for Advice {
@@ -94,20 +94,9 @@ impl fmt::Display for Advice {
                 "spawn your own tasks with `diag::spawn`, so that the rest is what libraries spawn; then take a third \
                  snapshot and see whether the rest still grows"
             }
-            CompareHeapAgain { after } => {
-                return write!(
-                    f,
-                    "take a third snapshot {} after the second: a cache stops growing at its limit, a leak does not",
-                    time(after)
-                );
-            }
-            WatchHeap { after } => {
-                return write!(
-                    f,
-                    "take one more snapshot {} after the last and judge it with the others: a cache stops growing at its \
-                     limit, a leak does not",
-                    time(after)
-                );
+            WatchHeap { times, after } => {
+                let looks = more_looks(*times, after);
+                return write!(f, "{looks}: a cache stops growing at its limit, a leak does not");
             }
             SampleTheHeap => {
                 "sample the heap (`Alloc` as the global allocator): the functions whose memory grows are then named"
@@ -125,12 +114,8 @@ impl fmt::Display for Advice {
             EndThreads => {
                 "look at who starts threads, or blocking closures that never return: join them, or give them an end"
             }
-            WatchMemory { after } => {
-                return write!(
-                    f,
-                    "take one more snapshot {} after the last and judge it with the others: what fills once stops growing",
-                    time(after)
-                );
+            WatchMemory { times, after } => {
+                return write!(f, "{}: what fills once stops growing", more_looks(*times, after));
             }
             FindWhoOpens { gauge, after } => {
                 return write!(
@@ -196,6 +181,17 @@ fn who_opens(gauge: &Gauge) -> &'static str {
 }
 
 /// Who has what a task waits for.
+fn more_looks(times: u64, after: &Micros) -> String {
+    let after = time(after);
+    if times == 1 {
+        return format!("take one more snapshot {after} after the last and judge it with the others");
+    }
+    format!(
+        "take {} more snapshots, one every {after}, and judge them with the others (`diag watch` does)",
+        count(&times)
+    )
+}
+
 fn who_has(waits: WaitKind) -> &'static str {
     use WaitKind::*;
     match waits {

@@ -12,7 +12,7 @@ use crate::rules::finding::{Category, Confidence, Finding};
 use crate::rules::forecast::memory_grows;
 use crate::rules::remark::Remark;
 use crate::rules::risk::Risk;
-use crate::rules::rule::{Facts, Rule as _};
+use crate::rules::rule::{Facts, NextLooks, Rule as _};
 use crate::rules::subject::Subject;
 use crate::trend::{HeapGrowth, Rates, Stairs, Steady};
 
@@ -231,10 +231,9 @@ impl<'a> Suspect<'a> {
         if confidence > Confidence::Possible {
             return Advice::FindTheKeeper { function: self.site.place.clone() };
         }
-        if self.moments() <= 2 {
-            return Advice::CompareHeapAgain { after: self.diff.window() };
-        }
-        Advice::WatchHeap { after: self.facts.next_look(Micros::from_secs(params.min_growth_s)) }
+        let least = Micros::from_secs(params.min_growth_s);
+        let NextLooks { times, after } = self.facts.next_looks(params.min_windows, least);
+        Advice::WatchHeap { times, after }
     }
 
     /// What is to be told of growth that is no finding.

@@ -72,7 +72,10 @@ impl<'a> Ageing<'a> {
         let subject = Subject::from(&self.site.site);
         let risk = risk(self.site, rate_per_s);
         let advice = match confidence {
-            Confidence::Possible => Advice::CompareTasksAgain { after: diff.window() },
+            Confidence::Possible => {
+                let missing = params.min_growth() - Micros(births.oldest_us);
+                Advice::CompareTasksAgain { after: missing.max(diff.window()) }
+            }
             _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
         };
         Finding {
