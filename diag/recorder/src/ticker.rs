@@ -5,15 +5,17 @@
 //!
 //! It allocates nothing: for a thread that does, glibc reserves 64 MiB of address space.
 //!
+//! Besides, it makes room for stacks of parked tasks.
+//!
 //! Deliberately not here: any time. A tick only says that a remembered stamp is old.
 
 use std::io;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::own_thread::OwnThread;
-use crate::task::totals;
+use crate::task::{await_point, totals};
 use crate::{clock, sys};
 
 /// As long as a tick of the kernel's coarse clock.
@@ -25,6 +27,9 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(
 /// Polls a millisecond from which on ticking costs much less than it spares. More than a program does under an
 /// instruction counter, whose counts shall not depend on it.
 const MANY_A_MS: u64 = 250;
+
+/// The pause between two looks for stacks of parked tasks that can go, which read every record: 10 ms a million.
+const ROOM_EVERY: Duration = Duration::from_secs(2);
 
 /// What the thread needs.
 const STACK_BYTES: usize = 64 << 10;
@@ -39,7 +44,7 @@ pub(crate) fn start() -> io::Result<()> {
 }
 
 fn run() -> ! {
-    let (mut polls, mut pause) = (totals::polls(), PAUSES[0]);
+    let (mut polls, mut pause, mut last_room) = (totals::polls(), PAUSES[0], Instant::now());
     loop {
         clock::sleep(pause);
         pause = (2 * pause).min(PAUSES[1]);
@@ -50,8 +55,18 @@ fn run() -> ! {
                 clock::set_tick(Some(next_tick()));
                 clock::sleep(TICK);
             }
+            look_for_room(&mut last_room);
         }
         clock::set_tick(None);
+        look_for_room(&mut last_room);
+    }
+}
+
+/// Where more stacks are taken than there is room for, this thread makes some.
+fn look_for_room(last: &mut Instant) {
+    if last.elapsed() >= ROOM_EVERY {
+        await_point::make_room();
+        *last = Instant::now();
     }
 }
 

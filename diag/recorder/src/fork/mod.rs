@@ -14,6 +14,8 @@
 mod list;
 mod lock;
 mod once;
+#[cfg_attr(not(takes_stacks), allow(dead_code, unused_imports, reason = "tables of stacks give places away"))]
+mod present;
 
 use std::num::NonZeroU32;
 use std::ptr::NonNull;
@@ -22,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 pub(crate) use list::List;
 pub(crate) use lock::Lock;
 pub(crate) use once::Once;
+pub(crate) use present::Present;
 
 use crate::sys;
 

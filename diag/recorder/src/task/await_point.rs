@@ -18,22 +18,18 @@ use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::await_stacks::AwaitStacks;
+use super::await_numbers::{AwaitNumbers, MAX_STACKS, generation};
 use super::context;
 use super::record::{NO_STACKS, TaskRecord, WOKE_REPLACED};
+use super::slab::slab;
 use crate::current;
 use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::stack::{self, UnwindCache};
 
-/// Stacks of one poll at the most: a join of a thousand leaves clones a thousand wakers.
-const MAX_STACKS: usize = 8;
-/// A number with this bit is that of a list of stacks.
-const LIST: u32 = 1 << 31;
-
 /// What is kept of all polls.
 struct Kept {
-    stacks: AwaitStacks,
+    numbers: AwaitNumbers,
     unwinds: UnwindCache,
 }
 
@@ -65,7 +61,7 @@ pub(crate) fn counts() -> Counts {
 /// Makes all that taking stacks needs. False if there is no memory for it. Not to be called from a hook.
 pub(crate) fn prepare() -> bool {
     stack::prepare();
-    let kept = || Some(Kept { stacks: AwaitStacks::new()?, unwinds: UnwindCache::new()? });
+    let kept = || Some(Kept { numbers: AwaitNumbers::new()?, unwinds: UnwindCache::new()? });
     KEPT.get_or_init(kept).is_some()
 }
 
@@ -144,11 +140,8 @@ impl Taking {
             [] => NO_STACKS,
             [one] => one.get(),
             several => {
-                // No stack begins with address 0, so a list is none.
-                let mut words = [0; MAX_STACKS + 1];
-                words[1..].iter_mut().zip(several).for_each(|(word, number)| *word = number.get().into());
-                let list = kept.stacks.intern(&words[..=several.len()]);
-                list.map_or(several[several.len() - 1].get(), |number| number | LIST)
+                let list = kept.numbers.of_list(several.iter().map(Cell::get));
+                list.unwrap_or(several[several.len() - 1].get())
             }
         }
     }
@@ -194,8 +187,14 @@ pub(super) fn end(record: &'static TaskRecord) -> bool {
         record.set_stack(stack);
         let is_known = |number: u32| number > 0 && number <= NO_STACKS;
         let before = taking.stack_before.get();
-        is_known(before) && is_known(stack) && before != stack
+        // Numbers of two generations differ for one place as well.
+        is_known(before) && is_known(stack) && before != stack && is_comparable(before, stack)
     })
+}
+
+/// Whether these two are the same only if they stand for the same.
+fn is_comparable(before: u32, now: u32) -> bool {
+    [before, now].contains(&NO_STACKS) || generation(before) == generation(now)
 }
 
 /// Takes the stack of a leaf that clones the waker, if that is on the thread and in the poll that it
@@ -211,11 +210,12 @@ pub(super) fn take_stack(record: &'static TaskRecord) {
         let number = |frames: &[u64]| {
             walked.set(1 + frames.len() as u32 / 3);
             // The innermost frame is that of our own `clone`, which the table of the waker names.
-            kept.stacks.intern(&frames[1.min(frames.len())..]).unwrap_or(0).into()
+            kept.numbers.of_stack(&frames[1.min(frames.len())..]).unwrap_or(0).into()
         };
+        let again = |number: u64| kept.numbers.is_current(number as u32);
         // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
         let salt = record.current().site().map_or(0, |site| site.0);
-        let number = kept.unwinds.number_up_to(taking.stop.get(), salt, here, number, |_| true);
+        let number = kept.unwinds.number_up_to(taking.stop.get(), salt, here, number, again);
         taking.units.set(taking.units.get() + 1 + walked.get());
         TAKEN.fetch_add(1, Ordering::Relaxed);
         if walked.get() > 0 {
@@ -241,12 +241,17 @@ pub(super) fn woke_by_borrowed(record: &TaskRecord) {
 /// The stacks behind a number from a record, return addresses, innermost first; the last stack is where the task
 /// waits, and those before it are what the same poll registered with as well.
 pub(crate) fn stacks_of(number: u32) -> Vec<Vec<u64>> {
-    let Some(kept) = kept() else { return Vec::new() };
-    let stack = |number: u32| kept.stacks.words(number).collect::<Vec<u64>>();
-    let stacks = if number & LIST == 0 {
-        vec![stack(number)]
-    } else {
-        kept.stacks.words(number & !LIST).skip(1).map(|number| stack(number as u32)).collect()
-    };
-    stacks.into_iter().filter(|stack| !stack.is_empty()).collect()
+    let mut stacks = Vec::new();
+    if let Some(kept) = kept() {
+        kept.numbers.read(number, &mut |stack| stacks.push(stack.to_vec()));
+    }
+    stacks
+}
+
+/// Has stacks at which no task is parked give their places away, if there was no room. For one thread, which asks now and
+/// then.
+pub(crate) fn make_room() {
+    if let (Some(kept), Some(slab)) = (kept(), slab()) {
+        kept.numbers.make_room(slab.records());
+    }
 }

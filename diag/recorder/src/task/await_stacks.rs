@@ -1,7 +1,7 @@
-//! The stacks that polls left, each kept once and known by a number.
+//! A table of stacks, each kept once and known by its place.
 //!
-//! A table that only grows, in memory of our own: services wait at some hundreds of places. When it is full,
-//! further stacks have no number, which is counted.
+//! It only grows, in memory of our own: services wait at some hundreds of places. Full, it has no room for further
+//! stacks; `await_numbers.rs` begins another one then.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -10,18 +10,20 @@ use crate::{hash, memory};
 
 /// Stacks at the most.
 const ENTRIES: usize = 1 << 14;
+/// A place takes so many bits.
+pub(super) const PLACE_BITS: u32 = 18;
 /// Words of all stacks together at the most.
-const WORDS: usize = 1 << 18;
+const WORDS: usize = 1 << PLACE_BITS;
 /// How far from its own entry a stack may lie.
 const PROBES: usize = 64;
 
-/// All stacks seen so far.
+/// The table.
 pub(super) struct AwaitStacks {
-    /// `high half of the hash << 32 | number`; 0 is free.
+    /// `high half of the hash << 32 | place`; 0 is free.
     entries: &'static [AtomicU64],
-    /// Of each stack its length, at the place that is its number, and then its words.
+    /// At the place of each stack its length, and then its words.
     words: &'static [AtomicU64],
-    /// Words from here on are free. The first is nobody's, so that 0 is no number.
+    /// Words from here on are free. The first is nobody's, so that 0 is no place.
     used: AtomicU32,
 }
 
@@ -32,7 +34,7 @@ impl AwaitStacks {
         Some(AwaitStacks { entries, words, used: AtomicU32::new(1) })
     }
 
-    /// The number of these words, the same for the same words as long as the process lives. `None` without room.
+    /// The place of these words, the same for the same words until all are forgotten. `None` without room.
     pub(super) fn intern(&self, words: &[u64]) -> Option<u32> {
         let hash = hash::of_words(words.iter().copied());
         let mut written = None;
@@ -41,12 +43,12 @@ impl AwaitStacks {
             // Acquire: pairs with the Release below, by whoever entered it.
             let mut seen = entry.load(Ordering::Acquire);
             if seen == 0 {
-                let number = written.or_else(|| self.write(words))?;
-                written = Some(number);
-                let new = hash >> 32 << 32 | u64::from(number);
-                // Pairs with the Acquire above: who sees the number sees the words.
+                let place = written.or_else(|| self.write(words))?;
+                written = Some(place);
+                let new = hash >> 32 << 32 | u64::from(place);
+                // Pairs with the Acquire above: who sees the place sees the words.
                 match entry.compare_exchange(0, new, Ordering::Release, Ordering::Acquire) {
-                    Ok(_) => return Some(number),
+                    Ok(_) => return Some(place),
                     Err(now) => seen = now,
                 }
             }
@@ -57,9 +59,15 @@ impl AwaitStacks {
         None
     }
 
-    /// What has this number.
-    pub(super) fn words(&self, number: u32) -> impl Iterator<Item = u64> {
-        let start = number as usize;
+    /// Forgets all of them. While nobody asks for a place here; who reads may find anything.
+    pub(super) fn clear(&self) {
+        self.entries.iter().for_each(|entry| entry.store(0, Ordering::Relaxed));
+        self.used.store(1, Ordering::Relaxed);
+    }
+
+    /// What has this place.
+    pub(super) fn words(&self, place: u32) -> impl Iterator<Item = u64> {
+        let start = place as usize;
         let len = self.words.get(start).map_or(0, |len| len.load(Ordering::Relaxed) as usize);
         let words = self.words.get(start + 1..start + 1 + len).unwrap_or_default();
         words.iter().map(|word| word.load(Ordering::Relaxed))
@@ -83,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_new_gets_a_number_until_there_is_no_room() {
+    fn what_is_new_gets_a_place_until_there_is_no_room() {
         let stacks = AwaitStacks::new().unwrap();
         let stack = |n: u64| (0..100).map(|i| n << 8 | i).collect::<Vec<u64>>();
         let first = stacks.intern(&stack(1)).unwrap();
@@ -93,5 +101,7 @@ mod tests {
         assert_eq!(stacks.intern(&stack(20_000)), None);
         assert!(stacks.words(first).eq(stack(1)) && stacks.intern(&stack(1)) == Some(first));
         assert_eq!(stacks.words(u32::MAX).count(), 0);
+        stacks.clear();
+        assert!(stacks.intern(&stack(20_000)).is_some(), "there is room again");
     }
 }

@@ -10,13 +10,14 @@
 //! | `spawn`, `poll`, `end` | who keeps the record, from spawn to end |
 //! | `future`, `waker`, `runtime_waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
-//! | `await_point`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
+//! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `slab`, `free_bitmap`, `context`, `site`, `totals`, `completed` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
 
 pub(crate) mod ask;
+mod await_numbers;
 pub(crate) mod await_point;
 mod await_stacks;
 mod blocking;

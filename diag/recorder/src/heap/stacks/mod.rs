@@ -21,7 +21,6 @@
 mod held;
 #[cfg(all(test, diag_loom))]
 mod models;
-mod presence;
 mod room;
 #[cfg(all(test, not(diag_loom)))]
 mod tests;
@@ -29,11 +28,11 @@ mod tests;
 use std::iter::successors;
 
 pub(super) use held::Held;
-use presence::Present;
 
 use super::counters::HeapCounters;
 use super::pool::Pool;
 use crate::dropped::Dropped;
+use crate::fork::Present;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::{hash, memory};
 

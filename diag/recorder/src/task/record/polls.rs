@@ -173,6 +173,13 @@ impl TaskRecord {
         self.poller.stack.store(stack, Ordering::Relaxed);
     }
 
+    /// Another number for the stacks that the last poll left, unless another poll has left some since. Anybody's: this
+    /// says the same as before.
+    pub(crate) fn renumber_stack(&self, before: u32, after: u32) -> bool {
+        let stack = &self.poller.stack;
+        stack.compare_exchange(before, after, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     /// The future is about to be dropped, the owner's only.
     #[inline]
     pub(crate) fn start_drop(&self) {
