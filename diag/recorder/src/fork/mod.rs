@@ -14,7 +14,6 @@
 mod list;
 mod lock;
 mod once;
-#[cfg_attr(not(takes_stacks), allow(dead_code, unused_imports, reason = "tables of stacks give places away"))]
 mod present;
 
 use std::num::NonZeroU32;

@@ -42,8 +42,8 @@ pub(super) struct AwaitNumbers {
     first: Table,
     /// Made when the first is full. Without memory for it nothing gives its place away.
     second: Once<Option<Table>>,
-    /// The generation of the table that takes what is new.
-    current: AtomicU32,
+    /// How often there was a change of tables: which generation the table has that takes what is new.
+    changes: AtomicU32,
     /// Those who enter stacks.
     entering: Present,
     /// Somebody found no room.
@@ -61,7 +61,7 @@ impl AwaitNumbers {
         Some(AwaitNumbers {
             first: Table::new(0)?,
             second: Once::new(),
-            current: AtomicU32::new(0),
+            changes: AtomicU32::new(0),
             entering: Present::nobody(),
             is_full: AtomicBool::new(false),
         })
@@ -69,14 +69,20 @@ impl AwaitNumbers {
 
     /// The number of this stack. `None` without room.
     pub(super) fn of_stack(&self, frames: &[u64]) -> Option<u32> {
+        self.word_of_stack(frames).map(|word| word as u32)
+    }
+
+    /// The same, with what is to be remembered beside it for [`is_current`](Self::is_current) in its upper half.
+    pub(super) fn word_of_stack(&self, frames: &[u64]) -> Option<u64> {
         self.entering.enter();
         // SeqCst: who empties the other table has changed this before, or sees us.
-        let number = self.enter(self.current.load(Ordering::SeqCst), frames);
+        let changes = self.changes.load(Ordering::SeqCst);
+        let number = self.enter(changes % GENERATIONS, frames);
         self.entering.leave();
         if number.is_none() {
             self.is_full.store(true, Ordering::Relaxed);
         }
-        number
+        number.map(|number| u64::from(changes) << 32 | u64::from(number))
     }
 
     /// The number of several stacks, given by theirs.
@@ -91,33 +97,30 @@ impl AwaitNumbers {
         Some(self.of_stack(&words[..len])? | LIST)
     }
 
-    /// Whether a stack that gets its number now would get this one, if it is its own.
-    pub(super) fn is_current(&self, number: u32) -> bool {
-        generation(number) == self.current.load(Ordering::Relaxed)
+    /// Whether the stack of this word has the same number now.
+    pub(super) fn is_current(&self, word: u64) -> bool {
+        word >> 32 == u64::from(self.changes.load(Ordering::Relaxed))
     }
 
     /// The stacks behind a number, the newest last, told one after the other; none if it is too old.
     pub(super) fn read(&self, number: u32, tell: &mut dyn FnMut(&[u64])) {
         let mut words = [0; MAX_WORDS];
         let words = self.words(number, &mut words);
-        if number & LIST == 0 {
-            return if !words.is_empty() {
-                tell(words)
-            };
-        }
-        for &number in words.iter().skip(1) {
-            self.read(number as u32, tell);
+        if number & LIST != 0 {
+            words.iter().skip(1).for_each(|&number| self.read(number as u32, tell));
+        } else if !words.is_empty() {
+            tell(words);
         }
     }
 
     /// Makes room if there was none: all stacks at which nobody is parked go. Not to be called by two threads at once.
     pub(super) fn make_room(&self, records: impl Iterator<Item = &'static TaskRecord>) -> bool {
-        let before = self.current.load(Ordering::Relaxed);
-        let after = (before + 1) % GENERATIONS;
         if !self.is_full.load(Ordering::Relaxed) || self.entering.is_anybody() {
             return false;
         }
         self.second.get_or_init(|| Table::new(NONE));
+        let changes = self.changes.load(Ordering::Relaxed).wrapping_add(1);
+        let after = changes % GENERATIONS;
         let Some(empty) = self.table(after) else { return false };
         empty.generation.store(NONE, Ordering::Relaxed);
         // Release: pairs with the fence of `words`. Who reads any of what comes next sees that.
@@ -127,19 +130,19 @@ impl AwaitNumbers {
         empty.generation.store(after, Ordering::Release);
         self.is_full.store(false, Ordering::Relaxed);
         // SeqCst: see `of_stack`.
-        self.current.store(after, Ordering::SeqCst);
+        self.changes.store(changes, Ordering::SeqCst);
         let mut last = (0, 0);
         for record in records {
-            self.renumber(record, &mut last);
+            self.renumber(record, after, &mut last);
         }
         true
     }
 
-    /// Has a record keep a number of now, as far as there is room. `last` is one that was changed, and into which: tasks
-    /// of one place often lie together.
-    fn renumber(&self, record: &TaskRecord, last: &mut (u32, u32)) {
+    /// Has a record keep a number of this generation, as far as there is room. `last` is one that was changed, and into
+    /// which: tasks of one place often lie together.
+    fn renumber(&self, record: &TaskRecord, now: u32, last: &mut (u32, u32)) {
         let before = record.stack();
-        if before == 0 || before >= STACK_MARKS || self.is_current(before) {
+        if before == 0 || before >= STACK_MARKS || generation(before) == now {
             return;
         }
         if before != last.0 {
@@ -229,8 +232,8 @@ mod tests {
     }
 
     /// Enters stacks until there is no room; the first one and one more than the last.
-    fn fill(numbers: &AwaitNumbers, from: u64) -> (u32, u64) {
-        let first = numbers.of_stack(&stack(from)).expect("there is room");
+    fn fill(numbers: &AwaitNumbers, from: u64) -> (u64, u64) {
+        let first = numbers.word_of_stack(&stack(from)).expect("there is room");
         (first, (from..).find(|&n| numbers.of_stack(&stack(n)).is_none()).expect("it is full"))
     }
 
@@ -252,9 +255,11 @@ mod tests {
             let now = records.iter().map(TaskRecord::stack).collect::<Vec<_>>();
             assert_eq!((stacks(&numbers, now[0]), stacks(&numbers, now[1])), (list.to_vec(), vec![stack(2)]));
             assert_eq!(now[2..], [0, STACK_MARKS, now[1]]);
-            assert!(now[..2].iter().all(|&number| numbers.is_current(number)));
+            assert!(now[..2].iter().all(|&number| generation(number) == round));
             // Whoever still has that number reads it until its table is emptied.
-            assert!(!numbers.is_current(filled) && !stacks(&numbers, filled).is_empty());
+            assert!(!numbers.is_current(filled) && !stacks(&numbers, filled as u32).is_empty());
+            let again = numbers.word_of_stack(&stack(2)).expect("it has a number");
+            assert!(numbers.is_current(again) && again as u32 == now[1]);
         }
         assert!(stacks(&numbers, second).is_empty(), "it is 29 generations old");
     }

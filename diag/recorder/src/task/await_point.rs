@@ -210,9 +210,9 @@ pub(super) fn take_stack(record: &'static TaskRecord) {
         let number = |frames: &[u64]| {
             walked.set(1 + frames.len() as u32 / 3);
             // The innermost frame is that of our own `clone`, which the table of the waker names.
-            kept.numbers.of_stack(&frames[1.min(frames.len())..]).unwrap_or(0).into()
+            kept.numbers.word_of_stack(&frames[1.min(frames.len())..]).unwrap_or(0)
         };
-        let again = |number: u64| kept.numbers.is_current(number as u32);
+        let again = |word| kept.numbers.is_current(word);
         // Two places of one depth differ in nothing that is known before the walk, but often in their tasks.
         let salt = record.current().site().map_or(0, |site| site.0);
         let number = kept.unwinds.number_up_to(taking.stop.get(), salt, here, number, again);
