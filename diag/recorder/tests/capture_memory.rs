@@ -8,5 +8,5 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 
 #[test]
 fn captures_keep_little() {
-    kept::captures_keep_little(&["/snapshot", "/dump", "/metrics", "/debug/pprof/heap"]);
+    kept::captures_keep_little(&["/snapshot", "/dump", "/metrics", "/debug/pprof/heap"], 2);
 }

@@ -1,4 +1,4 @@
-//! Captures of every kind, any number of them, keep a few MiB and no more, which the split of resident memory calls ours,
+//! Captures of every kind, any number of them, keep a few MiB and no more,
 //! also where malloc serves all that they allocate.
 #![cfg(all(feature = "agent", target_os = "linux"))]
 
@@ -6,5 +6,6 @@ mod kept;
 
 #[test]
 fn captures_keep_little_in_malloc() {
-    kept::captures_keep_little(&["/snapshot", "/dump", "/metrics"]);
+    // All that is kept: malloc does not tell whose its memory is. It was up to 3 MiB.
+    kept::captures_keep_little(&["/snapshot", "/dump", "/metrics"], 4);
 }
