@@ -97,7 +97,7 @@ impl Look<'_> {
         let grown = to.saturating_sub(from) as f64;
         let last = self.facts.trend.and_then(Trend::last).unwrap_or(1);
         let known = grown - self.error(part, 0, last);
-        let of_pair = Rates::of(grown, self.diff.window().0, self.diff.rate_per_s(known));
+        let of_pair = Rates::of(self.diff.rate_per_s(grown)?, self.diff.rate_per_s(known));
         let (confidence, rates) = match self.by_window(part) {
             Some((false, _)) => return None,
             Some((true, rates)) if self.may_be_free(part, grown) => (Confidence::Possible, rates),
@@ -158,15 +158,12 @@ impl Look<'_> {
         let (mut grown, mut rates) = (Vec::new(), Vec::new());
         for pair in bounds.windows(2) {
             let bytes = stays(pair[1])? - stays(pair[0])? - self.error(part, pair[0], pair[1]);
-            rates.push(bytes * 1e6 / trend.between_us(pair[0], pair[1]).max(1) as f64);
+            rates.push(trend.per_s(bytes, pair[0], pair[1]));
             grown.push(bytes);
         }
         let grew = grown.iter().all(|&bytes| bytes >= self.params.min_window_bytes as f64);
         let all = stays(last)? - stays(0)?;
-        Some((
-            grew && grown.last()? * 2.0 >= *grown.first()?,
-            Rates::of(all, trend.between_us(0, last), rates),
-        ))
+        Some((grew && grown.last()? * 2.0 >= *grown.first()?, Rates::of(trend.per_s(all, 0, last), rates)))
     }
 
     /// By how much the estimate of the heap may be off, bytes: what it misses is found in the rest.

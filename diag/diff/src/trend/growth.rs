@@ -143,17 +143,15 @@ impl HeapTrend {
             flow.bytes() >= limits.min_window_bytes && flow.interval(trend.unseen_bytes).low > 0.0
         };
         let rates = bounds.windows(2).zip(&windows);
-        let rates =
-            rates.map(|(pair, flow)| flow.bytes() * 1e6 / trend.between_us(pair[0], pair[1]).max(1) as f64);
-        let rates: Vec<f64> = rates.collect();
+        let rates: Vec<f64> = rates.map(|(pair, flow)| trend.per_s(flow.bytes(), pair[0], pair[1])).collect();
         let lasted_us = trend.between_us(since, last);
-        let before = Rates::of(self.flow(0, since).bytes(), trend.between_us(0, since), []).mean;
+        let before = trend.per_s(self.flow(0, since).bytes(), 0, since);
         // The end of what filled up is no beginning of a leak.
         let fastest = rates.iter().copied().fold(before, f64::max);
         let decays = rates.last()? * 2.0 < fastest;
         let is_long = lasted_us >= limits.min_growth_us;
         let goes_on = windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow);
-        let rates = Rates::of(flow.bytes(), lasted_us, rates);
+        let rates = Rates::of(trend.per_s(flow.bytes(), since, last), rates);
         goes_on.then_some(Steady { since, windows, rates, lasted_us, is_long })
     }
 

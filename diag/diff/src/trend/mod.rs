@@ -80,6 +80,11 @@ impl Trend {
         at(to).saturating_sub(at(from))
     }
 
+    /// Returns how fast something grew that was so much more at one moment than at another, by the second.
+    pub fn per_s(&self, grown: f64, from: usize, to: usize) -> f64 {
+        grown * 1e6 / self.between_us(from, to).max(1) as f64
+    }
+
     /// Returns what came and went of the whole sampled heap from one moment to another.
     pub fn heap_flow(&self, from: usize, to: usize) -> Flow {
         let mut sum = Flow::default();

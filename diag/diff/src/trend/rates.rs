@@ -13,9 +13,8 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Of growth over some time, microseconds, which had these rates part by part.
-    pub fn of(grown: f64, lasted_us: u64, parts: impl IntoIterator<Item = f64>) -> Self {
-        let mean = grown * 1e6 / lasted_us.max(1) as f64;
+    /// Of growth at a rate that differed from part to part.
+    pub fn of(mean: f64, parts: impl IntoIterator<Item = f64>) -> Self {
         let rates = Rates { slowest: mean, mean, fastest: mean };
         parts.into_iter().fold(rates, |rates, rate| Rates {
             slowest: rates.slowest.min(rate),

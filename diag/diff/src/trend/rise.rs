@@ -61,13 +61,13 @@ impl Rise {
         let lasted_us = trend.between_us(since, last);
         let floor = |moment: usize| known[moment - since..].iter().copied().min().unwrap_or(0);
         let floors: Vec<u64> = bounds.iter().map(|&moment| floor(moment)).collect();
-        let rates = bounds.windows(2).zip(floors.windows(2)).map(|(ends, floors)| {
-            let rise = floors[1].saturating_sub(floors[0]) as f64;
-            rise * 1e6 / trend.between_us(ends[0], ends[1]).max(1) as f64
-        });
+        let rates = bounds
+            .windows(2)
+            .zip(floors.windows(2))
+            .map(|(ends, floors)| trend.per_s(floors[1].saturating_sub(floors[0]) as f64, ends[0], ends[1]));
         let by_window: Vec<f64> = rates.collect();
         let rise = floors.last()?.saturating_sub(*floors.first()?);
-        let rates = Rates::of(rise as f64, lasted_us, by_window.iter().copied());
+        let rates = Rates::of(trend.per_s(rise as f64, since, last), by_window.iter().copied());
         let is_steady = rates.slowest > 0.0
             && rates.slowest >= rates.mean * LEAST_SHARE
             && *by_window.last()? >= by_window.first()? * limits.min_last;

@@ -185,7 +185,7 @@ impl<'a> Suspect<'a> {
             None if self.moments() <= 2 => {
                 let ends = [growth.interval.low, growth.interval.high];
                 let ends = ends.into_iter().filter_map(|bytes| self.diff.rate_per_s(bytes));
-                memory_grows(Some(self.diff), Rates::of(growth.bytes(), self.diff.window().0, ends))
+                memory_grows(Some(self.diff), Rates::of(rate, ends))
             }
             _ => Risk::MemoryGrows { growth: BytesPerSecond(rate) },
         }
