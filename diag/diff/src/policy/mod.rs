@@ -42,7 +42,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diff::Options;
 use crate::rules::finding::Confidence;
-use crate::rules::params::{Kind, Typed as _, Value};
+use crate::rules::params::{Kind, Typed, Value};
 use crate::rules::{RULES, Refused, Thresholds, by_name};
 
 pub use crate::rules::expected::Expected;
@@ -149,8 +149,8 @@ impl Policy {
                 self.min_coverage = Some(share);
             }
             ("memory_budget_bytes", value) => {
-                let bytes = threshold(value).filter(|&value| Kind::Bytes.takes(value)).and_then(u64::of);
-                self.memory_budget_bytes = Some(bytes.ok_or_else(|| must(Kind::Bytes.must()))?);
+                let bytes = number(value, Kind::Bytes).ok_or_else(|| must(Kind::Bytes.must()))?;
+                self.memory_budget_bytes = Some(bytes);
             }
             (key, value) => self.take_rule(key, value).map_err(|refused| match refused {
                 Refused::Unknown => unknown(key),
@@ -209,8 +209,8 @@ fn line(text: &str, offset: usize) -> usize {
     1 + text.bytes().take(offset).filter(|&byte| byte == b'\n').count()
 }
 
-fn number(value: &DeValue<'_>, kind: Kind) -> Option<f64> {
-    threshold(value).filter(|&value| kind.takes(value)).and_then(f64::of)
+fn number<T: Typed>(value: &DeValue<'_>, kind: Kind) -> Option<T> {
+    threshold(value).filter(|&value| kind.takes(value)).and_then(T::of)
 }
 
 fn threshold(value: &DeValue<'_>) -> Option<Value> {

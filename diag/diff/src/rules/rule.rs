@@ -91,9 +91,7 @@ impl Facts<'_> {
     /// Returns how long after the last snapshot one more tells whether it goes on: what is missing of the least time, and
     /// no less than there is between two of them.
     pub fn next_look(&self, least: Micros) -> Micros {
-        let window = self.diff.map_or(Micros::ZERO, Diff::window);
-        let steps = self.trend.and_then(Trend::last).unwrap_or(1).max(1) as u64;
-        (least - window).max(Micros(window.0 / steps))
+        self.next_looks(1, least).after
     }
 }
 

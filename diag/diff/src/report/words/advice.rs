@@ -180,7 +180,6 @@ fn who_opens(gauge: &Gauge) -> &'static str {
     }
 }
 
-/// Who has what a task waits for.
 fn more_looks(times: u64, after: &Micros) -> String {
     let after = time(after);
     if times == 1 {
@@ -192,6 +191,7 @@ fn more_looks(times: u64, after: &Micros) -> String {
     )
 }
 
+/// Who has what a task waits for.
 fn who_has(waits: WaitKind) -> &'static str {
     use WaitKind::*;
     match waits {
