@@ -172,7 +172,8 @@ impl<'a> Series<'a> {
         let free =
             (after_all.max(unix_ms)..).map(|number| self.path(pid, number)).find(|path| !path.exists());
         let path = free.unwrap_or_else(|| self.path(pid, after_all));
-        thin(&mut files, keep.saturating_sub(1).max(1), own);
+        // Of two, the last good one goes when the next one is written.
+        thin(&mut files, keep.saturating_sub(1).max(keep.min(2)), own);
         let mut freed = 0;
         loop {
             match put(&path) {
@@ -317,6 +318,18 @@ mod tests {
         expected.extend([20, 40].map(|number| format!("orders-7-{number:013}.diag")));
         expected.sort();
         assert_eq!(folder.names(), expected);
+    }
+
+    #[test]
+    fn of_two_files_one_is_the_first_and_one_the_last() {
+        let folder = Folder::new("two");
+        let (series, mut own) = (Series::new(&folder.0, "orders"), Own::default());
+        for (unix_ms, keep) in [(1, 2), (2, 2), (3, 2), (4, 2)] {
+            series.add(7, unix_ms, keep, 100, &mut own, |path| put(path, &[7; 100])).unwrap();
+        }
+        assert_eq!(folder.names(), ["orders-7-0000000000001.diag", "orders-7-0000000000004.diag"]);
+        series.add(7, 5, 1, 100, &mut own, |path| put(path, &[7; 100])).unwrap();
+        assert_eq!(folder.names(), ["orders-7-0000000000005.diag"]);
     }
 
     #[test]
