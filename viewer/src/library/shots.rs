@@ -33,7 +33,6 @@ struct Kept {
     /// With the time at which each came.
     shots: Vec<(Instant, (Origin, Bytes))>,
     taken: u64,
-    answered: Option<Instant>,
 }
 
 impl Shots {
@@ -71,13 +70,17 @@ impl Shots {
 }
 
 impl Kept {
+    /// How old the last answer is.
+    fn age(&self) -> Option<Duration> {
+        self.shots.last().map(|(answered, _)| answered.elapsed())
+    }
+
     fn is_fresh(&self) -> bool {
-        self.answered.is_some_and(|answered| answered.elapsed() < FRESH_FOR)
+        self.age().is_some_and(|age| age < FRESH_FOR)
     }
 
     fn add(&mut self, agent: &str, bytes: Bytes, now: Instant) {
         self.taken += 1;
-        self.answered = Some(now);
         let origin = Origin::Shot { agent: agent.to_owned(), number: self.taken };
         self.shots.push((now, (origin, bytes)));
         let first = self.shots[0].0;
@@ -86,9 +89,11 @@ impl Kept {
     }
 
     fn stale(&self, error: &str) -> String {
-        let age = self.answered.map(|answered| answered.elapsed().as_nanos() as u64);
-        match age {
-            Some(age) => format!("{error}; what is shown is stale, {} old", human::duration(age)),
+        match self.age() {
+            Some(age) => {
+                let age = human::duration(age.as_nanos() as u64);
+                format!("{error}; what is shown is stale, {age} old")
+            }
             None => error.to_owned(),
         }
     }
@@ -130,8 +135,8 @@ mod tests {
     fn a_silent_agent_leaves_the_last_answer_with_its_age() {
         let mut kept = Kept::default();
         assert_eq!(kept.stale("gone"), "gone");
-        kept.add("here:1", Bytes::new(), Instant::now());
-        kept.answered = Instant::now().checked_sub(Duration::from_secs(90));
+        let then = Instant::now().checked_sub(Duration::from_secs(90)).expect("the machine is up for longer");
+        kept.add("here:1", Bytes::new(), then);
         assert_eq!(kept.stale("gone"), "gone; what is shown is stale, 1.5 min old");
         assert!(!kept.is_fresh());
     }
