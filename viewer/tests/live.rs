@@ -24,12 +24,15 @@ fn post(path: &str, site: Option<&str>) -> axum::http::request::Builder {
     }
 }
 
+/// What the agent of a service with 30 idle tasks answers at this second.
+fn idle_service(at: f64) -> Vec<u8> {
+    let tasks = Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks();
+    diag_snapshot::write(&Service::new(in_order(tasks)).at(at))
+}
+
 #[tokio::test]
 async fn a_service_is_asked_once_for_pages_loaded_together() {
-    let snapshot =
-        Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
-            .at(20.0);
-    let agent = MockAgent::new(vec![diag_snapshot::write(&snapshot)]);
+    let agent = MockAgent::new(vec![idle_service(20.0)]);
     let viewer = viewer(agent.address(), None);
     assert!(viewer.page("/").await.contains(&format!("{} #1", agent.address())));
     assert!(viewer.page("/s/live/tasks").await.contains("30 live tasks"));
@@ -60,15 +63,7 @@ async fn what_went_wrong_is_on_the_page() {
 
 #[tokio::test]
 async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
-    let at = |s| {
-        diag_snapshot::write(
-            &Service::new(in_order(
-                Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks(),
-            ))
-            .at(s),
-        )
-    };
-    let agent = MockAgent::new(vec![at(20.0), at(30.0)]);
+    let agent = MockAgent::new(vec![idle_service(20.0), idle_service(30.0)]);
     let viewer = viewer(agent.address(), None);
     assert!(viewer.page("/").await.contains("Ask tasks where they wait"));
     assert_eq!(viewer.ask(post("/ask", Some("cross-site"))).await.status, 403);
@@ -87,10 +82,7 @@ async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
 
 #[tokio::test]
 async fn what_only_reads_asks_nobody() {
-    let snapshot =
-        Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
-            .at(20.0);
-    let agent = MockAgent::new(vec![diag_snapshot::write(&snapshot)]);
+    let agent = MockAgent::new(vec![idle_service(20.0)]);
     let viewer = viewer_with(agent.address(), Access::default().with_read_only());
     assert!(!viewer.page("/").await.contains("Ask tasks where they wait"));
     assert_eq!(viewer.ask(post("/ask", Some("same-origin"))).await.status, 404);
@@ -109,15 +101,7 @@ fn origin_of_form(page: &axum::http::HeaderMap) -> &'static str {
 
 #[tokio::test]
 async fn the_button_of_our_own_page_is_taken_as_a_browser_sends_it() {
-    let at = |s| {
-        diag_snapshot::write(
-            &Service::new(in_order(
-                Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks(),
-            ))
-            .at(s),
-        )
-    };
-    let agent = MockAgent::new(vec![at(20.0), at(30.0)]);
+    let agent = MockAgent::new(vec![idle_service(20.0), idle_service(30.0)]);
     let viewer = viewer(agent.address(), None);
     let page = viewer.ask(axum::http::Request::get("/").header("host", "localhost")).await;
     // A browser names the site only to addresses that it trusts, which `--allow-host` need not be.

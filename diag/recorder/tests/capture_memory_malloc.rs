@@ -1,5 +1,4 @@
-//! Captures of every kind, any number of them, keep a few MiB and no more,
-//! also where malloc serves all that they allocate.
+//! Captures of every kind, any number of them, keep a few MiB and no more, also where malloc serves all that they allocate.
 #![cfg(all(feature = "agent", target_os = "linux"))]
 
 mod kept;

@@ -71,7 +71,7 @@ impl Service {
             sites.entry(task.line).or_insert_with(|| site(&mut snapshot, task.line));
         }
         let lines: Vec<u32> = sites.keys().copied().collect();
-        let index = |line: u32| SiteIndex(lines.iter().position(|&other| other == line).unwrap_or(0) as u32);
+        let index = |line: u32| SiteIndex(lines.binary_search(&line).expect("entered above") as u32);
         for (id, task) in (1..).zip(self.tasks.iter().filter(|task| task.spawned <= now)) {
             let totals = sites.get_mut(&task.line).expect("entered above");
             totals.spawned += 1;
