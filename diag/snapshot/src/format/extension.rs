@@ -4,7 +4,7 @@
 //! A table of the recorder's has besides that its field in [`Snapshot`](crate::Snapshot), and a line in
 //! [`visit_tables`](crate::Snapshot::visit_tables) and in [`read`](fn@crate::read).
 
-use super::section::{Budget, pack};
+use super::section::{Budget, Packer};
 use super::{header, table};
 use crate::model::{SiteRow, Snapshot, TaskId, TaskRow};
 use crate::schema::{Coding, Target, codes};
@@ -53,7 +53,7 @@ fn with_section(file: &[u8], name: &str, raw: Vec<u8>) -> Vec<u8> {
         |entry: &header::Entry| file[entry.offset as usize..][..entry.stored_bytes as usize].to_vec();
     let mut sections: Vec<Vec<u8>> = entries.iter().map(stored).collect();
     let raw_bytes = raw.len() as u64;
-    sections.push(pack(raw));
+    sections.push(Packer::new().pack(raw));
     entries.push(header::Entry::new(name, &sections[sections.len() - 1], raw_bytes));
     [header::encode(&entries), sections.concat()].concat()
 }

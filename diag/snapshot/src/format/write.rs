@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::facts::Facts;
 use super::header::{self, Entry};
-use super::{section, strings, table};
+use super::section::Packer;
+use super::{strings, table};
 use crate::model::{Snapshot, TableVisitor};
 use crate::table::{Row, Table};
 
@@ -15,14 +16,14 @@ use crate::table::{Row, Table};
 /// already cannot be written, and is counted in [`Capture::dropped`](crate::Capture::dropped) of
 /// the file under `duplicate tasks` or `duplicate samples`.
 pub fn write(snapshot: &Snapshot) -> Vec<u8> {
-    let mut writer = Writer::default();
+    let mut writer = Writer { packer: Packer::new(), sections: Vec::new(), dropped: BTreeMap::new() };
     writer.section("strings", strings::encode(&snapshot.strings));
     snapshot.visit_tables(&mut writer);
     writer.finish(snapshot)
 }
 
-#[derive(Default)]
 struct Writer {
+    packer: Packer,
     sections: Vec<(Entry, Vec<u8>)>,
     dropped: BTreeMap<String, u64>,
 }
@@ -30,7 +31,7 @@ struct Writer {
 impl Writer {
     fn section(&mut self, name: &str, raw: Vec<u8>) {
         let raw_bytes = raw.len() as u64;
-        let stored = section::pack(raw);
+        let stored = self.packer.pack(raw);
         self.sections.push((Entry::new(name, &stored, raw_bytes), stored));
     }
 
