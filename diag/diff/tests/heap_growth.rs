@@ -140,17 +140,22 @@ fn table(steps: &[f64]) -> Service {
 #[test]
 fn a_table_that_doubles_over_and_over_is_likely() {
     let likely = ["heap-growth likely svc::seen"];
-    let grows = table(&[1.0, 2.3, 4.6, 9.2, 18.4, 36.8]);
+    let grows = table(&[1.0, 2.3, 4.6, 9.2, 18.4, 36.8, 73.6]);
     check_series(&grows, &[7.0, 17.0, 27.0, 37.0], Outcome::Findings, &likely);
-    let moments: Vec<f64> = (1..=12).map(|i| 5.0 * f64::from(i)).collect();
-    check_series(&grows, &moments, Outcome::Findings, &likely);
+    let until = |s: u32| (1..=s / 5).map(|i| 5.0 * f64::from(i)).collect::<Vec<f64>>();
+    check_series(&grows, &until(75), Outcome::Findings, &likely);
+    // Its last step may have been the last of all: it came before the last third.
+    check_series(&grows, &until(60), Outcome::Findings, &["heap-growth possible svc::seen"]);
 }
 
+/// Its steps took half a minute, and since the last of them, in the last third, twice as long has passed.
 #[test]
-fn a_table_that_reached_its_size_is_clean() {
-    let full = table(&[1.0, 2.3, 4.6, 9.2]);
-    let moments: Vec<f64> = (1..=12).map(|i| 5.0 * f64::from(i)).collect();
-    check_series(&full, &moments, Outcome::Clean, &[]);
+fn a_table_whose_next_step_is_overdue_is_possible() {
+    let full = table(&[97.0, 100.0, 108.0, 130.0]);
+    let moments = |until: u32| (1..=until / 2).map(|i| 2.0 * f64::from(i)).collect::<Vec<f64>>();
+    check_series(&full, &moments(160), Outcome::Findings, &["heap-growth likely svc::seen"]);
+    check_series(&full, &moments(190), Outcome::Findings, &["heap-growth possible svc::seen"]);
+    check_series(&full, &moments(230), Outcome::Clean, &[]);
 }
 
 /// Connections that stay, with a buffer each.

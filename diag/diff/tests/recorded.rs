@@ -59,12 +59,21 @@ const FAULTS: [(&str, &str, &str); 9] = [
     ("blocking_pool", "blocking-pool-full", "src/bin/blocking_pool.rs:25:5"),
     ("futurelock", "stuck-giving", "src/bin/futurelock.rs:64:9"),
     ("heartbeat", "task-leak", "src/bin/heartbeat.rs:42:24"),
-    ("seen_set", "heap-growth", "src/bin/seen_set.rs:36"),
+    ("seen_set--vec", "heap-growth", "src/bin/seen_set.rs:26"),
     ("spin_mpsc", "cpu-burn", "src/bin/spin_mpsc.rs:51:9"),
     ("stopped_consumer", "stuck-giving", "src/bin/stopped_consumer.rs:53:5"),
     ("ttl_cache", "heap-growth", "src/bin/ttl_cache.rs:24"),
     ("unbounded", "heap-growth", "src/bin/unbounded.rs:17"),
 ];
+
+/// A fault that is no more than possible at the end of its series, and where: the last step of its table came when two
+/// thirds of the time were over, which a full one looks like.
+const POSSIBLE: (&str, &str) = ("seen_set", "src/bin/seen_set.rs:36");
+
+fn is_fault(folder: &Path) -> bool {
+    let names = FAULTS.iter().map(|(fault, ..)| *fault).chain([POSSIBLE.0]);
+    names.into_iter().any(|fault| fault == name(folder))
+}
 
 fn judged(members: &[&Analysis]) -> Report {
     judged_by(members, &Policy::default())
@@ -85,6 +94,10 @@ fn each_fault_is_likely_where_it_is() {
             Some(&(_, rule, place)) => {
                 assert_eq!(found, Some((rule, place.to_owned())), "{}", name(&folder));
                 assert!(report.fails, "{}", name(&folder));
+            }
+            None if name(&folder) == POSSIBLE.0 => {
+                assert_eq!(found, Some(("heap-growth", POSSIBLE.1.to_owned())));
+                assert_eq!(report.findings[0].confidence, Confidence::Possible);
             }
             None => assert_eq!((found, report.outcome), (None, Outcome::Clean), "{}", name(&folder)),
         }
@@ -112,7 +125,7 @@ fn without_its_rule_each_fault_is_missed() {
 
 #[test]
 fn no_window_of_a_healthy_one_fails() {
-    for folder in folders().iter().filter(|folder| FAULTS.iter().all(|(fault, ..)| *fault != name(folder))) {
+    for folder in folders().iter().filter(|folder| !is_fault(folder)) {
         let members = read(folder);
         for from in 0..members.len() {
             for to in from + 1..members.len() {

@@ -93,7 +93,7 @@ pub struct Stairs {
     pub from_bytes: f64,
     /// Size after the last.
     pub to_bytes: f64,
-    /// Up to the last of them for so long, microseconds.
+    /// From the moment before the first of them to the last for so long, microseconds.
     pub lasted_us: u64,
     /// True if it went on for as long as is asked for.
     pub is_long: bool,
@@ -175,14 +175,17 @@ impl HeapTrend {
         let falls = sizes.windows(2).any(|pair| pair[1] < pair[0] * 0.8);
         let ups: Vec<usize> =
             (since + 1..).zip(sizes.windows(2)).filter(|(_, pair)| is_up(pair)).map(|(at, _)| at).collect();
-        let &last_up = ups.last()?;
-        // A step takes as long as all before it. One that came before the last window may have been the last of all.
+        let (&first_up, &last_up) = (ups.first()?, ups.last()?);
+        // A step takes as long as all before it: one that came before the last window may have been the last of all, as
+        // may what is seen at the first moment of that window, and one since which more time has passed than they took.
         let bounds = trend.windows(since, limits.min_windows)?;
-        let is_recent = last_up >= *bounds.iter().rev().nth(1)?;
+        let &last_window = bounds.iter().rev().nth(1)?;
+        let lasted_us = trend.between_us(first_up - 1, last_up);
+        let is_over = trend.between_us(last_up, last) > lasted_us + lasted_us / 2;
+        let goes_on = last_up >= last_window && !falls && !is_over;
         let grew = to_bytes - from_bytes >= limits.min_window_bytes * 3.0 && to_bytes >= from_bytes * 1.9;
-        let lasted_us = trend.between_us(since, last_up);
-        let is_long = lasted_us >= limits.min_growth_us && ups.len() >= MIN_STEPS;
-        (ups.len() >= 2 && !falls && is_recent && grew).then_some(Stairs {
+        let is_long = lasted_us >= limits.min_growth_us && ups.len() >= MIN_STEPS && last_up > last_window;
+        (ups.len() >= 2 && goes_on && grew).then_some(Stairs {
             since,
             steps: ups.len(),
             from_bytes,
