@@ -5,7 +5,7 @@
 use diag_snapshot::Micros;
 use serde::Serialize;
 
-use crate::diff::Diff;
+use crate::diff::{Diff, Likeness};
 use crate::policy::Policy;
 use crate::rules;
 use crate::rules::fact::Percent;
@@ -48,7 +48,11 @@ pub(crate) fn too_little(
     policy: &Policy,
     findings: &[Finding],
 ) -> Vec<Reason> {
-    let window = window(diff, policy);
+    // Two processes have no window. They may have run side by side, and were given in the order in which they are compared.
+    let window = match &diff.likeness {
+        None => window(diff, policy),
+        Some(likeness) => differs(likeness),
+    };
     // Without a window nothing else can be expected of the two files.
     if window.is_some() {
         return window.into_iter().collect();
@@ -65,6 +69,15 @@ fn window(diff: &Diff, policy: &Policy) -> Option<Reason> {
     }
     let least = Micros::from_secs(policy.min_window_s);
     (window.as_nanos() as f64 / 1e9 < policy.min_window_s).then_some(Reason::TooClose { window, least })
+}
+
+/// Why two processes cannot be compared by their sizes.
+fn differs(likeness: &Likeness) -> Option<Reason> {
+    let ([before, after], ended) = (likeness.uptimes, likeness.ended);
+    if !likeness.is_same_uptime() {
+        return Some(Reason::UptimesDiffer { before, after });
+    }
+    (!likeness.may_be_same_load()).then_some(Reason::LoadsDiffer { before: ended[0], after: ended[1] })
 }
 
 fn coverage(diff: &Diff, policy: &Policy) -> Option<Reason> {

@@ -8,6 +8,7 @@ mod busy;
 mod cpu;
 mod giving;
 mod heap;
+mod likeness;
 mod memory_room;
 mod sites;
 mod tasks;
@@ -35,6 +36,7 @@ pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
 pub use giving::{Giving, GivingTask};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
+pub use likeness::Likeness;
 pub use memory_room::MemoryRoom;
 pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
@@ -65,6 +67,8 @@ pub struct Diff {
     pub giving: Vec<Giving>,
     /// The threads for blocking work, if closures wait for one while others hold them.
     pub blocking: Option<BlockingPool>,
+    /// How alike the two processes are; none for one.
+    pub likeness: Option<Likeness>,
     /// What the second snapshot shows by itself.
     pub now: Conditions,
     /// What the tasks were measured with.
@@ -174,6 +178,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         after: side(after),
         window_us,
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
+        likeness: (!same_process).then(|| Likeness::of(before, after, &tasks)),
         tasks,
         busy: if same_process { busy::busy(before, after) } else { Vec::new() },
         cpu: if same_process { cpu::cpu(before, after) } else { None },

@@ -48,6 +48,8 @@ facts! {
         EndTheWait { spawned_at: Site, needs: Option<Direction> },
         /// Tasks that wait for long before they end.
         FindWhatTheyWaitFor { spawned_at: Site },
+        /// What one of two processes has more of.
+        CompareBuilds,
         /// Tasks that go on after whoever needed them is gone.
         EndWithOwner { spawned_at: Site },
         /// Tasks that are not tracked.

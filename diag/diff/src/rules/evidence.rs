@@ -248,10 +248,18 @@ facts! {
         MoreLoadLooksTheSame,
 
         // Of two processes.
-        /// Only their totals were compared.
-        OnlyTotals,
-        /// Tasks have no ids in common.
-        TasksNotFollowed { uptime_before: Micros, uptime_after: Micros },
+        /// So many tasks are alive there in either.
+        TasksInEither { before: u64, after: u64 },
+        /// So many bytes live there in either.
+        BytesInEither { before: Bytes, after: Bytes },
+        /// They had been up for about as long, and as many tasks had ended in them.
+        AlikeProcesses { uptime_before: Micros, uptime_after: Micros, ended_before: u64, ended_after: u64 },
+        /// Nothing tells whether they had as much to do.
+        LoadNotKnown,
+        /// A pair shows one moment of each.
+        OneMomentOfEach,
+        /// What is larger may be meant to be.
+        MayBeMeant,
     }
 }
 

@@ -82,7 +82,7 @@ fn of_function(suspects: &[Suspect<'_>], params: &Params) -> Option<Finding> {
 /// Functions whose memory is more than before, the largest growth first.
 fn suspects<'a>(facts: &Facts<'a>, params: &'a Params) -> impl Iterator<Item = Suspect<'a>> {
     let facts = *facts;
-    let heap = facts.diff.and_then(|diff| Some((diff, diff.heap.as_ref()?)));
+    let heap = facts.over_time().and_then(|diff| Some((diff, diff.heap.as_ref()?)));
     heap.into_iter().flat_map(move |(diff, heap)| {
         heap.sites.iter().filter_map(move |site| Suspect::of(facts, diff, heap, site, params))
     })
@@ -174,7 +174,7 @@ s/p.
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site
   that allocated most. The allocating task is not always the owner.
-- **Counter-evidence**: that a cache may fill for longer; too short a time; growth that is uneven or slows down; two processes.
+- **Counter-evidence**: that a cache may fill for longer; too short a time; growth that is uneven or slows down.
 - **Risk**: how fast it grows, and when the limit of the control group or the policy's `memory_budget_bytes` is met, at the mean rate
   and at those of the slowest and the fastest window (of a pair, at the ends of the interval). Steps have no such rate.
 - **Disproved by** a snapshot in which the function stopped growing (a cache that reached its limit).

@@ -64,6 +64,7 @@ rules! {
     gauge_growth,
     ratio,
     resident_growth,
+    size_shift,
 }
 
 /// Returns the rule of this name.

@@ -21,6 +21,10 @@ facts! {
         NoHeapBefore,
         /// Only the first has a heap.
         NoHeapAfter,
+        /// Two processes had not been up for as long.
+        UptimesDiffer { before: Micros, after: Micros },
+        /// Two processes had not as much to do: so many tasks had ended in either.
+        LoadsDiffer { before: u64, after: u64 },
         /// New tasks of a site could not be stale yet.
         TooEarly { spawned_at: Site, grown: u64, usual_lifetime: Micros, needed_uptime: Micros },
     }

@@ -50,7 +50,7 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let Some(diff) = facts.diff.filter(|diff| diff.same_process && diff.window_us > 0) else {
+        let Some(diff) = facts.over_time().filter(|diff| diff.window_us > 0) else {
             return Vec::new();
         };
         let look = Look { facts: *facts, diff, params };

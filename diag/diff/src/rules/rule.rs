@@ -78,7 +78,12 @@ pub struct NextLooks {
     pub after: Micros,
 }
 
-impl Facts<'_> {
+impl<'a> Facts<'a> {
+    /// Returns what changed in one process. Two processes have no growth: their sizes are compared by `size-shift`.
+    pub fn over_time(&self) -> Option<&'a Diff> {
+        self.diff.filter(|diff| diff.same_process)
+    }
+
     /// Returns the snapshots that tell whether it goes on, where that takes so many windows and so long.
     pub fn next_looks(&self, min_windows: u64, least: Micros) -> NextLooks {
         let windows = self.trend.and_then(Trend::last).unwrap_or(1) as u64;

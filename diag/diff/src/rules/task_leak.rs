@@ -58,7 +58,7 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let Some(diff) = facts.diff else { return Vec::new() };
+        let Some(diff) = facts.over_time() else { return Vec::new() };
         let found =
             |site: &SiteDiff| of_site(diff, site, params).or_else(|| crowd(facts.trend?, diff, site, params));
         diff.tasks.sites.iter().filter_map(found).collect()
@@ -66,7 +66,7 @@ impl rule::Rule for Rule {
 
     /// Sites that grow and whose tasks could not have been found stale yet.
     fn too_early(facts: &Facts<'_>, params: &Params, findings: &[Finding]) -> Vec<Reason> {
-        let Some(diff) = facts.diff else { return Vec::new() };
+        let Some(diff) = facts.over_time() else { return Vec::new() };
         let known =
             |site: &SiteDiff| findings.iter().any(|finding| finding.subject == Subject::from(&site.site));
         let early = diff.tasks.sites.iter().filter(|site| !known(site));
@@ -136,27 +136,24 @@ fn stale_after_us(usual_us: u64, params: &Params) -> u64 {
 /// A site where more tasks came to rest than churn explains.
 struct Suspect<'a> {
     site: &'a SiteDiff,
-    /// What the cohort did; none for two processes.
-    cohort: Option<Cohort>,
+    /// What the cohort did.
+    cohort: Cohort,
 }
 
 impl<'a> Suspect<'a> {
     fn of(site: &'a SiteDiff, params: &Params) -> Option<Self> {
-        // Two processes have no tasks in common: all of the second's came to rest, all of the
-        // first's moved on, and chance decides whether that is growth.
-        let (stayed, moved_on) =
-            site.cohort.map_or((0, site.before.stale), |cohort| (cohort.untouched, cohort.moved()));
-        let rested = site.after.stale.saturating_sub(stayed);
+        let cohort = site.cohort?;
+        let rested = site.after.stale.saturating_sub(cohort.untouched);
         let grows = site.after.stale > site.before.stale
             && site.after.stale >= params.min_tasks
-            && sign_test(rested, moved_on) <= params.significance
+            && sign_test(rested, cohort.moved()) <= params.significance
             && busy_eighths(&site.after.rested, site.after.stale) >= 4
             && may_still_grow(site, params);
-        grows.then_some(Suspect { site, cohort: site.cohort })
+        grows.then_some(Suspect { site, cohort })
     }
 
     fn confidence(&self, diff: &Diff, params: &Params) -> Confidence {
-        let whole = self.cohort.is_some_and(|cohort| stays(cohort.total(), cohort.moved(), params));
+        let whole = stays(self.cohort.total(), self.cohort.moved(), params);
         let had_time =
             self.site.usual_lifetime_us.is_some_and(|usual| diff.window_us.unsigned_abs() >= usual);
         if whole && had_time { Confidence::Likely } else { Confidence::Possible }
@@ -193,8 +190,8 @@ impl<'a> Suspect<'a> {
     fn evidence(&self, diff: &Diff, params: &Params) -> Vec<Evidence> {
         let (before, after) = (&self.site.before, &self.site.after);
         let mut evidence = vec![self.rest(diff, params)];
-        if let Some(cohort) = self.cohort.filter(|cohort| cohort.untouched > 0) {
-            let (cohort, untouched) = (cohort.total(), cohort.untouched);
+        let (cohort, untouched) = (self.cohort.total(), self.cohort.untouched);
+        if untouched > 0 {
             evidence.push(Evidence::CohortStayed { cohort, untouched, window: diff.window() });
         }
         evidence.extend([
@@ -220,16 +217,12 @@ impl<'a> Suspect<'a> {
 
     fn counter_evidence(&self, diff: &Diff, params: &Params) -> Vec<Evidence> {
         let site = self.site;
-        let two_processes = (!diff.same_process).then_some(Evidence::TasksNotFollowed {
-            uptime_before: Micros(diff.before.uptime_us),
-            uptime_after: Micros(diff.after.uptime_us),
-        });
         let young = (site.after.young > 0).then_some(Evidence::TooYoung {
             tasks: site.after.young,
             usual_lifetimes: site.usual_lifetime_us.map(|_| params.stale_factor),
         });
-        let cohort = self.cohort.and_then(|cohort| cohort_against(cohort, params));
-        [two_processes, self.lifetime_against(diff), cohort, young].into_iter().flatten().collect()
+        let cohort = cohort_against(self.cohort, params);
+        [self.lifetime_against(diff), cohort, young].into_iter().flatten().collect()
     }
 
     fn lifetime_against(&self, diff: &Diff) -> Option<Evidence> {
@@ -308,7 +301,7 @@ fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option
 }
 
 /// What the live tasks of a site allocated and nobody freed.
-fn of_live_tasks(diff: &Diff, site: &SiteDiff) -> Option<Estimate> {
+pub(super) fn of_live_tasks(diff: &Diff, site: &SiteDiff) -> Option<Estimate> {
     let heap = diff.heap.as_ref()?;
     Some(Estimate::of(heap.of_live_tasks.get(&site.site)?, heap.unseen_bytes))
 }
@@ -341,7 +334,7 @@ permit), the advice is to look there, since a timeout would hide the fault.
 - **Evidence**: how long they rest, what the cohort did, the growth, spawned and ended since start; with the heap sampled,
   the live bytes that live tasks of the site allocated.
 - **Counter-evidence**: how many of the cohort moved; that nothing or too little ever ended; that the cohort is small; how
-  many more tasks are too young to judge; that two processes were compared.
+  many more tasks are too young to judge.
 - **Disproved by** a third snapshot in which the same tasks ended or were polled. A site that serves both short tasks and
   long silent ones (a connection that may say nothing for hours, without a ping) looks like a leak while its silent ones
   become more: give the two their own spawn sites.

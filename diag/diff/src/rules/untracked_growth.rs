@@ -32,7 +32,7 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let Some(diff) = facts.diff else { return Vec::new() };
+        let Some(diff) = facts.over_time() else { return Vec::new() };
         // Tasks may have come or gone between the counts of the runtimes and of the recorder.
         let counts = diff.before.untracked_at_most().zip(diff.after.untracked_tasks());
         let grown = counts.filter(|&(before, after)| grows(before, after, params));

@@ -83,6 +83,10 @@ impl fmt::Display for Advice {
                      or give it a cancellation; dropping the handle only detaches it"
                 );
             }
+            CompareBuilds => {
+                "see what changed there between the two builds or their settings; a series of the second tells whether \
+                 it grows"
+            }
             FindWhatTheyWaitFor { spawned_at } => {
                 return write!(
                     f,

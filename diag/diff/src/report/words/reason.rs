@@ -30,6 +30,19 @@ impl fmt::Display for Reason {
             ),
             NoHeapBefore => no_heap(f, "first"),
             NoHeapAfter => no_heap(f, "second"),
+            UptimesDiffer { before, after } => write!(
+                f,
+                "the snapshots are of two processes, up {} and {}: their sizes are compared at about the same uptime",
+                time(before),
+                time(after)
+            ),
+            LoadsDiffer { before, after } => write!(
+                f,
+                "the snapshots are of two processes, in which {} and {} tasks had ended: their sizes are compared at \
+                 about the same load",
+                count(before),
+                count(after)
+            ),
             TooEarly { spawned_at, grown, usual_lifetime, needed_uptime } => write!(
                 f,
                 "{spawned_at} grew by {} tasks, which usually live up to {}: whether the new ones stay shows after {} \

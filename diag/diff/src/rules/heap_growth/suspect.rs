@@ -214,13 +214,12 @@ impl<'a> Suspect<'a> {
             _ if self.moments() > params.min_windows as usize => Some(Evidence::GrowthIsUneven),
             _ => Some(Evidence::PairOnly { windows: params.min_windows }),
         };
-        let two_processes = (!self.diff.same_process).then_some(Evidence::OnlyTotals);
-        let slows = self.diff.same_process && !is_steady(self.site) && self.moments() <= 2;
+        let slows = !is_steady(self.site) && self.moments() <= 2;
         let slows = slows.then_some(Evidence::SlowsDown {
             first_half: self.site.new_early,
             second_half: self.site.new_late,
         });
-        two_processes.into_iter().chain(of_series.filter(|_| self.diff.same_process)).chain(slows).collect()
+        of_series.into_iter().chain(slows).collect()
     }
 
     fn moments(&self) -> usize {

@@ -313,13 +313,25 @@ impl fmt::Display for Evidence {
                 "more load, or a pool that grows to its size, looks the same where a connection has no task of its own",
             ),
 
-            OnlyTotals => f.write_str("the snapshots are of two processes: only totals were compared"),
-            TasksNotFollowed { uptime_before, uptime_after } => write!(
+            TasksInEither { before, after } => {
+                write!(f, "{} tasks are alive there, and {} in the first process", count(after), count(before))
+            }
+            BytesInEither { before, after } => {
+                write!(f, "{} live there, and {} in the first process", size(after), size(before))
+            }
+            AlikeProcesses { uptime_before, uptime_after, ended_before, ended_after } => write!(
                 f,
-                "the snapshots are of two processes, up {} and {}: the same tasks could not be followed",
+                "both had been up for about as long, {} and {}, and about as many tasks had ended, {} and {}",
                 time(uptime_before),
-                time(uptime_after)
+                time(uptime_after),
+                count(ended_before),
+                count(ended_after)
             ),
+            LoadNotKnown => f.write_str("too few tasks ended to tell whether both had as much to do"),
+            OneMomentOfEach => f.write_str(
+                "it is one moment of each: a wave of work, or a cache that is emptied now and then, looks the same",
+            ),
+            MayBeMeant => f.write_str("the second may be meant to hold more"),
         }
     }
 }
