@@ -158,6 +158,41 @@ fn a_table_whose_next_step_is_overdue_is_possible() {
     check_series(&full, &moments(230), Outcome::Clean, &[]);
 }
 
+/// `svc::keep` allocates 1 MiB at each of these moments, which is freed at the end of its minute if there is an end.
+fn kept(born: impl Iterator<Item = f64>, ends: bool) -> Service {
+    let block = |born: f64| Block {
+        function: "svc::keep",
+        size_bytes: 1 << 20,
+        born,
+        freed: ends.then_some((born / 60.0).floor() * 60.0 + 60.0),
+        task: None,
+    };
+    let tasks = Steady { line: 7, count: 3, from: 0.0, until: 1.0, pause: 0.5 }.tasks();
+    Service { blocks: born.map(block).collect(), ..Service::new(tasks) }
+}
+
+#[test]
+fn the_next_tooth_of_a_saw_is_clean_until_it_exceeds_the_others() {
+    let seconds = || (0..180).map(f64::from);
+    let moments: Vec<f64> = (1..=35).map(|i| 5.0 * f64::from(i)).collect();
+    check_series(&kept(seconds(), true), &moments, Outcome::Clean, &[]);
+    let mut leak = kept(seconds().flat_map(|s| [s, s]), false);
+    leak.blocks.retain(|block| block.born >= 120.0);
+    let saw = kept(seconds().filter(|s| *s < 120.0), true);
+    leak.blocks.splice(0..0, saw.blocks);
+    check_series(&leak, &moments, Outcome::Findings, &["heap-growth likely svc::keep"]);
+}
+
+#[test]
+fn what_is_started_now_and_then_is_possible() {
+    let bursts = [40.0, 100.0, 170.0];
+    let all_at_once = bursts.into_iter().flat_map(|at| (0..20).map(move |i| at + f64::from(i) / 100.0));
+    let moments: Vec<f64> = (1..=36).map(|i| 5.0 * f64::from(i)).collect();
+    check_series(&kept(all_at_once, false), &moments, Outcome::Findings, &["heap-growth possible svc::keep"]);
+    let all_the_time = (0..60).map(|i| 3.0 * f64::from(i));
+    check_series(&kept(all_the_time, false), &moments, Outcome::Findings, &["heap-growth likely svc::keep"]);
+}
+
 /// Connections that stay, with a buffer each.
 #[test]
 fn memory_that_grows_with_its_tasks_is_a_note() {

@@ -167,9 +167,11 @@ s/p.
   blocks needs about 10 MiB of growth without churn.
 - **Likely** in a series only, and when the growth goes on: it is looked for up to the last snapshot, from the first one on and
   from later ones. In each of `min_windows` windows of about the same length, `min_growth_s` together, it was at least
-  `min_window_bytes` with an interval above zero, in the last not under half of the rate of any other nor of the time before, and its last sixth has
-  not paused. A table that doubles is asked for three steps or more, no fall, one of them in the last window,
-  and the next not overdue: a step takes as long as all before it. **Possible** otherwise.
+  `min_window_bytes` with an interval above zero, in the last not under half of the rate of any other nor of the time before, and its
+  last sixth has not paused. It is no next tooth of a saw: it exceeds what it was before it fell. A window of six snapshots or more
+  grew between more than two of them, and where blocks also go the last window is 3 standard deviations away from chance. A table
+  that doubles is asked for three steps or more, no fall, one of them in the last window, and the next not overdue: a step takes as
+  long as all before it. **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site

@@ -58,6 +58,12 @@ pub enum HeapGrowth {
     Ended(Ended),
 }
 
+/// True if nothing went in that time, or if what came is beyond what chance brings where blocks come and go.
+fn is_no_chance(flow: &Flow) -> bool {
+    const DEVIATIONS: f64 = 3.0;
+    flow.gone.samples == 0 || flow.deviations() >= DEVIATIONS
+}
+
 /// Growth in each window.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -149,10 +155,28 @@ impl HeapTrend {
         // The end of what filled up is no beginning of a leak.
         let fastest = rates.iter().copied().fold(before, f64::max);
         let decays = rates.last()? * 2.0 < fastest;
-        let is_long = lasted_us >= limits.min_growth_us;
+        let is_long = lasted_us >= limits.min_growth_us
+            && self.exceeds_what_it_was(since)
+            && self.comes_all_the_time(&bounds)
+            && windows.last().is_some_and(is_no_chance);
         let goes_on = windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow);
         let rates = Rates::of(trend.per_s(flow.bytes(), since, last), rates);
         goes_on.then_some(Steady { since, windows, rates, lasted_us, is_long })
+    }
+
+    /// True unless it was about as large before and fell: the next tooth of a saw looks like any growth.
+    fn exceeds_what_it_was(&self, since: usize) -> bool {
+        let before = self.live_bytes.get(..since).unwrap_or_default();
+        let most = before.iter().copied().fold(0.0, f64::max);
+        self.live_bytes.last().is_some_and(|&now| now > most * 1.1)
+    }
+
+    /// True unless a window of many moments grew between two of them alone: what is started now and then comes so.
+    fn comes_all_the_time(&self, bounds: &[usize]) -> bool {
+        const MANY: usize = 6;
+        let grows = |flow: &&Flow| flow.bytes() > 0.0;
+        let mut windows = bounds.windows(2).filter_map(|pair| self.flows.get(pair[0]..pair[1]));
+        windows.all(|steps| steps.len() < MANY || steps.iter().filter(grows).count() > 1)
     }
 
     /// True if the last sixth of the time grew by less than half of its share, and is not likely to have had all of it.
