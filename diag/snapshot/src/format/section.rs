@@ -6,7 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::MAX_DECODED_BYTES;
 use super::header::Entry;
 
-/// Of 1.2 million tasks (`examples/scale.rs`) level 1 makes 12.0 bytes a task and level 2 makes 9.9
+/// Of 1.2 million tasks (`examples/file_scale.rs`) level 1 makes 12.0 bytes a task and level 2 makes 9.9
 /// in nearly the same time; level 6 makes 9.8 and takes twice as long.
 const LEVEL: u32 = 2;
 /// Deflate cannot do better than a match of 258 bytes in two bits.

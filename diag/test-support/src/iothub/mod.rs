@@ -1,4 +1,4 @@
-//! A made-up service of any size, the same on every run: what the tests and `examples/scale.rs` write.
+//! A made-up service of any size, the same on every run: what the tests and the `scale` examples write.
 
 mod heap;
 mod sites;

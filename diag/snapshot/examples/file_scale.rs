@@ -1,4 +1,4 @@
-//! The format at full size: `cargo run --release -p diag-snapshot --example scale -- --tasks 1200000`.
+//! The format at full size: `cargo run --release -p diag-snapshot --example file_scale -- --tasks 1200000`.
 //!
 //! Builds a service of so many tasks, writes its file and reads it back in a process of its own, and
 //! holds the figures against the budgets; FAIL and exit code 1 if one is missed.
