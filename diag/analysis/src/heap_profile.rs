@@ -267,7 +267,7 @@ struct Build<'a> {
     outcomes: HashMap<u64, Outcome>,
     /// Function, and the kind of its blocks, of each stack that was met.
     of_stack: HashMap<StackIndex, (usize, AllocationKind)>,
-    numbers: BTreeMap<SourceLocation, usize>,
+    numbers: HashMap<SourceLocation, usize>,
     functions: Vec<Function>,
     profile: HeapProfile,
 }
@@ -295,7 +295,7 @@ impl<'a> Build<'a> {
             live_tasks: snapshot.tasks.id(),
             outcomes: ends.chain(zombies).collect(),
             of_stack: HashMap::new(),
-            numbers: BTreeMap::new(),
+            numbers: HashMap::new(),
             functions: Vec::new(),
             profile: HeapProfile { task_sites, ..HeapProfile::default() },
         }

@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::human;
 
 /// A function, and where in it. To clone it is cheap: a function stands in thousands of stacks.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceLocation {
     /// Demangled name; module and offset if there is none.
     pub function: Arc<str>,

@@ -130,7 +130,7 @@ pub(super) fn diff(
         |analysis: &Analysis| analysis.snapshot().capture.dropped.get("heap_stacks_evicted").copied();
     let is_counted = evicted(before) == evicted(after);
     let half_us = before.snapshot().capture.to_us.midpoint(after.snapshot().capture.to_us);
-    let mut moves = Moves { half_us, numbers: BTreeMap::new(), functions: Vec::new() };
+    let mut moves = Moves { half_us, numbers: HashMap::new(), functions: Vec::new() };
     let (mut before, mut after) = (
         Side::new(before, &join.before, tasks, same_process, options),
         Side::new(after, &join.after, tasks, same_process, options),
@@ -203,7 +203,7 @@ impl<'a> Side<'a> {
 struct Moves {
     half_us: u64,
     /// Where the functions are, by their name.
-    numbers: BTreeMap<SourceLocation, usize>,
+    numbers: HashMap<SourceLocation, usize>,
     functions: Vec<Move>,
 }
 
@@ -285,7 +285,9 @@ impl Moves {
         let (was, is) = (by_place(&before), by_place(&after));
         let mut all = Flow::default();
         let mut sites = Vec::with_capacity(self.functions.len());
-        for (place, number) in self.numbers {
+        let mut numbers: Vec<(SourceLocation, usize)> = self.numbers.into_iter().collect();
+        numbers.sort_by(|a, b| a.0.cmp(&b.0));
+        for (place, number) in numbers {
             let moved = &self.functions[number];
             all.add(&moved.flow);
             let before = was.get(&place).copied().cloned().unwrap_or_else(|| none(&place));

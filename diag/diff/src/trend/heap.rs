@@ -1,6 +1,7 @@
 //! The sampled heap over a series, by allocating function and by what the blocks are part of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use diag_analysis::Analysis;
 use diag_analysis::allocation_kind::AllocationKind;
@@ -87,17 +88,17 @@ pub(super) struct Builder {
 
 /// Trends by what they are of.
 struct Groups<K> {
-    places: BTreeMap<K, usize>,
+    places: HashMap<K, usize>,
     trends: Vec<HeapTrend>,
 }
 
 impl<K> Default for Groups<K> {
     fn default() -> Self {
-        Groups { places: BTreeMap::new(), trends: Vec::new() }
+        Groups { places: HashMap::new(), trends: Vec::new() }
     }
 }
 
-impl<K: Ord> Groups<K> {
+impl<K: Ord + Hash> Groups<K> {
     fn place(&mut self, key: K) -> usize {
         let next = self.trends.len();
         let place = *self.places.entry(key).or_insert(next);
@@ -115,7 +116,10 @@ impl<K: Ord> Groups<K> {
     fn finish(mut self, moments: usize) -> Vec<(K, HeapTrend)> {
         self.pad(moments);
         let mut trends = self.trends;
-        self.places.into_iter().map(|(key, place)| (key, std::mem::take(&mut trends[place]))).collect()
+        let each = self.places.into_iter().map(|(key, place)| (key, std::mem::take(&mut trends[place])));
+        let mut each: Vec<(K, HeapTrend)> = each.collect();
+        each.sort_by(|a, b| a.0.cmp(&b.0));
+        each
     }
 }
 
