@@ -138,8 +138,14 @@ pub fn is_runtime(place: &SourceLocation) -> bool {
     Owner::of(place) <= Owner::Runtime
 }
 
+/// What `thread_local!` makes of an initialiser: the code in it is the service's.
+const INITIALISER: &str = "__rust_std_internal_init_fn";
+
 fn is_of_runtime(place: &SourceLocation) -> bool {
     let path = place.path();
+    if path == INITIALISER {
+        return place.file.as_deref().is_some_and(is_runtime_file);
+    }
     place.is_of_crate(CRATES)
         || SYMBOLS.iter().any(|start| path.starts_with(start) && !is_in(path, "::"))
         || place.file.as_deref().is_some_and(is_runtime_file)
@@ -197,6 +203,8 @@ mod tests {
         check("alloc::raw_vec::RawVec<T>::grow_one", "", true);
         check("<alloc::vec::Vec<T> as core::clone::Clone>::clone", "", true);
         check("__rust_alloc", "", true);
+        check("__rust_std_internal_init_fn", "shop/src/main.rs", false);
+        check("__rust_std_internal_init_fn", "/r/index-1/tokio-1.54.1/src/runtime/context.rs", true);
         check("__GI___clone3", "clone3.S", true);
         check("__rustc::__rust_alloc", "shop/src/main.rs", true);
         check("shop::__rust_alloc", "src/main.rs", true);
