@@ -100,6 +100,14 @@ fn heartbeats_that_come_all_the_time_and_never_end_are_likely_after_a_while() {
 }
 
 #[test]
+fn few_that_come_one_by_one_and_never_end_are_likely_after_a_while() {
+    let tasks = |count| Steady { line: 7, count, from: 0.0, until: 62.5, pause: 0.5 }.tasks();
+    check(tasks(25), 1.0, 60.0, Outcome::Findings, &["likely svc.rs:7:9 25"]);
+    // The older half of 21 is ten, of which two came at the end of a part.
+    check(tasks(20), 1.0, 60.0, Outcome::Clean, &[]);
+}
+
+#[test]
 fn slow_heartbeats_at_a_site_of_short_tasks_are_clean() {
     let tasks =
         [healthy(7, 400.0), Steady { line: 7, count: 300, from: 0.0, until: 200.0, pause: 20.0 }.tasks()]

@@ -50,6 +50,10 @@ facts! {
         FindWhatTheyWaitFor { spawned_at: Site },
         /// What one of two processes has more of.
         CompareBuilds,
+        /// Tasks that spawn more of themselves than end.
+        BoundWhatSpawns { spawned_at: Site },
+        /// Tasks that come faster than they are served.
+        KeepUp { spawned_at: Site },
         /// Tasks that go on after whoever needed them is gone.
         EndWithOwner { spawned_at: Site },
         /// Tasks that are not tracked.

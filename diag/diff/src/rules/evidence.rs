@@ -140,6 +140,10 @@ facts! {
         OlderStayed { older: u64, ended: u64, window: Micros },
         /// Live tasks then and now, and that they became more in each of so many windows.
         CrowdGrew { before: u64, after: u64, windows: u64, lasted: Micros },
+        /// So many of the live tasks were spawned by tasks of the same site.
+        SpawnedByOwn { tasks: u64, of: u64 },
+        /// No more are spawned than before; half of those that ended first lived within this, nearly all of the last at least that.
+        TakeLonger { half: Micros, at_least: Micros },
         /// Nearly all of those that ended before lived within this, and nearly all since at least that.
         LivedLonger { before: u64, within: Micros, since: u64, at_least: Micros },
         /// Work of another kind may take longer.

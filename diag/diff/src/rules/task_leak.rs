@@ -6,6 +6,7 @@
 //! older ones is one as well. What the tasks wait for is told if that is known, but does not decide.
 
 mod ageing;
+mod crowd;
 
 use diag_snapshot::{Bytes, Micros};
 
@@ -59,8 +60,9 @@ impl rule::Rule for Rule {
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.over_time() else { return Vec::new() };
-        let found =
-            |site: &SiteDiff| of_site(diff, site, params).or_else(|| crowd(facts.trend?, diff, site, params));
+        let found = |site: &SiteDiff| {
+            of_site(diff, site, params).or_else(|| crowd::finding(facts, diff, site, params))
+        };
         diff.tasks.sites.iter().filter_map(found).collect()
     }
 
@@ -270,36 +272,6 @@ fn commonest_need(site: &SiteDiff) -> Option<Direction> {
     site.after.stale_needs.get(wait.at()).copied()
 }
 
-/// A site whose tasks all end in time, and that has more and more of them all the same.
-fn crowd(trend: &Trend, diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
-    const WINDOWS: usize = 3;
-    let tasks = trend.tasks_of(&site.site)?;
-    let bounds = trend.long_windows(WINDOWS, params.min_growth())?;
-    let lasted = trend.between_us(0, trend.last()?);
-    let live: Vec<u64> =
-        bounds.iter().map(|&moment| tasks.live.get(moment).copied()).collect::<Option<_>>()?;
-    let grew = live.windows(2).all(|pair| pair[1] >= pair[0] + params.min_tasks.max(pair[0] / 10));
-    let (&before, &after) = (live.first()?, live.last()?);
-    grew.then(|| Finding {
-        count: Some(after),
-        rate_per_s: diff.rate_per_s((after - before) as f64),
-        bytes: of_live_tasks(diff, site),
-        evidence: vec![
-            Evidence::CrowdGrew { before, after, windows: WINDOWS as u64, lasted: Micros(lasted) },
-            Evidence::SinceStart { spawned: site.after.totals.spawned, ended: site.after.totals.ended() },
-        ],
-        counter_evidence: vec![Evidence::NoneIsOld],
-        ..Finding::new(
-            Rule::NAME,
-            Category::Leak,
-            Confidence::Possible,
-            Subject::from(&site.site),
-            Advice::CompareTasksAgain { after: diff.window() },
-            Risk::TasksKept,
-        )
-    })
-}
-
 /// What the live tasks of a site allocated and nobody freed.
 pub(super) fn of_live_tasks(diff: &Diff, site: &SiteDiff) -> Option<Estimate> {
     let heap = diff.heap.as_ref()?;
@@ -327,10 +299,14 @@ permit), the advice is to look there, since a timeout would hide the fault.
   nothing, if none ever ended), by the same test against those of them that ended, and they were spawned in at least 6 of 8 equal
   parts of the time since the first, in the later half at least a third as many as in the earlier one, and up to now.
 - **Possible** also when a series has more and more live tasks of a site in each of three windows, `min_growth_s` together,
-  though none of them is old: tries that spawn tries, or more load.
+  though none of them is old: more load does that. **Likely** if load cannot be why: four fifths of what is new in each window are
+  spawned by tasks of the site itself and these became more than twice as fast as what others spawn; or no more are spawned by the second
+  than before (1.25 times at the most), a fifth of them and more end in each window, and nearly all that ended last lived longer
+  than half of those did that ended in the first window.
 - **Likely** when they rest, the usual lifetime is known, the snapshots are at least one of it apart, the cohort has at least
   `min_tasks`, and at most `max_moved` of it ended or was polled in between. Or when they have been coming for `min_growth_s`,
-  and at most `max_moved` of at least `min_tasks` that were too old in the first snapshot ended. **Possible** otherwise.
+  and at most `max_moved` of at least `min_tasks` that were too old in the first snapshot ended, or none of the site ended at all
+  and `min_tasks` of them are there for half of the time. **Possible** otherwise.
 - **Evidence**: how long they rest, what the cohort did, the growth, spawned and ended since start; with the heap sampled,
   the live bytes that live tasks of the site allocated.
 - **Counter-evidence**: how many of the cohort moved; that nothing or too little ever ended; that the cohort is small; how

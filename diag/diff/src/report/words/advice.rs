@@ -87,6 +87,20 @@ impl fmt::Display for Advice {
                 "see what changed there between the two builds or their settings; a series of the second tells whether \
                  it grows"
             }
+            BoundWhatSpawns { spawned_at } => {
+                return write!(
+                    f,
+                    "bound what tasks spawned at {spawned_at} spawn: count the tries and pause ever longer, leave out what was \
+                     seen, limit how many run at once"
+                );
+            }
+            KeepUp { spawned_at } => {
+                return write!(
+                    f,
+                    "look at what tasks spawned at {spawned_at} wait for: it serves fewer than come; serve several at once, or \
+                     let no more in than it serves"
+                );
+            }
             FindWhatTheyWaitFor { spawned_at } => {
                 return write!(
                     f,

@@ -29,8 +29,16 @@ impl<'a> Ageing<'a> {
 
     fn confidence(&self, params: &Params) -> Confidence {
         let is_long = Micros(self.site.after.births.oldest_us) >= params.min_growth();
-        let stay = stays(self.outlived.before, self.outlived.ended, params);
+        let stay = stays(self.outlived.before, self.outlived.ended, params) || self.none_ends(params);
         if is_long && stay { Confidence::Likely } else { Confidence::Possible }
+    }
+
+    /// True if no task of the site ended at all since the first snapshot, and many have been there for half of the time in
+    /// which they came: where they come one by one, hardly any are as old as the first snapshot.
+    fn none_ends(&self, params: &Params) -> bool {
+        let (before, after) = (&self.site.before.totals, &self.site.after.totals);
+        let older: u64 = self.site.after.births.eighths[..4].iter().sum();
+        self.outlived.ended == 0 && after.ended() == before.ended() && older >= params.min_tasks
     }
 
     pub(super) fn finding(&self, diff: &Diff, params: &Params) -> Finding {

@@ -118,3 +118,22 @@ pub(super) fn lived_longer(
         time(at_least)
     )
 }
+
+pub(super) fn spawned_by_own(f: &mut Formatter<'_>, tasks: &u64, of: &u64) -> Result {
+    write!(
+        f,
+        "{} of the {} were spawned by tasks of the same site, and others spawn no more than before: they multiply",
+        count(tasks),
+        count(of)
+    )
+}
+
+pub(super) fn take_longer(f: &mut Formatter<'_>, half: &Micros, at_least: &Micros) -> Result {
+    write!(
+        f,
+        "no more of them are spawned than before, and they take ever longer: of the first that ended, half lived no longer \
+         than {}; of the last, nearly all for {} or more",
+        time(half),
+        time(at_least)
+    )
+}

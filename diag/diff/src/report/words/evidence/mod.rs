@@ -210,6 +210,8 @@ impl fmt::Display for Evidence {
             OutlivedPeers { tasks, ended, usual_lifetime } => idle_tasks::outlived_peers(f, tasks, ended, usual_lifetime),
             OlderStayed { older, ended, window } => idle_tasks::older_stayed(f, older, ended, window),
             CrowdGrew { before, after, windows, lasted } => idle_tasks::crowd_grew(f, before, after, windows, lasted),
+            SpawnedByOwn { tasks, of } => idle_tasks::spawned_by_own(f, tasks, of),
+            TakeLonger { half, at_least } => idle_tasks::take_longer(f, half, at_least),
             LivedLonger { before, within, since, at_least } => {
                 idle_tasks::lived_longer(f, [before, since], within, at_least)
             }
