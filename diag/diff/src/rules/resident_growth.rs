@@ -16,7 +16,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, NextLooks, Rule as _};
 use super::subject::{ProcessPart, Subject};
 use crate::diff::Diff;
-use crate::trend::{Rates, Trend};
+use crate::trend::{Rates, Rise, RiseLimits, Trend};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -212,6 +212,8 @@ impl Look<'_> {
         let grew =
             counts.windows(2).all(|pair| pair[1] >= pair[0].saturating_add(self.params.min_threads.max(1)));
         let (&before, &after) = (counts.first()?, counts.last()?);
+        // A pool of threads grows to its size because there is more to do, and in jumps.
+        let confidence = if self.threads_rise(trend) { Confidence::Likely } else { Confidence::Possible };
         grew.then(|| Finding {
             count: Some(after),
             rate_per_s: self.diff.rate_per_s((after - before) as f64),
@@ -219,13 +221,25 @@ impl Look<'_> {
             ..Finding::new(
                 Rule::NAME,
                 Category::Leak,
-                // A pool of threads that grows to its size looks the same.
-                Confidence::Possible,
+                confidence,
                 Subject::Process(ProcessPart::Threads),
                 Advice::EndThreads,
                 Risk::MemoryKept,
             )
         })
+    }
+
+    /// True if threads rise evenly while there is no more to do.
+    fn threads_rise(&self, trend: &Trend) -> bool {
+        let limits = RiseLimits {
+            min_windows: self.params.min_windows.clamp(1, 1_000) as usize,
+            min_growth_us: self.min_growth().0,
+            min_rise: self.params.min_threads.saturating_mul(self.params.min_windows),
+            min_falls: 2,
+            min_last: 0.5,
+        };
+        let counts: Vec<Option<u64>> = trend.moments.iter().map(|moment| moment.threads).collect();
+        Rise::of(&counts, trend, &limits).is_some_and(|rise| !trend.has_more_load_since(rise.since))
     }
 
     /// What the allocator keeps free, or may keep, if that is much.
@@ -270,7 +284,8 @@ what the allocator keeps free if it tells, and the rest, which C libraries and m
   estimate: **leak, possible**. In a series of `min_windows` windows and `min_growth_s` it is **likely** if each window grew by
   `min_window_bytes`, the last half as much as the first, by what stays and not by what is in use for a moment; otherwise there
   is no finding. It stays **possible** of the rest if the allocator does not tell what it keeps free, and handed out as much in that
-  time. Threads that became `min_threads` more in each window are **possible**: a pool grows to its size.
+  time. Threads that became `min_threads` more in each window are **possible**, since a pool grows to its size with the
+  load, and **likely** if they rise evenly while there is no more to do: neither more tasks nor more that are spawned by the second.
 - **Retention** when the allocator keeps `min_free_share` of resident memory free, and `min_free_bytes` at least; **possible**
   of the rest where the allocator does not tell. It is no leak, and fails no check.
 - **Risk**: how fast it grows and when the limit is met, as with `heap-growth`.

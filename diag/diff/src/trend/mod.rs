@@ -128,6 +128,34 @@ impl Trend {
             || self.gauges.values().any(|values| of_gauge(values))
     }
 
+    /// Returns true if there is more to do since a moment: more tasks of a site, more that are not tracked, or more that are
+    /// spawned by the second in the last third of the time than in the first. True as well of a time too short to tell.
+    pub fn has_more_load_since(&self, since: usize) -> bool {
+        const MIN_MORE: u64 = 10;
+        const TIMES: f64 = 1.25;
+        const DEVIATIONS: f64 = 3.0;
+        let (Some(bounds), Some(last)) = (self.windows(since, 3), self.last()) else { return true };
+        let rose = |then: Option<u64>, now: Option<u64>| {
+            let (Some(then), Some(now)) = (then, now) else { return false };
+            let (then, now) = (then as f64, now as f64);
+            // Counts that fluctuate freely have their own size as the variance.
+            now - then >= (MIN_MORE as f64).max(DEVIATIONS * (now + then).sqrt()) && now >= then * TIMES
+        };
+        let untracked = |moment: usize| self.moments.get(moment).and_then(|moment| moment.untracked);
+        let live = |tasks: &TaskTrend, at: usize| tasks.live.get(at).copied();
+        let spawned = |from: usize, to: usize| {
+            let of_site =
+                |tasks: &TaskTrend| Some(tasks.spawned.get(to)?.saturating_sub(*tasks.spawned.get(from)?));
+            let all = self.tasks.iter().filter_map(|(_, tasks)| of_site(tasks)).fold(0, u64::saturating_add);
+            (all, self.per_s(all as f64, from, to))
+        };
+        let ((_, first_per_s), (count, last_per_s)) =
+            (spawned(bounds[0], bounds[1]), spawned(bounds[2], bounds[3]));
+        rose(untracked(since), untracked(last))
+            || self.tasks.iter().any(|(_, tasks)| rose(live(tasks, since), live(tasks, last)))
+            || (count >= MIN_MORE && last_per_s > first_per_s * TIMES)
+    }
+
     /// Returns true if one function makes half of what the heap grew by since a moment, or more, whatever else it allocates.
     pub fn has_main_function(&self, since: usize, grown_bytes: f64) -> bool {
         let last = self.last().unwrap_or(0);
