@@ -121,6 +121,38 @@ fn a_cache_that_fills_is_possible_until_it_is_full_and_then_clean() {
     check_series(&cache, &all, Outcome::Clean, &[]);
 }
 
+/// So many blocks in each ten seconds, which stay.
+fn by_ten_seconds(counts: &[u32]) -> Service {
+    let tasks = Churn { until: 70.0, ..Churn::default() }.tasks();
+    let blocks = (0..).zip(counts).flat_map(|(ten, &count)| {
+        (0..count).map(move |i| Block {
+            function: "svc::page",
+            size_bytes: BUFFER_BYTES,
+            born: 5.0 + 10.0 * (f64::from(ten) + f64::from(i) / f64::from(count)),
+            freed: None,
+            task: None,
+        })
+    });
+    Service { blocks: blocks.collect(), ..Service::new(tasks) }
+}
+
+#[test]
+fn growth_that_slows_down_is_asked_for_twice_as_long() {
+    let (possible, likely) = (["heap-growth possible svc::page"], ["heap-growth likely svc::page"]);
+    let moments = [5.0, 15.0, 25.0, 35.0];
+    check_series(&by_ten_seconds(&[400, 350, 260]), &moments, Outcome::Findings, &possible);
+    check_series(&by_ten_seconds(&[400, 340, 370]), &moments, Outcome::Findings, &likely);
+    let moments = [5.0, 15.0, 25.0, 35.0, 45.0, 55.0, 65.0];
+    check_series(&by_ten_seconds(&[400, 400, 350, 350, 260, 260]), &moments, Outcome::Findings, &likely);
+}
+
+#[test]
+fn a_slow_leak_is_possible_before_it_can_be_sure_and_not_clean() {
+    let slow = by_ten_seconds(&[12; 6]);
+    let moments: Vec<f64> = (1..=13).map(|i| 5.0 * f64::from(i)).collect();
+    check_series(&slow, &moments, Outcome::Findings, &["heap-growth possible svc::page"]);
+}
+
 /// A table that doubles from 2 MiB on at these moments.
 fn table(steps: &[f64]) -> Service {
     let ends = steps[1..].iter().copied().map(Some).chain([None]);

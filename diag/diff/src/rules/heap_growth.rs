@@ -92,19 +92,25 @@ impl Params {
     fn limits(&self) -> Limits {
         Limits {
             significance: self.significance,
+            times_if_slowing: 2,
             min_samples: self.min_samples,
             ..Limits::of_windows(self.min_windows, self.min_growth_s, self.min_window_bytes)
         }
     }
 }
 
+/// The largest p at which growth that is not sure is worth another look.
+const MAYBE: f64 = 1e-3;
+
 /// By the number of samples, by what they stand for, or by blocks so large that each is known and that doubled.
 fn grows(site: &HeapSiteDiff, params: &Params) -> bool {
     let by_samples = site.growth.new.samples >= params.min_samples
         && (site.p <= params.significance || site.deviations >= MIN_DEVIATIONS);
+    // Too few samples to be sure of, and more than one would expect of chance.
+    let may_grow = site.p <= MAYBE && site.growth.interval.low >= params.min_window_bytes as f64;
     let [was, is] = site.certain_bytes;
     let by_bytes = is >= was * 1.9 && is - was >= 3.0 * params.min_window_bytes as f64;
-    site.growth.interval.low > 0.0 && (by_samples || by_bytes)
+    site.growth.interval.low > 0.0 && (by_samples || by_bytes || may_grow)
 }
 
 /// New blocks came in the second half of the window too, at least a third as many as in the first:
@@ -163,14 +169,16 @@ s/p.
 - **Found when** the 95 % interval of the growth lies above zero, and it is no churn: at least `min_samples` samples are
   new, and the chance of new against gone samples is at most `significance` after adjustment for the number of functions
   (Benjamini and Hochberg), or what they stand for is 5 standard deviations away from blocks that come as often as they
-  go; or blocks so large that each is sampled have become almost twice as much. At one sample in 512 KiB a function of small
+  go; or, not to call clean what may well grow, that chance is at most 0.001 and the interval lies above `min_window_bytes`; or
+  blocks so large that each is sampled have become almost twice as much. At one sample in 512 KiB a function of small
   blocks needs about 10 MiB of growth without churn.
 - **Likely** in a series only, and when the growth goes on: it is looked for up to the last snapshot, from the first one on and
   from later ones. In each of `min_windows` windows of about the same length, `min_growth_s` together, it was at least
   `min_window_bytes` with an interval above zero, in the last not under half of the rate of any other nor of the time before, and its
   last sixth has not paused. It is no next tooth of a saw: it exceeds what it was before it fell. A window of six snapshots or more
-  grew between more than two of them, and where blocks also go the last window is 3 standard deviations away from chance. A table
-  that doubles is asked for three steps or more, no fall, one of them in the last window, and the next not overdue: a step takes as
+  grew between more than two of them, and where blocks also go the last window is 3 standard deviations away from chance. Growth
+  whose windows come down to less than three quarters of the first, none faster than the one before, is asked for twice
+  `min_growth_s`, as what warms up does that. A table that doubles is asked for three steps or more, no fall, one of them in the last window, and the next not overdue: a step takes as
   long as all before it. **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old

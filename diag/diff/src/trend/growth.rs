@@ -13,6 +13,9 @@ use crate::stats::sign_test;
 /// So many steps tell a table that doubles over and over from one that was made larger once or twice.
 const MIN_STEPS: usize = 3;
 
+/// Growth slows down if the last window has less than this part of the rate of the first, and none is faster than the one before.
+const SLOWING: f64 = 0.75;
+
 /// Beyond so many standard deviations chance does not go: one in 3.5 million.
 pub const MIN_DEVIATIONS: f64 = 5.0;
 
@@ -24,6 +27,8 @@ pub struct Limits {
     pub min_windows: usize,
     /// It goes on for so long, microseconds.
     pub min_growth_us: u64,
+    /// For so many times as long if it becomes slower from window to window, as what warms up does.
+    pub times_if_slowing: u64,
     /// Each window grew by so many bytes.
     pub min_window_bytes: f64,
     /// It is [`MIN_DEVIATIONS`] away from what blocks do that come as often as they go, or the number of samples rises with
@@ -39,6 +44,7 @@ impl Limits {
         Limits {
             min_windows: min_windows.clamp(1, 1_000) as usize,
             min_growth_us: Micros::from_secs(min_growth_s).0,
+            times_if_slowing: 1,
             min_window_bytes: min_window_bytes as f64,
             significance: 1e-6,
             min_samples: 0,
@@ -76,6 +82,8 @@ pub struct Steady {
     pub rates: Rates,
     /// For so long, microseconds.
     pub lasted_us: u64,
+    /// For so long it is asked for, microseconds.
+    pub least_us: u64,
     /// True if it went on for as long as is asked for.
     pub is_long: bool,
 }
@@ -155,13 +163,15 @@ impl HeapTrend {
         // The end of what filled up is no beginning of a leak.
         let fastest = rates.iter().copied().fold(before, f64::max);
         let decays = rates.last()? * 2.0 < fastest;
-        let is_long = lasted_us >= limits.min_growth_us
+        let times = if is_slowing(&rates) { limits.times_if_slowing } else { 1 };
+        let least_us = limits.min_growth_us.saturating_mul(times);
+        let is_long = lasted_us >= least_us
             && self.exceeds_what_it_was(since)
             && self.comes_all_the_time(&bounds)
             && windows.last().is_some_and(is_no_chance);
         let goes_on = windows.iter().all(grew) && !decays && !self.has_paused(trend, since, &flow);
         let rates = Rates::of(trend.per_s(flow.bytes(), since, last), rates);
-        goes_on.then_some(Steady { since, windows, rates, lasted_us, is_long })
+        goes_on.then_some(Steady { since, windows, rates, lasted_us, least_us, is_long })
     }
 
     /// True unless it was about as large before and fell: the next tooth of a saw looks like any growth.
@@ -231,5 +241,25 @@ impl HeapTrend {
         let largest = windows.fold(0.0, f64::max);
         let went_on = end.interval(trend.unseen_bytes).high >= largest / 2.0 || end.bytes() >= largest / 6.0;
         (grew && !went_on).then_some(Ended { bytes: all.bytes(), last_from })
+    }
+}
+
+/// True if the rates of one window after the other come down, the last of them well below the first.
+fn is_slowing(rates: &[f64]) -> bool {
+    let ends = rates.first().zip(rates.last());
+    rates.is_sorted_by(|earlier, later| earlier >= later)
+        && ends.is_some_and(|(first, last)| *last < first * SLOWING)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slowing;
+
+    #[test]
+    fn rates_slow_down_if_none_rises_and_a_quarter_is_lost() {
+        assert!(is_slowing(&[8.0, 8.0, 5.9]));
+        assert!(!is_slowing(&[8.0, 7.0, 6.0]), "by a quarter and no more");
+        assert!(!is_slowing(&[8.0, 5.0, 5.1]), "up again");
+        assert!(!is_slowing(&[]));
     }
 }

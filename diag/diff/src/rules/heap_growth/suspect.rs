@@ -208,9 +208,12 @@ impl<'a> Suspect<'a> {
         let least = Micros::from_secs(params.min_growth_s);
         let of_series = match &self.growth {
             _ if self.goes_on_for_long() => Some(Evidence::SlowCacheLooksTheSame),
-            Some(
-                HeapGrowth::Steady(Steady { lasted_us, .. }) | HeapGrowth::Stairs(Stairs { lasted_us, .. }),
-            ) => Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least }),
+            Some(HeapGrowth::Steady(Steady { lasted_us, least_us, .. })) => {
+                Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least: Micros(*least_us) })
+            }
+            Some(HeapGrowth::Stairs(Stairs { lasted_us, .. })) => {
+                Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least })
+            }
             _ if self.moments() > params.min_windows as usize => Some(Evidence::GrowthIsUneven),
             _ => Some(Evidence::PairOnly { windows: params.min_windows }),
         };
