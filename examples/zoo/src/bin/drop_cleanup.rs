@@ -24,11 +24,13 @@ struct Lease {
 async fn release(db: Arc<Connection>, row: u64) {
     db.waiting.lock().unwrap().push(row);
     let socket = db.socket.lock().await; // FAULT
-    let rows: Vec<u64> = match zoo::healthy() {
-        true => db.waiting.lock().unwrap().drain(..).collect(),
-        false => db.waiting.lock().unwrap().pop().into_iter().collect(),
+    let is_written = {
+        let mut waiting = db.waiting.lock().unwrap();
+        let mine = waiting.iter().position(|waits| *waits == row);
+        let rows = if zoo::healthy() { 0..waiting.len() } else { mine.map_or(0..0, |mine| mine..mine + 1) };
+        mine.inspect(|_| drop(waiting.drain(rows))).is_none()
     };
-    if !rows.is_empty() {
+    if !is_written {
         sleep(Duration::from_millis(39)).await;
     }
     drop(socket);
