@@ -19,9 +19,8 @@ async fn device(devices: Devices, id: u64, socket: TcpStream) {
     let mut report = [0; 64];
     loop {
         let _ = socket.readable().await;
-        match socket.try_read(&mut report) {
-            Ok(0) => break,
-            Ok(_) | Err(_) => {}
+        if let Ok(0) = socket.try_read(&mut report) {
+            break;
         }
     }
     if zoo::healthy() {

@@ -12,7 +12,7 @@ type Seen = Arc<Mutex<HashSet<u64>>>;
 
 /// Of 20 pages 21 others are linked to, and all are known soon.
 fn links(page: u64) -> impl Iterator<Item = u64> {
-    let count = if zoo::mix(page) % 20 == 0 { 2 } else { 1 };
+    let count = if zoo::mix(page).is_multiple_of(20) { 2 } else { 1 };
     (0..count).map(move |link| zoo::mix(page * 2 + link) % 2_000)
 }
 

@@ -14,7 +14,7 @@ const BYTES: usize = 40_000;
 
 async fn check(id: u64) -> Result<(), String> {
     tokio::time::sleep(Duration::from_millis(100)).await;
-    if zoo::mix(id) % 20 == 0 { Err(format!("{id} is no image")) } else { Ok(()) }
+    if zoo::mix(id).is_multiple_of(20) { Err(format!("{id} is no image")) } else { Ok(()) }
 }
 
 async fn upload(uploads: Uploads, id: u64) -> Result<(), String> {

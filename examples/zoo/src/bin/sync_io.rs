@@ -17,7 +17,7 @@ fn compress(for_ms: u64) -> u64 {
 
 async fn answer(n: u64) -> u64 {
     tokio::time::sleep(Duration::from_millis(2)).await;
-    if n % 100 != 0 {
+    if !n.is_multiple_of(100) {
         return zoo::mix(n);
     }
     if zoo::healthy() {
