@@ -23,9 +23,9 @@ impl Packer {
     /// Packs `raw`. What does not shrink is stored as it is, and its two lengths are equal then.
     pub(super) fn pack(&mut self, raw: Vec<u8>) -> Vec<u8> {
         self.0.reset();
-        let mut packed = Vec::with_capacity(raw.len().saturating_sub(1));
+        let mut packed = Vec::with_capacity(raw.len());
         match self.0.compress_vec(&raw, &mut packed, FlushCompress::Finish) {
-            Ok(Status::StreamEnd) => {
+            Ok(Status::StreamEnd) if packed.len() < raw.len() => {
                 packed.shrink_to_fit();
                 packed
             }
