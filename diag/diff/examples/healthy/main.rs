@@ -34,8 +34,8 @@ fn main() -> ExitCode {
         println!("{rule} {} on {kind}: {}, as of {:?}", confidence.as_str(), seeds.len(), first(seeds));
     }
     let count = |at_least| tally.with(at_least);
-    // Of fewer cases a fair share, rounded down, unless told how many are known of so many.
-    let likely = given("--known-likely").unwrap_or(cases * 3 / 200_000);
+    // Of fewer cases a fair share, rounded down.
+    let likely = cases * 3 / 200_000;
     let passes =
         count(Confidence::Proven) == 0 && tally.series == cases && count(Confidence::Likely) <= likely;
     println!(
