@@ -1,14 +1,14 @@
 //! Sites whose tasks all end, and that have more and more of them all the same.
 //!
 //! More load does that, and is no fault. Two things load does not do. It does not come from the tasks of the site itself:
-//! where these spawn most of what is new, and others no more than before, they multiply. And it does not come at the
+//! where these spawn most of what is new, and become more faster than what others spawn, they multiply. And it does not come at the
 //! same rate: where no more are spawned than before, more and more of them live because each takes ever longer, and
 //! whoever serves them falls behind.
 
 use diag_snapshot::Micros;
 
 use super::{Params, Rule, of_live_tasks, risk};
-use crate::diff::{Diff, SiteDiff};
+use crate::diff::{Diff, Site, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
 use crate::rules::finding::{Category, Confidence, Finding};
@@ -25,12 +25,6 @@ struct Crowd<'a> {
     bounds: Vec<usize>,
 }
 
-/// What makes tasks more, if it is not load.
-enum Cause {
-    Multiply,
-    FallBehind,
-}
-
 const WINDOWS: usize = 3;
 /// Tasks multiply if so large a part of what is new in each window is spawned by the site's own.
 const MOST: f64 = 0.8;
@@ -42,30 +36,29 @@ const SAME_LOAD: f64 = 1.25;
 const MIN_ENDED: f64 = 0.2;
 
 pub(super) fn finding(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
-    let crowd = Crowd::of(facts.trend?, site, params)?;
-    let [before, after] = crowd.ends(&crowd.tasks.live)?;
+    let trend = facts.trend?;
+    let crowd = Crowd::of(trend, site, params)?;
+    let live = crowd.windows(&crowd.tasks.live)?;
+    let (&[before, _], &[_, after]) = (live.first()?, live.last()?);
+    let lasted = Micros(trend.between_us(0, trend.last()?));
     let rate_per_s = diff.rate_per_s(after.saturating_sub(before) as f64);
-    let grew = Evidence::CrowdGrew { before, after, windows: WINDOWS as u64, lasted: crowd.lasted() };
+    let grew = Evidence::CrowdGrew { before, after, windows: WINDOWS as u64, lasted };
     let since_start =
         Evidence::SinceStart { spawned: site.after.totals.spawned, ended: site.after.totals.ended() };
-    let spawned_at = || site.site.clone();
-    let cause = crowd.cause();
-    let (confidence, advice) = match cause {
-        None => (Confidence::Possible, Advice::CompareTasksAgain { after: diff.window() }),
-        Some(Cause::Multiply) => (Confidence::Likely, Advice::BoundWhatSpawns { spawned_at: spawned_at() }),
-        Some(Cause::FallBehind) => (Confidence::Likely, Advice::KeepUp { spawned_at: spawned_at() }),
+    let (told, advice) = match crowd.cause(&site.site) {
+        None => (None, Advice::CompareTasksAgain { after: diff.window() }),
+        Some((told, advice)) => (Some(told), advice),
     };
-    let told = match cause {
-        None => None,
-        Some(Cause::Multiply) => crowd.multiplied(),
-        Some(Cause::FallBehind) => crowd.fell_behind(),
+    let (confidence, may_be_load) = match &told {
+        None => (Confidence::Possible, Some(Evidence::NoneIsOld)),
+        Some(_) => (Confidence::Likely, None),
     };
     Some(Finding {
         count: Some(after),
         rate_per_s,
         bytes: of_live_tasks(diff, site),
         evidence: [Some(grew), told, Some(since_start)].into_iter().flatten().collect(),
-        counter_evidence: Vec::from_iter((confidence == Confidence::Possible).then_some(Evidence::NoneIsOld)),
+        counter_evidence: may_be_load.into_iter().collect(),
         waiting_at: facts.now.waits.get(&site.site).map(|at| Wait::All { at: at.clone() }),
         ..Finding::new(
             Rule::NAME,
@@ -83,7 +76,7 @@ impl<'a> Crowd<'a> {
         let tasks = trend.tasks_of(&site.site)?;
         let bounds = trend.long_windows(WINDOWS, params.min_growth())?;
         let crowd = Crowd { trend, tasks, bounds };
-        let grew = |[was, is]: [u64; 2]| is >= was + params.min_tasks.max(was / 10);
+        let grew = |[was, is]: [u64; 2]| is >= was.saturating_add(params.min_tasks.max(was / 10));
         crowd.windows(&tasks.live)?.into_iter().all(grew).then_some(crowd)
     }
 
@@ -92,24 +85,16 @@ impl<'a> Crowd<'a> {
         self.bounds.windows(2).map(|pair| Some([*column.get(pair[0])?, *column.get(pair[1])?])).collect()
     }
 
-    fn ends(&self, column: &[u64]) -> Option<[u64; 2]> {
-        Some([*column.get(*self.bounds.first()?)?, *column.get(*self.bounds.last()?)?])
-    }
-
-    fn lasted(&self) -> Micros {
-        let ends = self.bounds.first().zip(self.bounds.last());
-        Micros(ends.map_or(0, |(&first, &last)| self.trend.between_us(first, last)))
-    }
-
-    fn cause(&self) -> Option<Cause> {
-        if self.multiplies().unwrap_or(false) {
-            Some(Cause::Multiply)
-        } else {
-            self.falls_behind().unwrap_or(false).then_some(Cause::FallBehind)
+    /// What makes the tasks more, if it is not load, and what to do about it.
+    fn cause(&self, site: &Site) -> Option<(Evidence, Advice)> {
+        let spawned_at = site.clone();
+        match self.multiply() {
+            Some(told) => Some((told, Advice::BoundWhatSpawns { spawned_at })),
+            None => Some((self.fall_behind()?, Advice::KeepUp { spawned_at })),
         }
     }
 
-    fn multiplies(&self) -> Option<bool> {
+    fn multiply(&self) -> Option<Evidence> {
         let (live, own) = (self.windows(&self.tasks.live)?, self.windows(&self.tasks.of_own)?);
         let is_by_own = |([was, is], [own_was, own_is]): (&[u64; 2], &[u64; 2])| {
             own_is.saturating_sub(*own_was) as f64 >= MOST * is.saturating_sub(*was) as f64
@@ -120,15 +105,12 @@ impl<'a> Crowd<'a> {
         let (own_first, other_first) = (own_was.max(own_is), (live_was - own_was).max(live_is - own_is));
         let times = |first: u64, last: u64| last.max(1) as f64 / first.max(1) as f64;
         let others = times(other_first, live_last - own_last).max(1.0);
-        Some(live.iter().zip(&own).all(is_by_own) && times(own_first, own_last) >= MIN_TIMES * others)
+        let multiply =
+            live.iter().zip(&own).all(is_by_own) && times(own_first, own_last) >= MIN_TIMES * others;
+        multiply.then_some(Evidence::SpawnedByOwn { tasks: own_last, of: live_last })
     }
 
-    fn multiplied(&self) -> Option<Evidence> {
-        let ([_, live], [_, own]) = (self.ends(&self.tasks.live)?, self.ends(&self.tasks.of_own)?);
-        Some(Evidence::SpawnedByOwn { tasks: own, of: live })
-    }
-
-    fn falls_behind(&self) -> Option<bool> {
+    fn fall_behind(&self) -> Option<Evidence> {
         let (spawned, ended) = (self.windows(&self.tasks.spawned)?, self.windows(&self.tasks.ended)?);
         let more = |[was, is]: &[u64; 2]| is.saturating_sub(*was) as f64;
         let rates = self.bounds.windows(2).zip(&spawned);
@@ -138,7 +120,9 @@ impl<'a> Crowd<'a> {
         let they_end =
             spawned.iter().zip(&ended).all(|(spawned, ended)| more(ended) >= MIN_ENDED * more(spawned));
         let (half_us, at_least_us) = self.lived()?;
-        Some(is_same_load && they_end && at_least_us > half_us)
+        let falls_behind = is_same_load && they_end && at_least_us > half_us;
+        let (half, at_least) = (Micros(half_us), Micros(at_least_us));
+        falls_behind.then_some(Evidence::TakeLonger { half, at_least })
     }
 
     /// Half of those that ended in the first window lived no longer than this, and nearly all of those that ended last lived
@@ -147,10 +131,5 @@ impl<'a> Crowd<'a> {
         let &[first, second, ..] = &self.bounds[..] else { return None };
         let half_us = self.tasks.half_within_us.get(first + 1..=second)?.iter().flatten().max()?;
         Some((*half_us, (*self.tasks.at_least_us.last()?)?))
-    }
-
-    fn fell_behind(&self) -> Option<Evidence> {
-        let (half_us, at_least_us) = self.lived()?;
-        Some(Evidence::TakeLonger { half: Micros(half_us), at_least: Micros(at_least_us) })
     }
 }

@@ -122,7 +122,8 @@ pub(super) fn lived_longer(
 pub(super) fn spawned_by_own(f: &mut Formatter<'_>, tasks: &u64, of: &u64) -> Result {
     write!(
         f,
-        "{} of the {} were spawned by tasks of the same site, and others spawn no more than before: they multiply",
+        "{} of the {} were spawned by tasks of the same site, and became more twice as fast as what others spawn: they \
+         multiply",
         count(tasks),
         count(of)
     )
@@ -131,7 +132,7 @@ pub(super) fn spawned_by_own(f: &mut Formatter<'_>, tasks: &u64, of: &u64) -> Re
 pub(super) fn take_longer(f: &mut Formatter<'_>, half: &Micros, at_least: &Micros) -> Result {
     write!(
         f,
-        "no more of them are spawned than before, and they take ever longer: of the first that ended, half lived no longer \
+        "hardly more of them are spawned than before, and they take ever longer: of the first that ended, half lived no longer \
          than {}; of the last, nearly all for {} or more",
         time(half),
         time(at_least)
