@@ -66,6 +66,9 @@ pub struct Moment {
     pub files_bytes: BTreeMap<String, u64>,
 }
 
+/// So many more at least are more load.
+const MIN_MORE: u64 = 10;
+
 impl Trend {
     /// Looks at members of one process in the order of time.
     pub fn of<'a>(run: impl IntoIterator<Item = &'a Analysis>) -> Self {
@@ -107,42 +110,31 @@ impl Trend {
     /// Returns true if some load rose as well since a moment, as many times or almost: the tasks of a site, tasks that are not
     /// tracked, or something else that is counted. Few more explain nothing.
     pub fn load_rose_by(&self, since: usize, times: f64) -> bool {
-        const MIN_MORE: u64 = 10;
         const ALMOST: f64 = 0.8;
         let Some(last) = self.last() else { return false };
-        let rose = |then: Option<u64>, now: Option<u64>| {
-            let (Some(then), Some(now)) = (then, now) else { return false };
+        let rose = |(then, now): (u64, u64)| {
             now >= then.saturating_add(MIN_MORE) && now as f64 >= then as f64 * times * ALMOST
         };
-        let untracked = |moment: usize| self.moments.get(moment).and_then(|moment| moment.untracked);
         let tasks = |place: usize| {
             self.tasks.iter().map(|(_, tasks)| tasks.live.get(place).copied()).sum::<Option<u64>>()
         };
-        let of_site = |tasks: &TaskTrend| rose(tasks.live.get(since).copied(), tasks.live.get(last).copied());
-        let of_gauge = |values: &[Option<u64>]| {
-            rose(values.get(since).copied().flatten(), values.get(last).copied().flatten())
-        };
-        rose(untracked(since), untracked(last))
-            || rose(tasks(since), tasks(last))
-            || self.tasks.iter().any(|(_, tasks)| of_site(tasks))
-            || self.gauges.values().any(|values| of_gauge(values))
+        let of_gauge = |values: &Vec<Option<u64>>| (*values.get(since)?).zip(*values.get(last)?);
+        self.tasks_since(since).any(rose)
+            || tasks(since).zip(tasks(last)).is_some_and(rose)
+            || self.gauges.values().filter_map(of_gauge).any(rose)
     }
 
     /// Returns true if there is more to do since a moment: more tasks of a site, more that are not tracked, or more that are
     /// spawned by the second in the last third of the time than in the first. True as well of a time too short to tell.
     pub fn has_more_load_since(&self, since: usize) -> bool {
-        const MIN_MORE: u64 = 10;
         const TIMES: f64 = 1.25;
         const DEVIATIONS: f64 = 3.0;
-        let (Some(bounds), Some(last)) = (self.windows(since, 3), self.last()) else { return true };
-        let rose = |then: Option<u64>, now: Option<u64>| {
-            let (Some(then), Some(now)) = (then, now) else { return false };
+        let Some(bounds) = self.windows(since, 3) else { return true };
+        let rose = |(then, now): (u64, u64)| {
             let (then, now) = (then as f64, now as f64);
             // Counts that fluctuate freely have their own size as the variance.
             now - then >= (MIN_MORE as f64).max(DEVIATIONS * (now + then).sqrt()) && now >= then * TIMES
         };
-        let untracked = |moment: usize| self.moments.get(moment).and_then(|moment| moment.untracked);
-        let live = |tasks: &TaskTrend, at: usize| tasks.live.get(at).copied();
         let spawned = |from: usize, to: usize| {
             let of_site =
                 |tasks: &TaskTrend| Some(tasks.spawned.get(to)?.saturating_sub(*tasks.spawned.get(from)?));
@@ -151,9 +143,15 @@ impl Trend {
         };
         let ((_, first_per_s), (count, last_per_s)) =
             (spawned(bounds[0], bounds[1]), spawned(bounds[2], bounds[3]));
-        rose(untracked(since), untracked(last))
-            || self.tasks.iter().any(|(_, tasks)| rose(live(tasks, since), live(tasks, last)))
-            || (count >= MIN_MORE && last_per_s > first_per_s * TIMES)
+        self.tasks_since(since).any(rose) || (count >= MIN_MORE && last_per_s > first_per_s * TIMES)
+    }
+
+    /// How many live tasks there were at a moment and at the last: of each site, and those that are not tracked.
+    fn tasks_since(&self, since: usize) -> impl Iterator<Item = (u64, u64)> {
+        let ends = self.moments.get(since).zip(self.moments.last());
+        let untracked = ends.and_then(|(then, now)| then.untracked.zip(now.untracked));
+        let of_site = move |(_, tasks): &(_, TaskTrend)| Some((*tasks.live.get(since)?, *tasks.live.last()?));
+        untracked.into_iter().chain(self.tasks.iter().filter_map(of_site))
     }
 
     /// Returns true if one function makes half of what the heap grew by since a moment, or more, whatever else it allocates.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use diag_analysis::Analysis;
 use diag_analysis::lifetimes::Lifetimes;
 use diag_analysis::site::sites;
-use diag_snapshot::{SiteIndex, Snapshot};
+use diag_snapshot::Snapshot;
 
 use crate::diff::Site;
 
@@ -73,8 +73,9 @@ impl Builder {
         for zombie in snapshot.zombies.iter() {
             rows.get_mut(zombie.site.0 as usize).into_iter().for_each(|row| row[3] += 1);
         }
-        for (site, row) in sites(snapshot).zip(rows) {
-            let trend = self.sites.entry(site).or_default();
+        let sites: Vec<Site> = sites(snapshot).collect();
+        for (site, row) in sites.iter().zip(rows) {
+            let trend = self.sites.entry(site.clone()).or_default();
             trend.pad(moment);
             for (column, value) in trend.columns().into_iter().zip(row) {
                 // Two rows may be of one site.
@@ -85,20 +86,21 @@ impl Builder {
             }
         }
         self.sites.values_mut().for_each(|trend| trend.pad(moment + 1));
-        self.add_lifetimes(moment, snapshot);
+        self.add_lifetimes(moment, snapshot, &sites);
     }
 
-    fn add_lifetimes(&mut self, moment: usize, snapshot: &Snapshot) {
-        let mut lifetimes: BTreeMap<SiteIndex, Lifetimes> = BTreeMap::new();
+    fn add_lifetimes(&mut self, moment: usize, snapshot: &Snapshot, sites: &[Site]) {
+        let mut lifetimes: BTreeMap<&Site, Lifetimes> = BTreeMap::new();
         for row in snapshot.lifetimes.iter() {
-            lifetimes.entry(row.site).or_default().add(row.bucket, row.count);
+            if let Some(site) = sites.get(row.site.0 as usize) {
+                lifetimes.entry(site).or_default().add(row.bucket, row.count);
+            }
         }
-        for (site, index) in sites(snapshot).zip(0..) {
-            let Some(now) = lifetimes.remove(&SiteIndex(index)) else { continue };
+        for (site, now) in lifetimes {
             let before = self.lifetimes.entry(site.clone()).or_default();
             let since = now.since(before);
             *before = now;
-            if let Some(trend) = self.sites.get_mut(&site).filter(|_| moment > 0) {
+            if let Some(trend) = self.sites.get_mut(site).filter(|_| moment > 0) {
                 trend.half_within_us[moment] = since.within_us(50);
                 trend.at_least_us[moment] = since.at_least_us(NEARLY_ALL);
             }
