@@ -285,9 +285,8 @@ impl Moves {
         let (was, is) = (by_place(&before), by_place(&after));
         let mut all = Flow::default();
         let mut sites = Vec::with_capacity(self.functions.len());
-        let mut numbers: Vec<(SourceLocation, usize)> = self.numbers.into_iter().collect();
-        numbers.sort_by(|a, b| a.0.cmp(&b.0));
-        for (place, number) in numbers {
+        let in_order: BTreeMap<SourceLocation, usize> = self.numbers.into_iter().collect();
+        for (place, number) in in_order {
             let moved = &self.functions[number];
             all.add(&moved.flow);
             let before = was.get(&place).copied().cloned().unwrap_or_else(|| none(&place));
@@ -323,7 +322,7 @@ impl Moves {
     }
 }
 
-fn by_place(profile: &HeapProfile) -> BTreeMap<&SourceLocation, &Arc<FunctionProfile>> {
+fn by_place(profile: &HeapProfile) -> HashMap<&SourceLocation, &Arc<FunctionProfile>> {
     profile.functions.iter().map(|function| (&function.place, function)).collect()
 }
 

@@ -104,13 +104,17 @@ const MAYBE: f64 = 1e-3;
 
 /// By the number of samples, by what they stand for, or by blocks so large that each is known and that doubled.
 fn grows(site: &HeapSiteDiff, params: &Params) -> bool {
-    let by_samples = site.growth.new.samples >= params.min_samples
-        && (site.p <= params.significance || site.deviations >= MIN_DEVIATIONS);
+    let by_samples = site.growth.new.samples >= params.min_samples && is_no_churn(site, params.significance);
     // Too few samples to be sure of, and more than one would expect of chance.
     let may_grow = site.p <= MAYBE && site.growth.interval.low >= params.min_window_bytes as f64;
     let [was, is] = site.certain_bytes;
     let by_bytes = is >= was * 1.9 && is - was >= 3.0 * params.min_window_bytes as f64;
     site.growth.interval.low > 0.0 && (by_samples || by_bytes || may_grow)
+}
+
+/// By the number of samples, or by what they stand for.
+pub(super) fn is_no_churn(site: &HeapSiteDiff, significance: f64) -> bool {
+    site.p <= significance || site.deviations >= MIN_DEVIATIONS
 }
 
 /// New blocks came in the second half of the window too, at least a third as many as in the first:

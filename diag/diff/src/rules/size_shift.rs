@@ -9,6 +9,7 @@ use diag_snapshot::Bytes;
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding};
+use super::heap_growth::is_no_churn;
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
@@ -16,7 +17,6 @@ use super::subject::Subject;
 use super::task_leak::of_live_tasks;
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Likeness, SiteDiff};
 use crate::stats::sign_test;
-use crate::trend::MIN_DEVIATIONS;
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -66,9 +66,8 @@ fn has_more_tasks(site: &SiteDiff, params: &Params) -> bool {
 
 fn has_more_bytes(site: &HeapSiteDiff, params: &Params) -> bool {
     let growth = &site.growth;
-    let is_sure = site.p <= params.significance || site.deviations >= MIN_DEVIATIONS;
     let least = (growth.before.sum * (params.min_times - 1.0)).max(params.min_bytes as f64);
-    is_sure && growth.interval.low >= least
+    is_no_churn(site, params.significance) && growth.interval.low >= least
 }
 
 /// True if the tasks of a site that there are more of allocated most of it: one cause is told once.

@@ -64,12 +64,6 @@ pub enum HeapGrowth {
     Ended(Ended),
 }
 
-/// True if nothing went in that time, or if what came is beyond what chance brings where blocks come and go.
-fn is_no_chance(flow: &Flow) -> bool {
-    const DEVIATIONS: f64 = 3.0;
-    flow.gone.samples == 0 || flow.deviations() >= DEVIATIONS
-}
-
 /// Growth in each window.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -242,6 +236,12 @@ impl HeapTrend {
         let went_on = end.interval(trend.unseen_bytes).high >= largest / 2.0 || end.bytes() >= largest / 6.0;
         (grew && !went_on).then_some(Ended { bytes: all.bytes(), last_from })
     }
+}
+
+/// True if nothing went in that time, or if what came is beyond what chance brings where blocks come and go.
+fn is_no_chance(flow: &Flow) -> bool {
+    const DEVIATIONS: f64 = 3.0;
+    flow.gone.samples == 0 || flow.deviations() >= DEVIATIONS
 }
 
 /// True if the rates of one window after the other come down, the last of them well below the first.

@@ -1,6 +1,6 @@
 //! The sampled heap over a series, by allocating function and by what the blocks are part of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use diag_analysis::Analysis;
@@ -116,10 +116,8 @@ impl<K: Ord + Hash> Groups<K> {
     fn finish(mut self, moments: usize) -> Vec<(K, HeapTrend)> {
         self.pad(moments);
         let mut trends = self.trends;
-        let each = self.places.into_iter().map(|(key, place)| (key, std::mem::take(&mut trends[place])));
-        let mut each: Vec<(K, HeapTrend)> = each.collect();
-        each.sort_by(|a, b| a.0.cmp(&b.0));
-        each
+        let in_order: BTreeMap<K, usize> = self.places.into_iter().collect();
+        in_order.into_iter().map(|(key, place)| (key, std::mem::take(&mut trends[place]))).collect()
     }
 }
 
