@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use diag_snapshot::Micros;
+
 /// How many lasted for a time in `[2^b, 2^(b+1))` milliseconds, by `b`; 0 holds all that is shorter, too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetimes(BTreeMap<u32, u64>);
@@ -35,6 +37,20 @@ impl Lifetimes {
         self.0.values().fold(0u64, |sum, &count| sum.saturating_add(count))
     }
 
+    /// How many lasted so long at least: those whose bucket lies above, so never too many.
+    pub fn count_from(&self, least: Micros) -> u64 {
+        let above = self.0.iter().filter(|&(&bucket, _)| lower_edge(bucket) >= least);
+        above.fold(0u64, |sum, (_, &count)| sum.saturating_add(count))
+    }
+
+    /// How long those that lasted so long at least lasted together, by the lower edges of their buckets.
+    pub fn sum_from(&self, least: Micros) -> Micros {
+        let above = self.0.iter().filter(|&(&bucket, _)| lower_edge(bucket) >= least);
+        Micros(above.fold(0, |sum: u64, (&bucket, &count)| {
+            sum.saturating_add(lower_edge(bucket).0.saturating_mul(count))
+        }))
+    }
+
     /// The bucket in which, or below which, so many percent of them lie; none if there are none.
     pub fn bucket_of(&self, percent: u64) -> Option<u32> {
         let rest = u128::from(100 - percent.min(100));
@@ -55,8 +71,7 @@ impl Lifetimes {
         let mut below = u128::from(self.count()) * rest / 100;
         for (&bucket, &count) in &self.0 {
             if u128::from(count) > below {
-                let edge = 1u64.checked_shl(bucket).unwrap_or(u64::MAX).saturating_mul(1000);
-                return Some(if bucket == 0 { 0 } else { edge });
+                return Some(lower_edge(bucket).0);
             }
             below -= u128::from(count);
         }
@@ -68,6 +83,14 @@ impl Lifetimes {
     pub fn within_us(&self, percent: u64) -> Option<u64> {
         let bucket = self.bucket_of(percent)?;
         Some(1u64.checked_shl(bucket.saturating_add(1)).unwrap_or(u64::MAX).saturating_mul(1000))
+    }
+}
+
+/// The least time in a bucket.
+fn lower_edge(bucket: u32) -> Micros {
+    match bucket {
+        0 => Micros::ZERO,
+        _ => Micros(1u64.checked_shl(bucket).unwrap_or(u64::MAX).saturating_mul(1000)),
     }
 }
 
@@ -98,6 +121,17 @@ mod tests {
         ] {
             assert_eq!(lifetimes(buckets).at_least_us(percent), expected, "{buckets:?}");
         }
+    }
+
+    #[test]
+    fn what_lasted_longer_is_counted_by_lower_edges() {
+        let times = lifetimes(&[(0, 100), (6, 5), (7, 3), (9, 1), (u32::MAX, 1)]);
+        for (least_ms, count) in [(0, 110), (64, 10), (65, 5), (128, 5), (129, 2), (513, 1)] {
+            assert_eq!(times.count_from(Micros(least_ms * 1000)), count, "{least_ms} ms");
+        }
+        let few = lifetimes(&[(0, 100), (6, 5), (7, 3), (9, 1)]);
+        assert_eq!(few.sum_from(Micros(100_000)), Micros((3 * 128 + 512) * 1000));
+        assert_eq!(times.sum_from(Micros(1)), Micros(u64::MAX));
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod giving;
 mod heap;
 mod likeness;
 mod memory_room;
+mod poll_times;
 mod sites;
 mod tasks;
 
@@ -38,6 +39,7 @@ pub use giving::{Giving, GivingTask};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use likeness::Likeness;
 pub use memory_room::MemoryRoom;
+pub use poll_times::PollTimes;
 pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
@@ -61,6 +63,8 @@ pub struct Diff {
     pub heap: Option<HeapDiff>,
     /// Tasks that took much of a CPU, the busiest first; empty for two processes.
     pub busy: Vec<BusyTask>,
+    /// How long polls took; none for two processes.
+    pub polls: Option<PollTimes>,
     /// What it used of the CPUs; none for two processes, or if that is not known.
     pub cpu: Option<CpuUse>,
     /// Tasks that wait in both for what another part of the service has or is to answer; empty for two processes.
@@ -181,6 +185,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         likeness: (!same_process).then(|| Likeness::of(before, after, &tasks)),
         tasks,
         busy: if same_process { busy::busy(before, after) } else { Vec::new() },
+        polls: same_process.then(|| poll_times::poll_times(before.snapshot(), after.snapshot(), &join)),
         cpu: if same_process { cpu::cpu(before, after) } else { None },
         giving: if same_process { giving::giving(before, after, &join, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },

@@ -37,6 +37,20 @@ impl Positions {
     pub(super) fn of(&self, site: SiteIndex) -> Option<usize> {
         self.0.get(site.0 as usize).copied()
     }
+
+    /// Adds up how many there are of each site in each bucket; by position in [`Join::sites`].
+    pub(super) fn by_site(
+        &self,
+        rows: impl Iterator<Item = (SiteIndex, u32, u64)>,
+    ) -> BTreeMap<usize, Lifetimes> {
+        let mut times: BTreeMap<usize, Lifetimes> = BTreeMap::new();
+        for (site, bucket, count) in rows {
+            if let Some(place) = self.of(site) {
+                times.entry(place).or_default().add(bucket, count);
+            }
+        }
+        times
+    }
 }
 
 impl Joined {
@@ -90,13 +104,8 @@ fn add_rows(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, tota
 /// Takes the larger count of every bucket: the counts only rise while a process lives, so this is
 /// the later snapshot, whichever of the two that is.
 fn add_lifetimes(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, side: usize) {
-    let mut own: BTreeMap<usize, Lifetimes> = BTreeMap::new();
-    for row in snapshot.lifetimes.iter() {
-        if let Some(place) = places.of(row.site) {
-            own.entry(place).or_default().add(row.bucket, row.count);
-        }
-    }
-    for (place, ages) in own {
+    let rows = snapshot.lifetimes.iter().map(|row| (row.site, row.bucket, row.count));
+    for (place, ages) in places.by_site(rows) {
         joined[place].lifetimes.raise(&ages);
         joined[place].ended[side] = ages;
     }

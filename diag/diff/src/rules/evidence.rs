@@ -30,6 +30,12 @@ facts! {
         ThreadNotSeen,
         /// Tasks were woken and no worker has come.
         TasksAwaitWorker { tasks: u64, longest: Micros },
+        /// So many polls took so long at least, and all of them together that much of a time.
+        SlowPolls { polls: u64, least: Micros, together: Micros, window: Micros },
+        /// So often a woken task waited for its poll for so long at least.
+        WokenTasksWaited { times: u64, least: Micros },
+        /// Threads were ready and did not run for so long, all of them together.
+        ThreadsWithoutCpu { waited: Micros, window: Micros },
         /// The cgroup kept the process off the CPUs since start.
         Throttled { since_start: Micros },
 

@@ -46,6 +46,7 @@ rules! {
     lost_waker,
     missed_wakeup,
     blocked_executor,
+    slow_polls,
     cancelled_but_running,
     busy_self_wake,
     cpu_burn,

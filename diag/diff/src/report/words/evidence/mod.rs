@@ -40,6 +40,23 @@ impl fmt::Display for Evidence {
                 count(tasks),
                 time(longest)
             ),
+            SlowPolls { polls, least, together, window } => write!(
+                f,
+                "{} polls took {} or longer, together at least {} of {}",
+                count(polls),
+                time(least),
+                time(together),
+                time(window)
+            ),
+            WokenTasksWaited { times: 0, least } => {
+                write!(f, "no woken task waited for its poll for {} or longer", time(least))
+            }
+            WokenTasksWaited { times, least } => {
+                write!(f, "woken tasks waited for their poll for {} or longer {} times", time(least), count(times))
+            }
+            ThreadsWithoutCpu { waited, window } => {
+                write!(f, "threads were ready and got no CPU for {} in {}", time(waited), time(window))
+            }
             Throttled { since_start } => {
                 write!(f, "its cgroup kept the process off the CPUs for {} since start", time(since_start))
             }
