@@ -158,8 +158,8 @@ facts! {
         NoneIsOld,
         /// In how many equal parts of the time since the first of them they were spawned.
         BornInParts { tasks: u64, parts: u64, of: u64, lasted: Micros },
-        /// They go on all the same.
-        StillPolled { tasks: u64 },
+        /// Their last poll was not long ago: they go on, or are new.
+        PolledLately { tasks: u64 },
         /// More tasks, too young to judge: younger than so many usual lifetimes, or new where none is known.
         TooYoung { tasks: u64, usual_lifetimes: Option<f64> },
 

@@ -67,8 +67,8 @@ impl<'a> Ageing<'a> {
             },
             Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
         ]);
-        let still_polled = births.count.saturating_sub(self.site.after.stale);
-        evidence.extend((still_polled > 0).then_some(Evidence::StillPolled { tasks: still_polled }));
+        let polled_lately = births.count.saturating_sub(self.site.after.stale);
+        evidence.extend((polled_lately > 0).then_some(Evidence::PolledLately { tasks: polled_lately }));
         let short = Micros(births.oldest_us) < params.min_growth();
         let against = [
             short.then_some(Evidence::GrowthIsShort {

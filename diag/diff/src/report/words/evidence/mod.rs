@@ -235,7 +235,7 @@ impl fmt::Display for Evidence {
             OtherWorkLooksTheSame => f.write_str("work of another kind that takes longer looks the same"),
             NoneIsOld => f.write_str("none of them is older than usual: more load looks the same"),
             BornInParts { tasks, parts, of, lasted } => idle_tasks::born_in_parts(f, tasks, parts, of, lasted),
-            StillPolled { tasks } => write!(f, "{} of them are still polled", count(tasks)),
+            PolledLately { tasks } => write!(f, "{} of them were polled lately", count(tasks)),
             TooYoung { tasks, usual_lifetimes: Some(factor) } => {
                 write!(f, "{} more are younger than {factor} usual lifetimes: too early to say", count(tasks))
             }
