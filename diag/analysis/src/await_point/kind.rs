@@ -132,16 +132,19 @@ impl WaitKind {
     }
 
     /// True of what one part of a service has to take, or to give back, so that another goes on: room in a channel, a
-    /// lock, a permit, a connection of a pool. What the other end of a socket does is no part of it.
+    /// lock, a permit, a connection of a pool, the turn to fill a cell. What the other end of a socket does is no part of it.
     pub fn is_give_back(self) -> bool {
         use WaitKind::*;
-        matches!(self, MpscSend | ChannelSend | Mutex | RwLock | RwLockRead | RwLockWrite | Semaphore | Pool)
+        matches!(
+            self,
+            MpscSend | ChannelSend | Mutex | RwLock | RwLockRead | RwLockWrite | Semaphore | Pool | OnceCell
+        )
     }
 
-    /// True of one value that another part of the service is to give, once: a reply, the content of a cell.
+    /// True of one value that another part of the service is to give, once: a reply, the content of a cache.
     pub fn is_for_an_answer(self) -> bool {
         use WaitKind::*;
-        matches!(self, Oneshot | OnceCell | SetOnce | CacheLoad)
+        matches!(self, Oneshot | SetOnce | CacheLoad)
     }
 
     fn told(self) -> (&'static str, Option<Direction>) {

@@ -46,6 +46,8 @@ facts! {
         CompareTasksAgain { after: Micros },
         /// Tasks that stay: what they wait for needs this of others, as far as that is known.
         EndTheWait { spawned_at: Site, needs: Option<Direction> },
+        /// Tasks that panicked.
+        SeeWhoIsTold { spawned_at: Site },
         /// Tasks that wait for long before they end.
         FindWhatTheyWaitFor { spawned_at: Site },
         /// What one of two processes has more of.

@@ -34,8 +34,6 @@ facts! {
         SlowPolls { polls: u64, least: Micros, together: Micros, window: Micros },
         /// So often a woken task waited for its poll for so long at least.
         WokenTasksWaited { times: u64, least: Micros },
-        /// Threads were ready and did not run for so long, all of them together.
-        ThreadsWithoutCpu { waited: Micros, window: Micros },
         /// The cgroup kept the process off the CPUs since start.
         Throttled { since_start: Micros },
 
@@ -134,6 +132,12 @@ facts! {
         WentIdleInParts { parts: u64, of: u64 },
         /// What became of all tasks of the site.
         SinceStart { spawned: u64, ended: u64 },
+        /// So many of the tasks that ended since the first snapshot panicked.
+        Panicked { tasks: u64, ended: u64 },
+        /// None of the site lives, and none was spawned since the first snapshot.
+        NoneLeft,
+        /// Most others ended without a panic.
+        OthersEndWell,
         /// None of the site ever ended.
         NoneEnded,
         /// Too few of the site ended to know how long they live.

@@ -59,6 +59,7 @@ rules! {
     task_leak,
     outlived_peers,
     lifetime_shift,
+    panicked,
     heap_growth,
     heap_never_falls,
     untracked_growth,

@@ -40,7 +40,7 @@ impl rule::Rule for Rule {
         let Some(diff) = facts.diff.filter(|diff| diff.window_us > 0) else { return Vec::new() };
         let Some(times) = &diff.polls else { return Vec::new() };
         let found = times.sites.iter().filter_map(|(site, of_site)| {
-            Some(finding(diff, times, site, Slow::of(of_site, diff.window(), params)?, params))
+            finding(diff, times, site, Slow::of(of_site, diff.window(), params)?, params)
         });
         found.collect()
     }
@@ -90,16 +90,19 @@ fn waited(cpu: &CpuUse) -> Micros {
     Micros(cpu.threads.iter().fold(0, |sum: u64, thread| sum.saturating_add(thread.waited.0)) / 1_000)
 }
 
-fn finding(diff: &Diff, times: &PollTimes, site: &Site, slow: Slow, params: &Params) -> Finding {
+/// None where the machine is to blame.
+fn finding(diff: &Diff, times: &PollTimes, site: &Site, slow: Slow, params: &Params) -> Option<Finding> {
     let least = Micros::from_secs(params.min_poll_s);
     let delays = times.delays.count_from(least);
     let cpu = diff.cpu.as_ref();
-    let doing = doing(cpu, slow);
-    let hurts = delays >= params.min_polls.max(1);
-    let confidence = match doing {
-        Doing::Computing | Doing::Sleeping | Doing::Unknown if hurts && cpu.is_some() => Confidence::Likely,
-        _ => Confidence::Possible,
+    let (category, advice) = match doing(cpu, slow) {
+        Doing::Starving => return None,
+        Doing::Computing => (Category::Runaway, Advice::MoveWorkAway),
+        Doing::Sleeping => (Category::Stuck, Advice::BlockElsewhere),
+        Doing::Unknown => (Category::Stuck, Advice::LookAtThread),
     };
+    let hurts = delays >= params.min_polls.max(1);
+    let confidence = if hurts && cpu.is_some() { Confidence::Likely } else { Confidence::Possible };
     let mut evidence = vec![Evidence::SlowPolls {
         polls: slow.polls,
         least,
@@ -113,25 +116,13 @@ fn finding(diff: &Diff, times: &PollTimes, site: &Site, slow: Slow, params: &Par
     } else {
         counter_evidence.push(delayed)
     }
-    match (doing, cpu) {
-        (Doing::Starving, Some(cpu)) => {
-            counter_evidence.push(Evidence::ThreadsWithoutCpu { waited: waited(cpu), window: diff.window() });
-        }
-        (_, None) => counter_evidence.push(Evidence::ThreadNotSeen),
-        _ => {}
-    }
-    let (category, advice) = match doing {
-        Doing::Computing => (Category::Runaway, Advice::MoveWorkAway),
-        Doing::Sleeping => (Category::Stuck, Advice::BlockElsewhere),
-        Doing::Starving => (Category::Stuck, Advice::GiveCpu),
-        Doing::Unknown => (Category::Stuck, Advice::LookAtThread),
-    };
-    Finding {
+    counter_evidence.extend(cpu.is_none().then_some(Evidence::ThreadNotSeen));
+    Some(Finding {
         count: Some(slow.polls),
         evidence,
         counter_evidence,
         ..Finding::new(Rule::NAME, category, confidence, Subject::from(site), advice, Risk::WorkerIsKept)
-    }
+    })
 }
 
 const DOC: &str = "\
@@ -140,11 +131,12 @@ lower edge of its bucket. Polls of several milliseconds are counted one by one.
 
 - **Found when**, between two snapshots, `min_polls` polls of the tasks of a site took `min_poll_s`, and all of these together
   `min_share` of the time. Closures on the threads for blocking work and time inside of `block_in_place` do not count.
-- **Likely** when woken tasks waited for `min_poll_s` as often, and the system says that the threads had a CPU. **Possible**
-  otherwise: nobody else was held up, or the machine, or a limit of the cgroup, may be to blame.
+- **Likely** when woken tasks waited for `min_poll_s` as often. **Possible** when nobody else was held up, or the snapshots do not have
+  the times of threads, which tell a slow poll from a slow machine.
 - **Runaway** when these polls are most of the time inside of polls and the process ran for half of it: they compute. **Stuck** when it
   did not: they block. It is **stuck** as well where that is not known.
-- **Evidence**: how many they are, how long they took, who waited. **Counter-evidence**: that nobody did, time without a CPU.
+- **Evidence**: how many they are, how long they took, who waited. **Counter-evidence**: that nobody did.
 - **Disproved by** a second pair without them: work of a start is done once.
-- **Silent twins**: a few slow polls in an hour, many short ones, `spawn_blocking` that computes (`tests/slow_polls.rs`).
+- **Silent twins**: a few slow polls in an hour, many short ones, `spawn_blocking` that computes, threads that were ready and got no CPU
+  for half as long (`tests/slow_polls.rs`).
 ";

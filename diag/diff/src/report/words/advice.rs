@@ -101,6 +101,13 @@ impl fmt::Display for Advice {
                      let no more in than it serves"
                 );
             }
+            SeeWhoIsTold { spawned_at } => {
+                return write!(
+                    f,
+                    "read the panic in the log, and see who is told of it: await the `JoinHandle` of what is spawned at \
+                     {spawned_at}, and start it anew or end the service"
+                );
+            }
             FindWhatTheyWaitFor { spawned_at } => {
                 return write!(
                     f,
@@ -224,6 +231,10 @@ fn who_has(waits: WaitKind) -> &'static str {
         Pool => {
             "look at who has the connections: one that is kept across another wait, or in a future that nobody polls, \
              is never given back; a timeout would only hide it"
+        }
+        OnceCell => {
+            "look at who fills this cell: it waits for something itself, often for what waits for the cell; a timeout would \
+             only hide it"
         }
         kind if kind.is_for_an_answer() => {
             "look at who is to answer: the other end is kept and neither used nor dropped (an early return, a list that \

@@ -54,9 +54,6 @@ impl fmt::Display for Evidence {
             WokenTasksWaited { times, least } => {
                 write!(f, "woken tasks waited for their poll for {} or longer {} times", time(least), count(times))
             }
-            ThreadsWithoutCpu { waited, window } => {
-                write!(f, "threads were ready and got no CPU for {} in {}", time(waited), time(window))
-            }
             Throttled { since_start } => {
                 write!(f, "its cgroup kept the process off the CPUs for {} since start", time(since_start))
             }
@@ -213,6 +210,11 @@ impl fmt::Display for Evidence {
             SinceStart { spawned, ended } => {
                 write!(f, "since start {} were spawned and {} ended", count(spawned), count(ended))
             }
+            Panicked { tasks, ended } => {
+                write!(f, "of {} that ended since the first snapshot, {} panicked", count(ended), count(tasks))
+            }
+            NoneLeft => f.write_str("none of them is left, and none was spawned since"),
+            OthersEndWell => f.write_str("most of the others ended without a panic: one piece of work fails alone"),
             NoneEnded => f.write_str("no task of this site ever ended: they may be meant to stay"),
             FewEnded { ended } => write!(
                 f,
