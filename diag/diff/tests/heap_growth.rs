@@ -147,10 +147,15 @@ fn growth_that_slows_down_is_asked_for_twice_as_long() {
 }
 
 #[test]
-fn a_slow_leak_is_possible_before_it_can_be_sure_and_not_clean() {
+fn a_slow_leak_is_possible_before_it_is_sure_and_not_clean() {
     let slow = by_ten_seconds(&[12; 6]);
-    let moments: Vec<f64> = (1..=13).map(|i| 5.0 * f64::from(i)).collect();
-    check_series(&slow, &moments, Outcome::Findings, &["heap-growth possible svc::page"]);
+    let until = |s: u32| (1..=s / 5).map(|i| 5.0 * f64::from(i)).collect::<Vec<f64>>();
+    check_series(&slow, &until(60), Outcome::Findings, &["heap-growth possible svc::page"]);
+    check_series(&slow, &until(65), Outcome::Findings, &["heap-growth likely svc::page"]);
+    // One that goes is enough for churn to be possible, and time does not make up for samples any more.
+    let mut churns = slow;
+    churns.blocks[2].freed = Some(12.0);
+    check_series(&churns, &until(65), Outcome::Findings, &["heap-growth possible svc::page"]);
 }
 
 /// A table that doubles from 2 MiB on at these moments.

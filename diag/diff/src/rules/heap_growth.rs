@@ -16,7 +16,7 @@ use super::params::params;
 use super::remark::Remark;
 use super::rule::{self, Facts, Needs};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
-use crate::trend::{HeapGrowth, Limits, MIN_DEVIATIONS};
+use crate::trend::{FEW, HeapGrowth, Limits, MIN_DEVIATIONS};
 use suspect::Suspect;
 
 /// See [`DOC`].
@@ -93,20 +93,18 @@ impl Params {
         Limits {
             significance: self.significance,
             times_if_slowing: 2,
+            times_if_few: Some(2),
             min_samples: self.min_samples,
             ..Limits::of_windows(self.min_windows, self.min_growth_s, self.min_window_bytes)
         }
     }
 }
 
-/// The largest p at which growth that is not sure is worth another look.
-const MAYBE: f64 = 1e-3;
-
 /// By the number of samples, by what they stand for, or by blocks so large that each is known and that doubled.
 fn grows(site: &HeapSiteDiff, params: &Params) -> bool {
     let by_samples = site.growth.new.samples >= params.min_samples && is_no_churn(site, params.significance);
     // Too few samples to be sure of, and more than one would expect of chance.
-    let may_grow = site.p <= MAYBE && site.growth.interval.low >= params.min_window_bytes as f64;
+    let may_grow = site.p <= FEW && site.growth.interval.low >= params.min_window_bytes as f64;
     let [was, is] = site.certain_bytes;
     let by_bytes = is >= was * 1.9 && is - was >= 3.0 * params.min_window_bytes as f64;
     site.growth.interval.low > 0.0 && (by_samples || by_bytes || may_grow)
@@ -182,7 +180,8 @@ s/p.
   last sixth has not paused. It is no next tooth of a saw: it exceeds what it was before it fell. A window of six snapshots or more
   grew between more than two of them, and where blocks also go the last window is 3 standard deviations away from chance. Growth
   whose windows come down to less than three quarters of the first, none faster than the one before, is asked for twice
-  `min_growth_s`, as what warms up does that. A table that doubles is asked for three steps or more, no fall, one of them in the
+  `min_growth_s`, as what warms up does that. So is growth of few samples, up to a chance of 0.001, where none was ever freed: time makes up
+  for samples, and its windows need no interval above zero. A table that doubles is asked for three steps or more, no fall, one of them in the
   last window, and the next not overdue: a step takes as long as all before it. **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old

@@ -19,6 +19,9 @@ const SLOWING: f64 = 0.75;
 /// Beyond so many standard deviations chance does not go: one in 3.5 million.
 pub const MIN_DEVIATIONS: f64 = 5.0;
 
+/// The largest p of few samples that are told by the time that they take.
+pub const FEW: f64 = 1e-3;
+
 /// What growth has to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
@@ -29,6 +32,9 @@ pub struct Limits {
     pub min_growth_us: u64,
     /// For so many times as long if it becomes slower from window to window, as what warms up does.
     pub times_if_slowing: u64,
+    /// For so many times as long if chance has a part in it of up to [`FEW`] and nothing was ever freed there: time makes up for
+    /// samples. None if that is not enough.
+    pub times_if_few: Option<u64>,
     /// Each window grew by so many bytes.
     pub min_window_bytes: f64,
     /// It is [`MIN_DEVIATIONS`] away from what blocks do that come as often as they go, or the number of samples rises with
@@ -45,6 +51,7 @@ impl Limits {
             min_windows: min_windows.clamp(1, 1_000) as usize,
             min_growth_us: Micros::from_secs(min_growth_s).0,
             times_if_slowing: 1,
+            times_if_few: None,
             min_window_bytes: min_window_bytes as f64,
             significance: 1e-6,
             min_samples: 0,
@@ -132,23 +139,29 @@ impl HeapTrend {
         long.or_else(short).or_else(|| self.ended(trend, limits).map(HeapGrowth::Ended))
     }
 
-    /// By what the samples stand for, or by how many there are.
-    fn is_significant(&self, flow: &Flow, limits: &Limits) -> bool {
-        flow.new.samples >= limits.min_samples
-            && (flow.deviations() >= MIN_DEVIATIONS
-                || sign_test(flow.new.samples, flow.gone.samples) <= limits.significance)
+    /// For how many times as long growth by so much has to go on: by what the samples stand for, or by how many there are. None
+    /// if it may be chance.
+    fn times_if_significant(&self, flow: &Flow, limits: &Limits) -> Option<u64> {
+        let p = sign_test(flow.new.samples, flow.gone.samples);
+        let none_freed = || self.flows.iter().all(|flow| flow.gone.samples == 0);
+        match () {
+            () if flow.new.samples < limits.min_samples => None,
+            () if flow.deviations() >= MIN_DEVIATIONS || p <= limits.significance => Some(1),
+            () if p <= FEW && none_freed() => limits.times_if_few,
+            () => None,
+        }
     }
 
     fn steady(&self, trend: &Trend, since: usize, limits: &Limits) -> Option<Steady> {
         let bounds = trend.windows(since, limits.min_windows)?;
         let last = trend.last()?;
         let flow = self.flow(since, last);
-        if !self.is_significant(&flow, limits) {
-            return None;
-        }
+        let times_if_few = self.times_if_significant(&flow, limits)?;
         let windows: Vec<Flow> = bounds.windows(2).map(|pair| self.flow(pair[0], pair[1])).collect();
+        // Where nothing was ever freed the whole is significant, and a window of few samples is not asked to be.
         let grew = |flow: &Flow| {
-            flow.bytes() >= limits.min_window_bytes && flow.interval(trend.unseen_bytes).low > 0.0
+            flow.bytes() >= limits.min_window_bytes
+                && (times_if_few > 1 || flow.interval(trend.unseen_bytes).low > 0.0)
         };
         let rates = bounds.windows(2).zip(&windows);
         let rates: Vec<f64> = rates.map(|(pair, flow)| trend.per_s(flow.bytes(), pair[0], pair[1])).collect();
@@ -158,7 +171,7 @@ impl HeapTrend {
         let fastest = rates.iter().copied().fold(before, f64::max);
         let decays = rates.last()? * 2.0 < fastest;
         let times = if is_slowing(&rates) { limits.times_if_slowing } else { 1 };
-        let least_us = limits.min_growth_us.saturating_mul(times);
+        let least_us = limits.min_growth_us.saturating_mul(times.max(times_if_few));
         let is_long = lasted_us >= least_us
             && self.exceeds_what_it_was(since)
             && self.comes_all_the_time(&bounds)

@@ -22,7 +22,7 @@ pub use crate::flow::Flow;
 use crate::time::timestamp;
 
 pub use gauges::Gauges;
-pub use growth::{Ended, HeapGrowth, Limits, MIN_DEVIATIONS, Stairs, Steady};
+pub use growth::{Ended, FEW, HeapGrowth, Limits, MIN_DEVIATIONS, Stairs, Steady};
 pub use heap::HeapTrend;
 pub use rates::Rates;
 pub use rise::{Rise, RiseLimits};
