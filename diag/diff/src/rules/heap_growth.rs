@@ -180,8 +180,8 @@ s/p.
   last sixth has not paused. It is no next tooth of a saw: it exceeds what it was before it fell. A window of six snapshots or more
   grew between more than two of them, and where blocks also go the last window is 3 standard deviations away from chance. Growth
   whose windows come down to less than three quarters of the first, none faster than the one before, is asked for twice
-  `min_growth_s`, as what warms up does that. So is growth of few samples, up to a chance of 0.001, where none was ever freed: time makes up
-  for samples, and its windows need no interval above zero. A table that doubles is asked for three steps or more, no fall, one of them in the
+  `min_growth_s`, as what warms up does that. So is growth of few samples, up to a chance of 0.001 over all functions, where none was ever
+  freed: time makes up for samples, and its windows need no interval above zero. A table that doubles is asked for three steps or more, no fall, one of them in the
   last window, and the next not overdue: a step takes as long as all before it. **Possible** otherwise.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old

@@ -141,13 +141,15 @@ impl HeapTrend {
 
     /// For how many times as long growth by so much has to go on: by what the samples stand for, or by how many there are. None
     /// if it may be chance.
-    fn times_if_significant(&self, flow: &Flow, limits: &Limits) -> Option<u64> {
+    fn times_if_significant(&self, trend: &Trend, flow: &Flow, limits: &Limits) -> Option<u64> {
         let p = sign_test(flow.new.samples, flow.gone.samples);
+        // Of many functions some grow by chance.
+        let of_all = p * trend.heap.len().max(1) as f64;
         let none_freed = || self.flows.iter().all(|flow| flow.gone.samples == 0);
         match () {
             () if flow.new.samples < limits.min_samples => None,
             () if flow.deviations() >= MIN_DEVIATIONS || p <= limits.significance => Some(1),
-            () if p <= FEW && none_freed() => limits.times_if_few,
+            () if of_all <= FEW && none_freed() => limits.times_if_few,
             () => None,
         }
     }
@@ -156,7 +158,7 @@ impl HeapTrend {
         let bounds = trend.windows(since, limits.min_windows)?;
         let last = trend.last()?;
         let flow = self.flow(since, last);
-        let times_if_few = self.times_if_significant(&flow, limits)?;
+        let times_if_few = self.times_if_significant(trend, &flow, limits)?;
         let windows: Vec<Flow> = bounds.windows(2).map(|pair| self.flow(pair[0], pair[1])).collect();
         // Where nothing was ever freed the whole is significant, and a window of few samples is not asked to be.
         let grew = |flow: &Flow| {

@@ -34,11 +34,16 @@ impl<'a> Ageing<'a> {
     }
 
     /// True if no task of the site ended at all since the first snapshot, and many have been there for half of the time in
-    /// which they came: where they come one by one, hardly any are as old as the first snapshot.
+    /// which they came: where they come one by one, hardly any are as old as the first snapshot. They come all the time, which a
+    /// ramp does not.
     fn none_ends(&self, params: &Params) -> bool {
         let (before, after) = (&self.site.before.totals, &self.site.after.totals);
-        let older: u64 = self.site.after.births.eighths[..4].iter().sum();
-        self.outlived.ended == 0 && after.ended() == before.ended() && older >= params.min_tasks
+        let births = &self.site.after.births;
+        let older: u64 = births.eighths[..4].iter().sum();
+        self.outlived.ended == 0
+            && after.ended() == before.ended()
+            && older >= params.min_tasks
+            && busy_eighths(&births.eighths, births.count) >= 7
     }
 
     pub(super) fn finding(&self, diff: &Diff, params: &Params) -> Finding {
