@@ -31,6 +31,13 @@ pub struct MemoryBreakdown {
 
 impl MemoryBreakdown {
     /// The split of a snapshot; none if its resident memory is not known.
+    /// What is neither of files, nor of stacks, nor the recorder's: the heaps of Rust and of C libraries, what their allocators
+    /// keep free, and mappings of their own. It is counted, not estimated.
+    pub fn private_bytes(&self) -> u64 {
+        let others = [self.files_bytes, self.stacks_bytes, self.diag_bytes];
+        others.into_iter().flatten().fold(self.rss_bytes, u64::saturating_sub)
+    }
+
     pub(crate) fn of(snapshot: &Snapshot) -> Option<Self> {
         let resources = &snapshot.capture.resources;
         let resident = resources.resident.as_ref();

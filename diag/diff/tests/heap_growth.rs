@@ -7,7 +7,7 @@ use diag_analysis::Analysis;
 use diag_diff::diff::{Diff, HeapSiteDiff};
 use diag_diff::rules::{evidence::Evidence, reason::Reason, remark::Remark};
 use diag_diff::{Outcome, Policy, Report, Series, judge, judge_series};
-use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Snapshot, Table};
+use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Resident, Snapshot, Table};
 use diag_test_support::scenario::{Block, Churn, Service, Steady, Task};
 
 const BUFFER_BYTES: u64 = 128 << 10;
@@ -155,7 +155,41 @@ fn a_slow_leak_is_possible_before_it_is_sure_and_not_clean() {
     // One that goes is enough for churn to be possible, and time does not make up for samples any more.
     let mut churns = slow;
     churns.blocks[2].freed = Some(12.0);
-    check_series(&churns, &until(65), Outcome::Findings, &["heap-growth possible svc::page"]);
+    let report = with_resident(&churns, |_| None);
+    check_report(&report, Outcome::Findings, &["heap-growth possible svc::page"]);
+}
+
+/// What is said of a minute of a service whose resident memory has these sizes every five seconds, KiB.
+fn with_resident(service: &Service, kib: impl Fn(u64) -> Option<u64>) -> Report {
+    let member = |place: u64| {
+        let mut snapshot = service.at(5.0 + 5.0 * place as f64);
+        let rss_bytes = kib(place).map(|kib| kib << 10);
+        let resources = &mut snapshot.capture.resources;
+        resources.resident = rss_bytes.map(|rss_bytes| Resident { rss_bytes, ..Resident::default() });
+        resources.rss_bytes = rss_bytes;
+        Analysis::new(snapshot)
+    };
+    let series = Series::new((0..13).map(member).collect()).expect("one service");
+    judge_series(&series, &Policy::default()).expect("one service").expect("several snapshots")
+}
+
+#[test]
+fn resident_memory_that_rises_evenly_is_a_second_witness() {
+    let mut slow = by_ten_seconds(&[2, 22, 1, 1, 18, 16]);
+    let check = |slow: &Service, kib: fn(u64) -> u64, expected: &[&str]| {
+        let report = with_resident(slow, |place| Some(kib(place)));
+        check_report(&report, Outcome::Findings, expected);
+        report
+    };
+    let report = check(&slow, |place| 20_000 + place * 700, &["heap-growth likely svc::page"]);
+    assert!(matches!(report.findings[0].evidence[0], Evidence::ResidentRose { .. }), "{report:#?}");
+    check(&slow, |place| 20_000 + place.min(7) * 1_200, &["heap-growth possible svc::page"]);
+    // Most of it is something else.
+    let others = ["resident-growth likely ", "heap-growth possible svc::page"];
+    check(&slow, |place| 20_000 + place * 7_000, &others);
+    // Where what comes goes, samples do not say the same.
+    slow.blocks.iter_mut().for_each(|block| block.freed = Some(block.born + 12.0));
+    check(&slow, |place| 20_000 + place * 700, &["heap-never-falls possible "]);
 }
 
 /// A table that doubles from 2 MiB on at these moments.

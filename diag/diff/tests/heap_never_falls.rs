@@ -3,7 +3,7 @@
 use diag_analysis::Analysis;
 use diag_diff::rules::{advice::Advice, evidence::Evidence, risk::Risk};
 use diag_diff::{Finding, Outcome, Policy, Report, Series, judge_series};
-use diag_snapshot::{AllocatorStats, CgroupMemory, Snapshot};
+use diag_snapshot::{AllocatorStats, CgroupMemory, Resident, Snapshot};
 use diag_test_support::scenario::{Service, Steady};
 
 const MIB: u64 = 1 << 20;
@@ -131,4 +131,52 @@ fn what_grows_with_its_tasks_is_silent() {
     let rises: Vec<u64> = (1..=10).map(|i| 10 * i).collect();
     let found = |service: &Service| of_rule(&judged(service, 10.0, &rises, "")).len();
     assert_eq!((found(&tasks(100, 100.0)), found(&tasks(100, 1.0))), (0, 1));
+}
+
+/// What is said of a service whose resident memory is of these sizes every five seconds, KiB, with so much of it in files.
+fn of_resident(service: &Service, kib: &[u64], files_kib: fn(u64) -> u64) -> Vec<Finding> {
+    let member = |(place, &kib): (usize, &u64)| {
+        let mut snapshot = service.at(10.0 + 5.0 * place as f64);
+        let (rss_bytes, files_bytes) = (kib << 10, files_kib(kib) << 10);
+        let resources = &mut snapshot.capture.resources;
+        resources.resident = Some(Resident { rss_bytes, files_bytes, ..Resident::default() });
+        resources.rss_bytes = Some(rss_bytes);
+        Analysis::from(snapshot)
+    };
+    let series = Series::new(kib.iter().enumerate().map(member).collect()).expect("one service");
+    let report = judge_series(&series, &Policy::default()).expect("one service").expect("enough of them");
+    of_rule(&report).into_iter().cloned().collect()
+}
+
+/// So many moments, and by how much it rises from one to the next, KiB.
+fn even(moments: u64, step: u64) -> Vec<u64> {
+    (0..moments).map(|i| 20_000 + i * step).collect()
+}
+
+#[test]
+fn resident_memory_that_rises_evenly_is_found_however_little_is_sampled() {
+    let idle = Service::new(Vec::new());
+    let found = of_resident(&idle, &even(13, 700), |_| 4_000);
+    let [found] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((found.confidence.as_str(), found.subject.location()), ("possible", "(heap)".to_owned()));
+    let said = found.evidence[0].to_string();
+    let expected = "resident memory outside of files rose evenly for 1 min, with no more to do: 15 MiB, ";
+    assert!(said.starts_with(expected), "{said}");
+    assert_eq!(found.growth.map(|growth| growth.estimate()), Some("8.2 MiB".to_owned()));
+}
+
+#[test]
+fn resident_memory_of_healthy_services_is_silent() {
+    let idle = Service::new(Vec::new());
+    let found = |kib: &[u64], files: fn(u64) -> u64| of_resident(&idle, kib, files).len();
+    assert_eq!((found(&even(10, 700), |_| 0), found(&even(11, 700), |_| 0)), (0, 1), "45 and 50 seconds");
+    assert_eq!((found(&even(11, 409), |_| 0), found(&even(11, 410), |_| 0)), (0, 1), "4 MiB");
+    assert_eq!(found(&even(13, 700), |kib| kib - 10_000), 0, "of files");
+    let plateau: Vec<u64> = (0..13).map(|i: u64| 20_000 + i.min(8) * 900).collect();
+    assert_eq!(found(&plateau, |_| 0), 0, "it ended");
+    let saw: Vec<u64> = (0..13).map(|i: u64| 20_000 + i * 700 - (i % 3) * 1_000).collect();
+    assert_eq!(found(&saw, |_| 0), 0, "it falls");
+    let more = |until| Service::new(Steady { line: 7, count: 60, from: 0.0, until, pause: 1.0 }.tasks());
+    let with = |until| of_resident(&more(until), &even(13, 700), |_| 0).len();
+    assert_eq!((with(70.0), with(1.0)), (0, 1), "more tasks");
 }

@@ -1,5 +1,6 @@
 //! A size that is known within limits.
 
+use diag_snapshot::Bytes;
 use serde::{Serialize, Serializer};
 
 use crate::human::signed_bytes;
@@ -24,6 +25,12 @@ impl Estimate {
     pub fn of(sum: &WeightedSum, unseen_bytes: f64) -> Self {
         let interval = sum.interval(unseen_bytes);
         Estimate { estimate_bytes: sum.sum, low_bytes: interval.low, high_bytes: interval.high }
+    }
+
+    /// Returns a size that is counted.
+    pub fn exact(size: Bytes) -> Self {
+        let bytes = size.0 as f64;
+        Estimate { estimate_bytes: bytes, low_bytes: bytes, high_bytes: bytes }
     }
 
     /// Returns the best guess for people.

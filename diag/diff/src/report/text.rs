@@ -145,7 +145,7 @@ pub(super) fn title(finding: &Finding) -> String {
     let what = [
         words::counted(finding),
         finding.bytes.map(size),
-        finding.growth.map(|growth| format!("grown by {} (95 %: {})", growth.estimate(), growth.interval())),
+        finding.growth.map(|growth| format!("grown by {}", size(growth))),
     ];
     title += &what.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let _ = write!(title, " at {}", finding.subject.location());

@@ -216,6 +216,9 @@ facts! {
         GrewInWindows { windows: u64, lasted: Micros, growth: Vec<Bytes> },
         /// Growth by steps of large blocks.
         GrewInSteps { steps: u64, lasted: Micros, from: Bytes, to: Bytes },
+        /// Resident memory outside of files rose evenly for so long, while there was no more to do; what stayed at the ends of its
+        /// windows.
+        ResidentRose { lasted: Micros, floors: Vec<Bytes> },
         /// In so many snapshots it was never much smaller than before; its sizes at the ends of the windows.
         NeverFell { snapshots: u64, lasted: Micros, sizes: Vec<Bytes> },
         /// The allocator's own count is all that is known of it.

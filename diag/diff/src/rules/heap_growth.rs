@@ -5,6 +5,7 @@
 //! ended, which is no leak at all. Memory that the allocating function gives back soon is work in flight, and memory
 //! that grows with the tasks that hold it is theirs.
 
+mod resident;
 mod suspect;
 
 use diag_snapshot::Bytes;
@@ -17,6 +18,7 @@ use super::remark::Remark;
 use super::rule::{self, Facts, Needs};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff};
 use crate::trend::{FEW, HeapGrowth, Limits, MIN_DEVIATIONS};
+use resident::ResidentRise;
 use suspect::Suspect;
 
 /// See [`DOC`].
@@ -82,9 +84,13 @@ fn of_function(suspects: &[Suspect<'_>], params: &Params) -> Option<Finding> {
 /// Functions whose memory is more than before, the largest growth first.
 fn suspects<'a>(facts: &Facts<'a>, params: &'a Params) -> impl Iterator<Item = Suspect<'a>> {
     let facts = *facts;
+    let resident = ResidentRise::of(&facts, params);
     let heap = facts.over_time().and_then(|diff| Some((diff, diff.heap.as_ref()?)));
     heap.into_iter().flat_map(move |(diff, heap)| {
-        heap.sites.iter().filter_map(move |site| Suspect::of(facts, diff, heap, site, params))
+        let resident = resident.clone();
+        heap.sites
+            .iter()
+            .filter_map(move |site| Suspect::of(facts, diff, heap, site, resident.as_ref(), params))
     })
 }
 

@@ -4,6 +4,7 @@
 //! of them little, and a heap that is not sampled at all, show in the sum only. A healthy heap falls back now and then, or
 //! stops rising.
 
+use diag_analysis::views::Estimate;
 use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
@@ -18,6 +19,9 @@ use crate::trend::{Rise, RiseLimits, Trend};
 /// See [`DOC`].
 pub(super) struct Rule;
 
+/// A rise of private memory is seen in so many windows at least.
+const MIN_WINDOWS: usize = 4;
+
 params! {
     /// The series has so many snapshots at least, from the beginning of the rise on.
     min_snapshots: Count = 8,
@@ -27,6 +31,8 @@ params! {
     min_growth_bytes: Bytes = 16 << 20,
     /// It rose by so many times as much as it ever fell.
     min_falls: Count = 10,
+    /// Resident memory that is not of files rose by so much: the system counts it.
+    min_private_bytes: Bytes = 4 << 20,
 }
 
 impl rule::Rule for Rule {
@@ -46,6 +52,11 @@ impl rule::Rule for Rule {
 }
 
 fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding> {
+    of_heap(facts, trend, params).or_else(|| of_private(facts, trend, params))
+}
+
+/// By what the samples stand for, or the allocator's own count.
+fn of_heap(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding> {
     let sizes: Vec<Option<u64>> = trend.moments.iter().map(|moment| moment.heap_bytes).collect();
     let limits = RiseLimits {
         // Two moments in each.
@@ -66,32 +77,59 @@ fn finding(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
     if is_told {
         return None;
     }
+    let never_fell = Evidence::NeverFell {
+        snapshots: moments as u64,
+        lasted: Micros(rise.lasted_us),
+        sizes: rise.floors.iter().map(|&size| Bytes(size)).collect(),
+    };
+    Some(told(facts, trend, &rise, grown(trend, &rise), never_fell, params))
+}
+
+/// By what the system counts, where too little of the heap is sampled to say more.
+fn of_private(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding> {
+    let min_growth = Micros::from_secs(params.min_growth_s / 2.0);
+    let rise = trend.private_rise(MIN_WINDOWS, min_growth.0, params.min_private_bytes)?;
+    let rose = Evidence::ResidentRose {
+        lasted: Micros(rise.lasted_us),
+        floors: rise.floors.iter().map(|&size| Bytes(size)).collect(),
+    };
+    Some(told(facts, trend, &rise, Estimate::exact(Bytes(rise.rise())), rose, params))
+}
+
+fn grown(trend: &Trend, rise: &Rise) -> Estimate {
+    let Some(last) = trend.last().filter(|_| !trend.heap.is_empty()) else {
+        return Estimate::exact(Bytes(rise.rise()));
+    };
+    let flow = trend.heap_flow(rise.since, last);
+    let interval = flow.interval(trend.unseen_bytes);
+    Estimate { estimate_bytes: flow.bytes(), low_bytes: interval.low, high_bytes: interval.high }
+}
+
+fn told(
+    facts: &Facts<'_>,
+    trend: &Trend,
+    rise: &Rise,
+    growth: Estimate,
+    evidence: Evidence,
+    params: &Params,
+) -> Finding {
     let is_sampled = !trend.heap.is_empty();
     let after = facts.next_look(Micros::from_secs(params.min_growth_s));
-    let (category, confidence) = (Category::Leak, Confidence::Possible);
-    Some(Finding {
+    let not_sampled = (!is_sampled).then_some(Evidence::HeapNotSampledAtAll);
+    Finding {
         since: trend.taken(rise.since),
-        evidence: vec![Evidence::NeverFell {
-            snapshots: moments as u64,
-            lasted: Micros(rise.lasted_us),
-            sizes: rise.floors.iter().map(|&size| Bytes(size)).collect(),
-        }],
-        counter_evidence: [
-            (!is_sampled).then_some(Evidence::HeapNotSampledAtAll),
-            Some(Evidence::SlowCacheLooksTheSame),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
+        growth: Some(growth),
+        evidence: vec![evidence],
+        counter_evidence: not_sampled.into_iter().chain([Evidence::SlowCacheLooksTheSame]).collect(),
         ..Finding::new(
             Rule::NAME,
-            category,
-            confidence,
+            Category::Leak,
+            Confidence::Possible,
             Subject::Process(ProcessPart::Heap),
             if is_sampled { Advice::WatchHeap { times: 1, after } } else { Advice::SampleTheHeap },
             memory_grows(facts.diff, rise.rates),
         )
-    })
+    }
 }
 
 /// True if the error of the estimate could be all of it.
@@ -106,6 +144,9 @@ The heap is what its samples stand for or, where it is not sampled, what the all
 - **Found when**, over `min_snapshots` snapshots and `min_growth_s`, it rose by `min_growth_bytes` in each of several windows, two
   snapshots or more each and up to six of them, in none of them under a third of the mean rate and in the last not under half of the first, and by `min_falls` times as much as it
   ever fell in that time. It is looked for from the first snapshot on and from later ones.
+- **Found as well** when resident memory that is neither of files, nor of stacks, nor the recorder's rose by `min_private_bytes` in
+  that time, evenly, with no more tasks and no more that are spawned by the second: the system counts it, where a slow leak is a
+  dozen samples. What of it is the heap is then not known.
 - **Silent** where one function makes half of the rise, which `heap-growth` judges by itself, where that or `heap-share` finds a
   part of it, and where tasks or something else that is counted became as many times as many.
 - **Evidence**: what the heap was at the ends of the windows. **Counter-evidence**: that a cache that fills for longer looks the

@@ -9,12 +9,15 @@ use tokio::sync::Mutex;
 #[global_allocator]
 static ALLOC: zoo::Alloc = zoo::alloc();
 
-type Accounts = Arc<[Mutex<i64>; 8]>;
+const ACCOUNTS: usize = 28;
+
+type Accounts = Arc<[Mutex<i64>; ACCOUNTS]>;
 
 async fn transfer(accounts: Accounts, from: usize, to: usize) {
     let (first, second) = if zoo::healthy() { (from.min(to), from.max(to)) } else { (from, to) };
     let mut one = accounts[first].lock().await; // FAULT
-    tokio::time::sleep(Duration::from_millis(8)).await;
+    // Longer than until the next one comes: two that are opposite meet.
+    tokio::time::sleep(Duration::from_millis(14)).await;
     let mut other = accounts[second].lock().await; // FAULT
     *one -= 1;
     *other += 1;
@@ -23,10 +26,10 @@ async fn transfer(accounts: Accounts, from: usize, to: usize) {
 #[tokio::main]
 async fn main() {
     zoo::start();
-    let accounts: Accounts = Arc::default();
+    let accounts: Accounts = Arc::new(std::array::from_fn(|_| Mutex::default()));
     zoo::every(12, |n| {
-        let from = zoo::mix(n) as usize % 8;
-        let to = (from + 1 + zoo::mix(n + (1 << 32)) as usize % 7) % 8;
+        let from = zoo::mix(n) as usize % ACCOUNTS;
+        let to = (from + 1 + zoo::mix(n + (1 << 32)) as usize % (ACCOUNTS - 1)) % ACCOUNTS;
         diag::spawn(transfer(accounts.clone(), from, to)); // FAULT
     })
     .await;

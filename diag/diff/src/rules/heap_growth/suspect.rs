@@ -1,8 +1,9 @@
 //! A function whose memory grows, with all that is asked of it before it is found.
 
 use diag_analysis::views::Estimate;
-use diag_snapshot::Micros;
+use diag_snapshot::{Bytes, Micros};
 
+use super::resident::ResidentRise;
 use super::{Params, Rule, bytes, grows, is_steady};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
 use crate::rules::advice::Advice;
@@ -14,7 +15,7 @@ use crate::rules::remark::Remark;
 use crate::rules::risk::Risk;
 use crate::rules::rule::{Facts, NextLooks, Rule as _};
 use crate::rules::subject::Subject;
-use crate::trend::{HeapGrowth, Rates, Stairs, Steady};
+use crate::trend::{HeapGrowth, Rates, Rise, Stairs, Steady};
 
 /// A function whose memory is more than before.
 pub(super) struct Suspect<'a> {
@@ -27,6 +28,8 @@ pub(super) struct Suspect<'a> {
     is_in_flight: bool,
     /// The tasks that explain it.
     tasks: Option<GrownTasks>,
+    /// Resident memory, if it rises evenly and for the most part by this.
+    resident: Option<Rise>,
 }
 
 /// Tasks that became more as their memory did.
@@ -43,15 +46,18 @@ impl<'a> Suspect<'a> {
         diff: &'a Diff,
         heap: &'a HeapDiff,
         site: &'a HeapSiteDiff,
+        resident: Option<&ResidentRise<'_>>,
         params: &Params,
     ) -> Option<Self> {
-        let of_series =
-            facts.trend.and_then(|trend| trend.heap_of(&site.place)?.growth(trend, &params.limits()));
+        let trend = facts.trend.and_then(|trend| Some((trend, trend.heap_of(&site.place)?)));
+        let of_series = trend.and_then(|(trend, function)| function.growth(trend, &params.limits()));
+        let resident = resident.filter(|rise| trend.is_some_and(|(_, function)| rise.is_of(function)));
+        let resident = resident.map(|resident| resident.rise.clone());
         // Growth that a series shows to go on may be too slow for a pair.
         let goes_on = of_series.as_ref().is_some_and(|growth| !matches!(growth, HeapGrowth::Ended(_)));
-        let is_suspect = goes_on || grows(site, params);
+        let is_suspect = goes_on || grows(site, params) || resident.is_some();
         let (is_in_flight, tasks) = (false, None);
-        let suspect = Suspect { facts, diff, heap, site, growth: of_series, is_in_flight, tasks };
+        let suspect = Suspect { facts, diff, heap, site, growth: of_series, is_in_flight, tasks, resident };
         is_suspect.then(|| Suspect {
             is_in_flight: suspect.lives_in_flight(params),
             tasks: suspect.grown_tasks(),
@@ -119,7 +125,7 @@ impl<'a> Suspect<'a> {
         match &self.growth {
             _ if self.tasks.is_some() || self.is_in_flight => None,
             Some(HeapGrowth::Ended(_)) => None,
-            _ if self.goes_on_for_long() => Some(Confidence::Likely),
+            _ if self.goes_on_for_long() || self.resident.is_some() => Some(Confidence::Likely),
             _ => Some(Confidence::Possible),
         }
     }
@@ -138,7 +144,12 @@ impl<'a> Suspect<'a> {
     ) -> Finding {
         let site = self.site;
         let subject = Subject::Function(site.place.clone());
-        let mut evidence: Vec<Evidence> = self.trend_evidence().into_iter().collect();
+        let of_resident = self.resident.as_ref().filter(|_| !self.goes_on_for_long());
+        let of_resident = of_resident.map(|rise| Evidence::ResidentRose {
+            lasted: Micros(rise.lasted_us),
+            floors: rise.floors.iter().copied().map(Bytes).collect(),
+        });
+        let mut evidence: Vec<Evidence> = self.trend_evidence().into_iter().chain(of_resident).collect();
         evidence.extend(others.iter().map(|other| Evidence::AlsoGrew {
             place: other.site.place.clone(),
             growth: bytes(other.site.growth.bytes()),
@@ -171,7 +182,7 @@ impl<'a> Suspect<'a> {
         let since = match &self.growth {
             Some(HeapGrowth::Steady(growth)) => growth.since,
             Some(HeapGrowth::Stairs(growth)) => growth.since,
-            _ => return None,
+            _ => self.resident.as_ref()?.since,
         };
         self.facts.trend?.taken(since)
     }
@@ -207,7 +218,7 @@ impl<'a> Suspect<'a> {
     fn counter_evidence(&self, params: &Params) -> Vec<Evidence> {
         let least = Micros::from_secs(params.min_growth_s);
         let of_series = match &self.growth {
-            _ if self.goes_on_for_long() => Some(Evidence::SlowCacheLooksTheSame),
+            _ if self.goes_on_for_long() || self.resident.is_some() => Some(Evidence::SlowCacheLooksTheSame),
             Some(HeapGrowth::Steady(Steady { lasted_us, least_us, .. })) => {
                 Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least: Micros(*least_us) })
             }

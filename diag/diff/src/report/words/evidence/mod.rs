@@ -288,6 +288,7 @@ impl fmt::Display for Evidence {
 
             GrewInWindows { windows, lasted, growth } => series::grew_in_windows(f, windows, lasted, growth),
             GrewInSteps { steps, lasted, from, to } => series::grew_in_steps(f, steps, lasted, from, to),
+            ResidentRose { lasted, floors } => series::resident_rose(f, lasted, floors),
             NeverFell { snapshots, lasted, sizes } => series::never_fell(f, snapshots, lasted, sizes),
             HeapNotSampledAtAll => {
                 f.write_str("the heap is not sampled: only the allocator's own count of it is known")

@@ -79,6 +79,15 @@ pub(super) fn never_fell(f: &mut Formatter<'_>, snapshots: &u64, lasted: &Micros
     )
 }
 
+pub(super) fn resident_rose(f: &mut Formatter<'_>, lasted: &Micros, floors: &[Bytes]) -> Result {
+    write!(
+        f,
+        "resident memory outside of files rose evenly for {}, with no more to do: {}",
+        time(lasted),
+        listed(floors.iter().map(size).collect())
+    )
+}
+
 pub(super) fn ratio_off(
     f: &mut Formatter<'_>,
     [tasks, load]: [&u64; 2],

@@ -1,0 +1,39 @@
+//! Resident memory as a second witness of a leak that is too slow for its samples.
+
+use super::Params;
+use crate::rules::rule::Facts;
+use crate::stats::sign_test;
+use crate::trend::{HeapTrend, Rise, Trend};
+
+/// The largest p at which the samples of a function speak for it, of all functions together.
+const MAX_P: f64 = 0.02;
+/// This part of what resident memory and the whole heap grew by is the function's.
+const MAIN_SHARE: f64 = 0.5;
+
+/// Resident memory that rises evenly while there is no more to do.
+#[derive(Clone, Debug)]
+pub(super) struct ResidentRise<'a> {
+    trend: &'a Trend,
+    pub(super) rise: Rise,
+}
+
+impl<'a> ResidentRise<'a> {
+    pub(super) fn of(facts: &Facts<'a>, params: &Params) -> Option<Self> {
+        let (trend, limits) = (facts.trend?, params.limits());
+        let min_rise = params.min_window_bytes.saturating_mul(params.min_windows);
+        let rise = trend.private_rise(limits.min_windows, limits.min_growth_us, min_rise)?;
+        Some(ResidentRise { trend, rise })
+    }
+
+    /// Returns true if it is for the most part of this function, whose samples say the same in each half of the time.
+    pub(super) fn is_of(&self, function: &HeapTrend) -> bool {
+        let (since, Some(last)) = (self.rise.since, self.trend.last()) else { return false };
+        let Some(bounds) = self.trend.windows(since, 2) else { return false };
+        let flow = function.flow(since, last);
+        let p = sign_test(flow.new.samples, flow.gone.samples) * self.trend.heap.len().max(1) as f64;
+        let grows_in_halves = bounds.windows(2).all(|pair| function.flow(pair[0], pair[1]).bytes() > 0.0);
+        let of_all = self.trend.heap_flow(since, last).bytes();
+        let is_most_of = |whole: f64| flow.bytes() >= whole * MAIN_SHARE;
+        p <= MAX_P && grows_in_halves && is_most_of(of_all) && is_most_of(self.rise.rise() as f64)
+    }
+}

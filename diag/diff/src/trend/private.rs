@@ -1,0 +1,27 @@
+//! Memory of the process's own: the system counts it, where the heap of a slow leak is a dozen samples a minute.
+
+use super::{Rise, RiseLimits, Trend};
+
+/// So many times as long as growth that many samples tell it has to rise: to its size comes sooner what warms up.
+const TIMES_AS_LONG: u64 = 2;
+/// It rose by so many times as much as it ever fell.
+const MIN_FALLS: u64 = 5;
+/// Its last window has this part of the rate of the first.
+const MIN_LAST: f64 = 0.5;
+
+impl Trend {
+    /// Returns how [private memory](diag_analysis::memory_breakdown::MemoryBreakdown::private_bytes) rises up to the last moment
+    /// while there is no more to do: evenly, by so many bytes in all, for twice as long as is asked of growth that samples tell.
+    pub fn private_rise(&self, min_windows: usize, min_growth_us: u64, min_rise: u64) -> Option<Rise> {
+        let limits = RiseLimits {
+            min_windows,
+            min_growth_us: min_growth_us.saturating_mul(TIMES_AS_LONG),
+            min_rise,
+            min_falls: MIN_FALLS,
+            min_last: MIN_LAST,
+        };
+        let sizes: Vec<Option<u64>> =
+            self.moments.iter().map(|moment| Some(moment.memory.as_ref()?.private_bytes())).collect();
+        Rise::of(&sizes, self, &limits).filter(|rise| !self.has_more_load_since(rise.since))
+    }
+}
