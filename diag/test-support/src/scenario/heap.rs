@@ -79,7 +79,7 @@ pub(super) fn heap(
     heap
 }
 
-/// Resident memory of which everything but 10 MiB is known.
+/// Resident memory of which everything but 10 MiB is known: the system and the allocator count, whatever is sampled.
 pub(super) fn resources(heap_bytes: u64) -> Resources {
     const MIB: u64 = 1 << 20;
     let rss_bytes = heap_bytes + 27 * MIB;

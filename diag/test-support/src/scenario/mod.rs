@@ -9,7 +9,7 @@ mod tasks;
 use std::collections::BTreeMap;
 
 use diag_snapshot::{
-    DescriptorKind, DescriptorRow, Gauge, Heap, LifetimeRow, Process, Runtime, SiteIndex, SiteRow, Snapshot,
+    DescriptorKind, DescriptorRow, Gauge, LifetimeRow, Process, Runtime, SiteIndex, SiteRow, Snapshot,
     TaskId, TaskRow, TaskState,
 };
 pub use heap::{Block, RATE_BYTES};
@@ -92,8 +92,9 @@ impl Service {
         snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks }];
         if !self.blocks.is_empty() {
             snapshot.heap = Some(heap::heap(self, now, &mut snapshot, index));
-            snapshot.capture.resources =
-                heap::resources(snapshot.heap.as_ref().map_or(0.0, Heap::live_bytes) as u64);
+            let lives = |block: &&Block| block.born <= now && block.freed.is_none_or(|freed| freed > now);
+            let live_bytes = self.blocks.iter().filter(lives).map(|block| block.size_bytes).sum();
+            snapshot.capture.resources = heap::resources(live_bytes);
         }
         self.count_open(now, &mut snapshot);
         let published =
