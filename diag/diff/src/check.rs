@@ -81,7 +81,7 @@ fn judge_run<'a, M, A: Deref<Target = Analysis>, E: From<NotComparable>>(
     };
     let last = run.len() - 1;
     let whole = pair(0, last)?;
-    let facts = Facts { trend: Some(&trend), ..Facts::from(&whole) };
+    let facts = Facts { trend: Some(&trend), series: Some(&trend), ..Facts::from(&whole) };
     let mut findings = rules::found(&facts, &policy.rules, |_| true);
     let mut past = Vec::new();
     let is_window =
@@ -89,8 +89,8 @@ fn judge_run<'a, M, A: Deref<Target = Analysis>, E: From<NotComparable>>(
     for (from, to) in pairs(run.len()).into_iter().filter(is_window) {
         let diff = pair(from, to)?;
         let is_of_now = to == last;
-        let found =
-            rules::found(&Facts::from(&diff), &policy.rules, |rule| !is_of_now || !rule.judges_trend());
+        let facts = Facts { series: Some(&trend), ..Facts::from(&diff) };
+        let found = rules::found(&facts, &policy.rules, |rule| !is_of_now || !rule.judges_trend());
         if is_of_now {
             rules::finding::take_surer(&mut findings, found);
         } else {

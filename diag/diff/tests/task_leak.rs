@@ -99,6 +99,14 @@ fn heartbeats_that_come_all_the_time_and_never_end_are_likely_after_a_while() {
     check(tasks(), 15.0, 30.0, Outcome::Findings, &["likely svc.rs:7:9 751"]);
 }
 
+/// As a pool of connections has them, which grows while there is more to do.
+#[test]
+fn those_that_never_end_while_there_is_more_to_do_are_possible() {
+    let pool = Steady { line: 7, count: 1_000, from: 0.0, until: 40.0, pause: 0.5 }.tasks();
+    let requests = Churn { line: 9, from: 20.0, per_s: 200.0, ..Churn::default() }.tasks();
+    check([pool, requests].concat(), 15.0, 30.0, Outcome::Findings, &["possible svc.rs:7:9 751"]);
+}
+
 #[test]
 fn few_that_come_one_by_one_and_never_end_are_likely_after_a_while() {
     let tasks = |count| Steady { line: 7, count, from: 0.0, until: 62.5, pause: 0.5 }.tasks();

@@ -19,9 +19,6 @@ use crate::trend::{Rise, RiseLimits, Trend};
 /// See [`DOC`].
 pub(super) struct Rule;
 
-/// A rise of private memory is seen in so many windows at least.
-const MIN_WINDOWS: usize = 4;
-
 params! {
     /// The series has so many snapshots at least, from the beginning of the rise on.
     min_snapshots: Count = 8,
@@ -88,7 +85,7 @@ fn of_heap(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
 /// By what the system counts, where too little of the heap is sampled to say more.
 fn of_private(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding> {
     let min_growth = Micros::from_secs(params.min_growth_s / 2.0);
-    let rise = trend.private_rise(MIN_WINDOWS, min_growth.0, params.min_private_bytes)?;
+    let rise = trend.private_rise(min_growth.0, params.min_private_bytes)?;
     let rose = Evidence::ResidentRose {
         lasted: Micros(rise.lasted_us),
         floors: rise.floors.iter().map(|&size| Bytes(size)).collect(),

@@ -62,8 +62,10 @@ pub struct Facts<'a> {
     pub now: &'a Conditions,
     /// What changed since an earlier one; none if there is only one.
     pub diff: Option<&'a Diff>,
-    /// What all members of a series show; none if there is only a pair.
+    /// What all members of a series show; none if there is only a pair, or a pair of the series is looked at.
     pub trend: Option<&'a Trend>,
+    /// The series that these are of, whether or not it is judged as a whole: what else there was to do at that time.
+    pub series: Option<&'a Trend>,
     /// What the policy expects of the tasks.
     pub expected: &'a [Expected],
 }
@@ -102,13 +104,13 @@ impl<'a> Facts<'a> {
 
 impl<'a> From<&'a Conditions> for Facts<'a> {
     fn from(now: &'a Conditions) -> Self {
-        Facts { now, diff: None, trend: None, expected: &[] }
+        Facts { now, diff: None, trend: None, series: None, expected: &[] }
     }
 }
 
 impl<'a> From<&'a Diff> for Facts<'a> {
     fn from(diff: &'a Diff) -> Self {
-        Facts { now: &diff.now, diff: Some(diff), trend: None, expected: &[] }
+        Facts { now: &diff.now, diff: Some(diff), trend: None, series: None, expected: &[] }
     }
 }
 

@@ -61,7 +61,7 @@ impl rule::Rule for Rule {
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.over_time() else { return Vec::new() };
         let found = |site: &SiteDiff| {
-            of_site(diff, site, params).or_else(|| crowd::finding(facts, diff, site, params))
+            of_site(facts, diff, site, params).or_else(|| crowd::finding(facts, diff, site, params))
         };
         diff.tasks.sites.iter().filter_map(found).collect()
     }
@@ -79,9 +79,9 @@ impl rule::Rule for Rule {
 
 /// What is surer of the two ways in which the tasks of a site stay. Where most of its tasks end, those that rest are the
 /// ones to count: others may be old because they have work.
-fn of_site(diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
+fn of_site(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &Params) -> Option<Finding> {
     let resting = Suspect::of(site, params).map(|suspect| suspect.finding(diff, params));
-    let ageing = Ageing::of(site, params).map(|ageing| ageing.finding(diff, params));
+    let ageing = Ageing::of(facts, diff, site, params).map(|ageing| ageing.finding(diff, params));
     let (resting, ageing) = match (resting, ageing) {
         (Some(resting), Some(ageing)) if ageing.confidence > resting.confidence => (resting, ageing),
         (resting, ageing) => return resting.or(ageing),
@@ -306,7 +306,8 @@ permit), the advice is to look there, since a timeout would hide the fault.
 - **Likely** when they rest, the usual lifetime is known, the snapshots are at least one of it apart, the cohort has at least
   `min_tasks`, and at most `max_moved` of it ended or was polled in between. Or when they have been coming for `min_growth_s`,
   and at most `max_moved` of at least `min_tasks` that were too old in the first snapshot ended, or none of the site ended at all
-  and `min_tasks` of them are there for half of the time, and they were spawned in at least 7 of the 8 parts. **Possible** otherwise.
+  and `min_tasks` of them are there for half of the time, and they were spawned in at least 7 of the 8 parts; but not where none of the site
+  ever ended and others have more to do, as a pool grows then. **Possible** otherwise.
 - **Evidence**: how long they rest, what the cohort did, the growth, spawned and ended since start; with the heap sampled,
   the live bytes that live tasks of the site allocated.
 - **Counter-evidence**: how many of the cohort moved; that nothing or too little ever ended; that the cohort is small; how

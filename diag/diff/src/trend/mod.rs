@@ -67,8 +67,19 @@ pub struct Moment {
     pub files_bytes: BTreeMap<String, u64>,
 }
 
-/// So many more at least are more load.
+/// So many more at least are more load,
 const MIN_MORE: u64 = 10;
+/// if they are so many times as many,
+const TIMES: f64 = 1.25;
+/// and so many standard deviations away from chance.
+const DEVIATIONS: f64 = 3.0;
+
+/// True if so many live tasks are more than there were, beyond what comes and goes by chance.
+pub(crate) fn is_more(then: u64, now: u64) -> bool {
+    let (then, now) = (then as f64, now as f64);
+    // Counts that fluctuate freely have their own size as the variance.
+    now - then >= (MIN_MORE as f64).max(DEVIATIONS * (now + then).sqrt()) && now >= then * TIMES
+}
 
 impl Trend {
     /// Looks at members of one process in the order of time.
@@ -120,7 +131,7 @@ impl Trend {
             self.tasks.iter().map(|(_, tasks)| tasks.live.get(place).copied()).sum::<Option<u64>>()
         };
         let of_gauge = |values: &Vec<Option<u64>>| (*values.get(since)?).zip(*values.get(last)?);
-        self.tasks_since(since).any(rose)
+        self.tasks_since(None, since).any(rose)
             || tasks(since).zip(tasks(last)).is_some_and(rose)
             || self.gauges.values().filter_map(of_gauge).any(rose)
     }
@@ -128,30 +139,38 @@ impl Trend {
     /// Returns true if there is more to do since a moment: more tasks of a site, more that are not tracked, or more that are
     /// spawned by the second in the last third of the time than in the first. True as well of a time too short to tell.
     pub fn has_more_load_since(&self, since: usize) -> bool {
-        const TIMES: f64 = 1.25;
-        const DEVIATIONS: f64 = 3.0;
+        self.has_more_load_besides(None, since)
+    }
+
+    /// Returns the same of all sites but one.
+    pub fn has_more_load_besides(&self, site: Option<&Site>, since: usize) -> bool {
         let Some(bounds) = self.windows(since, 3) else { return true };
-        let rose = |(then, now): (u64, u64)| {
-            let (then, now) = (then as f64, now as f64);
-            // Counts that fluctuate freely have their own size as the variance.
-            now - then >= (MIN_MORE as f64).max(DEVIATIONS * (now + then).sqrt()) && now >= then * TIMES
-        };
         let spawned = |from: usize, to: usize| {
             let of_site =
                 |tasks: &TaskTrend| Some(tasks.spawned.get(to)?.saturating_sub(*tasks.spawned.get(from)?));
-            let all = self.tasks.iter().filter_map(|(_, tasks)| of_site(tasks)).fold(0, u64::saturating_add);
+            let others = self.tasks.iter().filter(|(other, _)| Some(other) != site);
+            let all = others.filter_map(|(_, tasks)| of_site(tasks)).fold(0, u64::saturating_add);
             (all, self.per_s(all as f64, from, to))
         };
         let ((_, first_per_s), (count, last_per_s)) =
             (spawned(bounds[0], bounds[1]), spawned(bounds[2], bounds[3]));
-        self.tasks_since(since).any(rose) || (count >= MIN_MORE && last_per_s > first_per_s * TIMES)
+        let ends = self.tasks_since(site, since);
+        ends.into_iter().any(|(then, now)| is_more(then, now))
+            || (count >= MIN_MORE && last_per_s > first_per_s * TIMES)
     }
 
-    /// How many live tasks there were at a moment and at the last: of each site, and those that are not tracked.
-    fn tasks_since(&self, since: usize) -> impl Iterator<Item = (u64, u64)> {
+    /// How many live tasks there were at a moment and at the last: of each site but one, and those that are not tracked.
+    fn tasks_since<'a>(
+        &'a self,
+        but: Option<&'a Site>,
+        since: usize,
+    ) -> impl Iterator<Item = (u64, u64)> + 'a {
         let ends = self.moments.get(since).zip(self.moments.last());
         let untracked = ends.and_then(|(then, now)| then.untracked.zip(now.untracked));
-        let of_site = move |(_, tasks): &(_, TaskTrend)| Some((*tasks.live.get(since)?, *tasks.live.last()?));
+        let of_site = move |(site, tasks): &(Site, TaskTrend)| {
+            (Some(site) != but).then_some(())?;
+            Some((*tasks.live.get(since)?, *tasks.live.last()?))
+        };
         untracked.into_iter().chain(self.tasks.iter().filter_map(of_site))
     }
 

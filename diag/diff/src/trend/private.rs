@@ -8,13 +8,17 @@ const TIMES_AS_LONG: u64 = 2;
 const MIN_FALLS: u64 = 5;
 /// Its last window has this part of the rate of the first.
 const MIN_LAST: f64 = 0.5;
+/// In so many windows, so that chance shows,
+const WINDOWS: usize = 6;
+/// each of which has this part of its share.
+const EVEN: f64 = 0.6;
 
 impl Trend {
     /// Returns how [private memory](diag_analysis::memory_breakdown::MemoryBreakdown::private_bytes) rises up to the last moment
     /// while there is no more to do: evenly, by so many bytes in all, for twice as long as is asked of growth that samples tell.
-    pub fn private_rise(&self, min_windows: usize, min_growth_us: u64, min_rise: u64) -> Option<Rise> {
+    pub fn private_rise(&self, min_growth_us: u64, min_rise: u64) -> Option<Rise> {
         let limits = RiseLimits {
-            min_windows,
+            min_windows: WINDOWS,
             min_growth_us: min_growth_us.saturating_mul(TIMES_AS_LONG),
             min_rise,
             min_falls: MIN_FALLS,
@@ -22,6 +26,12 @@ impl Trend {
         };
         let sizes: Vec<Option<u64>> =
             self.moments.iter().map(|moment| Some(moment.memory.as_ref()?.private_bytes())).collect();
-        Rise::of(&sizes, self, &limits).filter(|rise| !self.has_more_load_since(rise.since))
+        let rise = Rise::of(&sizes, self, &limits).filter(is_even)?;
+        (!self.has_more_load_since(rise.since)).then_some(rise)
     }
+}
+
+fn is_even(rise: &Rise) -> bool {
+    let least = rise.rise() as f64 / WINDOWS as f64 * EVEN;
+    rise.floors.windows(2).all(|ends| ends[1].saturating_sub(ends[0]) as f64 >= least)
 }

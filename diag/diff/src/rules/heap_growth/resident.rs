@@ -5,8 +5,10 @@ use crate::rules::rule::Facts;
 use crate::stats::sign_test;
 use crate::trend::{HeapTrend, Rise, Trend};
 
-/// The largest p at which the samples of a function speak for it, of all functions together.
+/// The largest p at which the samples of a function speak for it, of all functions together, if none of them ever went,
 const MAX_P: f64 = 0.02;
+/// and if some did, as a cache at its size has it.
+const MAX_P_IF_FREED: f64 = 1e-6;
 /// This part of what resident memory and the whole heap grew by is the function's.
 const MAIN_SHARE: f64 = 0.5;
 
@@ -21,7 +23,7 @@ impl<'a> ResidentRise<'a> {
     pub(super) fn of(facts: &Facts<'a>, params: &Params) -> Option<Self> {
         let (trend, limits) = (facts.trend?, params.limits());
         let min_rise = params.min_window_bytes.saturating_mul(params.min_windows);
-        let rise = trend.private_rise(limits.min_windows, limits.min_growth_us, min_rise)?;
+        let rise = trend.private_rise(limits.min_growth_us, min_rise)?;
         Some(ResidentRise { trend, rise })
     }
 
@@ -34,6 +36,10 @@ impl<'a> ResidentRise<'a> {
         let grows_in_halves = bounds.windows(2).all(|pair| function.flow(pair[0], pair[1]).bytes() > 0.0);
         let of_all = self.trend.heap_flow(since, last).bytes();
         let is_most_of = |whole: f64| flow.bytes() >= whole * MAIN_SHARE;
-        p <= MAX_P && grows_in_halves && is_most_of(of_all) && is_most_of(self.rise.rise() as f64)
+        let none_freed = function.flows.iter().all(|flow| flow.gone.samples == 0);
+        p <= if none_freed { MAX_P } else { MAX_P_IF_FREED }
+            && grows_in_halves
+            && is_most_of(of_all)
+            && is_most_of(self.rise.rise() as f64)
     }
 }

@@ -7,30 +7,34 @@ use crate::diff::{Births, Diff, Older, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
 use crate::rules::finding::{Category, Confidence, Finding};
-use crate::rules::rule::Rule as _;
+use crate::rules::rule::{Facts, Rule as _};
 use crate::rules::subject::Subject;
 use crate::stats::sign_test;
 use crate::time::timestamp;
+use crate::trend::is_more;
 
 /// A site that bears tasks all the time which outlive the others, and ends none of them.
 pub(super) struct Ageing<'a> {
     site: &'a SiteDiff,
     outlived: Older,
+    /// None of the site ever ended, and there is more to do: a pool grows to its size.
+    is_pool: bool,
 }
 
 impl<'a> Ageing<'a> {
-    pub(super) fn of(site: &'a SiteDiff, params: &Params) -> Option<Self> {
+    pub(super) fn of(facts: &Facts<'_>, diff: &Diff, site: &'a SiteDiff, params: &Params) -> Option<Self> {
         let (outlived, births) = (site.outlived?, &site.after.births);
         let stayed = outlived.before.saturating_sub(outlived.ended);
         let is_growth = births.count >= params.min_tasks
             && sign_test(births.count.saturating_sub(stayed), outlived.ended) <= params.significance;
-        (is_growth && come_all_the_time(births)).then_some(Ageing { site, outlived })
+        let is_pool = site.after.totals.ended() == 0 && has_more_load(facts, diff, site);
+        (is_growth && come_all_the_time(births)).then_some(Ageing { site, outlived, is_pool })
     }
 
     fn confidence(&self, params: &Params) -> Confidence {
         let is_long = Micros(self.site.after.births.oldest_us) >= params.min_growth();
         let stay = stays(self.outlived.before, self.outlived.ended, params) || self.none_ends(params);
-        if is_long && stay { Confidence::Likely } else { Confidence::Possible }
+        if is_long && stay && !self.is_pool { Confidence::Likely } else { Confidence::Possible }
     }
 
     /// True if no task of the site ended at all since the first snapshot, and many have been there for half of the time in
@@ -101,6 +105,13 @@ impl<'a> Ageing<'a> {
             ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
         }
     }
+}
+
+/// True if there is more to do for others than this site.
+fn has_more_load(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff) -> bool {
+    let mut others = diff.tasks.sites.iter().filter(|other| other.site != site.site);
+    others.any(|other| is_more(other.before.live, other.after.live))
+        || facts.series.is_some_and(|trend| trend.has_more_load_besides(Some(&site.site), 0))
 }
 
 /// In most parts of the time since the first of them, about as many in the later half as in the earlier one, and not
