@@ -2,7 +2,9 @@
 //!
 //! Every block is recorded here, so that all of them pay. A stack that was there a moment ago is known again by the words
 //! that decide its walk; any other is walked, by frame pointers if the build has them, else by the unwind
-//! tables. Run both: `cargo run --release -p diag --example stack_cost`, and once more with
+//! tables. Places in turn allocate at one stack pointer, as those where a worker's tasks spawn do.
+//!
+//! Run both: `cargo run --release -p diag --example stack_cost`, and once more with
 //! `RUSTFLAGS="-C force-frame-pointers=yes"`. Exit code 1 if a stack does not reach `main`.
 #![expect(clippy::print_stdout, reason = "prints a table")]
 
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
     print_row("frames", frames.each_ref().map(|frames| frames.as_ref().ok().copied()));
     let mut random = Random(0);
     print_row("seen a moment ago", DEPTHS.map(|depth| Some(added_ns(depth, || 0))));
+    print_row("8 places in turn", DEPTHS.map(|depth| Some(added_ns(depth, in_turn(8, depth)))));
+    print_row("9 places in turn", DEPTHS.map(|depth| Some(added_ns(depth, in_turn(9, depth)))));
     print_row("never seen", DEPTHS.map(|depth| Some(added_ns(depth, || random.next()))));
     let broken: u64 = frames.iter().filter_map(|frames| frames.as_ref().err()).sum();
     println!("{broken} of {} stacks do not reach main", BLOCKS * DEPTHS.len() as u64);
@@ -39,6 +43,15 @@ fn main() -> ExitCode {
 fn print_row(name: &str, cells: [Option<u64>; DEPTHS.len()]) {
     let cell = |cell: Option<u64>| format!("{:>8}", cell.map_or("-".to_owned(), |cell| cell.to_string()));
     println!("{name:<20}{}", cells.map(cell).concat());
+}
+
+/// Paths that part in the last calls.
+fn in_turn(places: u64, depth: u32) -> impl FnMut() -> u64 {
+    let mut turn = 0;
+    move || {
+        turn = (turn + 1) % places;
+        turn.rotate_left(depth - 4)
+    }
 }
 
 /// Frames of the stacks of blocks that are held for the time of a snapshot; or how many do not reach `main`.

@@ -3,24 +3,49 @@
 //! Services allocate from the same places over and over, and a walk costs ten times as much as to see that
 //! nothing has changed. An entry belongs to one stack pointer; whoever finds it taken does without. What is
 //! remembered of a stack is a number that the caller gives it.
+//!
+//! Many places may share a stack pointer: all that a task's poll calls from one depth, on each worker. So an entry is
+//! one of the ways of a set, and of these the ones are looked at that are of this stack pointer. One at a time gives
+//! way to what is new, not in their order: of nine places in turn, eight are not lost for one.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use super::dependency_log::{Dependency, DependencyLog, LoggedMemory};
 use super::stack_bounds::StackBounds;
 use super::{Frames, MAX_FRAMES, Registers, unwinder, walk};
+use crate::hash;
 use crate::memory::{self, Zeroed};
 
-/// A power of two; 4 KiB each, resident once used.
-const ENTRIES: usize = 256;
-/// Enough for all frames of a stack by frame pointers, each of which is decided by two words.
-const MAX_DEPENDENCIES: usize = 251;
+/// A power of two.
+const SETS: usize = 32;
+const WAYS: usize = 8;
+/// 4 KiB each, resident once used.
+const ENTRIES: usize = SETS * WAYS;
+/// Enough for all frames of a stack by frame pointers, each of which is decided by two words. Entries do not begin a
+/// page apart: the ways of a set would share the same few lines of the processor's first cache.
+const MAX_DEPENDENCIES: usize = 255;
+const _: () = assert!(size_of::<Entry>() == 4096 + 64);
 
 /// Stacks that were walked not long ago.
 pub(crate) struct UnwindCache {
+    sets: &'static [Set],
+    /// Those of a set are neighbours.
     entries: &'static [Entry],
 }
+
+/// Which entries may be of a stack pointer, in one line: only a hint, as the entries say it themselves.
+#[repr(align(64))]
+struct Set {
+    /// 0: nothing was remembered there yet.
+    keys: [AtomicU64; WAYS],
+    /// How many have given way.
+    turns: AtomicU32,
+}
+
+// SAFETY: atomics only, each of which is valid as zero.
+unsafe impl Zeroed for Set {}
 
 /// One stack. The fields belong to whoever has set `taken`.
 #[repr(align(64))]
@@ -48,11 +73,11 @@ unsafe impl Zeroed for Entry {}
 
 impl UnwindCache {
     /// Address space that it takes.
-    pub(crate) const BYTES: usize = ENTRIES * size_of::<Entry>();
+    pub(crate) const BYTES: usize = SETS * size_of::<Set>() + ENTRIES * size_of::<Entry>();
 
     /// Nothing remembered yet; `None` if there is no memory for it.
     pub(crate) fn new() -> Option<Self> {
-        Some(UnwindCache { entries: memory::zeroed(ENTRIES)? })
+        Some(UnwindCache { sets: memory::zeroed(SETS)?, entries: memory::zeroed(ENTRIES)? })
     }
 
     /// The number of the stack above `from`, the registers of a function that must not have returned yet:
@@ -69,8 +94,8 @@ impl UnwindCache {
         self.number_up_to(walk::NOWHERE, 0, from, number, again)
     }
 
-    /// As [`number`](UnwindCache::number), with the frames up to the function whose stack pointer was `stop`. Stacks of
-    /// the same depth that differ in `salt` do not take each other's place.
+    /// As [`number`](UnwindCache::number), with the frames up to the function whose stack pointer was `stop`. Of stacks
+    /// of the same depth that differ in `salt`, only those of this one are looked at.
     pub(crate) fn number_up_to(
         &self,
         stop: u64,
@@ -80,24 +105,57 @@ impl UnwindCache {
         again: impl Fn(u64) -> bool,
     ) -> Option<u64> {
         let stack = StackBounds::of(from.sp)?;
-        let entry = self.entry(from, salt);
-        // Acquire: pairs with the Release of whoever had the entry before.
-        if entry.taken.swap(true, Ordering::Acquire) {
-            return walk::has_room(from.sp).then(|| take(from, stack, stop, number)).flatten();
+        let key = key(from, salt);
+        let (set, entries) = self.set(key);
+        for entry in set.of(key, entries).filter_map(Entry::hold) {
+            match entry.find(from, stack, stop) {
+                Some(known) if again(known) => return Some(known),
+                Some(_) => {
+                    return walk::has_room(from.sp).then(|| entry.take(from, stack, stop, number)).flatten();
+                }
+                None => {}
+            }
         }
-        let known = entry.find(from, stack, stop).filter(|&number| again(number));
-        let known = match known {
-            None if walk::has_room(from.sp) => entry.take(from, stack, stop, number),
-            known => known,
-        };
-        // Release: pairs with the Acquire of whoever takes it next.
-        entry.taken.store(false, Ordering::Release);
-        known
+        if !walk::has_room(from.sp) {
+            return None;
+        }
+        match set.give_way(key, entries) {
+            Some(entry) => entry.take(from, stack, stop, number),
+            None => take(from, stack, stop, number),
+        }
     }
 
-    fn entry(&self, from: Registers, salt: u32) -> &Entry {
-        let hash = (from.sp ^ from.ip << 32 ^ u64::from(salt) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        &self.entries[(hash >> (u64::BITS - ENTRIES.ilog2())) as usize]
+    fn set(&self, key: u64) -> (&Set, &[Entry]) {
+        let at = (key >> (u64::BITS - SETS.ilog2())) as usize;
+        (&self.sets[at], &self.entries[at * WAYS..][..WAYS])
+    }
+}
+
+/// The same for the same place of a stack; never 0.
+fn key(from: Registers, salt: u32) -> u64 {
+    (from.sp ^ from.ip << 32 ^ u64::from(salt) << 20).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1
+}
+
+impl Set {
+    /// The entries that may be of this key.
+    fn of<'a>(&self, key: u64, entries: &'a [Entry]) -> impl Iterator<Item = &'a Entry> {
+        let is_it = move |(known, _): &(&AtomicU64, _)| known.load(Ordering::Relaxed) == key;
+        self.keys.iter().zip(entries).filter(is_it).map(|(_, entry)| entry)
+    }
+
+    /// An entry that is of this key from now on, unless somebody has it.
+    fn give_way<'a>(&self, key: u64, entries: &'a [Entry]) -> Option<Held<'a>> {
+        let is_free = |known: &AtomicU64| known.load(Ordering::Relaxed) == 0;
+        let way = self.keys.iter().position(is_free).unwrap_or_else(|| self.turn());
+        let entry = entries[way].hold()?;
+        self.keys[way].store(key, Ordering::Relaxed);
+        Some(entry)
+    }
+
+    /// As if thrown by dice: no order in which stacks come makes it always the one that comes next.
+    fn turn(&self) -> usize {
+        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
+        hash::of_words(std::iter::once(turn.into())) as usize % WAYS
     }
 }
 
@@ -109,7 +167,31 @@ fn take(from: Registers, stack: StackBounds, stop: u64, number: impl Fn(&[u64]) 
     (depth > 0).then(|| number(&frames[..depth]))
 }
 
+/// An entry that is the caller's until this is dropped.
+struct Held<'a>(&'a Entry);
+
+impl Deref for Held<'_> {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.0
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of whoever takes it next.
+        self.0.taken.store(false, Ordering::Release);
+    }
+}
+
 impl Entry {
+    /// The entry, unless somebody has it.
+    fn hold(&self) -> Option<Held<'_>> {
+        // Acquire: pairs with the Release of whoever had the entry before.
+        (!self.taken.swap(true, Ordering::Acquire)).then_some(Held(self))
+    }
+
     /// The number, if the stack is the remembered one.
     fn find(&self, from: Registers, stack: StackBounds, stop: u64) -> Option<u64> {
         let len = self.len.load(Ordering::Relaxed) as usize;
@@ -260,6 +342,21 @@ mod tests {
             black_box(call)(&test, &[0, 1, 0, 0, 1]);
         }
         assert!(test.numbers.asked.get() < 5, "walked {} times", test.numbers.asked.get());
+    }
+
+    #[test]
+    fn as_many_stacks_of_one_stack_pointer_are_known_as_there_are_ways() {
+        let test = test();
+        let all = |rounds: usize, places: u8| {
+            let before = test.numbers.asked.get();
+            for path in (0..rounds).flat_map(|_| 0..places) {
+                black_box(call)(&test, &[path >> 3, path >> 2, path >> 1, path]);
+            }
+            test.numbers.asked.get() - before
+        };
+        assert_eq!(all(50, 8), 8, "each was walked once");
+        let walks = all(50, 9);
+        assert!(walks < 50 * 9 / 2, "of nine, most are still known: {walks} walks");
     }
 
     #[test]
