@@ -7,6 +7,8 @@
 //! Address space is the service's: where it is limited, all of ours together is [a small part](room) of what the
 //! limit leaves. What is reserved and not in use is left out of core dumps.
 
+#[cfg(samples_heap)]
+use std::mem::ManuallyDrop;
 use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -157,6 +159,21 @@ impl Reserved {
         // gdb's `gcore` writes even what nobody can read: gigabytes of zeros. A refusal costs only that.
         reserved.in_cores(0, bytes, InCores::No);
         Some(reserved)
+    }
+
+    /// Never given back from now on; see [`kept`](Reserved::kept).
+    #[cfg(samples_heap)]
+    pub(crate) fn keep(self) -> NonNull<u8> {
+        ManuallyDrop::new(self).start
+    }
+
+    /// A range that was kept.
+    ///
+    /// # Safety
+    /// [`keep`](Reserved::keep) gave `start`, of a range of so many bytes.
+    #[cfg(samples_heap)]
+    pub(crate) unsafe fn kept(start: NonNull<u8>, bytes: usize) -> ManuallyDrop<Self> {
+        ManuallyDrop::new(Reserved { start, bytes })
     }
 
     /// First byte of the range.
