@@ -200,7 +200,9 @@ unsafe fn free_block(churn: *const (), block: &Block) {
 #[test]
 fn what_is_looked_at_is_whole_and_all_is_freed_once() {
     const THREADS: u64 = 3;
+    /// At least, and as long as the reader has not looked so often.
     const STEPS: u64 = 60_000;
+    const LOOKS: usize = 10_000;
     let churn: &Churn =
         Box::leak(Box::new(Churn { table: table(), made: AtomicUsize::new(0), freed: AtomicUsize::new(0) }));
     let shared: Mutex<Vec<Block>> = Mutex::new(Vec::new());
@@ -208,10 +210,11 @@ fn what_is_looked_at_is_whole_and_all_is_freed_once() {
         (AtomicUsize::new(THREADS as usize), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
         for thread in 1..=THREADS {
-            let (shared, running, left) = (&shared, &running, &left);
+            let (shared, running, left, seen) = (&shared, &running, &left, &seen);
             scope.spawn(move || {
                 let (mut random, mut own) = (thread, Vec::new());
-                for step in 0..STEPS {
+                let is_over = |step: u64| step >= STEPS && seen.load(Ordering::Relaxed) > LOOKS;
+                for step in (0..).take_while(|step| !is_over(*step)) {
                     random = random.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
                     let (dice, size) = (random >> 60, 128 << (random >> 40 & 3));
                     match dice {
