@@ -167,6 +167,15 @@ impl Builder {
         self
     }
 
+    /// Whether the tasks, channels and sockets that libraries make are found by their memory, if
+    /// [`diag::Alloc`](crate::Alloc) is linked. Each takes 80 bytes more for that and some 70 ns; other blocks nothing.
+    #[doc = option_doc!(DIAG_CENSUS)]
+    #[cfg(feature = "heap")]
+    pub fn census(mut self, on: bool) -> Self {
+        self.settings.census = on;
+        self
+    }
+
     /// How many stacks a second each thread may take of the tasks that it polls, to know where they are parked; 0 takes
     /// none. The default costs 2.5 ms of a second at the most.
     ///
@@ -314,6 +323,8 @@ impl Builder {
         let settings = self.settings;
         settings::install(settings.clone());
         crate::record(settings.enabled);
+        #[cfg(feature = "heap")]
+        crate::heap::keep_census(settings.enabled && settings.census);
         crate::task::sampling::time_exactly(settings.exact_timing);
         crate::thread::set_signal(settings.signal);
         let mut started = Started::default();

@@ -68,6 +68,18 @@ pub(crate) fn replace(task: CurrentTask) -> CurrentTask {
     CurrentTask(CURRENT.replace(task.0))
 }
 
+/// The task that this thread is spawning, if it is a recorded one.
+#[cfg(samples_heap)]
+pub(crate) fn spawning() -> Option<CurrentTask> {
+    Some(CurrentTask(SPAWNING.get())).filter(|task| task.0 != 0)
+}
+
+/// The bits of tokio's id of the task that this thread is polling, recorded or not; 0 outside of tasks. For hooks.
+#[cfg(samples_heap)]
+pub(crate) fn tokio_id_bits() -> u64 {
+    crate::task::tokio_id::current_bits()
+}
+
 /// The task that a new block is charged to: the one that this thread is spawning, whose cell it is, or else the
 /// current one.
 #[cfg(samples_heap)]

@@ -43,7 +43,7 @@ static PARTS: Lock<BTreeMap<&'static str, Said>> = Lock::new(BTreeMap::new());
 
 /// Parts that lie in memory: a child has them as its parent had them, and of the others, which have threads, none until
 /// it starts its own.
-const IN_MEMORY: [&str; 2] = ["heap sampler", "parked stacks"];
+const IN_MEMORY: [&str; 3] = ["census", "heap sampler", "parked stacks"];
 
 /// Says what the part of this name does now, in place of what was said of it before.
 pub(crate) fn report(part: &'static str, status: Status) {

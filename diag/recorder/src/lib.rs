@@ -57,7 +57,6 @@ mod bad_setting;
 mod builder;
 mod capture;
 #[cfg(samples_heap)]
-#[allow(dead_code, unused_imports, reason = "the hooks of the allocator will use it")]
 mod census;
 mod clock;
 #[cfg(profiles_cpu)]

@@ -20,6 +20,7 @@ pub(crate) fn start(settings: &Settings) -> Started {
     let mut agent = None;
     let parts = [
         ("heap sampler", start_heap(settings)),
+        ("census", start_census(settings)),
         ("parked stacks", Ok(start_parked(settings))),
         ("ticker", start_ticker()),
         ("files", start_files(settings)),
@@ -61,6 +62,26 @@ fn start_heap(settings: &Settings) -> Result<Status, Problem> {
 
 #[cfg(not(feature = "heap"))]
 fn start_heap(_: &Settings) -> Result<Status, Problem> {
+    Ok(Status::Off("built without the feature heap".into()))
+}
+
+#[cfg(feature = "heap")]
+fn start_census(settings: &Settings) -> Result<Status, Problem> {
+    use crate::heap::EnableError;
+    if !settings.census {
+        return Ok(Status::Off("DIAG_CENSUS=off".into()));
+    }
+    match crate::heap::prepare_census() {
+        Ok(true) => Ok(Status::Works),
+        Ok(false) => Ok(Status::Off("diag::Alloc is not the allocator of this service".into())),
+        Err(error @ EnableError::Unsupported) => Ok(Status::Off(error.to_string().into())),
+        // The heap sampler has the same tables, and has said so.
+        Err(_) => Ok(Status::Failed("no address space for call stacks: what libraries make has none".into())),
+    }
+}
+
+#[cfg(not(feature = "heap"))]
+fn start_census(_: &Settings) -> Result<Status, Problem> {
     Ok(Status::Off("built without the feature heap".into()))
 }
 

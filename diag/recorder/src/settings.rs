@@ -30,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) heap: HeapMode,
     /// Mean bytes between two heap samples.
     pub(crate) heap_rate_bytes: u64,
+    /// Whether blocks of tasks, channels and sockets are entered in the census.
+    pub(crate) census: bool,
     /// What taking the stacks of parked tasks may cost, in units a second and thread; 0 takes none.
     pub(crate) parked: u32,
     /// The signal that asks a held-up thread for its stack.
@@ -72,6 +74,7 @@ impl Settings {
             resource_attributes: BTreeMap::new(),
             heap: HeapMode::Sample,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
+            census: true,
             parked: DEFAULT_UNITS,
             signal: Choice::Free,
             exact_timing: false,
@@ -152,7 +155,7 @@ mod tests {
         assert_eq!(told[0], "DIAG_TOKEN is empty, which counts as not set");
         assert_eq!(told.len(), 4);
         assert_eq!(apply(&[("DIAG_TOKEN", "hush\n")]).0.token.as_deref(), Some("hush"));
-        assert!(apply(&[("DIAG_OPEN", "1")]).0.open);
+        assert!(apply(&[("DIAG_OPEN", "1")]).0.open && !apply(&[("DIAG_CENSUS", "off")]).0.census);
     }
 
     #[test]

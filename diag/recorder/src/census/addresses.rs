@@ -56,7 +56,7 @@ unsafe impl Zeroed for Line {}
 impl Addresses {
     #[cfg(not(all(test, diag_loom)))]
     pub(super) const fn new() -> Self {
-        Addresses { lines: Growing::new(FIRST_BITS + SEGMENTS, 64), segments: AtomicU32::new(0) }
+        Addresses { lines: Growing::new(FIRST_BITS, FIRST_BITS + SEGMENTS, 64), segments: AtomicU32::new(0) }
     }
 
     #[cfg(all(test, diag_loom))]

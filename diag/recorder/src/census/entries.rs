@@ -25,7 +25,7 @@ use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// Bits of an entry's number that say which of its chunk it is. The first of a chunk is none, for the sake of `IN_HAND`.
 const CHUNK_BITS: u32 = if cfg!(all(test, diag_loom)) { 1 } else { 6 };
 const CHUNK: usize = 1 << CHUNK_BITS;
-/// Chunks at the most: four million entries, 256 MiB of address space.
+/// Chunks at the most: four million entries, 256 MiB.
 const MOST_BITS: u32 = if cfg!(all(test, diag_loom)) { 1 } else { 16 };
 const MOST: usize = 1 << MOST_BITS;
 /// Threads beyond share.
@@ -81,8 +81,8 @@ impl Entries {
     pub(super) const fn new() -> Self {
         Entries {
             // 64 KiB at once.
-            entries: Growing::new(MOST_BITS + CHUNK_BITS, 16 * CHUNK),
-            free: Growing::new(MOST_BITS, 64),
+            entries: Growing::new(4 + CHUNK_BITS, MOST_BITS + CHUNK_BITS, 16 * CHUNK),
+            free: Growing::new(6, MOST_BITS, 64),
             summary: [const { AtomicU64::new(0) }; MOST.div_ceil(64)],
             hands: [const { Hand(AtomicU32::new(0)) }; HANDS],
             used: AtomicU32::new(0),

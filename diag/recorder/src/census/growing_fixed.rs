@@ -8,10 +8,6 @@ impl<T> Growing<T> {
         Growing(Box::leak((0..len).map(|_| new()).collect()))
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(super) fn get(&self, at: usize) -> Option<&'static T> {
         self.0.get(at)
     }

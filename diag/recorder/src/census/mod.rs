@@ -76,9 +76,15 @@ pub(crate) fn has(layout: Layout) -> bool {
 pub(crate) fn enter(block: Block) -> bool {
     let entered = table().enter(&Block { birth: births::next(), ..block });
     if !entered {
-        REFUSED.count();
+        count_refused();
     }
     entered
+}
+
+/// Counts a block that is left out, as there was no room.
+#[cold]
+pub(crate) fn count_refused() {
+    REFUSED.count();
 }
 
 /// Takes a block out that is about to be freed; if somebody looks at it, who then frees it by `free`.

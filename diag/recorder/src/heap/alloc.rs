@@ -13,6 +13,9 @@ pub const DEFAULT_RATE_BYTES: u64 = crate::settings::DEFAULT_HEAP_RATE_BYTES;
 /// # fn main() {}
 /// ```
 ///
+/// Meant for a static, which is there as long as the process: a block may be freed through it after its owner has given it
+/// back, when a reader of the census is done with it.
+///
 /// It costs next to nothing until [`enable`](super::enable) is called, which `diag::init` does.
 #[derive(Debug, Default)]
 pub struct Alloc<A = System> {

@@ -12,6 +12,7 @@
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
 
+use super::aligned;
 use super::large::Entry;
 use super::record::{RecordId, Sample};
 use super::region::{self, LARGE, Slot};
@@ -25,7 +26,7 @@ use crate::stack::{self, Registers};
 use crate::sys::errno;
 
 /// Stack that a sample may need without its call stack.
-const ROOM_FOR_REST: u64 = 4 << 10;
+pub(super) const ROOM_FOR_REST: u64 = 4 << 10;
 
 static WITHOUT_STACK: Dropped = Dropped::new(
     "heap_samples_without_stack",
@@ -56,15 +57,15 @@ impl Home {
     }
 }
 
-/// False for nearly all blocks that are not sampled.
+/// False for nearly all blocks that are neither sampled nor in the census.
 #[inline(always)]
-pub(super) fn may_be_sampled(block: *mut u8, layout: Layout) -> bool {
-    region::may_hold(block) || layout.size() >= LARGE
+pub(super) fn may_be_known(block: *mut u8, layout: Layout) -> bool {
+    aligned::is_aligned(layout) || region::may_hold(block) || layout.size() >= LARGE
 }
 
 /// Where this block lies, if it is sampled. Part of whoever asks: a call more is felt where blocks grow in steps.
 #[inline(always)]
-pub(super) fn find(block: *mut u8, layout: Layout) -> Option<Home> {
+fn find(block: *mut u8, layout: Layout) -> Option<Home> {
     // Beside the region lie addresses that may be its own by that compare, and are not: a large block's, too.
     if region::may_hold(block)
         && let Some(slot) = tables()?.region.slot_of(block)
@@ -111,11 +112,26 @@ pub(super) enum Fill {
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
+    // SAFETY: by the promise of the caller.
+    unsafe { alloc_from(inner, layout, fill, stack::registers()) }
+}
+
+/// The same, where the stack begins with the caller of the function that `from` was taken in.
+///
+/// # Safety
+/// As for [`alloc`]. That function must not return before this does, hence it is part of it.
+#[inline(always)]
+pub(super) unsafe fn alloc_from(
+    inner: &impl GlobalAlloc,
+    layout: Layout,
+    fill: Fill,
+    from: Registers,
+) -> *mut u8 {
     if sampler::is_hidden() {
         // SAFETY: by the promise of the caller.
         return unsafe { scratch::alloc(inner, layout, fill) };
     }
-    let Some((tables, pending)) = begin(stack::registers(), 0, layout.size(), Reason::New) else {
+    let Some((tables, pending)) = begin(from, 0, layout.size(), Reason::New) else {
         // SAFETY: by the promise of the caller.
         return unsafe { obtain(inner, layout, fill) };
     };
@@ -127,12 +143,25 @@ pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill)
     block
 }
 
-/// Frees a block that may be sampled. The hot path jumps here and saves no register for it.
+/// Frees a block that may be sampled or in the census. The hot path jumps here and saves no register for it.
 ///
 /// # Safety
 /// As for `GlobalAlloc::dealloc`.
 #[inline(never)]
 pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
+    if aligned::is_aligned(layout) && aligned::end(inner, block, layout) {
+        return;
+    }
+    // SAFETY: by the promise of the caller.
+    unsafe { free(inner, block, layout) }
+}
+
+/// The same for a block that is not in the census.
+///
+/// # Safety
+/// As for `GlobalAlloc::dealloc`.
+#[inline(always)]
+pub(super) unsafe fn free(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout) {
     if scratch::give_if_here(block, layout) {
         return;
     }
@@ -145,13 +174,48 @@ pub(super) unsafe fn dealloc(inner: &impl GlobalAlloc, block: *mut u8, layout: L
     unsafe { inner.dealloc(block, layout) }
 }
 
+/// Resizes a block that is not in the census. If its growth becomes a sample, its stack begins with the caller of the
+/// function that `from` was taken in, or else with this one's.
+///
+/// # Safety
+/// As for `GlobalAlloc::realloc`.
+#[inline(always)]
+pub(super) unsafe fn realloc_any(
+    inner: &impl GlobalAlloc,
+    block: *mut u8,
+    layout: Layout,
+    new_size: usize,
+    from: Option<Registers>,
+) -> *mut u8 {
+    if let Some(home) = find(block, layout) {
+        // SAFETY: by the promise of the caller.
+        return unsafe { realloc(inner, home, block, layout, new_size) };
+    }
+    if scratch::is_here(block, layout) {
+        // SAFETY: by the promise of the caller.
+        return unsafe { scratch::realloc(inner, block, layout, new_size) };
+    }
+    // Only growth is charged: a block that grows step by step is sampled as if made at once.
+    if sampler::charge(new_size.saturating_sub(layout.size())) {
+        // SAFETY: by the promise of the caller, and the block is not one of ours.
+        return unsafe {
+            match from {
+                Some(from) => realloc_due_from(inner, block, layout, new_size, from),
+                None => realloc_due(inner, block, layout, new_size),
+            }
+        };
+    }
+    // SAFETY: by the promise of the caller, and the block is not one of ours.
+    unsafe { inner.realloc(block, layout, new_size) }
+}
+
 /// Resizes a sampled block.
 ///
 /// # Safety
 /// As for `GlobalAlloc::realloc`; the block must lie there.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn realloc(
+unsafe fn realloc(
     inner: &impl GlobalAlloc,
     home: Home,
     block: *mut u8,
@@ -177,11 +241,22 @@ pub(super) unsafe fn realloc(
 /// As for `GlobalAlloc::realloc`; the block must be the inner allocator's and not sampled.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn realloc_due(
+unsafe fn realloc_due(inner: &impl GlobalAlloc, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+    // SAFETY: by the promise of the caller.
+    unsafe { realloc_due_from(inner, block, layout, new_size, stack::registers()) }
+}
+
+/// The same, as [`alloc_from`].
+///
+/// # Safety
+/// As for [`realloc_due`].
+#[inline(always)]
+unsafe fn realloc_due_from(
     inner: &impl GlobalAlloc,
     block: *mut u8,
     layout: Layout,
     new_size: usize,
+    from: Registers,
 ) -> *mut u8 {
     if sampler::is_hidden() {
         // SAFETY: by the promise of the caller.
@@ -189,7 +264,7 @@ pub(super) unsafe fn realloc_due(
     }
     let growth = new_size.saturating_sub(layout.size());
     let reason = Reason::Grown(growth as u64);
-    let Some((tables, pending)) = begin(stack::registers(), layout.size(), growth, reason) else {
+    let Some((tables, pending)) = begin(from, layout.size(), growth, reason) else {
         // SAFETY: by the promise of the caller.
         return unsafe { inner.realloc(block, layout, new_size) };
     };
@@ -211,9 +286,10 @@ fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option
         tables::count_at_stack_end();
         return None;
     }
-    let (stack, missing) = match number_of_stack(tables, from) {
-        Ok(stack) => (stack, None),
-        Err(why) => (OTHER, Some(why)),
+    let (stack, missing) = match number_of_stack(tables, from, || true) {
+        Some(stack) => (stack, None),
+        None if stack::has_room_to_walk(from.sp) => (OTHER, Some(&WITHOUT_STACK)),
+        None => (OTHER, Some(&NEAR_STACK_END)),
     };
     let task = match reason {
         Reason::New => current::allocating(),
@@ -234,13 +310,11 @@ fn begin(from: Registers, size: usize, charged: usize, reason: Reason) -> Option
     Some((tables, Pending { sample, missing, point, reason, record: tables.records.take() }))
 }
 
-/// The number of the stack that begins there, which is held, or what counts that there is none.
-fn number_of_stack(tables: &Tables, from: Registers) -> Result<u32, &'static Dropped> {
+/// The number of the stack that begins there, which is held, if it is known or may be walked.
+pub(super) fn number_of_stack(tables: &Tables, from: Registers, may_walk: impl Fn() -> bool) -> Option<u32> {
     let new = |frames: &[u64]| tables.stacks.intern(frames).word();
     let again = |word| tables.stacks.hold(word).is_some();
-    let word = tables.unwinds.number(from, new, again);
-    word.map(Held::number_of)
-        .ok_or_else(|| if stack::has_room_to_walk(from.sp) { &WITHOUT_STACK } else { &NEAR_STACK_END })
+    tables.unwinds.number(from, may_walk, new, again).map(Held::number_of)
 }
 
 /// Whose memory is sought.
@@ -467,7 +541,7 @@ unsafe fn resize_large(
 ///
 /// # Safety
 /// `new_size` with this alignment is a layout.
-unsafe fn with_size(layout: Layout, new_size: usize) -> Layout {
+pub(super) unsafe fn with_size(layout: Layout, new_size: usize) -> Layout {
     // SAFETY: by the promise of the caller.
     unsafe { Layout::from_size_align_unchecked(new_size, layout.align()) }
 }
@@ -488,9 +562,11 @@ fn enter_or_drop(tables: &Tables, tenant: Tenant<'_>, block: *mut u8, size: usiz
     }
 }
 
+/// As the inner allocator has it.
+///
 /// # Safety
-/// As for `GlobalAlloc::alloc`.
-unsafe fn obtain(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
+/// As for `GlobalAlloc::alloc` and `alloc_zeroed`.
+pub(super) unsafe fn obtain(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
     match fill {
         // SAFETY: by the promise of the caller.
         Fill::Any => unsafe { inner.alloc(layout) },

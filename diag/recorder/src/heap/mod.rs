@@ -3,12 +3,13 @@
 //! [`Alloc`] stands in front of any allocator. One allocation in 512 KiB, on average, is a sample: it
 //! gets a never-reused birth number, its call stack, the current task and the time, and it is known
 //! exactly until it is freed, so there are no false leaks. The other allocations pay a subtraction
-//! and a branch, frees one compare. The capture turns the live samples into the heap of a snapshot;
+//! and a branch, frees one compare. Blocks that are aligned to 128 or 256 are entered in the census, too. The capture turns the live samples into the heap of a snapshot;
 //! nothing is named, written or judged here.
 //!
 //! Memory that C libraries take from `malloc` by themselves is not seen. On other platforms than Linux
 //! on x86-64 `unsupported.rs` takes the place of this file.
 
+mod aligned;
 mod alloc;
 mod counters;
 mod error;
@@ -30,7 +31,9 @@ mod weight;
 use std::alloc::{GlobalAlloc, Layout};
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+pub(crate) use aligned::keep_census;
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
 use counters::HeapCounters;
 pub(crate) use counters::Totals;
@@ -49,6 +52,10 @@ use crate::stack;
 unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if aligned::is_aligned(layout) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { aligned::alloc(&self.inner, layout, Fill::Any) };
+        }
         if sampler::charge(layout.size()) {
             // SAFETY: by the promise of the caller.
             return unsafe { hook::alloc(&self.inner, layout, Fill::Any) };
@@ -59,6 +66,10 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 
     #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        if aligned::is_aligned(layout) {
+            // SAFETY: by the promise of the caller.
+            return unsafe { aligned::alloc(&self.inner, layout, Fill::Zero) };
+        }
         if sampler::charge(layout.size()) {
             // SAFETY: by the promise of the caller.
             return unsafe { hook::alloc(&self.inner, layout, Fill::Zero) };
@@ -69,7 +80,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if hook::may_be_sampled(block, layout) {
+        if hook::may_be_known(block, layout) {
             // SAFETY: by the promise of the caller.
             return unsafe { hook::dealloc(&self.inner, block, layout) };
         }
@@ -79,21 +90,12 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
-        if let Some(home) = hook::find(block, layout) {
+        if aligned::is_aligned(layout) {
             // SAFETY: by the promise of the caller.
-            return unsafe { hook::realloc(&self.inner, home, block, layout, new_size) };
+            return unsafe { aligned::realloc(&self.inner, block, layout, new_size) };
         }
-        if scratch::is_here(block, layout) {
-            // SAFETY: by the promise of the caller.
-            return unsafe { scratch::realloc(&self.inner, block, layout, new_size) };
-        }
-        // Only growth is charged: a block that grows step by step is sampled as if made at once.
-        if sampler::charge(new_size.saturating_sub(layout.size())) {
-            // SAFETY: by the promise of the caller, and the block is not one of ours.
-            return unsafe { hook::realloc_due(&self.inner, block, layout, new_size) };
-        }
-        // SAFETY: by the promise of the caller, and the block is not one of ours.
-        unsafe { self.inner.realloc(block, layout, new_size) }
+        // SAFETY: by the promise of the caller, and the block is not aligned like that.
+        unsafe { hook::realloc_any(&self.inner, block, layout, new_size, None) }
     }
 }
 
@@ -104,17 +106,27 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 /// they sampled before; the caller and new ones at once. The first call also decides how much can be kept:
 /// 131,072 samples, or 1,048,575 if every block is recorded.
 pub fn enable(rate_bytes: u64) -> Result<(), EnableError> {
-    let ready = {
-        let _hidden = hide_thread();
-        stack::prepare();
-        tables::prepare(if rate_bytes == 0 { Capacity::ALL_BLOCKS } else { Capacity::SAMPLES })
-    };
-    if !ready {
-        return Err(EnableError::NoAddressSpace);
-    }
+    prepare(if rate_bytes == 0 { Capacity::ALL_BLOCKS } else { Capacity::SAMPLES })?;
+    WAS_ENABLED.store(true, Ordering::Relaxed);
     sampler::set_rate(Some(rate_bytes));
     Ok(())
 }
+
+/// Prepares the stacks of the census, which are kept with those of the samples; false if nothing comes into it, as the
+/// service has another allocator.
+pub(crate) fn prepare_census() -> Result<bool, EnableError> {
+    prepare(Capacity::SAMPLES)?;
+    Ok(is_linked())
+}
+
+fn prepare(capacity: Capacity) -> Result<(), EnableError> {
+    let _hidden = hide_thread();
+    stack::prepare();
+    if tables::prepare(capacity) { Ok(()) } else { Err(EnableError::NoAddressSpace) }
+}
+
+/// True once the sampler was on: there may be tables without it.
+static WAS_ENABLED: AtomicBool = AtomicBool::new(false);
 
 /// Takes no more samples. Those that live stay known until they are freed.
 pub fn disable() {
@@ -158,7 +170,8 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
 
 /// False if nothing was ever sampled here.
 pub(crate) fn is_recorded() -> bool {
-    tables().is_some_and(|tables| tables.records.next_birth() > 1 || is_linked())
+    WAS_ENABLED.load(Ordering::Relaxed)
+        && tables().is_some_and(|tables| tables.records.next_birth() > 1 || is_linked())
 }
 
 /// Keeps every call stack as it is until dropped, for whoever reads numbers of stacks and then their frames.
@@ -168,7 +181,7 @@ pub(crate) fn keep_stacks() -> Option<impl Drop> {
 
 /// Samples that can live at once; `None` before [`enable`].
 pub(crate) fn capacity() -> Option<u64> {
-    tables().map(Tables::capacity)
+    tables().filter(|_| WAS_ENABLED.load(Ordering::Relaxed)).map(Tables::capacity)
 }
 
 /// True if the service has us as its global allocator: an allocation then moves the countdown.

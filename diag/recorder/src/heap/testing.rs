@@ -28,6 +28,7 @@ use diag_analysis::source_location::SourceLocation;
 
 use super::tables::{self, tables};
 use super::{enable, frames, hide_thread, sampler};
+use crate::census::Block;
 use crate::symbols;
 
 /// What the process has allocated and freed since every block is recorded, exact to the byte.
@@ -71,6 +72,44 @@ impl HeapStats {
         }
         stats
     }
+}
+
+/// A block of the census, for tests of the recorder.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct CensusBlock {
+    pub address: usize,
+    pub size: usize,
+    pub birth: u64,
+    stack: u32,
+}
+
+impl CensusBlock {
+    /// Whether its stack was taken.
+    pub fn has_stack(&self) -> bool {
+        self.stack >= super::stacks::RESERVED
+    }
+
+    /// The functions that it was allocated in, the innermost first; none if no stack was taken.
+    pub fn functions(&self) -> Vec<String> {
+        let frames = if self.stack < super::stacks::RESERVED { Vec::new() } else { frames(self.stack) };
+        let mut names = vec![String::new(); frames.len()];
+        symbols::at(&frames, |at, function| names[at] = function.name.to_owned());
+        names
+    }
+}
+
+/// All blocks of the census, for tests of the recorder.
+#[doc(hidden)]
+pub fn census() -> Vec<CensusBlock> {
+    let _hidden = hide_thread();
+    let mut blocks = Vec::new();
+    crate::census::each(|pinned| {
+        let Block { address, layout, birth, stack, .. } = *pinned.block();
+        blocks.push(CensusBlock { address, size: layout.size(), birth, stack });
+    });
+    blocks
 }
 
 /// The heap as it was at one moment, to compare later ones with.

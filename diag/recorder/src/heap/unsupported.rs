@@ -47,6 +47,14 @@ pub fn enable(_rate_bytes: u64) -> Result<(), EnableError> {
 /// Nothing was on.
 pub fn disable() {}
 
+/// There is no census here.
+pub(crate) fn keep_census(_on: bool) {}
+
+/// There is none to prepare for.
+pub(crate) fn prepare_census() -> Result<bool, EnableError> {
+    Err(EnableError::Unsupported)
+}
+
 /// Hides nothing: no thread's allocations are seen.
 pub(crate) fn hide_capture() -> Hidden {
     Hidden

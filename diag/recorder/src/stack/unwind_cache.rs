@@ -47,6 +47,12 @@ struct Set {
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for Set {}
 
+/// Where a walk ends, and what else tells its stack from others.
+struct Until {
+    stop: u64,
+    salt: u32,
+}
+
 /// One stack. The fields belong to whoever has set `taken`.
 #[repr(align(64))]
 struct Entry {
@@ -84,14 +90,16 @@ impl UnwindCache {
     /// what `number` gave it, which is told the callers' addresses, innermost first. `None` if the stack cannot
     /// be walked now, or is too near its end for that: see [`walk::has_room`].
     ///
-    /// A number that was given before counts only if `again` says that it still is this stack's.
+    /// A number that was given before counts only if `again` says that it still is this stack's. One that is not known
+    /// is walked only if `may_walk`.
     pub(crate) fn number(
         &self,
         from: Registers,
+        may_walk: impl Fn() -> bool,
         number: impl Fn(&[u64]) -> u64,
         again: impl Fn(u64) -> bool,
     ) -> Option<u64> {
-        self.number_up_to(walk::NOWHERE, 0, from, number, again)
+        self.find_or_take(Until { stop: walk::NOWHERE, salt: 0 }, from, may_walk, number, again)
     }
 
     /// As [`number`](UnwindCache::number), with the frames up to the function whose stack pointer was `stop`. Of stacks
@@ -104,19 +112,32 @@ impl UnwindCache {
         number: impl Fn(&[u64]) -> u64,
         again: impl Fn(u64) -> bool,
     ) -> Option<u64> {
+        self.find_or_take(Until { stop, salt }, from, || true, number, again)
+    }
+
+    #[inline]
+    fn find_or_take(
+        &self,
+        Until { stop, salt }: Until,
+        from: Registers,
+        may_walk: impl Fn() -> bool,
+        number: impl Fn(&[u64]) -> u64,
+        again: impl Fn(u64) -> bool,
+    ) -> Option<u64> {
         let stack = StackBounds::of(from.sp)?;
+        let may_walk = || walk::has_room(from.sp) && may_walk();
         let key = key(from, salt);
         let (set, entries) = self.set(key);
         for entry in set.of(key, entries).filter_map(Entry::hold) {
             match entry.find(from, stack, stop) {
                 Some(known) if again(known) => return Some(known),
                 Some(_) => {
-                    return walk::has_room(from.sp).then(|| entry.take(from, stack, stop, number)).flatten();
+                    return may_walk().then(|| entry.take(from, stack, stop, number)).flatten();
                 }
                 None => {}
             }
         }
-        if !walk::has_room(from.sp) {
+        if !may_walk() {
             return None;
         }
         match set.give_way(key, entries) {
@@ -300,7 +321,7 @@ mod tests {
             let from = registers();
             let new = |frames: &[u64]| self.numbers.number(frames);
             let again = |number| !self.numbers.gone.borrow().contains(&number);
-            let number = self.unwinds.number(from, new, again).expect("a stack");
+            let number = self.unwinds.number(from, || true, new, again).expect("a stack");
             let mut frames: Frames = [0; MAX_FRAMES];
             let depth = walk::capture_until(from, &mut frames, walk::NOWHERE);
             assert_eq!(self.numbers.known.borrow()[number as usize], frames[..depth]);
