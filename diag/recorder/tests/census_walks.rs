@@ -44,7 +44,7 @@ fn not_taken() -> usize {
 
 #[test]
 fn beyond_the_budget_a_block_has_no_stack_and_is_counted() {
-    let diag = diag::Builder::new().env(false).agent(false).stderr(false).start();
+    let diag = diag::Builder::new().env(false).agent(false).stderr(false).census(true).start();
     assert!(diag.problems().is_empty(), "{:?}", diag.problems());
     assert_eq!(not_taken(), 0);
     let begun = Instant::now();

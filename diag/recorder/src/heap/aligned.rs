@@ -36,8 +36,8 @@ static WITHOUT_STACK: Dropped = Dropped::new(
     "a task, channel or socket of a library has no call stack, which was not to be walked just then",
 );
 
-/// False once somebody has chosen that there is no census.
-static ON: AtomicBool = AtomicBool::new(true);
+/// True once somebody has chosen that there is a census.
+static ON: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// When this thread's window began, and how many walks are left in it. Plain words without a destructor.

@@ -100,6 +100,12 @@ impl CensusBlock {
     }
 }
 
+/// Whether blocks are entered in the census from now on, for tests of the recorder.
+#[doc(hidden)]
+pub fn keep_census(on: bool) {
+    super::keep_census(on);
+}
+
 /// All blocks of the census, for tests of the recorder.
 #[doc(hidden)]
 pub fn census() -> Vec<CensusBlock> {
