@@ -14,10 +14,10 @@ use crate::health::Status;
 use crate::sys::procfs::{self, status_bytes, status_number};
 use crate::{allocator, settings, sys};
 
-/// Facts that do not change while the process lives, read once.
+/// Facts that do not change while the process lives.
 pub(super) fn facts(anchor: &Anchor) -> Process {
     let settings = settings::current();
-    let exe = std::env::current_exe().ok();
+    let exe = procfs::executable();
     let name = || exe.as_ref()?.file_name()?.to_str().map(str::to_owned);
     Process {
         service: settings.service.or_else(name).unwrap_or_else(|| "unnamed".to_owned()),

@@ -16,6 +16,7 @@ mod throttled;
 
 use std::fs::{self, File};
 use std::io;
+use std::path::PathBuf;
 
 use diag_snapshot::{CgroupMemory, DescriptorKind};
 
@@ -35,6 +36,14 @@ pub(crate) const FOLDER: &str = "/proc/self";
 
 /// A link to the file of the executable, also if another one has its name by now.
 pub(crate) const EXECUTABLE: &str = "/proc/self/exe";
+
+/// The path from which this process was started. A deploy puts another file there, and the kernel says of the old one that it
+/// is deleted: the service is still the same.
+pub(crate) fn executable() -> Option<PathBuf> {
+    let path = std::env::current_exe().ok()?;
+    let was = path.to_str().and_then(|path| path.strip_suffix(" (deleted)"));
+    Some(was.filter(|_| !path.exists()).map(PathBuf::from).unwrap_or(path))
+}
 
 /// The memory of this process as a file.
 pub(crate) const MEMORY: &str = "/proc/self/mem";
