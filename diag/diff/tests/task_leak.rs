@@ -107,6 +107,18 @@ fn those_that_never_end_while_there_is_more_to_do_are_possible() {
     check([pool, requests].concat(), 15.0, 30.0, Outcome::Findings, &["possible svc.rs:7:9 751"]);
 }
 
+/// In two batches, and the second was over when half of the time between the snapshots was left.
+#[test]
+fn those_that_have_all_come_are_possible() {
+    let batch = |from, until| Steady { line: 7, count: 500, from, until, pause: 0.5 }.tasks();
+    let check = |until, expected: &str| {
+        let tasks = [batch(0.0, 12.0), batch(18.0, until)].concat();
+        check(tasks, 20.0, 40.0, Outcome::Findings, &[expected]);
+    };
+    check(31.0, "likely svc.rs:7:9 1000");
+    check(30.0, "possible svc.rs:7:9 1000");
+}
+
 #[test]
 fn few_that_come_one_by_one_and_never_end_are_likely_after_a_while() {
     let tasks = |count| Steady { line: 7, count, from: 0.0, until: 62.5, pause: 0.5 }.tasks();

@@ -19,6 +19,8 @@ pub(super) struct Ageing<'a> {
     outlived: Older,
     /// None of the site ever ended, and there is more to do: a pool grows to its size.
     is_pool: bool,
+    /// None was spawned in the later half of the time between the snapshots: it may have its size.
+    has_paused: bool,
 }
 
 impl<'a> Ageing<'a> {
@@ -28,13 +30,19 @@ impl<'a> Ageing<'a> {
         let is_growth = births.count >= params.min_tasks
             && sign_test(births.count.saturating_sub(stayed), outlived.ended) <= params.significance;
         let is_pool = site.after.totals.ended() == 0 && has_more_load(facts, diff, site);
-        (is_growth && come_all_the_time(births)).then_some(Ageing { site, outlived, is_pool })
+        let has_paused = Micros(births.quiet_us.saturating_mul(2)) > diff.window();
+        let ageing = Ageing { site, outlived, is_pool, has_paused };
+        (is_growth && come_all_the_time(births)).then_some(ageing)
     }
 
     fn confidence(&self, params: &Params) -> Confidence {
         let is_long = Micros(self.site.after.births.oldest_us) >= params.min_growth();
         let stay = stays(self.outlived.before, self.outlived.ended, params) || self.none_ends(params);
-        if is_long && stay && !self.is_pool { Confidence::Likely } else { Confidence::Possible }
+        if is_long && stay && !self.is_pool && !self.has_paused {
+            Confidence::Likely
+        } else {
+            Confidence::Possible
+        }
     }
 
     /// True if no task of the site ended at all since the first snapshot, and many have been there for half of the time in
