@@ -174,6 +174,9 @@ fn resident_memory_of_healthy_services_is_silent() {
     assert_eq!(found(&even(13, 700), |kib| kib - 10_000), 0, "of files");
     let plateau: Vec<u64> = (0..13).map(|i: u64| 20_000 + i.min(8) * 900).collect();
     assert_eq!(found(&plateau, |_| 0), 0, "it ended");
+    // Warmed up for as long, three times as fast.
+    let tail: Vec<u64> = (0..25).map(|i: u64| 20_000 + i * 700 + i.min(12) * 1_400).collect();
+    assert_eq!(found(&tail, |_| 0), 0, "the end of what filled up");
     let saw: Vec<u64> = (0..13).map(|i: u64| 20_000 + i * 700 - (i % 3) * 1_000).collect();
     assert_eq!(found(&saw, |_| 0), 0, "it falls");
     let more = |until| Service::new(Steady { line: 7, count: 60, from: 0.0, until, pause: 1.0 }.tasks());

@@ -27,7 +27,11 @@ impl Trend {
         let sizes: Vec<Option<u64>> =
             self.moments.iter().map(|moment| Some(moment.memory.as_ref()?.private_bytes())).collect();
         let rise = Rise::of(&sizes, self, &limits).filter(is_even)?;
-        (!self.has_more_load_since(rise.since)).then_some(rise)
+        // The end of what filled up is no beginning of a leak.
+        let (first, begun) = sizes.first()?.zip(*sizes.get(rise.since)?)?;
+        let before = self.per_s(begun.saturating_sub(first) as f64, 0, rise.since);
+        let was_faster = before > self.per_s(rise.rise() as f64, rise.since, self.last()?);
+        (!was_faster && !self.has_more_load_since(rise.since)).then_some(rise)
     }
 }
 
