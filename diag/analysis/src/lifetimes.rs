@@ -39,16 +39,18 @@ impl Lifetimes {
 
     /// How many lasted so long at least: those whose bucket lies above, so never too many.
     pub fn count_from(&self, least: Micros) -> u64 {
-        let above = self.0.iter().filter(|&(&bucket, _)| lower_edge(bucket) >= least);
-        above.fold(0u64, |sum, (_, &count)| sum.saturating_add(count))
+        self.from(least).fold(0, |sum, (_, count)| sum.saturating_add(count))
     }
 
     /// How long those that lasted so long at least lasted together, by the lower edges of their buckets.
     pub fn sum_from(&self, least: Micros) -> Micros {
-        let above = self.0.iter().filter(|&(&bucket, _)| lower_edge(bucket) >= least);
-        Micros(above.fold(0, |sum: u64, (&bucket, &count)| {
-            sum.saturating_add(lower_edge(bucket).0.saturating_mul(count))
-        }))
+        self.from(least).map(|(edge, count)| Micros(edge.0.saturating_mul(count))).sum()
+    }
+
+    /// The lower edges of the buckets that lie above, and how many are in each.
+    fn from(&self, least: Micros) -> impl Iterator<Item = (Micros, u64)> {
+        let edges = self.0.iter().map(|(&bucket, &count)| (lower_edge(bucket), count));
+        edges.filter(move |(edge, _)| *edge >= least)
     }
 
     /// The bucket in which, or below which, so many percent of them lie; none if there are none.

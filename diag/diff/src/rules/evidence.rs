@@ -11,7 +11,7 @@ use diag_snapshot::{Bytes, Micros};
 use jiff::Timestamp;
 
 use super::fact::{AskedBy, BytesPerSecond, PerSecond, Percent, Probability, Ratio, facts};
-use crate::trend::Steady;
+use crate::trend::{Rise, Steady};
 
 facts! {
     /// What speaks for a finding, or against it.
@@ -287,6 +287,14 @@ impl Evidence {
             windows: growth.windows.len() as u64,
             lasted: Micros(growth.lasted_us),
             growth: growth.windows.iter().map(|flow| Bytes(flow.bytes().max(0.0) as u64)).collect(),
+        }
+    }
+
+    /// Resident memory that rises evenly.
+    pub(super) fn resident_rose(rise: &Rise) -> Self {
+        Evidence::ResidentRose {
+            lasted: Micros(rise.lasted_us),
+            floors: rise.floors.iter().copied().map(Bytes).collect(),
         }
     }
 }

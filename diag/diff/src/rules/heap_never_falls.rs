@@ -86,10 +86,7 @@ fn of_heap(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding>
 fn of_private(facts: &Facts<'_>, trend: &Trend, params: &Params) -> Option<Finding> {
     let min_growth = Micros::from_secs(params.min_growth_s / 2.0);
     let rise = trend.private_rise(min_growth.0, params.min_private_bytes)?;
-    let rose = Evidence::ResidentRose {
-        lasted: Micros(rise.lasted_us),
-        floors: rise.floors.iter().map(|&size| Bytes(size)).collect(),
-    };
+    let rose = Evidence::resident_rose(&rise);
     Some(told(facts, trend, &rise, Estimate::exact(Bytes(rise.rise())), rose, params))
 }
 

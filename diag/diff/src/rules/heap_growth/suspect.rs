@@ -1,7 +1,7 @@
 //! A function whose memory grows, with all that is asked of it before it is found.
 
 use diag_analysis::views::Estimate;
-use diag_snapshot::{Bytes, Micros};
+use diag_snapshot::Micros;
 
 use super::resident::ResidentRise;
 use super::{Params, Rule, bytes, grows, is_steady};
@@ -145,10 +145,7 @@ impl<'a> Suspect<'a> {
         let site = self.site;
         let subject = Subject::Function(site.place.clone());
         let of_resident = self.resident.as_ref().filter(|_| !self.goes_on_for_long());
-        let of_resident = of_resident.map(|rise| Evidence::ResidentRose {
-            lasted: Micros(rise.lasted_us),
-            floors: rise.floors.iter().copied().map(Bytes).collect(),
-        });
+        let of_resident = of_resident.map(Evidence::resident_rose);
         let mut evidence: Vec<Evidence> = self.trend_evidence().into_iter().chain(of_resident).collect();
         evidence.extend(others.iter().map(|other| Evidence::AlsoGrew {
             place: other.site.place.clone(),
