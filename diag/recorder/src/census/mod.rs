@@ -2,8 +2,8 @@
 //!
 //! tokio pads what threads share to two cache lines: the cell of each task, the shared part of an mpsc channel, the
 //! registration of a socket. So an allocator sees each of them made and freed, by its `Layout` alone, whoever spawned
-//! it. Few others are so aligned. Which block is what is learnt elsewhere; here they are only counted, one entry each,
-//! from the allocation to the free.
+//! it. Few others are so aligned. Which block is what is learnt and never assumed. Each has one entry,
+//! from the allocation to the free. What nobody is sure of is unknown, and that is a kind as well.
 //!
 //! | file | what |
 //! |---|---|
@@ -13,6 +13,7 @@
 //! | `addresses` | from a block's address to its entry |
 //! | `growing` | an array in memory that is ours, and grows in place |
 //! | `table` | all of it together |
+//! | `kinds/` | what each block is |
 //!
 //! Nothing here waits, allocates or panics; memory is mapped as the census grows. Without room a block is left out, and
 //! counted.
@@ -32,6 +33,7 @@ mod growing;
 #[cfg(all(test, diag_loom))]
 #[path = "growing_fixed.rs"]
 mod growing;
+mod kinds;
 mod pinned;
 mod table;
 #[cfg(all(test, not(diag_loom)))]
@@ -40,6 +42,7 @@ mod tests;
 pub(crate) use block::{Block, Origin};
 pub(crate) use free::Free;
 use growing::Growing;
+pub(crate) use kinds::{Found, Kind, TaskFacts, is_learning, rules};
 pub(crate) use pinned::Pinned;
 use table::Table;
 pub(crate) use table::{Ended, Held};

@@ -31,7 +31,6 @@ impl<'a> Pinned<'a> {
 
     /// The word at this offset, as it is at this moment; `None` beyond the block. What it means, and whether anybody has
     /// written it yet, is for the caller to find out.
-    #[cfg_attr(not(test), allow(dead_code, reason = "what a block is will be told by its words"))]
     pub(crate) fn word(&self, offset: usize) -> Option<u64> {
         if !offset.is_multiple_of(8) || offset + 8 > self.block.layout.size() {
             return None;

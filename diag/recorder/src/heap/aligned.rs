@@ -69,7 +69,7 @@ pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill)
         // SAFETY: by the promise of the caller.
         unsafe { hook::obtain(inner, layout, fill) }
     };
-    if !block.is_null() && census::has(layout) && ON.load(Ordering::Relaxed) && !sampler::is_hidden() {
+    if !block.is_null() && census::has(layout) && is_entered() {
         enter(block, layout, from);
     }
     block
@@ -167,6 +167,11 @@ fn release(block: &Block) {
     {
         tables.stacks.release(block.stack);
     }
+}
+
+/// Whether what this thread allocates is entered. The recorder's own is not, unless something is learnt from it.
+fn is_entered() -> bool {
+    ON.load(Ordering::Relaxed) && (!sampler::is_hidden() || census::is_learning())
 }
 
 fn enter(block: *mut u8, layout: Layout, from: Registers) {

@@ -28,7 +28,7 @@ use diag_analysis::source_location::SourceLocation;
 
 use super::tables::{self, tables};
 use super::{enable, frames, hide_thread, sampler};
-use crate::census::Block;
+use crate::census::{self, Block, Found, Kind, TaskFacts};
 use crate::symbols;
 
 /// What the process has allocated and freed since every block is recorded, exact to the byte.
@@ -82,6 +82,13 @@ pub struct CensusBlock {
     pub address: usize,
     pub size: usize,
     pub birth: u64,
+    /// What it is: `Task`, `Channel`, `Socket`, `Unknown` or `New`.
+    pub kind: &'static str,
+    /// A task's: it has ended, it is a closure on a blocking thread.
+    pub has_ended: Option<bool>,
+    pub is_blocking: Option<bool>,
+    /// The number of a task's id, as tokio prints it.
+    pub id: Option<u64>,
     stack: u32,
 }
 
@@ -110,12 +117,20 @@ pub fn keep_census(on: bool) {
 #[doc(hidden)]
 pub fn census() -> Vec<CensusBlock> {
     let _hidden = hide_thread();
-    let mut blocks = Vec::new();
-    crate::census::each(|pinned| {
-        let Block { address, layout, birth, stack, .. } = *pinned.block();
-        blocks.push(CensusBlock { address, size: layout.size(), birth, stack });
-    });
-    blocks
+    let block = |Found { block, kind, task }: Found| {
+        let kind = match kind {
+            Kind::Task => "Task",
+            Kind::Channel => "Channel",
+            Kind::Socket => "Socket",
+            Kind::Unknown => "Unknown",
+            Kind::New => "New",
+        };
+        let Block { address, layout, birth, stack, .. } = block;
+        let (has_ended, is_blocking) = (task.map(TaskFacts::has_ended), task.map(|task| task.owner == 0));
+        let id = task.and_then(TaskFacts::id);
+        CensusBlock { address, size: layout.size(), birth, kind, has_ended, is_blocking, id, stack }
+    };
+    census::rules().survey().into_iter().map(block).collect()
 }
 
 /// The heap as it was at one moment, to compare later ones with.

@@ -8,6 +8,7 @@ pub(crate) struct Mapping<'a> {
     pub(crate) range: Range<u64>,
     pub(crate) is_readable: bool,
     pub(crate) is_writable: bool,
+    pub(crate) is_executable: bool,
     pub(crate) is_shared: bool,
     pub(crate) is_main_stack: bool,
     /// What is mapped, if that is a file, or shared as one.
@@ -49,6 +50,7 @@ pub(crate) fn mapping(line: &str) -> Option<Mapping<'_>> {
         range,
         is_readable: access.starts_with('r'),
         is_writable: access.get(1..2) == Some("w"),
+        is_executable: access.get(2..3) == Some("x"),
         is_shared: access.ends_with('s'),
         is_main_stack: name == "[stack]",
         file: is_file.then(|| MappedFile { path: deleted.unwrap_or(name), is_deleted: deleted.is_some() }),

@@ -6,6 +6,8 @@
 mod cgroup;
 mod cgroup_memory;
 mod descriptor;
+#[cfg_attr(not(samples_heap), allow(dead_code, reason = "the census asks"))]
+mod epoll;
 mod maps;
 mod page_map;
 mod stat;
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 
 use diag_snapshot::{CgroupMemory, DescriptorKind};
 
+#[cfg_attr(not(samples_heap), allow(unused_imports, reason = "the census asks"))]
+pub(crate) use epoll::Registered;
 #[cfg(test)]
 pub(crate) use maps::{MAPS, mapping};
 pub(crate) use maps::{MappedFile, Mapping, mappings};
@@ -106,6 +110,16 @@ pub(crate) fn host() -> Option<String> {
 pub(crate) fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
     let target = fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
     Some(descriptor::kind(&target.to_string_lossy()))
+}
+
+/// What is registered with any epoll of this process; `None` if its descriptors are not told.
+#[cfg_attr(not(samples_heap), allow(dead_code, reason = "the census asks"))]
+pub(crate) fn registered() -> Option<Vec<Registered>> {
+    let descriptor = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let all = fs::read_dir("/proc/self/fd").ok()?.filter_map(descriptor);
+    let epolls = all.filter(|&descriptor| descriptor_kind(descriptor) == Some(DescriptorKind::Eventpoll));
+    let told = epolls.filter_map(|epoll| fs::read_to_string(format!("/proc/self/fdinfo/{epoll}")).ok());
+    Some(told.flat_map(|text| epoll::registered(&text)).collect())
 }
 
 /// Opens the [memory](MEMORY) of this process: where nothing is, reading fails.

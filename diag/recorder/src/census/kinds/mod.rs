@@ -1,0 +1,38 @@
+//! What the blocks of the census are: tasks, channels, sockets, or unknown, which is a kind as well.
+//!
+//! What they look like is learnt from some that are made for that, and never assumed: each build of tokio lays them out
+//! as it likes.
+//!
+//! | file | what |
+//! |---|---|
+//! | `learn` | the objects that are made, and what is found in them |
+//! | `rules` | the rules that follow |
+//! | `survey`, `kind` | a look at all blocks, and what each of them is |
+//! | `address_map` | what lies at an address |
+//!
+//! For captures, not for hooks.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a capture may allocate"
+)]
+
+mod address_map;
+mod kind;
+mod learn;
+mod rules;
+mod survey;
+
+pub(crate) use kind::Kind;
+pub(crate) use learn::is_learning;
+pub(crate) use rules::{Rules, TaskFacts};
+pub(crate) use survey::Found;
+
+use crate::fork::Once;
+
+/// The rules of this build's tokio, learnt at the first use. On a thread that is hidden.
+pub(crate) fn rules() -> &'static Rules {
+    static RULES: Once<Rules> = Once::new();
+    RULES.get_or_init(learn::learn)
+}

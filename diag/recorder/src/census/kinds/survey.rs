@@ -1,0 +1,112 @@
+//! A look at all blocks of the census, and what each of them is.
+
+use std::collections::{HashMap, HashSet};
+
+use super::address_map::AddressMap;
+use super::kind::Kind;
+use super::rules::{Context, Rules, TaskFacts};
+use crate::census::Block;
+use crate::census::each;
+use crate::clock;
+use crate::sys::procfs;
+
+/// A block, and what it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    pub(crate) block: Block,
+    pub(crate) kind: Kind,
+    /// Of a task whose cell was read.
+    pub(crate) task: Option<TaskFacts>,
+}
+
+impl Rules {
+    /// All blocks that live. Not for hooks.
+    pub(crate) fn survey(&self) -> Vec<Found> {
+        let Some(map) = AddressMap::now() else { return Vec::new() };
+        let registered: HashSet<u64> = registrations().collect();
+        let (context, mut found) = (&mut Context::new(map), Vec::new());
+        // Two ticks: whoever was interrupted between allocating and writing has had its turn, or the block is new.
+        let young_ns = clock::coarse_ns().saturating_sub(clock::two_ticks_ns());
+        each(|pinned| {
+            let block = *pinned.block();
+            let (kind, task) = if block.born_ns > young_ns {
+                (Kind::New, None)
+            } else {
+                self.kind(pinned, context, |address| registered.contains(&address))
+            };
+            found.push(Found { block, kind, task });
+        });
+        self.agree(&mut found);
+        found
+    }
+
+    /// One stack makes one kind: what most of its blocks are, all of them are. But what is registered is a socket.
+    fn agree(&self, found: &mut [Found]) {
+        let mut votes: HashMap<u32, [usize; KINDS.len()]> = HashMap::new();
+        for Found { block, kind, .. } in found.iter().filter(|found| found.block.stack != 0) {
+            if let Some(at) = KINDS.iter().position(|known| known == kind) {
+                votes.entry(block.stack).or_default()[at] += 1;
+            }
+        }
+        for one in found.iter_mut().filter(|one| one.kind != Kind::Socket) {
+            let Some(votes) = votes.get(&one.block.stack) else { continue };
+            let kind = elected(votes);
+            if one.kind != kind {
+                one.kind = if self.may_be(kind, &one.block) { kind } else { Kind::Unknown };
+                one.task = None;
+            }
+        }
+    }
+}
+
+/// What a block may be after it was looked into.
+const KINDS: [Kind; 4] = [Kind::Task, Kind::Channel, Kind::Socket, Kind::Unknown];
+
+/// The kind that has more votes than each other; unknown without one.
+fn elected(votes: &[usize; KINDS.len()]) -> Kind {
+    let most = votes.iter().max().copied().unwrap_or_default();
+    let mut first = KINDS.iter().zip(votes).filter(|(_, count)| **count == most);
+    match (first.next(), first.next()) {
+        (Some((kind, _)), None) => *kind,
+        _ => Kind::Unknown,
+    }
+}
+
+fn registrations() -> impl Iterator<Item = u64> {
+    procfs::registered().into_iter().flatten().map(|registered| registered.data)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::alloc::Layout;
+
+    use super::*;
+    use crate::census::Origin;
+
+    /// The kinds of so many blocks of a stack, after they have agreed.
+    fn agreed(stack: u32, size: usize, kinds: &[Kind]) -> Vec<Kind> {
+        let layout = Layout::from_size_align(size, 128).expect("a layout");
+        let block =
+            Block { address: 0, layout, birth: 1, origin: Origin::Outside, born_ns: 0, stack, thread: 0 };
+        let mut found: Vec<Found> = kinds.iter().map(|&kind| Found { block, kind, task: None }).collect();
+        Rules::of_sizes(512, 256).agree(&mut found);
+        found.iter().map(|found| found.kind).collect()
+    }
+
+    #[test]
+    fn one_stack_makes_one_kind() {
+        use Kind::{Channel, New, Socket, Task, Unknown};
+        assert_eq!(agreed(3, 256, &[Socket, Task, Socket, Unknown, New]), [Socket; 5]);
+        assert_eq!(agreed(3, 256, &[Task, New]), [Task; 2]);
+        assert_eq!(agreed(3, 256, &[Task, Unknown, Unknown]), [Unknown; 3], "that is a vote as well");
+        assert_eq!(agreed(3, 256, &[Task, Socket, Task]), [Task, Socket, Task], "a socket is registered");
+        assert_eq!(agreed(3, 256, &[Channel, Task]), [Unknown; 2], "of two none has more");
+        assert_eq!(agreed(3, 256, &[New, New]), [New; 2], "of none nobody knows");
+        assert_eq!(
+            agreed(3, 512, &[Socket, Socket, Task]),
+            [Socket, Socket, Unknown],
+            "it is not of that size"
+        );
+        assert_eq!(agreed(0, 256, &[Channel, Channel, Task]), [Channel, Channel, Task], "that is no stack");
+    }
+}
