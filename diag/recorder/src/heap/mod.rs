@@ -43,7 +43,6 @@ pub(crate) use record::Sample;
 pub(crate) use sampler::{hide_capture, hide_thread};
 use tables::{Capacity, Tables, tables};
 
-use crate::census;
 use crate::current::CurrentTask;
 use crate::stack;
 
@@ -118,12 +117,6 @@ pub fn enable(rate_bytes: u64) -> Result<(), EnableError> {
 pub(crate) fn prepare_census() -> Result<bool, EnableError> {
     prepare(Capacity::SAMPLES)?;
     Ok(is_linked())
-}
-
-/// What of the census is not told apart, and why.
-pub(crate) fn unknown_to_census() -> Vec<String> {
-    let _hidden = hide_thread();
-    census::rules().missing()
 }
 
 fn prepare(capacity: Capacity) -> Result<(), EnableError> {

@@ -55,11 +55,6 @@ pub(crate) fn prepare_census() -> Result<bool, EnableError> {
     Err(EnableError::Unsupported)
 }
 
-/// There is nothing to tell apart.
-pub(crate) fn unknown_to_census() -> Vec<String> {
-    Vec::new()
-}
-
 /// Hides nothing: no thread's allocations are seen.
 pub(crate) fn hide_capture() -> Hidden {
     Hidden

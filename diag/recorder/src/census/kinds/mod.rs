@@ -30,9 +30,18 @@ pub(crate) use rules::{Rules, TaskFacts};
 pub(crate) use survey::Found;
 
 use crate::fork::Once;
+use crate::health::{self, Status};
 
-/// The rules of this build's tokio, learnt at the first use. On a thread that is hidden.
+/// The rules of this build's tokio, learnt at the first use, on a thread that is hidden. Which are missing, health says
+/// from then on.
 pub(crate) fn rules() -> &'static Rules {
     static RULES: Once<Rules> = Once::new();
-    RULES.get_or_init(learn::learn)
+    RULES.get_or_init(|| {
+        let rules = learn::learn();
+        let missing = rules.missing();
+        if !missing.is_empty() {
+            health::report("census", Status::Failed(missing.join("; ").into()));
+        }
+        rules
+    })
 }
