@@ -124,7 +124,7 @@ impl Tally {
 
     /// A task whose wakers nobody counts is a closure's, which is parked nowhere.
     fn add_resting(&mut self, snapshot: &Snapshot, row: &TaskRow, known: &HashSet<TaskId>) {
-        let idle_us = snapshot.capture.to_us.saturating_sub(row.last_progress_us());
+        let idle_us = snapshot.capture.to_us.saturating_sub(row.last_progress_us().unwrap_or(row.spawned_us));
         if row.state == TaskState::Idle && row.wakers.is_some_and(|wakers| wakers > 0) && idle_us > LONG_US {
             self.resting += 1;
             self.known += u64::from(known.contains(&row.id));

@@ -10,6 +10,7 @@ use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::heap_profile::HeapProfile;
 use crate::heap_stacks::HeapStacks;
+use crate::library_sites::placed;
 use crate::memory_breakdown::MemoryBreakdown;
 use crate::task_index::{TaskIndex, TaskOrder};
 
@@ -27,10 +28,10 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Takes a snapshot, of which nothing is derived yet.
+    /// Takes a snapshot, of which nothing is derived yet but the places where libraries spawn.
     pub fn new(snapshot: Snapshot) -> Self {
         Analysis {
-            snapshot,
+            snapshot: placed(snapshot),
             stacks: OnceLock::new(),
             await_points: OnceLock::new(),
             tasks: OnceLock::new(),
@@ -41,7 +42,8 @@ impl Analysis {
         }
     }
 
-    /// Returns the snapshot itself: who it is of, when and how it was taken, its rows.
+    /// Returns the snapshot itself: who it is of, when and how it was taken, its rows. Where libraries spawn tasks, its sites
+    /// are places in the code, and no more call stacks.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }

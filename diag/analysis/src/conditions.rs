@@ -155,10 +155,10 @@ impl Conditions {
         };
         let earlier = earlier.map(Analysis::snapshot);
         let look = Look { snapshot, earlier, names: &analysis.stacks().named };
-        for task in notable_tasks(snapshot) {
+        for task in notable_tasks(snapshot).filter(TaskRow::polls_are_known) {
             if task.state == TaskState::Woken {
                 now.woken += 1;
-                now.woken_longest_us = now.woken_longest_us.max(look.since(task.state_since_us()));
+                now.woken_longest_us = now.woken_longest_us.max(look.in_state_us(&task));
             }
             if let Some(site) = sites.get_mut(task.site.0 as usize) {
                 look.add_task(site, &task);
@@ -250,10 +250,14 @@ impl Look<'_> {
         self.snapshot.capture.to_us.saturating_sub(us)
     }
 
+    fn in_state_us(&self, task: &TaskRow) -> u64 {
+        task.state_since_us().map_or(0, |us| self.since(us))
+    }
+
     fn add_task(&self, site: &mut SiteConditions, task: &TaskRow) {
         if let Some(lost) = task.lost {
             site.lost.push(Lost {
-                idle_us: self.since(task.last_progress_us()),
+                idle_us: task.last_progress_us().map_or(0, |us| self.since(us)),
                 proven: lost >= PROVEN,
                 handles: task.handles,
                 waker_taken: task.waker_taken,
@@ -262,7 +266,7 @@ impl Look<'_> {
         }
         if let Some(at_us) = task.cancel_us {
             let by = task.cancel_by.unwrap_or(CancelBy::Unknown);
-            let still_us = self.since(task.state_since_us());
+            let still_us = self.in_state_us(task);
             site.asked.push(Asked { ago_us: self.since(at_us), by, state: task.state, still_us });
         }
         if task.state == TaskState::Polling {
@@ -278,7 +282,7 @@ impl Look<'_> {
         let is_in_place =
             |stack| self.names.stack(stack).any(|place| place.function.contains("block_in_place"));
         Polling {
-            for_us: self.since(task.state_since_us()),
+            for_us: self.in_state_us(task),
             thread,
             at: at.map(|at| at.to_string()),
             in_place: stack.is_some_and(is_in_place),

@@ -17,12 +17,14 @@ pub mod conditions;
 mod coverage;
 pub mod dump;
 pub mod export;
+mod future_name;
 pub mod gauge;
 pub mod heap_profile;
 pub mod heap_stacks;
 pub mod human;
 #[cfg(feature = "import")]
 pub mod import;
+mod library_sites;
 pub mod lifetimes;
 pub mod memory_breakdown;
 pub mod metrics;

@@ -38,9 +38,18 @@ pub struct Module {
 impl NamedStacks {
     /// Names every frame; `strings` are those of the stacks' snapshot.
     pub fn new(stacks: &Stacks, strings: &Strings) -> Self {
+        NamedStacks::of_frames(stacks, strings, |_| true)
+    }
+
+    /// Names some of the frames. Others have no functions.
+    pub(crate) fn of_frames(
+        stacks: &Stacks,
+        strings: &Strings,
+        is_wanted: impl Fn(FrameIndex) -> bool,
+    ) -> Self {
         NamedStacks {
             stacks: stacks.stacks.iter().collect(),
-            frames: frames(stacks, strings),
+            frames: frames(stacks, strings, is_wanted),
             has_name: has_name(stacks),
             addresses: stacks.frames.iter().collect(),
             modules: stacks.modules.iter().map(|row| Module::new(&row, strings)).collect(),
@@ -127,11 +136,15 @@ pub(crate) fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<SourceLocation>> {
+fn frames(
+    stacks: &Stacks,
+    strings: &Strings,
+    is_wanted: impl Fn(FrameIndex) -> bool,
+) -> Vec<Vec<SourceLocation>> {
     let mut frames = vec![Vec::new(); stacks.frames.len()];
     // Most functions share their file with others.
     let mut files: HashMap<StringIndex, Arc<str>> = HashMap::new();
-    for name in stacks.names.iter() {
+    for name in stacks.names.iter().filter(|name| is_wanted(name.frame)) {
         if let Some(places) = frames.get_mut(name.frame.0 as usize) {
             let file = name.file.and_then(|file| Some((file, strings.get(file)?)));
             let file = file.map(|(id, file)| Arc::clone(files.entry(id).or_insert_with(|| file.into())));
@@ -142,7 +155,8 @@ fn frames(stacks: &Stacks, strings: &Strings) -> Vec<Vec<SourceLocation>> {
             });
         }
     }
-    for (places, frame) in frames.iter_mut().zip(stacks.frames.iter()).filter(|(places, _)| places.is_empty())
+    let wanted = (0..).map(FrameIndex).zip(frames.iter_mut()).filter(|(frame, _)| is_wanted(*frame));
+    for ((_, places), frame) in wanted.zip(stacks.frames.iter()).filter(|((_, places), _)| places.is_empty())
     {
         let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
         let module = module.map_or("(no module)", |module| file_name(strings.show(module.path)));

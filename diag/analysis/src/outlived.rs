@@ -92,18 +92,19 @@ fn usual(snapshot: &Snapshot) -> Vec<Option<Outlived>> {
 }
 
 fn idle_task(task: &TaskTimes, usual_lifetime: Micros, now: Micros) -> Option<IdleTask> {
-    let idle = now - task.last_progress();
+    let last_progress = task.last_progress()?;
+    let idle = now - last_progress;
     let is_listed = |span_us: f64| idle.0 as f64 >= LEAST_TIMES * span_us;
     if task.state != TaskState::Idle || !is_listed(usual_lifetime.0 as f64) {
         return None;
     }
-    let span_us = mean_pause_us(task).max(usual_lifetime.0 as f64);
+    let span_us = mean_pause_us(task, last_progress).max(usual_lifetime.0 as f64);
     is_listed(span_us).then(|| IdleTask { idle, times: idle.0 as f64 / span_us.max(1.0) })
 }
 
 /// Mean time between the polls that a task had; 0 before the second.
-fn mean_pause_us(task: &TaskTimes) -> f64 {
-    let polled_for = task.last_progress() - task.spawned;
+fn mean_pause_us(task: &TaskTimes, last_progress: Micros) -> f64 {
+    let polled_for = last_progress - task.spawned;
     let pauses = task.polls.saturating_sub(1);
     if pauses == 0 { 0.0 } else { polled_for.0 as f64 / pauses as f64 }
 }

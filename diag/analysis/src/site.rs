@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use diag_snapshot::{SiteRow, Snapshot};
+use diag_snapshot::{SiteRow, Snapshot, location};
 
 use crate::human;
 
@@ -19,10 +19,10 @@ pub struct Site {
     pub type_name: String,
 }
 
-/// `file:line:column`, safe to print.
+/// `file:line:column` as far as it is known, safe to print.
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", human::name(&self.file), self.line, self.column)
+        f.write_str(&location(&human::name(&self.file), self.line, self.column))
     }
 }
 
@@ -40,12 +40,14 @@ pub struct Totals {
     pub panicked: u64,
     /// Tasks dropped before their first poll.
     pub never_polled: u64,
+    /// Tasks of libraries that ended, and nobody saw how.
+    pub freed: u64,
 }
 
 impl Totals {
     /// Tasks that ended, whichever way.
     pub fn ended(&self) -> u64 {
-        [self.done, self.cancelled, self.panicked, self.never_polled]
+        [self.done, self.cancelled, self.panicked, self.never_polled, self.freed]
             .iter()
             .fold(0, |sum, &count| sum.saturating_add(count))
     }
@@ -57,6 +59,7 @@ impl Totals {
         self.cancelled = self.cancelled.saturating_add(row.cancelled);
         self.panicked = self.panicked.saturating_add(row.panicked);
         self.never_polled = self.never_polled.saturating_add(row.never_polled);
+        self.freed = self.freed.saturating_add(row.freed.unwrap_or(0));
     }
 }
 

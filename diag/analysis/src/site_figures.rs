@@ -22,11 +22,12 @@ pub(crate) const STATES: [(&str, TaskState); 4] = [
 /// A count of a spawn site.
 pub(crate) type CountOf = fn(&SiteRow) -> u64;
 /// How a task may have ended, as the label `outcome` has it, and how many of a site did.
-pub(crate) const OUTCOMES: [(&str, CountOf); 4] = [
+pub(crate) const OUTCOMES: [(&str, CountOf); 5] = [
     ("done", |site| site.done),
     ("cancelled", |site| site.cancelled),
     ("panicked", |site| site.panicked),
     ("never_polled", |site| site.never_polled),
+    ("freed", |site| site.freed.unwrap_or(0)),
 ];
 
 /// The figures of each spawn site, in the order in which sites were met: the same ones are told each time.

@@ -29,6 +29,11 @@ impl SourceLocation {
         }
     }
 
+    /// The file as [`location`](SourceLocation::location) has it; the function where it is not known.
+    pub(crate) fn location_in_file(&self) -> String {
+        self.file.as_deref().map_or(&*self.function, without_registry).to_owned()
+    }
+
     /// The function's path from its crate on. It may stand in a qualified form, `<alloc::vec::Vec<T> as
     /// ..>::clone`, from which the type's path on is given, or the trait's if the type is a parameter.
     pub fn path(&self) -> &str {
@@ -105,7 +110,7 @@ fn without_brackets(text: &str) -> String {
 
 /// The places of a text that are in no brackets, with the text from there on; a bracket that closes nothing is
 /// one of them.
-fn outside_brackets(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn outside_brackets(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut depth = 0_usize;
     text.char_indices().filter_map(move |(at, char)| {
         // The arrow of a function's type closes nothing.

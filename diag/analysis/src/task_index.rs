@@ -24,7 +24,7 @@ pub struct SiteTasks {
     pub polls: u64,
     /// Time since their spawn.
     pub age_us: Option<Spread>,
-    /// Time since their last poll, or their spawn.
+    /// Time since their last poll, or their spawn; none if their polls are not known.
     pub idle_us: Option<Spread>,
     /// How many are how old: by powers of two of milliseconds.
     pub ages: Vec<u64>,
@@ -94,7 +94,7 @@ impl TaskIndex {
             *row += 1;
             site.polls = site.polls.saturating_add(task.polls);
             times[place].0.push((Micros(now_us) - task.spawned).0);
-            times[place].1.push((Micros(now_us) - task.last_progress()).0);
+            times[place].1.extend(task.last_progress().map(|at| (Micros(now_us) - at).0));
         }
         for (site, (ages, idles)) in self.sites.iter_mut().zip(&mut times) {
             ages.iter().for_each(|age_us| count(&mut site.ages, (age_us / 1000).max(1).ilog2(), 1));
@@ -139,9 +139,10 @@ impl TaskIndex {
             let i = row as usize;
             let value = match order {
                 TaskOrder::Age => age_us(i),
-                TaskOrder::Idle => match tasks.last_poll_us().get(i).flatten() {
-                    Some(at) => Some((now - at).0),
-                    None => age_us(i),
+                TaskOrder::Idle => match (tasks.last_poll_us().get(i).flatten(), tasks.state().get(i)) {
+                    (Some(at), _) => Some((now - at).0),
+                    (None, Some(TaskState::NeverPolled | TaskState::Unknown)) => age_us(i),
+                    (None, _) => None,
                 },
                 TaskOrder::Polls => tasks.polls().get(i),
                 TaskOrder::Busy => tasks.busy_ns().get(i).map(|busy| busy.0),

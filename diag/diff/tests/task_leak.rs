@@ -305,7 +305,7 @@ fn a_leak_says_what_the_stale_tasks_wait_for() {
     ));
     let mut after = service.at(30.0);
     let [stays, goes] = ["svc::stays", "svc::goes"].map(|function| stack(&mut after, &[function]));
-    let is_ghost = |task: &TaskRow| task.last_progress_us() < 25_000_000;
+    let is_ghost = |task: &TaskRow| task.last_progress_us().is_some_and(|us| us < 25_000_000);
     after.parked = (after.tasks.iter())
         .map(|task| ParkedRow { task: task.id, stack: if is_ghost(&task) { stays } else { goes } })
         .collect();

@@ -34,6 +34,7 @@ pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackInde
 pub use task::{TaskId, TaskRow, TaskState, TaskTimes};
 pub use thread_cpu::ThreadCpuRow;
 
+use crate::schema::Target;
 use crate::strings::Strings;
 use crate::table::{Row, Table};
 
@@ -110,6 +111,24 @@ impl Snapshot {
         }
     }
 
+    /// Puts other sites in the place of those that rows name: `to` has the new index for each old one. For who puts
+    /// another site table in the place of this one.
+    pub fn reindex_sites(&mut self, to: &[SiteIndex]) {
+        let to: Vec<u32> = to.iter().map(|site| site.0).collect();
+        self.sites.reindex(Target::Sites, &to);
+        self.lifetimes.reindex(Target::Sites, &to);
+        self.poll_times.reindex(Target::Sites, &to);
+        self.poll_delays.reindex(Target::Sites, &to);
+        self.tasks.reindex(Target::Sites, &to);
+        self.ends.reindex(Target::Sites, &to);
+        self.zombies.reindex(Target::Sites, &to);
+        if let Some(heap) = &mut self.heap {
+            heap.samples.reindex(Target::Sites, &to);
+            heap.site_totals.reindex(Target::Sites, &to);
+            heap.site_ages.reindex(Target::Sites, &to);
+        }
+    }
+
     /// When the capture was finished, microseconds since the Unix epoch.
     pub fn taken_unix_us(&self) -> u64 {
         self.process.started_unix_us.saturating_add(self.capture.to_us)
@@ -157,10 +176,10 @@ impl Snapshot {
         self.tasks.get(self.tasks.id().find(id)?)
     }
 
-    /// `file:line:column` of a site, as people know it.
+    /// `file:line:column` of a site, as people know it; what is not known is left out.
     pub fn site_location(&self, site: SiteIndex) -> String {
         match self.sites.get(site.0 as usize) {
-            Some(row) => format!("{}:{}:{}", self.strings.show(row.file), row.line, row.column),
+            Some(row) => location(self.strings.show(row.file), row.line, row.column),
             None => "(missing site)".to_owned(),
         }
     }
@@ -172,5 +191,81 @@ impl Snapshot {
             Some(row) => self.strings.show(row.type_name).trim_end_matches("::{{closure}}"),
             None => "(missing site)",
         }
+    }
+}
+
+/// `file:line:column`; without what is not known, as 0 stands for.
+pub fn location(file: &str, line: u32, column: u32) -> String {
+    let known = [line, column].into_iter().take_while(|&number| number > 0);
+    known.fold(file.to_owned(), |text, number| format!("{text}:{number}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_rows_name_the_new_sites() {
+        /// Which cells name site 0, and which site 1.
+        struct Named([usize; 2]);
+
+        impl TableVisitor for Named {
+            fn visit<R: Row>(&mut self, table: &Table<R>) {
+                for (column, cells) in R::TABLE.columns.iter().zip(table.columns()) {
+                    if column.target == Some(Target::Sites) {
+                        let first = u64::from(column.optional);
+                        let named = |site: u64| cells.iter().filter(|&&cell| cell == site + first).count();
+                        self.0[0] += named(0);
+                        self.0[1] += named(1);
+                    }
+                }
+            }
+        }
+
+        fn named(snapshot: &Snapshot) -> [usize; 2] {
+            let mut named = Named([0; 2]);
+            snapshot.visit_tables(&mut named);
+            named.0
+        }
+
+        // Rows whose cells are all 1: index 1, or 0 where it is optional.
+        fn ones<R: Row>() -> Table<R> {
+            [R::from_cells(|| 1)].into_iter().collect()
+        }
+
+        let mut snapshot = Snapshot {
+            sites: ones(),
+            lifetimes: ones(),
+            poll_times: ones(),
+            poll_delays: ones(),
+            tasks: ones(),
+            ends: ones(),
+            zombies: ones(),
+            parked: ones(),
+            threads: ones(),
+            thread_cpu: ones(),
+            mapped_files: ones(),
+            descriptors: ones(),
+            heap: Some(Heap {
+                samples: ones(),
+                stack_totals: ones(),
+                stack_ages: ones(),
+                site_totals: ones(),
+                site_ages: ones(),
+                ..Heap::default()
+            }),
+            ..Snapshot::default()
+        };
+        let [zeros, ones] = named(&snapshot);
+        assert!(zeros >= 5 && ones >= 5, "{zeros} {ones}");
+        snapshot.reindex_sites(&[SiteIndex(1), SiteIndex(0)]);
+        assert_eq!(named(&snapshot), [ones, zeros]);
+    }
+
+    #[test]
+    fn what_is_not_known_of_a_place_is_left_out() {
+        assert_eq!(location("a.rs", 3, 4), "a.rs:3:4");
+        assert_eq!(location("a.rs", 3, 0), "a.rs:3");
+        assert_eq!(location("(stack not taken)", 0, 7), "(stack not taken)");
     }
 }

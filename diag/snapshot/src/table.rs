@@ -7,7 +7,7 @@
 use std::fmt::{self, Debug};
 use std::marker::PhantomData;
 
-use crate::schema::{Cell, ColumnSpec, TableSpec};
+use crate::schema::{Cell, ColumnSpec, TableSpec, Target};
 
 /// A struct that can live in a [`Table`]: the mapping between its fields and the columns. It is made by the
 /// declaration of the table, in [`model`](crate::model).
@@ -117,6 +117,21 @@ impl<R: Row> Table<R> {
     /// every row.
     pub fn columns(&self) -> &[Vec<u64>] {
         &self.columns
+    }
+
+    /// Puts `to[i]` in the place of each index `i` of `target`; one that has no entry stays.
+    pub(crate) fn reindex(&mut self, target: Target, to: &[u32]) {
+        for (column, cells) in R::TABLE.columns.iter().zip(&mut self.columns) {
+            if column.target != Some(target) {
+                continue;
+            }
+            let first = u64::from(column.optional);
+            for cell in cells.iter_mut().filter(|cell| **cell >= first) {
+                if let Some(&index) = to.get((*cell - first) as usize) {
+                    *cell = u64::from(index) + first;
+                }
+            }
+        }
     }
 
     /// One of [`Row::TABLE`]'s columns by its place, as the method of its name gives it.

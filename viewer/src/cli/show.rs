@@ -169,9 +169,10 @@ const HEADS: [&str; 9] = [
 ];
 
 fn cells(site: &SiteView) -> [String; 9] {
-    let [live, spawned, done, cancelled, panicked, never] =
-        [site.live, site.spawned, site.done, site.cancelled, site.panicked, site.never_polled]
-            .map(human::count);
+    let [live, spawned] = [site.live, site.spawned].map(human::count);
+    let how = |count: u64| if site.polls.is_some() { human::count(count) } else { "?".to_owned() };
+    let [done, cancelled, panicked, never] =
+        [site.done, site.cancelled, site.panicked, site.never_polled].map(how);
     let size = |bytes: &Option<Estimate>| bytes.map_or("-".to_owned(), |bytes| bytes.estimate());
     let place = format!("{}  {}", site.location, human::name(&site.name));
     [live, spawned, done, cancelled, panicked, never, size(&site.held), size(&site.held_by_ended), place]

@@ -155,7 +155,7 @@ impl Sort {
             Sort::Live => site.live,
             Sort::Age => longest(site.age_ns),
             Sort::Idle => longest(site.idle_ns),
-            Sort::Polls => site.polls,
+            Sort::Polls => site.polls.unwrap_or(0),
             Sort::Held => bytes(site.held),
             Sort::Ended => bytes(site.held_by_ended),
             Sort::Spawned => site.spawned,

@@ -21,13 +21,15 @@ pub(super) fn section(snapshot: &Snapshot, groups: &[TaskGroup], concern: Concer
 ///
 /// `unknown` is said of idle tasks of which it is not known what they wait for, though that was to be known.
 fn text(group: &TaskGroup, unknown: Option<&str>) -> String {
-    let (tasks, still) = (count(group.tasks), range(group.in_state_ns));
+    let (tasks, state) = (count(group.tasks), group.state);
+    let still = group.in_state_ns.map(|still| format!(" {}", range(still))).unwrap_or_default();
     let parent = group.oldest.parent_site.as_ref();
     let parent = parent.map(|parent| format!(", spawned by a task of {}", parent.location));
     let who = format!("{}{}", place(&group.site), parent.unwrap_or_default());
-    let mut text = format!("[x{tasks} {} {still}] ", group.state);
-    // A lost task may wait for nothing that could have been seen.
-    let is_to_be_known = group.state == TaskState::Idle.as_str() && group.concern != Concern::Lost;
+    let mut text = format!("[x{tasks} {state}{still}] ");
+    // A lost task may wait for nothing that could have been seen, and of a library's nobody has seen a poll.
+    let is_to_be_known =
+        group.polls.is_some() && group.state == TaskState::Idle.as_str() && group.concern != Concern::Lost;
     text += &match group.waiting_at.as_deref().or(unknown.filter(|_| is_to_be_known)) {
         Some(waits) => format!("{waits}\n    {who}\n"),
         None => format!("{who}\n"),
@@ -46,13 +48,18 @@ fn asked(task: &TaskView) -> String {
 
 /// What they did so far, how many may still wake or end them, and what they allocated.
 fn facts(group: &TaskGroup) -> String {
-    let polls = number_of("poll", group.polls);
-    let (busy, longest) = (duration(group.busy_ns), duration(group.longest_poll_ns));
+    let polls = match (group.polls, group.busy_ns, group.longest_poll_ns) {
+        (Some(polls), Some(busy), Some(longest)) => {
+            let polls = number_of("poll", polls);
+            format!("{polls}, busy {}, longest {}", duration(busy), duration(longest))
+        }
+        _ => "spawned without diag, so that its polls and what it waits for are not known".to_owned(),
+    };
     let wakers = group.wakers.map(|wakers| number_of("waker", wakers));
     let handles = group.handles.map(|handles| number_of("handle", handles));
     let known: String = [wakers, handles].into_iter().flatten().map(|number| format!(", {number}")).collect();
     let held = group.held_bytes.map(|held| format!(", about {} of live heap allocated", bytes(held)));
-    format!("    {polls}, busy {busy}, longest {longest}{known}{}\n", held.unwrap_or_default())
+    format!("    {polls}{known}{}\n", held.unwrap_or_default())
 }
 
 /// Which is the oldest, and who woke it last.

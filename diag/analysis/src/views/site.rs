@@ -29,8 +29,8 @@ pub struct SiteView {
     pub age_ns: Option<SpreadNs>,
     /// Time since their last poll, or their spawn.
     pub idle_ns: Option<SpreadNs>,
-    /// Polls of the live tasks.
-    pub polls: u64,
+    /// Polls of the live tasks; none of tasks that a library spawned.
+    pub polls: Option<u64>,
     /// What its idle tasks wait for, as far as that is known.
     pub waits: Vec<String>,
     /// Tasks spawned.
@@ -43,6 +43,8 @@ pub struct SiteView {
     pub panicked: u64,
     /// Tasks dropped before their first poll.
     pub never_polled: u64,
+    /// Tasks of libraries that ended, and nobody saw how.
+    pub freed: u64,
     /// Size of the spawned future.
     pub future_bytes: u64,
     /// Live heap that the live tasks allocated; none if the heap is not sampled.
@@ -107,11 +109,12 @@ impl Analysis {
         let tasks = self.tasks().site(index)?;
         let all = snapshot.tasks.len().max(1) as f64;
         let held = self.heap().map(|heap| heap.allocated_at(index));
+        let kind = site.kind.unwrap_or(SiteKind::Task);
         Some(SiteView {
             index: index.0,
             location: human::name(&snapshot.site_location(index)),
             name: snapshot.strings.show(site.type_name).to_owned(),
-            kind: site.kind.unwrap_or(SiteKind::Task).as_str(),
+            kind: kind.as_str(),
             live: tasks.live,
             share_percent: tasks.live as f64 / all * 100.0,
             states: (STATES.iter().zip(tasks.states))
@@ -119,13 +122,14 @@ impl Analysis {
                 .collect(),
             age_ns: tasks.age_us.map(SpreadNs::from),
             idle_ns: tasks.idle_us.map(SpreadNs::from),
-            polls: tasks.polls,
+            polls: (!kind.is_of_library()).then_some(tasks.polls),
             waits: self.await_points().idle_at(index).map(str::to_owned).collect(),
             spawned: site.spawned,
             done: site.done,
             cancelled: site.cancelled,
             panicked: site.panicked,
             never_polled: site.never_polled,
+            freed: site.freed.unwrap_or(0),
             future_bytes: site.future_bytes,
             held: held.map(|(by_live, _)| by_live),
             held_by_ended: held.map(|(_, by_ended)| by_ended),

@@ -22,8 +22,8 @@ pub struct TaskView {
     pub site: SiteRef,
     /// What it was doing.
     pub state: &'static str,
-    /// For how long it has been in that state.
-    pub in_state_ns: u64,
+    /// For how long it has been in that state; none if its polls are not known, as of a task that a library spawned.
+    pub in_state_ns: Option<u64>,
     /// What it waits for, and where; none if that is not known.
     pub waiting_at: Option<String>,
     /// True if nothing can wake it, as far as seen.
@@ -36,14 +36,14 @@ pub struct TaskView {
     pub asked_to_stop_by: Option<&'static str>,
     /// Time since its spawn.
     pub age_ns: u64,
-    /// Time since its last poll, or its spawn.
-    pub idle_ns: u64,
+    /// Time since its last poll, or its spawn; this and the next three none if its polls are not known.
+    pub idle_ns: Option<u64>,
     /// Polls so far.
-    pub polls: u64,
+    pub polls: Option<u64>,
     /// Time inside them, estimated.
-    pub busy_ns: u64,
+    pub busy_ns: Option<u64>,
     /// The longest of them.
-    pub longest_poll_ns: u64,
+    pub longest_poll_ns: Option<u64>,
     /// Clones of its waker that live.
     pub wakers: Option<u64>,
     /// Handles and entries of sets that live.
@@ -110,23 +110,24 @@ impl TaskView {
     pub(super) fn new(analysis: &Analysis, task: &TaskRow, allocated_bytes: Option<f64>) -> Self {
         let snapshot = analysis.snapshot();
         let site = |site| SiteRef::new(snapshot, site);
+        let of_polls = |value| task.polls_are_known().then_some(value);
         TaskView {
             id: task.id.0.to_string(),
             tokio_id: task.tokio_id.map(|id| id.to_string()),
             name: task.name.map(|name| snapshot.strings.show(name).to_owned()),
             site: site(task.site),
             state: task.state.as_str(),
-            in_state_ns: ago_ns(snapshot, task.state_since_us()),
+            in_state_ns: task.state_since_us().map(|us| ago_ns(snapshot, us)),
             waiting_at: analysis.await_points().of(task).map(str::to_owned),
             lost: task.lost.is_some(),
             displaced_by: task.displaced_by_site.map(site),
             asked_to_stop_ns: task.cancel_us.map(|us| ago_ns(snapshot, us)),
             asked_to_stop_by: task.cancel_by.map(CancelBy::as_str),
             age_ns: ago_ns(snapshot, task.spawned_us),
-            idle_ns: ago_ns(snapshot, task.last_progress_us()),
-            polls: task.polls,
-            busy_ns: task.busy_ns,
-            longest_poll_ns: task.longest_poll_ns,
+            idle_ns: task.last_progress_us().map(|us| ago_ns(snapshot, us)),
+            polls: of_polls(task.polls),
+            busy_ns: of_polls(task.busy_ns),
+            longest_poll_ns: of_polls(task.longest_poll_ns),
             wakers: task.wakers.map(u64::from),
             handles: task.handles.map(u64::from),
             wakes: task.wakes,

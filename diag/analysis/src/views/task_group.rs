@@ -36,14 +36,15 @@ pub struct TaskGroup {
     pub waiting_at: Option<String>,
     /// How many there are.
     pub tasks: u64,
-    /// For how long they have been in their state.
-    pub in_state_ns: RangeNs,
+    /// For how long they have been in their state; this and the next three none if their polls are not known, as of
+    /// tasks that a library spawned.
+    pub in_state_ns: Option<RangeNs>,
     /// Polls of all of them.
-    pub polls: u64,
+    pub polls: Option<u64>,
     /// Time inside these.
-    pub busy_ns: u64,
+    pub busy_ns: Option<u64>,
     /// The longest of these.
-    pub longest_poll_ns: u64,
+    pub longest_poll_ns: Option<u64>,
     /// Clones of their wakers that live; none where nobody counts them.
     pub wakers: Option<u64>,
     /// Handles and entries of sets that live; none where nobody counts them.
@@ -59,7 +60,8 @@ type Key<'a> = (Concern, SiteIndex, TaskState, Option<&'a str>);
 
 struct Sum {
     tasks: u64,
-    in_state_ns: RangeNs,
+    /// Of those whose polls are known, or else their age.
+    still_ns: RangeNs,
     polls: u64,
     busy_ns: u64,
     longest_poll_ns: u64,
@@ -79,7 +81,8 @@ impl Analysis {
             let key = (concern(&task), task.site, task.state, await_points.of(&task));
             let sum = groups.entry(key).or_insert_with(|| Sum::new((task, row)));
             let held_bytes = self.tasks().allocated_bytes(row).unwrap_or(0.0);
-            sum.add((task, row), ago_ns(snapshot, task.state_since_us()), held_bytes);
+            let since_us = task.state_since_us().unwrap_or(task.spawned_us);
+            sum.add((task, row), ago_ns(snapshot, since_us), held_bytes);
         }
         let mut groups: Vec<_> = groups.into_iter().collect();
         groups.sort_by_key(|(_, sum)| Reverse(sum.weight()));
@@ -99,7 +102,7 @@ impl Sum {
     fn new(oldest: (TaskRow, u32)) -> Self {
         Sum {
             tasks: 0,
-            in_state_ns: RangeNs::EMPTY,
+            still_ns: RangeNs::EMPTY,
             polls: 0,
             busy_ns: 0,
             longest_poll_ns: 0,
@@ -110,9 +113,9 @@ impl Sum {
         }
     }
 
-    fn add(&mut self, (task, row): (TaskRow, u32), in_state_ns: u64, held_bytes: f64) {
+    fn add(&mut self, (task, row): (TaskRow, u32), still_ns: u64, held_bytes: f64) {
         self.tasks += 1;
-        self.in_state_ns.add(in_state_ns);
+        self.still_ns.add(still_ns);
         self.polls = self.polls.saturating_add(task.polls);
         self.busy_ns = self.busy_ns.saturating_add(task.busy_ns);
         self.longest_poll_ns = self.longest_poll_ns.max(task.longest_poll_ns);
@@ -126,21 +129,22 @@ impl Sum {
 
     /// Many tasks for a long time come before few or young ones.
     fn weight(&self) -> u128 {
-        u128::from(self.tasks) * u128::from((self.in_state_ns.max / 1_000).saturating_add(1))
+        u128::from(self.tasks) * u128::from((self.still_ns.max / 1_000).saturating_add(1))
     }
 
     fn group(self, analysis: &Analysis, (concern, site, state, waiting_at): Key<'_>) -> TaskGroup {
         let (oldest, row) = self.oldest;
+        let of_polls = |value| oldest.polls_are_known().then_some(value);
         TaskGroup {
             concern,
             site: SiteRef::new(analysis.snapshot(), site),
             state: state.as_str(),
             waiting_at: waiting_at.map(str::to_owned),
             tasks: self.tasks,
-            in_state_ns: self.in_state_ns,
-            polls: self.polls,
-            busy_ns: self.busy_ns,
-            longest_poll_ns: self.longest_poll_ns,
+            in_state_ns: oldest.polls_are_known().then_some(self.still_ns),
+            polls: of_polls(self.polls),
+            busy_ns: of_polls(self.busy_ns),
+            longest_poll_ns: of_polls(self.longest_poll_ns),
             // Nobody counts the wakers of a closure, or of a future inside of a task: no number, and not "no waker".
             wakers: oldest.wakers.map(|_| self.wakers),
             handles: oldest.handles.map(|_| self.handles),

@@ -41,7 +41,7 @@ impl Analysis {
                 tid: thread.tid,
                 name: thread.name.map(|name| snapshot.strings.show(name).to_owned()),
                 site: task.map(|task| SiteRef::new(snapshot, task.site)),
-                poll_ns: task.map(|task| ago_ns(snapshot, task.state_since_us())),
+                poll_ns: task.and_then(|task| task.state_since_us()).map(|us| ago_ns(snapshot, us)),
                 at: stack.and_then(|stack| stack.nearest().map(ToString::to_string)),
                 state: thread.state,
                 watched_ns: thread.watched_us.map(ns),

@@ -59,9 +59,10 @@ pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: 
         let waited_before = before.snapshot().task(id).is_some_and(|was| was.polls == task.polls);
         let Some(site) = names.get(task.site.0 as usize).filter(|_| waited_before) else { continue };
         let times = task.times();
+        let Some(last_progress) = times.last_progress() else { continue };
         let one = GivingTask {
             polls: times.polls,
-            idle_us: (Micros(snapshot.capture.to_us) - times.last_progress()).0,
+            idle_us: (Micros(snapshot.capture.to_us) - last_progress).0,
             mean_pause_us: mean_pause_us(&times),
             usual_lifetime_us: (join.after.of(task.site))
                 .and_then(|place| join.sites.get(place)?.usual_lifetime_us(options.min_ended)),

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use diag_analysis::lifetimes::Lifetimes;
 use diag_analysis::site::{Site, Totals, sites};
-use diag_snapshot::{SiteIndex, Snapshot};
+use diag_snapshot::{SiteIndex, SiteKind, Snapshot};
 
 /// A site with what both snapshots say about it.
 #[derive(Clone, Debug)]
 pub(super) struct Joined {
     pub(super) site: Site,
+    pub(super) kind: SiteKind,
     pub(super) future_bytes: u64,
     pub(super) before: Totals,
     pub(super) after: Totals,
@@ -97,6 +98,7 @@ fn after_totals(joined: &mut Joined) -> &mut Totals {
 fn add_rows(joined: &mut [Joined], snapshot: &Snapshot, places: &Positions, totals: Side) {
     for (row, &place) in snapshot.sites.iter().zip(&places.0) {
         joined[place].future_bytes = joined[place].future_bytes.max(row.future_bytes);
+        joined[place].kind = row.kind.unwrap_or(SiteKind::Task);
         totals(&mut joined[place]).add(&row);
     }
 }
@@ -119,6 +121,7 @@ fn empty(site: Site) -> Joined {
     let (before, after) = (Totals::default(), Totals::default());
     Joined {
         site,
+        kind: SiteKind::Task,
         future_bytes: 0,
         before,
         after,

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use diag_analysis::Analysis;
 use diag_analysis::await_point::Direction;
-use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskId, TaskState, TaskTimes};
+use diag_snapshot::{Micros, SiteIndex, SiteKind, Snapshot, TaskId, TaskState, TaskTimes};
 
 use super::Options;
 use super::sites::{Join, Joined};
@@ -41,6 +41,8 @@ impl TaskDiff {
 pub struct SiteDiff {
     /// Which site; as the second snapshot has it, if both have it.
     pub site: Site,
+    /// What is made there.
+    pub kind: SiteKind,
     /// Size of the spawned future, bytes.
     pub future_bytes: u64,
     /// In the first snapshot.
@@ -212,6 +214,7 @@ pub(super) fn diff(
     let sites = (join.sites.iter().zip(rests).zip(before_sides.into_iter().zip(after_sides)).enumerate())
         .map(|(i, ((joined, rest), (before, after)))| SiteDiff {
             site: joined.site.clone(),
+            kind: joined.kind,
             future_bytes: joined.future_bytes,
             before: SiteSide { totals: joined.before, ..before },
             after: SiteSide { totals: joined.after, ..after },
@@ -244,9 +247,11 @@ impl Rest {
         Rest { factor: options.stale_factor, usual_us, least_us }
     }
 
-    fn is_stale(&self, task: &TaskTimes, idle_us: u64) -> bool {
+    /// For how long the task has rested, if it is stale. One whose polls are not known never is.
+    fn stale_us(&self, task: &TaskTimes, now_us: u64) -> Option<u64> {
         let own_us = mean_pause_us(task).unwrap_or(0.0) * self.factor;
-        task.state != TaskState::Polling && idle_us as f64 >= self.least_us.max(own_us)
+        let is_stale = |&idle_us: &u64| idle_us as f64 >= self.least_us.max(own_us);
+        idle_us(task, now_us).filter(is_stale).filter(|_| task.state != TaskState::Polling)
     }
 
     /// How many of the tasks that have rested for so long came to rest in each eighth of the time
@@ -293,12 +298,9 @@ fn sides(
     let mut times = vec![Times::default(); rests.len()];
     for task in snapshot.tasks.times() {
         let Some(i) = place(task.site) else { continue };
-        let idle_us = idle_us(&task, now_us);
         times[i].ages_us.push((Micros(now_us) - task.spawned).0);
-        times[i].idles_us.push(idle_us);
-        if rests[i].is_stale(&task, idle_us) {
-            times[i].stale_idles_us.push(idle_us);
-        }
+        times[i].idles_us.extend(idle_us(&task, now_us));
+        times[i].stale_idles_us.extend(rests[i].stale_us(&task, now_us));
     }
     let sides = times.into_iter().zip(rests).map(|(times, rest)| times.side(rest, window_us, now_us));
     let mut sides: Vec<SiteSide> = sides.collect();
@@ -306,7 +308,7 @@ fn sides(
     for (task, waits) in parked.answers() {
         let Some(task) = snapshot.task(task).map(|task| task.times()) else { continue };
         let Some(i) = place(task.site) else { continue };
-        if rests[i].is_stale(&task, idle_us(&task, now_us)) {
+        if rests[i].stale_us(&task, now_us).is_some() {
             *sides[i].stale_waits.entry(waits.to_owned()).or_default() += 1;
             sides[i]
                 .stale_needs
@@ -348,8 +350,8 @@ impl Times {
     }
 }
 
-fn idle_us(task: &TaskTimes, now_us: u64) -> u64 {
-    (Micros(now_us) - task.last_progress()).0
+fn idle_us(task: &TaskTimes, now_us: u64) -> Option<u64> {
+    task.last_progress().map(|at| (Micros(now_us) - at).0)
 }
 
 /// Follows the ended tasks that are held.
@@ -386,7 +388,7 @@ fn follow(before: &Snapshot, after: &Snapshot, join: &Join, rests: &[Rest]) -> V
                 moves.born += 1;
                 return;
             };
-            let stale = u64::from(rests[i].is_stale(&was, idle_us(&was, before.capture.to_us)));
+            let stale = u64::from(rests[i].stale_us(&was, before.capture.to_us).is_some());
             let (way, fate) = match is {
                 None => (&mut moves.ended, &mut cohort.ended),
                 Some(is) if is.polls != was.polls => (&mut moves.survived, &mut cohort.polled),

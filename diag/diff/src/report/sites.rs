@@ -14,10 +14,15 @@ pub struct SiteChange {
     /// Which site: by this a finding is joined to it.
     #[serde(skip)]
     pub site: Site,
+    /// True of tasks that a library spawned.
+    #[serde(skip)]
+    pub is_of_library: bool,
     /// `file:line:column`.
     pub location: String,
     /// Type of the spawned future.
     pub name: String,
+    /// Tasks, or what else is made there.
+    pub kind: &'static str,
     /// Live tasks.
     pub live: Change,
     /// Live tasks that rest for longer than is usual here.
@@ -38,6 +43,8 @@ pub struct SiteChange {
     pub panicked: Change,
     /// Dropped before the first poll since start.
     pub never_polled: Change,
+    /// Of libraries, ended since start, and nobody saw how.
+    pub freed: Change,
     /// 99 of 100 ended tasks lived no longer; none if too few ended.
     pub usual_lifetime_ns: Option<u64>,
     /// Age of the live tasks in the second snapshot.
@@ -80,8 +87,10 @@ fn change(site: &SiteDiff) -> SiteChange {
     let moved = |count: fn(Moves) -> u64| site.moves.map(count);
     SiteChange {
         site: site.site.clone(),
+        is_of_library: site.kind.is_of_library(),
         location: site.site.to_string(),
         name: site.site.type_name.clone(),
+        kind: site.kind.as_str(),
         live: Change { before: site.before.live, after: site.after.live },
         stale: Change { before: site.before.stale, after: site.after.stale },
         new: moved(|moves| moves.born),
@@ -92,6 +101,7 @@ fn change(site: &SiteDiff) -> SiteChange {
         cancelled: Change { before: totals.0.cancelled, after: totals.1.cancelled },
         panicked: Change { before: totals.0.panicked, after: totals.1.panicked },
         never_polled: Change { before: totals.0.never_polled, after: totals.1.never_polled },
+        freed: Change { before: totals.0.freed, after: totals.1.freed },
         usual_lifetime_ns: site.usual_lifetime_us.map(|us| Micros(us).as_nanos()),
         age_ns: site.after.age_us.map(SpreadNs::from),
         idle_ns: site.after.idle_us.map(SpreadNs::from),
@@ -100,9 +110,13 @@ fn change(site: &SiteDiff) -> SiteChange {
 
 impl SiteChange {
     /// How many tasks were spawned, done, cancelled and panicked in between; none for two processes. Who was dropped
-    /// before its first poll was cancelled.
+    /// before its first poll was cancelled. How those of libraries ended is not known.
     pub fn meanwhile(&self) -> Option<[String; 4]> {
         self.survived?;
+        if self.is_of_library {
+            let unknown = || UNKNOWN.to_owned();
+            return Some([self.spawned.counted(), unknown(), unknown(), unknown()]);
+        }
         let (cancelled, never_polled) = (self.cancelled, self.never_polled);
         let dropped = Change {
             before: cancelled.before.saturating_add(never_polled.before),
@@ -111,6 +125,9 @@ impl SiteChange {
         Some([self.spawned, self.done, dropped, self.panicked].map(Change::counted))
     }
 }
+
+/// Stands where nobody knows a number.
+const UNKNOWN: &str = "?";
 
 /// Heads of the columns that people see.
 pub(super) const HEADS: [&str; 9] =
@@ -128,7 +145,7 @@ pub(super) fn cells(site: &SiteChange) -> [String; 9] {
         done,
         cancelled,
         panicked,
-        human::count(site.stale.after),
+        if site.is_of_library { UNKNOWN.to_owned() } else { human::count(site.stale.after) },
         format!("{}  {}", site.location, human::name(&site.name)),
     ]
 }

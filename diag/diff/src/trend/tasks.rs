@@ -58,12 +58,8 @@ pub(super) struct Builder {
 impl Builder {
     pub(super) fn push(&mut self, moment: usize, member: &Analysis) {
         let snapshot = member.snapshot();
-        let mut rows: Vec<[u64; 5]> = (snapshot.sites.iter())
-            .map(|row| {
-                let ended = [row.done, row.cancelled, row.panicked, row.never_polled];
-                [0, row.spawned, ended.into_iter().fold(0, u64::saturating_add), 0, 0]
-            })
-            .collect();
+        let mut rows: Vec<[u64; 5]> =
+            (snapshot.sites.iter()).map(|row| [0, row.spawned, row.ended(), 0, 0]).collect();
         for (site, parent) in snapshot.tasks.site().iter().zip(snapshot.tasks.parent_site().iter()) {
             if let Some(row) = rows.get_mut(site.0 as usize) {
                 row[0] += 1;

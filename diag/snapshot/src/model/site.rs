@@ -1,5 +1,6 @@
 //! Spawn sites: totals since start.
 
+use super::stack::StackIndex;
 use crate::schema::{codes, index, table};
 use crate::strings::StringIndex;
 use crate::units::{Bytes, Micros, Nanos};
@@ -10,7 +11,8 @@ index! {
 }
 
 codes! {
-    /// What a site makes. Tokio's own count of tasks has those of kind [`Task`](SiteKind::Task) only.
+    /// What a site makes. Tokio's own count of tasks has those of kind [`Task`](SiteKind::Task) and
+    /// [`Library`](SiteKind::Library) only.
     SiteKind {
         /// Tasks of a runtime.
         Task = "task",
@@ -20,6 +22,8 @@ codes! {
         Blocking = "blocking closure",
         /// Futures inside a task that are followed by themselves.
         Future = "future",
+        /// Tasks of a runtime or of a `LocalSet` that were spawned without the recorder, by a library as a rule.
+        Library = "library task",
     }
 }
 
@@ -34,7 +38,7 @@ table! {
         column: u32 as Plain;
         /// `type_name` of the spawned future: tells apart what one helper spawns for many.
         type_name: StringIndex as Plain;
-        /// Size of the spawned future, bytes.
+        /// Size of the spawned future, bytes; of what a library spawns, that of tokio's whole cell.
         future_bytes: u64 as Plain of Bytes;
         /// Tasks spawned.
         spawned: u64 as Plain;
@@ -62,13 +66,27 @@ table! {
         recovered_wakers: Option<u64> as Plain, since 1.4;
         /// The longest that one of these had been idle.
         recovered_idle_us: Option<u64> as Plain of Option<Micros>, since 1.4;
+        /// The call stack of the spawn, where a library spawns. File, line, column and type are then empty: who reads the
+        /// file finds them in this stack, or in that of the spawner. None if it was not taken.
+        stack: Option<StackIndex> as Plain, since 1.7;
+        /// Where most of the tasks were spawned that spawn here, where a library spawns, as far as that is known.
+        spawner: Option<SiteIndex> as Plain, since 1.7;
+        /// Tasks that ended, and nobody saw how: their memory was freed.
+        freed: Option<u64> as Plain, since 1.7;
+    }
+}
+
+impl SiteKind {
+    /// True of what was spawned without the recorder: its polls and its waits are not known.
+    pub fn is_of_library(self) -> bool {
+        self == SiteKind::Library
     }
 }
 
 impl SiteRow {
     /// True if tokio counts what is made here among its live tasks.
     pub fn is_counted_by_tokio(&self) -> bool {
-        self.kind.is_none_or(|kind| kind == SiteKind::Task)
+        self.kind.is_none_or(|kind| matches!(kind, SiteKind::Task | SiteKind::Library))
     }
 
     /// Tasks that ended, whichever way.
@@ -77,5 +95,6 @@ impl SiteRow {
             .saturating_add(self.cancelled)
             .saturating_add(self.panicked)
             .saturating_add(self.never_polled)
+            .saturating_add(self.freed.unwrap_or(0))
     }
 }

@@ -55,9 +55,9 @@ table! {
         /// Spawned at, by the coarse clock (a few milliseconds).
         spawned_us: u64 as Delta of Micros;
         /// Start of the poll under way, else end of the last poll (in files of 1.0 its start), by the
-        /// coarse clock; none before the first.
+        /// coarse clock; none before the first, and of a task that was spawned without the recorder, which is past its first.
         last_poll_us: Option<u64> as Delta of Option<Micros>;
-        /// Polls so far.
+        /// Polls so far; 0 if they are not [known](TaskRow::polls_are_known).
         polls: u64 as Plain;
         /// Time inside polls: an estimate from sampled polls, see
         /// [`Capture::timing_one_in`](crate::Capture::timing_one_in).
@@ -101,10 +101,15 @@ table! {
 }
 
 impl TaskRow {
+    /// False of a task that was spawned without the recorder: nobody has seen its polls.
+    pub fn polls_are_known(&self) -> bool {
+        self.times().polls_are_known()
+    }
+
     /// Since when nothing happened: the start of the poll under way, the end of the last one, or the
-    /// spawn.
-    pub fn last_progress_us(&self) -> u64 {
-        self.last_poll_us.unwrap_or(self.spawned_us)
+    /// spawn. None if its polls are not known.
+    pub fn last_progress_us(&self) -> Option<u64> {
+        self.times().last_progress().map(|time| time.0)
     }
 
     /// The part by which two snapshots are compared.
@@ -114,10 +119,10 @@ impl TaskRow {
         TaskTimes { id, site, state, spawned, last_poll, polls }
     }
 
-    /// Since when it is in its state: a woken task since the wake, any other since its last progress.
-    pub fn state_since_us(&self) -> u64 {
-        let woken_us = self.woken_us.filter(|_| self.state == TaskState::Woken);
-        woken_us.unwrap_or_else(|| self.last_progress_us())
+    /// Since when it is in its state: a woken task since the wake, any other since its last progress. None if its polls
+    /// are not known.
+    pub fn state_since_us(&self) -> Option<u64> {
+        self.woken_us.filter(|_| self.state == TaskState::Woken).or_else(|| self.last_progress_us())
     }
 }
 
@@ -139,9 +144,14 @@ pub struct TaskTimes {
 }
 
 impl TaskTimes {
+    /// As [`TaskRow::polls_are_known`].
+    pub fn polls_are_known(&self) -> bool {
+        self.last_poll.is_some() || matches!(self.state, TaskState::NeverPolled | TaskState::Unknown)
+    }
+
     /// As [`TaskRow::last_progress_us`].
-    pub fn last_progress(&self) -> Micros {
-        self.last_poll.unwrap_or(self.spawned)
+    pub fn last_progress(&self) -> Option<Micros> {
+        self.polls_are_known().then(|| self.last_poll.unwrap_or(self.spawned))
     }
 }
 

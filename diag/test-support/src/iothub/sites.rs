@@ -26,7 +26,6 @@ pub(super) fn sites(snapshot: &mut Snapshot, tasks: u64) {
             done,
             cancelled,
             panicked: u64::from(i == 3),
-            never_polled: 0,
             polls: tasks * 30,
             busy_ns: tasks * 90_000,
             longest_poll_ns: 18_000_000,
@@ -34,6 +33,7 @@ pub(super) fn sites(snapshot: &mut Snapshot, tasks: u64) {
             rescued: Some(u64::from(i == 4)),
             recovered_wakers: Some(u64::from(i == 4)),
             recovered_idle_us: Some(if i == 4 { 7_000_000 } else { 0 }),
+            ..SiteRow::default()
         });
         let site = SiteIndex(i);
         for (bucket, count) in (4..9).map(|bucket| (bucket, tasks >> bucket)).filter(|(_, count)| *count > 0)

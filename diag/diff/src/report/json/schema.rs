@@ -140,14 +140,14 @@ fn allowed() -> Value {
 }
 
 fn site() -> Value {
-    let counts = ["live", "stale", "spawned", "done", "cancelled", "panicked", "never_polled"];
+    let counts = ["live", "stale", "spawned", "done", "cancelled", "panicked", "never_polled", "freed"];
     let moves = ["new", "ended", "survived"].map(|key| (key, or_null(integer())));
     let times = [
         ("usual_lifetime_ns", or_null(integer())),
         ("age_ns", or_null(of("spread"))),
         ("idle_ns", or_null(of("spread"))),
     ];
-    let names = [("location", text()), ("name", text())];
+    let names = [("location", text()), ("name", text()), ("kind", text())];
     object(names.into_iter().chain(counts.map(|key| (key, of("change")))).chain(moves).chain(times))
 }
 
