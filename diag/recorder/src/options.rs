@@ -79,8 +79,8 @@ options! {
         default "512k", values "bytes between two samples, as 512k or 1m",
         |settings, value| settings.heap_rate_bytes = values::bytes(value)?;
 
-    DIAG_CENSUS by census: "whether the memory of tasks, channels and sockets of libraries is entered in a census, if `diag::Alloc` is linked; no report says anything of it yet";
-        default "off", values "on or off", |settings, value| settings.census = values::switch(value)?;
+    DIAG_CENSUS by census: "whether tasks that libraries spawn are known, by a census of their memory; it needs `diag::Alloc`";
+        default "on", values "on or off", |settings, value| settings.census = values::switch(value)?;
 
     DIAG_PARKED by parked: "stacks a second that each thread may take of the tasks it polls, to know where they are parked";
         default "50000", values "passive, off, or a number of stacks a second and thread",

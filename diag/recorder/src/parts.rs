@@ -69,7 +69,7 @@ fn start_heap(_: &Settings) -> Result<Status, Problem> {
 fn start_census(settings: &Settings) -> Result<Status, Problem> {
     use crate::heap::EnableError;
     if !settings.census {
-        return Ok(Status::Off("DIAG_CENSUS is off, as it is by default".into()));
+        return Ok(Status::Off("DIAG_CENSUS=off".into()));
     }
     match crate::heap::prepare_census() {
         // What its blocks are is learnt when it is first asked.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 
 use crate::fork::{self, List};
+#[cfg(samples_heap)]
+use crate::sys;
 
 static RUNTIMES: List<Known> = List::new();
 /// The process that knows a runtime.
@@ -64,6 +66,33 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
         }
     };
     own().iter().map(|known| describe(known)).collect()
+}
+
+/// The words of a handle, one of which is the address of its runtime's scheduler: so the census tells whose a task is.
+#[cfg(samples_heap)]
+pub(crate) fn words_of(handle: &Handle) -> Vec<u64> {
+    let mut bytes = [0; size_of::<Handle>()];
+    // By the kernel: some of the bytes may be padding.
+    if !sys::own_memory::read(std::ptr::from_ref(handle).addr() as u64, &mut bytes) {
+        return Vec::new();
+    }
+    bytes
+        .as_chunks()
+        .0
+        .iter()
+        .map(|word| u64::from_ne_bytes(*word))
+        .filter(|&word| word > LARGEST_TAG)
+        .collect()
+}
+
+/// A smaller word says which kind of runtime it is.
+#[cfg(samples_heap)]
+const LARGEST_TAG: u64 = 4096;
+
+/// The words of the handles of all known runtimes.
+#[cfg(samples_heap)]
+pub(crate) fn words() -> Vec<u64> {
+    own().iter().flat_map(|known| words_of(&known.handle)).collect()
 }
 
 /// True if tokio's clock stands still in one of them, as tests and simulators have it: only `test-util`

@@ -74,7 +74,7 @@ impl Settings {
             resource_attributes: BTreeMap::new(),
             heap: HeapMode::Sample,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,
-            census: false,
+            census: true,
             parked: DEFAULT_UNITS,
             signal: Choice::Free,
             exact_timing: false,
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(told[0], "DIAG_TOKEN is empty, which counts as not set");
         assert_eq!(told.len(), 4);
         assert_eq!(apply(&[("DIAG_TOKEN", "hush\n")]).0.token.as_deref(), Some("hush"));
-        assert!(apply(&[("DIAG_OPEN", "1")]).0.open && apply(&[("DIAG_CENSUS", "on")]).0.census);
+        assert!(apply(&[("DIAG_OPEN", "1")]).0.open && !apply(&[("DIAG_CENSUS", "off")]).0.census);
     }
 
     #[test]

@@ -81,7 +81,7 @@ async fn idle() {
     let after = diag::snapshot().into_model();
     let row = row(&after, "idle");
     assert_eq!((row.state, row.polls, row.thread), (TaskState::Idle, 1, Some(thread_id())));
-    assert_between(&before, row.state_since_us(), &between);
+    assert_between(&before, row.state_since_us().expect("known"), &between);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn woken_while_the_worker_is_busy() {
     let woken = row(&between, "woken");
     assert_eq!((woken.state, woken.polls, woken.wakes), (TaskState::Woken, 1, Some(1)));
     assert_eq!((woken.woken_by, woken.woken_by_thread), (None, Some(thread_id())));
-    assert_between(&before, woken.state_since_us(), &between);
+    assert_between(&before, woken.state_since_us().expect("known"), &between);
     std::thread::sleep(A_WHILE);
     drop(hanging);
     polls.recv().unwrap();
@@ -124,7 +124,7 @@ fn polling() {
     let after = diag::snapshot().into_model();
     let row = row(&after, "polling");
     assert_eq!((row.state, row.polls, row.thread), (TaskState::Polling, 1, Some(hanging.thread)));
-    assert_between(&before, row.state_since_us(), &after);
+    assert_between(&before, row.state_since_us().expect("known"), &after);
 }
 
 #[test]

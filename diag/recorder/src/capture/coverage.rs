@@ -8,6 +8,7 @@ use std::collections::HashSet;
 
 use diag_snapshot::Runtime;
 
+use super::library::Library;
 use super::sites::Moved;
 use super::tasks::Found;
 use crate::runtime;
@@ -57,6 +58,13 @@ impl Coverage {
                 && found.read().is_some_and(|reading| reading.run_state() != RunState::Ended)
         };
         self.tracked = self.tracked.saturating_sub(inherited.iter().filter(is_counted).count() as u64);
+        self
+    }
+
+    /// The same with the tasks that were spawned without the recorder.
+    pub(super) fn with(mut self, library: &Library) -> Self {
+        self.tracked += library.tracked;
+        self.churn += library.churn;
         self
     }
 }

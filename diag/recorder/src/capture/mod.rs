@@ -12,6 +12,8 @@ pub(crate) mod cpu;
 mod descriptors;
 #[cfg_attr(not(samples_heap), path = "no_heap.rs")]
 mod heap;
+#[cfg_attr(not(samples_heap), path = "no_library.rs")]
+mod library;
 mod mapped_files;
 mod memory;
 mod process;
@@ -28,6 +30,7 @@ use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 pub(crate) use process::status;
 
 use coverage::Coverage;
+use library::Library;
 use mapped_files::Files;
 use process::Usage;
 use sites::{Moved, Sites};
@@ -76,14 +79,19 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let coverage = Coverage::count();
     let mut found = tasks::find();
     let inherited = tasks::take_inherited(&mut found);
-    let Coverage { runtimes, tracked, churn } = coverage.without(&inherited);
+    #[cfg(samples_heap)]
+    let _kept = crate::heap::keep_stacks();
+    let library = Library::find();
+    let Coverage { runtimes, tracked, churn } = coverage.without(&inherited).with(&library);
     let asking = if scope == Scope::Asking { awaits::ask_tasks(&found) } else { Default::default() };
     let completed = tasks::recently_completed();
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
-    let tasks::Rows { tasks, zombies, parked } = tasks::rows(&found, &mut sites, &mut strings, &anchor);
-    let came_or_went = Moved::all().since(moved_before);
     let mut stacks = Tree::new();
+    let others = library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &anchor);
+    let tasks::Rows { tasks, zombies, parked } =
+        tasks::rows(&found, others, &mut sites, &mut strings, &anchor);
+    let came_or_went = Moved::all().since(moved_before) + library.churn;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {
         threads::held_up(&found, &sites, &mut stacks, &mut strings)
@@ -92,7 +100,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     };
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
-    let (dropped, dropped_sentences) = not_recorded(inherited.len() as u64, &no_stack);
+    let (dropped, dropped_sentences) = not_recorded(inherited.len() as u64 + library.inherited, &no_stack);
     let ends = completed.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
 
     Snapshot {

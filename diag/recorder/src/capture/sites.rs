@@ -67,6 +67,35 @@ impl Sites {
         }
     }
 
+    /// So many of its tasks were freed, by powers of two of milliseconds that they lived.
+    #[cfg_attr(not(samples_heap), allow(dead_code, reason = "of those that a library spawns"))]
+    pub(super) fn count_freed(&mut self, site: SiteIndex, ages: &[u64; LIFETIME_BUCKETS]) {
+        let freed: u64 = ages.iter().sum();
+        if let (Some(row), Some(histograms)) =
+            (self.rows.get_mut(site.0 as usize), self.histograms.get_mut(site.0 as usize))
+        {
+            row.spawned += freed;
+            row.freed = Some(row.freed.unwrap_or(0) + freed);
+            histograms.lifetimes.iter_mut().zip(ages).for_each(|(sum, count)| *sum += count);
+        }
+    }
+
+    /// The cells of its tasks have at least so many bytes.
+    #[cfg_attr(not(samples_heap), allow(dead_code, reason = "of those that a library spawns"))]
+    pub(super) fn raise_future_bytes(&mut self, site: SiteIndex, bytes: u64) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.future_bytes = row.future_bytes.max(bytes);
+        }
+    }
+
+    /// Most of its tasks are spawned by tasks of that site.
+    #[cfg_attr(not(samples_heap), allow(dead_code, reason = "of those that a library spawns"))]
+    pub(super) fn set_spawner(&mut self, site: SiteIndex, spawner: SiteIndex) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.spawner = Some(spawner);
+        }
+    }
+
     /// True if what is polled there holds up a worker: a task, and no closure that is meant to block.
     pub(super) fn is_polled_by_worker(&self, site: SiteId) -> bool {
         let row = self.row_of(site).and_then(|site| self.rows.get(site.0 as usize));
@@ -101,7 +130,7 @@ impl Sites {
         self.rows.into_iter().collect()
     }
 
-    fn push(&mut self, row: SiteRow) -> SiteIndex {
+    pub(super) fn push(&mut self, row: SiteRow) -> SiteIndex {
         self.rows.push(row);
         self.histograms.push(Histograms::default());
         SiteIndex(self.rows.len() as u32 - 1)

@@ -71,16 +71,25 @@ pub(super) struct Rows {
     pub(super) parked: Vec<Parked>,
 }
 
-/// The rows of the tasks found.
-pub(super) fn rows(found: &[Found], sites: &mut Sites, strings: &mut Strings, anchor: &Anchor) -> Rows {
-    let (mut tasks, mut zombies) = (Table::with_capacity(found.len()), Table::default());
-    let mut parked = Vec::new();
+/// The rows of the tasks found, among `others`, which are in the order of their ids as well.
+pub(super) fn rows(
+    found: &[Found],
+    others: Vec<TaskRow>,
+    sites: &mut Sites,
+    strings: &mut Strings,
+    anchor: &Anchor,
+) -> Rows {
+    let (mut tasks, mut zombies) = (Table::with_capacity(found.len() + others.len()), Table::default());
+    let (mut parked, mut others) = (Vec::new(), others.into_iter().peekable());
     for found in found {
         let Some(reading) = found.read() else { continue };
         let Some((id, site)) = identity(reading.task, sites) else { continue };
         if reading.run_state() == RunState::Ended {
             zombies.push(zombie(id, site, &reading, sites, anchor));
             continue;
+        }
+        while let Some(other) = others.next_if(|other| other.id < id) {
+            tasks.push(other);
         }
         let name = if reading.labelled { found.name() } else { None };
         let name = name.map(|name| strings.intern(&name));
@@ -90,6 +99,7 @@ pub(super) fn rows(found: &[Found], sites: &mut Sites, strings: &mut Strings, an
             parked.push((id, number));
         }
     }
+    others.for_each(|other| tasks.push(other));
     Rows { tasks, zombies, parked }
 }
 

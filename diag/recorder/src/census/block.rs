@@ -10,7 +10,7 @@ use crate::current::CurrentTask;
 pub(crate) struct Block {
     pub(crate) address: usize,
     pub(crate) layout: Layout,
-    /// Never reused. Threads take them in runs, so they are not in the order of time.
+    /// Never reused, and no other task's id either. Threads take them in runs, so they are not in the order of time.
     pub(crate) birth: u64,
     pub(crate) origin: Origin,
     /// Stamp of the coarse clock.

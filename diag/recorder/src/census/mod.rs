@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `block` | a block, as whoever asks gets it |
 //! | `entry`, `pinned`, `free` | what is known of one block; how a reader looks into it while it lives; how a block is freed that was left to the reader |
-//! | `entries`, `births` | where entries live, and which are free; numbers that are never reused |
+//! | `entries` | where entries live, and which are free |
 //! | `addresses` | from a block's address to its entry |
 //! | `growing` | an array in memory that is ours, and grows in place |
 //! | `table` | all of it together |
@@ -23,7 +23,6 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 mod addresses;
-mod births;
 mod block;
 mod entries;
 mod entry;
@@ -51,6 +50,7 @@ use std::alloc::Layout;
 
 use crate::dropped::Dropped;
 use crate::fork::Lock;
+use crate::task::context;
 
 static REFUSED: Dropped = Dropped::new(
     "census_refused",
@@ -77,7 +77,7 @@ pub(crate) fn has(layout: Layout) -> bool {
 
 /// Enters a block that the caller has allocated, and numbers it; false if there is no room, which is counted.
 pub(crate) fn enter(block: Block) -> bool {
-    let entered = table().enter(&Block { birth: births::next(), ..block });
+    let entered = table().enter(&Block { birth: context::take_id(), ..block });
     if !entered {
         count_refused();
     }
@@ -98,6 +98,11 @@ pub(crate) fn end(address: usize, free: Free) -> Ended {
 /// Takes a block out of sight that is about to be resized.
 pub(crate) fn hold(address: usize) -> Held<'static> {
     table().hold(address)
+}
+
+/// True if no block was ever entered: the service has another allocator, or wants no census.
+pub(crate) fn is_empty() -> bool {
+    table().is_empty()
 }
 
 /// Shows each block that lives. Those that are made or freed meanwhile may be there or not. Not for hooks.

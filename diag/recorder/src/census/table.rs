@@ -77,6 +77,11 @@ impl Table {
         Held::Moving(Moving { table: self, place, id, entry, address })
     }
 
+    /// True if no block was ever entered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.all().next().is_none()
+    }
+
     /// Shows each block that lives, pinned meanwhile. For who knows the number of this process. One reader at a time, or each misses what the other looks at.
     pub(super) fn each(&self, mut look: impl FnMut(&Pinned<'_>)) {
         for (id, entry) in self.entries.all() {

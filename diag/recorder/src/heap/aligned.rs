@@ -36,8 +36,8 @@ static WITHOUT_STACK: Dropped = Dropped::new(
     "a task, channel or socket of a library has no call stack, which was not to be walked just then",
 );
 
-/// True once somebody has chosen that there is a census.
-static ON: AtomicBool = AtomicBool::new(false);
+/// From the start of the process on, as much is spawned before anybody can choose.
+static ON: AtomicBool = AtomicBool::new(true);
 
 thread_local! {
     /// When this thread's window began, and how many walks are left in it. Plain words without a destructor.
@@ -137,7 +137,7 @@ pub(super) fn end<A: GlobalAlloc>(inner: &A, block: *mut u8, layout: Layout) -> 
     // SAFETY: an allocator that has given blocks away is there for ever: it is the process's.
     let free = unsafe { Free::new(free_left::<A>, ptr::from_ref(inner).cast()) };
     match census::end(block.addr(), free) {
-        Ended::Ours(block) => release(&block),
+        Ended::Ours(block) => leave(&block),
         Ended::Unknown => {}
         Ended::Left => return true,
     }
@@ -149,7 +149,7 @@ pub(super) fn end<A: GlobalAlloc>(inner: &A, block: *mut u8, layout: Layout) -> 
 /// # Safety
 /// `inner` must be the allocator that the block came from, and the block done with.
 unsafe fn free_left<A: GlobalAlloc>(inner: *const (), block: &Block) {
-    release(block);
+    leave(block);
     // SAFETY: by the promise of the caller.
     unsafe { hook::free(&*inner.cast::<A>(), ptr::with_exposed_provenance_mut(block.address), block.layout) };
 }
@@ -157,6 +157,14 @@ unsafe fn free_left<A: GlobalAlloc>(inner: *const (), block: &Block) {
 #[cold]
 fn census_lost(block: &Block) {
     census::count_refused();
+    release(block);
+}
+
+/// A block has left the census as it is freed: that counts for its stack.
+fn leave(block: &Block) {
+    if let Some(counters) = tables().and_then(|tables| tables.stacks.census_of(block.stack)) {
+        counters.freed(clock::stamp_ns().saturating_sub(block.born_ns));
+    }
     release(block);
 }
 

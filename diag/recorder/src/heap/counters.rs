@@ -80,8 +80,7 @@ impl HeapCounters {
     pub(super) fn freed(&self, bytes: u64, weight: Weight, age_ns: u64) {
         add(&self.freed_parts, weight.times(PARTS));
         add(&self.freed_bytes, weight.times(bytes));
-        let bucket = (age_ns / 1_000_000).max(1).ilog2() as usize;
-        self.ages[bucket.min(AGE_BUCKETS - 1)].fetch_add(1, Ordering::Relaxed);
+        self.ages[bucket(age_ns)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts all of this there and not here. Nobody else counts here meanwhile.
@@ -112,6 +111,55 @@ impl HeapCounters {
             ages: self.ages.each_ref().map(|count| count.load(Ordering::Relaxed)),
         }
     }
+}
+
+/// How many blocks of the census were freed that have one stack, by the age they reached: all of them, and not the sampled
+/// ones alone. And what these blocks are, once somebody has looked into one. Two
+/// cache lines.
+#[repr(C, align(64))]
+#[cfg_attr(test, derive(Default))]
+pub(super) struct CensusCounters {
+    /// Each stays at 2^31.
+    ages: [AtomicU32; AGE_BUCKETS],
+    kind: AtomicU32,
+}
+
+// SAFETY: atomics only, each of which is valid as zero.
+unsafe impl Zeroed for CensusCounters {}
+
+impl CensusCounters {
+    /// A block was freed at this age.
+    pub(super) fn freed(&self, age_ns: u64) {
+        let count = &self.ages[bucket(age_ns)];
+        if count.load(Ordering::Relaxed) < u32::MAX / 2 {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What was counted until now.
+    pub(super) fn ages(&self) -> [u64; AGE_BUCKETS] {
+        self.ages.each_ref().map(|count| count.load(Ordering::Relaxed).into())
+    }
+
+    /// What a reader has [said](CensusCounters::set_kind); 0 if nobody has.
+    pub(super) fn kind(&self) -> u32 {
+        self.kind.load(Ordering::Relaxed)
+    }
+
+    /// What the blocks of this stack are, in the reader's numbers.
+    pub(super) fn set_kind(&self, kind: u32) {
+        self.kind.store(kind, Ordering::Relaxed);
+    }
+
+    /// Counts nothing any more. Nobody else counts here meanwhile.
+    pub(super) fn clear(&self) {
+        self.kind.store(0, Ordering::Relaxed);
+        self.ages.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+}
+
+fn bucket(age_ns: u64) -> usize {
+    ((age_ns / 1_000_000).max(1).ilog2() as usize).min(AGE_BUCKETS - 1)
 }
 
 fn add(counter: &AtomicU64, n: u64) {
@@ -147,6 +195,20 @@ mod tests {
         let totals = counters.totals();
         assert_eq!(totals.allocated_blocks, 8_193, "one in 8,192.5");
         assert_eq!(totals.allocated_bytes, 524_320);
+    }
+
+    #[test]
+    fn blocks_of_the_census_are_counted_by_age() {
+        let counters = CensusCounters::default();
+        [0, 2_500_000, 2_500_001, u64::MAX].iter().for_each(|&age_ns| counters.freed(age_ns));
+        counters.set_kind(7);
+        let ages = counters.ages();
+        assert_eq!((ages[0], ages[1], ages[AGE_BUCKETS - 1], counters.kind()), (1, 2, 1, 7));
+        counters.ages[1].store(u32::MAX / 2, Ordering::Relaxed);
+        counters.freed(2_500_000);
+        assert_eq!(counters.ages()[1], u64::from(u32::MAX / 2), "it does not begin anew");
+        counters.clear();
+        assert_eq!((counters.ages(), counters.kind()), ([0; AGE_BUCKETS], 0));
     }
 
     #[test]

@@ -100,6 +100,12 @@ pub(crate) fn take_record() -> Option<(&'static TaskRecord, u64)> {
     taken.or_else(not_recorded)
 }
 
+/// An id that no other task of this process has or had.
+#[inline]
+pub(crate) fn take_id() -> u64 {
+    CONTEXT.with(Context::take_id)
+}
+
 /// Counts a task that runs without a record.
 #[cold]
 pub(crate) fn not_recorded<T>() -> Option<T> {

@@ -15,11 +15,12 @@ use tokio::task::JoinHandle;
 
 use super::address_map::{AddressMap, Place};
 use super::rules::{
-    BlockWords, COMPLETE, ChannelRule, Context, OWNER, QUEUE_NEXT, Rules, STATE_BITS, SocketRule, TABLE,
-    TaskRule,
+    BlockWords, COMPLETE, ChannelRule, Context, NOTIFIED, OWNER, QUEUE_NEXT, Rules, STATE_BITS, SocketRule,
+    TABLE, TaskRule,
 };
 use crate::census::Block;
 use crate::census::each;
+use crate::runtime;
 use crate::sys::procfs;
 use crate::task::tokio_id;
 
@@ -204,7 +205,7 @@ fn task(bench: &Bench, runtime: &mut Own, context: &mut Context) -> Learnt<TaskR
         let another = cells.handle.abort_handle();
         let after = state(cells)?;
         drop(another);
-        if after != before + (1 << STATE_BITS) || before & COMPLETE != 0 {
+        if after != before + (1 << STATE_BITS) || before & (COMPLETE | NOTIFIED) != NOTIFIED {
             return Err("references of a task are not counted where they were expected");
         }
     }
@@ -214,6 +215,10 @@ fn task(bench: &Bench, runtime: &mut Own, context: &mut Context) -> Learnt<TaskR
         return Err("a task does not say which runtime it belongs to");
     }
     let handle = runtime.0.as_ref().map(|runtime| runtime.handle().clone()).ok_or("the runtime has ended")?;
+    let scheduler = rule.facts(&small.cell.again()?, context).map_or(0, |facts| facts.scheduler);
+    if !runtime::words_of(&handle).contains(&scheduler) {
+        return Err("a task does not say what runs it");
+    }
     runtime.shut_down();
     if state(&small)? & COMPLETE == 0 || state(&large)? & COMPLETE == 0 {
         return Err("a task that has ended does not say so");

@@ -19,8 +19,13 @@ const LARGEST: u64 = 1 << 40;
 
 /// Bits of a task's state word below its count of references.
 pub(super) const STATE_BITS: u32 = 6;
+/// A poll is under way. The same in every version from 1.38 to 1.54, as the next two, which are checked when the rules are
+/// learnt.
+const RUNNING: u64 = 1;
 /// The task has ended.
 pub(super) const COMPLETE: u64 = 2;
+/// It was woken, or never polled, and waits for its turn.
+pub(super) const NOTIFIED: u64 = 4;
 
 /// A block that can be looked into.
 pub(super) trait BlockWords {
@@ -110,6 +115,8 @@ pub(crate) struct TaskFacts {
     pub(crate) state: u64,
     /// The runtime or `LocalSet` that the task belongs to; 0 for a closure on a blocking thread.
     pub(crate) owner: u64,
+    /// What runs it: the address of its runtime's scheduler, or of its `LocalSet`.
+    pub(crate) scheduler: u64,
     /// Of its type's functions.
     pub(crate) table: u64,
     /// Bits of its id (`task/tokio_id.rs`).
@@ -120,6 +127,21 @@ impl TaskFacts {
     /// The task has ended, and somebody still holds its cell.
     pub(crate) fn has_ended(self) -> bool {
         self.state & COMPLETE != 0
+    }
+
+    /// A poll is under way.
+    pub(crate) fn is_running(self) -> bool {
+        self.state & RUNNING != 0
+    }
+
+    /// It was woken, or never polled, and waits for its turn.
+    pub(crate) fn is_woken(self) -> bool {
+        self.state & NOTIFIED != 0
+    }
+
+    /// It is a closure on a thread for blocking work.
+    pub(crate) fn is_blocking(self) -> bool {
+        self.owner == 0
     }
 
     /// The number of its id, as tokio prints it.
@@ -147,8 +169,9 @@ impl TaskRule {
             return None;
         }
         let (state, id_bits) = (look.word(0)?, look.word(id as usize)?);
+        let (owner, scheduler) = (look.word(OWNER)?, look.word(scheduler as usize)?);
         let is_plausible = (1..LARGEST).contains(&(state >> STATE_BITS)) && (1..LARGEST).contains(&id_bits);
-        is_plausible.then_some(TaskFacts { state, owner: look.word(OWNER)?, table: address, id_bits })
+        is_plausible.then_some(TaskFacts { state, owner, scheduler, table: address, id_bits })
     }
 }
 
@@ -326,7 +349,7 @@ mod tests {
 
     /// An idle task with the id 7, which its runtime and a handle hold.
     fn cell() -> Memory {
-        memory(128, &[(0, 2 << STATE_BITS), (16, table()), (OWNER, 3), (40, 7)])
+        memory(128, &[(0, 2 << STATE_BITS), (16, table()), (OWNER, 3), (32, 0x5000), (40, 7)])
     }
 
     fn context() -> Option<Context> {
@@ -336,7 +359,8 @@ mod tests {
     #[test]
     fn a_task_is_one_only_if_all_agree() {
         let Some(mut context) = context() else { return };
-        let expected = TaskFacts { state: 2 << STATE_BITS, owner: 3, table: table(), id_bits: 7 };
+        let expected =
+            TaskFacts { state: 2 << STATE_BITS, owner: 3, scheduler: 0x5000, table: table(), id_bits: 7 };
         assert_eq!(TASK.facts(&cell(), &mut context), Some(expected));
         let queued = Memory {
             words: {

@@ -29,7 +29,7 @@ use std::iter::successors;
 
 pub(super) use held::Held;
 
-use super::counters::HeapCounters;
+use super::counters::{CensusCounters, HeapCounters};
 use super::pool::Pool;
 use crate::dropped::Dropped;
 use crate::fork::Present;
@@ -65,6 +65,12 @@ static NO_ROOM: Dropped = Dropped::new(
     "a heap sample is under (other), as there was no room for its call stack",
 );
 
+/// So many have counters of the census: all, unless every block is recorded, which is for tests.
+const fn census_stacks(chunks: usize) -> usize {
+    const MOST: usize = 1 << 16;
+    if chunks < MOST { chunks } else { MOST }
+}
+
 /// All stacks that are kept.
 pub(super) struct Stacks {
     /// `hash's high half << 32 | number`; 0 is free, and 0 is no stack's number. A power of two of them.
@@ -75,6 +81,8 @@ pub(super) struct Stacks {
     links: &'static [AtomicU32],
     /// By number.
     counters: &'static [HeapCounters],
+    /// By number, of the first numbers.
+    census: &'static [CensusCounters],
     /// Where the search for room goes on.
     hand: AtomicU32,
     /// Those who look for room.
@@ -89,6 +97,7 @@ impl Stacks {
         let chunks = words as usize / CHUNK;
         let of_chunk = CHUNK * size_of::<AtomicU64>() + size_of::<AtomicU32>() + size_of::<HeapCounters>();
         chunks * (of_chunk + ENTRIES_PER_CHUNK * size_of::<AtomicU64>())
+            + census_stacks(chunks) * size_of::<CensusCounters>()
     }
 
     /// An empty table with room for so many words, a power of two; `None` if there is no memory for it.
@@ -99,6 +108,7 @@ impl Stacks {
             memory::zeroed::<AtomicU64>(chunks * CHUNK)?.as_chunks().0,
             memory::zeroed(chunks)?,
             memory::zeroed(chunks)?,
+            memory::zeroed(census_stacks(chunks))?,
         ))
     }
 
@@ -107,10 +117,11 @@ impl Stacks {
         chunks: &'static [[AtomicU64; CHUNK]],
         links: &'static [AtomicU32],
         counters: &'static [HeapCounters],
+        census: &'static [CensusCounters],
     ) -> Self {
         let free = Pool::new(chunks.len() as u32);
         let (hand, evicting, reading) = (AtomicU32::new(0), Present::nobody(), Present::nobody());
-        let stacks = Stacks { entries, chunks, free, links, counters, hand, evicting, reading };
+        let stacks = Stacks { entries, chunks, free, links, counters, census, hand, evicting, reading };
         // Those of no stack are nobody's to hold or to free.
         (0..RESERVED).for_each(|_| _ = stacks.take());
         stacks
@@ -194,6 +205,11 @@ impl Stacks {
     /// The counters of a stack. For who holds it or reads.
     pub(super) fn counters_of(&self, number: u32) -> &HeapCounters {
         &self.counters[number as usize]
+    }
+
+    /// The counters of the census for a stack, if it is no later one than all that have some. For who holds it or reads.
+    pub(super) fn census_of(&self, number: u32) -> Option<&CensusCounters> {
+        self.census.get(number as usize)
     }
 
     /// The numbers and counters of all stacks, after those of no stack. A stack may be there twice.

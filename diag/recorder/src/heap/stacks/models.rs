@@ -18,6 +18,7 @@ fn table(stacks: usize) -> Stacks {
         leak(chunks, |_| std::array::from_fn(|_| AtomicU64::new(0))),
         leak(chunks, |_| AtomicU32::new(0)),
         leak(chunks, |_| HeapCounters::default()),
+        leak(chunks, |_| CensusCounters::default()),
     )
 }
 

@@ -1,6 +1,7 @@
 //! Room for stacks: chunks that are free, and those of stacks that nobody holds.
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
+use super::super::counters::CensusCounters;
 use super::{EVICTED, HOLDER, KEPT, LEN, Stacks, USED_AGAIN};
 use crate::dropped::Dropped;
 use crate::hash;
@@ -74,6 +75,7 @@ impl Stacks {
             |entry: &AtomicU64| entry.compare_exchange(word, 0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let _ = self.places(hash).any(is_taken_out);
         self.counters[number as usize].move_to(self.counters_of(EVICTED));
+        self.census_of(number).into_iter().for_each(CensusCounters::clear);
         // Another generation. The next holder of this chunk sees it by the Release of `write`.
         words[1].fetch_add(1 << 32, Ordering::Relaxed);
         self.give_from(number);

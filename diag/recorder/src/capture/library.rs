@@ -1,0 +1,166 @@
+//! Tasks that were spawned without the recorder, by libraries as a rule: the census has their cells.
+//!
+//! Each gets a row like any other task, with what its cell says: id, state, age, who spawned it. Its polls and what it
+//! waits for are not known. Its spawn site is a call stack, in which readers of the file find a place in the code.
+
+use std::collections::{BTreeMap, HashMap};
+
+use diag_snapshot::{SiteIndex, SiteKind, SiteRow, StackIndex, TaskId, TaskRow, TaskState};
+
+use super::sites::Sites;
+use super::stacks::Tree;
+use crate::census::{self, Block, Kind, Origin, TaskFacts};
+use crate::clock::Anchor;
+use crate::heap;
+use crate::runtime;
+use crate::task::context;
+
+/// The tasks that were found, and how many.
+pub(super) struct Library {
+    tasks: Vec<Cell>,
+    /// Those of them that a runtime counts which we know.
+    pub(super) tracked: u64,
+    /// Blocks that came or went while they were looked for.
+    pub(super) churn: u64,
+    /// What the process has from before it was forked.
+    pub(super) inherited: u64,
+}
+
+/// The number under which the heap remembers that the blocks of a stack are tasks.
+const TASKS: u32 = 1;
+
+/// The cell of a task that lives.
+#[derive(Clone, Copy)]
+struct Cell {
+    block: Block,
+    task: TaskFacts,
+}
+
+impl Library {
+    /// Looks for all of them. For who keeps the stacks.
+    pub(super) fn find() -> Self {
+        let mut library = Library { tasks: Vec::new(), tracked: 0, churn: 0, inherited: 0 };
+        if census::is_empty() {
+            return library;
+        }
+        // What they are learnt from comes and goes as well.
+        let rules = census::rules();
+        let freed_before = freed();
+        let schedulers = runtime::words();
+        for found in rules.survey() {
+            library.churn += u64::from(found.kind == Kind::New);
+            let Some(task) = found.task.filter(|task| !task.has_ended()) else { continue };
+            // A recorded one has its own row, and a closure for a blocking thread may be a worker of the runtime itself.
+            if matches!(found.block.origin, Origin::Cell(_)) || task.is_blocking() {
+                continue;
+            }
+            if !context::is_own(found.block.birth) {
+                library.inherited += 1;
+                continue;
+            }
+            library.tracked += u64::from(schedulers.contains(&task.scheduler));
+            library.tasks.push(Cell { block: found.block, task });
+        }
+        library.churn += freed().saturating_sub(freed_before);
+        library.tasks.sort_by_key(|cell| cell.block.birth);
+        library
+    }
+
+    /// Their rows by ascending id, with their sites in `sites` and the stacks of these in `stacks`, if there are to be any.
+    pub(super) fn rows(
+        &self,
+        sites: &mut Sites,
+        mut stacks: Option<&mut Tree>,
+        anchor: &Anchor,
+    ) -> Vec<TaskRow> {
+        let mut known = Places::default();
+        self.tasks.iter().for_each(|cell| heap::remember_kind(cell.block.stack, TASKS));
+        for stack in heap::census_stacks().iter().filter(|stack| stack.kind == TASKS) {
+            let site = known.site(stack.stack, sites, stacks.as_deref_mut());
+            sites.count_freed(site, &stack.freed);
+        }
+        let of_cell = |cell: &Cell| {
+            let site = known.site(cell.block.stack, sites, stacks.as_deref_mut());
+            sites.count_alive(site);
+            sites.raise_future_bytes(site, cell.block.layout.size() as u64);
+            site
+        };
+        let site_of: Vec<SiteIndex> = self.tasks.iter().map(of_cell).collect();
+        let tasks = || self.tasks.iter().zip(&site_of);
+        let by_tokio_id: HashMap<u64, (TaskId, SiteIndex)> =
+            tasks().map(|(cell, &site)| (cell.task.id_bits, (TaskId(cell.block.birth), site))).collect();
+        let rows: Vec<TaskRow> = tasks()
+            .map(|(cell, &site)| {
+                let (parent, parent_site) = match cell.block.origin {
+                    Origin::Recorded(parent) => {
+                        (parent.id().map(TaskId), parent.site().and_then(|site| sites.row_of(site)))
+                    }
+                    Origin::Unrecorded(bits) => by_tokio_id.get(&bits).copied().unzip(),
+                    Origin::Outside | Origin::Cell(_) => (None, None),
+                };
+                TaskRow { site, parent, parent_site, ..cell.row(anchor) }
+            })
+            .collect();
+        for (site, spawner) in spawners(&rows) {
+            sites.set_spawner(site, spawner);
+        }
+        rows
+    }
+}
+
+impl Cell {
+    fn row(&self, anchor: &Anchor) -> TaskRow {
+        let state = match self.task {
+            task if task.is_running() => TaskState::Polling,
+            task if task.is_woken() => TaskState::Woken,
+            _ => TaskState::Idle,
+        };
+        TaskRow {
+            id: TaskId(self.block.birth),
+            tokio_id: self.task.id(),
+            state,
+            spawned_us: anchor.us(self.block.born_ns),
+            ..TaskRow::default()
+        }
+    }
+}
+
+/// The sites so far: one for each stack, of which several numbers may be one.
+#[derive(Default)]
+struct Places {
+    by_number: HashMap<u32, SiteIndex>,
+    by_stack: HashMap<Option<StackIndex>, SiteIndex>,
+}
+
+impl Places {
+    fn site(&mut self, number: u32, sites: &mut Sites, stacks: Option<&mut Tree>) -> SiteIndex {
+        *self.by_number.entry(number).or_insert_with(|| {
+            let frames = heap::frames(number);
+            let stack = stacks.filter(|_| frames.len() > 1).map(|stacks| stacks.add(&frames));
+            let kind = Some(SiteKind::Library);
+            let row = || SiteRow { kind, stack, freed: Some(0), ..SiteRow::default() };
+            *self.by_stack.entry(stack).or_insert_with(|| sites.push(row()))
+        })
+    }
+}
+
+/// Where most of the tasks of each site have the tasks from that spawned them.
+fn spawners(rows: &[TaskRow]) -> BTreeMap<SiteIndex, SiteIndex> {
+    let mut counts: BTreeMap<(SiteIndex, SiteIndex), usize> = BTreeMap::new();
+    for (site, spawner) in rows.iter().filter_map(|row| Some((row.site, row.parent_site?))) {
+        *counts.entry((site, spawner)).or_default() += 1;
+    }
+    let mut most: BTreeMap<SiteIndex, (usize, SiteIndex)> = BTreeMap::new();
+    for ((site, spawner), count) in counts {
+        let known = most.entry(site).or_insert((0, spawner));
+        if count > known.0 {
+            *known = (count, spawner);
+        }
+    }
+    most.into_iter().map(|(site, (_, spawner))| (site, spawner)).collect()
+}
+
+/// Blocks of the census that were freed since start.
+fn freed() -> u64 {
+    heap::census_stacks().iter().flat_map(|stack| stack.freed).sum()
+}

@@ -1,0 +1,183 @@
+//! Tasks that nobody spawned through diag are in a snapshot like all others: as many as tokio counts, with where they were
+//! spawned, by whom, and how many have ended.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use std::future::pending;
+use std::time::Duration;
+
+use diag_analysis::Analysis;
+use diag_snapshot::{SiteIndex, SiteKind, Snapshot, TaskState};
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{JoinHandle, LocalSet};
+use tokio::time::sleep;
+
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+/// What was spawned a moment ago is not looked into.
+const OLD: Duration = Duration::from_millis(60);
+
+#[test]
+fn library_tasks() {
+    let _diag = diag::Builder::new().env(false).agent(false).stderr(false).start();
+    let runtime = Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        at_rest().await;
+        under_churn().await;
+        where_and_by_whom().await;
+        what_they_do().await;
+    });
+    of_others(&runtime);
+}
+
+fn snapshot_now() -> Snapshot {
+    diag::snapshot().into_model()
+}
+
+fn alive() -> u64 {
+    Handle::current().metrics().num_alive_tasks() as u64
+}
+
+async fn at_rest() {
+    let mut tasks: Vec<JoinHandle<()>> = Vec::new();
+    for n in 0..20 {
+        tasks.extend((0..n % 3 + 1).map(|_| tokio::spawn(pending())));
+        tasks.extend((n % 2 == 0).then(|| diag::spawn(pending()).into_tokio()));
+        sleep(OLD).await;
+        let snapshot = snapshot_now();
+        assert_eq!(snapshot.tracked_tasks(), alive(), "look {n}");
+        assert_eq!((snapshot.tracked_churn(), snapshot.tasks.len()), (0, tasks.len()), "look {n}");
+    }
+    tasks.iter().for_each(JoinHandle::abort);
+    sleep(OLD).await;
+    drop(tasks);
+}
+
+/// Thousands come and go; in every look the two counts differ by no more than what moved meanwhile.
+async fn under_churn() {
+    let churn: Vec<JoinHandle<()>> = (0..4)
+        .map(|_| {
+            tokio::spawn(async {
+                loop {
+                    let (done, end) = oneshot::channel::<()>();
+                    let task = tokio::spawn(async { _ = end.await });
+                    sleep(Duration::from_micros(300)).await;
+                    drop(done);
+                    task.await.expect("it ends");
+                }
+            })
+        })
+        .collect();
+    for n in 0..100 {
+        sleep(Duration::from_millis(3)).await;
+        let snapshot = snapshot_now();
+        let known: u64 = snapshot.capture.runtimes.iter().filter_map(|runtime| runtime.alive_tasks).sum();
+        let apart = snapshot.tracked_tasks().abs_diff(known);
+        assert!(apart <= snapshot.tracked_churn(), "look {n}: {apart} of {known}");
+    }
+    churn.iter().for_each(JoinHandle::abort);
+    sleep(OLD).await;
+}
+
+/// A place where others spawn, as people see it.
+#[derive(Debug)]
+struct Site {
+    location: String,
+    name: String,
+    live: usize,
+    spawned: u64,
+    freed: Option<u64>,
+}
+
+/// Those of live tasks.
+fn sites(snapshot: Snapshot) -> Vec<Site> {
+    let analysis = Analysis::new(snapshot);
+    let snapshot = analysis.snapshot();
+    let site = |index: u32| {
+        let row = snapshot.sites.get(index as usize).expect("it is one of them");
+        let index = SiteIndex(index);
+        Site {
+            location: snapshot.site_location(index),
+            name: snapshot.strings.show(row.type_name).to_owned(),
+            live: snapshot.tasks.iter().filter(|task| task.site == index).count(),
+            spawned: row.spawned,
+            freed: row.freed,
+        }
+    };
+    let of_library =
+        snapshot.sites.kind().iter().zip(0..).filter(|(kind, _)| *kind == Some(SiteKind::Library));
+    of_library.map(|(_, index)| site(index)).filter(|site| site.live > 0).collect()
+}
+
+async fn stays_if(stays: bool) {
+    if stays {
+        pending().await
+    }
+}
+
+async fn child() {
+    tokio::spawn(pending::<()>());
+    pending().await
+}
+
+async fn where_and_by_whom() {
+    let spawned: Vec<_> = (0..30).map(|n| (line!(), tokio::spawn(stays_if(n < 10)))).collect();
+    let parent = tokio::spawn(child());
+    sleep(OLD).await;
+    // As what has ended is known by its memory.
+    let (line, tasks) = (spawned[0].0, spawned.into_iter().map(|(_, task)| task));
+    let tasks: Vec<_> = tasks.filter(|task| !task.is_finished()).collect();
+    let snapshot = snapshot_now();
+    let of_parent = snapshot.tasks.iter().find(|task| task.tokio_id == parent.id().to_string().parse().ok());
+    let of_parent = of_parent.expect("it lives");
+    assert!(snapshot.tasks.iter().any(|task| task.parent == Some(of_parent.id)), "its child knows it");
+    let sites = sites(snapshot);
+    let here = |site: &&Site| site.location == format!("{}:{line}", file!());
+    let site = sites.iter().find(here).unwrap_or_else(|| panic!("{line}: {sites:#?}"));
+    assert_eq!((site.live, site.spawned, site.freed), (10, 30, Some(20)));
+    assert!(site.name.ends_with("library_tasks::stays_if::{{closure}}"), "{}", site.name);
+    let of_child = sites.iter().filter(|site| site.name.contains("future::pending::Pending"));
+    assert!(of_child.count() >= 1, "{sites:#?}");
+    tasks.iter().for_each(JoinHandle::abort);
+    parent.abort();
+    sleep(OLD).await;
+}
+
+async fn what_they_do() {
+    static NOTIFY: Notify = Notify::const_new();
+    let (running, is_running) = oneshot::channel();
+    let idle = tokio::spawn(NOTIFY.notified());
+    let busy = tokio::spawn(async {
+        _ = running.send(());
+        std::thread::sleep(3 * OLD);
+        pending::<()>().await;
+    });
+    is_running.await.expect("it runs");
+    sleep(OLD).await;
+    let snapshot = snapshot_now();
+    let state = |id: tokio::task::Id| {
+        let id = id.to_string().parse().ok();
+        let task = snapshot.tasks.iter().find(|task| task.tokio_id == id).expect("it lives");
+        assert!(!task.polls_are_known() && task.last_progress_us().is_none());
+        task.state
+    };
+    assert_eq!((state(idle.id()), state(busy.id())), (TaskState::Idle, TaskState::Polling));
+    NOTIFY.notify_waiters();
+    idle.await.expect("it ends");
+    busy.abort();
+}
+
+/// Those of another runtime, and of a `LocalSet`, are there as well, and in nobody's count.
+fn of_others(known: &Runtime) {
+    let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    let tasks: Vec<JoinHandle<()>> = (0..7).map(|_| other.spawn(pending())).collect();
+    let set = LocalSet::new();
+    let local: Vec<_> = (0..3).map(|_| set.spawn_local(pending::<()>())).collect();
+    std::thread::sleep(OLD);
+    let snapshot = snapshot_now();
+    let of_library = sites(snapshot.clone()).iter().map(|site| site.live as u64).sum::<u64>();
+    assert_eq!(snapshot.tracked_tasks(), known.metrics().num_alive_tasks() as u64);
+    assert_eq!(of_library, snapshot.tracked_tasks() + 10);
+    drop((tasks, local));
+}
