@@ -160,19 +160,19 @@ fn census_lost(block: &Block) {
     release(block);
 }
 
-/// A block has left the census as it is freed: that counts for its stack.
+/// A block has left the census as it is freed: that counts for its stack, which the census holds no more.
 fn leave(block: &Block) {
-    if let Some(counters) = tables().and_then(|tables| tables.stacks.census_of(block.stack)) {
-        counters.freed(clock::stamp_ns().saturating_sub(block.born_ns));
+    if let Some(tables) = tables() {
+        if let Some(counters) = tables.stacks.census_of(block.stack) {
+            counters.freed(clock::stamp_ns().saturating_sub(block.born_ns));
+        }
+        tables.stacks.release(block.stack);
     }
-    release(block);
 }
 
-/// The census holds its stack no more.
+/// The census holds its stack no more, though nothing was freed.
 fn release(block: &Block) {
-    if block.stack != OTHER
-        && let Some(tables) = tables()
-    {
+    if let Some(tables) = tables() {
         tables.stacks.release(block.stack);
     }
 }
