@@ -70,7 +70,7 @@ fn first_argument(arguments: &str) -> &str {
 }
 
 /// `shop::serve::{{closure}}` of `shop::serve::{async_fn_env#0}<u8>`.
-fn plain(name: &str) -> String {
+pub(crate) fn plain(name: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     for segment in segments_of(name) {
         match segment {

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use diag_snapshot::{FrameIndex, SiteIndex, SiteKind, SiteRow, Snapshot, StringIndex, Table};
 
-use crate::future_name::future_name;
+use crate::future_name::{future_name, plain};
 use crate::named_stacks::NamedStacks;
 use crate::runtime_frames::{Owner, allocator_depth};
 use crate::source_location::{SourceLocation, plain_path};
@@ -87,7 +87,7 @@ impl Spawn {
             own: own.map(name),
             library: library.map_or_else(|| (NO_STACK.to_owned(), 0), name),
             type_name: future_name(stack)
-                .or_else(|| library.map(|place| place.function.to_string()))
+                .or_else(|| library.map(|place| plain(&place.function)))
                 .unwrap_or_else(|| NO_TYPE.to_owned()),
         }
     }

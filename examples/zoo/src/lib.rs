@@ -113,6 +113,7 @@ pub fn outside<T: Send + 'static, F: Future<Output = ()>>(
 ) -> T {
     let (tell, told) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
+        diag::heap::testing::leave_out_thread();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.expect("a runtime").block_on(world(tell));
     });

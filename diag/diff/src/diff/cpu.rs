@@ -38,7 +38,7 @@ pub struct ThreadUse {
 pub(super) fn cpu(before: &Analysis, after: &Analysis) -> Option<CpuUse> {
     let (was, is) = (before.snapshot(), after.snapshot());
     // First what an older file does not know: the rest looks at every task.
-    let ran = Nanos(ran(is)?.saturating_sub(ran(was)?));
+    let ran = Nanos(is.capture.resources.ran_ns()?.saturating_sub(was.capture.resources.ran_ns()?));
     let (polls, in_polls) = polled(is);
     let (polls_then, in_polls_then) = polled(was);
     Some(CpuUse {
@@ -47,11 +47,6 @@ pub(super) fn cpu(before: &Analysis, after: &Analysis) -> Option<CpuUse> {
         polls: polls.saturating_sub(polls_then),
         threads: threads(before, after),
     })
-}
-
-fn ran(snapshot: &Snapshot) -> Option<u64> {
-    let resources = &snapshot.capture.resources;
-    Some(resources.cpu_user_ns?.saturating_add(resources.cpu_system_ns?))
 }
 
 /// Polls of all tasks since start, and the time inside of them.

@@ -58,6 +58,8 @@ facts! {
         KeepUp { spawned_at: Site },
         /// Tasks that go on after whoever needed them is gone.
         EndWithOwner { spawned_at: Site },
+        /// Tasks that a library spawned for what was asked of it there.
+        ShareWhatSpawns { spawned_at: Site },
         /// Tasks that are not tracked.
         TrackOwnTasks,
         /// Look again at the heap, so often, each time so long after the snapshot before.

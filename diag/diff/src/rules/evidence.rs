@@ -164,6 +164,10 @@ facts! {
         BornInParts { tasks: u64, parts: u64, of: u64, lasted: Micros },
         /// Their last poll was not long ago: they go on, or are new.
         PolledLately { tasks: u64 },
+        /// They are of a library, or of code without the recorder, and run this.
+        SpawnedByLibrary { runs: String },
+        /// The process used so much of a CPU in the first and in the last third of the time: they do nothing.
+        CpuUseStayed { first: Percent, last: Percent },
         /// More tasks, too young to judge: younger than so many usual lifetimes, or new where none is known.
         TooYoung { tasks: u64, usual_lifetimes: Option<f64> },
 

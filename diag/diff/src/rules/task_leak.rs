@@ -308,7 +308,8 @@ permit), the advice is to look there, since a timeout would hide the fault.
   and at most `max_moved` of at least `min_tasks` that were too old in the first snapshot ended, or none of the site ended at all
   and `min_tasks` of them are there for half of the time, and they were spawned in at least 7 of the 8 parts; but not where none of the site
   ever ended and others have more to do, as a pool grows then, nor where none came in the later half of the time between the
-  snapshots. **Possible** otherwise.
+  snapshots. Others are sites that end tasks; of tasks that a library spawned, whose polls nobody has seen, none of which ever ended,
+  the process must use no more of a CPU in the last third of the time than 1.25 times what it used before. **Possible** otherwise.
 - **Evidence**: how long they rest, what the cohort did, the growth, spawned and ended since start; with the heap sampled,
   the live bytes that live tasks of the site allocated.
 - **Counter-evidence**: how many of the cohort moved; that nothing or too little ever ended; that the cohort is small; how

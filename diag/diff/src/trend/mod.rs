@@ -59,6 +59,8 @@ pub struct Moment {
     pub memory: Option<MemoryBreakdown>,
     /// The live heap: what its samples stand for, or what the allocator says is in use; none if neither is known.
     pub heap_bytes: Option<u64>,
+    /// Time that the process ran on CPUs since start, nanoseconds, if that is known.
+    pub ran_ns: Option<u64>,
     /// Threads of the process, if that is known.
     pub threads: Option<u64>,
     /// Tasks that the runtimes count and the recorder does not follow, if that is known.
@@ -159,7 +161,21 @@ impl Trend {
             || (count >= MIN_MORE && last_per_s > first_per_s * TIMES)
     }
 
-    /// How many live tasks there were at a moment and at the last: of each site but one, and those that are not tracked.
+    /// Returns which part of a CPU the process used in the first, the middle and the last third of the time; none of a time too
+    /// short to tell, or if that is not known.
+    pub fn cpu_use(&self) -> Option<[f64; 3]> {
+        let bounds = self.windows(0, 3)?;
+        let ran_ns: Vec<u64> =
+            bounds.iter().map(|&at| self.moments.get(at)?.ran_ns).collect::<Option<_>>()?;
+        let part = |third: usize| {
+            let ran_ns = ran_ns[third + 1].saturating_sub(ran_ns[third]);
+            self.per_s(ran_ns as f64 / 1e9, bounds[third], bounds[third + 1])
+        };
+        Some([part(0), part(1), part(2)])
+    }
+
+    /// How many live tasks there were at a moment and at the last: of each site but one, and those that are not tracked. Of
+    /// one that is left out, others whose tasks never end are no load: they may be of the same thing.
     fn tasks_since<'a>(
         &'a self,
         but: Option<&'a Site>,
@@ -168,7 +184,8 @@ impl Trend {
         let ends = self.moments.get(since).zip(self.moments.last());
         let untracked = ends.and_then(|(then, now)| then.untracked.zip(now.untracked));
         let of_site = move |(site, tasks): &(Site, TaskTrend)| {
-            (Some(site) != but).then_some(())?;
+            let is_load = but.is_none() || tasks.ended.last().is_some_and(|&ended| ended > 0);
+            (Some(site) != but && is_load).then_some(())?;
             Some((*tasks.live.get(since)?, *tasks.live.last()?))
         };
         untracked.into_iter().chain(self.tasks.iter().filter_map(of_site))
@@ -240,6 +257,7 @@ impl Builder {
             taken_unix_us: snapshot.taken_unix_us(),
             memory: member.memory().cloned(),
             heap_bytes: heap_bytes(member),
+            ran_ns: snapshot.capture.resources.ran_ns(),
             threads: snapshot.capture.resources.threads,
             untracked: member.coverage().untracked_tasks(),
             files_bytes: files_bytes(member),

@@ -42,6 +42,13 @@ static ON: AtomicBool = AtomicBool::new(true);
 thread_local! {
     /// When this thread's window began, and how many walks are left in it. Plain words without a destructor.
     static WALKS_LEFT: Cell<(u64, u32)> = const { Cell::new((0, 0)) };
+    /// True if this thread plays the world outside of the service.
+    static IS_OUTSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What the calling thread allocates from now on comes into no census: it plays the world outside of the service.
+pub(super) fn leave_out_thread() {
+    IS_OUTSIDE.set(true);
 }
 
 /// Whether blocks are entered from now on. Those that are in the census stay until they are freed.
@@ -179,7 +186,8 @@ fn release(block: &Block) {
 
 /// Whether what this thread allocates is entered. The recorder's own is not, unless something is learnt from it.
 fn is_entered() -> bool {
-    ON.load(Ordering::Relaxed) && (!sampler::is_hidden() || census::is_learning())
+    let is_of_service = || !sampler::is_hidden() && !IS_OUTSIDE.get();
+    ON.load(Ordering::Relaxed) && (is_of_service() || census::is_learning())
 }
 
 fn enter(block: *mut u8, layout: Layout, from: Registers) {

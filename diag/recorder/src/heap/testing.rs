@@ -113,6 +113,13 @@ pub fn keep_census(on: bool) {
     super::keep_census(on);
 }
 
+/// The tasks that the calling thread spawns without diag are in no snapshot from now on. For programs that play the service and
+/// the world outside of it as well.
+#[doc(hidden)]
+pub fn leave_out_thread() {
+    super::aligned::leave_out_thread();
+}
+
 /// All blocks of the census, for tests of the recorder.
 #[doc(hidden)]
 pub fn census() -> Vec<CensusBlock> {

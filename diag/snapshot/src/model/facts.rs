@@ -144,6 +144,13 @@ pub struct Resources {
     pub allocator: Option<AllocatorStats>,
 }
 
+impl Resources {
+    /// Returns how long the process ran on CPUs since it started, nanoseconds; none if that is not known.
+    pub fn ran_ns(&self) -> Option<u64> {
+        Some(self.cpu_user_ns?.saturating_add(self.cpu_system_ns?))
+    }
+}
+
 /// The address space of the recorder's tables, hardly any of which is resident, and what fits in them: less where a
 /// limit, as of `ulimit -v`, leaves little.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -83,6 +83,13 @@ impl fmt::Display for Advice {
                      or give it a cancellation; dropping the handle only detaches it"
                 );
             }
+            ShareWhatSpawns { spawned_at } => {
+                return write!(
+                    f,
+                    "look at what {spawned_at} asks the library for each time, as a client, a pool or a connection of \
+                     its own: share one, or give it a limit and an idle timeout, and end what is done with"
+                );
+            }
             CompareBuilds => {
                 "see what changed there between the two builds or their settings; a series of the second tells whether \
                  it grows"

@@ -6,6 +6,7 @@ use super::{Params, Rule, busy_eighths, of_live_tasks, risk, stays};
 use crate::diff::{Births, Diff, Older, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
+use crate::rules::fact::Percent;
 use crate::rules::finding::{Category, Confidence, Finding};
 use crate::rules::rule::{Facts, Rule as _};
 use crate::rules::subject::Subject;
@@ -17,8 +18,11 @@ use crate::trend::is_more;
 pub(super) struct Ageing<'a> {
     site: &'a SiteDiff,
     outlived: Older,
-    /// None of the site ever ended, and there is more to do: a pool grows to its size.
+    /// None of the site ever ended, and there is more to do, or may be: a pool grows to its size.
     is_pool: bool,
+    /// Which part of a CPU the process used in the first and in the last third of the time, where that says that there was no
+    /// more to do.
+    idle: Option<[f64; 2]>,
     /// None was spawned in the later half of the time between the snapshots: it may have its size.
     has_paused: bool,
 }
@@ -29,9 +33,12 @@ impl<'a> Ageing<'a> {
         let stayed = outlived.before.saturating_sub(outlived.ended);
         let is_growth = births.count >= params.min_tasks
             && sign_test(births.count.saturating_sub(stayed), outlived.ended) <= params.significance;
-        let is_pool = site.after.totals.ended() == 0 && has_more_load(facts, diff, site);
+        let (has_ended, is_of_library) = (site.after.totals.ended() > 0, site.kind.is_of_library());
+        // Whether a library's tasks are at work nobody sees, and those of connections come for as long as clients do.
+        let idle = if is_of_library && !has_ended { cpu_of_idle(facts) } else { None };
+        let is_pool = !has_ended && (has_more_load(facts, diff, site) || is_of_library && idle.is_none());
         let has_paused = Micros(births.quiet_us.saturating_mul(2)) > diff.window();
-        let ageing = Ageing { site, outlived, is_pool, has_paused };
+        let ageing = Ageing { site, outlived, is_pool, idle, has_paused };
         (is_growth && come_all_the_time(births)).then_some(ageing)
     }
 
@@ -85,7 +92,16 @@ impl<'a> Ageing<'a> {
             Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
         ]);
         let polled_lately = births.count.saturating_sub(self.site.after.stale);
-        evidence.extend((polled_lately > 0).then_some(Evidence::PolledLately { tasks: polled_lately }));
+        let is_of_library = self.site.kind.is_of_library();
+        if is_of_library {
+            evidence.push(Evidence::SpawnedByLibrary { runs: self.site.site.type_name.clone() });
+        } else if polled_lately > 0 {
+            evidence.push(Evidence::PolledLately { tasks: polled_lately });
+        }
+        evidence.extend(self.idle.map(|[first, last]| Evidence::CpuUseStayed {
+            first: Percent(first * 100.0),
+            last: Percent(last * 100.0),
+        }));
         let short = Micros(births.oldest_us) < params.min_growth();
         let against = [
             short.then_some(Evidence::GrowthIsShort {
@@ -101,6 +117,7 @@ impl<'a> Ageing<'a> {
                 let missing = params.min_growth() - Micros(births.oldest_us);
                 Advice::CompareTasksAgain { after: missing.max(diff.window()) }
             }
+            _ if is_of_library => Advice::ShareWhatSpawns { spawned_at: self.site.site.clone() },
             _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
         };
         Finding {
@@ -118,8 +135,18 @@ impl<'a> Ageing<'a> {
 /// True if there is more to do for others than this site.
 fn has_more_load(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff) -> bool {
     let mut others = diff.tasks.sites.iter().filter(|other| other.site != site.site);
-    others.any(|other| is_more(other.before.live, other.after.live))
+    // What never ends either may be of the same thing.
+    let ends = |other: &SiteDiff| other.after.totals.ended() > 0;
+    others.any(|other| ends(other) && is_more(other.before.live, other.after.live))
         || facts.series.is_some_and(|trend| trend.has_more_load_besides(Some(&site.site), 0))
+}
+
+/// Which part of a CPU the process used in the first and in the last third of the time, if that is no more.
+fn cpu_of_idle(facts: &Facts<'_>) -> Option<[f64; 2]> {
+    /// More work takes so many times as much.
+    const MORE: f64 = 1.25;
+    let [first, middle, last] = facts.series?.cpu_use()?;
+    (last <= first.min(middle) * MORE).then_some([first, last])
 }
 
 /// In most parts of the time since the first of them, about as many in the later half as in the earlier one, and not

@@ -238,6 +238,13 @@ impl fmt::Display for Evidence {
             NoneIsOld => f.write_str("none of them is older than usual: more load looks the same"),
             BornInParts { tasks, parts, of, lasted } => idle_tasks::born_in_parts(f, tasks, parts, of, lasted),
             PolledLately { tasks } => write!(f, "{} of them were polled lately", count(tasks)),
+            SpawnedByLibrary { runs } => {
+                write!(f, "they run {}, spawned without `diag::spawn`: what they wait for is not known", human::name(runs))
+            }
+            CpuUseStayed { first: Percent(first), last: Percent(last) } => {
+                f.write_str("there is no more work: the process used ")?;
+                write!(f, "{first:.1} % of a CPU in the first third of the time and {last:.1} % in the last")
+            }
             TooYoung { tasks, usual_lifetimes: Some(factor) } => {
                 write!(f, "{} more are younger than {factor} usual lifetimes: too early to say", count(tasks))
             }
