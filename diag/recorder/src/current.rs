@@ -68,10 +68,10 @@ pub(crate) fn replace(task: CurrentTask) -> CurrentTask {
     CurrentTask(CURRENT.replace(task.0))
 }
 
-/// The task that this thread is spawning, if it is a recorded one.
+/// True while this thread hands a recorded task to the runtime.
 #[cfg(samples_heap)]
-pub(crate) fn spawning() -> Option<CurrentTask> {
-    Some(CurrentTask(SPAWNING.get())).filter(|task| task.0 != 0)
+pub(crate) fn is_spawning() -> bool {
+    SPAWNING.get() != 0
 }
 
 /// The bits of tokio's id of the task that this thread is polling, recorded or not; 0 outside of tasks. For hooks.

@@ -50,8 +50,8 @@ impl Library {
         for found in rules.survey() {
             library.churn += u64::from(found.kind == Kind::New);
             let Some(task) = found.task.filter(|task| !task.has_ended()) else { continue };
-            // A recorded one has its own row, and a closure for a blocking thread may be a worker of the runtime itself.
-            if matches!(found.block.origin, Origin::Cell(_)) || task.is_blocking() {
+            // A closure for a blocking thread may be a worker of the runtime itself.
+            if task.is_blocking() {
                 continue;
             }
             if !context::is_own(found.block.birth) {
@@ -96,7 +96,7 @@ impl Library {
                         (parent.id().map(TaskId), parent.site().and_then(|site| sites.row_of(site)))
                     }
                     Origin::Unrecorded(bits) => by_tokio_id.get(&bits).copied().unzip(),
-                    Origin::Outside | Origin::Cell(_) => (None, None),
+                    Origin::Outside => (None, None),
                 };
                 TaskRow { site, parent, parent_site, ..cell.row(anchor) }
             })

@@ -30,18 +30,15 @@ pub(crate) enum Origin {
     Recorded(CurrentTask),
     /// A task without a record was, with an id of these bits (`task/tokio_id.rs`).
     Unrecorded(u64),
-    /// It is the cell of this recorded task, which is being spawned.
-    Cell(CurrentTask),
 }
 
 impl Origin {
-    /// Which of the four, and of what.
+    /// Which of the three, and of what.
     pub(super) fn words(self) -> [u64; 2] {
         match self {
             Origin::Outside => [0, 0],
             Origin::Recorded(task) => [1, task.word()],
             Origin::Unrecorded(bits) => [2, bits],
-            Origin::Cell(task) => [3, task.word()],
         }
     }
 
@@ -49,7 +46,6 @@ impl Origin {
         match kind {
             1 => Origin::Recorded(CurrentTask::from_word(of)),
             2 => Origin::Unrecorded(of),
-            3 => Origin::Cell(CurrentTask::from_word(of)),
             _ => Origin::Outside,
         }
     }

@@ -213,9 +213,7 @@ mod tests {
     #[test]
     fn an_entry_says_what_it_was_opened_with() {
         let task = CurrentTask::new(1 << 43, SiteId(77));
-        for origin in
-            [Origin::Outside, Origin::Recorded(task), Origin::Unrecorded(u64::MAX), Origin::Cell(task)]
-        {
+        for origin in [Origin::Outside, Origin::Recorded(task), Origin::Unrecorded(u64::MAX)] {
             let entry = entry();
             entry.open(&block(origin));
             assert_eq!(entry.block(block(origin).address), block(origin));

@@ -184,29 +184,25 @@ fn release(block: &Block) {
     }
 }
 
-/// Whether what this thread allocates is entered. The recorder's own is not, unless something is learnt from it.
+/// Whether what this thread allocates is entered. The recorder's own is not, unless something is learnt from it, nor is the
+/// cell of a task that has a record.
 fn is_entered() -> bool {
-    let is_of_service = || !sampler::is_hidden() && !IS_OUTSIDE.get();
+    let is_of_service = || !sampler::is_hidden() && !IS_OUTSIDE.get() && !current::is_spawning();
     ON.load(Ordering::Relaxed) && (is_of_service() || census::is_learning())
 }
 
 fn enter(block: *mut u8, layout: Layout, from: Registers) {
     let born_ns = clock::coarse_ns();
-    let origin = origin();
-    // A recorded task has its spawn site, and what is made to learn from needs none.
-    let wants_none = matches!(origin, Origin::Cell(_)) || census::is_learning();
-    let stack = if wants_none { OTHER } else { take_stack(from, born_ns) };
-    let address = block.expose_provenance();
-    let block = Block { address, layout, birth: 0, origin, born_ns, stack, thread: sampler::thread_number() };
+    // What is made to learn from needs no stack.
+    let stack = if census::is_learning() { OTHER } else { take_stack(from, born_ns) };
+    let (address, thread) = (block.expose_provenance(), sampler::thread_number());
+    let block = Block { address, layout, birth: 0, origin: origin(), born_ns, stack, thread };
     if !errno::keep(|| census::enter(block)) {
         release(&block);
     }
 }
 
 fn origin() -> Origin {
-    if let Some(task) = current::spawning() {
-        return Origin::Cell(task);
-    }
     let task = current::get();
     if task.id().is_some() {
         return Origin::Recorded(task);
