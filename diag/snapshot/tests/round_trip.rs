@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Micros, Nanos, Row, Snapshot, Table, TaskId, TaskRow, read, write};
+use diag_snapshot::{Micros, Nanos, Row, SiteIndex, SiteRow, Snapshot, Table, TaskId, TaskRow, read, write};
 use diag_test_support::any::snapshot;
 use diag_test_support::iothub;
 use proptest::prelude::*;
@@ -26,6 +26,20 @@ fn an_empty_snapshot_is_read_as_it_was_written() {
 fn a_realistic_snapshot_is_read_as_it_was_written() {
     let service = iothub::service(3_000, 1_000);
     assert_eq!(read(&write(&service)), Ok((service, vec![])));
+}
+
+/// As tasks of a library spawn others of their own site, or of one that was met later.
+#[test]
+fn a_site_may_be_spawned_by_any() {
+    let site = |spawner: u32| SiteRow { spawner: Some(SiteIndex(spawner)), ..SiteRow::default() };
+    let sites = |spawners: [u32; 3]| {
+        let mut snapshot = Snapshot::default();
+        snapshot.strings.intern("");
+        Snapshot { sites: spawners.into_iter().map(site).collect(), ..snapshot }
+    };
+    assert_eq!(read(&write(&sites([2, 1, 0]))), Ok((sites([2, 1, 0]), vec![])));
+    let (_, damage) = read(&write(&sites([0, 0, 3]))).expect("the rest of it is whole");
+    assert_eq!(damage[0].what, "column spawner: row 2 points nowhere");
 }
 
 #[test]

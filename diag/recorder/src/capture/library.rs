@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use diag_snapshot::{SiteIndex, SiteKind, SiteRow, StackIndex, TaskId, TaskRow, TaskState};
+use diag_snapshot::{
+    SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow, TaskState,
+};
 
 use super::sites::Sites;
 use super::stacks::Tree;
@@ -71,9 +73,10 @@ impl Library {
         &self,
         sites: &mut Sites,
         mut stacks: Option<&mut Tree>,
+        strings: &mut Strings,
         anchor: &Anchor,
     ) -> Vec<TaskRow> {
-        let mut known = Places::default();
+        let mut known = Places::new(strings.intern(""));
         self.tasks.iter().for_each(|cell| heap::remember_kind(cell.block.stack, TASKS));
         for stack in heap::census_stacks().iter().filter(|stack| stack.kind == TASKS) {
             let site = known.site(stack.stack, sites, stacks.as_deref_mut());
@@ -126,19 +129,24 @@ impl Cell {
 }
 
 /// The sites so far: one for each stack, of which several numbers may be one.
-#[derive(Default)]
 struct Places {
+    /// What a site has as its file and type.
+    no_name: StringIndex,
     by_number: HashMap<u32, SiteIndex>,
     by_stack: HashMap<Option<StackIndex>, SiteIndex>,
 }
 
 impl Places {
+    fn new(no_name: StringIndex) -> Self {
+        Places { no_name, by_number: HashMap::new(), by_stack: HashMap::new() }
+    }
+
     fn site(&mut self, number: u32, sites: &mut Sites, stacks: Option<&mut Tree>) -> SiteIndex {
         *self.by_number.entry(number).or_insert_with(|| {
             let frames = heap::frames(number);
             let stack = stacks.filter(|_| frames.len() > 1).map(|stacks| stacks.add(&frames));
-            let kind = Some(SiteKind::Library);
-            let row = || SiteRow { kind, stack, freed: Some(0), ..SiteRow::default() };
+            let (kind, file, type_name) = (Some(SiteKind::Library), self.no_name, self.no_name);
+            let row = || SiteRow { file, type_name, kind, stack, freed: Some(0), ..SiteRow::default() };
             *self.by_stack.entry(stack).or_insert_with(|| sites.push(row()))
         })
     }

@@ -88,7 +88,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
     let mut stacks = Tree::new();
-    let others = library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &anchor);
+    let others =
+        library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked } =
         tasks::rows(&found, others, &mut sites, &mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before) + library.churn;

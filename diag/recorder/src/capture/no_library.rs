@@ -1,6 +1,6 @@
 //! Takes the place of `library.rs` where there is no census: no feature `heap`, or another platform.
 
-use diag_snapshot::TaskRow;
+use diag_snapshot::{Strings, TaskRow};
 
 use super::sites::Sites;
 use super::stacks::Tree;
@@ -21,7 +21,13 @@ impl Library {
 
     /// No rows.
     #[allow(clippy::unused_self, reason = "where there is a census, it has some")]
-    pub(super) fn rows(&self, _: &mut Sites, _: Option<&mut Tree>, _: &Anchor) -> Vec<TaskRow> {
+    pub(super) fn rows(
+        &self,
+        _: &mut Sites,
+        _: Option<&mut Tree>,
+        _: &mut Strings,
+        _: &Anchor,
+    ) -> Vec<TaskRow> {
         Vec::new()
     }
 }

@@ -103,14 +103,15 @@ impl Lengths {
         })
     }
 
-    /// A column that indexes its own table must point to an earlier row: so no stack calls itself.
+    /// A stack must point to an earlier row, so none calls itself; a site may be spawned by its own tasks.
     fn first_dangling<R: Row>(&self, spec: &ColumnSpec, values: &[u64]) -> Option<usize> {
         let target = spec.target?;
         let absent = u64::from(spec.optional);
-        if target.table() == R::TABLE.name {
+        let is_own = target.table() == R::TABLE.name;
+        if is_own && target == Target::Stacks {
             return (0u64..).zip(values).position(|(row, &value)| value >= row + absent);
         }
-        let end = self.of(target)? as u64 + absent;
+        let end = if is_own { values.len() } else { self.of(target)? } as u64 + absent;
         values.iter().position(|&value| value >= end)
     }
 }
