@@ -163,46 +163,35 @@ fn each_once(sites: Vec<SiteRow>) -> (Table<SiteRow>, Vec<SiteIndex>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diag_snapshot::{FrameRow, LifetimeRow, NameRow, StackIndex, StackRow, TaskRow};
+    use diag_snapshot::{LifetimeRow, TaskRow};
+    use diag_test_support::call_stack::{Call, call_stack};
 
-    /// A function, its file below a registry or not, and its line; the innermost first.
-    type Frame = (&'static str, &'static str, u32);
-
-    const CELL: Frame = (
+    /// The innermost of a stack comes first.
+    const CELL: Call<'_> = (
         "tokio::runtime::task::core::Cell<T,S>::new<tower::Worker<u8>, alloc::sync::Arc<u8>>",
-        "/r/registry/src/i/tokio-1.54.1/src/runtime/task/core.rs",
-        261,
+        Some(("/r/registry/src/i/tokio-1.54.1/src/runtime/task/core.rs", 261)),
     );
-    const SPAWN: Frame =
-        ("tokio::task::spawn::spawn", "/r/registry/src/i/tokio-1.54.1/src/task/spawn.rs", 183);
-    const EXECUTOR: Frame =
-        ("hyper_util::rt::tokio::execute", "/r/registry/src/i/hyper-util-0.1.21/src/rt/tokio.rs", 127);
-    const LIBRARY: Frame = ("tower::buffer::new", "/r/registry/src/i/tower-0.5.3/src/buffer.rs", 40);
-    const OWN: Frame = ("shop::cart::open", "src/cart.rs", 12);
-    const POLL: Frame =
-        ("tokio::runtime::task::raw::poll", "/r/registry/src/i/tokio-1.54.1/src/runtime/task/raw.rs", 267);
-    const MAIN: Frame = ("shop::main", "src/main.rs", 3);
+    const SPAWN: Call<'_> =
+        ("tokio::task::spawn::spawn", Some(("/r/registry/src/i/tokio-1.54.1/src/task/spawn.rs", 183)));
+    const EXECUTOR: Call<'_> = (
+        "hyper_util::rt::tokio::execute",
+        Some(("/r/registry/src/i/hyper-util-0.1.21/src/rt/tokio.rs", 127)),
+    );
+    const LIBRARY: Call<'_> =
+        ("tower::buffer::new", Some(("/r/registry/src/i/tower-0.5.3/src/buffer.rs", 40)));
+    const OWN: Call<'_> = ("shop::cart::open", Some(("src/cart.rs", 12)));
+    const POLL: Call<'_> = (
+        "tokio::runtime::task::raw::poll",
+        Some(("/r/registry/src/i/tokio-1.54.1/src/runtime/task/raw.rs", 267)),
+    );
+    const MAIN: Call<'_> = ("shop::main", Some(("src/main.rs", 3)));
 
     #[derive(Default)]
     struct Service(Snapshot);
 
     impl Service {
-        fn stack(&mut self, frames: &[Frame]) -> StackIndex {
-            let mut caller = None;
-            for (function, file, line) in frames.iter().rev() {
-                let stacks = &mut self.0.stacks;
-                let frame = FrameIndex(stacks.frames.len() as u32);
-                stacks.frames.push(FrameRow { module: None, offset: u64::from(frame.0) });
-                let (function, file) = (self.0.strings.intern(function), self.0.strings.intern(file));
-                stacks.names.push(NameRow { frame, function, file: Some(file), line: Some(*line) });
-                stacks.stacks.push(StackRow { caller, frame });
-                caller = Some(StackIndex(stacks.stacks.len() as u32 - 1));
-            }
-            caller.expect("frames")
-        }
-
-        fn site(&mut self, frames: &[Frame], spawner: Option<u32>) {
-            let stack = (!frames.is_empty()).then(|| self.stack(frames));
+        fn site(&mut self, calls: &[Call<'_>], spawner: Option<u32>) {
+            let stack = (!calls.is_empty()).then(|| call_stack(&mut self.0, calls.iter().copied()));
             let kind = Some(SiteKind::Library);
             let spawner = spawner.map(SiteIndex);
             let row = SiteRow { kind, stack, spawner, spawned: 2, freed: Some(1), ..SiteRow::default() };

@@ -3,17 +3,22 @@
 use diag_analysis::Analysis;
 use diag_diff::{Policy, Report, Series, judge_series};
 use diag_snapshot::{SiteKind, SiteRow, Snapshot, TaskRow, TaskState};
+use diag_test_support::call_stack::call_stack;
 use diag_test_support::scenario::{Churn, Service, Steady, Task, in_order};
 
 /// What is said of a service in a minute, every five seconds, whose sites are a library's. It uses so much of a CPU.
 fn report(tasks: Vec<Task>, cpu: impl Fn(f64) -> f64) -> Report {
+    report_of(tasks, cpu, |snapshot| snapshot)
+}
+
+fn report_of(tasks: Vec<Task>, cpu: impl Fn(f64) -> f64, seen: impl Fn(Snapshot) -> Snapshot) -> Report {
     let service = Service::new(in_order(tasks));
     let members = (1..=12).map(|i| {
         let seconds = 5.0 * f64::from(i);
         let mut snapshot = of_library(service.at(seconds));
         snapshot.capture.resources.cpu_user_ns = Some((cpu(seconds) * 1e9) as u64);
         snapshot.capture.resources.cpu_system_ns = Some(0);
-        Analysis::from(snapshot)
+        Analysis::from(seen(snapshot))
     });
     let series = Series::new(members.collect()).expect("one service");
     judge_series(&series, &Policy::default()).expect("one service").expect("twelve snapshots")
@@ -56,6 +61,25 @@ fn those_that_come_all_the_time_and_never_end_are_likely_if_there_is_no_more_wor
     assert!(said("there is no more work") && said("spawned without `diag::spawn`"), "{found:#?}");
     assert!(!said("polled"), "nobody has seen a poll: {found:#?}");
     assert!(found.advice.to_string().contains("idle timeout"), "{found:#?}");
+}
+
+#[test]
+fn the_advice_is_for_whose_future_it_is() {
+    let advice = |future: &str| {
+        let report = report_of(connections(), |seconds| 0.01 * seconds, |snapshot| named(snapshot, future));
+        report.findings[0].advice.to_string()
+    };
+    assert!(advice("hyper::Connection").contains("share one"));
+    assert!(advice("svc::fetch").contains("end the future"));
+}
+
+/// The same with a stack that names the future.
+fn named(mut snapshot: Snapshot, future: &str) -> Snapshot {
+    let function = format!("tokio::runtime::task::core::Cell<T,S>::new<{future}, alloc::sync::Arc<u8>>");
+    let file = "/r/registry/src/i/tokio-1.54.1/src/runtime/task/core.rs";
+    let stack = Some(call_stack(&mut snapshot, [(function.as_str(), Some((file, 9)))]));
+    snapshot.sites = snapshot.sites.iter().map(|site| SiteRow { stack, ..site }).collect();
+    snapshot
 }
 
 /// As a service has it whose clients come one after the other.

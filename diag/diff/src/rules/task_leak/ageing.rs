@@ -3,7 +3,7 @@
 use diag_snapshot::Micros;
 
 use super::{Params, Rule, busy_eighths, of_live_tasks, risk, stays};
-use crate::diff::{Births, Diff, Older, SiteDiff};
+use crate::diff::{Births, Diff, Older, Site, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
 use crate::rules::fact::Percent;
@@ -117,7 +117,9 @@ impl<'a> Ageing<'a> {
                 let missing = params.min_growth() - Micros(births.oldest_us);
                 Advice::CompareTasksAgain { after: missing.max(diff.window()) }
             }
-            _ if is_of_library => Advice::ShareWhatSpawns { spawned_at: self.site.site.clone() },
+            _ if is_of_library && !is_own_future(&self.site.site, &diff.service) => {
+                Advice::ShareWhatSpawns { spawned_at: self.site.site.clone() }
+            }
             _ => Advice::EndWithOwner { spawned_at: self.site.site.clone() },
         };
         Finding {
@@ -139,6 +141,11 @@ fn has_more_load(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff) -> bool {
     let ends = |other: &SiteDiff| other.after.totals.ended() > 0;
     others.any(|other| ends(other) && is_more(other.before.live, other.after.live))
         || facts.series.is_some_and(|trend| trend.has_more_load_besides(Some(&site.site), 0))
+}
+
+/// True if the future's type is of the crate that has the service's name.
+fn is_own_future(site: &Site, service: &str) -> bool {
+    site.type_name.split("::").next() == Some(&service.replace('-', "_"))
 }
 
 /// Which part of a CPU the process used in the first and in the last third of the time, if that is no more.
