@@ -15,7 +15,8 @@ use crate::named_stacks::NamedStacks;
 use crate::runtime_frames::{Owner, allocator_depth};
 use crate::source_location::{SourceLocation, plain_path};
 
-const NO_STACK: &str = "(stack not taken)";
+/// What has no stack: it was not taken, or the snapshot is to have none.
+const NO_STACK: &str = "(spawned without diag)";
 const NO_TYPE: &str = "(type not known)";
 /// So many are asked one after the other: each spawned the one before.
 const MOST_SPAWNERS: usize = 16;
@@ -219,7 +220,7 @@ mod tests {
         let expected = [
             "src/cart.rs:12 tower::Worker",
             "tower-0.5.3/src/buffer.rs:40 tower::Worker",
-            "(stack not taken) (type not known)",
+            "(spawned without diag) (type not known)",
         ];
         assert_eq!(service.places(), expected, "and those of one place are one");
     }

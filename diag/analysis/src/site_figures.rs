@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::Analysis;
-use diag_snapshot::{SiteIndex, SiteRow, Snapshot, TaskState};
+use diag_snapshot::{SiteIndex, SiteKind, SiteRow, Snapshot, TaskState};
 
 /// Spawn sites with figures of their own.
 pub const MAX_SITES: usize = 512;
@@ -47,6 +47,8 @@ pub(crate) struct Figures {
     pub(crate) polls: u64,
     pub(crate) busy_ns: u64,
     pub(crate) heap_bytes: f64,
+    /// False if a library spawns there: then polls and heap are not known.
+    is_recorded: bool,
 }
 
 impl Sites {
@@ -86,6 +88,15 @@ impl Sites {
         }
     }
 
+    /// The same of those whose polls and heap are known.
+    pub(crate) fn each_recorded(&self, mut tell: impl FnMut(&[(&str, &str); 2], &Figures)) {
+        self.each(|labels, figures| {
+            if figures.is_recorded {
+                tell(labels, figures);
+            }
+        });
+    }
+
     fn figures_of(&mut self, site: SiteIndex, row_of: &[usize]) -> Option<&mut Figures> {
         self.figures.get_mut(*row_of.get(site.0 as usize)?)
     }
@@ -100,6 +111,7 @@ impl Sites {
 
 impl Figures {
     fn add(&mut self, site: &SiteRow) {
+        self.is_recorded |= !site.kind.is_some_and(SiteKind::is_of_library);
         self.spawned = self.spawned.saturating_add(site.spawned);
         self.polls = self.polls.saturating_add(site.polls);
         self.busy_ns = self.busy_ns.saturating_add(site.busy_ns);

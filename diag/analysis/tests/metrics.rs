@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use diag_analysis::Analysis;
 use diag_analysis::metrics::{self, MAX_SITES, Syntax, Told};
-use diag_snapshot::{Runtime, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow};
+use diag_snapshot::{Runtime, SiteIndex, SiteKind, SiteRow, Snapshot, TaskId, TaskRow, TaskState};
 use diag_test_support::iothub;
 
 const DOCUMENTED: &str = include_str!("../../docs/metrics.md");
@@ -161,6 +161,28 @@ fn the_figures_are_those_of_the_snapshot() {
     let labels = [("site", &*snapshot.site_location(site)), ("name", snapshot.site_name(site))];
     let live = snapshot.tasks.iter().filter(|task| task.site == site).count();
     assert_eq!(metrics.get("diag_tasks", &labels), live as f64);
+}
+
+#[test]
+fn of_a_librarys_tasks_nothing_is_said_that_nobody_has_seen() {
+    let mut snapshot = Snapshot::default();
+    let no_name = snapshot.strings.intern("");
+    snapshot.sites.push(SiteRow {
+        file: no_name,
+        type_name: no_name,
+        kind: Some(SiteKind::Library),
+        spawned: 9,
+        freed: Some(8),
+        ..SiteRow::default()
+    });
+    snapshot.tasks.push(TaskRow { id: TaskId(1), state: TaskState::Idle, ..TaskRow::default() });
+    let metrics = metrics_of(&snapshot);
+    let site = [("site", "(spawned without diag)"), ("name", "(type not known)")];
+    assert_eq!(metrics.get("diag_tasks", &site), 1.0);
+    assert_eq!(metrics.get("diag_tasks_ended_total", &[site[0], site[1], ("outcome", "freed")]), 8.0);
+    for name in ["diag_task_polls_total", "diag_task_busy_seconds_total"] {
+        assert!(metrics.samples.keys().all(|(known, _)| known != name), "{name}: {metrics:#?}");
+    }
 }
 
 #[test]

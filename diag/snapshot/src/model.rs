@@ -266,6 +266,6 @@ mod tests {
     fn what_is_not_known_of_a_place_is_left_out() {
         assert_eq!(location("a.rs", 3, 4), "a.rs:3:4");
         assert_eq!(location("a.rs", 3, 0), "a.rs:3");
-        assert_eq!(location("(stack not taken)", 0, 7), "(stack not taken)");
+        assert_eq!(location("(other sites)", 0, 7), "(other sites)");
     }
 }

@@ -53,10 +53,12 @@ fn tasks(text: &mut Text<'_>, analysis: &Analysis, sites: &Sites) {
     });
 
     text.counter("diag_task_polls", "", "Polls of tasks, live and ended.");
-    sites.each(|labels, site| text.total("diag_task_polls", labels, site.polls as f64));
+    sites.each_recorded(|labels, site| text.total("diag_task_polls", labels, site.polls as f64));
 
     text.counter("diag_task_busy_seconds", "seconds", "Time inside polls, estimated from timed ones.");
-    sites.each(|labels, site| text.total("diag_task_busy_seconds", labels, site.busy_ns as f64 / 1e9));
+    sites.each_recorded(|labels, site| {
+        text.total("diag_task_busy_seconds", labels, site.busy_ns as f64 / 1e9)
+    });
 
     text.gauge("diag_ended_tasks_held", "", "Ended tasks whose memory is still held by handles or wakers.");
     let held: u64 = analysis.zombie_views().iter().map(|view| view.tasks).sum();

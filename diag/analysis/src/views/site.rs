@@ -47,9 +47,9 @@ pub struct SiteView {
     pub freed: u64,
     /// Size of the spawned future.
     pub future_bytes: u64,
-    /// Live heap that the live tasks allocated; none if the heap is not sampled.
+    /// Live heap that the live tasks allocated; none if the heap is not sampled, and of tasks that a library spawned.
     pub held: Option<Estimate>,
-    /// Live heap that tasks of this site allocated which have ended; none if the heap is not sampled.
+    /// Live heap that tasks of this site allocated which have ended; none as before.
     pub held_by_ended: Option<Estimate>,
 }
 
@@ -108,8 +108,10 @@ impl Analysis {
         let site = snapshot.sites.get(index.0 as usize)?;
         let tasks = self.tasks().site(index)?;
         let all = snapshot.tasks.len().max(1) as f64;
-        let held = self.heap().map(|heap| heap.allocated_at(index));
         let kind = site.kind.unwrap_or(SiteKind::Task);
+        // Nobody knows which samples are of a library's task.
+        let heap = self.heap().filter(|_| !kind.is_of_library());
+        let held = heap.map(|heap| heap.allocated_at(index));
         Some(SiteView {
             index: index.0,
             location: human::name(&snapshot.site_location(index)),
