@@ -89,7 +89,18 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (record, handle, _cell) = Spawn::new(Location::caller(), Kind::Task).begin::<F>();
+    spawn_at(Location::caller(), future)
+}
+
+/// The same for whoever knows better which line it is.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn spawn_at<F>(location: &'static Location<'static>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let (record, handle, _cell) = Spawn::new(location, Kind::Task).begin::<F>();
     JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle)
 }
 
