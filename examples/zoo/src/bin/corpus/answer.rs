@@ -19,6 +19,7 @@ pub(crate) struct Answer {
     pub(crate) exit: u8,
     /// What was found, the surest first.
     pub(crate) findings: Vec<Finding>,
+    notes: Vec<Value>,
 }
 
 /// What the JSON document says of a finding.
@@ -54,7 +55,13 @@ impl Answer {
         };
         let mut document: Value = serde_json::from_str(&json::render_line(&report))?;
         let findings = serde_json::from_value(document["findings"].take()).context("in the report's JSON")?;
-        Ok(Answer { exit, findings })
+        let notes = serde_json::from_value(document["notes"].take()).context("in the report's JSON")?;
+        Ok(Answer { exit, findings, notes })
+    }
+
+    /// True if it says that something was found until a moment, and is not since: then a pair from before knows no more.
+    pub(crate) fn tells_of_an_end(&self) -> bool {
+        self.notes.iter().any(|note| note.to_string().contains("and is not since"))
     }
 
     /// The surest finding of the kind that is wanted.

@@ -65,7 +65,7 @@ fn fault(
     let at_fault = found.filter(|_| wanted.exit == 1);
     let site = at_fault.map(|finding| finding.names_site(&recorded.faults));
     let cause = found.is_some_and(|finding| finding.names_cause(&wanted.cause));
-    let weaker = answer.confidence(wanted) < best;
+    let weaker = answer.confidence(wanted) < best && !answer.tells_of_an_end();
     let (right, enough) = (answer.is_as_wanted(wanted), answer.is_enough_today(wanted));
     totals.fault(right, enough, site, cause, weaker);
     println!(
