@@ -70,11 +70,11 @@ mod guard;
 #[cfg_attr(not(takes_stacks), allow(dead_code, reason = "stacks are hashed"))]
 mod hash;
 mod health;
-#[cfg(feature = "hyper")]
-pub mod hyper;
 #[cfg(feature = "heap")]
 #[cfg_attr(not(samples_heap), path = "heap/unsupported.rs")]
 pub mod heap;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod memory;
 mod messages;
 mod options;

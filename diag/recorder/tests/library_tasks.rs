@@ -134,7 +134,8 @@ async fn where_and_by_whom() {
     let snapshot = snapshot_now();
     let of_parent = snapshot.tasks.iter().find(|task| task.tokio_id == parent.id().to_string().parse().ok());
     let of_parent = of_parent.expect("it lives");
-    assert!(snapshot.tasks.iter().any(|task| task.parent == Some(of_parent.id)), "its child knows it");
+    let child = snapshot.tasks.iter().find(|task| task.parent == Some(of_parent.id));
+    let child = child.expect("its child knows it");
     let sites = sites(snapshot);
     let here = |site: &&Site| site.location == format!("{}:{line}", file!());
     let site = sites.iter().find(here).unwrap_or_else(|| panic!("{line}: {sites:#?}"));
@@ -144,7 +145,14 @@ async fn where_and_by_whom() {
     assert!(of_child.count() >= 1, "{sites:#?}");
     tasks.iter().for_each(JoinHandle::abort);
     parent.abort();
+    drop(parent);
     sleep(OLD).await;
+    // It has ended, and its child's site knows still whose tasks spawn there.
+    let snapshot = snapshot_now();
+    let child = snapshot.tasks.iter().find(|task| task.id == child.id).expect("it lives");
+    let site = |site: SiteIndex| snapshot.sites.get(site.0 as usize);
+    let spawner = site(child.site).and_then(|row| row.spawner);
+    assert_eq!((child.parent, spawner.and_then(site).map(|row| row.freed)), (None, Some(Some(1))));
 }
 
 async fn what_they_do() {

@@ -13,9 +13,9 @@ use super::sites::Sites;
 use super::stacks::Tree;
 use crate::census::{self, Block, Kind, Origin, TaskFacts};
 use crate::clock::Anchor;
-use crate::heap;
+use crate::heap::{self, CensusStack, Spawner};
 use crate::runtime;
-use crate::task::context;
+use crate::task::{SiteId, context};
 
 /// The tasks that were found, and how many.
 pub(super) struct Library {
@@ -76,36 +76,52 @@ impl Library {
         strings: &mut Strings,
         anchor: &Anchor,
     ) -> Vec<TaskRow> {
+        let by_tokio_id: HashMap<u64, &Cell> =
+            self.tasks.iter().map(|cell| (cell.task.id_bits, cell)).collect();
+        let parent_of = |cell: &Cell| match cell.block.origin {
+            Origin::Unrecorded(bits) => by_tokio_id.get(&bits).copied(),
+            Origin::Outside | Origin::Recorded(_) => None,
+        };
+        let spawner_of = |cell: &Cell| match cell.block.origin {
+            Origin::Recorded(parent) => parent.site().map(|site| Spawner::Recorded(site.0)),
+            _ => parent_of(cell).map(|parent| Spawner::Stack(parent.block.stack)),
+        };
+        for (stack, spawner) in spawners(self.tasks.iter().map(|cell| (cell.block.stack, spawner_of(cell)))) {
+            heap::remember(stack, TASKS, spawner);
+        }
         let mut known = Places::new(strings.intern(""));
-        self.tasks.iter().for_each(|cell| heap::remember_kind(cell.block.stack, TASKS));
-        for stack in heap::census_stacks().iter().filter(|stack| stack.kind == TASKS) {
+        let of_tasks: Vec<CensusStack> =
+            heap::census_stacks().into_iter().filter(|stack| stack.kind == TASKS).collect();
+        for stack in &of_tasks {
             let site = known.site(stack.stack, sites, stacks.as_deref_mut());
             sites.count_freed(site, &stack.freed);
         }
-        let of_cell = |cell: &Cell| {
+        let mut row = |cell: &Cell| {
             let site = known.site(cell.block.stack, sites, stacks.as_deref_mut());
             sites.count_alive(site);
             sites.raise_future_bytes(site, cell.block.layout.size() as u64);
-            site
+            let (parent, parent_site) = match (cell.block.origin, parent_of(cell)) {
+                (Origin::Recorded(parent), _) => {
+                    (parent.id(), parent.site().and_then(|site| sites.row_of(site)))
+                }
+                (_, Some(parent)) => {
+                    let site = known.site(parent.block.stack, sites, stacks.as_deref_mut());
+                    (Some(parent.block.birth), Some(site))
+                }
+                _ => (None, None),
+            };
+            TaskRow { site, parent: parent.map(TaskId), parent_site, ..cell.row(anchor) }
         };
-        let site_of: Vec<SiteIndex> = self.tasks.iter().map(of_cell).collect();
-        let tasks = || self.tasks.iter().zip(&site_of);
-        let by_tokio_id: HashMap<u64, (TaskId, SiteIndex)> =
-            tasks().map(|(cell, &site)| (cell.task.id_bits, (TaskId(cell.block.birth), site))).collect();
-        let rows: Vec<TaskRow> = tasks()
-            .map(|(cell, &site)| {
-                let (parent, parent_site) = match cell.block.origin {
-                    Origin::Recorded(parent) => {
-                        (parent.id().map(TaskId), parent.site().and_then(|site| sites.row_of(site)))
-                    }
-                    Origin::Unrecorded(bits) => by_tokio_id.get(&bits).copied().unzip(),
-                    Origin::Outside => (None, None),
-                };
-                TaskRow { site, parent, parent_site, ..cell.row(anchor) }
-            })
-            .collect();
-        for (site, spawner) in spawners(&rows) {
-            sites.set_spawner(site, spawner);
+        let rows: Vec<TaskRow> = self.tasks.iter().map(&mut row).collect();
+        for stack in &of_tasks {
+            let spawner = match stack.spawner {
+                Some(Spawner::Recorded(site)) => sites.row_of(SiteId(site)),
+                Some(Spawner::Stack(spawner)) => known.known(spawner),
+                None => None,
+            };
+            if let (Some(site), Some(spawner)) = (known.known(stack.stack), spawner) {
+                sites.set_spawner(site, spawner);
+            }
         }
         rows
     }
@@ -141,6 +157,11 @@ impl Places {
         Places { no_name, by_number: HashMap::new(), by_stack: HashMap::new() }
     }
 
+    /// The site of this stack, if it has one already.
+    fn known(&self, number: u32) -> Option<SiteIndex> {
+        self.by_number.get(&number).copied()
+    }
+
     fn site(&mut self, number: u32, sites: &mut Sites, stacks: Option<&mut Tree>) -> SiteIndex {
         *self.by_number.entry(number).or_insert_with(|| {
             let frames = heap::frames(number);
@@ -152,20 +173,19 @@ impl Places {
     }
 }
 
-/// Where most of the tasks of each site have the tasks from that spawned them.
-fn spawners(rows: &[TaskRow]) -> BTreeMap<SiteIndex, SiteIndex> {
-    let mut counts: BTreeMap<(SiteIndex, SiteIndex), usize> = BTreeMap::new();
-    for (site, spawner) in rows.iter().filter_map(|row| Some((row.site, row.parent_site?))) {
-        *counts.entry((site, spawner)).or_default() += 1;
-    }
-    let mut most: BTreeMap<SiteIndex, (usize, SiteIndex)> = BTreeMap::new();
-    for ((site, spawner), count) in counts {
-        let known = most.entry(site).or_insert((0, spawner));
-        if count > known.0 {
+/// Each stack, with the one of its tasks' spawners that most of them have.
+fn spawners(tasks: impl Iterator<Item = (u32, Option<Spawner>)>) -> BTreeMap<u32, Option<Spawner>> {
+    let mut counts: BTreeMap<(u32, Option<Spawner>), usize> = BTreeMap::new();
+    tasks.for_each(|key| *counts.entry(key).or_default() += 1);
+    let mut most: BTreeMap<u32, (usize, Option<Spawner>)> = BTreeMap::new();
+    for ((stack, spawner), count) in counts {
+        let known = most.entry(stack).or_default();
+        // Of some nobody knows it: those tell nothing.
+        if known.1.is_none() || count > known.0 {
             *known = (count, spawner);
         }
     }
-    most.into_iter().map(|(site, (_, spawner))| (site, spawner)).collect()
+    most.into_iter().map(|(stack, (_, spawner))| (stack, spawner)).collect()
 }
 
 /// Blocks of the census that were freed since start.

@@ -122,6 +122,7 @@ pub(super) struct CensusCounters {
     /// Each stays at 2^31.
     ages: [AtomicU32; AGE_BUCKETS],
     kind: AtomicU32,
+    spawner: AtomicU64,
 }
 
 // SAFETY: atomics only, each of which is valid as zero.
@@ -151,9 +152,20 @@ impl CensusCounters {
         self.kind.store(kind, Ordering::Relaxed);
     }
 
+    /// Who had them made, in a word of the [reader's](CensusCounters::set_spawner); 0 if nobody has said.
+    pub(super) fn spawner(&self) -> u64 {
+        self.spawner.load(Ordering::Relaxed)
+    }
+
+    /// Who had the blocks of this stack made.
+    pub(super) fn set_spawner(&self, word: u64) {
+        self.spawner.store(word, Ordering::Relaxed);
+    }
+
     /// Counts nothing any more. Nobody else counts here meanwhile.
     pub(super) fn clear(&self) {
         self.kind.store(0, Ordering::Relaxed);
+        self.spawner.store(0, Ordering::Relaxed);
         self.ages.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
 }
@@ -202,13 +214,14 @@ mod tests {
         let counters = CensusCounters::default();
         [0, 2_500_000, 2_500_001, u64::MAX].iter().for_each(|&age_ns| counters.freed(age_ns));
         counters.set_kind(7);
+        counters.set_spawner(9);
         let ages = counters.ages();
         assert_eq!((ages[0], ages[1], ages[AGE_BUCKETS - 1], counters.kind()), (1, 2, 1, 7));
         counters.ages[1].store(u32::MAX / 2, Ordering::Relaxed);
         counters.freed(2_500_000);
         assert_eq!(counters.ages()[1], u64::from(u32::MAX / 2), "it does not begin anew");
         counters.clear();
-        assert_eq!((counters.ages(), counters.kind()), ([0; AGE_BUCKETS], 0));
+        assert_eq!((counters.ages(), counters.kind(), counters.spawner()), ([0; AGE_BUCKETS], 0, 0));
     }
 
     #[test]

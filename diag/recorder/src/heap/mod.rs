@@ -11,6 +11,7 @@
 
 mod aligned;
 mod alloc;
+mod census_stack;
 mod counters;
 mod error;
 #[cfg(all(test, not(diag_loom)))]
@@ -35,8 +36,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use aligned::keep_census;
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
+pub(crate) use census_stack::{CensusStack, Spawner, census_stacks, remember};
 use counters::HeapCounters;
-pub(crate) use counters::{AGE_BUCKETS, Totals};
+pub(crate) use counters::Totals;
 pub use error::EnableError;
 use hook::Fill;
 pub(crate) use record::Sample;
@@ -227,36 +229,6 @@ fn non_empty<'a, K: Copy + Eq + Hash>(
         (key, totals)
     });
     totals.filter(|(_, totals)| *totals != Totals::default()).collect()
-}
-
-/// What the census has of the blocks of one stack.
-pub(crate) struct CensusStack {
-    /// Number of the stack.
-    pub(crate) stack: u32,
-    /// What they are, as [`remember_kind`] was told; 0 if nobody has.
-    pub(crate) kind: u32,
-    /// Blocks that were freed, by powers of two of milliseconds that they lived.
-    pub(crate) freed: [u64; AGE_BUCKETS],
-}
-
-/// The stacks of which blocks of the census were freed, or somebody knows the kind. For who [keeps](keep_stacks) them.
-pub(crate) fn census_stacks() -> Vec<CensusStack> {
-    let stacks = tables().into_iter().flat_map(|tables| {
-        tables.stacks.counters().filter_map(|(stack, _)| {
-            let counters = tables.stacks.census_of(stack)?;
-            Some(CensusStack { stack, kind: counters.kind(), freed: counters.ages() })
-        })
-    });
-    stacks.filter(|stack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0)).collect()
-}
-
-/// The blocks of this stack are of that kind, in the caller's numbers from 1 up. For who keeps the stacks.
-pub(crate) fn remember_kind(stack: u32, kind: u32) {
-    if let Some(counters) = tables().and_then(|tables| tables.stacks.census_of(stack))
-        && stack >= stacks::RESERVED
-    {
-        counters.set_kind(kind);
-    }
 }
 
 /// The return addresses of a stack, innermost first. What is no stack has its number as an address: 0 if it could not

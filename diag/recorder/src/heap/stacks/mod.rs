@@ -241,6 +241,11 @@ impl Stacks {
         (0..PROBES).map(move |probe| &self.entries[(hash as usize + probe) & (self.entries.len() - 1)])
     }
 
+    /// What tells the stack that has this number now from all that had it before and will have it. For who holds it or reads.
+    pub(super) fn word(&self, number: u32) -> u64 {
+        Held::new(number, self.generation(number)).word()
+    }
+
     fn generation(&self, number: u32) -> u64 {
         self.chunks[number as usize][1].load(Ordering::Relaxed) >> 32
     }

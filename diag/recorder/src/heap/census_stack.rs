@@ -1,0 +1,60 @@
+//! What is known of the blocks of the census that have one call stack, for the capture.
+
+use super::counters::AGE_BUCKETS;
+use super::stacks::RESERVED;
+use super::tables::tables;
+
+/// What the census has of the blocks of one stack.
+pub(crate) struct CensusStack {
+    /// Number of the stack.
+    pub(crate) stack: u32,
+    /// What they are, as [`remember`] was told; 0 if nobody has.
+    pub(crate) kind: u32,
+    /// Who had them made, as far as that is known.
+    pub(crate) spawner: Option<Spawner>,
+    /// Blocks that were freed, by powers of two of milliseconds that they lived.
+    pub(crate) freed: [u64; AGE_BUCKETS],
+}
+
+/// The tasks that spawn at a stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Spawner {
+    /// Those of this recorded site.
+    Recorded(u32),
+    /// Those whose cells have this stack.
+    Stack(u32),
+}
+
+/// In a word: the spawner is a recorded site.
+const RECORDED: u64 = 1 << 63;
+
+/// The stacks of which blocks of the census were freed, or somebody knows the kind. For who [keeps](super::keep_stacks)
+/// them.
+pub(crate) fn census_stacks() -> Vec<CensusStack> {
+    let stacks = tables().into_iter().flat_map(|tables| {
+        tables.stacks.counters().filter_map(|(stack, _)| {
+            let counters = tables.stacks.census_of(stack)?;
+            let spawner = match counters.spawner() {
+                0 => None,
+                word if word & RECORDED != 0 => Some(Spawner::Recorded(word as u32)),
+                // Another stack may have its number by now.
+                word => Some(Spawner::Stack(word as u32)).filter(|_| tables.stacks.word(word as u32) == word),
+            };
+            Some(CensusStack { stack, kind: counters.kind(), spawner, freed: counters.ages() })
+        })
+    });
+    stacks.filter(|stack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0)).collect()
+}
+
+/// The blocks of this stack are of that kind, in the caller's numbers from 1 up, and most of them had that spawner; without
+/// one, the one before counts on. For who keeps the stacks.
+pub(crate) fn remember(stack: u32, kind: u32, spawner: Option<Spawner>) {
+    let Some(tables) = tables().filter(|_| stack >= RESERVED) else { return };
+    let Some(counters) = tables.stacks.census_of(stack) else { return };
+    counters.set_kind(kind);
+    match spawner {
+        Some(Spawner::Recorded(site)) => counters.set_spawner(RECORDED | u64::from(site)),
+        Some(Spawner::Stack(stack)) if stack >= RESERVED => counters.set_spawner(tables.stacks.word(stack)),
+        Some(Spawner::Stack(_)) | None => {}
+    }
+}
