@@ -46,7 +46,7 @@ impl Library {
             return library;
         }
         // What they are learnt from comes and goes as well.
-        let rules = census::rules();
+        let Some(rules) = census::rules() else { return library };
         let freed_before = freed();
         let schedulers = runtime::words();
         for found in rules.survey() {

@@ -137,7 +137,7 @@ pub fn census() -> Vec<CensusBlock> {
         let id = task.and_then(TaskFacts::id);
         CensusBlock { address, size: layout.size(), birth, kind, has_ended, is_blocking, id, stack }
     };
-    census::rules().survey().into_iter().map(block).collect()
+    census::rules().map(|rules| rules.survey().into_iter().map(block).collect()).unwrap_or_default()
 }
 
 /// The heap as it was at one moment, to compare later ones with.

@@ -37,24 +37,19 @@ pub(crate) fn is_learning() -> bool {
     IS_LEARNING.get()
 }
 
-/// Learns all rules. The calling thread may be inside of a runtime.
-pub(crate) fn learn() -> Rules {
+/// Learns all rules; or why that cannot be done now. The calling thread may be inside of a runtime.
+pub(crate) fn learn() -> Learnt<Rules> {
     let _learning = Learning::new();
-    let nothing = |why| Rules { task: Err(why), channel: Err(why), socket: Err(why) };
-    let Some(bench) = Bench::new() else {
-        return nothing("diag::Alloc is not the allocator of this service");
-    };
-    let Some(map) = AddressMap::now() else { return nothing("the system does not tell what is mapped") };
-    let Ok(runtime) = Builder::new_current_thread().enable_io().build() else {
-        return nothing("no runtime could be started to learn from");
-    };
-    let mut runtime = Own(Some(runtime));
+    let bench = Bench::new().ok_or("diag::Alloc is not the allocator of this service")?;
+    let map = AddressMap::now().ok_or("the system does not tell what is mapped")?;
+    let runtime = Builder::new_current_thread().enable_io().build();
+    let mut runtime = Own(Some(runtime.map_err(|_| "no runtime could be started to learn from")?));
     let context = &mut Context::new(map);
     // Channels are written at once, but their blocks may be mapped after the map was made.
     let channel = channel(&bench);
     let socket = runtime.enter(|| socket(&bench));
     let task = task(&bench, &mut runtime, context);
-    Rules { task, channel, socket }
+    Ok(Rules { task, channel, socket })
 }
 
 /// While it lives, the thread learns.
@@ -358,10 +353,6 @@ mod tests {
     /// The tests of the library have another global allocator.
     #[test]
     fn without_the_allocator_nothing_is_learnt_and_that_is_said() {
-        let missing = learn().missing();
-        assert_eq!(missing.len(), 3);
-        assert!(
-            missing.iter().all(|text| text.ends_with("diag::Alloc is not the allocator of this service"))
-        );
+        assert_eq!(learn().err(), Some("diag::Alloc is not the allocator of this service"));
     }
 }

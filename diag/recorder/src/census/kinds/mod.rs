@@ -29,19 +29,35 @@ pub(crate) use learn::is_learning;
 pub(crate) use rules::{Rules, TaskFacts};
 pub(crate) use survey::Found;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::fork::Once;
 use crate::health::{self, Status};
 
 /// The rules of this build's tokio, learnt at the first use, on a thread that is hidden. Which are missing, health says
-/// from then on.
-pub(crate) fn rules() -> &'static Rules {
+/// from then on. None while the system refuses what they are learnt from: the next one tries again.
+pub(crate) fn rules() -> Option<&'static Rules> {
     static RULES: Once<Rules> = Once::new();
-    RULES.get_or_init(|| {
-        let rules = learn::learn();
+    /// Somebody has tried in vain.
+    static WAS_REFUSED: AtomicBool = AtomicBool::new(false);
+    let learn = || {
+        let rules = learn::learn()?;
         let missing = rules.missing();
         if !missing.is_empty() {
             health::report("census", Status::Failed(missing.join("; ").into()));
+        } else if WAS_REFUSED.load(Ordering::Relaxed) {
+            health::report("census", Status::Works);
         }
-        rules
-    })
+        Ok(rules)
+    };
+    RULES
+        .get_or_try_init(learn)
+        .map_err(|why: &str| {
+            WAS_REFUSED.store(true, Ordering::Relaxed);
+            health::report(
+                "census",
+                Status::Failed(format!("tasks of libraries are not told: {why}").into()),
+            );
+        })
+        .ok()
 }
