@@ -286,7 +286,9 @@ impl Child {
         // Some start anew before they do anything else, the others use what their parent started.
         let early = number.is_multiple_of(2).then(|| self.starts_anew());
         self.begins(Step::Spawns);
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        // Of one thread, which waits in the driver: the parent's parked threads are in the child's table of parking_lot, which
+        // must not be asked (`diag/recorder/tests/forks.rs`).
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             spawn_at_a_new_site::<1>();
             spawn_at_a_new_site::<2>();

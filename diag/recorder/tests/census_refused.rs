@@ -27,7 +27,11 @@ async fn without_a_descriptor_it_learns_later() {
     let mut all: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     all.truncate(all.len() - 1);
     let without = diag::snapshot().into_model();
-    assert!(why(&without).is_some_and(|why| why.contains("no runtime could be started")), "{:?}", why(&without));
+    assert!(
+        why(&without).is_some_and(|why| why.contains("no runtime could be started")),
+        "{:?}",
+        why(&without)
+    );
     assert_eq!(without.tasks.len(), 0);
     drop(all);
     let with = diag::snapshot().into_model();
