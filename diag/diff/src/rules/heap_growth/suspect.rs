@@ -213,17 +213,22 @@ impl<'a> Suspect<'a> {
     }
 
     fn counter_evidence(&self, params: &Params) -> Vec<Evidence> {
-        let least = Micros::from_secs(params.min_growth_s);
-        let of_series = match &self.growth {
+        let is_short = |lasted_us: u64, least: Micros| {
+            let lasted = Micros(lasted_us);
+            Some(Evidence::GrowthIsShort { lasted, least }).filter(|_| lasted < least)
+        };
+        let too_short = match &self.growth {
+            Some(HeapGrowth::Steady(growth)) => is_short(growth.lasted_us, Micros(growth.least_us)),
+            Some(HeapGrowth::Stairs(stairs)) => {
+                is_short(stairs.lasted_us, Micros::from_secs(params.min_growth_s))
+            }
+            Some(HeapGrowth::Ended(_)) | None => None,
+        };
+        let of_series = match too_short {
             _ if self.goes_on_for_long() || self.resident.is_some() => Some(Evidence::SlowCacheLooksTheSame),
-            Some(HeapGrowth::Steady(Steady { lasted_us, least_us, .. })) => {
-                Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least: Micros(*least_us) })
-            }
-            Some(HeapGrowth::Stairs(Stairs { lasted_us, .. })) => {
-                Some(Evidence::GrowthIsShort { lasted: Micros(*lasted_us), least })
-            }
-            _ if self.moments() > params.min_windows as usize => Some(Evidence::GrowthIsUneven),
-            _ => Some(Evidence::PairOnly { windows: params.min_windows }),
+            Some(too_short) => Some(too_short),
+            None if self.moments() > params.min_windows as usize => Some(Evidence::GrowthIsUneven),
+            None => Some(Evidence::PairOnly { windows: params.min_windows }),
         };
         let slows = !is_steady(self.site) && self.moments() <= 2;
         let slows = slows.then_some(Evidence::SlowsDown {
