@@ -3,8 +3,8 @@
 //! [`Alloc`] stands in front of any allocator. One allocation in 512 KiB, on average, is a sample: it
 //! gets a never-reused birth number, its call stack, the current task and the time, and it is known
 //! exactly until it is freed, so there are no false leaks. The other allocations pay a subtraction
-//! and a branch, frees one compare. Blocks that are aligned to 128 or 256 are entered in the census, too. The capture turns the live samples into the heap of a snapshot;
-//! nothing is named, written or judged here.
+//! and a branch, frees one compare. Blocks that are aligned to 128 or 256 are entered in the census, too. The capture turns
+//! the live samples into the heap of a snapshot; nothing is named, written or judged here.
 //!
 //! Memory that C libraries take from `malloc` by themselves is not seen. On other platforms than Linux
 //! on x86-64 `unsupported.rs` takes the place of this file.
