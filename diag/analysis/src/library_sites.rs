@@ -8,10 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use diag_snapshot::{FrameIndex, SiteIndex, SiteKind, SiteRow, Snapshot, StringIndex, Table};
+use diag_snapshot::{FrameIndex, SiteIndex, SiteKind, SiteRow, Snapshot, StackIndex, StringIndex, Table};
 
 use crate::future_name::{future_name, plain};
-use crate::named_stacks::NamedStacks;
+use crate::named_stacks::{NamedStacks, rows_of};
 use crate::runtime_frames::{Owner, allocator_depth};
 use crate::source_location::{SourceLocation, plain_path};
 
@@ -53,23 +53,16 @@ struct Spawn {
 
 /// Of the sites of libraries.
 fn spawns(snapshot: &Snapshot, sites: &[SiteRow]) -> Vec<Option<Spawn>> {
-    let is_of_library = |site: &SiteRow| site.kind.is_some_and(SiteKind::is_of_library);
-    let stacks = sites.iter().filter(|site| is_of_library(site)).filter_map(|site| site.stack);
-    let all = &snapshot.stacks.stacks;
-    let mut frames: HashSet<FrameIndex> = HashSet::new();
-    for stack in stacks {
-        let mut next = Some(stack);
-        while let Some((at, row)) = next.and_then(|at| Some((at, all.get(at.0 as usize)?))) {
-            frames.insert(row.frame);
-            next = row.caller.filter(|caller| *caller < at);
-        }
-    }
+    let stacks = sites.iter().filter(|site| site.is_of_library()).filter_map(|site| site.stack);
+    let row = |at: StackIndex| snapshot.stacks.stacks.get(at.0 as usize);
+    let frames: HashSet<FrameIndex> =
+        stacks.flat_map(|stack| rows_of(stack, row)).map(|(_, row)| row.frame).collect();
     let named = NamedStacks::of_frames(&snapshot.stacks, &snapshot.strings, |frame| frames.contains(&frame));
-    let spawn = |site: &SiteRow| match site.stack {
-        Some(stack) => Spawn::of(&named.stack(stack).collect::<Vec<_>>()),
-        None => Spawn { own: None, library: (NO_STACK.to_owned(), 0), type_name: NO_TYPE.to_owned() },
+    let spawn = |site: &SiteRow| {
+        let stack: Vec<_> = site.stack.into_iter().flat_map(|stack| named.stack(stack)).collect();
+        site.is_of_library().then(|| Spawn::of(&stack))
     };
-    sites.iter().map(|site| is_of_library(site).then(|| spawn(site))).collect()
+    sites.iter().map(spawn).collect()
 }
 
 impl Spawn {
@@ -146,8 +139,7 @@ fn each_once(sites: Vec<SiteRow>) -> (Table<SiteRow>, Vec<SiteIndex>) {
     for site in sites {
         let next = SiteIndex(rows.len() as u32);
         let key = (site.kind, site.file, site.line, site.column, site.type_name);
-        let is_of_library = site.kind.is_some_and(SiteKind::is_of_library);
-        let at = if is_of_library { *known.entry(key).or_insert(next) } else { next };
+        let at = if site.is_of_library() { *known.entry(key).or_insert(next) } else { next };
         match rows.get_mut(at.0 as usize) {
             Some(row) => {
                 row.spawned = row.spawned.saturating_add(site.spawned);

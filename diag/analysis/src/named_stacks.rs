@@ -90,14 +90,7 @@ impl NamedStacks {
     }
 
     fn rows(&self, stack: StackIndex) -> impl Iterator<Item = (StackIndex, StackRow)> {
-        let mut next = Some(stack);
-        // A caller's row comes before its callee's, so this ends even in a file that lies.
-        std::iter::from_fn(move || {
-            let index = next?;
-            let row = *self.stacks.get(index.0 as usize)?;
-            next = row.caller.filter(|caller| caller.0 < index.0);
-            Some((index, row))
-        })
+        rows_of(stack, |index| self.stacks.get(index.0 as usize).copied())
     }
 
     /// The innermost frame of each stack, in the order of the snapshot, and the stack of its caller.
@@ -120,6 +113,21 @@ impl Module {
             size_bytes: row.size_bytes,
         }
     }
+}
+
+/// The rows of a stack, innermost first, each with its place.
+pub(crate) fn rows_of(
+    stack: StackIndex,
+    row: impl Fn(StackIndex) -> Option<StackRow>,
+) -> impl Iterator<Item = (StackIndex, StackRow)> {
+    let mut next = Some(stack);
+    // A caller's row comes before its callee's, so this ends even in a file that lies.
+    std::iter::from_fn(move || {
+        let index = next?;
+        let row = row(index)?;
+        next = row.caller.filter(|caller| caller.0 < index.0);
+        Some((index, row))
+    })
 }
 
 pub(crate) fn has_name(stacks: &Stacks) -> Vec<bool> {

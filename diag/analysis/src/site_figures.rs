@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::Analysis;
-use diag_snapshot::{SiteIndex, SiteKind, SiteRow, Snapshot, TaskState};
+use diag_snapshot::{SiteIndex, SiteRow, Snapshot, TaskState};
 
 /// Spawn sites with figures of their own.
 pub const MAX_SITES: usize = 512;
@@ -111,7 +111,7 @@ impl Sites {
 
 impl Figures {
     fn add(&mut self, site: &SiteRow) {
-        self.is_recorded |= !site.kind.is_some_and(SiteKind::is_of_library);
+        self.is_recorded |= !site.is_of_library();
         self.spawned = self.spawned.saturating_add(site.spawned);
         self.polls = self.polls.saturating_add(site.polls);
         self.busy_ns = self.busy_ns.saturating_add(site.busy_ns);

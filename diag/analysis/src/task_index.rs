@@ -141,7 +141,7 @@ impl TaskIndex {
                 TaskOrder::Age => age_us(i),
                 TaskOrder::Idle => match (tasks.last_poll_us().get(i).flatten(), tasks.state().get(i)) {
                     (Some(at), _) => Some((now - at).0),
-                    (None, Some(TaskState::NeverPolled | TaskState::Unknown)) => age_us(i),
+                    (None, Some(state)) if state.may_be_unpolled() => age_us(i),
                     (None, _) => None,
                 },
                 TaskOrder::Polls => tasks.polls().get(i),

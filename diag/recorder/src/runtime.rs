@@ -71,18 +71,10 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
 /// The words of a handle, one of which is the address of its runtime's scheduler: so the census tells whose a task is.
 #[cfg(samples_heap)]
 pub(crate) fn words_of(handle: &Handle) -> Vec<u64> {
-    let mut bytes = [0; size_of::<Handle>()];
-    // By the kernel: some of the bytes may be padding.
-    if !sys::own_memory::read(std::ptr::from_ref(handle).addr() as u64, &mut bytes) {
-        return Vec::new();
-    }
-    bytes
-        .as_chunks()
-        .0
-        .iter()
-        .map(|word| u64::from_ne_bytes(*word))
-        .filter(|&word| word > LARGEST_TAG)
-        .collect()
+    // By the kernel: some of it may be padding.
+    let words =
+        sys::own_memory::words::<{ size_of::<Handle>() / 8 }>(std::ptr::from_ref(handle).addr() as u64);
+    words.into_iter().flatten().filter(|&word| word > LARGEST_TAG).collect()
 }
 
 /// A smaller word says which kind of runtime it is.

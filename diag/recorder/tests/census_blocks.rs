@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use diag::heap::testing::{CensusBlock, census, keep_census};
+use diag::heap::testing::{CensusBlock, census};
 
 #[global_allocator]
 static ALLOC: diag::Alloc = diag::Alloc::system();
@@ -22,7 +22,6 @@ const LINE: Line = Line([7; 128]);
 /// Held by each test: the census is the process's.
 fn alone() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
-    keep_census(true);
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

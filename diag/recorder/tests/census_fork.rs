@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use diag::heap::testing::{census, keep_census};
+use diag::heap::testing::census;
 use diag_test_support::again::again;
 
 #[global_allocator]
@@ -28,7 +28,6 @@ fn is_in(line: &Line) -> bool {
 /// Forks again and again while another thread allocates and frees, and a third one looks.
 fn parent() {
     static DONE: AtomicBool = AtomicBool::new(false);
-    keep_census(true);
     let beside = [
         thread::spawn(|| {
             while !DONE.load(Ordering::Relaxed) {

@@ -1,7 +1,7 @@
 //! The table of spawn sites in a report.
 
 use diag_analysis::human;
-use diag_snapshot::Micros;
+use diag_snapshot::{Micros, SiteKind};
 use serde::Serialize;
 
 use super::Change;
@@ -14,9 +14,6 @@ pub struct SiteChange {
     /// Which site: by this a finding is joined to it.
     #[serde(skip)]
     pub site: Site,
-    /// True of tasks that a library spawned.
-    #[serde(skip)]
-    pub is_of_library: bool,
     /// `file:line:column`.
     pub location: String,
     /// Type of the spawned future.
@@ -87,7 +84,6 @@ fn change(site: &SiteDiff) -> SiteChange {
     let moved = |count: fn(Moves) -> u64| site.moves.map(count);
     SiteChange {
         site: site.site.clone(),
-        is_of_library: site.kind.is_of_library(),
         location: site.site.to_string(),
         name: site.site.type_name.clone(),
         kind: site.kind.as_str(),
@@ -109,11 +105,15 @@ fn change(site: &SiteDiff) -> SiteChange {
 }
 
 impl SiteChange {
+    fn is_of_library(&self) -> bool {
+        self.kind == SiteKind::Library.as_str()
+    }
+
     /// How many tasks were spawned, done, cancelled and panicked in between; none for two processes. Who was dropped
     /// before its first poll was cancelled. How those of libraries ended is not known.
     pub fn meanwhile(&self) -> Option<[String; 4]> {
         self.survived?;
-        if self.is_of_library {
+        if self.is_of_library() {
             let unknown = || UNKNOWN.to_owned();
             return Some([self.spawned.counted(), unknown(), unknown(), unknown()]);
         }
@@ -145,7 +145,7 @@ pub(super) fn cells(site: &SiteChange) -> [String; 9] {
         done,
         cancelled,
         panicked,
-        if site.is_of_library { UNKNOWN.to_owned() } else { human::count(site.stale.after) },
+        if site.is_of_library() { UNKNOWN.to_owned() } else { human::count(site.stale.after) },
         format!("{}  {}", site.location, human::name(&site.name)),
     ]
 }

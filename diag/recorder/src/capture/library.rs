@@ -18,8 +18,13 @@ use crate::runtime;
 use crate::task::{SiteId, context};
 
 /// The tasks that were found, and how many.
+#[derive(Default)]
 pub(super) struct Library {
     tasks: Vec<Cell>,
+    /// The cells of the tasks by the id's bits, as places in `tasks`.
+    by_tokio_id: HashMap<u64, usize>,
+    /// The stacks that tasks are spawned at.
+    stacks: Vec<CensusStack>,
     /// Those of them that a runtime counts which we know.
     pub(super) tracked: u64,
     /// Blocks that came or went while they were looked for.
@@ -41,13 +46,13 @@ struct Cell {
 impl Library {
     /// Looks for all of them. For who keeps the stacks.
     pub(super) fn find() -> Self {
-        let mut library = Library { tasks: Vec::new(), tracked: 0, churn: 0, inherited: 0 };
+        let mut library = Library::default();
         if census::is_empty() {
             return library;
         }
         // What they are learnt from comes and goes as well.
         let Some(rules) = census::rules() else { return library };
-        let freed_before = freed();
+        let freed_before = heap::census_freed();
         let schedulers = runtime::words();
         for found in rules.survey() {
             library.churn += u64::from(found.kind == Kind::New);
@@ -63,9 +68,49 @@ impl Library {
             library.tracked += u64::from(schedulers.contains(&task.scheduler));
             library.tasks.push(Cell { block: found.block, task });
         }
-        library.churn += freed().saturating_sub(freed_before);
         library.tasks.sort_by_key(|cell| cell.block.birth);
+        library.by_tokio_id =
+            library.tasks.iter().zip(0..).map(|(cell, place)| (cell.task.id_bits, place)).collect();
+        for (stack, spawner) in library.spawners() {
+            heap::remember(stack, TASKS, spawner);
+        }
+        library.stacks = heap::census_stacks();
+        let freed: u64 = library.stacks.iter().flat_map(|stack| stack.freed).sum();
+        library.churn += freed.saturating_sub(freed_before);
+        library.stacks.retain(|stack| stack.kind == TASKS);
         library
+    }
+
+    /// The cell of the task that spawned this one, if it lives and has no record.
+    fn parent_of(&self, cell: &Cell) -> Option<&Cell> {
+        match cell.block.origin {
+            Origin::Unrecorded(bits) => self.tasks.get(*self.by_tokio_id.get(&bits)?),
+            Origin::Outside | Origin::Recorded(_) => None,
+        }
+    }
+
+    fn spawner_of(&self, cell: &Cell) -> Option<Spawner> {
+        match cell.block.origin {
+            Origin::Recorded(parent) => parent.site().map(|site| Spawner::Recorded(site.0)),
+            _ => self.parent_of(cell).map(|parent| Spawner::Stack(parent.block.stack)),
+        }
+    }
+
+    /// Each stack, with the one of its tasks' spawners that most of them have.
+    fn spawners(&self) -> BTreeMap<u32, Option<Spawner>> {
+        let mut counts: BTreeMap<(u32, Option<Spawner>), usize> = BTreeMap::new();
+        for cell in &self.tasks {
+            *counts.entry((cell.block.stack, self.spawner_of(cell))).or_default() += 1;
+        }
+        let mut most: BTreeMap<u32, (usize, Option<Spawner>)> = BTreeMap::new();
+        for ((stack, spawner), count) in counts {
+            let known = most.entry(stack).or_default();
+            // Of some nobody knows it: those tell nothing.
+            if known.1.is_none() || count > known.0 {
+                *known = (count, spawner);
+            }
+        }
+        most.into_iter().map(|(stack, (_, spawner))| (stack, spawner)).collect()
     }
 
     /// Their rows by ascending id, with their sites in `sites` and the stacks of these in `stacks`, if there are to be any.
@@ -76,23 +121,8 @@ impl Library {
         strings: &mut Strings,
         anchor: &Anchor,
     ) -> Vec<TaskRow> {
-        let by_tokio_id: HashMap<u64, &Cell> =
-            self.tasks.iter().map(|cell| (cell.task.id_bits, cell)).collect();
-        let parent_of = |cell: &Cell| match cell.block.origin {
-            Origin::Unrecorded(bits) => by_tokio_id.get(&bits).copied(),
-            Origin::Outside | Origin::Recorded(_) => None,
-        };
-        let spawner_of = |cell: &Cell| match cell.block.origin {
-            Origin::Recorded(parent) => parent.site().map(|site| Spawner::Recorded(site.0)),
-            _ => parent_of(cell).map(|parent| Spawner::Stack(parent.block.stack)),
-        };
-        for (stack, spawner) in spawners(self.tasks.iter().map(|cell| (cell.block.stack, spawner_of(cell)))) {
-            heap::remember(stack, TASKS, spawner);
-        }
         let mut known = Places::new(strings.intern(""));
-        let of_tasks: Vec<CensusStack> =
-            heap::census_stacks().into_iter().filter(|stack| stack.kind == TASKS).collect();
-        for stack in &of_tasks {
+        for stack in &self.stacks {
             let site = known.site(stack.stack, sites, stacks.as_deref_mut());
             sites.count_freed(site, &stack.freed);
         }
@@ -100,7 +130,7 @@ impl Library {
             let site = known.site(cell.block.stack, sites, stacks.as_deref_mut());
             sites.count_alive(site);
             sites.raise_future_bytes(site, cell.block.layout.size() as u64);
-            let (parent, parent_site) = match (cell.block.origin, parent_of(cell)) {
+            let (parent, parent_site) = match (cell.block.origin, self.parent_of(cell)) {
                 (Origin::Recorded(parent), _) => {
                     (parent.id(), parent.site().and_then(|site| sites.row_of(site)))
                 }
@@ -113,7 +143,7 @@ impl Library {
             TaskRow { site, parent: parent.map(TaskId), parent_site, ..cell.row(anchor) }
         };
         let rows: Vec<TaskRow> = self.tasks.iter().map(&mut row).collect();
-        for stack in &of_tasks {
+        for stack in &self.stacks {
             let spawner = match stack.spawner {
                 Some(Spawner::Recorded(site)) => sites.row_of(SiteId(site)),
                 Some(Spawner::Stack(spawner)) => known.known(spawner),
@@ -171,24 +201,4 @@ impl Places {
             *self.by_stack.entry(stack).or_insert_with(|| sites.push(row()))
         })
     }
-}
-
-/// Each stack, with the one of its tasks' spawners that most of them have.
-fn spawners(tasks: impl Iterator<Item = (u32, Option<Spawner>)>) -> BTreeMap<u32, Option<Spawner>> {
-    let mut counts: BTreeMap<(u32, Option<Spawner>), usize> = BTreeMap::new();
-    tasks.for_each(|key| *counts.entry(key).or_default() += 1);
-    let mut most: BTreeMap<u32, (usize, Option<Spawner>)> = BTreeMap::new();
-    for ((stack, spawner), count) in counts {
-        let known = most.entry(stack).or_default();
-        // Of some nobody knows it: those tell nothing.
-        if known.1.is_none() || count > known.0 {
-            *known = (count, spawner);
-        }
-    }
-    most.into_iter().map(|(stack, (_, spawner))| (stack, spawner)).collect()
-}
-
-/// Blocks of the census that were freed since start.
-fn freed() -> u64 {
-    heap::census_stacks().iter().flat_map(|stack| stack.freed).sum()
 }

@@ -68,7 +68,7 @@ impl Sites {
     }
 
     /// So many of its tasks were freed, by powers of two of milliseconds that they lived.
-    #[cfg_attr(not(samples_heap), allow(dead_code, reason = "of those that a library spawns"))]
+    #[cfg(samples_heap)]
     pub(super) fn count_freed(&mut self, site: SiteIndex, ages: &[u64; LIFETIME_BUCKETS]) {
         let freed: u64 = ages.iter().sum();
         if let (Some(row), Some(histograms)) =
@@ -81,7 +81,7 @@ impl Sites {
     }
 
     /// The cells of its tasks have at least so many bytes.
-    #[cfg_attr(not(samples_heap), allow(dead_code, reason = "of those that a library spawns"))]
+    #[cfg(samples_heap)]
     pub(super) fn raise_future_bytes(&mut self, site: SiteIndex, bytes: u64) {
         if let Some(row) = self.rows.get_mut(site.0 as usize) {
             row.future_bytes = row.future_bytes.max(bytes);
@@ -89,7 +89,7 @@ impl Sites {
     }
 
     /// Most of its tasks are spawned by tasks of that site.
-    #[cfg_attr(not(samples_heap), allow(dead_code, reason = "of those that a library spawns"))]
+    #[cfg(samples_heap)]
     pub(super) fn set_spawner(&mut self, site: SiteIndex, spawner: SiteIndex) {
         if let Some(row) = self.rows.get_mut(site.0 as usize) {
             row.spawner = Some(spawner);

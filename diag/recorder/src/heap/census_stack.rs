@@ -2,7 +2,7 @@
 
 use super::counters::AGE_BUCKETS;
 use super::stacks::RESERVED;
-use super::tables::tables;
+use super::tables::{Tables, tables};
 
 /// What the census has of the blocks of one stack.
 pub(crate) struct CensusStack {
@@ -44,6 +44,14 @@ pub(crate) fn census_stacks() -> Vec<CensusStack> {
         })
     });
     stacks.filter(|stack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0)).collect()
+}
+
+/// Blocks of the census that were freed since start. For who keeps the stacks.
+pub(crate) fn census_freed() -> u64 {
+    let of_stack = |tables: &'static Tables| {
+        tables.stacks.counters().filter_map(|(stack, _)| Some(tables.stacks.census_of(stack)?.ages()))
+    };
+    tables().into_iter().flat_map(of_stack).flatten().sum()
 }
 
 /// The blocks of this stack are of that kind, in the caller's numbers from 1 up, and most of them had that spawner; without

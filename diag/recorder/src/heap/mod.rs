@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) use aligned::keep_census;
 pub use alloc::{Alloc, DEFAULT_RATE_BYTES};
-pub(crate) use census_stack::{CensusStack, Spawner, census_stacks, remember};
+pub(crate) use census_stack::{CensusStack, Spawner, census_freed, census_stacks, remember};
 use counters::HeapCounters;
 pub(crate) use counters::Totals;
 pub use error::EnableError;

@@ -107,12 +107,6 @@ impl CensusBlock {
     }
 }
 
-/// Whether blocks are entered in the census from now on, for tests of the recorder.
-#[doc(hidden)]
-pub fn keep_census(on: bool) {
-    super::keep_census(on);
-}
-
 /// The tasks that the calling thread spawns without diag are in no snapshot from now on. For programs that play the service and
 /// the world outside of it as well.
 #[doc(hidden)]
@@ -133,7 +127,7 @@ pub fn census() -> Vec<CensusBlock> {
             Kind::New => "New",
         };
         let Block { address, layout, birth, stack, .. } = block;
-        let (has_ended, is_blocking) = (task.map(TaskFacts::has_ended), task.map(|task| task.owner == 0));
+        let (has_ended, is_blocking) = (task.map(TaskFacts::has_ended), task.map(TaskFacts::is_blocking));
         let id = task.and_then(TaskFacts::id);
         CensusBlock { address, size: layout.size(), birth, kind, has_ended, is_blocking, id, stack }
     };

@@ -16,7 +16,7 @@ pub(crate) fn current_bits() -> u64 {
 }
 
 /// The bits of an id.
-#[cfg_attr(not(samples_heap), allow(dead_code, reason = "the census learns from it"))]
+#[cfg(samples_heap)]
 pub(crate) fn bits(id: Id) -> u64 {
     // SAFETY: as above.
     unsafe { std::mem::transmute::<Id, u64>(id) }

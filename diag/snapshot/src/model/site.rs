@@ -84,6 +84,11 @@ impl SiteKind {
 }
 
 impl SiteRow {
+    /// True if its tasks were spawned [without the recorder](SiteKind::is_of_library).
+    pub fn is_of_library(&self) -> bool {
+        self.kind.is_some_and(SiteKind::is_of_library)
+    }
+
     /// True if tokio counts what is made here among its live tasks.
     pub fn is_counted_by_tokio(&self) -> bool {
         self.kind.is_none_or(|kind| matches!(kind, SiteKind::Task | SiteKind::Library))

@@ -100,6 +100,13 @@ table! {
     }
 }
 
+impl TaskState {
+    /// True of a task that may not have been polled yet: it needs no time of a poll.
+    pub fn may_be_unpolled(self) -> bool {
+        matches!(self, TaskState::NeverPolled | TaskState::Unknown)
+    }
+}
+
 impl TaskRow {
     /// False of a task that was spawned without the recorder: nobody has seen its polls.
     pub fn polls_are_known(&self) -> bool {
@@ -146,7 +153,7 @@ pub struct TaskTimes {
 impl TaskTimes {
     /// As [`TaskRow::polls_are_known`].
     pub fn polls_are_known(&self) -> bool {
-        self.last_poll.is_some() || matches!(self.state, TaskState::NeverPolled | TaskState::Unknown)
+        self.last_poll.is_some() || self.state.may_be_unpolled()
     }
 
     /// As [`TaskRow::last_progress_us`].

@@ -69,13 +69,7 @@ impl Context {
             return None;
         }
         let is_whole = self.place(last) == Some(Place::Constant);
-        let read = || {
-            let mut bytes = [0; 8 * TABLE];
-            (is_whole && own_memory::read(address, &mut bytes)).then(|| {
-                let mut words = bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word));
-                std::array::from_fn(|_| words.next().unwrap_or_default())
-            })
-        };
+        let read = || if is_whole { own_memory::words(address) } else { None };
         *self.tables.entry(address).or_insert_with(read)
     }
 

@@ -17,6 +17,15 @@ pub(crate) fn read(address: u64, bytes: &mut [u8]) -> bool {
     unsafe { copy(address, to, bytes.len()) == bytes.len() }
 }
 
+/// The words at `address`; `None` if not all of them can be read.
+#[cfg(samples_heap)]
+pub(crate) fn words<const N: usize>(address: u64) -> Option<[u64; N]> {
+    let mut words = [0_u64; N];
+    // SAFETY: the words are ours to write.
+    let copied = unsafe { copy(address, words.as_mut_ptr().cast(), size_of_val(&words)) };
+    (copied == size_of_val(&words)).then_some(words)
+}
+
 /// Fills in the words from `address` on, as far as memory can be read. How many there are.
 pub(crate) fn read_words(address: u64, words: &[AtomicU64]) -> usize {
     // SAFETY: an atomic may be written through a shared reference, and nobody reads these meanwhile: what is

@@ -6,7 +6,7 @@
 mod cgroup;
 mod cgroup_memory;
 mod descriptor;
-#[cfg_attr(not(samples_heap), allow(dead_code, reason = "the census asks"))]
+#[cfg(samples_heap)]
 mod epoll;
 mod maps;
 mod page_map;
@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use diag_snapshot::{CgroupMemory, DescriptorKind};
 
-#[cfg_attr(not(samples_heap), allow(unused_imports, reason = "the census asks"))]
+#[cfg(samples_heap)]
 pub(crate) use epoll::Registered;
 #[cfg(test)]
 pub(crate) use maps::{MAPS, mapping};
@@ -113,7 +113,7 @@ pub(crate) fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
 }
 
 /// What is registered with any epoll of this process; `None` if its descriptors are not told.
-#[cfg_attr(not(samples_heap), allow(dead_code, reason = "the census asks"))]
+#[cfg(samples_heap)]
 pub(crate) fn registered() -> Option<Vec<Registered>> {
     let descriptor = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
     let all = fs::read_dir("/proc/self/fd").ok()?.filter_map(descriptor);
