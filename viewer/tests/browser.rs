@@ -10,11 +10,12 @@ use diag_viewer::{Access, Source, bind, router, serve_on};
 use site::Folder;
 
 /// What a page must say once a browser has read it.
-const CHECKS: [(&str, &str); 5] = [
+const CHECKS: [(&str, &str); 6] = [
     ("/", "1 finding"),
     ("/s/live/tasks", "svc.rs:7:9"),
     ("/s/live/site/0", "How long tasks live"),
     ("/s/live/heap", "The heap is not sampled here"),
+    ("/s/live/resources", "No socket or channel is known"),
     ("/help", "How to read these pages"),
 ];
 

@@ -4,7 +4,8 @@ mod site;
 
 use axum::http::StatusCode;
 use diag_snapshot::{
-    FrameIndex, FrameRow, Heap, NameRow, SampleRow, SiteIndex, Snapshot, StackIndex, StackRow,
+    FrameIndex, FrameRow, Heap, NameRow, ResourceRow, ResourceSiteRow, SampleRow, SiteIndex, Snapshot,
+    StackIndex, StackRow,
 };
 use diag_test_support::scenario::{Service, Steady, in_order};
 use site::Folder;
@@ -27,6 +28,12 @@ fn named(name: &str, now: f64) -> Snapshot {
     snapshot.tasks = (snapshot.tasks.iter())
         .map(|task| diag_snapshot::TaskRow { name: Some(text), parent_site: Some(SiteIndex(0)), ..task })
         .collect();
+    snapshot.resource_sites.push(ResourceSiteRow {
+        file: Some(text),
+        function: Some(text),
+        ..ResourceSiteRow::default()
+    });
+    snapshot.resources.push(ResourceRow { peer: Some(text), ..ResourceRow::default() });
     let mut heap = Heap::default();
     heap.facts.unwinder = name.to_owned();
     snapshot.stacks.frames.push(FrameRow { module: None, offset: 1 });
@@ -65,6 +72,7 @@ async fn pages(test: &str, name: &str) -> Vec<(String, String)> {
         format!("/s/{b}/tasks"),
         format!("/s/{b}/site/0"),
         format!("/s/{b}/heap"),
+        format!("/s/{b}/resources"),
         format!("/s/{b}/heap.svg"),
         format!("/d/{a}..{b}"),
     ] {

@@ -15,7 +15,7 @@ const RENDERERS: [&str; 6] = [
 ];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 12] = [
+const TABLES: [&str; 15] = [
     "tasks",
     "sites",
     "ends",
@@ -25,6 +25,9 @@ const TABLES: [&str; 12] = [
     "thread_cpu",
     "mapped_files",
     "descriptors",
+    "resource_sites",
+    "resources",
+    "resource_ages",
     "lifetimes",
     "poll_times",
     "poll_delays",

@@ -21,6 +21,7 @@ async fn pages_of_a_crowd_are_small() {
         "/s/live/site/7",
         "/s/live/site/7?sort=polls",
         "/s/live/heap",
+        "/s/live/resources",
     ] {
         let body = viewer.page(path).await;
         assert!(body.len() < 400_000, "{path} has {} bytes", body.len());

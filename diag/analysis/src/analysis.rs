@@ -10,8 +10,9 @@ use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::heap_profile::HeapProfile;
 use crate::heap_stacks::HeapStacks;
-use crate::library_sites::placed;
+use crate::library_sites;
 use crate::memory_breakdown::MemoryBreakdown;
+use crate::resource_sites;
 use crate::task_index::{TaskIndex, TaskOrder};
 
 /// What one snapshot shows. Every part is made when it is first asked for, and kept: a text of the tasks costs no
@@ -28,10 +29,11 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Takes a snapshot, of which nothing is derived yet but the places where libraries spawn.
+    /// Takes a snapshot, of which nothing is derived yet but the places where libraries spawn, and where sockets and channels
+    /// were opened.
     pub fn new(snapshot: Snapshot) -> Self {
         Analysis {
-            snapshot: placed(snapshot),
+            snapshot: resource_sites::placed(library_sites::placed(snapshot)),
             stacks: OnceLock::new(),
             await_points: OnceLock::new(),
             tasks: OnceLock::new(),

@@ -26,6 +26,7 @@ pub mod human;
 pub mod import;
 mod library_sites;
 pub mod lifetimes;
+mod maker_stack;
 pub mod memory_breakdown;
 pub mod metrics;
 pub mod named_stacks;
@@ -34,6 +35,7 @@ pub mod outlived;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod registry;
+mod resource_sites;
 pub mod runtime_frames;
 pub mod site;
 mod site_figures;

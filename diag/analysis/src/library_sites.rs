@@ -3,21 +3,13 @@
 //! Their spawn sites are call stacks. The place is the innermost function of the service in it, which asked the library for
 //! something; where there is none, the place of the task that spawned them, and so on. Only if all of these are libraries'
 //! own, it is a line of a library. Sites of one place and type are one.
-//!
-//! A stack is read as far as the task that spawned reaches: what lies outside of its poll is whoever ran it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use diag_snapshot::{FrameIndex, SiteIndex, SiteKind, SiteRow, Snapshot, StackIndex, StringIndex, Table};
+use diag_snapshot::{SiteIndex, SiteKind, SiteRow, Snapshot, StringIndex, Table};
 
-use crate::future_name::{future_name, plain};
-use crate::named_stacks::{NamedStacks, rows_of};
-use crate::runtime_frames::{Owner, allocator_depth};
-use crate::source_location::{SourceLocation, plain_path};
+use crate::maker_stack::{MakerStack, named_stacks};
 
-/// What has no stack: it was not taken, or the snapshot is to have none.
-const NO_STACK: &str = "(spawned without diag)";
-const NO_TYPE: &str = "(type not known)";
 /// So many are asked one after the other: each spawned the one before.
 const MOST_SPAWNERS: usize = 16;
 
@@ -35,7 +27,7 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
             Place::Of(file, line) => (snapshot.strings.intern(&file), line, 0),
             Place::OfSite(file, line, column) => (file, line, column),
         };
-        site.type_name = snapshot.strings.intern(&spawn.type_name);
+        site.type_name = snapshot.strings.intern(spawn.type_name.as_deref().unwrap_or("(type not known)"));
     }
     let (sites, to) = each_once(sites);
     snapshot.sites = sites;
@@ -43,69 +35,11 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
     snapshot
 }
 
-/// Where a library spawns.
-struct Spawn {
-    own: Option<(String, u32)>,
-    /// The innermost line of a library that is not the runtime's, or what else there is.
-    library: (String, u32),
-    type_name: String,
-}
-
 /// Of the sites of libraries.
-fn spawns(snapshot: &Snapshot, sites: &[SiteRow]) -> Vec<Option<Spawn>> {
+fn spawns(snapshot: &Snapshot, sites: &[SiteRow]) -> Vec<Option<MakerStack>> {
     let stacks = sites.iter().filter(|site| site.is_of_library()).filter_map(|site| site.stack);
-    let row = |at: StackIndex| snapshot.stacks.stacks.get(at.0 as usize);
-    let frames: HashSet<FrameIndex> =
-        stacks.flat_map(|stack| rows_of(stack, row)).map(|(_, row)| row.frame).collect();
-    let named = NamedStacks::of_frames(&snapshot.stacks, &snapshot.strings, |frame| frames.contains(&frame));
-    let spawn = |site: &SiteRow| {
-        let stack: Vec<_> = site.stack.into_iter().flat_map(|stack| named.stack(stack)).collect();
-        site.is_of_library().then(|| Spawn::of(&stack))
-    };
-    sites.iter().map(spawn).collect()
-}
-
-impl Spawn {
-    /// Of a stack, the innermost function first.
-    fn of(stack: &[&SourceLocation]) -> Self {
-        let inner = allocator_depth(stack.iter().copied()).min(stack.len());
-        let stack = &stack[inner..];
-        let stack = &stack[..stack.iter().position(|place| is_poll(place)).unwrap_or(stack.len())];
-        // Without line tables nobody knows whose a function is.
-        let own = stack.iter().find(|place| place.line.is_some() && Owner::of(place) == Owner::Service);
-        let is_of_library =
-            |place: &&&SourceLocation| Owner::of(place) >= Owner::Library && !is_executor(place);
-        let library = stack.iter().find(is_of_library).or_else(|| stack.first());
-        let name = |place: &&SourceLocation| (place.location_in_file(), place.line.unwrap_or(0));
-        Spawn {
-            own: own.map(name),
-            library: library.map_or_else(|| (NO_STACK.to_owned(), 0), name),
-            type_name: future_name(stack)
-                .or_else(|| library.map(|place| plain(&place.function)))
-                .unwrap_or_else(|| NO_TYPE.to_owned()),
-        }
-    }
-}
-
-/// True of the functions by which tokio polls a task: what they call is the task.
-fn is_poll(place: &SourceLocation) -> bool {
-    const MODULES: [&str; 3] = ["core", "harness", "raw"];
-    if !place.path().starts_with("tokio::runtime::task::") {
-        return false;
-    }
-    // Types may have any words in their names.
-    let path = plain_path(&place.function);
-    let Some(inside) = path.strip_prefix("tokio::runtime::task::") else { return false };
-    let last = inside.rsplit("::").next().unwrap_or(inside);
-    MODULES.iter().any(|module| inside.starts_with(module))
-        && (last.starts_with("poll") || MODULES.contains(&last))
-}
-
-/// True of what only hands a future to the runtime: hyper's executors.
-fn is_executor(place: &SourceLocation) -> bool {
-    const PATHS: [&str; 4] =
-        ["hyper_util::rt::", "hyper_util::common::exec::", "hyper::rt::", "hyper::common::exec::"];
-    PATHS.iter().any(|path| place.path().starts_with(path))
+    let named = named_stacks(snapshot, stacks);
+    sites.iter().map(|site| site.is_of_library().then(|| MakerStack::of(&named, site.stack))).collect()
 }
 
 /// A place in the code.
@@ -117,18 +51,20 @@ enum Place {
 }
 
 /// Where the tasks of a site come from: its own line, or that of whoever spawned them.
-fn place(sites: &[SiteRow], spawns: &[Option<Spawn>], site: usize) -> Place {
+fn place(sites: &[SiteRow], spawns: &[Option<MakerStack>], site: usize) -> Place {
     let mut at = Some(site);
     for _ in 0..MOST_SPAWNERS {
         let Some((row, spawn)) = at.and_then(|at| Some((sites.get(at)?, spawns.get(at)?))) else { break };
         match spawn {
             None => return Place::OfSite(row.file, row.line, row.column),
-            Some(Spawn { own: Some((file, line)), .. }) => return Place::Of(file.clone(), *line),
+            Some(MakerStack { own: Some(own), .. }) => return Place::Of(own.file.clone(), own.line),
             Some(_) => at = row.spawner.map(|spawner| spawner.0 as usize),
         }
     }
-    let library = spawns.get(site).and_then(Option::as_ref).map(|spawn| spawn.library.clone());
-    library.map_or_else(|| Place::Of(NO_STACK.to_owned(), 0), |(file, line)| Place::Of(file, line))
+    let library = spawns.get(site).and_then(Option::as_ref).and_then(|spawn| spawn.library.as_ref());
+    // It was not taken, or the snapshot is to have none.
+    let none = || Place::Of("(spawned without diag)".to_owned(), 0);
+    library.map_or_else(none, |library| Place::Of(library.file.clone(), library.line))
 }
 
 /// The sites of libraries with those of one place, type and kind put together, and where each site went.

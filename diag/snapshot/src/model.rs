@@ -12,6 +12,7 @@ mod heap_totals;
 mod histogram;
 mod mapped_file;
 mod parked;
+mod resource;
 mod site;
 mod stack;
 mod task;
@@ -29,6 +30,9 @@ pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};
 pub use mapped_file::MappedFileRow;
 pub use parked::{ParkedRow, ThreadRow};
+pub use resource::{
+    Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SocketState,
+};
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
 pub use task::{TaskId, TaskRow, TaskState, TaskTimes};
@@ -71,6 +75,12 @@ pub struct Snapshot {
     pub mapped_files: Table<MappedFileRow>,
     /// The file descriptors that are open, by kind.
     pub descriptors: Table<DescriptorRow>,
+    /// Where sockets and channels are opened, with totals since start.
+    pub resource_sites: Table<ResourceSiteRow>,
+    /// Every socket and channel that is open, by ascending id, as far as they are known.
+    pub resources: Table<ResourceRow>,
+    /// How long the closed ones of each site were open.
+    pub resource_ages: Table<ResourceAgeRow>,
     /// The call stacks that samples, parked tasks and threads point to.
     pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
@@ -102,6 +112,9 @@ impl Snapshot {
         visitor.visit(&self.thread_cpu);
         visitor.visit(&self.mapped_files);
         visitor.visit(&self.descriptors);
+        visitor.visit(&self.resource_sites);
+        visitor.visit(&self.resources);
+        visitor.visit(&self.resource_ages);
         if let Some(heap) = &self.heap {
             visitor.visit(&heap.samples);
             visitor.visit(&heap.stack_totals);
@@ -122,11 +135,19 @@ impl Snapshot {
         self.tasks.reindex(Target::Sites, &to);
         self.ends.reindex(Target::Sites, &to);
         self.zombies.reindex(Target::Sites, &to);
+        self.resource_sites.reindex(Target::Sites, &to);
         if let Some(heap) = &mut self.heap {
             heap.samples.reindex(Target::Sites, &to);
             heap.site_totals.reindex(Target::Sites, &to);
             heap.site_ages.reindex(Target::Sites, &to);
         }
+    }
+
+    /// The same for the sites of resources.
+    pub fn reindex_resource_sites(&mut self, to: &[ResourceSiteIndex]) {
+        let to: Vec<u32> = to.iter().map(|site| site.0).collect();
+        self.resources.reindex(Target::ResourceSites, &to);
+        self.resource_ages.reindex(Target::ResourceSites, &to);
     }
 
     /// When the capture was finished, microseconds since the Unix epoch.

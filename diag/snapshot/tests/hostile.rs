@@ -70,6 +70,10 @@ fn a_missing_section_is_damage_and_one_twice_too() {
         let (_, damage) = read(&without.file()).expect("the facts are whole");
         let lost: Vec<String> = damage.iter().take(1).map(Damage::to_string).collect();
         match later.iter().any(|table| table.name == *name) {
+            // Others point to it.
+            true if name == "resource_sites" => {
+                assert!(lost[0].ends_with("row 0 points nowhere"), "{lost:?}")
+            }
             true => assert_eq!(lost, [""; 0], "files of 1.0 do not have it"),
             false => assert_eq!(lost, [format!("{name} at byte 24: the section is missing")]),
         }
@@ -133,7 +137,7 @@ fn indices_that_point_nowhere_are_named() {
     check("frames", module, "column module: row 0 points nowhere");
     let stack = table(1, &[("task", DELTA, &[2]), ("stack", PLAIN, &[99])]);
     check("parked", stack, "column stack: row 0 points nowhere");
-    let stack = table(1, &[("tid", DELTA, &[2]), ("stack", PLAIN, &[4])]);
+    let stack = table(1, &[("tid", DELTA, &[2]), ("stack", PLAIN, &[99])]);
     check("threads", stack, "column stack: row 0 points nowhere");
 }
 

@@ -14,6 +14,7 @@ use proptest::prelude::*;
 struct Sizes {
     strings: usize,
     sites: usize,
+    resource_sites: usize,
     modules: usize,
     frames: usize,
     stacks: usize,
@@ -24,6 +25,7 @@ impl Sizes {
         let size = match target {
             Target::Strings => self.strings,
             Target::Sites => self.sites,
+            Target::ResourceSites => self.resource_sites,
             Target::Stacks => self.stacks,
             Target::Frames => self.frames,
             Target::Modules => self.modules,
@@ -243,12 +245,13 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let tasks = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let threads = (table(rows, sizes), table(rows, sizes));
     let system = (table(rows, sizes), table(rows, sizes));
-    (sites, tasks, threads, system, stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
+    let resources = (table(sizes.resource_sites, sizes), table(rows, sizes), table(rows, sizes));
+    (sites, tasks, threads, (system, resources), stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
         |(
             (sites, lifetimes, poll_times, poll_delays),
             (tasks, ends, zombies, parked),
             (threads, thread_cpu),
-            (mapped_files, descriptors),
+            ((mapped_files, descriptors), (resource_sites, resources, resource_ages)),
             stacks,
             heap,
         )| {
@@ -265,6 +268,9 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                 thread_cpu,
                 mapped_files,
                 descriptors,
+                resource_sites,
+                resources,
+                resource_ages,
                 stacks,
                 heap,
                 ..Snapshot::default()
@@ -281,7 +287,8 @@ pub fn snapshot() -> impl Strategy<Value = Snapshot> {
             for name in &names {
                 strings.intern(name);
             }
-            let sizes = Sizes { strings: strings.len(), sites, modules, frames, stacks };
+            let sizes =
+                Sizes { strings: strings.len(), sites, resource_sites: sites, modules, frames, stacks };
             (process(), capture(), Just(strings), tables(sizes, rows)).prop_map(
                 |(process, capture, strings, tables)| Snapshot { process, capture, strings, ..tables },
             )

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use diag_analysis::views::{
-    CpuView, DescriptorsView, Estimate, HeapNow, MappedFileView, Memory, MemoryLimitView, SiteView, TaskView,
-    heap,
+    CpuView, DescriptorsView, Estimate, HeapNow, MappedFileView, Memory, MemoryLimitView, ResourceSiteView,
+    SiteView, TaskView, heap,
 };
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
@@ -85,6 +85,8 @@ struct View<'a> {
     open_fds: Option<u64>,
     /// The same with their limit and by kind.
     descriptors: Option<DescriptorsView>,
+    /// Sockets and channels that are open, by where they were opened.
+    resources: Vec<ResourceSiteView>,
     dropped: &'a BTreeMap<String, u64>,
     /// The same in a sentence each.
     not_recorded: Vec<String>,
@@ -128,6 +130,7 @@ impl<'a> View<'a> {
             cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,
             descriptors: analysis.descriptors_view(),
+            resources: analysis.resource_site_views(),
             dropped: &capture.dropped,
             not_recorded: diag_analysis::not_recorded(capture).collect(),
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
@@ -203,7 +206,22 @@ fn text(view: &View<'_>) -> String {
     let sites = list(&HEADS, view.sites.iter().map(cells), "spawn site");
     let heap = view.heap.as_ref().map(heap_text).unwrap_or_default();
     let notes: String = view.not_recorded.iter().map(|note| format!("\nnote: {note}")).collect();
-    format!("{}\n{gauges}{without_names}\n{findings}{sites}{heap}{notes}", about(view))
+    let resources = resources_text(&view.resources);
+    format!("{}\n{gauges}{without_names}\n{findings}{sites}{resources}{heap}{notes}", about(view))
+}
+
+const RESOURCE_HEADS: [&str; 4] =
+    ["open", "opened", "closed", "sockets and channels, by where they were opened"];
+
+fn resources_text(resources: &[ResourceSiteView]) -> String {
+    let cells = |site: &ResourceSiteView| {
+        let [open, opened, closed] = [site.open, site.opened, site.closed].map(human::count);
+        [open, opened, closed, format!("{}: {}", site.place(), site.sentence())]
+    };
+    if resources.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", list(&RESOURCE_HEADS, resources.iter().map(cells), "place"))
 }
 
 fn heap_text(heap: &HeapNow) -> String {

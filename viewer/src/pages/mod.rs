@@ -11,6 +11,7 @@ mod filters;
 mod heap;
 mod help;
 mod overview;
+mod resources;
 mod site;
 mod tasks;
 mod verdict;
@@ -57,6 +58,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/tasks", get(tasks::page))
         .route("/s/{s}/site/{i}", get(site::page))
         .route("/s/{s}/heap", get(heap::page))
+        .route("/s/{s}/resources", get(resources::page))
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
 }

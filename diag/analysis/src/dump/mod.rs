@@ -8,12 +8,13 @@
 mod cpu;
 mod header;
 mod mapped_files;
+mod resources;
 mod tasks;
 mod threads;
 mod zombies;
 
-use crate::human::{count, counted, duration, name};
-use crate::views::{Concern, EndedView, RangeNs, SiteRef};
+use crate::human::{count, counted, name};
+use crate::views::{Concern, EndedView, SiteRef};
 use crate::{Analysis, not_recorded};
 
 /// Returns the whole text. Names are escaped, so that no name can play with the terminal.
@@ -29,6 +30,7 @@ pub fn dump(analysis: &Analysis) -> String {
         zombies::zombies(&analysis.zombie_views()),
         tasks(Concern::None, "live tasks:\n"),
         ended(&analysis.ended_views()),
+        resources::resources(&analysis.resource_site_views()),
         cpu::cpu(&analysis.thread_cpu_views()),
         mapped_files::mapped_files(&analysis.mapped_file_views()),
         snapshot
@@ -48,7 +50,7 @@ fn ended(views: &[EndedView]) -> String {
     }
     let all: u64 = views.iter().map(|view| view.tasks).sum();
     let text = |view: &EndedView| {
-        let (ends, lived) = (count(view.tasks), range(view.lived_ns));
+        let (ends, lived) = (count(view.tasks), view.lived_ns);
         format!("[x{ends} {}, lived {lived}] {}\n", view.how, place(&view.site))
     };
     format!("the last {} ends:\n{}", count(all), views.iter().map(text).collect::<String>())
@@ -62,10 +64,4 @@ fn place(site: &SiteRef) -> String {
 /// `no handle`, `1 handle`, `3 handles`
 fn number_of(what: &str, number: u64) -> String {
     if number == 0 { format!("no {what}") } else { counted(number, what) }
-}
-
-/// `14 min..2 h`, or one of them if people could not tell them apart.
-fn range(ns: RangeNs) -> String {
-    let (least, greatest) = (duration(ns.min), duration(ns.max));
-    if least == greatest { least } else { format!("{least}..{greatest}") }
 }

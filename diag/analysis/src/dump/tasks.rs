@@ -2,7 +2,7 @@
 
 use diag_snapshot::{Snapshot, TaskState};
 
-use super::{number_of, place, range};
+use super::{number_of, place};
 use crate::human::{bytes, count, duration, name};
 use crate::views::{Concern, TaskGroup, TaskView, WokenBy};
 
@@ -22,7 +22,7 @@ pub(super) fn section(snapshot: &Snapshot, groups: &[TaskGroup], concern: Concer
 /// `unknown` is said of idle tasks of which it is not known what they wait for, though that was to be known.
 fn text(group: &TaskGroup, unknown: Option<&str>) -> String {
     let (tasks, state) = (count(group.tasks), group.state);
-    let still = group.in_state_ns.map(|still| format!(" {}", range(still))).unwrap_or_default();
+    let still = group.in_state_ns.map(|still| format!(" {still}")).unwrap_or_default();
     let parent = group.oldest.parent_site.as_ref();
     let parent = parent.map(|parent| format!(", spawned by a task of {}", parent.location));
     let who = format!("{}{}", place(&group.site), parent.unwrap_or_default());

@@ -1,6 +1,6 @@
 //! Ended tasks whose memory is still held, by spawn site.
 
-use super::{number_of, place, range};
+use super::{number_of, place};
 use crate::human::{bytes, count};
 use crate::views::ZombieView;
 
@@ -11,7 +11,7 @@ pub(super) fn zombies(views: &[ZombieView]) -> String {
             "[x{} {} {} ago] {}\n    {}\n",
             count(view.tasks),
             view.outcome,
-            range(view.ended_ns),
+            view.ended_ns,
             place(&view.site),
             held(view)
         )

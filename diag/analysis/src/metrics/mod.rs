@@ -24,6 +24,7 @@ pub fn text(analysis: &Analysis, syntax: Syntax, told: &mut Told) -> String {
     let mut text = Text::new(syntax, told);
     tasks(&mut text, analysis, &sites);
     runtimes(&mut text, snapshot);
+    open_resources(&mut text, analysis);
     if snapshot.heap.is_some() {
         heap(&mut text, analysis.heap_stacks(), &sites);
     }
@@ -78,6 +79,18 @@ fn runtimes(text: &mut Text<'_>, snapshot: &Snapshot) {
     text.gauge("diag_runtime_workers", "", "Worker threads.");
     for runtime in runtimes {
         text.sample("diag_runtime_workers", &[("runtime", &runtime.name)], runtime.workers as f64);
+    }
+}
+
+fn open_resources(text: &mut Text<'_>, analysis: &Analysis) {
+    let counts = analysis.resource_counts();
+    text.gauge("diag_open_resources", "", "Open sockets and channels of tokio.");
+    for (kind, open) in counts.open {
+        text.sample("diag_open_resources", &[("kind", kind)], open as f64);
+    }
+    text.gauge("diag_channel_queued_messages", "", "Messages in mpsc channels of tokio.");
+    if let Some(queued) = counts.queued {
+        text.sample("diag_channel_queued_messages", &[], queued as f64);
     }
 }
 

@@ -14,6 +14,7 @@ mod mapped_file;
 #[cfg(feature = "views")]
 mod memory;
 mod memory_limit;
+mod resource;
 #[cfg(feature = "views")]
 mod site;
 mod site_ref;
@@ -33,6 +34,7 @@ pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;
+pub use resource::{PeerView, ResourceSiteView, SocketStateView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
 pub use site_ref::SiteRef;
@@ -40,6 +42,8 @@ pub use task::{TaskView, WokenBy};
 pub use task_group::{Concern, TaskGroup};
 pub use thread::ThreadView;
 pub use zombie::ZombieView;
+
+use crate::human;
 
 /// A time of the snapshot as a span before it, nanoseconds.
 fn ago_ns(snapshot: &diag_snapshot::Snapshot, at_us: u64) -> u64 {
@@ -66,5 +70,22 @@ impl RangeNs {
     fn add(&mut self, ns: u64) {
         self.min = self.min.min(ns);
         self.max = self.max.max(ns);
+    }
+
+    /// None of no durations.
+    fn of(durations: impl Iterator<Item = u64>) -> Option<Self> {
+        durations.fold(None, |range, ns| {
+            let mut range = range.unwrap_or(RangeNs::EMPTY);
+            range.add(ns);
+            Some(range)
+        })
+    }
+}
+
+/// `14 min..2 h`, or one of them if people could not tell them apart.
+impl std::fmt::Display for RangeNs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (least, greatest) = (human::duration(self.min), human::duration(self.max));
+        if least == greatest { write!(f, "{least}") } else { write!(f, "{least}..{greatest}") }
     }
 }

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diag_snapshot::{
-    SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow, TaskState,
+    ResourceAgeRow, ResourceRow, ResourceSiteRow, SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex,
+    Strings, Table, TaskId, TaskRow, TaskState,
 };
 
+use super::open_resources::{self, OpenResources};
 use super::sites::Sites;
 use super::stacks::Tree;
 use crate::census::{self, Block, Kind, Origin, TaskFacts};
@@ -25,12 +27,22 @@ pub(super) struct Library {
     by_tokio_id: HashMap<u64, usize>,
     /// The stacks that tasks are spawned at.
     stacks: Vec<CensusStack>,
+    /// What the census has besides tasks.
+    pub(super) resources: OpenResources,
     /// Those of them that a runtime counts which we know.
     pub(super) tracked: u64,
     /// Blocks that came or went while they were looked for.
     pub(super) churn: u64,
     /// What the process has from before it was forked.
     pub(super) inherited: u64,
+}
+
+/// What a snapshot has of them.
+pub(super) struct Rows {
+    pub(super) tasks: Vec<TaskRow>,
+    pub(super) resource_sites: Table<ResourceSiteRow>,
+    pub(super) resources: Table<ResourceRow>,
+    pub(super) resource_ages: Table<ResourceAgeRow>,
 }
 
 /// The number under which the heap remembers that the blocks of a stack are tasks.
@@ -56,12 +68,14 @@ impl Library {
         let schedulers = runtime::words();
         for found in rules.survey() {
             library.churn += u64::from(found.kind == Kind::New);
-            let Some(task) = found.task.filter(|task| !task.has_ended()) else { continue };
             // A closure for a blocking thread may be a worker of the runtime itself.
-            if task.is_blocking() {
-                continue;
+            let task = found.task().filter(|task| !task.has_ended() && !task.is_blocking());
+            let is_own = context::is_own(found.block.birth);
+            if open_resources::number(found.kind).is_some() && is_own {
+                library.resources.push(found);
             }
-            if !context::is_own(found.block.birth) {
+            let Some(task) = task else { continue };
+            if !is_own {
                 library.inherited += 1;
                 continue;
             }
@@ -71,38 +85,53 @@ impl Library {
         library.tasks.sort_by_key(|cell| cell.block.birth);
         library.by_tokio_id =
             library.tasks.iter().zip(0..).map(|(cell, place)| (cell.task.id_bits, place)).collect();
-        for (stack, spawner) in library.spawners() {
-            heap::remember(stack, TASKS, spawner);
+        for ((stack, kind), spawner) in library.spawners() {
+            heap::remember(stack, kind, spawner);
         }
-        library.stacks = heap::census_stacks();
-        let freed: u64 = library.stacks.iter().flat_map(|stack| stack.freed).sum();
+        let stacks = heap::census_stacks();
+        let freed: u64 = stacks.iter().flat_map(|stack| stack.freed).sum();
         library.churn += freed.saturating_sub(freed_before);
-        library.stacks.retain(|stack| stack.kind == TASKS);
+        let (of_tasks, others) = stacks.into_iter().partition(|stack| stack.kind == TASKS);
+        library.stacks = of_tasks;
+        library.resources.finish(others);
         library
     }
 
-    /// The cell of the task that spawned this one, if it lives and has no record.
-    fn parent_of(&self, cell: &Cell) -> Option<&Cell> {
-        match cell.block.origin {
+    /// The cell of the task that made a block, if it lives and has no record.
+    fn maker(&self, origin: Origin) -> Option<&Cell> {
+        match origin {
             Origin::Unrecorded(bits) => self.tasks.get(*self.by_tokio_id.get(&bits)?),
             Origin::Outside | Origin::Recorded(_) => None,
         }
     }
 
-    fn spawner_of(&self, cell: &Cell) -> Option<Spawner> {
-        match cell.block.origin {
-            Origin::Recorded(parent) => parent.site().map(|site| Spawner::Recorded(site.0)),
-            _ => self.parent_of(cell).map(|parent| Spawner::Stack(parent.block.stack)),
+    /// The id of the task that made a block, as far as it is known.
+    pub(super) fn task_of(&self, origin: Origin) -> Option<u64> {
+        match origin {
+            Origin::Recorded(task) => task.id(),
+            _ => self.maker(origin).map(|cell| cell.block.birth),
         }
     }
 
-    /// Each stack, with the one of its tasks' spawners that most of them have.
-    fn spawners(&self) -> BTreeMap<u32, Option<Spawner>> {
-        let mut counts: BTreeMap<(u32, Option<Spawner>), usize> = BTreeMap::new();
-        for cell in &self.tasks {
-            *counts.entry((cell.block.stack, self.spawner_of(cell))).or_default() += 1;
+    fn spawner_of(&self, origin: Origin) -> Option<Spawner> {
+        match origin {
+            Origin::Recorded(parent) => parent.site().map(|site| Spawner::Recorded(site.0)),
+            _ => self.maker(origin).map(|parent| Spawner::Stack(parent.block.stack)),
         }
-        let mut most: BTreeMap<u32, (usize, Option<Spawner>)> = BTreeMap::new();
+    }
+
+    /// Each stack with what its blocks are, and the spawner that most of them have.
+    fn spawners(&self) -> BTreeMap<(u32, u32), Option<Spawner>> {
+        let tasks = self.tasks.iter().map(|cell| (cell.block, TASKS));
+        let resources = self
+            .resources
+            .iter()
+            .filter_map(|found| Some((found.block, open_resources::number(found.kind)?)));
+        let mut counts: BTreeMap<((u32, u32), Option<Spawner>), usize> = BTreeMap::new();
+        for (block, kind) in tasks.chain(resources) {
+            *counts.entry(((block.stack, kind), self.spawner_of(block.origin))).or_default() += 1;
+        }
+        let mut most: BTreeMap<(u32, u32), (usize, Option<Spawner>)> = BTreeMap::new();
         for ((stack, spawner), count) in counts {
             let known = most.entry(stack).or_default();
             // Of some nobody knows it: those tell nothing.
@@ -113,15 +142,28 @@ impl Library {
         most.into_iter().map(|(stack, (_, spawner))| (stack, spawner)).collect()
     }
 
-    /// Their rows by ascending id, with their sites in `sites` and the stacks of these in `stacks`, if there are to be any.
+    /// Rows by ascending id, with the sites of tasks in `sites` and the stacks of all sites in `stacks`, if there are to be any.
     pub(super) fn rows(
         &self,
         sites: &mut Sites,
         mut stacks: Option<&mut Tree>,
         strings: &mut Strings,
         anchor: &Anchor,
+    ) -> Rows {
+        let mut places = Places::new(strings);
+        let tasks = self.task_rows(&mut places, sites, stacks.as_deref_mut(), anchor);
+        let (resource_sites, resources, resource_ages) =
+            self.resources.rows(self, &places, sites, stacks, strings, anchor);
+        Rows { tasks, resource_sites, resources, resource_ages }
+    }
+
+    fn task_rows(
+        &self,
+        known: &mut Places,
+        sites: &mut Sites,
+        mut stacks: Option<&mut Tree>,
+        anchor: &Anchor,
     ) -> Vec<TaskRow> {
-        let mut known = Places::new(strings.intern(""));
         for stack in &self.stacks {
             let site = known.site(stack.stack, sites, stacks.as_deref_mut());
             sites.count_freed(site, &stack.freed);
@@ -130,7 +172,7 @@ impl Library {
             let site = known.site(cell.block.stack, sites, stacks.as_deref_mut());
             sites.count_alive(site);
             sites.raise_future_bytes(site, cell.block.layout.size() as u64);
-            let (parent, parent_site) = match (cell.block.origin, self.parent_of(cell)) {
+            let (parent, parent_site) = match (cell.block.origin, self.maker(cell.block.origin)) {
                 (Origin::Recorded(parent), _) => {
                     (parent.id(), parent.site().and_then(|site| sites.row_of(site)))
                 }
@@ -144,11 +186,7 @@ impl Library {
         };
         let rows: Vec<TaskRow> = self.tasks.iter().map(&mut row).collect();
         for stack in &self.stacks {
-            let spawner = match stack.spawner {
-                Some(Spawner::Recorded(site)) => sites.row_of(SiteId(site)),
-                Some(Spawner::Stack(spawner)) => known.known(spawner),
-                None => None,
-            };
+            let spawner = known.spawner(stack.spawner, sites);
             if let (Some(site), Some(spawner)) = (known.known(stack.stack), spawner) {
                 sites.set_spawner(site, spawner);
             }
@@ -175,7 +213,7 @@ impl Cell {
 }
 
 /// The sites so far: one for each stack, of which several numbers may be one.
-struct Places {
+pub(super) struct Places {
     /// What a site has as its file and type.
     no_name: StringIndex,
     by_number: HashMap<u32, SiteIndex>,
@@ -183,13 +221,22 @@ struct Places {
 }
 
 impl Places {
-    fn new(no_name: StringIndex) -> Self {
+    pub(super) fn new(strings: &mut Strings) -> Self {
+        let no_name = strings.intern("");
         Places { no_name, by_number: HashMap::new(), by_stack: HashMap::new() }
     }
 
     /// The site of this stack, if it has one already.
     fn known(&self, number: u32) -> Option<SiteIndex> {
         self.by_number.get(&number).copied()
+    }
+
+    /// The site of those who spawn, if it has one already.
+    pub(super) fn spawner(&self, spawner: Option<Spawner>, sites: &Sites) -> Option<SiteIndex> {
+        match spawner? {
+            Spawner::Recorded(site) => sites.row_of(SiteId(site)),
+            Spawner::Stack(stack) => self.known(stack),
+        }
     }
 
     fn site(&mut self, number: u32, sites: &mut Sites, stacks: Option<&mut Tree>) -> SiteIndex {

@@ -16,6 +16,8 @@ mod heap;
 mod library;
 mod mapped_files;
 mod memory;
+#[cfg(samples_heap)]
+mod open_resources;
 mod process;
 mod sites;
 mod stacks;
@@ -88,7 +90,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
     let mut stacks = Tree::new();
-    let others =
+    let library::Rows { tasks: others, resource_sites, resources: open_resources, resource_ages } =
         library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked } =
         tasks::rows(&found, others, &mut sites, &mut strings, &anchor);
@@ -132,6 +134,9 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         thread_cpu,
         mapped_files,
         descriptors,
+        resource_sites,
+        resources: open_resources,
+        resource_ages,
         stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
         heap,
         strings,

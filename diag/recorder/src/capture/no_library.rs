@@ -1,10 +1,19 @@
 //! Takes the place of `library.rs` where there is no census: no feature `heap`, or another platform.
 
-use diag_snapshot::{Strings, TaskRow};
+use diag_snapshot::{ResourceAgeRow, ResourceRow, ResourceSiteRow, Strings, Table, TaskRow};
 
 use super::sites::Sites;
 use super::stacks::Tree;
 use crate::clock::Anchor;
+
+/// Tables without rows.
+#[derive(Default)]
+pub(super) struct Rows {
+    pub(super) tasks: Vec<TaskRow>,
+    pub(super) resource_sites: Table<ResourceSiteRow>,
+    pub(super) resources: Table<ResourceRow>,
+    pub(super) resource_ages: Table<ResourceAgeRow>,
+}
 
 /// No tasks.
 pub(super) struct Library {
@@ -21,13 +30,7 @@ impl Library {
 
     /// No rows.
     #[allow(clippy::unused_self, reason = "where there is a census, it has some")]
-    pub(super) fn rows(
-        &self,
-        _: &mut Sites,
-        _: Option<&mut Tree>,
-        _: &mut Strings,
-        _: &Anchor,
-    ) -> Vec<TaskRow> {
-        Vec::new()
+    pub(super) fn rows(&self, _: &mut Sites, _: Option<&mut Tree>, _: &mut Strings, _: &Anchor) -> Rows {
+        Rows::default()
     }
 }

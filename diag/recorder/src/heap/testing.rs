@@ -118,7 +118,8 @@ pub fn leave_out_thread() {
 #[doc(hidden)]
 pub fn census() -> Vec<CensusBlock> {
     let _hidden = hide_thread();
-    let block = |Found { block, kind, task }: Found| {
+    let block = |found: Found| {
+        let (Found { block, kind, .. }, task) = (found, found.task());
         let kind = match kind {
             Kind::Task => "Task",
             Kind::Channel => "Channel",

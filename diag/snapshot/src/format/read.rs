@@ -6,7 +6,7 @@ use super::header::{self, Entry, Header};
 use super::section::{self, Budget};
 use super::strings;
 use super::table::{self, in_column};
-use crate::model::{Heap, HeapFacts, SiteRow, Snapshot, Stacks, TableVisitor};
+use crate::model::{Heap, HeapFacts, ResourceSiteRow, SiteRow, Snapshot, Stacks, TableVisitor};
 use crate::schema::{ColumnSpec, Target};
 use crate::strings::Strings;
 use crate::table::{Row, Table};
@@ -29,6 +29,8 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
     let sites: Option<Table<SiteRow>> = reader.table(&lengths);
     lengths.sites = sites.as_ref().map(Table::len);
     let stacks = reader.stacks(&mut lengths, facts.heap.is_some());
+    let resource_sites: Option<Table<ResourceSiteRow>> = reader.table(&lengths);
+    lengths.resource_sites = resource_sites.as_ref().map(Table::len);
     let snapshot = Snapshot {
         process: facts.process.into_owned(),
         capture: facts.capture.into_owned(),
@@ -45,6 +47,9 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         thread_cpu: reader.table(&lengths).unwrap_or_default(),
         mapped_files: reader.table(&lengths).unwrap_or_default(),
         descriptors: reader.table(&lengths).unwrap_or_default(),
+        resource_sites: resource_sites.unwrap_or_default(),
+        resources: reader.table(&lengths).unwrap_or_default(),
+        resource_ages: reader.table(&lengths).unwrap_or_default(),
         stacks,
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };
@@ -77,6 +82,7 @@ impl TableVisitor for Reader<'_> {
 struct Lengths {
     strings: Option<usize>,
     sites: Option<usize>,
+    resource_sites: Option<usize>,
     stacks: Option<usize>,
     frames: Option<usize>,
     modules: Option<usize>,
@@ -87,6 +93,7 @@ impl Lengths {
         match target {
             Target::Strings => self.strings,
             Target::Sites => self.sites,
+            Target::ResourceSites => self.resource_sites,
             Target::Stacks => self.stacks,
             Target::Frames => self.frames,
             Target::Modules => self.modules,

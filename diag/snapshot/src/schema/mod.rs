@@ -103,6 +103,8 @@ pub enum Target {
     Strings,
     /// [`Snapshot::sites`](crate::Snapshot::sites)
     Sites,
+    /// [`Snapshot::resource_sites`](crate::Snapshot::resource_sites)
+    ResourceSites,
     /// [`Stacks::stacks`](crate::Stacks::stacks)
     Stacks,
     /// [`Stacks::frames`](crate::Stacks::frames)
@@ -117,6 +119,7 @@ impl Target {
         match self {
             Target::Strings => "strings",
             Target::Sites => "sites",
+            Target::ResourceSites => "resource_sites",
             Target::Stacks => "stacks",
             Target::Frames => "frames",
             Target::Modules => "modules",

@@ -1,6 +1,7 @@
 //! A made-up service of any size, the same on every run: what the tests and the `scale` examples write.
 
 mod heap;
+mod resources;
 mod sites;
 mod tasks;
 mod threads;
@@ -42,6 +43,7 @@ pub fn service(tasks: u64, samples: u64) -> Snapshot {
     .map(|(kind, open)| DescriptorRow { kind, open })
     .into_iter()
     .collect();
+    resources::resources(&mut snapshot, tasks);
     snapshot.threads = threads::polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }

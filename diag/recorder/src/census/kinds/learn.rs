@@ -15,8 +15,8 @@ use tokio::task::JoinHandle;
 
 use super::address_map::{AddressMap, Place};
 use super::rules::{
-    BlockWords, COMPLETE, ChannelRule, Context, NOTIFIED, OWNER, QUEUE_NEXT, Rules, STATE_BITS, SocketRule,
-    TABLE, TaskRule,
+    BlockWords, COMPLETE, ChannelFacts, ChannelForm, ChannelRule, Context, NOTIFIED, OWNER, QUEUE_NEXT,
+    Rules, STATE_BITS, SocketRule, TABLE, TaskRule,
 };
 use crate::census::Block;
 use crate::census::each;
@@ -279,31 +279,73 @@ impl TaskRule {
 }
 
 fn channel(bench: &Bench) -> Learnt<ChannelRule> {
-    let (bounded, with_bound) = bench.make(|| Ok(mpsc::channel::<u8>(4)))?;
-    let (unbounded, without) = bench.make(|| Ok(mpsc::unbounded_channel::<[u64; 9]>()))?;
+    let ((sender, mut receiver), with_bound) = bench.make(|| Ok(mpsc::channel::<u8>(4)))?;
+    let ((unbounded_sender, mut unbounded_receiver), without) =
+        bench.make(|| Ok(mpsc::unbounded_channel::<[u64; 9]>()))?;
     // Blocks of messages that were mapped for these are in it.
     let context = &Context::new(AddressMap::now().ok_or("the system does not tell what is mapped")?);
     let tails = [
-        tail(&with_bound, context, || _ = bounded.0.try_send(1))?,
-        tail(&without, context, || _ = unbounded.0.send([2; 9]))?,
+        tail(&with_bound, context, || _ = sender.try_send(1))?,
+        tail(&without, context, || _ = unbounded_sender.send([2; 9]))?,
     ];
-    let sizes = [&with_bound, &without].map(|seen| seen.block.layout.size()).to_vec();
-    let rule = ChannelRule { sizes, tail: tails[0] };
     if tails[0] != tails[1] {
         return Err("the two kinds of channel count their messages at different places");
     }
-    let another = (bounded.0.clone(), unbounded.0.clone());
-    for seen in [&with_bound, &without] {
-        let now = seen.again()?;
-        if now.words[0] != seen.words[0] + 1 {
-            return Err("the ends of a channel are not counted where they were expected");
-        }
-        if !rule.holds(&now, context) {
-            return Err("the rule for channels does not hold for one");
-        }
+    let bounded =
+        form(&with_bound, || receiver.try_recv().is_ok(), || sender.clone(), || sender.downgrade())?;
+    let unbounded = form(
+        &without,
+        || unbounded_receiver.try_recv().is_ok(),
+        || unbounded_sender.clone(),
+        || unbounded_sender.downgrade(),
+    )?;
+    let rule = ChannelRule { forms: [bounded, unbounded], tail: tails[0] };
+    let facts = |seen: &Seen| {
+        rule.facts(&seen.again()?, context).ok_or("the rule for channels does not hold for one")
+    };
+    let another = (sender.clone(), unbounded_sender.clone());
+    let with_another = [facts(&with_bound)?, facts(&without)?];
+    drop(another);
+    drop((sender, unbounded_sender));
+    let closed = [facts(&with_bound)?, facts(&without)?];
+    let is_told = |facts: &ChannelFacts, senders| {
+        let counted = [facts.sent(), facts.queued(), facts.senders];
+        counted == [Some(1), Some(0), Some(senders)] && facts.has_receiver == Some(true)
+    };
+    if with_another.iter().all(|facts| is_told(facts, 2)) && closed.iter().all(|facts| is_told(facts, 0)) {
+        Ok(rule)
+    } else {
+        Err("a channel does not count what was done to it")
     }
-    drop((another, bounded, unbounded));
-    Ok(rule)
+}
+
+/// Where a channel counts what these do, of which each is done once.
+fn form<S, W>(
+    made: &Seen,
+    receive: impl FnOnce() -> bool,
+    sender: impl FnOnce() -> S,
+    weak_sender: impl FnOnce() -> W,
+) -> Learnt<ChannelForm> {
+    let (_, received) = counter(made, receive)?;
+    let (sender, senders) = counter(made, sender)?;
+    let (weak_sender, weak_senders) = counter(made, weak_sender)?;
+    drop((sender, weak_sender));
+    Ok(ChannelForm { size: made.block.layout.size(), received, senders, weak_senders })
+}
+
+/// What `act` makes, and the one word that has become one more by it, besides the first, which counts all ends.
+fn counter<T>(made: &Seen, act: impl FnOnce() -> T) -> Learnt<(T, usize)> {
+    let before = made.again()?;
+    let done = act();
+    let after = made.again()?;
+    let counts = |offset: &usize| {
+        *offset > 0 && after.word(*offset) == before.word(*offset).map(|word| word.wrapping_add(1))
+    };
+    let mut counters = before.offsets().filter(counts);
+    match (counters.next(), counters.next()) {
+        (Some(offset), None) => Ok((done, offset)),
+        _ => Err("the ends of a channel are not counted where they were expected"),
+    }
 }
 
 /// Where the address of the last block of messages is: before the one word that counts a message more.

@@ -173,25 +173,94 @@ impl TaskRule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ChannelRule {
     /// With and without a bound.
-    pub(super) sizes: Vec<usize>,
-    /// Where the address of the last block of messages is, and behind it the position of the last message.
+    pub(super) forms: [ChannelForm; 2],
+    /// Where the address of the last block of messages is, and behind it the number of messages so far.
     pub(super) tail: usize,
 }
 
+/// How one kind of channel is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ChannelForm {
+    pub(super) size: usize,
+    /// Where the number of messages is that were received, of the senders, and of the weak ones.
+    pub(super) received: usize,
+    pub(super) senders: usize,
+    pub(super) weak_senders: usize,
+}
+
+/// What the shared part of a channel says of it, as far as it tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ChannelFacts {
+    /// Messages sent so far, and one more once the last sender has gone.
+    sent: Option<u64>,
+    /// Messages received.
+    received: Option<u64>,
+    pub(crate) senders: Option<u64>,
+    pub(crate) has_receiver: Option<bool>,
+}
+
+impl ChannelFacts {
+    /// Messages sent so far.
+    pub(crate) fn sent(self) -> Option<u64> {
+        self.sent.zip(self.senders).map(|(sent, senders)| sent.saturating_sub(u64::from(senders == 0)))
+    }
+
+    /// Messages that are in it.
+    pub(crate) fn queued(self) -> Option<u64> {
+        self.sent().zip(self.received).map(|(sent, received)| sent.saturating_sub(received))
+    }
+}
+
+/// What a block says of what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Facts {
+    Task(TaskFacts),
+    Channel(ChannelFacts),
+    Socket { descriptor: u32 },
+}
+
 impl ChannelRule {
-    pub(super) fn holds(&self, look: &impl BlockWords, context: &Context) -> bool {
+    pub(super) fn is_of_size(&self, size: usize) -> bool {
+        self.forms.iter().any(|form| form.size == size)
+    }
+
+    /// What it says if it is a channel.
+    pub(super) fn facts(&self, look: &impl BlockWords, context: &Context) -> Option<ChannelFacts> {
         let block = look.block();
-        let (Some(strong), Some(weak)) = (look.word(0), look.word(8)) else { return false };
-        let (Some(last), Some(position)) = (look.word(self.tail), look.word(self.tail + 8)) else {
-            return false;
-        };
-        block.layout.align() == 128
-            && self.sizes.contains(&block.layout.size())
-            && (1..LARGEST).contains(&strong)
+        let (handles, weak, last) = (look.word(0)?, look.word(8)?, look.word(self.tail)?);
+        let forms = self.forms.iter().filter(|form| form.size == block.layout.size());
+        // Received before sent: what is sent in between makes no queue below 0.
+        let read: Vec<ChannelFacts> = forms.filter_map(|form| form.facts(look, handles)).collect();
+        let sent = look.word(self.tail + 8)?;
+        let is_channel = block.layout.align() == 128
+            && self.is_of_size(block.layout.size())
+            && (1..LARGEST).contains(&handles)
             && weak == 1
             && last.is_multiple_of(8)
             && context.place(last) == Some(Place::Writable)
-            && position < LARGEST
+            && sent < LARGEST;
+        is_channel.then(|| match &read[..] {
+            [facts] => ChannelFacts { sent: Some(sent), ..*facts },
+            // Both kinds may be of one size, and what neither writes may hold anything.
+            [one, other] if one == other => ChannelFacts { sent: Some(sent), ..*one },
+            _ => ChannelFacts { sent: Some(sent), ..ChannelFacts::default() },
+        })
+    }
+}
+
+impl ChannelForm {
+    /// What is counted in a channel of this form with so many handles; `None` if it does not add up, as in one of another.
+    fn facts(&self, look: &impl BlockWords, handles: u64) -> Option<ChannelFacts> {
+        let [received, senders, weak_senders] =
+            [self.received, self.senders, self.weak_senders].map(|offset| look.word(offset));
+        let (received, senders) = (received?, senders?);
+        let receivers = handles.checked_sub(senders.checked_add(weak_senders?)?)?;
+        (receivers <= 1 && received < LARGEST).then_some(ChannelFacts {
+            sent: None,
+            received: Some(received),
+            senders: Some(senders),
+            has_receiver: Some(receivers == 1),
+        })
     }
 }
 
@@ -217,23 +286,25 @@ impl Rules {
         &self,
         look: &impl BlockWords,
         context: &mut Context,
-        is_registered: impl Fn(u64) -> bool,
-    ) -> (Kind, Option<TaskFacts>) {
+        registered: impl Fn(u64) -> Option<u32>,
+    ) -> (Kind, Option<Facts>) {
         let block = look.block();
         if let Ok(rule) = &self.socket
             && block.layout.size() == rule.size
             && block.layout.align() == 128
-            && is_registered((block.address + rule.offset) as u64)
+            && let Some(descriptor) = registered((block.address + rule.offset) as u64)
         {
-            return (Kind::Socket, None);
+            return (Kind::Socket, Some(Facts::Socket { descriptor }));
         }
         if let Ok(rule) = &self.task
             && let Some(facts) = rule.facts(look, context)
         {
-            return (Kind::Task, Some(facts));
+            return (Kind::Task, Some(Facts::Task(facts)));
         }
-        if self.channel.as_ref().is_ok_and(|rule| rule.holds(look, context)) {
-            return (Kind::Channel, None);
+        if let Ok(rule) = &self.channel
+            && let Some(facts) = rule.facts(look, context)
+        {
+            return (Kind::Channel, Some(Facts::Channel(facts)));
         }
         (Kind::Unknown, None)
     }
@@ -242,9 +313,7 @@ impl Rules {
     pub(super) fn may_be(&self, kind: Kind, block: &Block) -> bool {
         match kind {
             Kind::Task => self.task.is_ok(),
-            Kind::Channel => {
-                self.channel.as_ref().is_ok_and(|rule| rule.sizes.contains(&block.layout.size()))
-            }
+            Kind::Channel => self.channel.as_ref().is_ok_and(|rule| rule.is_of_size(block.layout.size())),
             Kind::Socket => self.socket.as_ref().is_ok_and(|rule| rule.size == block.layout.size()),
             Kind::Unknown | Kind::New => false,
         }
@@ -257,7 +326,8 @@ impl Rules {
         let (table, table_words, code, scheduler, id, trailer) = (16, 10, 0x7F, 8, 9, 7);
         let task =
             TaskRule { table, table_words, code, scheduler, id, trailer, scheduler_offset, trailer_bytes };
-        let channel = ChannelRule { sizes: vec![channel], tail: 128 };
+        let form = ChannelForm { size: channel, received: 432, senders: 496, weak_senders: 504 };
+        let channel = ChannelRule { forms: [form; 2], tail: 128 };
         Rules { task: Ok(task), channel: Ok(channel), socket: Ok(SocketRule { size: socket, offset: 128 }) }
     }
 
@@ -394,16 +464,36 @@ mod tests {
         let Some(context) = context() else { return };
         let block = Box::new([0_u64; 40]);
         let last = block.as_ptr().addr() as u64;
-        let rule = ChannelRule { sizes: vec![512, 640], tail: 128 };
-        let shared = || memory(512, &[(0, 2), (8, 1), (128, last), (136, 5)]);
-        assert!(rule.holds(&shared(), &context));
+        let bounded = ChannelForm { size: 512, received: 432, senders: 496, weak_senders: 504 };
+        let unbounded = ChannelForm { senders: 456, weak_senders: 464, ..bounded };
+        let rule = ChannelRule { forms: [bounded, unbounded], tail: 128 };
+        let counts = [(0, 4), (8, 1), (128, last), (136, 9), (432, 7), (496, 3), (504, 0)];
+        let shared = || memory(512, &counts);
+        let told = |shared: &Memory| rule.facts(shared, &context);
+        let facts = told(&shared()).expect("a channel");
+        assert_eq!((facts.sent(), facts.queued()), (Some(9), Some(2)));
+        assert_eq!((facts.senders, facts.has_receiver), (Some(3), Some(true)));
         for (offset, word) in [(0, 0), (8, 0), (8, 2), (128, 0), (128, table()), (128, last + 4), (136, last)]
         {
             let mut shared = shared();
             shared.words[offset / 8] = word;
-            assert!(!rule.holds(&shared, &context), "{word} at {offset}");
+            assert_eq!(told(&shared), None, "{word} at {offset}");
         }
-        assert!(!rule.holds(&Memory { words: shared().words, ..memory(384, &[]) }, &context));
+        assert_eq!(told(&Memory { words: shared().words, ..memory(384, &[]) }), None);
+
+        let with = |words: &[(usize, u64)]| {
+            let mut shared = shared();
+            words.iter().for_each(|(offset, word)| shared.words[offset / 8] = *word);
+            told(&shared).expect("a channel")
+        };
+        let closed = with(&[(0, 1), (496, 0)]);
+        assert_eq!((closed.sent(), closed.queued(), closed.has_receiver), (Some(8), Some(1), Some(true)));
+        let gone = with(&[(0, 4), (496, 3), (504, 1)]);
+        assert_eq!((gone.senders, gone.has_receiver), (Some(3), Some(false)), "one is weak");
+        let either = with(&[(456, 4), (464, 0)]);
+        assert_eq!((either.senders, either.queued()), (None, None), "it adds up in both ways, and differs");
+        let neither = with(&[(496, 9)]);
+        assert_eq!((neither.senders, neither.queued()), (None, None));
     }
 
     #[test]
@@ -412,7 +502,8 @@ mod tests {
         let socket = Ok(SocketRule { size: 256, offset: 128 });
         let rules = Rules { task: Ok(TASK), channel: Err("as a test"), socket };
         let registration = Memory { words: cell().words, ..memory(256, &[]) };
-        let mut kind = |data: u64| rules.kind(&registration, &mut context, |address| address == data).0;
+        let mut kind =
+            |data: u64| rules.kind(&registration, &mut context, |address| (address == data).then_some(3)).0;
         assert_eq!([kind(4096 + 128), kind(4096)], [Kind::Socket, Kind::Unknown]);
         assert_eq!(rules.missing(), ["channels are not told: as a test"]);
     }

@@ -1,10 +1,10 @@
 //! A look at all blocks of the census, and what each of them is.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::address_map::AddressMap;
 use super::kind::Kind;
-use super::rules::{Context, Rules, TaskFacts};
+use super::rules::{ChannelFacts, Context, Facts, Rules, TaskFacts};
 use crate::census::Block;
 use crate::census::each;
 use crate::clock;
@@ -15,26 +15,50 @@ use crate::sys::procfs;
 pub(crate) struct Found {
     pub(crate) block: Block,
     pub(crate) kind: Kind,
-    /// Of a task whose cell was read.
-    pub(crate) task: Option<TaskFacts>,
+    /// Unless it is known by its stack alone.
+    facts: Option<Facts>,
+}
+
+impl Found {
+    pub(crate) fn task(&self) -> Option<TaskFacts> {
+        match self.facts {
+            Some(Facts::Task(facts)) => Some(facts),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn channel(&self) -> Option<ChannelFacts> {
+        match self.facts {
+            Some(Facts::Channel(facts)) => Some(facts),
+            _ => None,
+        }
+    }
+
+    /// Of a socket.
+    pub(crate) fn descriptor(&self) -> Option<u32> {
+        match self.facts {
+            Some(Facts::Socket { descriptor }) => Some(descriptor),
+            _ => None,
+        }
+    }
 }
 
 impl Rules {
     /// All blocks that live. Not for hooks.
     pub(crate) fn survey(&self) -> Vec<Found> {
         let Some(map) = AddressMap::now() else { return Vec::new() };
-        let registered: HashSet<u64> = registrations().collect();
+        let registered: HashMap<u64, u32> = registrations().collect();
         let (context, mut found) = (&mut Context::new(map), Vec::new());
         // Two ticks: whoever was interrupted between allocating and writing has had its turn, or the block is new.
         let young_ns = clock::coarse_ns().saturating_sub(clock::two_ticks_ns());
         each(|pinned| {
             let block = *pinned.block();
-            let (kind, task) = if block.born_ns > young_ns {
+            let (kind, facts) = if block.born_ns > young_ns {
                 (Kind::New, None)
             } else {
-                self.kind(pinned, context, |address| registered.contains(&address))
+                self.kind(pinned, context, |address| registered.get(&address).copied())
             };
-            found.push(Found { block, kind, task });
+            found.push(Found { block, kind, facts });
         });
         self.agree(&mut found);
         found
@@ -53,7 +77,7 @@ impl Rules {
             let kind = elected(votes);
             if one.kind != kind {
                 one.kind = if self.may_be(kind, &one.block) { kind } else { Kind::Unknown };
-                one.task = None;
+                one.facts = None;
             }
         }
     }
@@ -72,8 +96,9 @@ fn elected(votes: &[usize; KINDS.len()]) -> Kind {
     }
 }
 
-fn registrations() -> impl Iterator<Item = u64> {
-    procfs::registered().into_iter().flatten().map(|registered| registered.data)
+/// What the kernel keeps of each, with its descriptor.
+fn registrations() -> impl Iterator<Item = (u64, u32)> {
+    procfs::registered().into_iter().flatten().map(|registered| (registered.data, registered.descriptor))
 }
 
 #[cfg(test)]
@@ -88,7 +113,7 @@ mod tests {
         let layout = Layout::from_size_align(size, 128).expect("a layout");
         let block =
             Block { address: 0, layout, birth: 1, origin: Origin::Outside, born_ns: 0, stack, thread: 0 };
-        let mut found: Vec<Found> = kinds.iter().map(|&kind| Found { block, kind, task: None }).collect();
+        let mut found: Vec<Found> = kinds.iter().map(|&kind| Found { block, kind, facts: None }).collect();
         Rules::of_sizes(512, 256).agree(&mut found);
         found.iter().map(|found| found.kind).collect()
     }

@@ -14,6 +14,8 @@ pub(crate) mod own_memory;
 mod probe;
 #[cfg(takes_stacks)]
 pub(crate) mod signals;
+#[cfg(samples_heap)]
+pub(crate) mod sockets;
 
 use std::ffi::{CStr, c_int};
 use std::io;

@@ -1,0 +1,168 @@
+//! Sockets and channels: the census has their blocks, and the kernel knows more of each socket.
+//!
+//! A place where they are opened is a call stack, as that of a library's task, and readers of the file find a line for it.
+
+use std::collections::HashMap;
+
+use diag_snapshot::{
+    ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, StackIndex, Strings,
+    Table, TaskId,
+};
+
+use super::library::{Library, Places};
+use super::sites::Sites;
+use super::stacks::Tree;
+use crate::census::{Found, Kind};
+use crate::clock::Anchor;
+use crate::heap::{self, CensusStack};
+use crate::sys::{self, SocketFacts};
+
+/// Sockets that the kernel is asked about, the oldest first: 3 µs each, 10 in a virtual machine.
+const MAX_ASKED: usize = 1 << 14;
+
+/// The numbers under which the heap remembers what the blocks of a stack are; tasks have the first.
+const SOCKETS: u32 = 2;
+const CHANNELS: u32 = 3;
+
+/// The sockets and channels that were found.
+#[derive(Default)]
+pub(super) struct OpenResources {
+    found: Vec<Found>,
+    /// The stacks that they are opened at.
+    stacks: Vec<CensusStack>,
+}
+
+/// The number of a kind that is a resource.
+pub(super) fn number(kind: Kind) -> Option<u32> {
+    match kind {
+        Kind::Socket => Some(SOCKETS),
+        Kind::Channel => Some(CHANNELS),
+        Kind::Task | Kind::Unknown | Kind::New => None,
+    }
+}
+
+fn kind(number: u32) -> Option<ResourceKind> {
+    match number {
+        SOCKETS => Some(ResourceKind::Socket),
+        CHANNELS => Some(ResourceKind::Channel),
+        _ => None,
+    }
+}
+
+impl OpenResources {
+    pub(super) fn push(&mut self, found: Found) {
+        self.found.push(found);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Found> {
+        self.found.iter()
+    }
+
+    /// By ascending id, with what the heap remembers of their stacks.
+    pub(super) fn finish(&mut self, stacks: Vec<CensusStack>) {
+        self.found.sort_by_key(|found| found.block.birth);
+        self.stacks = stacks;
+    }
+
+    /// Their rows. Sockets are looked at only if there are to be stacks as well.
+    pub(super) fn rows(
+        &self,
+        library: &Library,
+        places: &Places,
+        sites: &Sites,
+        mut stacks: Option<&mut Tree>,
+        strings: &mut Strings,
+        anchor: &Anchor,
+    ) -> (Table<ResourceSiteRow>, Table<ResourceRow>, Table<ResourceAgeRow>) {
+        let is_whole = stacks.is_some();
+        let mut known = Known::default();
+        let mut ages: Vec<(ResourceSiteIndex, u32, u64)> = Vec::new();
+        for stack in &self.stacks {
+            let Some(kind) = kind(stack.kind) else { continue };
+            let site = known.site(kind, stack.stack, stacks.as_deref_mut());
+            let closed: u64 = stack.freed.iter().sum();
+            let row = known.row(site);
+            row.closed += closed;
+            row.opened += closed;
+            row.opener = row.opener.or_else(|| places.spawner(stack.spawner, sites));
+            ages.extend((0..).zip(stack.freed).map(|(bucket, count)| (site, bucket, count)));
+        }
+        let mut resources = Table::default();
+        let mut left = MAX_ASKED;
+        for found in &self.found {
+            let Some(kind) = number(found.kind).and_then(kind) else { continue };
+            let site = known.site(kind, found.block.stack, stacks.as_deref_mut());
+            known.row(site).opened += 1;
+            let mut row = row(found, site, anchor);
+            row.opener = library.task_of(found.block.origin).map(TaskId);
+            if let Some(descriptor) = found.descriptor().filter(|_| is_whole && left > 0) {
+                left -= 1;
+                add_socket_facts(&mut row, sys::socket_facts(descriptor), strings);
+            }
+            resources.push(row);
+        }
+        (known.rows.into_iter().collect(), resources, summed(ages))
+    }
+}
+
+fn row(found: &Found, site: ResourceSiteIndex, anchor: &Anchor) -> ResourceRow {
+    let channel = found.channel();
+    ResourceRow {
+        id: found.block.birth,
+        site,
+        opened_us: anchor.us(found.block.born_ns),
+        descriptor: found.descriptor(),
+        sent: channel.and_then(|facts| facts.sent()),
+        queued: channel.and_then(|facts| facts.queued()),
+        senders: channel.and_then(|facts| facts.senders),
+        has_receiver: channel.and_then(|facts| facts.has_receiver),
+        ..ResourceRow::default()
+    }
+}
+
+fn add_socket_facts(row: &mut ResourceRow, facts: SocketFacts, strings: &mut Strings) {
+    let SocketFacts { protocol, state, local, peer, idle_us, unread_bytes, unsent_bytes } = facts;
+    let mut intern = |name: Option<String>| name.map(|name| strings.intern(&name));
+    (row.local, row.peer) = (intern(local), intern(peer));
+    (row.protocol, row.state) = (protocol, state);
+    (row.idle_us, row.unread_bytes, row.unsent_bytes) = (idle_us, unread_bytes, unsent_bytes);
+}
+
+/// Each bucket that is not empty once: several stacks may be of one site.
+fn summed(mut ages: Vec<(ResourceSiteIndex, u32, u64)>) -> Table<ResourceAgeRow> {
+    ages.retain(|(_, _, count)| *count > 0);
+    ages.sort_unstable_by_key(|&(site, bucket, _)| (site, bucket));
+    ages.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1))
+        .map(|same| ResourceAgeRow {
+            site: same[0].0,
+            bucket: same[0].1,
+            count: same.iter().map(|(_, _, count)| count).sum(),
+        })
+        .collect()
+}
+
+/// The sites so far: one for each kind and stack, of which several numbers may be one.
+#[derive(Default)]
+struct Known {
+    rows: Vec<ResourceSiteRow>,
+    by_number: HashMap<(ResourceKind, u32), ResourceSiteIndex>,
+    by_stack: HashMap<(ResourceKind, Option<StackIndex>), ResourceSiteIndex>,
+}
+
+impl Known {
+    fn site(&mut self, kind: ResourceKind, number: u32, stacks: Option<&mut Tree>) -> ResourceSiteIndex {
+        *self.by_number.entry((kind, number)).or_insert_with(|| {
+            let frames = heap::frames(number);
+            let stack = stacks.filter(|_| frames.len() > 1).map(|stacks| stacks.add(&frames));
+            let next = ResourceSiteIndex(self.rows.len() as u32);
+            *self.by_stack.entry((kind, stack)).or_insert_with(|| {
+                self.rows.push(ResourceSiteRow { kind, stack, ..ResourceSiteRow::default() });
+                next
+            })
+        })
+    }
+
+    fn row(&mut self, site: ResourceSiteIndex) -> &mut ResourceSiteRow {
+        &mut self.rows[site.0 as usize]
+    }
+}
