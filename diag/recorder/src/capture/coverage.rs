@@ -61,10 +61,20 @@ impl Coverage {
         self
     }
 
-    /// The same with the tasks that were spawned without the recorder.
+    /// The same with the tasks that were spawned without the recorder, who have just been looked for. As many came or went since
+    /// the runtimes were asked as were made and freed since, and as there are more or fewer now: one that has ended may be held.
     pub(super) fn with(mut self, library: &Library) -> Self {
+        if library.was_looked_for {
+            self.churn += self.others().abs_diff(Coverage::once().others());
+        }
         self.tracked += library.tracked;
         self.churn += library.churn;
         self
+    }
+
+    /// Tasks that the runtimes count, and the recorder does not have.
+    fn others(&self) -> u64 {
+        let alive: u64 = self.runtimes.iter().filter_map(|runtime| runtime.alive_tasks).sum();
+        alive.saturating_sub(self.tracked)
     }
 }

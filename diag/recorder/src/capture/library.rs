@@ -29,6 +29,8 @@ pub(super) struct Library {
     stacks: Vec<CensusStack>,
     /// What the census has besides tasks.
     pub(super) resources: OpenResources,
+    /// False where there is no census, or nobody knows what is in it.
+    pub(super) was_looked_for: bool,
     /// Those of them that a runtime counts which we know.
     pub(super) tracked: u64,
     /// Blocks that came or went while they were looked for.
@@ -55,16 +57,22 @@ struct Cell {
     task: TaskFacts,
 }
 
+/// Blocks of the census that were freed since start. For who keeps the stacks.
+pub(super) fn freed() -> u64 {
+    heap::census_freed()
+}
+
 impl Library {
-    /// Looks for all of them. For who keeps the stacks.
-    pub(super) fn find() -> Self {
+    /// Looks for all of them; so many blocks had been [`freed`] when the runtimes were asked for their numbers. For who keeps the
+    /// stacks.
+    pub(super) fn find(freed_before: u64) -> Self {
         let mut library = Library::default();
         if census::is_empty() {
             return library;
         }
         // What they are learnt from comes and goes as well.
         let Some(rules) = census::rules() else { return library };
-        let freed_before = heap::census_freed();
+        library.was_looked_for = true;
         let schedulers = runtime::words();
         for found in rules.survey() {
             library.churn += u64::from(found.kind == Kind::New);

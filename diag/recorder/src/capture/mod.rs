@@ -78,12 +78,13 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
     let moved_before = Moved::all();
+    #[cfg(samples_heap)]
+    let _kept = crate::heap::keep_stacks();
+    let freed_before = library::freed();
     let coverage = Coverage::count();
     let mut found = tasks::find();
     let inherited = tasks::take_inherited(&mut found);
-    #[cfg(samples_heap)]
-    let _kept = crate::heap::keep_stacks();
-    let library = Library::find();
+    let library = Library::find(freed_before);
     let Coverage { runtimes, tracked, churn } = coverage.without(&inherited).with(&library);
     let asking = if scope == Scope::Asking { awaits::ask_tasks(&found) } else { Default::default() };
     let completed = tasks::recently_completed();

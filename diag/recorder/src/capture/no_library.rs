@@ -17,15 +17,21 @@ pub(super) struct Rows {
 
 /// No tasks.
 pub(super) struct Library {
+    pub(super) was_looked_for: bool,
     pub(super) tracked: u64,
     pub(super) churn: u64,
     pub(super) inherited: u64,
 }
 
+/// Nobody counts.
+pub(super) fn freed() -> u64 {
+    0
+}
+
 impl Library {
     /// Finds none.
-    pub(super) fn find() -> Self {
-        Library { tracked: 0, churn: 0, inherited: 0 }
+    pub(super) fn find(_: u64) -> Self {
+        Library { was_looked_for: false, tracked: 0, churn: 0, inherited: 0 }
     }
 
     /// No rows.
