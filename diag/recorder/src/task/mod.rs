@@ -29,6 +29,10 @@ mod end;
 mod free_bitmap;
 mod future;
 mod handle;
+#[cfg_attr(
+    tokio_unstable,
+    allow(hidden_glob_reexports, reason = "tokio's module of this name has the builder of its own set")
+)]
 mod join_set;
 mod local_set;
 #[cfg(all(test, diag_loom))]
