@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `record`, `state`, `reading`, `wake_source` | the record of a task, what is counted in it, and what a reader finds in it |
 //! | `spawn`, `poll`, `end` | who keeps the record, from spawn to end |
-//! | `future`, `waker`, `runtime_waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
+//! | `future`, `waker`, `runtime_waker` | what is wrapped: a task's future, its waker, the runtime's |
+//! | `sub`, `sub_waker`, `blocking` | a future inside of a task and its waker, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
@@ -48,6 +49,7 @@ pub(crate) mod slab;
 mod spawn;
 mod state;
 mod sub;
+mod sub_waker;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
 pub(crate) mod wake_source;
