@@ -24,7 +24,7 @@
 //! | item | what |
 //! |---|---|
 //! | [`init`], [`Builder`] | starting, and what can be set |
-//! | [`spawn`], [`task`] | spawning with a record, by the names of `tokio::task` |
+//! | [`spawn`], [`block_on`], [`task`] | spawning and running with a record, by the names of `tokio::task` |
 //! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
 #![cfg_attr(
@@ -114,7 +114,7 @@ pub use heap::Alloc;
 pub use problem::{Problem, ProblemKind};
 pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
-pub use task::spawn;
+pub use task::{block_on, spawn};
 
 static RECORDING: AtomicBool = AtomicBool::new(true);
 

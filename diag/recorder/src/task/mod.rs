@@ -9,7 +9,7 @@
 //! | `record`, `state`, `reading`, `wake_source` | the record of a task, what is counted in it, and what a reader finds in it |
 //! | `spawn`, `poll`, `end` | who keeps the record, from spawn to end |
 //! | `future`, `waker`, `runtime_waker` | what is wrapped: a task's future, its waker, the runtime's |
-//! | `sub`, `sub_waker`, `blocking` | a future inside of a task and its waker, a closure |
+//! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
@@ -21,6 +21,7 @@ pub(crate) mod ask;
 mod await_numbers;
 pub(crate) mod await_point;
 mod await_stacks;
+mod block_on;
 mod blocking;
 mod builder;
 pub(crate) mod cancel;
@@ -64,6 +65,7 @@ use std::task::Poll;
 #[doc(no_inline)]
 pub use tokio::task::*;
 
+pub use block_on::block_on;
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;
 use future::Tracked;
