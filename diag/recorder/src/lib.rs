@@ -28,6 +28,10 @@
 //! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
 #![cfg_attr(
+    feature = "tower",
+    doc = "| [`tower::Layer`] | recording the requests in flight of axum, tonic and others |"
+)]
+#![cfg_attr(
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
 )]
@@ -97,6 +101,8 @@ mod sys;
 pub mod task;
 mod thread;
 mod ticker;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod values;
 
 use std::ffi::CStr;

@@ -75,6 +75,8 @@ pub use local_set::LocalSet;
 use site::Kind;
 pub(crate) use site::SiteId;
 use spawn::Spawn;
+#[cfg(feature = "tower")]
+pub(crate) use sub::track_at;
 pub use sub::{TrackedFuture, track};
 
 /// Spawns a task as [`tokio::spawn`] does, and records it.

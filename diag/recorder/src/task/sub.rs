@@ -35,7 +35,17 @@ use crate::stack;
 /// ```
 #[track_caller]
 pub fn track<F: Future>(future: F) -> TrackedFuture<F> {
-    let (record, handle, _) = Spawn::new(Location::caller(), Kind::Future).begin::<F>();
+    track_at(Location::caller(), None, future)
+}
+
+/// The same for whoever knows better which line it is, with a name.
+pub(crate) fn track_at<F: Future>(
+    location: &'static Location<'static>,
+    name: Option<&str>,
+    future: F,
+) -> TrackedFuture<F> {
+    let spawn = Spawn { name, ..Spawn::new(location, Kind::Future) };
+    let (record, handle, _) = spawn.begin::<F>();
     drop(handle);
     TrackedFuture { future: ManuallyDrop::new(future), record, goes_round: false }
 }
