@@ -70,6 +70,17 @@ async fn in_tasks_of_either_kind() {
         track(answers()).await;
     });
     check(&[(line + 1, &place), (line + 2, &place), (line + 5, &place)]).await;
+    let snapshot = diag::snapshot().into_model();
+    let parent = |line| seen(&snapshot, file!(), line).live[0].parent;
+    let task = |id: tokio::task::Id| {
+        let id = id.to_string().parse().ok();
+        // What is inside of a task has the task's id of tokio as well.
+        let task =
+            snapshot.tasks.iter().filter(|task| task.tokio_id == id).find(|task| task.parent.is_none());
+        task.map(|task| task.id)
+    };
+    assert_eq!((parent(line + 2), parent(line + 5)), (task(recorded.id()), task(of_a_library.id())));
+    assert!(parent(line + 5).is_some());
     recorded.abort();
     of_a_library.abort();
 }
