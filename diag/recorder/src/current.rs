@@ -16,6 +16,9 @@ const SITE_BITS: u32 = 20;
 pub(crate) struct CurrentTask(u64);
 
 impl CurrentTask {
+    /// No task.
+    pub(crate) const NONE: CurrentTask = CurrentTask(0);
+
     /// Packs an id and a site. Ids start at 1.
     #[inline]
     pub(crate) fn new(id: u64, site: SiteId) -> Self {
@@ -37,6 +40,12 @@ impl CurrentTask {
     #[cfg(profiles_cpu)]
     pub(crate) fn site_only(self) -> Self {
         self.site().map_or(self, |site| CurrentTask::new(1, site))
+    }
+
+    /// This, or else that.
+    #[inline]
+    pub(crate) fn or(self, other: CurrentTask) -> Self {
+        if self == CurrentTask::NONE { other } else { self }
     }
 
     /// The task's id; `None` outside of a tracked task.

@@ -24,9 +24,13 @@
 //! | item | what |
 //! |---|---|
 //! | [`init`], [`Builder`] | starting, and what can be set |
-//! | [`spawn`], [`task`] | spawning with a record, by the names of `tokio::task` |
+//! | [`spawn`], [`block_on`], [`task`] | spawning and running with a record, by the names of `tokio::task` |
 //! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
+#![cfg_attr(
+    feature = "tower",
+    doc = "| [`tower::Layer`] | recording the requests in flight of axum, tonic and others |"
+)]
 #![cfg_attr(
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
@@ -97,6 +101,8 @@ mod sys;
 pub mod task;
 mod thread;
 mod ticker;
+#[cfg(feature = "tower")]
+pub mod tower;
 mod values;
 
 use std::ffi::CStr;
@@ -114,7 +120,7 @@ pub use heap::Alloc;
 pub use problem::{Problem, ProblemKind};
 pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
-pub use task::spawn;
+pub use task::{block_on, spawn};
 
 static RECORDING: AtomicBool = AtomicBool::new(true);
 

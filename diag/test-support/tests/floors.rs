@@ -37,6 +37,8 @@ fn the_oldest_are_locked() {
         "serde",
         "serde_json",
         "tokio",
+        "tower-layer",
+        "tower-service",
         "tracing",
         "xxhash-rust",
     ] {

@@ -105,6 +105,11 @@ impl Library {
         library
     }
 
+    /// The place among its rows of the task whose id has these bits.
+    pub(super) fn place_of(&self, id_bits: u64) -> Option<usize> {
+        self.by_tokio_id.get(&id_bits).copied()
+    }
+
     /// The cell of the task that made a block, if it lives and has no record.
     fn maker(&self, origin: Origin) -> Option<&Cell> {
         match origin {

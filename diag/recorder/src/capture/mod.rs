@@ -94,7 +94,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let library::Rows { tasks: others, resource_sites, resources: open_resources, resource_ages } =
         library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked } =
-        tasks::rows(&found, others, &mut sites, &mut strings, &anchor);
+        tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before) + library.churn;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {

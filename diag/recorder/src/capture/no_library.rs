@@ -34,6 +34,12 @@ impl Library {
         Library { was_looked_for: false, tracked: 0, churn: 0, inherited: 0 }
     }
 
+    /// None.
+    #[allow(clippy::unused_self, reason = "where there is a census, it has some")]
+    pub(super) fn place_of(&self, _: u64) -> Option<usize> {
+        None
+    }
+
     /// No rows.
     #[allow(clippy::unused_self, reason = "where there is a census, it has some")]
     pub(super) fn rows(&self, _: &mut Sites, _: Option<&mut Tree>, _: &mut Strings, _: &Anchor) -> Rows {

@@ -6,6 +6,7 @@
 use diag_snapshot::{EndRow, Outcome, SiteIndex, Strings, Table, TaskId, TaskRow, TaskState, ZombieRow};
 
 use super::awaits::Parked;
+use super::library::Library;
 use super::sites::Sites;
 use crate::clock::Anchor;
 use crate::current::CurrentTask;
@@ -71,16 +72,17 @@ pub(super) struct Rows {
     pub(super) parked: Vec<Parked>,
 }
 
-/// The rows of the tasks found, among `others`, which are in the order of their ids as well.
+/// The rows of the tasks found, among `others`, those of `library`, which are in the order of their ids as well.
 pub(super) fn rows(
     found: &[Found],
+    library: &Library,
     others: Vec<TaskRow>,
     sites: &mut Sites,
     strings: &mut Strings,
     anchor: &Anchor,
 ) -> Rows {
     let (mut tasks, mut zombies) = (Table::with_capacity(found.len() + others.len()), Table::default());
-    let (mut parked, mut others) = (Vec::new(), others.into_iter().peekable());
+    let (mut parked, mut rest) = (Vec::new(), others.iter().cloned().peekable());
     for found in found {
         let Some(reading) = found.read() else { continue };
         let Some((id, site)) = identity(reading.task, sites) else { continue };
@@ -88,19 +90,29 @@ pub(super) fn rows(
             zombies.push(zombie(id, site, &reading, sites, anchor));
             continue;
         }
-        while let Some(other) = others.next_if(|other| other.id < id) {
+        while let Some(other) = rest.next_if(|other| other.id < id) {
             tasks.push(other);
         }
         let name = if reading.labelled { found.name() } else { None };
         let name = name.map(|name| strings.intern(&name));
         sites.count_alive(site);
-        tasks.push(TaskRow { name, ..row(id, site, &reading, sites, anchor) });
+        let row = TaskRow { name, ..row(id, site, &reading, sites, anchor) };
+        // A future inside of a task without a record was made by that task, as far as anybody knows.
+        let poller = match row.parent {
+            None => library.place_of(reading.tokio_id).and_then(|place| others.get(place)),
+            Some(_) => None,
+        };
+        tasks.push(poller.map_or(row, |task| child_of(task, row)));
         if let Some(ParkedAt::Stacks(number)) = reading.parked_at() {
             parked.push((id, number));
         }
     }
-    others.for_each(|other| tasks.push(other));
+    rest.for_each(|other| tasks.push(other));
     Rows { tasks, zombies, parked }
+}
+
+fn child_of(parent: &TaskRow, row: TaskRow) -> TaskRow {
+    TaskRow { parent: Some(parent.id), parent_site: Some(parent.site), ..row }
 }
 
 fn identity(task: CurrentTask, sites: &Sites) -> Option<(TaskId, SiteIndex)> {

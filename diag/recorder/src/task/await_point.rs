@@ -5,6 +5,8 @@
 //! `.await`. Most of these polls happen anyway, and [`Sampling`](super::sampling::Sampling) chooses them; a few
 //! are those that a person asked for (`ask.rs`). The numbers of the stacks stay in the task's record until its
 //! next poll, so a capture reads them with the rest.
+//! A future inside of a task has its stacks in a record of its own, by a waker of its own (`sub_waker.rs`); what its
+//! leaves clone is its task's as well.
 //!
 //! - A leaf that registers twice in one poll has replaced the older clone: it belongs behind those in between.
 //! - Of branches that the poll left behind, some stacks remain. No more are kept than there are wakers, the newest;
@@ -22,7 +24,7 @@ use super::await_numbers::{AwaitNumbers, MAX_STACKS, generation};
 use super::context;
 use super::record::{NO_STACKS, TaskRecord, WOKE_REPLACED};
 use super::slab::slab;
-use crate::current;
+use crate::current::{self, CurrentTask};
 use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::stack::{self, UnwindCache};
@@ -69,10 +71,13 @@ fn kept() -> Option<&'static Kept> {
     KEPT.get()?.as_ref()
 }
 
-/// The poll under way on this thread whose stacks are taken.
+/// A poll under way on this thread whose stacks are taken.
 struct Taking {
-    /// Null without one.
     record: Cell<*const TaskRecord>,
+    /// The current task of its own code: itself, or else the one that it is a part of.
+    task: Cell<CurrentTask>,
+    /// Its wakers are not counted.
+    is_sub: Cell<bool>,
     /// Its stack pointer, where the walks end.
     stop: Cell<u64>,
     numbers: [Cell<u32>; MAX_STACKS],
@@ -88,10 +93,51 @@ struct Taking {
     lost_one: Cell<bool>,
 }
 
+/// Polls inside of each other, on one thread: a task's, of a tracked future in it, of one in that. What is deeper has to do
+/// without.
+const MAX_NESTED: usize = 4;
+
+/// Those under way on this thread, the innermost last.
+struct Nested {
+    takings: [Taking; MAX_NESTED],
+    len: Cell<usize>,
+}
+
 thread_local! {
-    static TAKING: Taking = const {
+    static NESTED: Nested =
+        const { Nested { takings: [const { Taking::new() }; MAX_NESTED], len: Cell::new(0) } };
+}
+
+impl Nested {
+    /// One more; none if they are as deep as is told apart.
+    fn push(&self) -> Option<&Taking> {
+        let taking = self.takings.get(self.len.get())?;
+        self.len.set(self.len.get() + 1);
+        Some(taking)
+    }
+
+    /// The innermost is over.
+    fn pop(&self) -> Option<&Taking> {
+        let last = self.len.get().checked_sub(1)?;
+        self.len.set(last);
+        self.takings.get(last)
+    }
+
+    /// The poll of this record, if it is under way here and what runs is its own code.
+    fn of(&self, record: &TaskRecord) -> Option<&Taking> {
+        let takings = self.takings.get(..self.len.get())?;
+        let is_of =
+            |taking: &&Taking| ptr::eq(taking.record.get(), record) && taking.task.get() == current::get();
+        takings.iter().rfind(is_of)
+    }
+}
+
+impl Taking {
+    const fn new() -> Self {
         Taking {
             record: Cell::new(ptr::null()),
+            task: Cell::new(CurrentTask::NONE),
+            is_sub: Cell::new(false),
             stop: Cell::new(0),
             numbers: [const { Cell::new(0) }; MAX_STACKS],
             len: Cell::new(0),
@@ -102,12 +148,6 @@ thread_local! {
             asked: Cell::new(false),
             lost_one: Cell::new(false),
         }
-    };
-}
-
-impl Taking {
-    fn is_of(&self, record: &TaskRecord) -> bool {
-        ptr::eq(self.record.get(), record) && current::get() == record.current()
     }
 
     /// A stack is the newest now.
@@ -130,11 +170,12 @@ impl Taking {
         DROPPED.count();
     }
 
-    /// The newest, as many as there are wakers, as one number.
+    /// The newest, as many as there are wakers, as one number; all of them if these are not counted.
     fn number(&self, kept: &Kept, wakers: u32) -> u32 {
-        // A waker that was dropped again leaves no count, and its stack is where the task waits all the same.
         let len = self.len.get();
-        let kept_len = (wakers as usize).max(1).min(len);
+        let most = if self.is_sub.get() { len } else { wakers as usize };
+        // A waker that was dropped again leaves no count, and its stack is where the task waits all the same.
+        let kept_len = most.max(1).min(len);
         match &self.numbers[len - kept_len..len] {
             [] if self.lost_one.get() => 0,
             [] => NO_STACKS,
@@ -147,24 +188,40 @@ impl Taking {
     }
 }
 
-/// A poll of the task in `record` begins, whose frame on the stack begins at `sp`, and its stacks are to be taken.
+/// What is polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Polled {
+    /// A task, in a poll that happens anyway.
+    Task,
+    /// A task, as a person asked for it.
+    Asked,
+    /// A future inside of a task.
+    Sub,
+}
+
+/// A poll of what is in `record` begins, whose frame on the stack begins at `sp`, and its stacks are to be taken.
 /// False if they cannot be.
 #[cold]
-pub(super) fn begin(record: &'static TaskRecord, sp: u64, asked: bool) -> bool {
-    let may_be_taken = asked || (record.stack() != WOKE_REPLACED && record.state().is_traceable_by_polls());
-    TAKING.with(|taking| {
-        // A poll inside of such a poll is rare, and one of the two has to do without.
-        if !may_be_taken || !taking.record.get().is_null() || kept().is_none() {
+pub(super) fn begin(record: &'static TaskRecord, sp: u64, polled: Polled) -> bool {
+    let may_be_taken = match polled {
+        Polled::Task => record.stack() != WOKE_REPLACED && record.state().is_traceable_by_polls(),
+        Polled::Asked | Polled::Sub => true,
+    };
+    NESTED.with(|nested| {
+        if !may_be_taken || kept().is_none() {
             return false;
         }
+        let Some(taking) = nested.push() else { return false };
         taking.record.set(record);
+        taking.task.set(current::get());
+        taking.is_sub.set(polled == Polled::Sub);
         taking.stop.set(sp);
         taking.len.set(0);
         taking.units.set(0);
         taking.stack_before.set(record.stack());
         taking.self_wakes_before.set(record.self_wakes());
         taking.lent_wakes.set(0);
-        taking.asked.set(asked);
+        taking.asked.set(polled == Polled::Asked);
         taking.lost_one.set(false);
         true
     })
@@ -173,8 +230,8 @@ pub(super) fn begin(record: &'static TaskRecord, sp: u64, asked: bool) -> bool {
 /// The poll that began last ended: its stacks go into the record. True if it waits elsewhere than before.
 #[cold]
 pub(super) fn end(record: &'static TaskRecord) -> bool {
-    TAKING.with(|taking| {
-        taking.record.set(ptr::null());
+    NESTED.with(|nested| {
+        let Some(taking) = nested.pop() else { return false };
         if !taking.asked.get() {
             context::pay_for_stacks(taking.units.get().max(1));
         }
@@ -204,8 +261,8 @@ fn is_comparable(before: u32, now: u32) -> bool {
 pub(super) fn take_stack(record: &'static TaskRecord) {
     // Of this function and of no closure in it: the next frame is that of our own `clone`.
     let here = stack::registers();
-    TAKING.with(|taking| {
-        let Some(kept) = kept().filter(|_| taking.is_of(record)) else { return };
+    NESTED.with(|nested| {
+        let (Some(kept), Some(taking)) = (kept(), nested.of(record)) else { return };
         let walked = Cell::new(0);
         let number = |frames: &[u64]| {
             walked.set(1 + frames.len() as u32 / 3);
@@ -231,8 +288,8 @@ pub(super) fn take_stack(record: &'static TaskRecord) {
 /// The waker that a poll borrowed is used to wake the task.
 #[cold]
 pub(super) fn woke_by_borrowed(record: &TaskRecord) {
-    TAKING.with(|taking| {
-        if taking.is_of(record) {
+    NESTED.with(|nested| {
+        if let Some(taking) = nested.of(record) {
             taking.lent_wakes.set(taking.lent_wakes.get() + 1);
         }
     });

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `record`, `state`, `reading`, `wake_source` | the record of a task, what is counted in it, and what a reader finds in it |
 //! | `spawn`, `poll`, `end` | who keeps the record, from spawn to end |
-//! | `future`, `waker`, `runtime_waker`, `sub`, `blocking` | what is wrapped: a task's future, its waker, the runtime's, a future inside of a task, a closure |
+//! | `future`, `waker`, `runtime_waker` | what is wrapped: a task's future, its waker, the runtime's |
+//! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
@@ -20,6 +21,7 @@ pub(crate) mod ask;
 mod await_numbers;
 pub(crate) mod await_point;
 mod await_stacks;
+mod block_on;
 mod blocking;
 mod builder;
 pub(crate) mod cancel;
@@ -29,6 +31,10 @@ mod end;
 mod free_bitmap;
 mod future;
 mod handle;
+#[cfg_attr(
+    tokio_unstable,
+    allow(hidden_glob_reexports, reason = "tokio's module of this name has the builder of its own set")
+)]
 mod join_set;
 mod local_set;
 #[cfg(all(test, diag_loom))]
@@ -44,6 +50,7 @@ pub(crate) mod slab;
 mod spawn;
 mod state;
 mod sub;
+mod sub_waker;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
 pub(crate) mod wake_source;
@@ -58,6 +65,7 @@ use std::task::Poll;
 #[doc(no_inline)]
 pub use tokio::task::*;
 
+pub use block_on::block_on;
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;
 use future::Tracked;
@@ -67,6 +75,8 @@ pub use local_set::LocalSet;
 use site::Kind;
 pub(crate) use site::SiteId;
 use spawn::Spawn;
+#[cfg(feature = "tower")]
+pub(crate) use sub::track_at;
 pub use sub::{TrackedFuture, track};
 
 /// Spawns a task as [`tokio::spawn`] does, and records it.

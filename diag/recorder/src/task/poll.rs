@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use diag_snapshot::Outcome;
 
+use super::await_point::Polled;
 use super::context;
 use super::record::{PollKind, TaskRecord, Trace};
 use super::sampling::{Extra, timing_one_in};
@@ -41,7 +42,7 @@ impl RecordedPoll {
         (RecordedPoll { record, before, started_ns, extra: Extra::NONE, kind }, context::is_poll_due())
     }
 
-    /// As [`start`](RecordedPoll::start), of what has no waker of its own: no stacks are taken.
+    /// As [`start`](RecordedPoll::start), of what has no waker: no stacks are taken.
     #[inline]
     pub(super) fn start_without_stacks(record: &'static TaskRecord, task: CurrentTask) -> Self {
         let (mut poll, is_due) = RecordedPoll::start(record, task);
@@ -49,6 +50,12 @@ impl RecordedPoll {
             poll.extra = context::extra_of_poll(poll.started_ns).with_stacks(false);
         }
         poll
+    }
+
+    /// When it began.
+    #[inline(always)]
+    pub(super) fn started_ns(&self) -> u64 {
+        self.started_ns
     }
 
     /// True if the poll needs to be [prepared](RecordedPoll::prepare) also where it is not due for more.
@@ -61,6 +68,12 @@ impl RecordedPoll {
     #[inline(always)]
     pub(super) fn prepare(&mut self, is_due: bool, runtimes: &Waker, sp: u64) {
         self.extra = prepare(self.record, (self.kind, is_due), self.started_ns, runtimes, sp);
+    }
+
+    /// As [`prepare`](RecordedPoll::prepare), of a future inside of a task, where stacks may be taken if `may` says so.
+    #[inline(always)]
+    pub(super) fn prepare_sub(&mut self, is_due: bool, may: bool, sp: u64) {
+        self.extra = prepare_sub(self.record, (self.kind, is_due), self.started_ns, may, sp);
     }
 
     /// True if the poll is to get the waker that takes stacks.
@@ -168,8 +181,25 @@ fn prepare(
         PollKind::Traced(_) => true,
         PollKind::Later => extra.takes_stacks(),
     };
-    let asked = matches!(kind, PollKind::Traced(_));
-    extra.with_stacks(wanted && waker::is_known(record, runtimes) && await_point::begin(record, sp, asked))
+    let polled = if let PollKind::Traced(_) = kind { Polled::Asked } else { Polled::Task };
+    extra.with_stacks(wanted && waker::is_known(record, runtimes) && await_point::begin(record, sp, polled))
+}
+
+/// See [`RecordedPoll::prepare_sub`].
+#[inline(never)]
+fn prepare_sub(
+    record: &'static TaskRecord,
+    (kind, is_due): (PollKind, bool),
+    now_ns: u64,
+    may: bool,
+    sp: u64,
+) -> Extra {
+    let extra = if is_due { context::extra_of_poll(now_ns) } else { Extra::NONE };
+    let wanted = match kind {
+        PollKind::First | PollKind::Rested => context::has_units_left(now_ns),
+        PollKind::Traced(_) | PollKind::Later => extra.takes_stacks(),
+    };
+    extra.with_stacks(wanted && may && await_point::begin(record, sp, Polled::Sub))
 }
 
 /// Records the end of a poll that unwinds.

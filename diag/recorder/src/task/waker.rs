@@ -12,7 +12,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use super::record::TaskRecord;
 use super::runtime_waker::is_runtimes;
 use super::wake_source::WakeSource;
-use super::{await_point, context};
+use super::{await_point, context, sub_waker};
 use crate::{clock, current};
 
 static TABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop);
@@ -46,6 +46,7 @@ pub(super) fn borrowed(record: &'static TaskRecord, traced: bool) -> ManuallyDro
 
 /// The record that a waker of ours belongs to.
 pub(super) fn record_of(waker: &Waker) -> Option<&'static TaskRecord> {
+    let waker = sub_waker::parents(waker);
     let ours = std::ptr::eq(waker.vtable(), &TABLE) || std::ptr::eq(waker.vtable(), &TRACED_TABLE);
     // SAFETY: with one of our tables, `data` is what `borrowed` put there.
     ours.then(|| unsafe { record(waker.data()) })

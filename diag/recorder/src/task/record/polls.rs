@@ -167,6 +167,12 @@ impl TaskRecord {
         self.poller.stack.load(Ordering::Relaxed)
     }
 
+    /// When the last poll ended; 0 before the first. The poller's only.
+    #[inline(always)]
+    pub(crate) fn moved_ns(&self) -> u64 {
+        self.poller.moved_ns.load(Ordering::Relaxed)
+    }
+
     /// See [`stack`](TaskRecord::stack). Inside of a poll only.
     #[inline(always)]
     pub(crate) fn set_stack(&self, stack: u32) {
