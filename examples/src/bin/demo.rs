@@ -30,6 +30,10 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 /// Where the findings are served; another port if this one is taken.
 const VIEWER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9898);
 
+/// Bytes between two samples of the heap: a quarter of the default, as half a minute leaves few samples otherwise, and growth whose
+/// windows come down by a quarter by chance would have to be watched for longer.
+const HEAP_RATE: u64 = 128 << 10;
+
 /// So many snapshots show in three windows whether growth goes on.
 const SNAPSHOTS: u32 = 4;
 
@@ -63,8 +67,12 @@ enum Format {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let files = Files::new(&args)?;
-    let diag =
-        diag::Builder::new().service("iothub").allocator_stats(diag::glibc_stats).agent(!args.once).start();
+    let diag = diag::Builder::new()
+        .service("iothub")
+        .allocator_stats(diag::glibc_stats)
+        .heap_rate(HEAP_RATE)
+        .agent(!args.once)
+        .start();
     let runtime = tokio::runtime::Runtime::new()?;
     let run = runtime.block_on(Run::start(&args))?;
     let truth = runtime.block_on(run.take_snapshots(&files))?;
