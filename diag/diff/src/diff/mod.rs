@@ -11,6 +11,7 @@ mod heap;
 mod likeness;
 mod memory_room;
 mod poll_times;
+mod resources;
 mod sites;
 mod tasks;
 
@@ -40,6 +41,7 @@ pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use likeness::Likeness;
 pub use memory_room::MemoryRoom;
 pub use poll_times::PollTimes;
+pub use resources::{ResourceDiff, ResourceSide};
 pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
@@ -71,6 +73,8 @@ pub struct Diff {
     pub giving: Vec<Giving>,
     /// The threads for blocking work, if closures wait for one while others hold them.
     pub blocking: Option<BlockingPool>,
+    /// Sockets and channels by where they were opened; empty for two processes.
+    pub resources: Vec<ResourceDiff>,
     /// How alike the two processes are; none for one.
     pub likeness: Option<Likeness>,
     /// What the second snapshot shows by itself.
@@ -188,6 +192,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         polls: same_process.then(|| poll_times::poll_times(before.snapshot(), after.snapshot(), &join)),
         cpu: if same_process { cpu::cpu(before, after) } else { None },
         giving: if same_process { giving::giving(before, after, &join, options) } else { Vec::new() },
+        resources: if same_process { resources::resources(before, after, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
         now,
         options,

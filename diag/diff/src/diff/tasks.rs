@@ -122,7 +122,7 @@ pub struct Births {
 
 impl Births {
     /// Looks at ages that descend, of tasks that are counted from `least_us` on.
-    fn of(ages_us: &[u64], least_us: u64) -> Self {
+    pub(super) fn of(ages_us: &[u64], least_us: u64) -> Self {
         let (Some(&oldest_us), Some(&youngest_us)) = (ages_us.iter().max(), ages_us.iter().min()) else {
             return Births::default();
         };

@@ -78,6 +78,10 @@ facts! {
         EndThreads,
         /// What is opened and stays open; and look again so long after the last snapshot.
         FindWhoOpens { gauge: Gauge, after: Micros },
+        /// Sockets that are left where they were opened.
+        GiveBack { opened_at: SourceLocation },
+        /// Sockets that the other side has closed.
+        DropWhenClosed { opened_at: SourceLocation },
         /// Tasks that are more than what is counted.
         FindTasksWithout { gauge: Gauge },
         /// Tasks that are fewer than what is counted.

@@ -171,6 +171,22 @@ facts! {
         /// More tasks, too young to judge: younger than so many usual lifetimes, or new where none is known.
         TooYoung { tasks: u64, usual_lifetimes: Option<f64> },
 
+        // Of sockets.
+        /// Open and silent for at least this, while nearly all others of the place were closed within their usual lifetime.
+        SocketsLeft { sockets: u64, silent: Micros, closed: u64, usual_lifetime: Micros },
+        /// What became of those that were left already.
+        SocketsStayed { sockets: u64, untouched: u64, window: Micros },
+        /// Some of those moved on.
+        LeftMoved { sockets: u64, moved: u64 },
+        /// There were few of those.
+        FewLeftBefore { sockets: u64, least: u64 },
+        /// In how many equal parts of the time they were opened.
+        OpenedInParts { parts: u64, of: u64 },
+        /// Only the other side has closed them, for the whole time.
+        HalfClosedStayed { sockets: u64, window: Micros },
+        /// Most are opened by tasks of this site.
+        OpenedBy { spawned_at: Site },
+
         // Of tasks that are not tracked.
         /// Their number then and now.
         UntrackedGrew { before: u64, after: u64 },

@@ -35,6 +35,7 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "gauge-growth";
     const CATEGORIES: &'static [Category] = &[Category::Leak];
     const NEEDS: Needs = Needs::TwoSnapshots;
+    const YIELDS_TO: &'static [&'static str] = &["resource-leak"];
     const JUDGES_TREND: bool = true;
     const SAYS: &'static str =
         "open descriptors, or a number that the service publishes, become more and more";

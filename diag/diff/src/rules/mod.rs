@@ -63,6 +63,7 @@ rules! {
     heap_growth,
     heap_never_falls,
     untracked_growth,
+    resource_leak,
     gauge_growth,
     ratio,
     resident_growth,

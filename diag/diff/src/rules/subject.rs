@@ -4,6 +4,7 @@ use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::gauge::Gauge;
 use diag_analysis::human;
 use diag_analysis::source_location::SourceLocation;
+use diag_snapshot::DescriptorKind;
 
 use crate::diff::Site;
 
@@ -26,6 +27,8 @@ pub enum Subject {
     Kind(AllocationKind),
     /// A part of the process that has no place in the code.
     Process(ProcessPart),
+    /// Sockets that are opened at a place.
+    Sockets(SourceLocation),
     /// Something that is counted.
     Gauge(Gauge),
     /// Threads of this name; empty if it is not known.
@@ -76,6 +79,7 @@ impl Subject {
             Subject::Blocks { .. } => "blocks",
             Subject::Kind(_) => "allocation_kind",
             Subject::Process(_) => "process",
+            Subject::Sockets(_) => "sockets",
             Subject::Gauge(_) => "gauge",
             Subject::Thread(_) => "thread",
         }
@@ -98,7 +102,9 @@ impl Subject {
     pub fn location(&self) -> String {
         match self {
             Subject::SpawnSite(site) => site.to_string(),
-            Subject::Function(function) | Subject::Blocks { function, .. } => function.location(),
+            Subject::Function(function) | Subject::Blocks { function, .. } | Subject::Sockets(function) => {
+                function.location()
+            }
             Subject::Kind(kind) => format!("({} blocks)", kind.as_str()),
             Subject::Process(part) => part.word().to_owned(),
             Subject::Gauge(gauge) => format!("({gauge})"),
@@ -111,7 +117,7 @@ impl Subject {
     pub fn name(&self) -> Option<String> {
         match self {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
-            Subject::Function(function) => Some(function.function.to_string()),
+            Subject::Function(function) | Subject::Sockets(function) => Some(function.function.to_string()),
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => None,
         }
@@ -126,6 +132,9 @@ impl Subject {
                 other.function().is_some() || matches!(other, Subject::Kind(_))
             }
             Subject::Process(ProcessPart::AllTasks) => other.site().is_some(),
+            Subject::Gauge(Gauge::Descriptors(DescriptorKind::Socket)) => {
+                matches!(other, Subject::Sockets(_))
+            }
             _ => false,
         }
     }
@@ -134,7 +143,7 @@ impl Subject {
     pub(super) fn file(&self) -> String {
         match self {
             Subject::SpawnSite(site) => human::name(&site.file),
-            Subject::Function(function) | Subject::Blocks { function, .. } => {
+            Subject::Function(function) | Subject::Blocks { function, .. } | Subject::Sockets(function) => {
                 SourceLocation { line: None, ..function.clone() }.location()
             }
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => {
@@ -147,7 +156,9 @@ impl Subject {
     pub(super) fn position(&self) -> [u32; 2] {
         match self {
             Subject::SpawnSite(site) => [site.line, site.column],
-            Subject::Function(function) | Subject::Blocks { function, .. } => [function.line.unwrap_or(0), 0],
+            Subject::Function(function) | Subject::Blocks { function, .. } | Subject::Sockets(function) => {
+                [function.line.unwrap_or(0), 0]
+            }
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => [0; 2],
         }
     }

@@ -157,6 +157,22 @@ impl fmt::Display for Advice {
                     time(after)
                 );
             }
+            GiveBack { opened_at } => {
+                return write!(
+                    f,
+                    "look at what keeps the connections that are opened at {} after their last use: drop them, give them back to \
+                     their pool on every path, errors included, or bound how long one may be silent",
+                    opened_at.location()
+                );
+            }
+            DropWhenClosed { opened_at } => {
+                return write!(
+                    f,
+                    "look at who reads from the sockets that are opened at {}: a read of 0 bytes, or an error, is their end, and \
+                     the socket is to be dropped then",
+                    opened_at.location()
+                );
+            }
             FindTasksWithout { gauge } => {
                 return write!(
                     f,

@@ -252,6 +252,45 @@ impl fmt::Display for Evidence {
                 write!(f, "{} more were spawned between the snapshots: too early to say", count(tasks))
             }
 
+            SocketsLeft { sockets, silent, closed, usual_lifetime } => write!(
+                f,
+                "nothing was sent on {} sockets for at least {}; 99 % of the {} that were closed had been open no longer than {}",
+                count(sockets),
+                time(silent),
+                count(closed),
+                time(usual_lifetime)
+            ),
+            SocketsStayed { sockets, untouched, window } => write!(
+                f,
+                "of {} that were left in the first snapshot, {} were neither used nor closed in {}",
+                count(sockets),
+                if untouched == sockets { "all".to_owned() } else { count(untouched) },
+                time(window)
+            ),
+            LeftMoved { sockets, moved } => write!(
+                f,
+                "of {} that were left in the first snapshot, {} were used or closed since",
+                count(sockets),
+                count(moved)
+            ),
+            FewLeftBefore { sockets, least } => write!(
+                f,
+                "only {} were left in the first snapshot already, fewer than {}",
+                count(sockets),
+                count(least)
+            ),
+            OpenedInParts { parts, of } => write!(
+                f,
+                "they were opened one after the other, in {parts} of {of} equal parts of the time since the first of them"
+            ),
+            HalfClosedStayed { sockets, window } => write!(
+                f,
+                "the other side had closed {} of them before the first snapshot, and this side did not in {}",
+                count(sockets),
+                time(window)
+            ),
+            OpenedBy { spawned_at } => write!(f, "opened by tasks that are spawned at {spawned_at}"),
+
             UntrackedGrew { before, after } => write!(
                 f,
                 "tasks that the runtime counts and the recorder does not follow: {}",

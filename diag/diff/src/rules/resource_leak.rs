@@ -1,0 +1,179 @@
+//! `resource-leak`: sockets that are opened at a place and left there.
+//!
+//! A connection that nobody gives back is silent for far longer than others of its place are open. One that the other side has
+//! closed, and this side has not, is of no use to anybody. Where tasks become more in step, they hold the sockets, and are told.
+
+use diag_snapshot::{Micros, ResourceKind};
+
+use super::advice::Advice;
+use super::evidence::Evidence;
+use super::finding::{Category, Confidence, Finding};
+use super::params::params;
+use super::risk::Risk;
+use super::rule::{self, Facts, Needs, Rule as _};
+use super::subject::Subject;
+use crate::diff::{Diff, ResourceDiff};
+use crate::stats::sign_test;
+use crate::time::timestamp;
+
+/// See [`DOC`].
+pub(super) struct Rule;
+
+params! {
+    /// So many sockets are left at a place at least.
+    min_sockets: Count = 10,
+    /// So large a part of those that were left before may have been used or closed.
+    max_moved: Share = 0.02,
+    /// What only the other side has closed was so for this long.
+    min_growth_s: Seconds = 29.0,
+    /// The largest p at which growth is still taken for churn: 1e-6 is 20 sockets that were left against none that moved.
+    significance: Probability = 1e-6,
+}
+
+impl rule::Rule for Rule {
+    type Params = Params;
+
+    const NAME: &'static str = "resource-leak";
+    const CATEGORIES: &'static [Category] = &[Category::Leak];
+    const NEEDS: Needs = Needs::TwoSnapshots;
+    const SAYS: &'static str = "sockets that are opened at one place are left open";
+    const DOC: &'static str = DOC;
+
+    fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let Some(diff) = facts.over_time() else { return Vec::new() };
+        let sockets = diff.resources.iter().filter(|place| place.kind == ResourceKind::Socket);
+        sockets
+            .filter_map(|place| half_closed(diff, place, params).or_else(|| left(diff, place, params)))
+            .collect()
+    }
+}
+
+/// Sockets that the other side alone has closed, in both snapshots.
+fn half_closed(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
+    let stayed = place.half_closed_in_both;
+    if place.after.half_closed < params.min_sockets || stayed == 0 || is_of_tasks(diff, place) {
+        return None;
+    }
+    let had_time = diff.window() >= Micros::from_secs(params.min_growth_s);
+    let confidence =
+        if stayed >= params.min_sockets && had_time { Confidence::Likely } else { Confidence::Possible };
+    let grown = place.after.half_closed.saturating_sub(place.before.half_closed);
+    let too_early = (confidence == Confidence::Possible)
+        .then(|| Evidence::GrowthIsShort {
+            lasted: diff.window(),
+            least: Micros::from_secs(params.min_growth_s),
+        })
+        .filter(|_| !had_time);
+    Some(Finding {
+        count: Some(place.after.half_closed),
+        rate_per_s: diff.rate_per_s(grown as f64),
+        evidence: [Evidence::HalfClosedStayed { sockets: stayed, window: diff.window() }]
+            .into_iter()
+            .chain(opened_by(place))
+            .collect(),
+        counter_evidence: too_early.into_iter().collect(),
+        ..finding(diff, place, confidence, Advice::DropWhenClosed { opened_at: place.place.clone() }, grown)
+    })
+}
+
+/// Sockets that were open, and silent, for far longer than others of their place were open.
+fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
+    let (before, after, usual_us) = (&place.before, &place.after, place.usual_us?);
+    let moved = before.left.saturating_sub(place.stayed);
+    let newly = after.left.saturating_sub(place.stayed);
+    let parts = after.births.eighths.iter().filter(|&&part| part > after.left / 80).count() as u64;
+    let grows = after.left > before.left
+        && after.left >= params.min_sockets
+        && sign_test(newly, moved) <= params.significance
+        && parts >= 4;
+    if !grows || is_of_tasks(diff, place) {
+        return None;
+    }
+    let stays = before.left >= params.min_sockets && moved as f64 <= before.left as f64 * params.max_moved;
+    let confidence =
+        if stays && diff.window().0 >= usual_us { Confidence::Likely } else { Confidence::Possible };
+    let mut evidence = vec![Evidence::SocketsLeft {
+        sockets: after.left,
+        silent: Micros(after.least_silence_us),
+        closed: after.closed,
+        usual_lifetime: Micros(usual_us),
+    }];
+    if place.stayed > 0 {
+        evidence.push(Evidence::SocketsStayed {
+            sockets: before.left,
+            untouched: place.stayed,
+            window: diff.window(),
+        });
+    }
+    evidence.push(Evidence::OpenedInParts { parts, of: 8 });
+    evidence.extend(opened_by(place));
+    let small = before.left < params.min_sockets;
+    let counter = [
+        small.then_some(Evidence::FewLeftBefore { sockets: before.left, least: params.min_sockets }),
+        (!small && moved > 0).then_some(Evidence::LeftMoved { sockets: before.left, moved }),
+    ];
+    Some(Finding {
+        since: timestamp(diff.after.taken_unix_us.saturating_sub(after.births.oldest_us)),
+        count: Some(after.left),
+        rate_per_s: diff.rate_per_s(after.left.saturating_sub(before.left) as f64),
+        evidence,
+        counter_evidence: counter.into_iter().flatten().collect(),
+        ..finding(
+            diff,
+            place,
+            confidence,
+            Advice::GiveBack { opened_at: place.place.clone() },
+            after.left.saturating_sub(before.left),
+        )
+    })
+}
+
+fn finding(diff: &Diff, place: &ResourceDiff, confidence: Confidence, advice: Advice, grown: u64) -> Finding {
+    let subject = Subject::Sockets(place.place.clone());
+    Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk(diff, grown))
+}
+
+fn opened_by(place: &ResourceDiff) -> Option<Evidence> {
+    place.opener.clone().map(|spawned_at| Evidence::OpenedBy { spawned_at })
+}
+
+/// True if tasks of a site became more in step: two of what is counted for each, one for four, and anything between.
+fn is_of_tasks(diff: &Diff, place: &ResourceDiff) -> bool {
+    let grown = place.after.open.saturating_sub(place.before.open);
+    let more = diff.tasks.sites.iter().map(|site| site.after.live.saturating_sub(site.before.live));
+    grown > 0
+        && more
+            .into_iter()
+            .any(|more| more.saturating_mul(11) >= grown.saturating_mul(5) && more <= grown.saturating_mul(4))
+}
+
+/// When there may be no more descriptors.
+fn risk(diff: &Diff, grown: u64) -> Risk {
+    let open = diff.after.open_files.zip(diff.after.open_files_limit);
+    let per_s = diff.rate_per_s(grown as f64).filter(|&per_s| per_s > 0.0);
+    match open.zip(per_s) {
+        Some(((open, limit), per_s)) => Risk::DescriptorsRunOut {
+            limit,
+            after: Micros::from_secs(limit.saturating_sub(open) as f64 / per_s),
+        },
+        None => Risk::NeverGivenBack,
+    }
+}
+
+const DOC: &str = "\
+Looked at are the sockets of tokio, by the place in the code that opened them, where the service links diag's allocator. A socket is
+*left* if it has been open, and neither side has sent anything, for at least `stale_factor` (of `task-leak`) times as long as 99 % of those
+that were closed there had been open; where fewer than `min_ended` were closed, nothing is told of it.
+
+- **Found when** `min_sockets` or more are left, more than in the first snapshot, opened one after the other (in 4 of 8 equal parts of
+  the time), and an exact sign test of those that came to be left against those that moved on is at most `significance`. Or when
+  as many were closed by the other side alone (`CLOSE-WAIT`), and some of them in both snapshots.
+- **Likely** if of `min_sockets` that were left in the first snapshot at most `max_moved` moved, over a usual lifetime or more; or if as
+  many were closed by the other side alone for `min_growth_s`. **Possible** otherwise.
+- **Silent** where the tasks of a site became more in step with the sockets: they hold them, and are told by `task-leak`.
+- **Evidence**: for how long they are silent, and how long others were open; what became of those that were left before; the spawn
+  site whose tasks open there. **Counter-evidence**: that few were left before, or that some moved.
+- **Disproved by** a later snapshot in which they were used, or closed.
+- **Silent twins**: a pool whose connections are used now and then; 190 connections that stay; connections that come and go; a wave
+  of reconnects (`tests/resource_leak.rs`).
+";

@@ -1,0 +1,193 @@
+//! The rule `resource-leak` on sockets that are left open where they were opened, and on their healthy twins.
+
+use diag_analysis::Analysis;
+use diag_diff::rules::advice::Advice;
+use diag_diff::rules::evidence::Evidence;
+use diag_diff::rules::finding::Confidence;
+use diag_diff::{Finding, Policy, Report, Series, judge_series, report};
+use diag_snapshot::{
+    Process, Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow,
+    SiteRow, Snapshot, SocketState, TaskId, TaskRow,
+};
+
+/// A connection; times are seconds.
+#[derive(Clone, Copy)]
+struct Socket {
+    opened: f64,
+    closed: Option<f64>,
+    /// Something is sent so often; never after it was opened if this is infinite.
+    used_every: f64,
+    /// The other side closes it.
+    peer_closes: Option<f64>,
+}
+
+const SILENT: f64 = f64::INFINITY;
+
+/// One that is open for half a second and used all the time.
+fn short(opened: f64) -> Socket {
+    Socket { opened, closed: Some(opened + 0.5), used_every: 0.1, peer_closes: None }
+}
+
+/// One that nobody gives back.
+fn left(opened: f64) -> Socket {
+    Socket { opened, closed: None, used_every: SILENT, peer_closes: None }
+}
+
+/// Ten a second from start on.
+fn busy() -> Vec<Socket> {
+    (0..2_000).map(|i| short(f64::from(i) * 0.1)).collect()
+}
+
+/// So many a second, from a time on.
+fn every(seconds: f64, from: f64, until: f64, make: fn(f64) -> Socket) -> Vec<Socket> {
+    let count = ((until - from) / seconds) as u32;
+    (0..count).map(|i| make(from + f64::from(i) * seconds)).collect()
+}
+
+fn us(seconds: f64) -> u64 {
+    (seconds * 1e6) as u64
+}
+
+/// The process at a time, with as many live tasks of a site.
+fn at(now: f64, sockets: &[Socket], tasks: u64) -> Snapshot {
+    let process = Process { service: "svc".to_owned(), instance: 1, ..Process::default() };
+    let mut snapshot = Snapshot { process, ..Snapshot::default() };
+    (snapshot.capture.from_us, snapshot.capture.to_us) = (us(now), us(now));
+    let [file, function] =
+        ["src/pool.rs", "svc::pool::acquire"].map(|name| Some(snapshot.strings.intern(name)));
+    let type_name = snapshot.strings.intern("svc::serve");
+    let site =
+        SiteRow { file: file.expect("it has one"), line: 9, type_name, spawned: tasks, ..SiteRow::default() };
+    snapshot.sites.push(site);
+    snapshot.tasks = (1..=tasks).map(|id| TaskRow { id: TaskId(id), ..TaskRow::default() }).collect();
+    let site = ResourceSiteIndex(0);
+    let mut row = ResourceSiteRow {
+        kind: ResourceKind::Socket,
+        file,
+        line: Some(40),
+        function,
+        ..ResourceSiteRow::default()
+    };
+    let mut ages = [0; 40];
+    for (id, socket) in (1..).zip(sockets).filter(|(_, socket)| socket.opened <= now) {
+        row.opened += 1;
+        if let Some(closed) = socket.closed.filter(|&closed| closed <= now) {
+            row.closed += 1;
+            ages[((closed - socket.opened) * 1e3).log2() as usize] += 1;
+            continue;
+        }
+        let age = now - socket.opened;
+        let silent = if socket.used_every.is_finite() { age % socket.used_every } else { age };
+        let is_half_closed = socket.peer_closes.is_some_and(|closes| closes <= now);
+        snapshot.resources.push(ResourceRow {
+            id,
+            site,
+            opened_us: us(socket.opened),
+            protocol: Some(Protocol::Tcp),
+            state: Some(if is_half_closed { SocketState::CloseWait } else { SocketState::Established }),
+            idle_us: Some(us(silent)),
+            ..ResourceRow::default()
+        });
+    }
+    snapshot.resource_sites.push(row);
+    let used = (0..).zip(ages).filter(|(_, count)| *count > 0);
+    snapshot.resource_ages = used.map(|(bucket, count)| ResourceAgeRow { site, bucket, count }).collect();
+    snapshot
+}
+
+fn judged_with(sockets: &[Socket], moments: &[f64], tasks: fn(f64) -> u64) -> Report {
+    let members = moments.iter().map(|&now| Analysis::from(at(now, sockets, tasks(now))));
+    let series = Series::new(members.collect()).expect("one service");
+    judge_series(&series, &Policy::default()).expect("one service").expect("enough of them")
+}
+
+fn judged(sockets: &[Socket], moments: &[f64]) -> Report {
+    judged_with(sockets, moments, |_| 5)
+}
+
+fn of_rule(report: &Report) -> Vec<&Finding> {
+    report.findings.iter().filter(|found| found.rule == "resource-leak").collect()
+}
+
+const MOMENTS: [f64; 4] = [20.0, 40.0, 60.0, 80.0];
+
+#[test]
+fn connections_that_nobody_gives_back_are_found_where_they_were_opened() {
+    let sockets = [busy(), every(1.0, 0.0, 200.0, left)].concat();
+    let report = judged(&sockets, &MOMENTS);
+    let [finding] = of_rule(&report)[..] else { panic!("{}", report::text::render(&report)) };
+    assert_eq!(finding.subject.location(), "src/pool.rs:40");
+    assert_eq!(
+        (finding.confidence, finding.subject.name().as_deref()),
+        (Confidence::Likely, Some("svc::pool::acquire"))
+    );
+    // 99 % were open for less than 0.512 s, and three times that is 1.5 s.
+    assert_eq!(finding.count, Some(79), "those that have been silent for three times as long");
+    assert!(matches!(finding.advice, Advice::GiveBack { .. }));
+    let text = report::text::render(&report);
+    for sentence in [
+        "LEAK (likely): 79 sockets at src/pool.rs:40",
+        "nothing was sent on 79 sockets for at least 2 s",
+        "were neither used nor closed in",
+        "next: look at what keeps the connections that are opened at src/pool.rs:40 after their last use",
+    ] {
+        assert!(text.contains(sentence), "{sentence}: {text}");
+    }
+    assert!(report.findings.iter().all(|finding| finding.rule != "gauge-growth"));
+}
+
+#[test]
+fn eight_an_hour_among_many_are_found_within_three_snapshots() {
+    const HOUR: f64 = 3_600.0;
+    let short = |opened| Socket { opened, closed: Some(opened + 40.0), used_every: 1.0, peer_closes: None };
+    let sockets = [every(2.0, 0.0, 40.0 * HOUR, short), every(HOUR / 8.0, 0.0, 40.0 * HOUR, left)].concat();
+    let report = judged(&sockets, &[6.0 * HOUR, 12.0 * HOUR, 18.0 * HOUR]);
+    let [finding] = of_rule(&report)[..] else { panic!("{}", report::text::render(&report)) };
+    assert_eq!(finding.confidence, Confidence::Likely);
+    let steady = [every(2.0, 0.0, 40.0 * HOUR, short), every(1.0, 0.0, 190.0, left)].concat();
+    let report = judged(&steady, &[6.0 * HOUR, 12.0 * HOUR, 18.0 * HOUR]);
+    assert!(of_rule(&report).is_empty(), "190 that stay");
+}
+
+#[test]
+fn what_only_the_other_side_closed_is_found_though_nothing_ever_was_closed_here() {
+    let half_closed =
+        |opened: f64| Socket { opened, closed: None, used_every: SILENT, peer_closes: Some(opened + 1.0) };
+    let sockets = every(1.0, 0.0, 200.0, half_closed);
+    let report = judged(&sockets, &MOMENTS);
+    let [finding] = of_rule(&report)[..] else { panic!("{}", report::text::render(&report)) };
+    assert_eq!((finding.confidence, finding.count), (Confidence::Likely, Some(80)));
+    assert!(matches!(finding.advice, Advice::DropWhenClosed { .. }));
+    let pair = judged(&sockets, &[20.0, 40.0]);
+    let [finding] = of_rule(&pair)[..] else { panic!("{}", report::text::render(&pair)) };
+    assert_eq!(finding.confidence, Confidence::Possible, "20 s are no long time");
+    assert!(matches!(finding.counter_evidence[..], [Evidence::GrowthIsShort { .. }]));
+}
+
+#[test]
+fn healthy_connections_are_silent() {
+    let pooled = |opened| Socket { opened, closed: None, used_every: 2.0, peer_closes: None };
+    let ended_late = |opened: f64| Socket {
+        opened,
+        closed: Some(opened + 1.1),
+        used_every: SILENT,
+        peer_closes: Some(opened + 1.0),
+    };
+    for (what, sockets) in [
+        ("come and go", busy()),
+        ("a pool that is used now and then, and grows", [busy(), every(1.0, 0.0, 200.0, pooled)].concat()),
+        ("190 that stay", [busy(), every(0.05, 0.0, 9.5, left)].concat()),
+        ("a wave", [busy(), every(0.01, 50.0, 51.0, left)].concat()),
+        ("the other side closes first", [busy(), every(0.1, 0.0, 200.0, ended_late)].concat()),
+    ] {
+        let report = judged(&sockets, &MOMENTS);
+        assert!(of_rule(&report).is_empty(), "{what}: {}", report::text::render(&report));
+    }
+}
+
+#[test]
+fn sockets_that_tasks_hold_are_told_by_these() {
+    let sockets = [busy(), every(1.0, 0.0, 200.0, left)].concat();
+    let report = judged_with(&sockets, &MOMENTS, |now| 5 + now as u64);
+    assert!(of_rule(&report).is_empty(), "{}", report::text::render(&report));
+}
