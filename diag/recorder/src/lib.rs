@@ -31,6 +31,7 @@
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
 )]
+//! | [`testing`] | a guard that fails tests which leak |
 //!
 //! # What the agent answers
 //!
@@ -95,12 +96,13 @@ mod symbols;
 mod sync;
 mod sys;
 pub mod task;
+pub mod testing;
 mod thread;
 mod ticker;
 mod values;
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use own_thread::OwnThread;
 
@@ -116,16 +118,45 @@ pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
 pub use task::spawn;
 
-static RECORDING: AtomicBool = AtomicBool::new(true);
+/// What becomes of a spawn: in one byte, so that the spawn path loads one and compares it once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Recording {
+    /// `DIAG=off`.
+    Off = 0,
+    /// Tasks spawned before [`init`] are recorded too.
+    On = 1,
+    /// And who descends from whom is kept, for the guards of tests (`task/lineage.rs`).
+    WithLineage = 2,
+}
 
-/// True unless `DIAG=off`. Tasks spawned before [`init`] are recorded too.
+static RECORDING: AtomicU8 = AtomicU8::new(Recording::On as u8);
+
 #[inline]
-pub(crate) fn is_recording() -> bool {
-    RECORDING.load(Ordering::Relaxed)
+pub(crate) fn recording() -> Recording {
+    match RECORDING.load(Ordering::Relaxed) {
+        1 => Recording::On,
+        0 => Recording::Off,
+        _ => Recording::WithLineage,
+    }
 }
 
 pub(crate) fn record(on: bool) {
-    RECORDING.store(on, Ordering::Relaxed);
+    let set = |before| match (on, before) {
+        (false, _) => Some(Recording::Off as u8),
+        (true, 0) => Some(Recording::On as u8),
+        (true, _) => None,
+    };
+    let _ = RECORDING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set);
+}
+
+/// Keeps who descends from whom, or no more; without effect where nothing is recorded.
+pub(crate) fn keep_lineage(on: bool) {
+    let (from, to) = match on {
+        true => (Recording::On, Recording::WithLineage),
+        false => (Recording::WithLineage, Recording::On),
+    };
+    let _ = RECORDING.compare_exchange(from as u8, to as u8, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Makes the calling thread, one of our own until the result is dropped, yield to the service's. Allocates nothing.

@@ -28,8 +28,8 @@ pub(crate) use here::errno;
 #[cfg(profiles_cpu)]
 pub(crate) use here::{CpuTimer, process_cpu_ns};
 pub(crate) use here::{
-    Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, lower_priority, name_thread, thread_id,
-    uptime_ns, wipe_on_fork,
+    Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, is_child_of_thread, lower_priority,
+    name_thread, thread_has_child, thread_id, uptime_ns, wipe_on_fork,
 };
 #[cfg(takes_stacks)]
 pub(crate) use here::{loader, own_memory, page_is_readable, signals};

@@ -12,6 +12,7 @@
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
+//! | `lineage` | which tasks descend from a test's, while one has a guard |
 //! | `slab`, `free_bitmap`, `context`, `site`, `totals`, `completed` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
@@ -30,6 +31,7 @@ mod free_bitmap;
 mod future;
 mod handle;
 mod join_set;
+pub(crate) mod lineage;
 mod local_set;
 #[cfg(all(test, diag_loom))]
 mod models;
