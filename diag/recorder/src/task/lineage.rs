@@ -5,7 +5,7 @@
 //! recorded: services never come here. A member stays when its task has ended, as what it has made may live on.
 //!
 //! A task that is spawned outside of all recorded ones, by a task of a library or on another thread, is of the tree that
-//! has the runtime it is spawned on, if only one has.
+//! has the runtime it is spawned on, if only one ever had.
 
 use std::collections::HashSet;
 
@@ -28,6 +28,8 @@ struct Tree {
     members: HashSet<u64>,
     /// The words of the handle of its runtime; empty for none.
     runtime: Vec<u64>,
+    /// Another tree has, or had meanwhile, the same one.
+    shares_runtime: bool,
     /// So many, and those that have ended go.
     crowd: usize,
 }
@@ -39,7 +41,12 @@ pub(crate) fn begin(site: SiteId, runtime: Option<&Handle>) -> CurrentTask {
     let runtime = runtime.map(runtime::words_of).unwrap_or_default();
     let mut trees = TREES.lock();
     let _hidden = hide();
-    trees.push(Tree { root, members: HashSet::from_iter(root.id()), runtime, crowd: CROWD });
+    let mut tree =
+        Tree { root, members: HashSet::from_iter(root.id()), runtime, shares_runtime: false, crowd: CROWD };
+    for other in trees.iter_mut().filter(|other| !tree.runtime.is_empty() && other.runtime == tree.runtime) {
+        (other.shares_runtime, tree.shares_runtime) = (true, true);
+    }
+    trees.push(tree);
     crate::keep_lineage(true);
     root
 }
@@ -63,7 +70,7 @@ pub(super) fn spawned(task: CurrentTask, parent: CurrentTask) {
     let _hidden = hide();
     let tree = match parent.id() {
         Some(parent) => trees.iter_mut().find(|tree| tree.members.contains(&parent)),
-        None => only_one_on(&mut trees, &runtime),
+        None => trees.iter_mut().find(|tree| tree.owns(&runtime)),
     };
     if let Some(tree) = tree {
         tree.members.insert(id);
@@ -79,17 +86,16 @@ pub(crate) fn with_members<T>(root: CurrentTask, look: impl FnOnce(&dyn Fn(u64) 
 }
 
 /// The words of the runtime that is this tree's and no other's; empty for none.
+#[cfg(samples_heap)]
 pub(crate) fn own_runtime(root: CurrentTask) -> Vec<u64> {
-    let mut trees = TREES.lock();
-    let words =
-        trees.iter().find(|tree| tree.root == root).map(|tree| tree.runtime.clone()).unwrap_or_default();
-    if only_one_on(&mut trees, &words).is_some() { words } else { Vec::new() }
+    let trees = TREES.lock();
+    let tree = trees.iter().find(|tree| tree.root == root && !tree.shares_runtime);
+    tree.map(|tree| tree.runtime.clone()).unwrap_or_default()
 }
 
-fn only_one_on<'a>(trees: &'a mut [Tree], runtime: &[u64]) -> Option<&'a mut Tree> {
-    let mut on_it = trees.iter_mut().filter(|tree| !runtime.is_empty() && tree.runtime == runtime);
-    let first = on_it.next();
-    if on_it.next().is_some() { None } else { first }
+/// Whether another tree has its runtime, or had while this one was there.
+pub(crate) fn shares_runtime(root: CurrentTask) -> bool {
+    TREES.lock().iter().any(|tree| tree.root == root && tree.shares_runtime)
 }
 
 fn runtime_here() -> Vec<u64> {
@@ -97,6 +103,11 @@ fn runtime_here() -> Vec<u64> {
 }
 
 impl Tree {
+    /// Whether what is spawned on this runtime is of this tree.
+    fn owns(&self, runtime: &[u64]) -> bool {
+        !runtime.is_empty() && self.runtime == runtime && !self.shares_runtime
+    }
+
     /// Ended tasks spawn nothing more. What they have made is told from others' no more either: in a crowd, the tasks count.
     fn thin(&mut self) {
         if self.members.len() < self.crowd {
@@ -152,6 +163,7 @@ mod tests {
             root: task(7),
             members: (1_u64 << 41..).take(9).collect(),
             runtime: Vec::new(),
+            shares_runtime: false,
             crowd: 10,
         };
         tree.members.insert(7);

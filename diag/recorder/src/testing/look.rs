@@ -12,6 +12,7 @@ use super::process::Process;
 use super::tasks::{self, LeftTask, Sites};
 use super::value::Value;
 use crate::current::CurrentTask;
+use crate::task::lineage;
 
 /// What is looked at.
 pub(super) struct Watched {
@@ -65,8 +66,11 @@ impl Watched {
         look
     }
 
-    /// Tasks that the test's runtime has, beyond those that it had before.
+    /// Tasks that the test's own runtime has, beyond those that it had before.
     fn alive_tasks(&self) -> usize {
+        if lineage::shares_runtime(self.root) {
+            return 0;
+        }
         let now =
             |(handle, before): &(Handle, usize)| handle.metrics().num_alive_tasks().saturating_sub(*before);
         self.runtime.as_ref().map_or(0, now)
@@ -99,7 +103,10 @@ impl Look {
         self.is_early
             || !self.others.is_empty()
             || self.blocks.iter().any(LeftBlock::is_closure)
-            || self.tasks.iter().any(|task| task.is_running() || task.has_ended())
+            || !self.tasks.is_empty() && {
+                let sites = Sites::all();
+                self.tasks.iter().any(|task| sites.needs_no_turn(task))
+            }
     }
 
     /// What was asked to stop, and what that has made, is on its way.

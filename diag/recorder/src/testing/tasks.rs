@@ -51,11 +51,6 @@ impl LeftTask {
     pub(super) fn is_asked_to_stop(&self) -> bool {
         !self.has_ended() && self.reading.cancel.is_some()
     }
-
-    /// A thread runs it now, so that it may end without its runtime's turn.
-    pub(super) fn is_running(&self) -> bool {
-        self.reading.run_state() == RunState::Polling
-    }
 }
 
 /// Sites by their numbers.
@@ -73,6 +68,12 @@ impl Sites {
     /// Whether the runtime counts it among its tasks.
     pub(super) fn is_counted_by_tokio(&self, task: &LeftTask) -> bool {
         !task.has_ended() && self.of(task.reading.task).is_some_and(|site| site.kind == Kind::Task)
+    }
+
+    /// Whether it may end without a turn of a runtime that is held up: another thread runs it, or will.
+    pub(super) fn needs_no_turn(&self, task: &LeftTask) -> bool {
+        let is_closure = || self.of(task.reading.task).is_some_and(|site| site.kind == Kind::Blocking);
+        matches!(task.reading.run_state(), RunState::Polling | RunState::Ended) || is_closure()
     }
 
     /// What is said of a task; `all` are those that are left.
