@@ -83,27 +83,40 @@ fn closer_look(root: CurrentTask, known: &HashSet<u64>, unexplained: bool) -> Bl
         for found in found.iter().filter(|found| !known.contains(&found.block.birth)) {
             // Of a new one nobody knows yet which runtime's task it is.
             let may_be_of_runtime = found.kind == Kind::New && unexplained;
-            if !(is_of_tree(&found.block) || is_of_runtime(found.task) || may_be_of_runtime) {
-                continue;
+            if is_of_tree(&found.block) || is_of_runtime(found.task) || may_be_of_runtime {
+                blocks.add(found, &runtime);
             }
-            let kind = match (found.kind, found.task) {
-                (Kind::Task, Some(task)) if task.has_ended() => continue,
-                (Kind::Task, Some(task)) if task.is_blocking() => LeakKind::Blocking,
-                (Kind::Task, Some(task)) => {
-                    blocks.counted += usize::from(runtime.contains(&task.scheduler));
-                    LeakKind::Task
-                }
-                (Kind::Socket, _) => LeakKind::Socket,
-                (Kind::New, _) => {
-                    blocks.are_young = true;
-                    continue;
-                }
-                _ => continue,
-            };
-            blocks.left.push(LeftBlock { block: found.block, kind });
         }
     });
     blocks
+}
+
+/// All that the process has and that are not known.
+pub(super) fn all_left(known: &HashSet<u64>) -> Blocks {
+    let mut blocks = Blocks::default();
+    let found = census::rules().map(census::Rules::survey).unwrap_or_default();
+    found.iter().filter(|found| !known.contains(&found.block.birth)).for_each(|found| blocks.add(found, &[]));
+    blocks
+}
+
+impl Blocks {
+    fn add(&mut self, found: &census::Found, runtime: &[u64]) {
+        let kind = match (found.kind, found.task) {
+            (Kind::Task, Some(task)) if task.has_ended() => return,
+            (Kind::Task, Some(task)) if task.is_blocking() => LeakKind::Blocking,
+            (Kind::Task, Some(task)) => {
+                self.counted += usize::from(runtime.contains(&task.scheduler));
+                LeakKind::Task
+            }
+            (Kind::Socket, _) => LeakKind::Socket,
+            (Kind::New, _) => {
+                self.are_young = true;
+                return;
+            }
+            _ => return,
+        };
+        self.left.push(LeftBlock { block: found.block, kind });
+    }
 }
 
 impl LeftBlock {

@@ -12,9 +12,9 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::children::{self, Whose};
 use super::found::{Found, Names, grouped};
 use super::ignored::Ignored;
-use super::leak::{LeakKind, Leaks, What};
-use super::look::{Look, Watched};
+use super::leak::{Guarded, LeakKind, Leaks, What};
 use super::process::{self, Process};
+use super::remains::{Remains, Watched};
 use super::scope::{Entered, Scope};
 use super::settle::{PATIENCE, Settle};
 use super::value::Value;
@@ -143,8 +143,8 @@ impl LeakGuard {
 
     /// Leaves out what is there by now, and all of the process as it is: for what a fixture starts after the guard.
     pub fn ignore_running(mut self) -> Self {
-        let look = self.watched.look();
-        self.watched.ignored.running.extend(look.ids());
+        let remains = self.watched.remains();
+        self.watched.ignored.running.extend(remains.ids());
         self.watched.children = children::ids(Whose::ThisThread);
         self.watched.process = self.watched.process.take().map(|_| Process::now());
         self
@@ -221,7 +221,7 @@ impl LeakGuard {
     /// What is left by now.
     pub fn check(&self) -> Result<(), Leaks> {
         let _hidden = super::hide();
-        self.verdict(self.watched.look())
+        self.verdict(self.watched.remains())
     }
 
     /// Waits until nothing of the test is left, and panics with what will not go.
@@ -244,12 +244,12 @@ impl LeakGuard {
     /// What is left.
     pub async fn try_finish(self) -> Result<(), Leaks> {
         let mut settle = Settle::new(self.patience);
-        let look = loop {
-            let look = self.look_hidden();
-            if look.is_clear() || self.gives_up(&look, &settle) {
-                break look;
+        let remains = loop {
+            let remains = self.remains();
+            if remains.is_clear() || self.gives_up(&remains, &settle) {
+                break remains;
             }
-            let Some(pause) = settle.next() else { break look };
+            let Some(pause) = settle.next() else { break remains };
             // On purpose it blocks: tokio's clock may stand still, and may not be there. The turns come after.
             std::thread::sleep(pause);
             const TURNS: usize = 8;
@@ -257,7 +257,7 @@ impl LeakGuard {
                 tokio::task::yield_now().await;
             }
         };
-        self.end(look)
+        self.end(remains)
     }
 
     /// Runs `test`, drops what it holds, and then [finishes](LeakGuard::finish).
@@ -289,49 +289,49 @@ impl LeakGuard {
         let holds_up_runtime =
             Handle::try_current().is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
         let mut settle = Settle::new(self.patience);
-        let look = loop {
-            let mut look = self.look_hidden();
+        let remains = loop {
+            let mut remains = self.remains();
             if holds_up_runtime {
-                look.forgive_asked_to_stop();
+                remains.forgive_asked_to_stop();
             }
-            let is_held_up = holds_up_runtime && !look.may_change_by_itself();
-            if look.is_clear() || is_held_up || self.gives_up(&look, &settle) {
-                break look;
+            let is_held_up = holds_up_runtime && !remains.may_change_by_itself();
+            if remains.is_clear() || is_held_up || self.gives_up(&remains, &settle) {
+                break remains;
             }
             match settle.next() {
                 Some(Duration::ZERO) => std::thread::yield_now(),
                 Some(pause) => std::thread::sleep(pause),
-                None => break look,
+                None => break remains,
             }
         };
-        self.end(look)
+        self.end(remains)
     }
 
     /// What nobody sees is only said, and not worth a long wait.
-    fn gives_up(&self, look: &Look, settle: &Settle) -> bool {
-        look.is_unseen_only() && settle.has_been_eager() && !self.is_strict
+    fn gives_up(&self, remains: &Remains, settle: &Settle) -> bool {
+        remains.is_unseen_only() && settle.has_been_eager() && !self.is_strict
     }
 
-    fn look_hidden(&self) -> Look {
+    fn remains(&self) -> Remains {
         let _hidden = super::hide();
-        self.watched.look()
+        self.watched.remains()
     }
 
-    fn end(&self, look: Look) -> Result<(), Leaks> {
+    fn end(&self, remains: Remains) -> Result<(), Leaks> {
         self.is_over.set(true);
         let _hidden = super::hide();
-        self.verdict(look)
+        self.verdict(remains)
     }
 
-    fn verdict(&self, look: Look) -> Result<(), Leaks> {
-        let unseen = self.unseen(look.unseen);
-        let mut found = if look.is_settled() { Vec::new() } else { look.into_found(self.watched.root) };
+    fn verdict(&self, remains: Remains) -> Result<(), Leaks> {
+        let unseen = self.unseen(remains.unseen);
+        let mut found = if remains.is_settled() { Vec::new() } else { remains.into_found(self.watched.root) };
         match unseen {
             Some(sentence) if self.is_strict => found.push(unseen_tasks(sentence)),
             Some(sentence) => proof::say(&sentence),
             None => {}
         }
-        let leaks = Leaks { guarded_at: self.guarded_at, leaks: grouped(found) };
+        let leaks = Leaks { of: Guarded::Test(self.guarded_at), leaks: grouped(found) };
         if leaks.leaks.is_empty() { Ok(()) } else { Err(leaks) }
     }
 

@@ -106,10 +106,18 @@ impl fmt::Display for Leak {
     }
 }
 
+/// Whose leaks they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Guarded {
+    /// The test's whose guard was made there.
+    Test(&'static Location<'static>),
+    Binary,
+}
+
 /// All that a test leaves behind. Shown, it reads like a failed assertion, and ends with what to do next.
 #[derive(Clone, Debug)]
 pub struct Leaks {
-    pub(super) guarded_at: &'static Location<'static>,
+    pub(super) of: Guarded,
     pub(super) leaks: Vec<Leak>,
 }
 
@@ -124,7 +132,12 @@ impl fmt::Display for Leaks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count: usize = self.leaks.iter().map(Leak::count).sum();
         let things = if count == 1 { "thing" } else { "things" };
-        write!(f, "the test with the leak guard of {} leaves {count} {things} behind:", self.guarded_at)?;
+        match self.of {
+            Guarded::Test(at) => {
+                write!(f, "the test with the leak guard of {at} leaves {count} {things} behind:")?
+            }
+            Guarded::Binary => write!(f, "the tests of this binary leave {count} {things} behind:")?,
+        }
         for leak in &self.leaks {
             write!(f, "\n    {leak}")?;
         }
@@ -135,6 +148,9 @@ impl fmt::Display for Leaks {
                 told.push(step);
                 write!(f, "\n  next: {step}")?;
             }
+        }
+        if matches!(self.of, Guarded::Binary) {
+            return Ok(());
         }
         let ignorable =
             self.leaks.iter().find(|leak| leak.kind.is_ignored_by().is_some() && !leak.key.is_empty());

@@ -29,14 +29,15 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `guard`, `scope` | the guard of a test, and the threads that are the test's |
-//! | `look`, `settle`, `ignored` | one look at what is left, how long to look again, and what is left out |
+//! | `guard`, `scope`, `binary` | the guard of a test, the threads that are the test's, and the guard of all tests of a binary |
+//! | `remains`, `settle`, `ignored` | what is left at one look, how long to look again, and what is left out |
 //! | `tasks`, `blocks`, `children`, `process`, `value` | what is looked at |
 //! | `proof` | what a guard can see |
 //! | `found`, `leak`, `places` | what is said |
 //!
 //! Deliberately not here: whether memory grew.
 
+mod binary;
 #[cfg_attr(not(samples_heap), path = "no_blocks.rs")]
 mod blocks;
 mod children;
@@ -44,15 +45,16 @@ mod found;
 mod guard;
 mod ignored;
 mod leak;
-mod look;
 mod places;
 mod process;
 mod proof;
+mod remains;
 mod scope;
 mod settle;
 mod tasks;
 mod value;
 
+pub use binary::guard_binary;
 pub use guard::{LeakGuard, leak_guard};
 pub use leak::{Leak, LeakKind, Leaks};
 pub use scope::{Scope, ScopeEntered};
@@ -70,6 +72,8 @@ fn prepare() {
         if await_point::prepare() {
             sampling::take_stacks(settings::current().parked);
         }
+        #[cfg(samples_heap)]
+        let _ = crate::heap::prepare_census();
         process::warm_up();
     });
 }

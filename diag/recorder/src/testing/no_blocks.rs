@@ -19,6 +19,10 @@ pub(super) fn left(_: CurrentTask, _: &HashSet<u64>, _: bool) -> Blocks {
     Blocks::default()
 }
 
+pub(super) fn all_left(_: &HashSet<u64>) -> Blocks {
+    Blocks::default()
+}
+
 pub(super) fn births() -> HashSet<u64> {
     HashSet::new()
 }

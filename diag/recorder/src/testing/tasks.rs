@@ -1,4 +1,4 @@
-//! Recorded tasks that descend from a test and live, or whose handles do.
+//! Recorded tasks that live, or whose handles do.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,26 +19,40 @@ pub(super) struct LeftTask {
     pub(super) reading: TaskReading,
 }
 
-/// All of them. A future inside of a task that is left as well is none of its own.
+/// Those of a test.
 pub(super) fn left(root: CurrentTask) -> Vec<LeftTask> {
-    let records = slab().into_iter().flat_map(|slab| slab.records());
-    let used: Vec<_> = records.filter_map(|record| Some((record, record.task()?.id()?))).collect();
+    let used = used();
     if used.is_empty() {
         return Vec::new();
     }
-    let read = |&(record, id): &(&'static TaskRecord, u64)| {
-        let reading = record.read().filter(|reading| reading.task.id() == Some(id))?;
-        let is_left = reading.run_state() != RunState::Ended || reading.state.handles() > 0;
-        is_left.then_some(LeftTask { record, reading })
+    let of_test = |is_member: &dyn Fn(u64) -> bool| {
+        used.iter().filter(|(_, id)| is_member(*id)).filter_map(LeftTask::read).collect()
     };
-    let mut left: Vec<LeftTask> = lineage::with_members(root, |is_member| {
-        used.iter().filter(|(_, id)| is_member(*id)).filter_map(read).collect()
-    });
+    sorted(lineage::with_members(root, of_test))
+}
+
+/// Those of the whole process.
+pub(super) fn all_left() -> Vec<LeftTask> {
+    sorted(used().iter().filter_map(LeftTask::read).collect())
+}
+
+fn used() -> Vec<(&'static TaskRecord, u64)> {
+    let records = slab().into_iter().flat_map(|slab| slab.records());
+    records.filter_map(|record| Some((record, record.task()?.id()?))).collect()
+}
+
+fn sorted(mut left: Vec<LeftTask>) -> Vec<LeftTask> {
     left.sort_by_key(|task| task.reading.task.word());
     left
 }
 
 impl LeftTask {
+    fn read(&(record, id): &(&'static TaskRecord, u64)) -> Option<Self> {
+        let reading = record.read().filter(|reading| reading.task.id() == Some(id))?;
+        let is_left = reading.run_state() != RunState::Ended || reading.state.handles() > 0;
+        is_left.then_some(LeftTask { record, reading })
+    }
+
     pub(super) fn id(&self) -> Option<u64> {
         self.reading.task.id()
     }

@@ -1,10 +1,11 @@
-//! One look at what a test has left so far: cheap where that is nothing, and without names until somebody asks.
+//! What a test has left so far: seen in one look, which is cheap where that is nothing, and without names until
+//! somebody asks.
 
 use std::collections::HashSet;
 
 use tokio::runtime::Handle;
 
-use super::blocks::{self, LeftBlock};
+use super::blocks::{self, Blocks, LeftBlock};
 use super::children::{self, Whose};
 use super::found::Found;
 use super::ignored::Ignored;
@@ -28,8 +29,8 @@ pub(super) struct Watched {
     pub(super) ignored: Ignored,
 }
 
-/// What was seen.
-pub(super) struct Look {
+/// What is left at one moment.
+pub(super) struct Remains {
     tasks: Vec<LeftTask>,
     blocks: Vec<LeftBlock>,
     others: Vec<Found>,
@@ -41,7 +42,7 @@ pub(super) struct Look {
 
 impl Watched {
     /// Looks once.
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn remains(&self) -> Remains {
         let mut tasks = tasks::left(self.root);
         // Before those that ended meanwhile are counted for alive.
         let alive = self.alive_tasks();
@@ -55,15 +56,15 @@ impl Watched {
             None => children::left(Whose::ThisThread, &self.children),
         };
         others.extend(self.values.iter().filter_map(Value::changed));
-        let mut look = Look {
+        let mut remains = Remains {
             tasks,
             blocks: left,
             others,
             unseen: alive.saturating_sub(recorded + blocks.counted),
             is_early: blocks.are_young,
         };
-        look.leave_out(&self.ignored, self.root);
-        look
+        remains.leave_out(&self.ignored, self.root);
+        remains
     }
 
     /// Tasks that the test's own runtime has, beyond those that it had before.
@@ -82,7 +83,12 @@ fn counted(tasks: &[LeftTask]) -> usize {
     tasks.iter().filter(|task| sites.is_counted_by_tokio(task)).count()
 }
 
-impl Look {
+impl Remains {
+    /// Of the whole process.
+    pub(super) fn of_process(tasks: Vec<LeftTask>, blocks: Blocks, others: Vec<Found>) -> Self {
+        Remains { tasks, blocks: blocks.left, others, unseen: 0, is_early: blocks.are_young }
+    }
+
     /// Nothing is left, nothing is still to be told, and all tasks of the runtime are accounted for.
     pub(super) fn is_clear(&self) -> bool {
         self.is_settled() && !self.is_early && self.unseen == 0
