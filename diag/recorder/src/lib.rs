@@ -118,34 +118,30 @@ pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
 pub use task::spawn;
 
-/// What becomes of a spawn: in one byte, so that the spawn path loads one and compares it once.
+/// What becomes of a spawn: a byte, so that the spawn path loads it once and compares it once.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Recording {
+pub(crate) struct Recording(u8);
+
+impl Recording {
     /// `DIAG=off`.
-    Off = 0,
+    pub(crate) const OFF: Recording = Recording(0);
     /// Tasks spawned before [`init`] are recorded too.
-    On = 1,
+    pub(crate) const ON: Recording = Recording(1);
     /// And who descends from whom is kept, for the guards of tests (`task/lineage.rs`).
-    WithLineage = 2,
+    const WITH_LINEAGE: Recording = Recording(2);
 }
 
-static RECORDING: AtomicU8 = AtomicU8::new(Recording::On as u8);
+static RECORDING: AtomicU8 = AtomicU8::new(Recording::ON.0);
 
 #[inline]
 pub(crate) fn recording() -> Recording {
-    match RECORDING.load(Ordering::Relaxed) {
-        1 => Recording::On,
-        0 => Recording::Off,
-        _ => Recording::WithLineage,
-    }
+    Recording(RECORDING.load(Ordering::Relaxed))
 }
 
 pub(crate) fn record(on: bool) {
-    let set = |before| match (on, before) {
-        (false, _) => Some(Recording::Off as u8),
-        (true, 0) => Some(Recording::On as u8),
-        (true, _) => None,
+    let set = |before| match on {
+        false => Some(Recording::OFF.0),
+        true => (Recording(before) == Recording::OFF).then_some(Recording::ON.0),
     };
     let _ = RECORDING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set);
 }
@@ -153,10 +149,10 @@ pub(crate) fn record(on: bool) {
 /// Keeps who descends from whom, or no more; without effect where nothing is recorded.
 pub(crate) fn keep_lineage(on: bool) {
     let (from, to) = match on {
-        true => (Recording::On, Recording::WithLineage),
-        false => (Recording::WithLineage, Recording::On),
+        true => (Recording::ON, Recording::WITH_LINEAGE),
+        false => (Recording::WITH_LINEAGE, Recording::ON),
     };
-    let _ = RECORDING.compare_exchange(from as u8, to as u8, Ordering::Relaxed, Ordering::Relaxed);
+    let _ = RECORDING.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Makes the calling thread, one of our own until the result is dropped, yield to the service's. Allocates nothing.

@@ -33,10 +33,14 @@ impl Spawn<'_> {
     #[inline]
     pub(super) fn begin<F>(self) -> (Option<&'static TaskRecord>, TaskRef, Charged) {
         let site = Site::of::<F>(self.location, self.kind);
-        let record = match crate::recording() {
-            Recording::On => self.open(&site),
-            Recording::Off => None,
-            Recording::WithLineage => self.open_with_lineage(&site),
+        let recording = crate::recording();
+        // In this order the usual case is one compare, from which the two others follow.
+        let record = if recording == Recording::ON {
+            self.open(&site)
+        } else if recording == Recording::OFF {
+            None
+        } else {
+            self.open_with_lineage(&site)
         };
         let charged = current::charge(record.map_or_else(CurrentTask::default, TaskRecord::current));
         (record, TaskRef::of_spawn(record), charged)

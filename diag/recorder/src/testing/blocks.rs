@@ -152,15 +152,18 @@ impl LeftBlock {
             LeakKind::Blocking => {
                 ("closure on a blocking thread", "closures on blocking threads", ", spawned at ")
             }
-            _ => ("task of a library", "tasks of a library", " spawned at "),
+            _ => ("task", "tasks", " spawned at "),
         };
         let rest = at.to_owned() + if site.is_empty() { "a place without a name" } else { &site };
         let callers = own.iter().take(SHOWN).enumerate();
-        let lines = callers.map(|(depth, place)| match depth {
+        let callers = callers.map(|(depth, place)| match depth {
             0 => format!("in {}", place.function),
             _ => format!("called by {} at {}", place.function, place.location()),
         });
-        let lines = lines.collect();
+        let mut lines: Vec<String> = callers.collect();
+        if kind == LeakKind::Task {
+            lines.push("it is spawned without diag, so what it waits for is not known".to_owned());
+        }
         Found {
             kind,
             what: What { one, several, rest },

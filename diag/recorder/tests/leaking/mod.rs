@@ -88,8 +88,8 @@ cases! {
     named_task: [(Task, 1)], "its name is \"feed\"";
     never_awaited: [(Task, 1)], "waits for: ";
     on_a_thread: [(Task, 1)], "waits for: ";
-    library_task: [(Task, 1)], "task of a library";
-    library_on_workers: [(Task, 1)], "task of a library", true;
+    library_task: [(Task, 1)], "spawned without diag";
+    library_on_workers: [(Task, 1)], "spawned without diag", true;
     library_blocking: [(Blocking, 1)], "closure on a blocking thread";
     listener: [(Socket, 1)], "socket registered";
     datagram: [(Socket, 1)], "socket registered", true;
