@@ -34,7 +34,7 @@ pub struct LeakGuard {
     is_strict: bool,
     /// What cannot be seen, found out at the start.
     blind_spots: Vec<String>,
-    /// Dropped after everything else: the test's thread is as it was.
+    /// Once it is left, the test's thread is as it was.
     entered: Entered,
     is_over: Cell<bool>,
     /// It belongs to the test's thread.
