@@ -35,6 +35,7 @@
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
 )]
+//! | [`testing`] | a guard that fails tests which leak |
 //!
 //! # What the agent answers
 //!
@@ -99,6 +100,7 @@ mod symbols;
 mod sync;
 mod sys;
 pub mod task;
+pub mod testing;
 mod thread;
 mod ticker;
 #[cfg(feature = "tower")]
@@ -106,7 +108,7 @@ pub mod tower;
 mod values;
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use own_thread::OwnThread;
 
@@ -122,16 +124,41 @@ pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
 pub use task::{block_on, spawn};
 
-static RECORDING: AtomicBool = AtomicBool::new(true);
+/// What becomes of a spawn: a byte, so that the spawn path loads it once and compares it once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Recording(u8);
 
-/// True unless `DIAG=off`. Tasks spawned before [`init`] are recorded too.
+impl Recording {
+    /// `DIAG=off`.
+    pub(crate) const OFF: Recording = Recording(0);
+    /// Tasks spawned before [`init`] are recorded too.
+    pub(crate) const ON: Recording = Recording(1);
+    /// And who descends from whom is kept, for the guards of tests (`task/lineage.rs`).
+    const WITH_LINEAGE: Recording = Recording(2);
+}
+
+static RECORDING: AtomicU8 = AtomicU8::new(Recording::ON.0);
+
 #[inline]
-pub(crate) fn is_recording() -> bool {
-    RECORDING.load(Ordering::Relaxed)
+pub(crate) fn recording() -> Recording {
+    Recording(RECORDING.load(Ordering::Relaxed))
 }
 
 pub(crate) fn record(on: bool) {
-    RECORDING.store(on, Ordering::Relaxed);
+    let set = |before| match on {
+        false => Some(Recording::OFF.0),
+        true => (Recording(before) == Recording::OFF).then_some(Recording::ON.0),
+    };
+    let _ = RECORDING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set);
+}
+
+/// Keeps who descends from whom, or no more; without effect where nothing is recorded.
+pub(crate) fn keep_lineage(on: bool) {
+    let (from, to) = match on {
+        true => (Recording::ON, Recording::WITH_LINEAGE),
+        false => (Recording::WITH_LINEAGE, Recording::ON),
+    };
+    let _ = RECORDING.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed);
 }
 
 /// Makes the calling thread, one of our own until the result is dropped, yield to the service's. Allocates nothing.

@@ -20,6 +20,8 @@
 //! It is for tests and staging, not for production. Give such a test a file of its own under `tests/`, since
 //! [`Watch`] sees the whole process, other tests too. The same mode is had with `DIAG_HEAP=full` or
 //! [`HeapMode::Full`](crate::HeapMode::Full). No peak is kept.
+//!
+//! For tasks, sockets and what else lives on there is [`crate::testing`], which sees each test by itself.
 
 use std::cell::Cell;
 use std::collections::HashMap;

@@ -33,6 +33,16 @@ pub(super) fn thread_lives(_tid: u32) -> bool {
     false
 }
 
+/// Not known.
+pub(crate) fn thread_has_child() -> bool {
+    false
+}
+
+/// Not known.
+pub(crate) fn is_child_of_thread(_pid: u32) -> bool {
+    false
+}
+
 /// It has no name.
 pub(crate) fn name_thread(_name: &CStr) {}
 

@@ -101,7 +101,6 @@ pub(crate) fn take_record() -> Option<(&'static TaskRecord, u64)> {
 }
 
 /// An id that no other task of this process has or had.
-#[cfg(samples_heap)]
 #[inline]
 pub(crate) fn take_id() -> u64 {
     CONTEXT.with(Context::take_id)

@@ -13,6 +13,7 @@
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
+//! | `lineage` | which tasks descend from a test's, while one has a guard |
 //! | `slab`, `free_bitmap`, `context`, `site`, `totals`, `completed` | where records and totals live |
 //!
 //! Deliberately not here: any judgement of what is seen.
@@ -36,6 +37,7 @@ mod handle;
     allow(hidden_glob_reexports, reason = "tokio's module of this name has the builder of its own set")
 )]
 mod join_set;
+pub(crate) mod lineage;
 mod local_set;
 #[cfg(all(test, diag_loom))]
 mod models;

@@ -4,11 +4,12 @@ use std::panic::Location;
 
 use super::context;
 use super::handle::TaskRef;
+use super::lineage;
 use super::record::TaskRecord;
 use super::site::{self, Kind, Site};
 use super::totals::add;
-use crate::clock;
 use crate::current::{self, Charged, CurrentTask};
+use crate::{Recording, clock};
 
 /// What a spawn says of its task.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,15 @@ impl Spawn<'_> {
     #[inline]
     pub(super) fn begin<F>(self) -> (Option<&'static TaskRecord>, TaskRef, Charged) {
         let site = Site::of::<F>(self.location, self.kind);
-        let record = if crate::is_recording() { self.open(&site) } else { None };
+        let recording = crate::recording();
+        // In this order the usual case is one compare, from which the two others follow.
+        let record = if recording == Recording::ON {
+            self.open(&site)
+        } else if recording == Recording::OFF {
+            None
+        } else {
+            self.open_with_lineage(&site)
+        };
         let charged = current::charge(record.map_or_else(CurrentTask::default, TaskRecord::current));
         (record, TaskRef::of_spawn(record), charged)
     }
@@ -49,6 +58,15 @@ impl Spawn<'_> {
             kind: self.kind,
             traced: self.traced,
         });
+        Some(record)
+    }
+}
+
+impl Spawn<'_> {
+    #[cold]
+    fn open_with_lineage(self, site: &Site) -> Option<&'static TaskRecord> {
+        let record = self.open(site)?;
+        lineage::spawned(record.current(), current::get());
         Some(record)
     }
 }

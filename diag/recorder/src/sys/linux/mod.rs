@@ -1,5 +1,6 @@
 //! What only Linux has.
 
+mod children;
 #[cfg(profiles_cpu)]
 mod cpu_timer;
 #[cfg(takes_stacks)]
@@ -21,6 +22,7 @@ use std::ffi::{CStr, c_int};
 use std::io;
 use std::ptr::NonNull;
 
+pub(crate) use children::{is_child_of_thread, thread_has_child};
 #[cfg(profiles_cpu)]
 pub(crate) use cpu_timer::{CpuTimer, process_cpu_ns};
 pub(crate) use glibc::glibc_stats;

@@ -112,6 +112,47 @@ pub(crate) fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
     Some(descriptor::kind(&target.to_string_lossy()))
 }
 
+/// What a descriptor stands for, as the kernel has it: the path of a file, or `socket:[53812]`; `None` if it is not open.
+pub(crate) fn descriptor_target(descriptor: u32) -> Option<String> {
+    Some(fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?.to_string_lossy().into_owned())
+}
+
+/// The numbers of all descriptors that are open; `None` if they are not told. That of the list itself is not among them.
+pub(crate) fn descriptors() -> Option<Vec<u32>> {
+    let descriptor = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let all: Vec<u32> = fs::read_dir("/proc/self/fd").ok()?.filter_map(descriptor).collect();
+    Some(all.into_iter().filter(|&number| descriptor_target(number).is_some()).collect())
+}
+
+/// A child of this process that nobody has waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Child {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    /// It has ended.
+    pub(crate) has_ended: bool,
+}
+
+/// All of them, in the order of their ids. Looks at every process that the system shows.
+pub(crate) fn children() -> Vec<Child> {
+    let own = u64::from(std::process::id());
+    let child = |entry: io::Result<fs::DirEntry>| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let child = || {
+            Some(Child {
+                pid,
+                name: stat::name(&stat)?.to_owned(),
+                has_ended: stat::state(&stat) == Some('Z'),
+            })
+        };
+        if stat::parent(&stat)? == own { child() } else { None }
+    };
+    let mut children: Vec<Child> = fs::read_dir("/proc").into_iter().flatten().filter_map(child).collect();
+    children.sort_by_key(|child| child.pid);
+    children
+}
+
 /// What is registered with any epoll of this process; `None` if its descriptors are not told.
 #[cfg(samples_heap)]
 pub(crate) fn registered() -> Option<Vec<Registered>> {

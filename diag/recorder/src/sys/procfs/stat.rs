@@ -5,6 +5,11 @@ pub(super) fn start_ticks(stat: &str) -> Option<u64> {
     number(stat, 22)
 }
 
+/// The id of the process that it is a child of.
+pub(super) fn parent(stat: &str) -> Option<u64> {
+    number(stat, 4)
+}
+
 /// Ticks that it ran in its own code and in the kernel.
 pub(super) fn cpu_ticks(stat: &str) -> Option<u64> {
     number(stat, 14)?.checked_add(number(stat, 15)?)
@@ -39,6 +44,7 @@ mod tests {
             (name(stat), start_ticks(stat), cpu_ticks(stat)),
             (Some("a) (b c"), Some(19_876), Some(11 + 12))
         );
+        assert_eq!((parent(stat), parent("7 (cut")), (Some(1), None));
         let cut = "7 (cut) S 1 2 3";
         assert_eq!((name(cut), start_ticks(cut), cpu_ticks(cut)), (Some("cut"), None, None));
         assert_eq!(name("7 (cut"), None);
