@@ -23,6 +23,8 @@ pub struct AwaitPoints {
     kinds: BTreeMap<Arc<str>, WaitKind>,
     /// What these waits need of others, where that is one thing.
     directions: BTreeMap<Arc<str>, Direction>,
+    /// The own lines that await these, as far as all of them have the same.
+    chains: BTreeMap<Arc<str>, Vec<SourceLocation>>,
 }
 
 impl AwaitPoints {
@@ -57,6 +59,11 @@ impl AwaitPoints {
                     parked.directions.extend(
                         common(&waits, WaitKind::direction).map(|direction| (text.clone(), direction)),
                     );
+                    let chain = waits.last().map(|waiting| waiting.chain.clone()).unwrap_or_default();
+                    match parked.chains.get_mut(&text) {
+                        Some(known) => known.truncate(common_length(known, &chain)),
+                        None => _ = parked.chains.insert(text.clone(), chain),
+                    }
                     texts.insert(key, Arc::clone(&text));
                     text
                 }
@@ -93,6 +100,11 @@ impl AwaitPoints {
         self.directions.get(waits).copied()
     }
 
+    /// The service's own lines that await this one, from the nearest one outwards, as far as all waits with this text have the same.
+    pub fn chain(&self, waits: &str) -> &[SourceLocation] {
+        self.chains.get(waits).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// Of what kind a wait with this text is; `None` if it is of several.
     pub fn kind(&self, waits: &str) -> Option<WaitKind> {
         self.kinds.get(waits).copied()
@@ -102,6 +114,11 @@ impl AwaitPoints {
     pub fn idle_at(&self, site: SiteIndex) -> impl Iterator<Item = &str> {
         self.of_group.get(&(site, TaskState::Idle)).into_iter().flatten().map(|text| &**text)
     }
+}
+
+/// So many of the first are the same.
+fn common_length(one: &[SourceLocation], other: &[SourceLocation]) -> usize {
+    one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
 
 /// What is true of all of these; none if they differ.

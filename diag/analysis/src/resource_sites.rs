@@ -24,7 +24,9 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
             (Some(line), _, _) | (None, None, Some(line)) => {
                 let MakerLine { file, line, function } = line;
                 site.file = Some(snapshot.strings.intern(&file));
-                site.function = Some(snapshot.strings.intern(&function));
+                site.function = Some(function.as_str())
+                    .filter(|name| !is_closure(name))
+                    .map(|name| snapshot.strings.intern(name));
                 site.line = Some(line);
             }
             (None, Some(opener), _) => {
@@ -39,6 +41,11 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
     snapshot.resource_sites = sites;
     snapshot.reindex_resource_sites(&to);
     snapshot
+}
+
+/// True of a name that says nothing but what it is.
+fn is_closure(name: &str) -> bool {
+    name.split("::").all(|part| part == "{{closure}}")
 }
 
 /// The sites with those of one kind and place put together, and where each went.

@@ -93,3 +93,21 @@ fn stacks_of_many_crates_in_a_release_build_with_line_tables() {
 fn stacks_of_many_crates_in_a_release_build_with_symbols_alone() {
     check("await_points/crates_symbols.txt", |stacks| describe(&waits(stacks), SPAWNED));
 }
+
+#[test]
+fn who_awaits_it_is_told_from_the_nearest_line_outwards() {
+    let stack = "-\ndiag::task::waker::clone | /home/ci/diag/src/task/waker.rs:9\n\
+                 tokio::sync::oneshot::Receiver<T>::poll | /registry/src/i/tokio-1.0.0/src/sync/oneshot.rs:9\n\
+                 shop::cart::reserve::{{closure}} | src/cart.rs:7\n\
+                 <tokio::time::timeout::Timeout<T> as core::future::Future>::poll | \
+                 /registry/src/i/tokio-1.0.0/src/time/timeout.rs:9\n\
+                 shop::order::place::{{closure}} | src/order.rs:20\n\
+                 shop::order::place | src/order.rs:20\n\
+                 shop::serve::{{closure}} | src/main.rs:3";
+    let [waits] = &waits(stack)[..] else { panic!("one stack") };
+    let chain: Vec<String> = waits.chain.iter().map(SourceLocation::location).collect();
+    assert_eq!(
+        (describe(std::slice::from_ref(waits), SPAWNED).as_str(), chain.join(" < ").as_str()),
+        ("oneshot at src/cart.rs:7", "src/order.rs:20 < src/main.rs:3")
+    );
+}

@@ -26,6 +26,9 @@ pub struct AwaitPoint {
     pub kind: WaitKind,
     /// The service's own line that waits for it; `None` if all functions are of libraries.
     pub at: Option<SourceLocation>,
+    /// The service's own lines that await this one, from the nearest one outwards: who called the function of [`at`](Self::at),
+    /// and so on to what was spawned.
+    pub chain: Vec<SourceLocation>,
     /// What the service called: the outermost function of a library. Of the language's and the runtime's only
     /// if no other is there, `None` if the service's own code took the waker.
     pub called: Option<SourceLocation>,
@@ -61,7 +64,14 @@ impl AwaitPoint {
         let runtime = || libraries.iter().rev().find(|place| is_runtime(place));
         let called = foreign.or_else(runtime).map(|&place| place.clone());
         let says_more = foreign.is_some_and(|place| place.crate_name() != told_by);
-        AwaitPoint { kind, at: own.first().map(|&own| own.clone()), called, says_more }
+        let at = own.first().map(|&own| own.clone());
+        let mut chain: Vec<SourceLocation> =
+            own.iter().filter(|place| !is_library(place)).map(|&place| place.clone()).collect();
+        // A closure and the function that it is in may be of one line.
+        chain.dedup_by(|outer, inner| outer.location() == inner.location());
+        chain.drain(..chain.len().min(1));
+        chain.truncate(MAX_CHAIN);
+        AwaitPoint { kind, at, chain, called, says_more }
     }
 
     /// The service's own line, or what it called if all functions are of libraries.
@@ -118,6 +128,9 @@ fn shown(function: &str) -> String {
     let methods = ["::poll", "::poll_next", "::poll_with_strategy"];
     human::name(methods.iter().find_map(|method| path.strip_suffix(method)).unwrap_or(&path))
 }
+
+/// So many lines are told of what awaits what.
+const MAX_CHAIN: usize = 8;
 
 /// Crates of the language.
 const LANGUAGE: &[&str] = &["std", "core", "alloc", "__rustc"];

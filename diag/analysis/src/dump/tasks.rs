@@ -31,7 +31,10 @@ fn text(group: &TaskGroup, unknown: Option<&str>) -> String {
     let is_to_be_known =
         group.polls.is_some() && group.state == TaskState::Idle.as_str() && group.concern != Concern::Lost;
     text += &match group.waiting_at.as_deref().or(unknown.filter(|_| is_to_be_known)) {
-        Some(waits) => format!("{waits}\n    {who}\n"),
+        Some(waits) if group.oldest.awaited_by.is_empty() => format!("{waits}\n    {who}\n"),
+        Some(waits) => {
+            format!("{waits}\n    awaited by {}\n    {who}\n", group.oldest.awaited_by.join(", by "))
+        }
         None => format!("{who}\n"),
     };
     if group.concern == Concern::AskedToStop {

@@ -6,7 +6,8 @@ use diag_snapshot::{CancelBy, Snapshot, TaskRow, TaskState};
 use serde::{Serialize, Serializer};
 
 use super::{SiteRef, ago_ns};
-use crate::Analysis;
+use crate::source_location::{SourceLocation, plain_path};
+use crate::{Analysis, human};
 
 /// A live task.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +27,8 @@ pub struct TaskView {
     pub in_state_ns: Option<u64>,
     /// What it waits for, and where; none if that is not known.
     pub waiting_at: Option<String>,
+    /// The own lines that await that one, from the nearest one outwards: `serve (src/server.rs:12)`.
+    pub awaited_by: Vec<String>,
     /// True if nothing can wake it, as far as seen.
     pub lost: bool,
     /// In a poll of a task of this site its last waker was dropped, if it is lost.
@@ -100,6 +103,20 @@ impl Analysis {
         Some(TaskView::new(self, &task, self.tasks().allocated_bytes(row)))
     }
 
+    /// The own lines that await a wait with this text.
+    pub(super) fn awaited_by(&self, waits: &str) -> Vec<String> {
+        let line = |place: &SourceLocation| {
+            // Where no file is known, the location is the function.
+            if place.file.is_none() {
+                return place.location();
+            }
+            let function = plain_path(&place.function);
+            let function = function.rsplit("::").next().unwrap_or_default();
+            format!("{} ({})", human::name(function), place.location())
+        };
+        self.await_points().chain(waits).iter().map(line).collect()
+    }
+
     /// Returns every live task, by ascending id.
     pub fn task_views(&self) -> impl Iterator<Item = TaskView> {
         (0..self.snapshot().tasks.len() as u32).filter_map(|row| self.task_view(row))
@@ -111,6 +128,7 @@ impl TaskView {
         let snapshot = analysis.snapshot();
         let site = |site| SiteRef::new(snapshot, site);
         let of_polls = |value| task.polls_are_known().then_some(value);
+        let waiting_at = analysis.await_points().of(task);
         TaskView {
             id: task.id.0.to_string(),
             tokio_id: task.tokio_id.map(|id| id.to_string()),
@@ -118,7 +136,8 @@ impl TaskView {
             site: site(task.site),
             state: task.state.as_str(),
             in_state_ns: task.state_since_us().map(|us| ago_ns(snapshot, us)),
-            waiting_at: analysis.await_points().of(task).map(str::to_owned),
+            waiting_at: waiting_at.map(str::to_owned),
+            awaited_by: waiting_at.map(|waits| analysis.awaited_by(waits)).unwrap_or_default(),
             lost: task.lost.is_some(),
             displaced_by: task.displaced_by_site.map(site),
             asked_to_stop_ns: task.cancel_us.map(|us| ago_ns(snapshot, us)),

@@ -172,7 +172,7 @@ impl Places {
 fn key(snapshot: &Snapshot, site: &ResourceSiteRow) -> Key {
     let name = |name| snapshot.strings.show(name);
     let place = SourceLocation {
-        function: site.function.map_or("(unknown function)", name).trim_end_matches("::{{closure}}").into(),
+        function: site.function.map_or("", name).trim_end_matches("::{{closure}}").into(),
         file: site.file.map(|file| name(file).into()),
         line: site.line,
     };

@@ -68,6 +68,8 @@ facts! {
         SampleTheHeap,
         /// Memory that grows.
         FindTheKeeper { function: SourceLocation },
+        /// Messages that are queued without end.
+        BoundTheChannel { opened_at: SourceLocation },
         /// Free memory of the allocator.
         TrimAllocator,
         /// Memory outside of the heap whose owner is not known.

@@ -226,6 +226,8 @@ facts! {
         OfEndedTasks { allocated: Bytes },
         /// Of all that lives there, allocated by tasks that ended.
         LiveOfEndedTasks { allocated: Bytes },
+        /// Messages are queued in the channels of one place, then and now.
+        ChannelFills { opened_at: SourceLocation, before: u64, after: u64 },
         /// Allocated by tasks of one site.
         OfSpawnSite { allocated: Bytes, spawned_at: Site },
         /// A look tells no growth.

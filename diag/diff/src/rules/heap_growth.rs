@@ -5,6 +5,7 @@
 //! ended, which is no leak at all. Memory that the allocating function gives back soon is work in flight, and memory
 //! that grows with the tasks that hold it is theirs.
 
+mod channel;
 mod resident;
 mod suspect;
 
@@ -192,7 +193,8 @@ s/p.
 - **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site
-  that allocated most. The allocating task is not always the owner.
+  that allocated most. The allocating task is not always the owner. A channel of tokio in which so many messages more are queued that the memory
+  may be theirs, by the place that made it; the advice is then to bound it.
 - **Counter-evidence**: that a cache may fill for longer; too short a time; growth that is uneven or slows down.
 - **Risk**: how fast it grows, and when the limit of the control group or the policy's `memory_budget_bytes` is met, at the mean rate
   and at those of the slowest and the fastest window (of a pair, at the ends of the interval). Steps have no such rate.

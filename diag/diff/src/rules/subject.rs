@@ -117,7 +117,10 @@ impl Subject {
     pub fn name(&self) -> Option<String> {
         match self {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
-            Subject::Function(function) | Subject::Sockets(function) => Some(function.function.to_string()),
+            Subject::Function(function) => Some(function.function.to_string()),
+            Subject::Sockets(place) => {
+                Some(place.function.to_string()).filter(|function| !function.is_empty())
+            }
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => None,
         }

@@ -53,7 +53,8 @@ async fn main() {
     });
     let table = Devices::default();
     for id in 0.. {
-        if let Ok((socket, _)) = listener.accept().await {
+        let accepted = listener.accept().await; // FAULT
+        if let Ok((socket, _)) = accepted {
             diag::spawn(device(table.clone(), id, socket));
         }
     }

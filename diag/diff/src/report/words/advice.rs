@@ -157,6 +157,14 @@ impl fmt::Display for Advice {
                     time(after)
                 );
             }
+            BoundTheChannel { opened_at } => {
+                return write!(
+                    f,
+                    "bound the channel that is made at {}, so that who sends waits or drops; or find out why its receiver is slower \
+                     than its senders",
+                    opened_at.location()
+                );
+            }
             GiveBack { opened_at } => {
                 return write!(
                     f,

@@ -3,6 +3,7 @@
 use diag_analysis::views::Estimate;
 use diag_snapshot::Micros;
 
+use super::channel;
 use super::resident::ResidentRise;
 use super::{Params, Rule, bytes, grows, is_steady};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
@@ -152,6 +153,7 @@ impl<'a> Suspect<'a> {
             growth: bytes(other.site.growth.bytes()),
             kind: other.site.after.kind(),
         }));
+        evidence.extend(channel::filling(self.diff, site).map(channel::evidence));
         evidence.extend(super::evidence(self.diff, self.heap, site));
         Finding {
             since: self.since(),
@@ -244,7 +246,10 @@ impl<'a> Suspect<'a> {
 
     fn advice(&self, confidence: Confidence, params: &Params) -> Advice {
         if confidence > Confidence::Possible {
-            return Advice::FindTheKeeper { function: self.site.place.clone() };
+            return match channel::filling(self.diff, self.site) {
+                Some(channel) => Advice::BoundTheChannel { opened_at: channel.place.clone() },
+                None => Advice::FindTheKeeper { function: self.site.place.clone() },
+            };
         }
         let least = Micros::from_secs(params.min_growth_s);
         let NextLooks { times, after } = self.facts.next_looks(params.min_windows, least);

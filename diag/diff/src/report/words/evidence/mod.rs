@@ -252,6 +252,13 @@ impl fmt::Display for Evidence {
                 write!(f, "{} more were spawned between the snapshots: too early to say", count(tasks))
             }
 
+            ChannelFills { opened_at, before, after } => write!(
+                f,
+                "messages queued in the channel that is made at {}: {} to {}",
+                opened_at.location(),
+                count(before),
+                count(after)
+            ),
             SocketsLeft { sockets, silent, closed, usual_lifetime } => write!(
                 f,
                 "nothing was sent on {} sockets for at least {}; 99 % of the {} that were closed had been open no longer than {}",
