@@ -15,7 +15,9 @@ pub(super) fn samples_grew(
     gone_samples: &u64,
     Probability(p): &Probability,
 ) -> Result {
-    write!(f, "{} new samples, {} freed: p = {p:.0e} (sign test)", count(new_samples), count(gone_samples))
+    // Below that a number has no room for it; it is not 0.
+    let p = if *p < 1e-300 { "< 1e-300".to_owned() } else { format!("= {p:.0e}") };
+    write!(f, "{} new samples, {} freed: p {p} (sign test)", count(new_samples), count(gone_samples))
 }
 
 pub(super) fn old_samples(
