@@ -12,6 +12,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
+use super::task_leak::busy_eighths;
 use crate::diff::{Diff, ResourceDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
@@ -81,7 +82,7 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
     let (before, after, usual_us) = (&place.before, &place.after, place.usual_us?);
     let moved = before.left.saturating_sub(place.stayed);
     let newly = after.left.saturating_sub(place.stayed);
-    let parts = after.births.eighths.iter().filter(|&&part| part > after.left / 80).count() as u64;
+    let parts = busy_eighths(&after.births.eighths, after.left) as u64;
     let grows = after.left > before.left
         && after.left >= params.min_sockets
         && sign_test(newly, moved) <= params.significance

@@ -119,7 +119,7 @@ fn too_early_site(site: &SiteDiff, uptime_us: u64, params: &Params) -> Option<Re
 
 /// How many eighths of their time had some of so many tasks, stragglers aside. Those that were spawned in one go, as the
 /// workers of a pool are, rest and become stale all at once: that is age and not growth, and it fills one eighth or two.
-fn busy_eighths(eighths: &[u64; 8], tasks: u64) -> usize {
+pub(super) fn busy_eighths(eighths: &[u64; 8], tasks: u64) -> usize {
     let stragglers = tasks / 80;
     eighths.iter().filter(|&&part| part > stragglers).count()
 }
