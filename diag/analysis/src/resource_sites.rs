@@ -55,7 +55,7 @@ fn each_once(sites: Vec<ResourceSiteRow>) -> (Table<ResourceSiteRow>, Vec<Resour
     let mut to = Vec::with_capacity(sites.len());
     for site in sites {
         let next = ResourceSiteIndex(rows.len() as u32);
-        let at = *known.entry((site.kind, site.file, site.line, site.function)).or_insert(next);
+        let at = *known.entry((site.kind, site.name, site.file, site.line, site.function)).or_insert(next);
         match rows.get_mut(at.0 as usize) {
             Some(row) => {
                 row.opened = row.opened.saturating_add(site.opened);

@@ -186,6 +186,29 @@ fn healthy_connections_are_silent() {
 }
 
 #[test]
+fn what_the_service_says_it_acquires_is_judged_alike() {
+    let held = [busy(), every(1.0, 0.0, 200.0, left)].concat();
+    let in_use = |now: f64| {
+        let mut snapshot = at(now, &held, 5);
+        let name = Some(snapshot.strings.intern("db connection"));
+        let site = |row| ResourceSiteRow { kind: ResourceKind::InUse, name, ..row };
+        snapshot.resource_sites = snapshot.resource_sites.iter().map(site).collect();
+        let row = |row| ResourceRow { protocol: None, state: None, idle_us: None, ..row };
+        snapshot.resources = snapshot.resources.iter().map(row).collect();
+        Analysis::from(snapshot)
+    };
+    let series = Series::new(MOMENTS.map(in_use).into()).expect("one service");
+    let report = judge_series(&series, &Policy::default()).expect("one service").expect("enough of them");
+    let text = report::text::render(&report);
+    for sentence in [
+        "LEAK (likely): 79 db connections at src/pool.rs:40",
+        "79 have been in use for at least 2 s; 99 % of the 796 that were given back were in use no longer than 512 ms",
+    ] {
+        assert!(text.contains(sentence), "{sentence}: {text}");
+    }
+}
+
+#[test]
 fn sockets_that_tasks_hold_are_told_by_these() {
     let sockets = [busy(), every(1.0, 0.0, 200.0, left)].concat();
     let report = judged_with(&sockets, &MOMENTS, |now| 5 + now as u64);

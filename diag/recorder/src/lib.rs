@@ -89,6 +89,7 @@ mod own_thread;
 mod owner_outcomes;
 mod parts;
 mod problem;
+pub mod resource;
 mod runtime;
 mod settings;
 mod snapshot;

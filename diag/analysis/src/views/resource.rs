@@ -20,8 +20,10 @@ const PEERS: usize = 3;
 pub struct ResourceSiteView {
     /// Its place in the snapshot.
     pub index: u32,
-    /// What is opened, in a word.
+    /// What is opened, in a word or two.
     pub kind: &'static str,
+    /// What it is, as the service calls it; none of sockets and channels.
+    pub name: Option<String>,
     /// `file:line`, safe to print.
     pub location: String,
     /// The function of that line, without the `{{closure}}` that every `async fn` ends in; none if it is not known.
@@ -149,6 +151,7 @@ impl ResourceSiteView {
         ResourceSiteView {
             index,
             kind: site.kind.as_str(),
+            name: site.name.map(|called| name(snapshot.strings.show(called))),
             location: location.map_or("(opened at an unknown place)".to_owned(), |location| name(&location)),
             function: site
                 .function
@@ -217,7 +220,7 @@ impl ResourceSiteView {
             format!("{} queued{most}", counted(queued, "message"))
         });
         let facts = [
-            Some(counted(self.open, self.kind)),
+            Some(self.counted()),
             (!states.is_empty()).then(|| states.join(", ")),
             self.oldest_ns.map(|age| format!("oldest {}", duration(age))),
             self.idle_ns.map(|idle| format!("idle {idle}")),
@@ -228,6 +231,14 @@ impl ResourceSiteView {
             number(self.without_sender, "without sender"),
         ];
         facts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
+    /// How many are open: `49 sockets`, `3 db connections in use`.
+    fn counted(&self) -> String {
+        match &self.name {
+            Some(name) => format!("{} {}", counted(self.open, name), self.kind),
+            None => counted(self.open, self.kind),
+        }
     }
 
     /// Function and line: `hub::dial at src/hub.rs:7`.
@@ -294,6 +305,26 @@ mod tests {
         assert_eq!(view.sentence(), expected);
         assert_eq!(view.to_whom(), "to 10.0.0.0 (3), 10.0.0.1 (1)", "each has another port");
         assert_eq!((view.opened, view.closed, view.closed_within_ns), (10, 6, Some(1_024_000_000)));
+    }
+
+    #[test]
+    fn what_the_service_has_in_use_is_told_by_its_name() {
+        let mut snapshot = Snapshot::default();
+        snapshot.capture.to_us = 60_000_000;
+        let site = site(&mut snapshot, ResourceKind::InUse, 7);
+        let name = Some(snapshot.strings.intern("db connection"));
+        snapshot.resource_sites =
+            snapshot.resource_sites.iter().map(|row| ResourceSiteRow { name, ..row }).collect();
+        for id in 0..3 {
+            snapshot.resources.push(ResourceRow {
+                id,
+                site,
+                opened_us: 50_000_000,
+                ..ResourceRow::default()
+            });
+        }
+        let views = Analysis::new(snapshot).resource_site_views();
+        assert_eq!(views[0].sentence(), "3 db connections in use, oldest 10 s");
     }
 
     #[test]

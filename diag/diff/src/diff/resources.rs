@@ -1,7 +1,7 @@
-//! Sockets and channels by where they were opened: which of them were left, and what became of those.
+//! Sockets, channels and what the service has in use, by where they were opened: which of them were left, and what became of those.
 //!
 //! A socket is *left* in a snapshot when it has been open, and silent, for at least [`Options::stale_factor`] times as long as
-//! nearly all that were closed at its place had been open. Where hardly any were closed nothing is told of it.
+//! nearly all that were closed at its place had been open; what the service has in use is left when it is in use for as long. Where hardly any were closed nothing is told of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,8 @@ use super::{Births, Lifetimes, Options, Site};
 pub struct ResourceDiff {
     /// What is opened.
     pub kind: ResourceKind,
+    /// What it is, as the service calls it; none of sockets and channels.
+    pub name: Option<String>,
     /// Where.
     pub place: SourceLocation,
     /// Where most of the tasks were spawned that open here, as far as that is known.
@@ -54,7 +56,7 @@ pub struct ResourceSide {
     pub queued: Option<u64>,
 }
 
-type Key = (ResourceKind, SourceLocation);
+type Key = (ResourceKind, Option<String>, SourceLocation);
 
 /// All places of either snapshot, of one process.
 pub(super) fn resources(before: &Analysis, after: &Analysis, options: Options) -> Vec<ResourceDiff> {
@@ -72,16 +74,29 @@ pub(super) fn resources(before: &Analysis, after: &Analysis, options: Options) -
             rows.iter().filter(|row| is_half_closed(row)).map(|row| row.id).collect()
         };
         let left = |rows: &[ResourceRow], now_us: u64| -> BTreeSet<u64> {
-            let left = rows.iter().filter(|row| left_for_us(row, now_us, left_after_us).is_some());
+            let left = rows.iter().filter(|row| left_for_us(key.0, row, now_us, left_after_us).is_some());
             left.map(|row| row.id).collect()
         };
         let still = left(&second, after.capture.to_us);
         ResourceDiff {
             kind: key.0,
-            place: key.1.clone(),
+            name: key.1.clone(),
+            place: key.2.clone(),
             opener: openers.get(key).cloned(),
-            before: ResourceSide::of(&first, was.closed(before, key), before.capture.to_us, left_after_us),
-            after: ResourceSide::of(&second, is.closed(after, key), after.capture.to_us, left_after_us),
+            before: ResourceSide::of(
+                key.0,
+                &first,
+                was.closed(before, key),
+                before.capture.to_us,
+                left_after_us,
+            ),
+            after: ResourceSide::of(
+                key.0,
+                &second,
+                is.closed(after, key),
+                after.capture.to_us,
+                left_after_us,
+            ),
             usual_us,
             stayed: left(&first, before.capture.to_us).intersection(&still).count() as u64,
             half_closed_in_both: half_closed(&first).intersection(&half_closed(&second)).count() as u64,
@@ -91,8 +106,14 @@ pub(super) fn resources(before: &Analysis, after: &Analysis, options: Options) -
 }
 
 impl ResourceSide {
-    fn of(rows: &[ResourceRow], closed: u64, now_us: u64, left_after_us: Option<u64>) -> Self {
-        let left = rows.iter().filter_map(|row| Some((row, left_for_us(row, now_us, left_after_us)?)));
+    fn of(
+        kind: ResourceKind,
+        rows: &[ResourceRow],
+        closed: u64,
+        now_us: u64,
+        left_after_us: Option<u64>,
+    ) -> Self {
+        let left = rows.iter().filter_map(|row| Some((row, left_for_us(kind, row, now_us, left_after_us)?)));
         let (ages_us, silences_us): (Vec<u64>, Vec<u64>) =
             left.map(|(row, silence_us)| (now_us.saturating_sub(row.opened_us), silence_us)).unzip();
         let queued = rows.iter().filter_map(|row| row.queued);
@@ -113,11 +134,19 @@ fn is_half_closed(row: &ResourceRow) -> bool {
     row.state == Some(SocketState::CloseWait)
 }
 
-/// For how long it has been silent, if that is long enough; what talks by datagrams is silent since it was opened, as far as is
-/// known, and is left out.
-fn left_for_us(row: &ResourceRow, now_us: u64, left_after_us: Option<u64>) -> Option<u64> {
+/// For how long it has been silent, or in use, if that is long enough; what talks by datagrams is silent since it was opened, as far
+/// as is known, and is left out.
+fn left_for_us(
+    kind: ResourceKind,
+    row: &ResourceRow,
+    now_us: u64,
+    left_after_us: Option<u64>,
+) -> Option<u64> {
     let age_us = now_us.saturating_sub(row.opened_us);
-    let silence_us = row.idle_us?.min(age_us);
+    let silence_us = match kind {
+        ResourceKind::InUse => age_us,
+        _ => row.idle_us?.min(age_us),
+    };
     left_after_us.filter(|&least| silence_us >= least).map(|_| silence_us)
 }
 
@@ -176,5 +205,5 @@ fn key(snapshot: &Snapshot, site: &ResourceSiteRow) -> Key {
         file: site.file.map(|file| name(file).into()),
         line: site.line,
     };
-    (site.kind, place)
+    (site.kind, site.name.map(|called| name(called).to_owned()), place)
 }

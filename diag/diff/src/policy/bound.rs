@@ -105,7 +105,7 @@ fn raise(finding: &mut Finding, evidence: Evidence) {
             Subject::Function(function) | Subject::Blocks { function, .. } => {
                 Advice::FindTheKeeper { function: function.clone() }
             }
-            Subject::Sockets(place) => Advice::GiveBack { opened_at: place.clone() },
+            Subject::Resources { place, .. } => Advice::GiveBack { opened_at: place.clone() },
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => return,
         };
     }

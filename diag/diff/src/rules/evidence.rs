@@ -182,6 +182,10 @@ facts! {
         FewLeftBefore { sockets: u64, least: u64 },
         /// In how many equal parts of the time they were opened.
         OpenedInParts { parts: u64, of: u64 },
+        /// In use for at least this, while nearly all others of the place were given back within the usual time.
+        StillInUse { count: u64, in_use: Micros, given_back: u64, usual: Micros },
+        /// What became of those that were in use for long already.
+        NotGivenBack { count: u64, untouched: u64, window: Micros },
         /// Only the other side has closed them, for the whole time.
         HalfClosedStayed { sockets: u64, window: Micros },
         /// Most are opened by tasks of this site.

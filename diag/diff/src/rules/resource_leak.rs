@@ -1,4 +1,4 @@
-//! `resource-leak`: sockets that are opened at a place and left there.
+//! `resource-leak`: sockets, and what the service says that it acquires, that are opened at a place and left there.
 //!
 //! A connection that nobody gives back is silent for far longer than others of its place are open. One that the other side has
 //! closed, and this side has not, is of no use to anybody. Where tasks become more in step, they hold the sockets, and are told.
@@ -11,7 +11,7 @@ use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
-use super::subject::Subject;
+use super::subject::{SOCKET, Subject};
 use super::task_leak::busy_eighths;
 use crate::diff::{Diff, ResourceDiff};
 use crate::stats::sign_test;
@@ -37,13 +37,14 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "resource-leak";
     const CATEGORIES: &'static [Category] = &[Category::Leak];
     const NEEDS: Needs = Needs::TwoSnapshots;
-    const SAYS: &'static str = "sockets that are opened at one place are left open";
+    const SAYS: &'static str =
+        "sockets, or what the service acquires, of one place are never closed or given back";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.over_time() else { return Vec::new() };
-        let sockets = diff.resources.iter().filter(|place| place.kind == ResourceKind::Socket);
-        sockets
+        let resources = diff.resources.iter().filter(|place| place.kind != ResourceKind::Channel);
+        resources
             .filter_map(|place| half_closed(diff, place, params).or_else(|| left(diff, place, params)))
             .collect()
     }
@@ -93,17 +94,24 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
     let stays = before.left >= params.min_sockets && moved as f64 <= before.left as f64 * params.max_moved;
     let confidence =
         if stays && diff.window().0 >= usual_us { Confidence::Likely } else { Confidence::Possible };
-    let mut evidence = vec![Evidence::SocketsLeft {
-        sockets: after.left,
-        silent: Micros(after.least_silence_us),
-        closed: after.closed,
-        usual_lifetime: Micros(usual_us),
+    let (silent, usual_lifetime) = (Micros(after.least_silence_us), Micros(usual_us));
+    let is_in_use = place.kind == ResourceKind::InUse;
+    let mut evidence = vec![if is_in_use {
+        Evidence::StillInUse {
+            count: after.left,
+            in_use: silent,
+            given_back: after.closed,
+            usual: usual_lifetime,
+        }
+    } else {
+        Evidence::SocketsLeft { sockets: after.left, silent, closed: after.closed, usual_lifetime }
     }];
     if place.stayed > 0 {
-        evidence.push(Evidence::SocketsStayed {
-            sockets: before.left,
-            untouched: place.stayed,
-            window: diff.window(),
+        let (left, untouched, window) = (before.left, place.stayed, diff.window());
+        evidence.push(if is_in_use {
+            Evidence::NotGivenBack { count: left, untouched, window }
+        } else {
+            Evidence::SocketsStayed { sockets: left, untouched, window }
         });
     }
     evidence.push(Evidence::OpenedInParts { parts, of: 8 });
@@ -130,7 +138,8 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
 }
 
 fn finding(diff: &Diff, place: &ResourceDiff, confidence: Confidence, advice: Advice, grown: u64) -> Finding {
-    let subject = Subject::Sockets(place.place.clone());
+    let what = place.name.clone().unwrap_or_else(|| SOCKET.to_owned());
+    let subject = Subject::Resources { what, place: place.place.clone() };
     Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk(diff, grown))
 }
 
@@ -162,9 +171,10 @@ fn risk(diff: &Diff, grown: u64) -> Risk {
 }
 
 const DOC: &str = "\
-Looked at are the sockets of tokio, by the place in the code that opened them, where the service links diag's allocator. A socket is
+Looked at are the sockets of tokio, by the place in the code that opened them, where the service links diag's allocator, and what it
+says itself that it has in use (`diag::resource::acquire`), by the place that acquired it. A socket is
 *left* if it has been open, and neither side has sent anything, for at least `stale_factor` (of `task-leak`) times as long as 99 % of those
-that were closed there had been open; where fewer than `min_ended` were closed, nothing is told of it.
+that were closed there had been open; where fewer than `min_ended` were closed, nothing is told of it. What is in use is left once it has been in use for that much longer than others.
 
 - **Found when** `min_sockets` or more are left, more than in the first snapshot, opened one after the other (in 4 of 8 equal parts of
   the time), and an exact sign test of those that came to be left against those that moved on is at most `significance`. Or when

@@ -27,13 +27,21 @@ pub enum Subject {
     Kind(AllocationKind),
     /// A part of the process that has no place in the code.
     Process(ProcessPart),
-    /// Sockets that are opened at a place.
-    Sockets(SourceLocation),
+    /// Sockets, or what the service calls by this name, that are opened or acquired at a place.
+    Resources {
+        /// One of them, in a word or two.
+        what: String,
+        /// Where.
+        place: SourceLocation,
+    },
     /// Something that is counted.
     Gauge(Gauge),
     /// Threads of this name; empty if it is not known.
     Thread(String),
 }
+
+/// The word for a socket of tokio.
+pub(super) const SOCKET: &str = "socket";
 
 /// A part of the process that has no place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +87,7 @@ impl Subject {
             Subject::Blocks { .. } => "blocks",
             Subject::Kind(_) => "allocation_kind",
             Subject::Process(_) => "process",
-            Subject::Sockets(_) => "sockets",
+            Subject::Resources { .. } => "resources",
             Subject::Gauge(_) => "gauge",
             Subject::Thread(_) => "thread",
         }
@@ -102,9 +110,9 @@ impl Subject {
     pub fn location(&self) -> String {
         match self {
             Subject::SpawnSite(site) => site.to_string(),
-            Subject::Function(function) | Subject::Blocks { function, .. } | Subject::Sockets(function) => {
-                function.location()
-            }
+            Subject::Function(function)
+            | Subject::Blocks { function, .. }
+            | Subject::Resources { place: function, .. } => function.location(),
             Subject::Kind(kind) => format!("({} blocks)", kind.as_str()),
             Subject::Process(part) => part.word().to_owned(),
             Subject::Gauge(gauge) => format!("({gauge})"),
@@ -118,7 +126,7 @@ impl Subject {
         match self {
             Subject::SpawnSite(site) => Some(site.type_name.clone()),
             Subject::Function(function) => Some(function.function.to_string()),
-            Subject::Sockets(place) => {
+            Subject::Resources { place, .. } => {
                 Some(place.function.to_string()).filter(|function| !function.is_empty())
             }
             Subject::Blocks { kind, function } => Some(format!("{} in {}", kind.as_str(), function.function)),
@@ -136,7 +144,7 @@ impl Subject {
             }
             Subject::Process(ProcessPart::AllTasks) => other.site().is_some(),
             Subject::Gauge(Gauge::Descriptors(DescriptorKind::Socket)) => {
-                matches!(other, Subject::Sockets(_))
+                matches!(other, Subject::Resources { what, .. } if what == SOCKET)
             }
             _ => false,
         }
@@ -146,7 +154,9 @@ impl Subject {
     pub(super) fn file(&self) -> String {
         match self {
             Subject::SpawnSite(site) => human::name(&site.file),
-            Subject::Function(function) | Subject::Blocks { function, .. } | Subject::Sockets(function) => {
+            Subject::Function(function)
+            | Subject::Blocks { function, .. }
+            | Subject::Resources { place: function, .. } => {
                 SourceLocation { line: None, ..function.clone() }.location()
             }
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => {
@@ -159,9 +169,9 @@ impl Subject {
     pub(super) fn position(&self) -> [u32; 2] {
         match self {
             Subject::SpawnSite(site) => [site.line, site.column],
-            Subject::Function(function) | Subject::Blocks { function, .. } | Subject::Sockets(function) => {
-                [function.line.unwrap_or(0), 0]
-            }
+            Subject::Function(function)
+            | Subject::Blocks { function, .. }
+            | Subject::Resources { place: function, .. } => [function.line.unwrap_or(0), 0],
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => [0; 2],
         }
     }

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diag_snapshot::{
-    ResourceAgeRow, ResourceRow, ResourceSiteRow, SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex,
-    Strings, Table, TaskId, TaskRow, TaskState,
+    SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow, TaskState,
 };
 
 use super::open_resources::{self, OpenResources};
+use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use super::stacks::Tree;
 use crate::census::{self, Block, Kind, Origin, TaskFacts};
@@ -42,9 +42,7 @@ pub(super) struct Library {
 /// What a snapshot has of them.
 pub(super) struct Rows {
     pub(super) tasks: Vec<TaskRow>,
-    pub(super) resource_sites: Table<ResourceSiteRow>,
-    pub(super) resources: Table<ResourceRow>,
-    pub(super) resource_ages: Table<ResourceAgeRow>,
+    pub(super) resources: ResourceTables,
 }
 
 /// The number under which the heap remembers that the blocks of a stack are tasks.
@@ -59,6 +57,10 @@ struct Cell {
 
 /// Blocks of the census that were freed since start. For who keeps the stacks.
 pub(super) fn freed() -> u64 {
+    // What they are learnt from comes and goes as well.
+    if !census::is_empty() {
+        census::rules();
+    }
     heap::census_freed()
 }
 
@@ -70,7 +72,6 @@ impl Library {
         if census::is_empty() {
             return library;
         }
-        // What they are learnt from comes and goes as well.
         let Some(rules) = census::rules() else { return library };
         library.was_looked_for = true;
         let schedulers = runtime::words();
@@ -165,9 +166,9 @@ impl Library {
     ) -> Rows {
         let mut places = Places::new(strings);
         let tasks = self.task_rows(&mut places, sites, stacks.as_deref_mut(), anchor);
-        let (resource_sites, resources, resource_ages) =
-            self.resources.rows(self, &places, sites, stacks, strings, anchor);
-        Rows { tasks, resource_sites, resources, resource_ages }
+        let mut resources = ResourceTables::default();
+        self.resources.add(&mut resources, self, &places, sites, stacks, strings, anchor);
+        Rows { tasks, resources }
     }
 
     fn task_rows(

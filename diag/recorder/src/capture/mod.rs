@@ -12,6 +12,7 @@ pub(crate) mod cpu;
 mod descriptors;
 #[cfg_attr(not(samples_heap), path = "no_heap.rs")]
 mod heap;
+mod in_use;
 #[cfg_attr(not(samples_heap), path = "no_library.rs")]
 mod library;
 mod mapped_files;
@@ -19,6 +20,7 @@ mod memory;
 #[cfg(samples_heap)]
 mod open_resources;
 mod process;
+mod resource_tables;
 mod sites;
 mod stacks;
 mod tasks;
@@ -91,10 +93,12 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
     let mut stacks = Tree::new();
-    let library::Rows { tasks: others, resource_sites, resources: open_resources, resource_ages } =
+    let library::Rows { tasks: others, resources: mut resource_tables } =
         library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked } =
         tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
+    in_use::add(&mut resource_tables, &sites, &mut strings, &anchor);
+    let (resource_sites, open_resources, resource_ages) = resource_tables.finish();
     let came_or_went = Moved::all().since(moved_before) + library.churn;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {

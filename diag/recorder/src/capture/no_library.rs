@@ -1,7 +1,8 @@
 //! Takes the place of `library.rs` where there is no census: no feature `heap`, or another platform.
 
-use diag_snapshot::{ResourceAgeRow, ResourceRow, ResourceSiteRow, Strings, Table, TaskRow};
+use diag_snapshot::{Strings, TaskRow};
 
+use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use super::stacks::Tree;
 use crate::clock::Anchor;
@@ -10,9 +11,7 @@ use crate::clock::Anchor;
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) tasks: Vec<TaskRow>,
-    pub(super) resource_sites: Table<ResourceSiteRow>,
-    pub(super) resources: Table<ResourceRow>,
-    pub(super) resource_ages: Table<ResourceAgeRow>,
+    pub(super) resources: ResourceTables,
 }
 
 /// No tasks.

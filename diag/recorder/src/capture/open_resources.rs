@@ -5,11 +5,11 @@
 use std::collections::HashMap;
 
 use diag_snapshot::{
-    ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, StackIndex, Strings,
-    Table, TaskId,
+    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, StackIndex, Strings, TaskId,
 };
 
 use super::library::{Library, Places};
+use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use super::stacks::Tree;
 use crate::census::{Found, Kind};
@@ -64,44 +64,38 @@ impl OpenResources {
         self.stacks = stacks;
     }
 
-    /// Their rows. Sockets are looked at only if there are to be stacks as well.
-    pub(super) fn rows(
+    /// Adds their rows. Sockets are looked at only if there are to be stacks as well.
+    pub(super) fn add(
         &self,
+        tables: &mut ResourceTables,
         library: &Library,
         places: &Places,
         sites: &Sites,
         mut stacks: Option<&mut Tree>,
         strings: &mut Strings,
         anchor: &Anchor,
-    ) -> (Table<ResourceSiteRow>, Table<ResourceRow>, Table<ResourceAgeRow>) {
+    ) {
         let is_whole = stacks.is_some();
         let mut known = Known::default();
-        let mut ages: Vec<(ResourceSiteIndex, u32, u64)> = Vec::new();
         for stack in &self.stacks {
             let Some(kind) = kind(stack.kind) else { continue };
-            let site = known.site(kind, stack.stack, stacks.as_deref_mut());
-            let closed: u64 = stack.freed.iter().sum();
-            let row = known.row(site);
-            row.closed += closed;
-            row.opened += closed;
+            let site = known.site(tables, kind, stack.stack, stacks.as_deref_mut());
+            tables.count_closed(site, &stack.freed);
+            let row = tables.site(site);
             row.opener = row.opener.or_else(|| places.spawner(stack.spawner, sites));
-            ages.extend((0..).zip(stack.freed).map(|(bucket, count)| (site, bucket, count)));
         }
-        let mut resources = Table::default();
         let mut left = MAX_ASKED;
         for found in &self.found {
             let Some(kind) = number(found.kind).and_then(kind) else { continue };
-            let site = known.site(kind, found.block.stack, stacks.as_deref_mut());
-            known.row(site).opened += 1;
+            let site = known.site(tables, kind, found.block.stack, stacks.as_deref_mut());
             let mut row = row(found, site, anchor);
             row.opener = library.task_of(found.block.origin).map(TaskId);
             if let Some(descriptor) = found.descriptor().filter(|_| is_whole && left > 0) {
                 left -= 1;
                 add_socket_facts(&mut row, sys::socket_facts(descriptor), strings);
             }
-            resources.push(row);
+            tables.push(row);
         }
-        (known.rows.into_iter().collect(), resources, summed(ages))
     }
 }
 
@@ -128,41 +122,26 @@ fn add_socket_facts(row: &mut ResourceRow, facts: SocketFacts, strings: &mut Str
     (row.idle_us, row.unread_bytes, row.unsent_bytes) = (idle_us, unread_bytes, unsent_bytes);
 }
 
-/// Each bucket that is not empty once: several stacks may be of one site.
-fn summed(mut ages: Vec<(ResourceSiteIndex, u32, u64)>) -> Table<ResourceAgeRow> {
-    ages.retain(|(_, _, count)| *count > 0);
-    ages.sort_unstable_by_key(|&(site, bucket, _)| (site, bucket));
-    ages.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1))
-        .map(|same| ResourceAgeRow {
-            site: same[0].0,
-            bucket: same[0].1,
-            count: same.iter().map(|(_, _, count)| count).sum(),
-        })
-        .collect()
-}
-
 /// The sites so far: one for each kind and stack, of which several numbers may be one.
 #[derive(Default)]
 struct Known {
-    rows: Vec<ResourceSiteRow>,
     by_number: HashMap<(ResourceKind, u32), ResourceSiteIndex>,
     by_stack: HashMap<(ResourceKind, Option<StackIndex>), ResourceSiteIndex>,
 }
 
 impl Known {
-    fn site(&mut self, kind: ResourceKind, number: u32, stacks: Option<&mut Tree>) -> ResourceSiteIndex {
+    fn site(
+        &mut self,
+        tables: &mut ResourceTables,
+        kind: ResourceKind,
+        number: u32,
+        stacks: Option<&mut Tree>,
+    ) -> ResourceSiteIndex {
         *self.by_number.entry((kind, number)).or_insert_with(|| {
             let frames = heap::frames(number);
             let stack = stacks.filter(|_| frames.len() > 1).map(|stacks| stacks.add(&frames));
-            let next = ResourceSiteIndex(self.rows.len() as u32);
-            *self.by_stack.entry((kind, stack)).or_insert_with(|| {
-                self.rows.push(ResourceSiteRow { kind, stack, ..ResourceSiteRow::default() });
-                next
-            })
+            let row = ResourceSiteRow { kind, stack, ..ResourceSiteRow::default() };
+            *self.by_stack.entry((kind, stack)).or_insert_with(|| tables.push_site(row))
         })
-    }
-
-    fn row(&mut self, site: ResourceSiteIndex) -> &mut ResourceSiteRow {
-        &mut self.rows[site.0 as usize]
     }
 }

@@ -19,6 +19,8 @@ codes! {
         Socket = "socket",
         /// A channel of `tokio::sync::mpsc`, bounded or not.
         Channel = "channel",
+        /// Something that the service says it has acquired, until it gives it back.
+        InUse = "in use",
     }
 }
 
@@ -59,7 +61,9 @@ table! {
     ResourceSiteRow in resource_sites, since 1.8 {
         /// What is opened here.
         kind: ResourceKind as Plain;
-        /// Source file. None in a snapshot that was written: who reads it finds the place in the stack, or in that of the opener.
+        /// What it is, as the service calls it.
+        name: Option<StringIndex> as Plain;
+        /// Source file. None of sockets and channels in a snapshot that was written: who reads it finds the place in the stack, or in that of the opener.
         file: Option<StringIndex> as Plain;
         /// Line, from 1; none as before.
         line: Option<u32> as Plain;

@@ -30,7 +30,7 @@ pub fn counted(finding: &Finding) -> Option<String> {
     finding.count.map(|count| match finding.subject {
         Subject::Gauge(_) | Subject::Process(ProcessPart::Threads) => human::count(count),
         Subject::Thread(_) => human::counted(count, "thread"),
-        Subject::Sockets(_) => human::counted(count, "socket"),
+        Subject::Resources { ref what, .. } => human::counted(count, what),
         _ => human::counted(count, "task"),
     })
 }

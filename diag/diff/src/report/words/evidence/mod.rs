@@ -274,6 +274,21 @@ impl fmt::Display for Evidence {
                 if untouched == sockets { "all".to_owned() } else { count(untouched) },
                 time(window)
             ),
+            StillInUse { count: number, in_use, given_back, usual } => write!(
+                f,
+                "{} have been in use for at least {}; 99 % of the {} that were given back were in use no longer than {}",
+                count(number),
+                time(in_use),
+                count(given_back),
+                time(usual)
+            ),
+            NotGivenBack { count: number, untouched, window } => write!(
+                f,
+                "of {} that were in use for long in the first snapshot, {} were not given back in {}",
+                count(number),
+                if untouched == number { "all".to_owned() } else { count(untouched) },
+                time(window)
+            ),
             LeftMoved { sockets, moved } => write!(
                 f,
                 "of {} that were left in the first snapshot, {} were used or closed since",

@@ -1,0 +1,56 @@
+//! What the service says that it has in use.
+
+use std::collections::BTreeMap;
+
+use diag_snapshot::{
+    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex, Strings, TaskId,
+};
+
+use super::resource_tables::ResourceTables;
+use super::sites::Sites;
+use crate::clock::Anchor;
+use crate::resource::{self, Place};
+
+/// Adds it.
+pub(super) fn add(tables: &mut ResourceTables, sites: &Sites, strings: &mut Strings, anchor: &Anchor) {
+    let (open, closed) = resource::all();
+    let mut known: BTreeMap<Place, ResourceSiteIndex> = BTreeMap::new();
+    let mut site_of = |tables: &mut ResourceTables, place: Place, strings: &mut Strings| {
+        *known.entry(place).or_insert_with(|| {
+            tables.push_site(ResourceSiteRow {
+                kind: ResourceKind::InUse,
+                name: Some(strings.intern(place.name)),
+                file: Some(strings.intern(place.location.file())),
+                line: Some(place.location.line()),
+                ..ResourceSiteRow::default()
+            })
+        })
+    };
+    for (place, closed) in closed {
+        let site = site_of(tables, place, strings);
+        tables.count_closed(site, &closed.ages);
+    }
+    let mut holders: BTreeMap<(ResourceSiteIndex, SiteIndex), u64> = BTreeMap::new();
+    for (id, open) in open {
+        let site = site_of(tables, open.place, strings);
+        let opened_us = anchor.us(open.since_ns);
+        tables.push(ResourceRow {
+            id,
+            site,
+            opened_us,
+            opener: open.holder.id().map(TaskId),
+            ..ResourceRow::default()
+        });
+        if let Some(holder) = open.holder.site().and_then(|site| sites.row_of(site)) {
+            *holders.entry((site, holder)).or_default() += 1;
+        }
+    }
+    let mut most: BTreeMap<ResourceSiteIndex, (u64, SiteIndex)> = BTreeMap::new();
+    for ((site, holder), count) in holders {
+        let known = most.entry(site).or_insert((count, holder));
+        if count > known.0 {
+            *known = (count, holder);
+        }
+    }
+    most.into_iter().for_each(|(site, (_, holder))| tables.site(site).opener = Some(holder));
+}
