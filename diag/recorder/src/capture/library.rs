@@ -167,7 +167,8 @@ impl Library {
         let mut places = Places::new(strings);
         let tasks = self.task_rows(&mut places, sites, stacks.as_deref_mut(), anchor);
         let mut resources = ResourceTables::default();
-        self.resources.add(&mut resources, self, &places, sites, stacks, strings, anchor);
+        let opener = |spawner| places.spawner(spawner, sites);
+        self.resources.add(&mut resources, self, opener, stacks, strings, anchor);
         Rows { tasks, resources }
     }
 

@@ -5,16 +5,15 @@
 use std::collections::HashMap;
 
 use diag_snapshot::{
-    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, StackIndex, Strings, TaskId,
+    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex, StackIndex, Strings, TaskId,
 };
 
-use super::library::{Library, Places};
+use super::library::Library;
 use super::resource_tables::ResourceTables;
-use super::sites::Sites;
 use super::stacks::Tree;
 use crate::census::{Found, Kind};
 use crate::clock::Anchor;
-use crate::heap::{self, CensusStack};
+use crate::heap::{self, CensusStack, Spawner};
 use crate::sys::{self, SocketFacts};
 
 /// Sockets that the kernel is asked about, the oldest first: 3 µs each, 10 in a virtual machine.
@@ -64,13 +63,12 @@ impl OpenResources {
         self.stacks = stacks;
     }
 
-    /// Adds their rows. Sockets are looked at only if there are to be stacks as well.
+    /// Adds their rows; `opener` knows the site of those who spawned at a stack. Sockets are looked at only if there are to be stacks as well.
     pub(super) fn add(
         &self,
         tables: &mut ResourceTables,
         library: &Library,
-        places: &Places,
-        sites: &Sites,
+        opener: impl Fn(Option<Spawner>) -> Option<SiteIndex>,
         mut stacks: Option<&mut Tree>,
         strings: &mut Strings,
         anchor: &Anchor,
@@ -82,7 +80,7 @@ impl OpenResources {
             let site = known.site(tables, kind, stack.stack, stacks.as_deref_mut());
             tables.count_closed(site, &stack.freed);
             let row = tables.site(site);
-            row.opener = row.opener.or_else(|| places.spawner(stack.spawner, sites));
+            row.opener = row.opener.or_else(|| opener(stack.spawner));
         }
         let mut left = MAX_ASKED;
         for found in &self.found {
