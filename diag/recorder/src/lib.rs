@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`init`], [`Builder`] | starting, and what can be set |
 //! | [`spawn`], [`block_on`], [`task`] | spawning and running with a record, by the names of `tokio::task` |
+//! | [`scope`] | labels: what tasks are for, a device or a request |
 //! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
 #![cfg_attr(
@@ -120,7 +121,7 @@ pub use heap::Alloc;
 pub use problem::{Problem, ProblemKind};
 pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
-pub use task::{block_on, spawn};
+pub use task::{block_on, scope, spawn};
 
 static RECORDING: AtomicBool = AtomicBool::new(true);
 

@@ -10,6 +10,7 @@ mod facts;
 mod heap;
 mod heap_totals;
 mod histogram;
+mod label;
 mod mapped_file;
 mod parked;
 mod resource;
@@ -28,6 +29,7 @@ pub use facts::{
 pub use heap::{Heap, HeapFacts, SampleRow};
 pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};
+pub use label::LabelRow;
 pub use mapped_file::MappedFileRow;
 pub use parked::{ParkedRow, ThreadRow};
 pub use resource::{
@@ -67,6 +69,8 @@ pub struct Snapshot {
     pub zombies: Table<ZombieRow>,
     /// What some of the tasks are parked on, by ascending task.
     pub parked: Table<ParkedRow>,
+    /// The labels of live tasks, by ascending task; those of one task innermost first.
+    pub labels: Table<LabelRow>,
     /// Threads that are held up in a poll.
     pub threads: Table<ThreadRow>,
     /// What each thread has used of the CPUs, by ascending id.
@@ -108,6 +112,7 @@ impl Snapshot {
         visitor.visit(&self.stacks.stacks);
         visitor.visit(&self.stacks.names);
         visitor.visit(&self.parked);
+        visitor.visit(&self.labels);
         visitor.visit(&self.threads);
         visitor.visit(&self.thread_cpu);
         visitor.visit(&self.mapped_files);
@@ -263,6 +268,7 @@ mod tests {
             ends: ones(),
             zombies: ones(),
             parked: ones(),
+            labels: ones(),
             threads: ones(),
             thread_cpu: ones(),
             mapped_files: ones(),

@@ -93,7 +93,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let mut stacks = Tree::new();
     let library::Rows { tasks: others, resource_sites, resources: open_resources, resource_ages } =
         library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
-    let tasks::Rows { tasks, zombies, parked } =
+    let tasks::Rows { tasks, zombies, parked, labels } =
         tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before) + library.churn;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
@@ -128,6 +128,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         poll_delays: sites.poll_delays(),
         sites: sites.into_rows(),
         tasks,
+        labels,
         ends,
         zombies,
         parked,
