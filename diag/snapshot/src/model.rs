@@ -202,6 +202,16 @@ impl Snapshot {
         self.tasks.get(self.tasks.id().find(id)?)
     }
 
+    /// The labels of this task, the innermost first: key and value.
+    pub fn labels_of(&self, task: TaskId) -> impl Iterator<Item = (&str, &str)> {
+        let tasks = self.labels.task();
+        let is_of_task = move |row: &usize| tasks.get(*row) == Some(task);
+        let some = tasks.find(task).unwrap_or(self.labels.len());
+        let first = (0..some).rev().take_while(is_of_task).last().unwrap_or(some);
+        let labels = (first..self.labels.len()).take_while(is_of_task).filter_map(|row| self.labels.get(row));
+        labels.map(|label| (self.strings.show(label.key), self.strings.show(label.value)))
+    }
+
     /// `file:line:column` of a site, as people know it; what is not known is left out.
     pub fn site_location(&self, site: SiteIndex) -> String {
         match self.sites.get(site.0 as usize) {
