@@ -38,6 +38,13 @@ fn both_faults_are_found_where_they_are_and_as_large_as_they_are() {
     assert_eq!(ghosts["subject"]["location"], truth["site"]);
     assert_eq!(ghosts["count"], truth["count"], "to the task");
     assert!(truth["count"].as_u64() >= Some(50), "{truth}");
+    let labelled =
+        ghosts["evidence"].as_array().into_iter().flatten().find(|fact| fact["kind"] == "labelled");
+    let labelled = labelled.expect("whose tasks they are");
+    assert_eq!(labelled["key"], "device");
+    let named = labelled["values"].as_array().map_or(0, Vec::len) as u64;
+    let others = labelled["others"].as_u64().expect("a number");
+    assert_eq!(Some(named + others), truth["count"].as_u64(), "each ghost is another device's");
 
     let (map, truth) = finding_and_truth(&outcome, "heap-growth");
     assert!(truth["bytes"].as_u64() >= Some(32 << 20), "{truth}");

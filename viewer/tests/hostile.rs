@@ -4,8 +4,8 @@ mod site;
 
 use axum::http::StatusCode;
 use diag_snapshot::{
-    FrameIndex, FrameRow, Heap, NameRow, ResourceRow, ResourceSiteRow, SampleRow, SiteIndex, Snapshot,
-    StackIndex, StackRow,
+    FrameIndex, FrameRow, Heap, LabelRow, NameRow, ResourceRow, ResourceSiteRow, SampleRow, SiteIndex,
+    Snapshot, StackIndex, StackRow,
 };
 use diag_test_support::scenario::{Service, Steady, in_order};
 use site::Folder;
@@ -28,6 +28,8 @@ fn named(name: &str, now: f64) -> Snapshot {
     snapshot.tasks = (snapshot.tasks.iter())
         .map(|task| diag_snapshot::TaskRow { name: Some(text), parent_site: Some(SiteIndex(0)), ..task })
         .collect();
+    let label = |task| LabelRow { task, key: text, value: text };
+    snapshot.labels = snapshot.tasks.iter().map(|task| label(task.id)).collect();
     snapshot.resource_sites.push(ResourceSiteRow {
         file: Some(text),
         function: Some(text),

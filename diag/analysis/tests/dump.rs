@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use diag_analysis::dump::dump;
 use diag_snapshot::{
-    CancelBy, EndRow, Outcome, ParkedFacts, ParkedRow, Process, Runtime, SiteIndex, SiteKind, SiteRow,
-    Snapshot, StackIndex, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow, file,
+    CancelBy, EndRow, LabelRow, Outcome, ParkedFacts, ParkedRow, Process, Runtime, SiteIndex, SiteKind,
+    SiteRow, Snapshot, StackIndex, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow, file,
 };
 use diag_test_support::call_stack::call_stack;
 use diag_test_support::golden::assert_golden;
@@ -183,4 +183,33 @@ fn files_of_every_version_say_what_they_ever_did() {
         let (snapshot, _) = file::read(&testdata(&format!("{name}.diag"))).expect("readable for ever");
         assert_golden(testdata(&format!("{name}.dump.txt")), &dump(&snapshot.into()));
     }
+}
+
+/// Those of one task alone, the innermost first in the snapshot; as text, and as the view that becomes JSON.
+#[test]
+fn a_task_says_what_it_is_for() {
+    let mut shop = Shop::default();
+    let site = shop.site("shop::serve::{{closure}}", 7, SiteKind::Task);
+    shop.0.capture.to_us = NOW;
+    for id in [3, 5, 9] {
+        shop.0.tasks.push(TaskRow { id: TaskId(id), site, spawned_us: NOW - MINUTE, ..TaskRow::default() });
+    }
+    for (task, key, value) in
+        [(3, "device", "17"), (5, "request", "r\u{1b}1"), (5, "device", "18"), (77, "device", "nobody's")]
+    {
+        let [key, value] = [key, value].map(|text| shop.0.strings.intern(text));
+        shop.0.labels.push(LabelRow { task: TaskId(task), key, value });
+    }
+    let labels = |id| shop.0.labels_of(TaskId(id)).collect::<Vec<_>>();
+    assert_eq!(labels(3), [("device", "17")]);
+    assert_eq!(labels(5), [("request", "r\u{1b}1"), ("device", "18")]);
+    assert_eq!([labels(4), labels(9)], [vec![], vec![]]);
+    let analysis = diag_analysis::Analysis::new(shop.0.clone());
+    assert!(
+        dump(&analysis).contains("oldest: tokio id unknown, device 17, spawned 1 min ago"),
+        "{}",
+        dump(&analysis)
+    );
+    let views: Vec<String> = analysis.task_views().map(|view| format!("{:?}", view.labels)).collect();
+    assert_eq!(views, [r#"{"device": "17"}"#, r#"{"device": "18", "request": "r\u{1b}1"}"#, "{}"]);
 }

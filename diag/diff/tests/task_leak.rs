@@ -5,7 +5,7 @@ mod compared;
 use compared::diff;
 use diag_diff::rules::{reason::Reason, wait::Wait};
 use diag_diff::{Outcome, Policy, Report, judge};
-use diag_snapshot::{Micros, ParkedRow, Snapshot, StackIndex, TaskRow};
+use diag_snapshot::{LabelRow, Micros, ParkedRow, Snapshot, StackIndex, TaskRow};
 use diag_test_support::call_stack::call_stack;
 use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 
@@ -52,6 +52,53 @@ fn ghosts_too_young_to_judge_are_counted_apart() {
         .iter()
         .any(|against| against.to_string().contains("younger than 3 usual lifetimes: too early to say"));
     assert!(young, "{against:?}");
+}
+
+/// The evidence of the only finding that says what the tasks are for.
+fn labelled_evidence(label: impl Fn(u64) -> Option<(&'static str, String)>) -> Vec<String> {
+    let tasks = [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat();
+    let service = Service::new(in_order(tasks));
+    let at = |now| {
+        let mut snapshot = service.at(now);
+        for (id, (key, value)) in
+            snapshot.tasks.iter().filter_map(|task| Some((task.id, label(task.id.0)?))).collect::<Vec<_>>()
+        {
+            let [key, value] = [key, &value].map(|text| snapshot.strings.intern(text));
+            snapshot.labels.push(LabelRow { task: id, key, value });
+        }
+        snapshot
+    };
+    let report = judge(&diff(&at(15.0), &at(30.0)).expect("one service"), &Policy::default());
+    let [finding] = &report.findings[..] else { panic!("{report:#?}") };
+    let evidence = finding.evidence.iter().map(ToString::to_string);
+    evidence.filter(|fact| fact.starts_with("they are of")).collect()
+}
+
+#[test]
+fn a_finding_names_some_of_those_that_its_tasks_are_for() {
+    let check = |label: fn(u64) -> Option<(&'static str, String)>, expected: &[&str]| {
+        assert_eq!(labelled_evidence(label), expected);
+    };
+    check(|_| None, &[]);
+    check(|_| Some(("tenant", "acme".to_owned())), &["they are of tenant acme"]);
+    check(|id| Some(("shard", (id % 2).to_string())), &["they are of shard 1 and 0"]);
+    check(|id| Some(("shard", (id % 4).to_string())), &["they are of shard 1, 2, 0 and one other"]);
+    check(
+        |id| Some((if id % 2 == 0 { "even" } else { "odd" }, "is".to_owned())),
+        &["they are of even is", "they are of odd is"],
+    );
+    let [devices] = &labelled_evidence(|id| Some(("device", id.to_string())))[..] else { panic!("one key") };
+    assert!(devices.starts_with("they are of device ") && devices.ends_with(" and 397 others"), "{devices}");
+}
+
+#[test]
+fn a_hostile_label_is_escaped_and_cut() {
+    let [words] =
+        &labelled_evidence(|_| Some(("de\u{1b}vice", format!("\u{202e}{}", "x".repeat(1 << 20)))))[..]
+    else {
+        panic!("one key")
+    };
+    assert_eq!(*words, format!("they are of de\\u{{1b}}vice \\u{{202e}}{}…", "x".repeat(199)));
 }
 
 #[test]

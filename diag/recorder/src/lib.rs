@@ -25,6 +25,7 @@
 //! |---|---|
 //! | [`init`], [`Builder`] | starting, and what can be set |
 //! | [`spawn`], [`block_on`], [`task`] | spawning and running with a record, by the names of `tokio::task` |
+//! | [`scope`] | labels: what tasks are for, a device or a request |
 //! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
 #![cfg_attr(
@@ -123,7 +124,7 @@ pub use heap::Alloc;
 pub use problem::{Problem, ProblemKind};
 pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
-pub use task::{block_on, spawn};
+pub use task::{block_on, scope, spawn};
 
 /// What becomes of a spawn: a byte, so that the spawn path loads it once and compares it once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,6 +144,12 @@ static RECORDING: AtomicU8 = AtomicU8::new(Recording::ON.0);
 #[inline]
 pub(crate) fn recording() -> Recording {
     Recording(RECORDING.load(Ordering::Relaxed))
+}
+
+/// False with `DIAG=off`.
+#[inline]
+pub(crate) fn is_recording() -> bool {
+    recording() != Recording::OFF
 }
 
 pub(crate) fn record(on: bool) {

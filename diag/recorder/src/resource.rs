@@ -23,7 +23,7 @@ use crate::current::{self, CurrentTask};
 use crate::dropped::Dropped;
 use crate::fork::Lock;
 use crate::task::context;
-use crate::{Recording, clock, recording};
+use crate::{clock, is_recording};
 
 /// Powers of two of milliseconds; the last one is open above.
 pub(crate) const AGE_BUCKETS: usize = 32;
@@ -87,7 +87,7 @@ pub struct InUse {
 #[track_caller]
 pub fn acquire(name: &'static str) -> InUse {
     let place = Place { name, location: Location::caller() };
-    if recording() == Recording::OFF {
+    if !is_recording() {
         return InUse { id: 0, shard: 0 };
     }
     let (id, open) =

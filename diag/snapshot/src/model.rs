@@ -10,6 +10,7 @@ mod facts;
 mod heap;
 mod heap_totals;
 mod histogram;
+mod label;
 mod mapped_file;
 mod parked;
 mod resource;
@@ -28,6 +29,7 @@ pub use facts::{
 pub use heap::{Heap, HeapFacts, SampleRow};
 pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};
+pub use label::LabelRow;
 pub use mapped_file::MappedFileRow;
 pub use parked::{ParkedRow, ThreadRow};
 pub use resource::{
@@ -67,6 +69,8 @@ pub struct Snapshot {
     pub zombies: Table<ZombieRow>,
     /// What some of the tasks are parked on, by ascending task.
     pub parked: Table<ParkedRow>,
+    /// The labels of live tasks, by ascending task; those of one task innermost first.
+    pub labels: Table<LabelRow>,
     /// Threads that are held up in a poll.
     pub threads: Table<ThreadRow>,
     /// What each thread has used of the CPUs, by ascending id.
@@ -108,6 +112,7 @@ impl Snapshot {
         visitor.visit(&self.stacks.stacks);
         visitor.visit(&self.stacks.names);
         visitor.visit(&self.parked);
+        visitor.visit(&self.labels);
         visitor.visit(&self.threads);
         visitor.visit(&self.thread_cpu);
         visitor.visit(&self.mapped_files);
@@ -197,6 +202,16 @@ impl Snapshot {
         self.tasks.get(self.tasks.id().find(id)?)
     }
 
+    /// The labels of this task, the innermost first: key and value.
+    pub fn labels_of(&self, task: TaskId) -> impl Iterator<Item = (&str, &str)> {
+        let tasks = self.labels.task();
+        let is_of_task = move |row: &usize| tasks.get(*row) == Some(task);
+        let some = tasks.find(task).unwrap_or(self.labels.len());
+        let first = (0..some).rev().take_while(is_of_task).last().unwrap_or(some);
+        let labels = (first..self.labels.len()).take_while(is_of_task).filter_map(|row| self.labels.get(row));
+        labels.map(|label| (self.strings.show(label.key), self.strings.show(label.value)))
+    }
+
     /// `file:line:column` of a site, as people know it; what is not known is left out.
     pub fn site_location(&self, site: SiteIndex) -> String {
         match self.sites.get(site.0 as usize) {
@@ -263,6 +278,7 @@ mod tests {
             ends: ones(),
             zombies: ones(),
             parked: ones(),
+            labels: ones(),
             threads: ones(),
             thread_cpu: ones(),
             mapped_files: ones(),

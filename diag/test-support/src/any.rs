@@ -243,14 +243,14 @@ fn heap(sizes: Sizes, rows: usize) -> impl Strategy<Value = Heap> {
 fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let tasks = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    let threads = (table(rows, sizes), table(rows, sizes));
+    let threads = (table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let system = (table(rows, sizes), table(rows, sizes));
     let resources = (table(sizes.resource_sites, sizes), table(rows, sizes), table(rows, sizes));
     (sites, tasks, threads, (system, resources), stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
         |(
             (sites, lifetimes, poll_times, poll_delays),
             (tasks, ends, zombies, parked),
-            (threads, thread_cpu),
+            (labels, threads, thread_cpu),
             ((mapped_files, descriptors), (resource_sites, resources, resource_ages)),
             stacks,
             heap,
@@ -264,6 +264,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                 ends,
                 zombies,
                 parked,
+                labels,
                 threads,
                 thread_cpu,
                 mapped_files,

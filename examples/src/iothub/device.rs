@@ -1,4 +1,4 @@
-//! The life of one device, as its task: hello, frames, a line lost and found again, and the end.
+//! The life of one device, as its task: frames, a line lost and found again, and the end.
 //!
 //! The task owns the line and nothing else; what outlives a line is in the session map.
 
@@ -9,16 +9,19 @@ use super::protocol::{DeviceId, Frame, FrameError, read_frame, write_frame};
 use super::session::{Arrival, Resume};
 use super::transport::Line;
 
-/// Serves whoever is on `line`. If a task of the same device waits for a line, it gets this one, and ends here.
-pub(super) async fn serve(state: Arc<State>, mut line: Line) {
-    // Whoever does not say hello is no device of ours.
-    let Ok(Frame::Hello(id)) = read_frame(&mut line).await else { return };
-    if let Arrival::New(line, resume) = state.sessions.arrive(id, line) {
-        session(&state, id, line, resume).await;
+/// Finds out who is on `line`. `None` if that needs no task: whoever does not say hello is no device of ours, and a task of
+/// the same device that waits for a line gets this one.
+pub(super) async fn hello(state: &State, mut line: Line) -> Option<(DeviceId, Line, Resume)> {
+    let Ok(Frame::Hello(id)) = read_frame(&mut line).await else { return None };
+    match state.sessions.arrive(id, line) {
+        Arrival::New(line, resume) => Some((id, line, resume)),
+        Arrival::Returned | Arrival::Refused => None,
     }
 }
 
-async fn session(state: &State, id: DeviceId, mut line: Line, mut resume: Resume) {
+/// Serves a device until it leaves.
+pub(super) async fn serve(state: Arc<State>, id: DeviceId, mut line: Line, mut resume: Resume) {
+    let state = &*state;
     while converse(state, id, line).await == Parting::LineLost {
         state.sessions.away(id);
         match next_line(state, id, resume).await {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::device;
-use super::session::Sessions;
+use super::protocol::DeviceId;
+use super::session::{Resume, Sessions};
 use super::transport::{Line, Listener};
 use super::truth::{FaultTruth, Place, Truth};
 
@@ -120,19 +121,27 @@ impl Hub {
 }
 
 impl State {
-    /// Gives a device its task, and writes down where, for the truth.
+    /// Gives a device its task, which says whose it is, and writes down where, for the truth.
     #[track_caller]
-    fn spawn_device(self: &Arc<Self>, line: Line) {
-        self.device_place.note(diag::spawn(device::serve(self.clone(), line)));
+    fn spawn_device(self: &Arc<Self>, id: DeviceId, line: Line, resume: Resume) {
+        let task = device::serve(self.clone(), id, line, resume);
+        self.device_place.note(diag::scope("device", id.0).spawn(task));
     }
 }
 
 async fn accept(state: Arc<State>, mut listener: Listener) {
     while let Some(call) = listener.accept().await {
         match call {
-            Ok(line) => state.spawn_device(line),
+            Ok(line) => drop(diag::spawn(greet(state.clone(), line))),
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
+    }
+}
+
+/// Which device it is is known when it has said so.
+async fn greet(state: Arc<State>, line: Line) {
+    if let Some((id, line, resume)) = device::hello(&state, line).await {
+        state.spawn_device(id, line, resume);
     }
 }
 

@@ -65,13 +65,15 @@ fn facts(group: &TaskGroup) -> String {
     format!("    {polls}{known}{}\n", held.unwrap_or_default())
 }
 
-/// Which is the oldest, and who woke it last.
+/// Which is the oldest, what it is for, and who woke it last.
 fn oldest(task: &TaskView) -> String {
     let tokio_id = task.tokio_id.as_deref().unwrap_or("unknown");
     let own_name = task.name.as_ref().map(|own| format!(" \"{}\"", name(own)));
+    let labels = task.labels.iter().map(|(key, value)| format!(", {} {}", name(key), name(value)));
     format!(
-        "    oldest: tokio id {tokio_id}{}, spawned {} ago{}\n",
+        "    oldest: tokio id {tokio_id}{}{}, spawned {} ago{}\n",
         own_name.unwrap_or_default(),
+        labels.collect::<String>(),
         duration(task.age_ns),
         woken(task),
     )

@@ -1,5 +1,6 @@
 //! A live task.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use diag_snapshot::{CancelBy, Snapshot, TaskRow, TaskState};
@@ -19,6 +20,8 @@ pub struct TaskView {
     pub tokio_id: Option<String>,
     /// The name that it was given.
     pub name: Option<String>,
+    /// What it is for: values by their keys.
+    pub labels: BTreeMap<String, String>,
     /// Where it was spawned.
     pub site: SiteRef,
     /// What it was doing.
@@ -133,6 +136,9 @@ impl TaskView {
             id: task.id.0.to_string(),
             tokio_id: task.tokio_id.map(|id| id.to_string()),
             name: task.name.map(|name| snapshot.strings.show(name).to_owned()),
+            labels: (snapshot.labels_of(task.id))
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
             site: site(task.site),
             state: task.state.as_str(),
             in_state_ns: task.state_since_us().map(|us| ago_ns(snapshot, us)),

@@ -42,7 +42,7 @@ pub use likeness::Likeness;
 pub use memory_room::MemoryRoom;
 pub use poll_times::PollTimes;
 pub use resources::{ResourceDiff, ResourceSide};
-pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
+pub use tasks::{Births, Cohort, LabelValues, Labels, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
 /// snapshots do; [`now`](Diff::now) is about the second alone.

@@ -85,6 +85,10 @@ pub struct SiteSide {
     pub stale_waits: BTreeMap<String, u64>,
     /// What these waits need of others, as far as that is one thing.
     pub stale_needs: BTreeMap<String, Direction>,
+    /// What the stale tasks are for.
+    pub stale_labels: Labels,
+    /// What those of the live tasks are for that have outlived their peers.
+    pub outlived_labels: Labels,
     /// When those of the live tasks were spawned that have outlived their peers.
     pub births: Births,
     /// Time since spawn of the live tasks, microseconds.
@@ -139,6 +143,30 @@ impl Births {
             oldest_us,
             quiet_us: youngest_us.saturating_sub(least_us),
             longest_gap_us: gaps.max().unwrap_or(0),
+        }
+    }
+}
+
+/// What tasks are for: the values of their labels, by key.
+pub type Labels = BTreeMap<String, LabelValues>;
+
+/// Different values that the labels of one key have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LabelValues {
+    /// A few of them, of the oldest tasks.
+    pub named: Vec<String>,
+    /// How many more there are.
+    pub others: u64,
+}
+
+impl LabelValues {
+    fn add(&mut self, value: &str) {
+        const NAMED: usize = 3;
+        if self.named.len() < NAMED {
+            self.named.push(value.to_owned());
+        } else {
+            self.others += 1;
         }
     }
 }
@@ -315,7 +343,35 @@ fn sides(
                 .extend(parked.direction(waits).map(|direction| (waits.to_owned(), direction)));
         }
     }
+    add_labels(snapshot, rests, place, &mut sides);
     sides
+}
+
+/// The oldest tasks come first, by their ids, and their values are those that are named.
+fn add_labels(
+    snapshot: &Snapshot,
+    rests: &[Rest],
+    place: impl Fn(SiteIndex) -> Option<usize>,
+    sides: &mut [SiteSide],
+) {
+    let now_us = snapshot.capture.to_us;
+    let mut values = HashSet::new();
+    for label in snapshot.labels.iter() {
+        let Some(task) = snapshot.task(label.task).map(|task| task.times()) else { continue };
+        let Some(i) = place(task.site) else { continue };
+        let mut add = |of_stale: bool, labels: &mut Labels| {
+            if values.insert((i, of_stale, label.key, label.value)) {
+                let known = labels.entry(snapshot.strings.show(label.key).to_owned()).or_default();
+                known.add(snapshot.strings.show(label.value));
+            }
+        };
+        if rests[i].stale_us(&task, now_us).is_some() {
+            add(true, &mut sides[i].stale_labels);
+        }
+        if (Micros(now_us) - task.spawned).0 >= rests[i].outlived_us() {
+            add(false, &mut sides[i].outlived_labels);
+        }
+    }
 }
 
 /// The live tasks of one site.
@@ -344,6 +400,8 @@ impl Times {
             longest_stale_us: self.stale_idles_us.iter().copied().max(),
             stale_waits: BTreeMap::new(),
             stale_needs: BTreeMap::new(),
+            stale_labels: Labels::new(),
+            outlived_labels: Labels::new(),
             age_us: Spread::of(&mut self.ages_us),
             idle_us: Spread::of(&mut self.idles_us),
         }

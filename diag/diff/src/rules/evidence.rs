@@ -122,6 +122,8 @@ facts! {
         StaleAmongEnded { tasks: u64, idle: Micros, ended: u64, usual_lifetime: Micros },
         /// What those did that were stale already.
         CohortStayed { cohort: u64, untouched: u64, window: Micros },
+        /// What they are for, by the labels of one key: some values, and how many others there are.
+        Labelled { key: String, values: Vec<String>, others: u64 },
         /// Some of those moved on.
         CohortMoved { cohort: u64, ended: u64, polled: u64 },
         /// There were few of those.

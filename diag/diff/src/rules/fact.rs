@@ -158,6 +158,7 @@ quantities! {
     f64, "", { "type": "number" }, number => number;
     String, "", { "type": "string" }, text => text;
     Vec<Bytes>, "_bytes", { "type": "array", "items": { "type": "integer" } }, sizes => sizes;
+    Vec<String>, "", { "type": "array", "items": { "type": "string" } }, texts => texts;
     Vec<u64>, "", { "type": "array", "items": { "type": "integer" } }, numbers => numbers;
     Timestamp, "", { "type": "string", "format": "date-time" }, at => at.to_string();
     Micros, "_ns", { "type": "integer" }, time => time;

@@ -20,7 +20,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{Cohort, Diff, Moves, SiteDiff};
+use crate::diff::{Cohort, Diff, Labels, Moves, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
 use crate::trend::Trend;
@@ -90,9 +90,20 @@ fn of_site(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &Params) -> 
     if site.usual_lifetime_us.is_none() {
         return Some(Finding { waiting_at: resting.waiting_at, advice, ..ageing });
     }
-    let more = ageing.evidence.into_iter().filter(|fact| !resting.evidence.contains(fact));
+    let is_new =
+        |fact: &Evidence| !matches!(fact, Evidence::Labelled { .. }) && !resting.evidence.contains(fact);
+    let more = ageing.evidence.into_iter().filter(is_new);
     let evidence = resting.evidence.iter().cloned().chain(more).collect();
     Some(Finding { confidence: ageing.confidence, evidence, advice, ..resting })
+}
+
+/// What the tasks are for, as far as they say it.
+fn labelled(labels: &Labels) -> impl Iterator<Item = Evidence> {
+    labels.iter().map(|(key, values)| Evidence::Labelled {
+        key: key.clone(),
+        values: values.named.clone(),
+        others: values.others,
+    })
 }
 
 /// False if the last third of a series has no more tasks of the site than a tenth of its growth before.
@@ -201,6 +212,7 @@ impl<'a> Suspect<'a> {
             Evidence::WentIdleInParts { parts: busy_eighths(&after.rested, after.stale) as u64, of: 8 },
             Evidence::SinceStart { spawned: after.totals.spawned, ended: after.totals.ended() },
         ]);
+        evidence.extend(labelled(&after.stale_labels));
         evidence
     }
 

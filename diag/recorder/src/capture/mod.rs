@@ -95,7 +95,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let mut stacks = Tree::new();
     let library::Rows { tasks: others, resources: mut resource_tables } =
         library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
-    let tasks::Rows { tasks, zombies, parked } =
+    let tasks::Rows { tasks, zombies, parked, labels } =
         tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
     in_use::add(&mut resource_tables, &sites, &mut strings, &anchor);
     let (resource_sites, open_resources, resource_ages) = resource_tables.finish();
@@ -132,6 +132,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         poll_delays: sites.poll_delays(),
         sites: sites.into_rows(),
         tasks,
+        labels,
         ends,
         zombies,
         parked,

@@ -3,7 +3,9 @@
 //! Rows first, sites and totals after: so every row's site is known, and what came or went in between
 //! shows in one number.
 
-use diag_snapshot::{EndRow, Outcome, SiteIndex, Strings, Table, TaskId, TaskRow, TaskState, ZombieRow};
+use diag_snapshot::{
+    EndRow, LabelRow, Outcome, SiteIndex, Strings, Table, TaskId, TaskRow, TaskState, ZombieRow,
+};
 
 use super::awaits::Parked;
 use super::library::Library;
@@ -12,6 +14,7 @@ use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
 use crate::task::completed::Completed;
+use crate::task::labels::Labels;
 use crate::task::pinned::Pinned;
 use crate::task::reading::{Lost, ParkedAt, RunState, TaskReading};
 use crate::task::record::TaskRecord;
@@ -34,9 +37,9 @@ impl Found {
         self.record.read().filter(|reading| reading.task == self.task)
     }
 
-    /// The task's name, unless the task has ended meanwhile.
-    fn name(&self) -> Option<String> {
-        Pinned::new(self.record, self.task)?.label().map(str::to_owned)
+    /// The task's name and labels, unless the task has ended meanwhile.
+    fn beside(&self) -> Option<Labels> {
+        Pinned::new(self.record, self.task)?.beside()
     }
 }
 
@@ -70,6 +73,8 @@ pub(super) struct Rows {
     pub(super) zombies: Table<ZombieRow>,
     /// Where those alive are parked, as far as that is known.
     pub(super) parked: Vec<Parked>,
+    /// The labels of those alive.
+    pub(super) labels: Table<LabelRow>,
 }
 
 /// The rows of the tasks found, among `others`, those of `library`, which are in the order of their ids as well.
@@ -82,7 +87,8 @@ pub(super) fn rows(
     anchor: &Anchor,
 ) -> Rows {
     let (mut tasks, mut zombies) = (Table::with_capacity(found.len() + others.len()), Table::default());
-    let (mut parked, mut rest) = (Vec::new(), others.iter().cloned().peekable());
+    let (mut parked, mut labels) = (Vec::new(), Table::default());
+    let mut rest = others.iter().cloned().peekable();
     for found in found {
         let Some(reading) = found.read() else { continue };
         let Some((id, site)) = identity(reading.task, sites) else { continue };
@@ -93,8 +99,11 @@ pub(super) fn rows(
         while let Some(other) = rest.next_if(|other| other.id < id) {
             tasks.push(other);
         }
-        let name = if reading.labelled { found.name() } else { None };
-        let name = name.map(|name| strings.intern(&name));
+        let beside = if reading.has_beside { found.beside() } else { None };
+        let name = beside.as_ref().and_then(Labels::name).map(|name| strings.intern(name));
+        for (key, value) in beside.iter().flat_map(Labels::iter) {
+            labels.push(LabelRow { task: id, key: strings.intern(key), value: strings.intern(value) });
+        }
         sites.count_alive(site);
         let row = TaskRow { name, ..row(id, site, &reading, sites, anchor) };
         // A future inside of a task without a record was made by that task, as far as anybody knows.
@@ -108,7 +117,7 @@ pub(super) fn rows(
         }
     }
     rest.for_each(|other| tasks.push(other));
-    Rows { tasks, zombies, parked }
+    Rows { tasks, zombies, parked, labels }
 }
 
 fn child_of(parent: &TaskRow, row: TaskRow) -> TaskRow {

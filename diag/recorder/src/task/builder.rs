@@ -1,5 +1,6 @@
-//! `Builder`: spawning with a name, as tokio's own builder does where that is stable.
+//! `Builder`: spawning with a name and labels, as tokio's own builder does where that is stable.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::panic::Location;
@@ -9,7 +10,10 @@ use tokio::runtime::Handle;
 use super::blocking::TrackedFn;
 use super::future::Tracked;
 use super::handle::JoinHandle;
+use super::labels::Labels;
+use super::labels::in_force::inherited;
 use super::local_set::LocalSet;
+use super::scope::with_label;
 use super::site::Kind;
 use super::spawn::Spawn;
 
@@ -21,10 +25,11 @@ use super::spawn::Spawn;
 /// assert_eq!(device.await.unwrap(), "online");
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use = "a builder spawns nothing by itself"]
 pub struct Builder<'a> {
     name: Option<&'a str>,
+    labels: Option<Labels>,
     untraced: bool,
 }
 
@@ -37,6 +42,19 @@ impl<'a> Builder<'a> {
     /// Names the task in dumps, snapshots and pages. A copy is kept while the task lives.
     pub fn name(self, name: &'a str) -> Self {
         Builder { name: Some(name), ..self }
+    }
+
+    /// Labels the task and whatever it spawns, as a [`scope`](super::scope()) does: beside the labels of the task or scope that this
+    /// is called in, but for one of the same key.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+    /// let upload = diag::task::Builder::new().label("tenant", "acme").label("part", 42).spawn(async {})?;
+    /// # upload.await.unwrap();
+    /// # Ok(()) }
+    /// ```
+    pub fn label(self, key: &str, value: impl Display) -> Self {
+        Builder { labels: with_label(self.labels.or_else(inherited), key, value), ..self }
     }
 
     /// Where this task is parked is not looked at: its polls borrow no other waker for it, and nobody who asks
@@ -58,8 +76,7 @@ impl<'a> Builder<'a> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (record, handle, _cell) = self.spec(Location::caller(), Kind::Task).begin::<F>();
-        Ok(JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle))
+        Ok(self.spec(Location::caller(), Kind::Task).on_current_runtime(future))
     }
 
     /// Spawns on the runtime of `handle`.
@@ -125,7 +142,7 @@ impl<'a> Builder<'a> {
         Ok(JoinHandle::new(tokio::task::spawn_blocking(move || tracked.run()), handle))
     }
 
-    fn spec(self, caller: &'static Location<'static>, kind: Kind) -> Spawn<'a> {
-        Spawn { name: self.name, traced: !self.untraced, ..Spawn::new(caller, kind) }
+    fn spec(self, caller: &'static Location<'static>, kind: Kind) -> Spawn {
+        Spawn { traced: !self.untraced, ..Spawn::new(caller, kind) }.named(self.name, self.labels)
     }
 }

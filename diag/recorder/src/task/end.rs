@@ -5,6 +5,7 @@ use diag_snapshot::Outcome;
 use super::cancel::Cancel;
 use super::completed::outcome_index;
 use super::context;
+use super::labels::in_force;
 use super::record::TaskRecord;
 use super::totals::{add, lifetime_bucket, raise};
 use crate::clock;
@@ -19,15 +20,18 @@ pub(super) struct EndGuard {
 
 impl EndGuard {
     /// The future of `record` is about to be dropped, while `task` is the current one.
-    #[inline]
+    #[inline(always)]
     pub(super) fn start(record: &'static TaskRecord, task: CurrentTask) -> Self {
         record.start_drop();
+        if record.has_beside() {
+            enter_labels(record, task);
+        }
         EndGuard { record, before: current::replace(task) }
     }
 }
 
 impl Drop for EndGuard {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         current::replace(self.before);
         count_end(self.record);
@@ -37,7 +41,19 @@ impl Drop for EndGuard {
     }
 }
 
+/// What destructors spawn, to clean up behind the task, has its labels.
+#[cold]
+fn enter_labels(record: &TaskRecord, task: CurrentTask) {
+    // SAFETY: the caller owns the task, which ends after it has left.
+    if let Some(beside) = unsafe { record.beside() } {
+        in_force::enter(&beside, task);
+    }
+}
+
 fn count_end(record: &TaskRecord) {
+    if record.has_beside() {
+        in_force::leave();
+    }
     let Some(shard) = context::shard() else { return };
     let (mut end, busy_ns, longest_ns) = record.end(clock::stamp_ns);
     if end.cancel_bits == 0 && matches!(end.outcome, Outcome::Cancelled | Outcome::NeverPolled) {

@@ -11,6 +11,7 @@
 //! | `future`, `waker`, `runtime_waker` | what is wrapped: a task's future, its waker, the runtime's |
 //! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
+//! | `labels`, `scope` | what a task is for, beside its record, and what hands it on |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `lineage` | which tasks descend from a test's, while one has a guard |
@@ -37,6 +38,7 @@ mod handle;
     allow(hidden_glob_reexports, reason = "tokio's module of this name has the builder of its own set")
 )]
 mod join_set;
+pub(crate) mod labels;
 pub(crate) mod lineage;
 mod local_set;
 #[cfg(all(test, diag_loom))]
@@ -47,6 +49,7 @@ pub(crate) mod reading;
 pub(crate) mod record;
 mod runtime_waker;
 pub(crate) mod sampling;
+mod scope;
 pub(crate) mod site;
 pub(crate) mod slab;
 mod spawn;
@@ -74,6 +77,7 @@ use future::Tracked;
 pub use handle::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use local_set::LocalSet;
+pub use scope::{Scope, Scoped, scope};
 use site::Kind;
 pub(crate) use site::SiteId;
 use spawn::Spawn;
@@ -112,8 +116,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let (record, handle, _cell) = Spawn::new(location, Kind::Task).begin::<F>();
-    JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle)
+    Spawn::new(location, Kind::Task).on_current_runtime(future)
 }
 
 /// Spawns a `!Send` task on the current `LocalSet`, as [`tokio::task::spawn_local`] does, and records it.

@@ -11,7 +11,7 @@ use loom::thread;
 
 use super::free_bitmap::FreeBitmap;
 use super::reading::{Lost, TaskReading};
-use super::record::{PollKind, TaskRecord};
+use super::record::{Marked, PollKind, TaskRecord};
 use super::runtime_waker::is_runtimes;
 use super::site::{Kind, SiteId};
 use super::spawn::SpawnInfo;
@@ -21,7 +21,7 @@ use crate::current::CurrentTask;
 /// A task whose fields all say its id.
 fn spawn_info(id: u64) -> SpawnInfo {
     let task = CurrentTask::new(id, SiteId(id as u32));
-    SpawnInfo { task, parent: task, spawned_ns: id, label: None, kind: Kind::Task, traced: true }
+    SpawnInfo { task, parent: task, spawned_ns: id, beside: None, kind: Kind::Task, traced: true }
 }
 
 fn poll_once(record: &TaskRecord, id: u64) {
@@ -171,8 +171,10 @@ impl Runtime {
                 record.keep_runtime_waker();
             }
             match kind {
-                PollKind::Traced(trace) => assert_eq!(record.traced_end(trace, 1, None, false), None),
-                PollKind::First | PollKind::Rested | PollKind::Later => record.poll_end(1, None),
+                PollKind::Marked(Marked::Traced(trace)) => {
+                    assert_eq!(record.traced_end(trace, 1, None, false), None)
+                }
+                _ => record.poll_end(1, None),
             }
             // Idle, or scheduled anew if a wake came meanwhile.
             let settle = |state| if state == 3 { Some(1) } else { Some(0) };

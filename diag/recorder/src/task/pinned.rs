@@ -1,6 +1,7 @@
 //! A task held in its record by a capture, so that it cannot go away meanwhile.
 
 use super::context;
+use super::labels::Labels;
 use super::record::TaskRecord;
 use crate::current::CurrentTask;
 
@@ -21,10 +22,10 @@ impl Pinned {
         self.record
     }
 
-    /// The task's name, if it has one.
-    pub(crate) fn label(&self) -> Option<&str> {
+    /// The task's name and labels, if it has any.
+    pub(crate) fn beside(&self) -> Option<Labels> {
         // SAFETY: pinned as long as `self` lives.
-        unsafe { self.record.label() }
+        unsafe { self.record.beside() }.map(|beside| Labels::clone(&beside))
     }
 }
 

@@ -6,7 +6,8 @@ use diag_snapshot::Outcome;
 
 use super::await_point::Polled;
 use super::context;
-use super::record::{PollKind, TaskRecord, Trace};
+use super::labels::in_force;
+use super::record::{Marked, PollKind, TaskRecord, Trace};
 use super::sampling::{Extra, timing_one_in};
 use super::site::SiteId;
 use super::totals::Totals;
@@ -32,9 +33,6 @@ impl RecordedPoll {
     pub(super) fn start(record: &'static TaskRecord, task: CurrentTask) -> (Self, bool) {
         let started_ns = clock::stamp_ns();
         let (kind, woken_ns) = record.poll_start(started_ns, context::thread());
-        if kind == PollKind::First {
-            record.set_tokio_id(tokio_id::current_bits());
-        }
         if is_long(started_ns, woken_ns) {
             count_delay(record, started_ns - woken_ns);
         }
@@ -49,6 +47,7 @@ impl RecordedPoll {
         if is_due {
             poll.extra = context::extra_of_poll(poll.started_ns).with_stacks(false);
         }
+        start_special(record, poll.kind);
         poll
     }
 
@@ -99,16 +98,36 @@ impl RecordedPoll {
     #[inline(always)]
     fn settle(&self, ending: Option<Outcome>) {
         let now_ns = clock::stamp_ns();
-        if let PollKind::Traced(trace) = self.kind {
-            self.traced_end(trace, now_ns, ending);
+        if let PollKind::Marked(marked) = self.kind {
+            self.marked_end(marked, now_ns, ending);
         } else {
-            self.take_time(now_ns);
-            if self.extra.takes_stacks() {
-                await_point::end(self.record);
-            }
-            self.record.poll_end(now_ns, ending);
+            self.unmarked_end(now_ns, ending);
         }
         current::replace(self.before);
+    }
+
+    #[inline(always)]
+    fn unmarked_end(&self, now_ns: u64, ending: Option<Outcome>) {
+        self.take_time(now_ns);
+        if self.extra.takes_stacks() {
+            await_point::end(self.record);
+        }
+        self.record.poll_end(now_ns, ending);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn marked_end(&self, marked: Marked, now_ns: u64, ending: Option<Outcome>) {
+        if self.record.state().has_labels() {
+            in_force::leave();
+        }
+        if let Marked::Traced(trace) = marked {
+            return self.traced_end(trace, now_ns, ending);
+        }
+        if marked == Marked::First && ending.is_none() {
+            self.record.keep_runtime_waker();
+        }
+        self.unmarked_end(now_ns, ending);
     }
 
     /// Adds the time of the poll, if that is known.
@@ -141,8 +160,6 @@ impl RecordedPoll {
         }
     }
 
-    #[cold]
-    #[inline(never)]
     fn traced_end(&self, trace: Trace, now_ns: u64, ending: Option<Outcome>) {
         if !trace.unrecorded {
             self.take_time(now_ns);
@@ -172,16 +189,17 @@ fn prepare(
     runtimes: &Waker,
     sp: u64,
 ) -> Extra {
-    if kind == PollKind::First {
+    let kind = start_special(record, kind);
+    if kind == Marked::First {
         waker::learn(record, runtimes);
     }
     let extra = if is_due { context::extra_of_poll(now_ns) } else { Extra::NONE };
     let wanted = match kind {
-        PollKind::First | PollKind::Rested => context::has_units_left(now_ns),
-        PollKind::Traced(_) => true,
-        PollKind::Later => extra.takes_stacks(),
+        Marked::First | Marked::Rested => context::has_units_left(now_ns),
+        Marked::Traced(_) => true,
+        Marked::Later => extra.takes_stacks(),
     };
-    let polled = if let PollKind::Traced(_) = kind { Polled::Asked } else { Polled::Task };
+    let polled = if let Marked::Traced(_) = kind { Polled::Asked } else { Polled::Task };
     extra.with_stacks(wanted && waker::is_known(record, runtimes) && await_point::begin(record, sp, polled))
 }
 
@@ -194,12 +212,38 @@ fn prepare_sub(
     may: bool,
     sp: u64,
 ) -> Extra {
+    let kind = start_special(record, kind);
     let extra = if is_due { context::extra_of_poll(now_ns) } else { Extra::NONE };
     let wanted = match kind {
-        PollKind::First | PollKind::Rested => context::has_units_left(now_ns),
-        PollKind::Traced(_) | PollKind::Later => extra.takes_stacks(),
+        Marked::First | Marked::Rested => context::has_units_left(now_ns),
+        Marked::Traced(_) | Marked::Later => extra.takes_stacks(),
     };
     extra.with_stacks(wanted && may && await_point::begin(record, sp, Polled::Sub))
+}
+
+/// What the first poll of a task does, and each of one with labels: what is spawned until it ends inherits them. The task is
+/// the current one.
+#[inline]
+fn start_special(record: &'static TaskRecord, kind: PollKind) -> Marked {
+    if kind.marked() == Marked::First {
+        record.set_tokio_id(tokio_id::current_bits());
+    }
+    if let PollKind::Marked(_) = kind {
+        put_labels_in_force(record);
+    }
+    kind.marked()
+}
+
+#[cold]
+#[inline(never)]
+fn put_labels_in_force(record: &'static TaskRecord) {
+    if !record.state().has_labels() {
+        return;
+    }
+    // SAFETY: the caller polls the task, whose labels stay until that has ended.
+    if let Some(labels) = unsafe { record.beside() } {
+        in_force::enter(&labels, current::get());
+    }
 }
 
 /// Records the end of a poll that unwinds.

@@ -16,7 +16,7 @@ pub(crate) struct TaskReading {
     pub(crate) task: CurrentTask,
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
-    pub(crate) labelled: bool,
+    pub(crate) has_beside: bool,
     pub(crate) state: StateBits,
     /// Poll starts and ends so far: odd inside a poll.
     pub(crate) seq: u64,

@@ -1,9 +1,12 @@
 //! The spawn of a task: what is said of it, and what of that is written into its record.
 
+use std::future::Future;
 use std::panic::Location;
 
 use super::context;
-use super::handle::TaskRef;
+use super::future::Tracked;
+use super::handle::{JoinHandle, TaskRef};
+use super::labels::{Labels, in_force};
 use super::lineage;
 use super::record::TaskRecord;
 use super::site::{self, Kind, Site};
@@ -12,20 +15,42 @@ use crate::current::{self, Charged, CurrentTask};
 use crate::{Recording, clock};
 
 /// What a spawn says of its task.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spawn<'a> {
+#[derive(Debug)]
+pub(super) struct Spawn {
     pub(super) location: &'static Location<'static>,
     pub(super) kind: Kind,
-    pub(super) name: Option<&'a str>,
+    /// Name and labels, if the spawn says any; without, the task inherits its labels.
+    pub(super) beside: Option<Labels>,
     /// False if captures may not poll the task.
     pub(super) traced: bool,
 }
 
-impl Spawn<'_> {
-    /// A task without a name.
+impl Spawn {
+    /// A task without a name or labels of its own.
     #[inline]
     pub(super) fn new(location: &'static Location<'static>, kind: Kind) -> Self {
-        Spawn { location, kind, name: None, traced: true }
+        Spawn { location, kind, beside: None, traced: true }
+    }
+
+    /// With a name, and these labels or else those that it inherits.
+    pub(super) fn named(self, name: Option<&str>, labels: Option<Labels>) -> Self {
+        let beside = match name.filter(|_| crate::is_recording()) {
+            Some(name) => Labels::named(labels.or_else(in_force::inherited), name),
+            None => labels,
+        };
+        Spawn { beside, ..self }
+    }
+
+    /// Records the spawn and hands the task to the current runtime.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn on_current_runtime<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (record, handle, _cell) = self.begin::<F>();
+        JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle)
     }
 
     /// Records the spawn of a task whose code is of type `F`: its record for the wrapper, the one reference
@@ -54,7 +79,7 @@ impl Spawn<'_> {
             task: CurrentTask::new(id, site),
             parent: current::get(),
             spawned_ns: clock::stamp_ns(),
-            label: self.name.map(Box::from),
+            beside: self.beside.or_else(in_force::inherited),
             kind: self.kind,
             traced: self.traced,
         });
@@ -62,7 +87,7 @@ impl Spawn<'_> {
     }
 }
 
-impl Spawn<'_> {
+impl Spawn {
     #[cold]
     fn open_with_lineage(self, site: &Site) -> Option<&'static TaskRecord> {
         let record = self.open(site)?;
@@ -77,7 +102,7 @@ pub(crate) struct SpawnInfo {
     pub(crate) task: CurrentTask,
     pub(crate) parent: CurrentTask,
     pub(crate) spawned_ns: u64,
-    pub(crate) label: Option<Box<str>>,
+    pub(crate) beside: Option<Labels>,
     pub(crate) kind: Kind,
     /// False for a task that no capture may poll.
     pub(crate) traced: bool,

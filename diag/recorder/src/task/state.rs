@@ -1,6 +1,6 @@
 //! The one word of a record in which everything is counted that other threads change.
 //!
-//! `wakes: 16 (wraps) | handles: 16 | flags: 9 | wakers: 23`. One word and not four, because the proof
+//! `wakes: 16 (wraps) | handles: 16 | flags: 10 | wakers: 22`. One word and not four, because the proof
 //! that nothing can wake a task needs all of them as of one instant: read one after the other they
 //! gave a hundred thousand false alarms in seconds.
 //!
@@ -15,6 +15,8 @@ pub(super) const HANDLE: u64 = 1 << 32;
 /// One wake.
 pub(super) const WAKE: u64 = 1 << 48;
 
+/// The task has labels, which its polls put in force.
+pub(super) const LABELLED: u64 = 1 << 22;
 /// The task's future is not dropped yet.
 pub(super) const OWNER: u64 = 1 << 23;
 /// The record owns one reference of the runtime's waker.
@@ -34,11 +36,11 @@ pub(super) const HALF_ROUND: u64 = 1 << 30;
 /// See [`HALF_ROUND`].
 pub(super) const ROUND: u64 = 1 << 31;
 
-const WAKERS: u64 = (1 << 23) - 1;
+const WAKERS: u64 = (1 << 22) - 1;
 const HANDLES: u64 = 0xffff << 32;
 /// From so many on, no more are counted. Far from the end of the count by more threads than there can be
 /// between a load and what follows from it.
-const MANY_WAKERS: u64 = if SMALL { 2 } else { 1 << 22 };
+const MANY_WAKERS: u64 = if SMALL { 2 } else { 1 << 21 };
 const MANY_HANDLES: u64 = if SMALL { 2 } else { 1 << 15 };
 /// The range of wakes, and half of it.
 const WAKES: u16 = if SMALL { 7 } else { u16::MAX };
@@ -121,7 +123,18 @@ impl StateBits {
     /// True if the next poll is none like the others.
     #[inline]
     pub(super) fn is_marked(self) -> bool {
+        self.has(TRACE | HALF_ROUND | ROUND | LABELLED)
+    }
+
+    /// The same for another reason than that the task has labels.
+    #[inline]
+    pub(super) fn is_marked_by_others(self) -> bool {
         self.has(TRACE | HALF_ROUND | ROUND)
+    }
+
+    /// True if polls of the task put labels in force.
+    pub(super) fn has_labels(self) -> bool {
+        self.has(LABELLED)
     }
 
     /// True if the task lives and none of its counted wakers does.

@@ -44,7 +44,7 @@ pub(crate) fn track_at<F: Future>(
     name: Option<&str>,
     future: F,
 ) -> TrackedFuture<F> {
-    let spawn = Spawn { name, ..Spawn::new(location, Kind::Future) };
+    let spawn = Spawn::new(location, Kind::Future).named(name, None);
     let (record, handle, _) = spawn.begin::<F>();
     drop(handle);
     TrackedFuture { future: ManuallyDrop::new(future), record, goes_round: false }

@@ -142,8 +142,8 @@ fn what(kind: LeakKind, spawned_at: String) -> What {
 }
 
 fn name_of(task: &LeftTask) -> Option<String> {
-    let named = task.reading.labelled.then(|| Pinned::new(task.record, task.reading.task))?;
-    named?.label().map(str::to_owned)
+    let pinned = task.reading.has_beside.then(|| Pinned::new(task.record, task.reading.task))??;
+    pinned.beside()?.name().map(str::to_owned)
 }
 
 /// What it is at; the functions of its stacks go to `functions`.

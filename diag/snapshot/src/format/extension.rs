@@ -13,37 +13,37 @@ use crate::table::{Row, Table};
 use crate::{read, write};
 
 codes! {
-    /// What a label is on.
-    Owner {
+    /// Who waits.
+    Waiter {
         /// A live task.
         Task = "task",
-        /// A spawn site.
-        Site = "site",
+        /// A thread.
+        Thread = "thread",
     }
 }
 
 crate::schema::table! {
-    /// A key and a value on something.
-    LabelRow in labels, since 1.9 {
-        /// On what.
-        owner_kind: Owner as Plain;
-        /// Which of them: a task's id, the index of a site.
-        owner: u64 as Delta;
-        /// Its name.
-        key: StringIndex as Delta;
-        /// Its value, if it has one.
-        value: Option<StringIndex> as Delta;
+    /// Who waits for a lock.
+    WaitRow in waits, since 1.99 {
+        /// What waits.
+        waiter_kind: Waiter as Plain;
+        /// Which of them: a task's id, the kernel's id of a thread.
+        waiter: u64 as Delta;
+        /// The lock's name.
+        lock: StringIndex as Delta;
+        /// Who has it, if anybody.
+        holder: Option<StringIndex> as Delta;
     }
 }
 
-fn labelled() -> (Snapshot, Table<LabelRow>) {
+fn waiting() -> (Snapshot, Table<WaitRow>) {
     let mut snapshot = Snapshot::default();
-    let [file, tenant, acme] = ["main.rs", "tenant", "acme"].map(|name| snapshot.strings.intern(name));
+    let [file, lock, backup] = ["main.rs", "store", "backup"].map(|name| snapshot.strings.intern(name));
     snapshot.sites.push(SiteRow { file, line: 7, ..SiteRow::default() });
     snapshot.tasks.push(TaskRow { id: TaskId(900), ..TaskRow::default() });
-    let task = LabelRow { owner_kind: Owner::Task, owner: 900, key: tenant, value: Some(acme) };
-    let site = LabelRow { owner_kind: Owner::Site, owner: 0, key: acme, value: None };
-    (snapshot, [task, site].into_iter().collect())
+    let task = WaitRow { waiter_kind: Waiter::Task, waiter: 900, lock, holder: Some(backup) };
+    let thread = WaitRow { waiter_kind: Waiter::Thread, waiter: 7, lock: backup, holder: None };
+    (snapshot, [task, thread].into_iter().collect())
 }
 
 /// `file` with a section more, made of its own sections as they are stored.
@@ -60,22 +60,22 @@ fn with_section(file: &[u8], name: &str, raw: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn a_table_more_is_written_and_read_by_its_declaration() {
-    let (_, labels) = labelled();
-    let (raw, duplicates) = table::encode(&labels);
-    assert_eq!(table::decode::<LabelRow>(&raw, &mut Budget::new()), Ok(labels.clone()));
+    let (_, waits) = waiting();
+    let (raw, duplicates) = table::encode(&waits);
+    assert_eq!(table::decode::<WaitRow>(&raw, &mut Budget::new()), Ok(waits.clone()));
     assert_eq!(duplicates, 0);
-    assert!(labels.owner_kind().iter().eq([Owner::Task, Owner::Site]));
-    assert_eq!(labels.value().get(1), Some(None));
-    let [_, owner, key, value] = LabelRow::TABLE.columns else { panic!("four columns") };
-    assert_eq!((owner.coding, owner.target, owner.codes.len()), (Coding::Delta, None, 0));
-    assert_eq!((key.target, key.optional), (Some(Target::Strings), false));
-    assert_eq!((value.target, value.optional, value.since), (Some(Target::Strings), true, "1.9"));
+    assert!(waits.waiter_kind().iter().eq([Waiter::Task, Waiter::Thread]));
+    assert_eq!(waits.holder().get(1), Some(None));
+    let [_, waiter, lock, holder] = WaitRow::TABLE.columns else { panic!("four columns") };
+    assert_eq!((waiter.coding, waiter.target, waiter.codes.len()), (Coding::Delta, None, 0));
+    assert_eq!((lock.target, lock.optional), (Some(Target::Strings), false));
+    assert_eq!((holder.target, holder.optional, holder.since), (Some(Target::Strings), true, "1.99"));
 }
 
 #[test]
 fn a_reader_of_before_skips_it() {
-    let (snapshot, labels) = labelled();
-    let file = with_section(&write(&snapshot), LabelRow::TABLE.name, table::encode(&labels).0);
+    let (snapshot, waits) = waiting();
+    let file = with_section(&write(&snapshot), WaitRow::TABLE.name, table::encode(&waits).0);
     assert!(file.len() > write(&snapshot).len());
     assert_eq!(read(&file), Ok((snapshot, vec![])));
 }

@@ -43,6 +43,7 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         ends: reader.table(&lengths).unwrap_or_default(),
         zombies: reader.table(&lengths).unwrap_or_default(),
         parked: reader.table(&lengths).unwrap_or_default(),
+        labels: reader.table(&lengths).unwrap_or_default(),
         threads: reader.table(&lengths).unwrap_or_default(),
         thread_cpu: reader.table(&lengths).unwrap_or_default(),
         mapped_files: reader.table(&lengths).unwrap_or_default(),

@@ -7,8 +7,8 @@ mod tasks;
 mod threads;
 
 use diag_snapshot::{
-    AddressSpace, Capture, CgroupMemory, DescriptorKind, DescriptorRow, Gauge, MappedFileRow, ParkedFacts,
-    ParkedRow, Process, Resources, Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
+    AddressSpace, Capture, CgroupMemory, DescriptorKind, DescriptorRow, Gauge, LabelRow, MappedFileRow,
+    ParkedFacts, ParkedRow, Process, Resources, Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
 };
 
 use crate::random::SplitMix;
@@ -32,6 +32,7 @@ pub fn service(tasks: u64, samples: u64) -> Snapshot {
     let some_tasks = snapshot.tasks.iter().step_by(7).take(256);
     let parked = |task: TaskRow| ParkedRow { task: task.id, stack: StackIndex(random.below(stacks) as u32) };
     snapshot.parked = some_tasks.map(parked).collect();
+    snapshot.labels = labels(&mut snapshot.strings, &snapshot.tasks);
     snapshot.thread_cpu = (0..11).map(|i| threads::thread(i, &mut snapshot.strings)).collect();
     snapshot.mapped_files = mapped_files(&mut snapshot.strings);
     snapshot.descriptors = [
@@ -46,6 +47,19 @@ pub fn service(tasks: u64, samples: u64) -> Snapshot {
     resources::resources(&mut snapshot, tasks);
     snapshot.threads = threads::polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
+}
+
+/// One in three tasks is for a device, and one in thirty for a part of an upload of it.
+fn labels(strings: &mut Strings, tasks: &Table<TaskRow>) -> Table<LabelRow> {
+    let [device, part] = ["device", "part"].map(|key| strings.intern(key));
+    let mut labels = Table::default();
+    for (i, task) in tasks.iter().map(|task| task.id).enumerate().step_by(3) {
+        if i % 30 == 0 {
+            labels.push(LabelRow { task, key: part, value: strings.intern(&(i % 7).to_string()) });
+        }
+        labels.push(LabelRow { task, key: device, value: strings.intern(&format!("d-{}", i % 5_000)) });
+    }
+    labels
 }
 
 fn process() -> Process {

@@ -2,7 +2,7 @@
 
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, busy_eighths, of_live_tasks, risk, stays};
+use super::{Params, Rule, busy_eighths, labelled, of_live_tasks, risk, stays};
 use crate::diff::{Births, Diff, Older, Site, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
@@ -91,6 +91,7 @@ impl<'a> Ageing<'a> {
             },
             Evidence::SinceStart { spawned: totals.spawned, ended: totals.ended() },
         ]);
+        evidence.extend(labelled(&self.site.after.outlived_labels));
         let polled_lately = births.count.saturating_sub(self.site.after.stale);
         let is_of_library = self.site.kind.is_of_library();
         if is_of_library {

@@ -28,7 +28,7 @@
 //! | end | `stack = DROPPING` Relaxed, the future is dropped, stamps Relaxed, `state - OWNER` AcqRel; nothing left: free |
 //! | handle cloned, dropped | `state + handle` Relaxed, `state - handle` AcqRel, or a load if only this is left; nothing left: free |
 //! | pin by a capture | CAS `state + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
-//! | free | the runtime's waker and the label dropped, `task = 0` Relaxed, the record's bit given back (Release) |
+//! | free | the runtime's waker, name and labels dropped, `task = 0` Relaxed, the record's bit given back (Release) |
 //!
 //! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the state (Acquire), `stack`, `fence(Acquire)`,
 //! and the first two again: the same values mean that all fields are one task's, and of one moment
@@ -58,13 +58,14 @@ use std::mem::ManuallyDrop;
 
 use diag_snapshot::Outcome;
 
-pub(crate) use polls::{PollKind, Recovered, Trace};
+pub(crate) use polls::{Marked, PollKind, Recovered, Trace};
 
 use super::completed::ended_as;
+use super::labels::Labels;
 use super::reading::TaskReading;
 use super::site::Kind;
 use super::spawn::SpawnInfo;
-use super::state::{HANDLE, LOCAL, OWNER, StateBits, UNCOUNTED_HANDLE, UNTRACED, WAKE};
+use super::state::{HANDLE, LABELLED, LOCAL, OWNER, StateBits, UNCOUNTED_HANDLE, UNTRACED, WAKE};
 use super::wake_source::WakeSource;
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
@@ -106,7 +107,8 @@ struct Poller {
     moved_ns: AtomicU64,
     busy_ns: unmodelled::AtomicU64,
     tokio_id: unmodelled::AtomicU64,
-    label: unmodelled::AtomicPtr<Box<str>>,
+    /// The task's name and [`Labels`], or null.
+    beside: unmodelled::AtomicPtr<()>,
     /// Those that polls have found, and `OWED`.
     wakes: AtomicU64,
     /// The lower half; the rest is in `traces`.
@@ -159,8 +161,14 @@ impl TaskRecord {
         shared.woken_by.store(0, Ordering::Relaxed);
         shared.thread.store(0, Ordering::Relaxed);
         shared.cancel.store(0, Ordering::Relaxed);
-        let label = spawn.label.map_or(std::ptr::null_mut(), |label| Box::into_raw(Box::new(label)));
-        poller.label.store(label, Ordering::Relaxed);
+        let (beside, labelled) = match spawn.beside {
+            None => (std::ptr::null_mut(), 0),
+            Some(beside) => {
+                let labelled = if beside.has_labels() { LABELLED } else { 0 };
+                (beside.into_raw(), labelled)
+            }
+        };
+        poller.beside.store(beside, Ordering::Relaxed);
         poller.seq.store(0, Ordering::Relaxed);
         poller.moved_ns.store(0, Ordering::Relaxed);
         poller.wakes.store(0, Ordering::Relaxed);
@@ -180,7 +188,7 @@ impl TaskRecord {
         };
         let traced = if spawn.traced { 0 } else { UNTRACED };
         // Last, so that who pins the task finds all of the above.
-        shared.state.store((OWNER | kind | traced) + HANDLE + WAKE, Ordering::Release);
+        shared.state.store((OWNER | kind | traced | labelled) + HANDLE + WAKE, Ordering::Release);
     }
 
     /// The task in it, if there is one: without the rest.
@@ -235,23 +243,28 @@ impl TaskRecord {
         false
     }
 
-    /// The label of a pinned task.
+    /// Name and labels of a task.
     ///
     /// # Safety
-    /// The record is pinned by the caller for as long as the label is used.
-    pub(crate) unsafe fn label(&self) -> Option<&str> {
-        // SAFETY: `clear` frees it, which the caller's pin holds off.
-        unsafe { self.poller.label.load(Ordering::Relaxed).as_ref() }.map(|label| &**label)
+    /// The record is pinned, polled or owned by the caller for as long as they are used.
+    pub(crate) unsafe fn beside(&self) -> Option<ManuallyDrop<Labels>> {
+        // SAFETY: made by `open`; `clear` drops them, which the caller holds off, and nobody does here.
+        unsafe { Labels::from_raw(self.poller.beside.load(Ordering::Relaxed)) }.map(ManuallyDrop::new)
+    }
+
+    /// True if there is a name or a label.
+    #[inline]
+    pub(crate) fn has_beside(&self) -> bool {
+        !self.poller.beside.load(Ordering::Relaxed).is_null()
     }
 
     /// Empties a record that is the caller's to free; its bit is given back after this.
     #[inline]
     pub(crate) fn clear(&self) {
-        let label = self.poller.label.load(Ordering::Relaxed);
-        if !label.is_null() {
-            self.poller.label.store(std::ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: made by `open` from a box; the record is ours alone, so nobody reads it.
-            drop(unsafe { Box::from_raw(label) });
+        if self.has_beside() {
+            let beside = self.poller.beside.swap(std::ptr::null_mut(), Ordering::Relaxed);
+            // SAFETY: made by `open`; the record is ours alone, so nobody reads it.
+            drop(unsafe { Labels::from_raw(beside) });
         }
         if self.has_runtime_waker() {
             // SAFETY: the record's own reference, given up here and nowhere else.
@@ -285,7 +298,7 @@ impl TaskRecord {
             task: CurrentTask::from_word(task),
             parent: CurrentTask::from_word(shared.parent.load(Ordering::Relaxed)),
             spawned_ns: shared.spawned_ns.load(Ordering::Relaxed),
-            labelled: !poller.label.load(Ordering::Relaxed).is_null(),
+            has_beside: self.has_beside(),
             seq,
             traces: asked(traces).into(),
             unrecorded: traces & UNRECORDED != 0,

@@ -21,6 +21,19 @@ pub(crate) enum PollKind {
     Rested,
     /// Any other that the service owes the task.
     Later,
+    /// One that begins and ends otherwise.
+    Marked(Marked),
+}
+
+/// A poll of a task with labels, or one that a capture asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marked {
+    /// See [`PollKind::First`].
+    First,
+    /// See [`PollKind::Rested`].
+    Rested,
+    /// See [`PollKind::Later`].
+    Later,
     /// One that a capture asked for, see [`Trace`].
     Traced(Trace),
 }
@@ -41,12 +54,24 @@ pub(crate) struct Recovered {
     pub(crate) wakers: u32,
 }
 
+impl PollKind {
+    /// The same, for who does not mind how it begins and ends.
+    pub(crate) fn marked(self) -> Marked {
+        match self {
+            PollKind::First => Marked::First,
+            PollKind::Rested => Marked::Rested,
+            PollKind::Later => Marked::Later,
+            PollKind::Marked(marked) => marked,
+        }
+    }
+}
+
 impl TaskRecord {
     /// A poll begins on `thread`, the poller's only. Gives its kind, and when the task was woken last if that
     /// is what it waited for.
     #[inline(always)]
     pub(crate) fn poll_start(&self, now_ns: u64, thread: u32) -> (PollKind, u64) {
-        let (shared, poller) = (&self.shared, &self.poller);
+        let poller = &self.poller;
         let seq = poller.seq.load(Ordering::Relaxed);
         poller.seq.store(seq + 1, Ordering::Relaxed);
         // Pairs with the reader's Acquire fence: who sees what is stored below sees an odd `seq`.
@@ -61,10 +86,16 @@ impl TaskRecord {
             self.count_wakes(wakes, new);
         }
         if state.is_marked()
-            && let Some(trace) = self.marked_start(state, new, now_ns)
+            && let Some((marked, woken_ns)) = self.marked_start(state, (seq, new), now_ns, thread)
         {
-            return (PollKind::Traced(trace), now_ns);
+            return (PollKind::Marked(marked), woken_ns);
         }
+        self.unmarked_start((seq, new), now_ns, thread)
+    }
+
+    #[inline(always)]
+    fn unmarked_start(&self, (seq, new): (u64, u16), now_ns: u64, thread: u32) -> (PollKind, u64) {
+        let (shared, poller) = (&self.shared, &self.poller);
         let rested_ns = now_ns.wrapping_sub(poller.moved_ns.load(Ordering::Relaxed));
         poller.moved_ns.store(now_ns, Ordering::Relaxed);
         if shared.thread.load(Ordering::Relaxed) != thread {
@@ -86,10 +117,29 @@ impl TaskRecord {
         self.poller.wakes.store(counted | u64::from(owed) << 63, Ordering::Relaxed);
     }
 
-    /// As [`poll_start`](TaskRecord::poll_start) where a capture asked for the poll, or where the wakes may have come
-    /// round since the last one.
+    /// The rest of [`poll_start`](TaskRecord::poll_start) where a capture asked for the poll or the task has labels; `None` if
+    /// only the wakes may have come round since the last poll.
     #[cold]
-    fn marked_start(&self, state: StateBits, new: u16, now_ns: u64) -> Option<Trace> {
+    fn marked_start(
+        &self,
+        state: StateBits,
+        (seq, new): (u64, u16),
+        now_ns: u64,
+        thread: u32,
+    ) -> Option<(Marked, u64)> {
+        let trace = if state.is_marked_by_others() { self.trace_start(state, new, now_ns) } else { None };
+        if let Some(trace) = trace {
+            return Some((Marked::Traced(trace), now_ns));
+        }
+        if !state.has_labels() {
+            return None;
+        }
+        let (kind, woken_ns) = self.unmarked_start((seq, new), now_ns, thread);
+        Some((kind.marked(), woken_ns))
+    }
+
+    /// A poll begins that a capture asked for, or before which the wakes may have come round since the last one.
+    fn trace_start(&self, state: StateBits, new: u16, now_ns: u64) -> Option<Trace> {
         let poller = &self.poller;
         if state.may_have_come_round() {
             self.shared.state.fetch_and(!(HALF_ROUND | ROUND), Ordering::Relaxed);

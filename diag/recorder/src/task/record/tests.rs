@@ -11,7 +11,7 @@ fn spawn_info(id: u64) -> SpawnInfo {
         task: CurrentTask::new(id, SiteId(3)),
         parent: CurrentTask::default(),
         spawned_ns: id,
-        label: Some("one".into()),
+        beside: Labels::named(None, "one"),
         kind: Kind::Task,
         traced: true,
     }
@@ -54,7 +54,7 @@ fn a_pinned_record_is_freed_by_who_lets_go_last() {
     assert!(!record.drop_handle());
     assert!(!record.close());
     // SAFETY: pinned above.
-    assert_eq!(unsafe { record.label() }, Some("one"));
+    assert_eq!(unsafe { record.beside() }.as_ref().and_then(|beside| beside.name()), Some("one"));
     assert_eq!(record.pin(), None, "an ended task cannot be pinned");
     assert!(record.unpin());
     record.clear();
@@ -69,7 +69,7 @@ fn a_poll_for_a_capture_shows_as_none() {
     record.shared.state.fetch_or(TRACE, Ordering::Relaxed);
     let before = record.read().unwrap();
     let (kind, _) = record.poll_start(900, 8);
-    let PollKind::Traced(trace) = kind else { panic!("{kind:?}") };
+    let PollKind::Marked(Marked::Traced(trace)) = kind else { panic!("{kind:?}") };
     let during = record.read().unwrap();
     assert_eq!(record.traced_end(trace, 901, None, false), None);
     for reading in [during, record.read().unwrap()] {

@@ -2,6 +2,7 @@
 
 use std::fmt::{Formatter, Result};
 
+use diag_analysis::human;
 use diag_snapshot::Micros;
 
 use crate::report::words::{count, time};
@@ -31,6 +32,19 @@ pub(super) fn cohort_stayed(f: &mut Formatter<'_>, cohort: &u64, untouched: &u64
         if untouched == cohort { "all".to_owned() } else { count(untouched) },
         time(window)
     )
+}
+
+/// `they are of device 17, 42, 99 and 27 others`
+pub(super) fn labelled(f: &mut Formatter<'_>, key: &str, values: &[String], others: &u64) -> Result {
+    let mut values: Vec<String> = values.iter().map(|value| human::name(value)).collect();
+    let last = match others {
+        0 => values.pop(),
+        1 => Some("one other".to_owned()),
+        more => Some(format!("{} others", count(more))),
+    };
+    let last = last.unwrap_or_default();
+    let and = if values.is_empty() { "" } else { " and " };
+    write!(f, "they are of {} {}{and}{last}", human::name(key), values.join(", "))
 }
 
 pub(super) fn cohort_moved(f: &mut Formatter<'_>, cohort: &u64, ended: &u64, polled: &u64) -> Result {

@@ -197,6 +197,7 @@ impl fmt::Display for Evidence {
             }
             StaleAmongEnded { tasks, idle, ended, usual_lifetime } => idle_tasks::stale_among_ended(f, tasks, idle, ended, usual_lifetime),
             CohortStayed { cohort, untouched, window } => idle_tasks::cohort_stayed(f, cohort, untouched, window),
+            Labelled { key, values, others } => idle_tasks::labelled(f, key, values, others),
             CohortMoved { cohort, ended, polled } => idle_tasks::cohort_moved(f, cohort, ended, polled),
             CohortSmall { cohort, least } => idle_tasks::cohort_small(f, cohort, least),
             StaleGrew { before, after } => {
