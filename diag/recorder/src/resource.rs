@@ -125,16 +125,23 @@ impl fmt::Debug for InUse {
     }
 }
 
-/// All that are in use, by their ids, and those that were given back, by place.
-pub(crate) fn all() -> (BTreeMap<u64, Open>, BTreeMap<Place, Closed>) {
-    let (mut open, mut closed) = (BTreeMap::new(), BTreeMap::<Place, Closed>::new());
-    for shard in &SHARDS_OF_ALL {
+/// All that are in use, with their ids.
+pub(crate) fn open() -> Vec<(u64, Open)> {
+    let of_shard = |shard: &Lock<Shard>| -> Vec<(u64, Open)> {
         let shard = shard.lock();
-        open.extend(shard.open.iter().filter(|(id, _)| context::is_own(**id)).map(|(&id, &open)| (id, open)));
-        for (&place, more) in shard.closed.iter().flatten() {
+        shard.open.iter().filter(|(id, _)| context::is_own(**id)).map(|(&id, &open)| (id, open)).collect()
+    };
+    SHARDS_OF_ALL.iter().flat_map(of_shard).collect()
+}
+
+/// What was given back, by place.
+pub(crate) fn closed() -> BTreeMap<Place, Closed> {
+    let mut closed = BTreeMap::<Place, Closed>::new();
+    for shard in &SHARDS_OF_ALL {
+        for (&place, more) in shard.lock().closed.iter().flatten() {
             let sums = closed.entry(place).or_default();
             sums.ages.iter_mut().zip(more.ages).for_each(|(sum, count)| *sum += count);
         }
     }
-    (open, closed)
+    closed
 }

@@ -13,7 +13,6 @@ use crate::resource::{self, Place};
 
 /// Adds it.
 pub(super) fn add(tables: &mut ResourceTables, sites: &Sites, strings: &mut Strings, anchor: &Anchor) {
-    let (open, closed) = resource::all();
     let mut known: BTreeMap<Place, ResourceSiteIndex> = BTreeMap::new();
     let mut site_of = |tables: &mut ResourceTables, place: Place, strings: &mut Strings| {
         *known.entry(place).or_insert_with(|| {
@@ -26,12 +25,12 @@ pub(super) fn add(tables: &mut ResourceTables, sites: &Sites, strings: &mut Stri
             })
         })
     };
-    for (place, closed) in closed {
+    for (place, closed) in resource::closed() {
         let site = site_of(tables, place, strings);
         tables.count_closed(site, &closed.ages);
     }
     let mut holders: BTreeMap<(ResourceSiteIndex, SiteIndex), u64> = BTreeMap::new();
-    for (id, open) in open {
+    for (id, open) in resource::open() {
         let site = site_of(tables, open.place, strings);
         let opened_us = anchor.us(open.since_ns);
         tables.push(ResourceRow {

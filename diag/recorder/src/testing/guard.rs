@@ -12,6 +12,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use super::children::{self, Whose};
 use super::found::{Found, Names, grouped};
 use super::ignored::Ignored;
+use super::in_use;
 use super::leak::{Guarded, LeakKind, Leaks, What};
 use super::process::{self, Process};
 use super::remains::{Remains, Watched};
@@ -144,7 +145,7 @@ impl LeakGuard {
     /// Leaves out what is there by now, and all of the process as it is: for what a fixture starts after the guard.
     pub fn ignore_running(mut self) -> Self {
         let remains = self.watched.remains();
-        self.watched.ignored.running.extend(remains.ids());
+        self.watched.ignored.running.extend(remains.ids().chain(in_use::ids()));
         self.watched.children = children::ids(Whose::ThisThread);
         self.watched.process = self.watched.process.take().map(|_| Process::now());
         self

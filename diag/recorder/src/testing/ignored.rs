@@ -11,7 +11,7 @@ pub(super) struct Ignored {
     pub(super) types: Vec<String>,
     pub(super) stacks: Vec<String>,
     pub(super) names: Vec<String>,
-    /// Ids of tasks, births of blocks of the census.
+    /// Ids of tasks and of what is in use, births of blocks of the census.
     pub(super) running: HashSet<u64>,
 }
 

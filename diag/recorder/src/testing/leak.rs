@@ -20,6 +20,8 @@ pub enum LeakKind {
     Worker,
     /// A socket that is registered with a runtime.
     Socket,
+    /// Something that was [acquired](crate::resource::acquire) and not given back.
+    InUse,
     /// An open file descriptor.
     Descriptor,
     /// A thread.
@@ -47,6 +49,7 @@ impl LeakKind {
             LeakKind::EndedTask => "await the handle, drop it, or empty the JoinSet that has it",
             LeakKind::Worker => "drop the runtime, or call its `shutdown_timeout`",
             LeakKind::Socket | LeakKind::Descriptor => "drop what owns it before the test ends",
+            LeakKind::InUse => "give it back before the test ends, on every path",
             LeakKind::Thread => "tell the thread to stop, and join it",
             LeakKind::Child => "kill the child if it may still run, and wait for it",
             LeakKind::EnvVar => "put the variable back, in a guard of its own so that a panic does it too",

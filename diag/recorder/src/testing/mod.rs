@@ -44,6 +44,7 @@ mod children;
 mod found;
 mod guard;
 mod ignored;
+mod in_use;
 mod leak;
 mod places;
 mod process;

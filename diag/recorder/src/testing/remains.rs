@@ -9,6 +9,7 @@ use super::blocks::{self, Blocks, LeftBlock};
 use super::children::{self, Whose};
 use super::found::Found;
 use super::ignored::Ignored;
+use super::in_use;
 use super::process::Process;
 use super::tasks::{self, LeftTask, Sites};
 use super::value::Value;
@@ -55,6 +56,7 @@ impl Watched {
             Some(process) => process.left(),
             None => children::left(Whose::ThisThread, &self.children),
         };
+        others.extend(in_use::left(self.root, &self.ignored.running));
         others.extend(self.values.iter().filter_map(Value::changed));
         let mut remains = Remains {
             tasks,

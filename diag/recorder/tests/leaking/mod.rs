@@ -19,7 +19,7 @@ use diag::testing::{LeakGuard, LeakKind};
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use LeakKind::{Blocking, Child, EndedTask, Future as Tracked, Socket, Task, Value, Worker};
+use LeakKind::{Blocking, Child, EndedTask, Future as Tracked, InUse, Socket, Task, Value, Worker};
 
 pub(crate) type Test = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -81,6 +81,8 @@ cases! {
     own_sender: [(Task, 1)], "waits for: mpsc recv";
     permit_wait: [(Task, 1)], "waits for: semaphore";
     permit: [(Value, 1)], "it was 3 and is 2";
+    in_use: [(InUse, 1)], "by the test itself";
+    in_use_of_a_task: [(Task, 1), (InUse, 1)], "by a task of the test";
     blocking: [(Blocking, 1)], "is running";
     blocking_aborted: [(Blocking, 1)], "is running";
     local_task: [(Task, 1)], "waits for: ";
@@ -227,6 +229,26 @@ async fn permit(leaks: bool) {
     let permits = PERMITS.with(Arc::clone);
     let permit = permits.acquire_owned().await.expect("there are some");
     if leaks { keep(permit) } else { drop(permit) }
+}
+
+async fn in_use(leaks: bool) {
+    let connection = diag::resource::acquire("connection"); // leak: in_use
+    if leaks { keep(connection) } else { drop(connection) }
+}
+
+async fn in_use_of_a_task(leaks: bool) {
+    let (tell, told) = oneshot::channel::<()>();
+    let task = diag::spawn(async {
+        let _connection = diag::resource::acquire("connection"); // leak: in_use_of_a_task
+        let _ = told.await;
+    });
+    tokio::task::yield_now().await;
+    if leaks {
+        keep(tell);
+    } else {
+        drop(tell);
+        let _ = task.await;
+    }
 }
 
 async fn blocking(leaks: bool) {
