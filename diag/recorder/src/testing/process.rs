@@ -32,7 +32,7 @@ impl Process {
     pub(super) fn now() -> Self {
         Process {
             threads: threads(),
-            descriptors: descriptors(),
+            descriptors: procfs::descriptors(),
             children: children::ids(Whose::Process),
             variables: std::env::vars_os().collect(),
             folder: std::env::current_dir().ok(),
@@ -44,7 +44,7 @@ impl Process {
         let mut left: Vec<Found> = Vec::new();
         left.extend(threads().difference(&self.threads).filter_map(|&tid| thread(tid)));
         let is_new = |(number, target): &(u32, String)| self.descriptors.get(number) != Some(target);
-        left.extend(descriptors().into_iter().filter(is_new).map(descriptor));
+        left.extend(procfs::descriptors().into_iter().filter(is_new).map(descriptor));
         left.extend(children::left(Whose::Process, &self.children));
         left.extend(self.changed_variables());
         left.extend(self.changed_folder());
@@ -117,11 +117,6 @@ fn at(tid: u32, functions: &mut Vec<String>) -> Vec<String> {
 #[cfg(not(all(takes_stacks, any(feature = "agent", feature = "heap"))))]
 fn at(_: u32, _: &mut [String]) -> Vec<String> {
     vec!["where it is cannot be told".to_owned()]
-}
-
-fn descriptors() -> BTreeMap<u32, String> {
-    let all = procfs::descriptors().into_iter().flatten();
-    all.filter_map(|number| Some((number, procfs::descriptor_target(number)?))).collect()
 }
 
 fn descriptor((number, target): (u32, String)) -> Found {

@@ -16,6 +16,7 @@ mod syscall;
 mod thread;
 mod throttled;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -108,20 +109,24 @@ pub(crate) fn host() -> Option<String> {
 
 /// What a descriptor stands for; `None` if it is not open. Opens none, and asks nobody behind it.
 pub(crate) fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
-    let target = fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;
-    Some(descriptor::kind(&target.to_string_lossy()))
+    Some(descriptor::kind(&descriptor_target(descriptor)?))
 }
 
 /// What a descriptor stands for, as the kernel has it: the path of a file, or `socket:[53812]`; `None` if it is not open.
-pub(crate) fn descriptor_target(descriptor: u32) -> Option<String> {
+fn descriptor_target(descriptor: u32) -> Option<String> {
     Some(fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?.to_string_lossy().into_owned())
 }
 
-/// The numbers of all descriptors that are open; `None` if they are not told. That of the list itself is not among them.
-pub(crate) fn descriptors() -> Option<Vec<u32>> {
+/// The numbers of the descriptors that are open, and of the list itself; `None` if they are not told.
+fn descriptors_listed() -> Option<Vec<u32>> {
     let descriptor = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-    let all: Vec<u32> = fs::read_dir("/proc/self/fd").ok()?.filter_map(descriptor).collect();
-    Some(all.into_iter().filter(|&number| descriptor_target(number).is_some()).collect())
+    Some(fs::read_dir("/proc/self/fd").ok()?.filter_map(descriptor).collect())
+}
+
+/// All descriptors that are open, with what they stand for; none if they are not told.
+pub(crate) fn descriptors() -> BTreeMap<u32, String> {
+    let all = descriptors_listed().into_iter().flatten();
+    all.filter_map(|number| Some((number, descriptor_target(number)?))).collect()
 }
 
 /// A child of this process that nobody has waited for.
@@ -156,9 +161,8 @@ pub(crate) fn children() -> Vec<Child> {
 /// What is registered with any epoll of this process; `None` if its descriptors are not told.
 #[cfg(samples_heap)]
 pub(crate) fn registered() -> Option<Vec<Registered>> {
-    let descriptor = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
-    let all = fs::read_dir("/proc/self/fd").ok()?.filter_map(descriptor);
-    let epolls = all.filter(|&descriptor| descriptor_kind(descriptor) == Some(DescriptorKind::Eventpoll));
+    let is_epoll = |&descriptor: &u32| descriptor_kind(descriptor) == Some(DescriptorKind::Eventpoll);
+    let epolls = descriptors_listed()?.into_iter().filter(is_epoll);
     let told = epolls.filter_map(|epoll| fs::read_to_string(format!("/proc/self/fdinfo/{epoll}")).ok());
     Some(told.flat_map(|text| epoll::registered(&text)).collect())
 }
