@@ -14,9 +14,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::address_map::{AddressMap, Place};
+use super::channel_rule::{ChannelFacts, ChannelForm, ChannelRule};
 use super::rules::{
-    BlockWords, COMPLETE, ChannelFacts, ChannelForm, ChannelRule, Context, NOTIFIED, OWNER, QUEUE_NEXT,
-    Rules, STATE_BITS, SocketRule, TABLE, TaskRule,
+    BlockWords, COMPLETE, Context, NOTIFIED, OWNER, QUEUE_NEXT, Rules, STATE_BITS, SocketRule, TABLE,
+    TaskRule,
 };
 use crate::census::Block;
 use crate::census::each;

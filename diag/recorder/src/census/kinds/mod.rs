@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `learn` | the objects that are made, and what is found in them |
-//! | `rules` | the rules that follow |
+//! | `rules`, `channel_rule` | the rules that follow: those of tasks and sockets, and that of channels |
 //! | `survey`, `kind` | a look at all blocks, and what each of them is |
 //! | `address_map` | what lies at an address |
 //!
@@ -19,6 +19,7 @@
 )]
 
 mod address_map;
+mod channel_rule;
 mod kind;
 mod learn;
 mod rules;

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::address_map::AddressMap;
+use super::channel_rule::ChannelFacts;
 use super::kind::Kind;
-use super::rules::{ChannelFacts, Context, Facts, Rules, TaskFacts};
+use super::rules::{Context, Facts, Rules, TaskFacts};
 use crate::census::Block;
 use crate::census::each;
 use crate::clock;
