@@ -6,6 +6,7 @@ use diag_snapshot::{
     ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex, Strings, TaskId,
 };
 
+use super::commonest::commonest;
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use crate::clock::Anchor;
@@ -29,27 +30,15 @@ pub(super) fn add(tables: &mut ResourceTables, sites: &Sites, strings: &mut Stri
         let site = site_of(tables, place, strings);
         tables.count_closed(site, &closed.ages);
     }
-    let mut holders: BTreeMap<(ResourceSiteIndex, SiteIndex), u64> = BTreeMap::new();
+    let mut holders: Vec<(ResourceSiteIndex, SiteIndex)> = Vec::new();
     for (id, open) in resource::open() {
         let site = site_of(tables, open.place, strings);
         let opened_us = anchor.us(open.since_ns);
-        tables.push(ResourceRow {
-            id,
-            site,
-            opened_us,
-            opener: open.holder.id().map(TaskId),
-            ..ResourceRow::default()
-        });
-        if let Some(holder) = open.holder.site().and_then(|site| sites.row_of(site)) {
-            *holders.entry((site, holder)).or_default() += 1;
-        }
+        let opener = open.holder.id().map(TaskId);
+        tables.push(ResourceRow { id, site, opened_us, opener, ..ResourceRow::default() });
+        holders.extend(open.holder.site().and_then(|site| sites.row_of(site)).map(|holder| (site, holder)));
     }
-    let mut most: BTreeMap<ResourceSiteIndex, (u64, SiteIndex)> = BTreeMap::new();
-    for ((site, holder), count) in holders {
-        let known = most.entry(site).or_insert((count, holder));
-        if count > known.0 {
-            *known = (count, holder);
-        }
+    for (site, holder) in commonest(holders.into_iter()) {
+        tables.site(site).opener = Some(holder);
     }
-    most.into_iter().for_each(|(site, (_, holder))| tables.site(site).opener = Some(holder));
 }

@@ -9,6 +9,7 @@ use diag_snapshot::{
     SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow, TaskState,
 };
 
+use super::commonest::commonest;
 use super::open_resources::{self, OpenResources};
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;
@@ -141,19 +142,14 @@ impl Library {
             .resources
             .iter()
             .filter_map(|found| Some((found.block, open_resources::number(found.kind)?)));
-        let mut counts: BTreeMap<((u32, u32), Option<Spawner>), usize> = BTreeMap::new();
-        for (block, kind) in tasks.chain(resources) {
-            *counts.entry(((block.stack, kind), self.spawner_of(block.origin))).or_default() += 1;
-        }
-        let mut most: BTreeMap<(u32, u32), (usize, Option<Spawner>)> = BTreeMap::new();
-        for ((stack, spawner), count) in counts {
-            let known = most.entry(stack).or_default();
-            // Of some nobody knows it: those tell nothing.
-            if known.1.is_none() || count > known.0 {
-                *known = (count, spawner);
-            }
-        }
-        most.into_iter().map(|(stack, (_, spawner))| (stack, spawner)).collect()
+        let spawners: Vec<((u32, u32), Option<Spawner>)> = tasks
+            .chain(resources)
+            .map(|(block, kind)| ((block.stack, kind), self.spawner_of(block.origin)))
+            .collect();
+        // Of some nobody knows it: those tell nothing.
+        let known = spawners.iter().filter_map(|&(stack, spawner)| Some((stack, spawner?)));
+        let most = commonest(known);
+        spawners.iter().map(|(stack, _)| (*stack, most.get(stack).copied())).collect()
     }
 
     /// Rows by ascending id, with the sites of tasks in `sites` and the stacks of all sites in `stacks`, if there are to be any.

@@ -6,6 +6,7 @@
 
 mod awaits;
 mod cell;
+mod commonest;
 mod coverage;
 #[cfg(profiles_cpu)]
 pub(crate) mod cpu;
