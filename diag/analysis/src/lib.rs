@@ -16,6 +16,7 @@ pub mod await_points;
 pub mod conditions;
 mod coverage;
 pub mod dump;
+mod each_once;
 pub mod export;
 mod future_name;
 pub mod gauge;

@@ -4,10 +4,9 @@
 //! something; where there is none, the place of the task that spawned them, and so on. Only if all of these are libraries'
 //! own, it is a line of a library. Sites of one place and type are one.
 
-use std::collections::HashMap;
+use diag_snapshot::{SiteIndex, SiteKind, SiteRow, Snapshot, StringIndex};
 
-use diag_snapshot::{SiteIndex, SiteKind, SiteRow, Snapshot, StringIndex, Table};
-
+use crate::each_once::each_once;
 use crate::maker_stack::{MakerStack, named_stacks};
 
 /// So many are asked one after the other: each spawned the one before.
@@ -29,9 +28,17 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
         };
         site.type_name = snapshot.strings.intern(spawn.type_name.as_deref().unwrap_or("(type not known)"));
     }
-    let (sites, to) = each_once(sites);
-    snapshot.sites = sites;
-    snapshot.reindex_sites(&to);
+    // Of libraries, those of one place, type and kind are one.
+    let key = |site: &SiteRow| {
+        site.is_of_library().then_some((site.kind, site.file, site.line, site.column, site.type_name))
+    };
+    let (sites, to) = each_once(sites, key, |first, site| {
+        first.spawned = first.spawned.saturating_add(site.spawned);
+        first.freed = Some(first.freed.unwrap_or(0).saturating_add(site.freed.unwrap_or(0)));
+        first.future_bytes = first.future_bytes.max(site.future_bytes);
+    });
+    snapshot.sites = sites.into_iter().collect();
+    snapshot.reindex_sites(&to.into_iter().map(SiteIndex).collect::<Vec<_>>());
     snapshot
 }
 
@@ -65,28 +72,6 @@ fn place(sites: &[SiteRow], spawns: &[Option<MakerStack>], site: usize) -> Place
     // It was not taken, or the snapshot is to have none.
     let none = || Place::Of("(spawned without diag)".to_owned(), 0);
     library.map_or_else(none, |library| Place::Of(library.file.clone(), library.line))
-}
-
-/// The sites of libraries with those of one place, type and kind put together, and where each site went.
-fn each_once(sites: Vec<SiteRow>) -> (Table<SiteRow>, Vec<SiteIndex>) {
-    let mut rows: Vec<SiteRow> = Vec::with_capacity(sites.len());
-    let mut known = HashMap::new();
-    let mut to = Vec::with_capacity(sites.len());
-    for site in sites {
-        let next = SiteIndex(rows.len() as u32);
-        let key = (site.kind, site.file, site.line, site.column, site.type_name);
-        let at = if site.is_of_library() { *known.entry(key).or_insert(next) } else { next };
-        match rows.get_mut(at.0 as usize) {
-            Some(row) => {
-                row.spawned = row.spawned.saturating_add(site.spawned);
-                row.freed = Some(row.freed.unwrap_or(0).saturating_add(site.freed.unwrap_or(0)));
-                row.future_bytes = row.future_bytes.max(site.future_bytes);
-            }
-            None => rows.push(site),
-        }
-        to.push(at);
-    }
-    (rows.into_iter().collect(), to)
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 //! A file has call stacks. The place is the innermost function of the service in one; where there is none, that of the task
 //! that opened, or a line of a library. Sites of one kind and place are one.
 
-use std::collections::HashMap;
+use diag_snapshot::{ResourceSiteIndex, ResourceSiteRow, Snapshot};
 
-use diag_snapshot::{ResourceSiteIndex, ResourceSiteRow, Snapshot, Table};
-
+use crate::each_once::each_once;
 use crate::maker_stack::{MakerLine, MakerStack, named_stacks};
 
 /// The snapshot with a place for each of these sites, and each place once. Tasks have theirs already.
@@ -37,36 +36,20 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
             (None, None, None) => {}
         }
     }
-    let (sites, to) = each_once(sites);
-    snapshot.resource_sites = sites;
-    snapshot.reindex_resource_sites(&to);
+    let key = |site: &ResourceSiteRow| Some((site.kind, site.name, site.file, site.line, site.function));
+    let (sites, to) = each_once(sites, key, |first, site| {
+        first.opened = first.opened.saturating_add(site.opened);
+        first.closed = first.closed.saturating_add(site.closed);
+        first.opener = first.opener.or(site.opener);
+    });
+    snapshot.resource_sites = sites.into_iter().collect();
+    snapshot.reindex_resource_sites(&to.into_iter().map(ResourceSiteIndex).collect::<Vec<_>>());
     snapshot
 }
 
 /// True of a name that says nothing but what it is.
 fn is_closure(name: &str) -> bool {
     name.split("::").all(|part| part == "{{closure}}")
-}
-
-/// The sites with those of one kind and place put together, and where each went.
-fn each_once(sites: Vec<ResourceSiteRow>) -> (Table<ResourceSiteRow>, Vec<ResourceSiteIndex>) {
-    let mut rows: Vec<ResourceSiteRow> = Vec::with_capacity(sites.len());
-    let mut known = HashMap::new();
-    let mut to = Vec::with_capacity(sites.len());
-    for site in sites {
-        let next = ResourceSiteIndex(rows.len() as u32);
-        let at = *known.entry((site.kind, site.name, site.file, site.line, site.function)).or_insert(next);
-        match rows.get_mut(at.0 as usize) {
-            Some(row) => {
-                row.opened = row.opened.saturating_add(site.opened);
-                row.closed = row.closed.saturating_add(site.closed);
-                row.opener = row.opener.or(site.opener);
-            }
-            None => rows.push(site),
-        }
-        to.push(at);
-    }
-    (rows.into_iter().collect(), to)
 }
 
 #[cfg(test)]

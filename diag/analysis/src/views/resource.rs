@@ -179,17 +179,16 @@ impl ResourceSiteView {
 /// The most frequent other sides: by address and port, or by address alone where hardly two have one port.
 fn peers(snapshot: &Snapshot, rows: &[ResourceRow]) -> Vec<PeerView> {
     let all: Vec<&str> = rows.iter().filter_map(|row| Some(snapshot.strings.show(row.peer?))).collect();
-    let tally = |names: &mut dyn Iterator<Item = &str>| {
-        let mut tally: BTreeMap<String, u64> = BTreeMap::new();
-        names.for_each(|peer| *tally.entry(name(peer)).or_default() += 1);
-        tally
+    let count_each = |names: &mut dyn Iterator<Item = &str>| {
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        names.for_each(|peer| *counts.entry(name(peer)).or_default() += 1);
+        counts
     };
-    let mut tally_of_all = tally(&mut all.iter().copied());
-    if tally_of_all.len() * 2 > all.len() {
-        tally_of_all = tally(&mut all.iter().map(|peer| without_port(peer)));
+    let mut counts = count_each(&mut all.iter().copied());
+    if counts.len() * 2 > all.len() {
+        counts = count_each(&mut all.iter().map(|peer| without_port(peer)));
     }
-    let mut peers: Vec<PeerView> =
-        tally_of_all.into_iter().map(|(peer, open)| PeerView { peer, open }).collect();
+    let mut peers: Vec<PeerView> = counts.into_iter().map(|(peer, open)| PeerView { peer, open }).collect();
     peers.sort_by_key(|peer| Reverse(peer.open));
     peers.truncate(PEERS);
     peers
