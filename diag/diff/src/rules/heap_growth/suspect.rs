@@ -3,7 +3,7 @@
 use diag_analysis::views::Estimate;
 use diag_snapshot::Micros;
 
-use super::channel;
+use super::channel::{self, Filling};
 use super::resident::ResidentRise;
 use super::{Params, Rule, bytes, grows, is_steady};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
@@ -144,6 +144,7 @@ impl<'a> Suspect<'a> {
         params: &Params,
     ) -> Finding {
         let site = self.site;
+        let filling = channel::filling(self.diff, site);
         let subject = Subject::Function(site.place.clone());
         let of_resident = self.resident.as_ref().filter(|_| !self.goes_on_for_long());
         let of_resident = of_resident.map(Evidence::resident_rose);
@@ -153,7 +154,7 @@ impl<'a> Suspect<'a> {
             growth: bytes(other.site.growth.bytes()),
             kind: other.site.after.kind(),
         }));
-        evidence.extend(channel::filling(self.diff, site).map(channel::evidence));
+        evidence.extend(filling.map(|channel| channel.evidence()));
         evidence.extend(super::evidence(self.diff, self.heap, site));
         Finding {
             since: self.since(),
@@ -170,7 +171,7 @@ impl<'a> Suspect<'a> {
                 Category::Leak,
                 confidence,
                 subject,
-                self.advice(confidence, params),
+                self.advice(confidence, filling, params),
                 self.risk(),
             )
         }
@@ -244,12 +245,10 @@ impl<'a> Suspect<'a> {
         self.facts.trend.map_or(2, |trend| trend.moments.len())
     }
 
-    fn advice(&self, confidence: Confidence, params: &Params) -> Advice {
+    fn advice(&self, confidence: Confidence, filling: Option<Filling<'_>>, params: &Params) -> Advice {
         if confidence > Confidence::Possible {
-            return match channel::filling(self.diff, self.site) {
-                Some(channel) => Advice::BoundTheChannel { opened_at: channel.place.clone() },
-                None => Advice::FindTheKeeper { function: self.site.place.clone() },
-            };
+            let keeper = || Advice::FindTheKeeper { function: self.site.place.clone() };
+            return filling.map_or_else(keeper, |channel| channel.advice());
         }
         let least = Micros::from_secs(params.min_growth_s);
         let NextLooks { times, after } = self.facts.next_looks(params.min_windows, least);
