@@ -53,6 +53,8 @@ fn at(now: f64, sockets: &[Socket], tasks: u64) -> Snapshot {
     let process = Process { service: "svc".to_owned(), instance: 1, ..Process::default() };
     let mut snapshot = Snapshot { process, ..Snapshot::default() };
     (snapshot.capture.from_us, snapshot.capture.to_us) = (us(now), us(now));
+    let resources = &mut snapshot.capture.resources;
+    (resources.open_fds, resources.open_fds_limit) = (Some(100), Some(1_024));
     let [file, function] =
         ["src/pool.rs", "svc::pool::acquire"].map(|name| Some(snapshot.strings.intern(name)));
     let type_name = snapshot.strings.intern("svc::serve");
@@ -130,6 +132,7 @@ fn connections_that_nobody_gives_back_are_found_where_they_were_opened() {
         "nothing was sent on 79 sockets for at least 2 s",
         "were neither used nor closed in",
         "next: look at what keeps the connections that are opened at src/pool.rs:40 after their last use",
+        "risk: at this rate the limit of 1,024 open files is met in",
     ] {
         assert!(text.contains(sentence), "{sentence}: {text}");
     }
@@ -206,6 +209,7 @@ fn what_the_service_says_it_acquires_is_judged_alike() {
     ] {
         assert!(text.contains(sentence), "{sentence}: {text}");
     }
+    assert!(!text.contains("the limit of 1,024"), "it need not have a descriptor: {text}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use diag_analysis::Analysis;
 use diag_analysis::site::sites;
 use diag_analysis::source_location::SourceLocation;
-use diag_snapshot::{ResourceKind, ResourceRow, ResourceSiteRow, Snapshot, SocketState};
+use diag_snapshot::{ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, Snapshot, SocketState};
 
 use super::{Births, Lifetimes, Options, Site};
 
@@ -48,8 +48,8 @@ pub struct ResourceSide {
     pub left: u64,
     /// When those were opened.
     pub births: Births,
-    /// The shortest silence of those, microseconds.
-    pub least_silence_us: u64,
+    /// The shortest silence of those, microseconds; none without any.
+    pub least_silence_us: Option<u64>,
     /// Sockets that only the other side has closed.
     pub half_closed: u64,
     /// Messages in all channels, if that is known.
@@ -60,73 +60,61 @@ type Key = (ResourceKind, Option<String>, SourceLocation);
 
 /// All places of either snapshot, of one process.
 pub(super) fn resources(before: &Analysis, after: &Analysis, options: Options) -> Vec<ResourceDiff> {
-    let (before, after) = (before.snapshot(), after.snapshot());
-    let (was, is) = (Places::of(before), Places::of(after));
-    let lifetimes = is.lifetimes(after);
-    let keys: BTreeSet<&Key> = was.keys.iter().chain(&is.keys).collect();
-    let openers = is.openers(after);
+    let (was, is) = (Places::of(before.snapshot()), Places::of(after.snapshot()));
+    let (no_place, keys) = (Place::default(), was.0.keys().chain(is.0.keys()));
     let diff = |key: &Key| {
-        let closed = lifetimes.get(key).filter(|closed| closed.count() >= options.min_ended);
-        let usual_us = closed.and_then(|closed| closed.within_us(99));
+        let [was, is] = [&was, &is].map(|places| places.0.get(key).unwrap_or(&no_place));
+        let usual_us = Some(&is.lifetimes).filter(|closed| closed.count() >= options.min_ended);
+        let usual_us = usual_us.and_then(|closed| closed.within_us(99));
         let left_after_us = usual_us.map(|usual| (usual as f64 * options.stale_factor) as u64);
-        let (first, second) = (was.rows(before, key), is.rows(after, key));
-        let half_closed = |rows: &[ResourceRow]| -> BTreeSet<u64> {
-            rows.iter().filter(|row| is_half_closed(row)).map(|row| row.id).collect()
-        };
-        let left = |rows: &[ResourceRow], now_us: u64| -> BTreeSet<u64> {
-            let left = rows.iter().filter(|row| left_for_us(key.0, row, now_us, left_after_us).is_some());
-            left.map(|row| row.id).collect()
-        };
-        let still = left(&second, after.capture.to_us);
+        let [first, second] = [(was, before), (is, after)]
+            .map(|(place, member)| Seen::of(key.0, place, member.snapshot().capture.to_us, left_after_us));
+        let in_both =
+            |ids: fn(&Seen) -> &BTreeSet<u64>| ids(&first).intersection(ids(&second)).count() as u64;
         ResourceDiff {
             kind: key.0,
             name: key.1.clone(),
             place: key.2.clone(),
-            opener: openers.get(key).cloned(),
-            before: ResourceSide::of(
-                key.0,
-                &first,
-                was.closed(before, key),
-                before.capture.to_us,
-                left_after_us,
-            ),
-            after: ResourceSide::of(
-                key.0,
-                &second,
-                is.closed(after, key),
-                after.capture.to_us,
-                left_after_us,
-            ),
+            opener: is.opener.clone(),
             usual_us,
-            stayed: left(&first, before.capture.to_us).intersection(&still).count() as u64,
-            half_closed_in_both: half_closed(&first).intersection(&half_closed(&second)).count() as u64,
+            stayed: in_both(|seen| &seen.left),
+            half_closed_in_both: in_both(|seen| &seen.half_closed),
+            before: first.side,
+            after: second.side,
         }
     };
-    keys.into_iter().map(diff).collect()
+    keys.collect::<BTreeSet<&Key>>().into_iter().map(diff).collect()
 }
 
-impl ResourceSide {
-    fn of(
-        kind: ResourceKind,
-        rows: &[ResourceRow],
-        closed: u64,
-        now_us: u64,
-        left_after_us: Option<u64>,
-    ) -> Self {
-        let left = rows.iter().filter_map(|row| Some((row, left_for_us(kind, row, now_us, left_after_us)?)));
-        let (ages_us, silences_us): (Vec<u64>, Vec<u64>) =
-            left.map(|(row, silence_us)| (now_us.saturating_sub(row.opened_us), silence_us)).unzip();
+/// A place in one snapshot, with the ids of what stands out there.
+struct Seen {
+    side: ResourceSide,
+    left: BTreeSet<u64>,
+    half_closed: BTreeSet<u64>,
+}
+
+impl Seen {
+    fn of(kind: ResourceKind, place: &Place, now_us: u64, left_after_us: Option<u64>) -> Self {
+        let rows = &place.rows;
+        let left: Vec<(&ResourceRow, u64)> = rows
+            .iter()
+            .filter_map(|row| Some((row, left_for_us(kind, row, now_us, left_after_us)?)))
+            .collect();
+        let ages_us: Vec<u64> = left.iter().map(|(row, _)| now_us.saturating_sub(row.opened_us)).collect();
+        let half_closed: BTreeSet<u64> =
+            rows.iter().filter(|row| is_half_closed(row)).map(|row| row.id).collect();
         let queued = rows.iter().filter_map(|row| row.queued);
-        ResourceSide {
+        let side = ResourceSide {
             open: rows.len() as u64,
-            closed,
-            left: ages_us.len() as u64,
+            closed: place.closed,
+            left: left.len() as u64,
             births: Births::of(&ages_us, left_after_us.unwrap_or(0)),
-            least_silence_us: silences_us.into_iter().min().unwrap_or(0),
-            half_closed: rows.iter().filter(|row| is_half_closed(row)).count() as u64,
+            least_silence_us: left.iter().map(|(_, silence_us)| *silence_us).min(),
+            half_closed: half_closed.len() as u64,
             queued: queued
                 .fold(None, |sum: Option<u64>, queued| Some(sum.unwrap_or(0).saturating_add(queued))),
-        }
+        };
+        Seen { side, left: left.iter().map(|(row, _)| row.id).collect(), half_closed }
     }
 }
 
@@ -150,51 +138,41 @@ fn left_for_us(
     left_after_us.filter(|&least| silence_us >= least).map(|_| silence_us)
 }
 
-/// Where each row of the site table of one snapshot is.
-struct Places {
-    keys: Vec<Key>,
-    rows: BTreeMap<u32, Vec<u32>>,
+/// What one snapshot has of a place.
+#[derive(Default)]
+struct Place {
+    rows: Vec<ResourceRow>,
+    closed: u64,
+    lifetimes: Lifetimes,
+    opener: Option<Site>,
 }
+
+/// The places of one snapshot.
+struct Places(BTreeMap<Key, Place>);
 
 impl Places {
     fn of(snapshot: &Snapshot) -> Self {
-        let mut rows: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-        for (row, site) in (0..).zip(snapshot.resources.site().iter()) {
-            rows.entry(site.0).or_default().push(row);
+        let openers: Vec<Site> = sites(snapshot).collect();
+        let mut keys = Vec::with_capacity(snapshot.resource_sites.len());
+        let mut places: BTreeMap<Key, Place> = BTreeMap::new();
+        for site in snapshot.resource_sites.iter() {
+            let key = key(snapshot, &site);
+            let place = places.entry(key.clone()).or_default();
+            place.closed = place.closed.saturating_add(site.closed);
+            let opener = site.opener.and_then(|opener| openers.get(opener.0 as usize));
+            place.opener = opener.cloned().or(place.opener.take());
+            keys.push(key);
         }
-        Places { keys: snapshot.resource_sites.iter().map(|site| key(snapshot, &site)).collect(), rows }
-    }
-
-    /// The rows of the site table that have this key: one, as a rule.
-    fn sites<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = u32> + 'a {
-        (0..).zip(&self.keys).filter(move |(_, known)| *known == key).map(|(site, _)| site)
-    }
-
-    fn rows(&self, snapshot: &Snapshot, key: &Key) -> Vec<ResourceRow> {
-        let rows = self.sites(key).filter_map(|site| self.rows.get(&site)).flatten();
-        rows.filter_map(|&row| snapshot.resources.get(row as usize)).collect()
-    }
-
-    fn closed(&self, snapshot: &Snapshot, key: &Key) -> u64 {
-        let closed = self.sites(key).filter_map(|site| snapshot.resource_sites.get(site as usize));
-        closed.map(|site| site.closed).fold(0, u64::saturating_add)
-    }
-
-    fn lifetimes(&self, snapshot: &Snapshot) -> BTreeMap<&Key, Lifetimes> {
-        let mut lifetimes: BTreeMap<&Key, Lifetimes> = BTreeMap::new();
+        let mut place_of = |site: ResourceSiteIndex, add: &dyn Fn(&mut Place)| {
+            keys.get(site.0 as usize).and_then(|key| places.get_mut(key)).into_iter().for_each(add);
+        };
+        for row in snapshot.resources.iter() {
+            place_of(row.site, &|place| place.rows.push(row));
+        }
         for row in snapshot.resource_ages.iter() {
-            if let Some(key) = self.keys.get(row.site.0 as usize) {
-                lifetimes.entry(key).or_default().add(row.bucket, row.count);
-            }
+            place_of(row.site, &|place| place.lifetimes.add(row.bucket, row.count));
         }
-        lifetimes
-    }
-
-    fn openers(&self, snapshot: &Snapshot) -> BTreeMap<&Key, Site> {
-        let all: Vec<Site> = sites(snapshot).collect();
-        let opener = |site: ResourceSiteRow| all.get(site.opener?.0 as usize).cloned();
-        let openers = self.keys.iter().zip(snapshot.resource_sites.iter());
-        openers.filter_map(|(key, site)| Some((key, opener(site)?))).collect()
+        Places(places)
     }
 }
 

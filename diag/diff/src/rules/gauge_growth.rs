@@ -11,6 +11,7 @@ use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::PerSecond;
 use super::finding::{Category, Confidence, Finding};
+use super::forecast::descriptors_run_out;
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
@@ -91,8 +92,7 @@ fn is_one_cause((gauge, rise): &(&Gauge, Rise), (other_gauge, other): &(&Gauge, 
     !is_published(gauge) && (!is_published(other_gauge) || is_as_much)
 }
 
-/// True if the tasks of a site, tasks that are not tracked, or threads became more in step: two of what is counted for each,
-/// or one for four, and anything between.
+/// True if the tasks of a site, tasks that are not tracked, or threads became more in step.
 fn is_explained(trend: &Trend, rise: &Rise) -> bool {
     let Some(last) = trend.last() else { return false };
     let more = |counts: &[u64]| {
@@ -105,9 +105,12 @@ fn is_explained(trend: &Trend, rise: &Rise) -> bool {
     let of_sites = trend.tasks.iter().map(|(_, tasks)| more(&tasks.live));
     let mut all =
         of_sites.chain([of_moments(|moment| moment.untracked), of_moments(|moment| moment.threads)]);
-    all.any(|more| {
-        more.saturating_mul(11) >= rise.rise().saturating_mul(5) && more <= rise.rise().saturating_mul(4)
-    })
+    all.any(|more| is_in_step(more, rise.rise()))
+}
+
+/// True if so many tasks more stand for what is so much more: two of that for each, one for four, and anything between.
+pub(super) fn is_in_step(more_tasks: u64, more: u64) -> bool {
+    more_tasks.saturating_mul(11) >= more.saturating_mul(5) && more_tasks <= more.saturating_mul(4)
 }
 
 fn finding(facts: &Facts<'_>, trend: &Trend, gauge: &Gauge, rise: &Rise, params: &Params) -> Finding {
@@ -137,14 +140,9 @@ fn rose(gauge: &Gauge, rise: &Rise) -> Evidence {
 
 /// When there may be no more descriptors, or how many more there will be.
 fn risk(facts: &Facts<'_>, gauge: &Gauge, per_s: f64) -> Risk {
-    let open = facts.diff.and_then(|diff| Some((diff.after.open_files?, diff.after.open_files_limit?)));
-    match open.filter(|_| !is_published(gauge) && per_s > 0.0) {
-        Some((open, limit)) => {
-            let seconds = limit.saturating_sub(open) as f64 / per_s;
-            Risk::DescriptorsRunOut { limit, after: Micros::from_secs(seconds) }
-        }
-        None => Risk::GaugeGrows { more: PerSecond(per_s) },
-    }
+    let diff = facts.diff.filter(|_| !is_published(gauge));
+    let run_out = diff.and_then(|diff| descriptors_run_out(diff, per_s));
+    run_out.unwrap_or(Risk::GaugeGrows { more: PerSecond(per_s) })
 }
 
 const DOC: &str = "\

@@ -8,12 +8,14 @@ use diag_snapshot::{Micros, ResourceKind};
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::finding::{Category, Confidence, Finding};
+use super::forecast::descriptors_run_out;
+use super::gauge_growth::is_in_step;
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::{SOCKET, Subject};
 use super::task_leak::busy_eighths;
-use crate::diff::{Diff, ResourceDiff};
+use crate::diff::{Diff, ResourceDiff, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
 
@@ -94,7 +96,7 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
     let stays = before.left >= params.min_sockets && moved as f64 <= before.left as f64 * params.max_moved;
     let confidence =
         if stays && diff.window().0 >= usual_us { Confidence::Likely } else { Confidence::Possible };
-    let (silent, usual_lifetime) = (Micros(after.least_silence_us), Micros(usual_us));
+    let (silent, usual_lifetime) = (Micros(after.least_silence_us?), Micros(usual_us));
     let is_in_use = place.kind == ResourceKind::InUse;
     let mut evidence = vec![if is_in_use {
         Evidence::StillInUse {
@@ -140,34 +142,24 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
 fn finding(diff: &Diff, place: &ResourceDiff, confidence: Confidence, advice: Advice, grown: u64) -> Finding {
     let what = place.name.clone().unwrap_or_else(|| SOCKET.to_owned());
     let subject = Subject::Resources { what, place: place.place.clone() };
-    Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk(diff, grown))
+    Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk(diff, place, grown))
 }
 
 fn opened_by(place: &ResourceDiff) -> Option<Evidence> {
     place.opener.clone().map(|spawned_at| Evidence::OpenedBy { spawned_at })
 }
 
-/// True if tasks of a site became more in step: two of what is counted for each, one for four, and anything between.
+/// True if the tasks of a site became more in step.
 fn is_of_tasks(diff: &Diff, place: &ResourceDiff) -> bool {
     let grown = place.after.open.saturating_sub(place.before.open);
-    let more = diff.tasks.sites.iter().map(|site| site.after.live.saturating_sub(site.before.live));
-    grown > 0
-        && more
-            .into_iter()
-            .any(|more| more.saturating_mul(11) >= grown.saturating_mul(5) && more <= grown.saturating_mul(4))
+    let more = |site: &SiteDiff| site.after.live.saturating_sub(site.before.live);
+    grown > 0 && diff.tasks.sites.iter().any(|site| is_in_step(more(site), grown))
 }
 
-/// When there may be no more descriptors.
-fn risk(diff: &Diff, grown: u64) -> Risk {
-    let open = diff.after.open_files.zip(diff.after.open_files_limit);
-    let per_s = diff.rate_per_s(grown as f64).filter(|&per_s| per_s > 0.0);
-    match open.zip(per_s) {
-        Some(((open, limit), per_s)) => Risk::DescriptorsRunOut {
-            limit,
-            after: Micros::from_secs(limit.saturating_sub(open) as f64 / per_s),
-        },
-        None => Risk::NeverGivenBack,
-    }
+/// When there may be no more descriptors. What the service says that it has in use need not have any.
+fn risk(diff: &Diff, place: &ResourceDiff, grown: u64) -> Risk {
+    let per_s = diff.rate_per_s(grown as f64).filter(|_| place.kind == ResourceKind::Socket);
+    per_s.and_then(|per_s| descriptors_run_out(diff, per_s)).unwrap_or(Risk::NeverGivenBack)
 }
 
 const DOC: &str = "\
