@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use diag_analysis::Analysis;
 use diag_snapshot::{ResourceKind, ResourceRow, Snapshot, TaskId};
-use tokio::time::sleep;
+use diag_test_support::eventually::eventually;
 
 fn in_use(snapshot: &Snapshot, line: u32) -> (u64, u64, Vec<ResourceRow>) {
     let sites = snapshot.resource_sites.iter().zip(0..);
@@ -36,7 +36,12 @@ async fn what_is_acquired_is_told_until_it_is_given_back() {
         let _held = acquire();
         std::future::pending::<()>().await;
     });
-    sleep(Duration::from_millis(50)).await;
+    eventually(Duration::from_secs(10), "the task has acquired its own", || {
+        match in_use(analysis_now().snapshot(), line).2.len() {
+            11 => Ok(()),
+            seen => Err(seen),
+        }
+    });
     held.truncate(3);
     let analysis = analysis_now();
     let snapshot = analysis.snapshot();

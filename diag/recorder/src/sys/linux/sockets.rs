@@ -173,6 +173,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use diag_test_support::eventually::eventually;
+
     use super::*;
 
     fn facts(socket: &impl AsRawFd) -> SocketFacts {
@@ -205,8 +207,10 @@ mod tests {
         assert!((20_000..5_000_000).contains(&idle_us), "{idle_us}");
 
         drop(client);
-        thread::sleep(Duration::from_millis(10));
-        assert_eq!(facts(&server).state, Some(SocketState::CloseWait));
+        eventually(Duration::from_secs(10), "its end has come", || match facts(&server).state {
+            Some(SocketState::CloseWait) => Ok(()),
+            state => Err(state),
+        });
     }
 
     #[test]
