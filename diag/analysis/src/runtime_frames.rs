@@ -156,7 +156,7 @@ fn is_of_runtime(place: &SourceLocation) -> bool {
 const LIBRARY_FOLDERS: &[&str] = &["/registry/src/", "/git/checkouts/", "/rustc/", "/rustlib/", "/vendor/"];
 
 /// True of what lies where the sources of others are kept.
-pub(crate) fn is_library_file(file: &str) -> bool {
+pub fn is_library_file(file: &str) -> bool {
     LIBRARY_FOLDERS.iter().any(|folder| is_in(file, folder) || file.starts_with(&folder[1..]))
 }
 

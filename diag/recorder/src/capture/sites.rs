@@ -38,7 +38,7 @@ impl Sites {
         for (id, site) in site::all() {
             let identity = identity(&site);
             let kind = Some(kind(site.kind));
-            let row = || sites.push(SiteRow { kind, ..empty_row(identity, site.future_bytes, strings) });
+            let row = || sites.push(SiteRow { kind, ..empty_row(identity, site.code.bytes, strings) });
             let row = *known.entry(identity).or_insert_with(row);
             // A number that nobody got has no row.
             sites.row_of.resize(id.0 as usize, None);
@@ -238,7 +238,7 @@ fn value(counter: &AtomicU64) -> u64 {
 type Identity = (&'static str, u32, u32, &'static str);
 
 fn identity(site: &Site) -> Identity {
-    (site.location.file(), site.location.line(), site.location.column(), site.type_name)
+    (site.location.file(), site.location.line(), site.location.column(), site.code.type_name())
 }
 
 fn empty_row(

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::record::TaskRecord;
 use super::sampling::{self, Extra, Sampling};
-use super::slab::slab;
+use super::slab::{Slab, slab};
 use super::totals::{Shard, add};
 use crate::dropped::Dropped;
 use crate::{clock, runtime, sys};
@@ -86,18 +86,8 @@ fn first_use(context: &Context) -> Option<&'static Shard> {
 /// A free record for a new task, and the task's id; `None` (and counted) if there is no room.
 #[inline]
 pub(crate) fn take_record() -> Option<(&'static TaskRecord, u64)> {
-    let taken = CONTEXT.with(|context| {
-        let slab = slab()?;
-        if context.free.get() == 0 {
-            let (chunk, free) = slab.take_chunk()?;
-            context.chunk.set(chunk);
-            context.free.set(free);
-        }
-        let free = context.free.get();
-        context.free.set(free & (free - 1));
-        Some((slab.record(context.chunk.get(), free.trailing_zeros() as usize), context.take_id()))
-    });
-    taken.or_else(not_recorded)
+    let Some(slab) = slab() else { return not_recorded() };
+    CONTEXT.with(|context| context.take_record(slab))
 }
 
 /// An id that no other task of this process has or had.
@@ -114,7 +104,9 @@ pub(crate) fn not_recorded<T>() -> Option<T> {
 }
 
 /// Clears a record that is the caller's to free and gives it back, on whichever thread.
-#[inline]
+///
+/// Not inlined into the crates of users, where each access to what the thread keeps would be a call.
+#[inline(never)]
 pub(crate) fn free_record(record: &'static TaskRecord) {
     let Some(slab) = slab() else { return };
     record.clear();
@@ -199,6 +191,26 @@ pub(super) fn pay_for_stacks(units: u32) {
 }
 
 impl Context {
+    #[inline]
+    fn take_record(&self, slab: &'static Slab) -> Option<(&'static TaskRecord, u64)> {
+        if self.free.get() == 0 && !self.take_chunk(slab) {
+            return not_recorded();
+        }
+        let free = self.free.get();
+        self.free.set(free & (free - 1));
+        Some((slab.record(self.chunk.get(), free.trailing_zeros() as usize), self.take_id()))
+    }
+
+    /// False if there is none.
+    #[cold]
+    #[inline(never)]
+    fn take_chunk(&self, slab: &Slab) -> bool {
+        let Some((chunk, free)) = slab.take_chunk() else { return false };
+        self.chunk.set(chunk);
+        self.free.set(free);
+        true
+    }
+
     #[cold]
     #[inline(never)]
     fn learn_thread(&self) -> u32 {

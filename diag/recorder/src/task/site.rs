@@ -1,11 +1,12 @@
 //! Spawn sites: each place in the code that spawns futures of one type gets a number, for ever.
 //!
 //! The look-up is on the spawn path, so it is a fixed open-addressed table over the addresses of
-//! two statics, the caller's `Location` and the future's type name: one multiplication and mostly
-//! one probe. The compiler may have several copies of either static; the capture merges such twins
+//! two statics, the caller's `Location` and what is told of the future's type: one multiplication and
+//! mostly one probe. The compiler may have several copies of either static; the capture merges such twins
 //! by content. Whoever is first to put a site into the table has given it its number: without a lock, which a
 //! child could inherit from a thread that it does not have.
 
+use std::any::type_name;
 use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -41,40 +42,49 @@ impl Kind {
     }
 }
 
+/// What is told of the type of a future, or of a closure.
+#[derive(Debug)]
+pub(crate) struct Code {
+    type_name: fn() -> &'static str,
+    /// Its size.
+    pub(crate) bytes: usize,
+}
+
+impl Code {
+    /// That of type `F`: a constant, so that a spawn passes one address.
+    #[inline]
+    pub(crate) fn of<F>() -> &'static Self {
+        const { &Code { type_name: type_name::<F>, bytes: size_of::<F>() } }
+    }
+
+    /// Its `type_name`.
+    pub(crate) fn type_name(&self) -> &'static str {
+        (self.type_name)()
+    }
+}
+
 /// What a spawn site is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Site {
     /// The caller of `spawn`.
     pub(crate) location: &'static Location<'static>,
-    /// `type_name` of the spawned future.
-    pub(crate) type_name: &'static str,
-    /// Its size.
-    pub(crate) future_bytes: usize,
+    pub(crate) code: &'static Code,
     pub(crate) kind: Kind,
 }
 
 impl Site {
-    /// The site of a future of type `F` spawned at `location`.
-    #[inline]
-    pub(crate) fn of<F>(location: &'static Location<'static>, kind: Kind) -> Self {
-        Site { location, type_name: std::any::type_name::<F>(), future_bytes: size_of::<F>(), kind }
-    }
-
     /// True for the very same statics: enough on the hot path, not for people.
     #[inline]
     fn same_statics(&self, other: &Site) -> bool {
-        std::ptr::eq(self.location, other.location)
-            && std::ptr::eq(self.type_name, other.type_name)
-            && self.future_bytes == other.future_bytes
-            && self.kind == other.kind
+        ptr::eq(self.location, other.location) && ptr::eq(self.code, other.code) && self.kind == other.kind
     }
 
     #[inline]
     fn hash(&self) -> usize {
-        let location = std::ptr::from_ref(self.location) as u64;
-        let type_name = self.type_name.as_ptr() as u64;
+        let location = ptr::from_ref(self.location) as u64;
+        let code = ptr::from_ref(self.code) as u64;
         // Fibonacci hashing: the high bits of the product depend on all bits of both addresses.
-        let mixed = (location ^ type_name.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (location ^ code.rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         (mixed >> (64 - TABLE.trailing_zeros())) as usize
     }
 }
@@ -165,7 +175,7 @@ mod tests {
 
     #[track_caller]
     fn here<F>(_: F) -> Site {
-        Site::of::<F>(Location::caller(), Kind::Task)
+        Site { location: Location::caller(), code: Code::of::<F>(), kind: Kind::Task }
     }
 
     #[test]
@@ -175,12 +185,12 @@ mod tests {
         assert_eq!(id_of(&twice[0]), id_of(&twice[1]));
         assert_ne!(id_of(&twice[0]), id_of(&other));
         assert_ne!(id_of(&other), SiteId(0));
-        assert!(all().contains(&(id_of(&other), other)));
+        assert!(all().iter().any(|(id, site)| *id == id_of(&other) && site.same_statics(&other)));
     }
 
     #[test]
     fn threads_agree_on_the_number_of_a_site() {
-        let sites: Vec<Site> = two_hundred_sites();
+        let sites: Vec<Site> = sites_that_collide();
         let numbers = || sites.iter().map(id_of).collect::<Vec<_>>();
         let found: Vec<_> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(numbers)).collect();
@@ -193,10 +203,16 @@ mod tests {
         assert_eq!(numbers.len(), sites.len(), "each has its own");
     }
 
-    /// Sites that differ by their size alone: they all begin their search in one place of the table.
-    fn two_hundred_sites() -> Vec<Site> {
+    /// Sites of which each begins its search in the table where another one does.
+    fn sites_that_collide() -> Vec<Site> {
         let site = here(async {});
-        (0..200).map(|n| Site { future_bytes: 1_000 + n, ..site }).collect()
+        let of_size = |bytes| &*Box::leak(Box::new(Code { type_name: site.code.type_name, bytes }));
+        let mut sites: Vec<Site> = (0..8_000).map(|n| Site { code: of_size(n), ..site }).collect();
+        sites.sort_by_key(Site::hash);
+        let colliding = sites.chunk_by(|a, b| a.hash() == b.hash()).filter(|sites| sites.len() > 1);
+        let sites: Vec<Site> = colliding.take(100).flatten().copied().collect();
+        assert!(sites.len() >= 200, "{}", sites.len());
+        sites
     }
 
     #[test]
@@ -206,5 +222,11 @@ mod tests {
             id_of(&here(f))
         }
         assert_ne!(helper(async {}), helper(async {}));
+    }
+
+    #[test]
+    fn a_type_is_told_by_name_and_size() {
+        let code = Code::of::<[u64; 3]>();
+        assert_eq!((code.type_name(), code.bytes), ("[u64; 3]", 24));
     }
 }

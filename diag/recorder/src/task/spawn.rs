@@ -9,7 +9,7 @@ use super::handle::{JoinHandle, TaskRef};
 use super::labels::{Labels, in_force};
 use super::lineage;
 use super::record::TaskRecord;
-use super::site::{self, Kind, Site};
+use super::site::{self, Code, Kind, Site};
 use super::totals::add;
 use crate::current::{self, Charged, CurrentTask};
 use crate::{Recording, clock};
@@ -57,22 +57,22 @@ impl Spawn {
     /// that its handle gets, and what charges it with its cell until the runtime has it.
     #[inline]
     pub(super) fn begin<F>(self) -> (Option<&'static TaskRecord>, TaskRef, Charged) {
-        let site = Site::of::<F>(self.location, self.kind);
-        let recording = crate::recording();
+        let (code, recording) = (Code::of::<F>(), crate::recording());
         // In this order the usual case is one compare, from which the two others follow.
         let record = if recording == Recording::ON {
-            self.open(&site)
+            self.open(code)
         } else if recording == Recording::OFF {
             None
         } else {
-            self.open_with_lineage(&site)
+            self.open_with_lineage(code)
         };
         let charged = current::charge(record.map_or_else(CurrentTask::default, TaskRecord::current));
         (record, TaskRef::of_spawn(record), charged)
     }
 
-    fn open(self, site: &Site) -> Option<&'static TaskRecord> {
-        let (shard, site) = (context::shard().or_else(context::not_recorded)?, site::id_of(site));
+    fn open(self, code: &'static Code) -> Option<&'static TaskRecord> {
+        let shard = context::shard().or_else(context::not_recorded)?;
+        let site = site::id_of(&Site { location: self.location, code, kind: self.kind });
         let (record, id) = context::take_record()?;
         add(&shard.spawned[usize::from(self.kind.is_counted_by_tokio())], 1);
         record.open(SpawnInfo {
@@ -89,8 +89,8 @@ impl Spawn {
 
 impl Spawn {
     #[cold]
-    fn open_with_lineage(self, site: &Site) -> Option<&'static TaskRecord> {
-        let record = self.open(site)?;
+    fn open_with_lineage(self, code: &'static Code) -> Option<&'static TaskRecord> {
+        let record = self.open(code)?;
         lineage::spawned(record.current(), current::get());
         Some(record)
     }

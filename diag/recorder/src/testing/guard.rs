@@ -21,7 +21,7 @@ use super::settle::{PATIENCE, Settle};
 use super::value::Value;
 use super::{blocks, prepare, proof};
 use crate::task::lineage;
-use crate::task::site::{self, Kind, Site};
+use crate::task::site::{self, Code, Kind, Site};
 
 /// Fails its test if that leaves something behind. Made by [`leak_guard`].
 ///
@@ -86,7 +86,7 @@ impl LeakGuard {
         prepare();
         let runtime = Handle::try_current().ok();
         let site =
-            site::id_of(&Site { location: guarded_at, ..Site::of::<LeakGuard>(guarded_at, Kind::Future) });
+            site::id_of(&Site { location: guarded_at, code: Code::of::<LeakGuard>(), kind: Kind::Future });
         let root = lineage::begin(site, runtime.as_ref());
         let entered = Entered::root(root);
         let blind_spots = proof::blind_spots(root);

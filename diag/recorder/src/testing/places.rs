@@ -12,7 +12,7 @@ pub(super) fn waits(_number: u32, _spawned_at: &str) -> Option<(String, Vec<Stri
 #[cfg(all(takes_stacks, any(feature = "agent", feature = "heap")))]
 mod named {
     use diag_analysis::await_point::{AwaitPoint, describe};
-    use diag_analysis::runtime_frames::{is_allocator, is_runtime};
+    use diag_analysis::runtime_frames::{is_allocator, is_library_file, is_runtime};
     use diag_analysis::source_location::SourceLocation;
 
     use crate::symbols;
@@ -42,12 +42,7 @@ mod named {
 
     /// Those that are the test's or the code's under test; if none is, those of libraries.
     pub(in super::super) fn own_places(stack: &[SourceLocation]) -> Vec<&SourceLocation> {
-        let is_foreign = |place: &SourceLocation| {
-            place
-                .file
-                .as_deref()
-                .is_some_and(|file| file.contains("/registry/src/") || file.contains("/git/checkouts/"))
-        };
+        let is_foreign = |place: &SourceLocation| place.file.as_deref().is_some_and(is_library_file);
         let own = |place: &&SourceLocation| !is_allocator(place) && !is_runtime(place);
         let all: Vec<_> = stack.iter().filter(own).collect();
         let nearest: Vec<_> = all.iter().copied().filter(|place| !is_foreign(place)).collect();

@@ -106,8 +106,8 @@ impl Sites {
             names.name = name;
         }
         if let Some(site) = site {
-            names.type_name = site.type_name.to_owned();
-            lines.push(site.type_name.to_owned());
+            names.type_name = site.code.type_name().to_owned();
+            lines.push(site.code.type_name().to_owned());
         }
         lines.push(does(task, kind, &spawned_at, &mut names.functions));
         if task.is_asked_to_stop() {
