@@ -3,11 +3,12 @@
 //! A task that others of its kind outdo by far waits for what may never come. One with a slow rhythm of its own, as a
 //! connection with a ping a minute, is measured by that. Whether these tasks become more is not said here.
 
-use diag_snapshot::{Micros, Snapshot, TaskState, TaskTimes};
+use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskState, TaskTimes};
 
 use crate::await_point::Direction;
 use crate::await_points::AwaitPoints;
 use crate::lifetimes::Lifetimes;
+use crate::site::{self, Site};
 
 /// Idle for fewer usual lifetimes is no more than the one in a hundred that lives for longer.
 const LEAST_TIMES: f64 = 10.0;
@@ -24,6 +25,8 @@ pub struct Outlived {
     pub tasks: Vec<IdleTask>,
     /// What those of them wait for that were asked.
     pub asked: Vec<AskedTask>,
+    /// Where the tasks were spawned that spawned them, if that is one site.
+    pub parents: Option<Site>,
 }
 
 /// A task that is idle for many times as long as the tasks of its site usually live.
@@ -58,10 +61,23 @@ pub(crate) fn outlived(snapshot: &Snapshot, parked: &AwaitPoints) -> Vec<Option<
     let now = Micros(snapshot.capture.to_us);
     let tasks = &snapshot.tasks;
     let signs = tasks.lost().iter().zip(tasks.handles().iter()).zip(tasks.cancel_us().iter());
-    for (task, ((lost, handles), cancel_us)) in tasks.times().zip(signs) {
+    let mut parents_of: Vec<Option<SiteIndex>> = vec![None; sites.len()];
+    for ((task, ((lost, handles), cancel_us)), parents) in
+        tasks.times().zip(signs).zip(tasks.parent_site().iter())
+    {
         let Some(Some(site)) = sites.get_mut(task.site.0 as usize) else { continue };
         let has_own_fault = (lost.is_some() && handles == Some(0)) || cancel_us.is_some();
-        site.tasks.extend(idle_task(&task, site.usual_lifetime, now).filter(|_| !has_own_fault));
+        let Some(idle) = idle_task(&task, site.usual_lifetime, now).filter(|_| !has_own_fault) else {
+            continue;
+        };
+        let of_site = &mut parents_of[task.site.0 as usize];
+        *of_site =
+            if site.tasks.is_empty() { parents } else { of_site.filter(|known| parents == Some(*known)) };
+        site.tasks.push(idle);
+    }
+    for (site, parents) in sites.iter_mut().zip(parents_of) {
+        let Some((site, parents)) = site.as_mut().zip(parents) else { continue };
+        site.parents = site::sites(snapshot).nth(parents.0 as usize);
     }
     for (id, waits) in parked.answers() {
         let Some(task) = snapshot.task(id).map(|task| task.times()) else { continue };
@@ -86,7 +102,7 @@ fn usual(snapshot: &Snapshot) -> Vec<Option<Outlived>> {
     }
     let of_site = |lifetimes: Lifetimes| {
         let (usual_lifetime, ended) = (Micros(lifetimes.within_us(99)?), lifetimes.count());
-        Some(Outlived { usual_lifetime, ended, tasks: Vec::new(), asked: Vec::new() })
+        Some(Outlived { usual_lifetime, ended, tasks: Vec::new(), asked: Vec::new(), parents: None })
     };
     sites.into_iter().map(of_site).collect()
 }

@@ -5,6 +5,25 @@ use crate::stats::{Interval, WeightedSum};
 /// A block that is sampled this surely is as good as known.
 pub(crate) const CERTAIN: f64 = 0.99;
 
+/// How large a sampled block is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Size {
+    pub(crate) bytes: u64,
+    /// With which it is sampled.
+    pub(crate) probability: f64,
+}
+
+impl Size {
+    /// What it stands for, in bytes.
+    pub(crate) fn weight(&self) -> f64 {
+        self.bytes as f64 / self.probability
+    }
+
+    pub(crate) fn add_to(&self, sum: &mut WeightedSum) {
+        sum.add(self.bytes as f64, self.probability);
+    }
+}
+
 /// What came and what went in some time.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -32,6 +51,17 @@ impl Flow {
     /// Returns how many standard deviations the growth is away from what blocks do that come as often as they go.
     pub fn deviations(&self) -> f64 {
         if self.noise > 0.0 { self.bytes() / self.noise.sqrt() } else { 0.0 }
+    }
+
+    /// A block was so large, or was not there, and is so large now.
+    pub(crate) fn change(&mut self, [was, is]: [Option<Size>; 2]) {
+        if was == is {
+            return;
+        }
+        was.inspect(|was| was.add_to(&mut self.gone));
+        is.inspect(|is| is.add_to(&mut self.new));
+        let change = is.map_or(0.0, |is| is.weight()) - was.map_or(0.0, |was| was.weight());
+        self.noise += change * change;
     }
 
     pub(crate) fn add(&mut self, other: &Flow) {

@@ -401,3 +401,54 @@ fn a_stripped_binary_is_compared_by_build_and_offset() {
     let sites: Vec<&str> = heap.sites.iter().map(|site| &*site.place.function).collect();
     assert_eq!(sites, ["app+0x2 < +0x1 < +0x0", "app+0x5 < +0x4 < +0x3"], "both are joined");
 }
+
+/// One buffer in twenty is kept for good, and 37 live for a moment: what comes and goes between two snapshots is no part of
+/// what grew, as a pair of them says.
+#[test]
+fn a_leak_among_buffers_that_come_and_go_is_likely() {
+    let kept_one_in = |kept: usize| {
+        let blocks = (0..8_750).map(move |i| Block {
+            function: "svc::upload",
+            size_bytes: 40_000,
+            born: i as f64 / 125.0,
+            freed: (i % kept != kept - 1).then_some(i as f64 / 125.0 + 0.3),
+            task: None,
+        });
+        let tasks = Churn { until: 70.0, ..Churn::default() }.tasks();
+        Service { blocks: blocks.collect(), ..Service::new(tasks) }
+    };
+    let moments: Vec<f64> = (2..=14).map(|n| f64::from(n) * 5.0).collect();
+    check_series(&kept_one_in(20), &moments, Outcome::Findings, &["heap-growth likely svc::upload"]);
+    check_series(&kept_one_in(10_000), &moments, Outcome::Clean, &[]);
+}
+
+/// All tasks come in the first ten seconds. What each of them holds goes on to grow, or does not.
+#[test]
+fn memory_that_grows_when_the_tasks_do_no_longer_is_not_theirs() {
+    let tasks = Steady { line: 7, count: 60, from: 0.0, until: 10.0, pause: 1.0 }.tasks();
+    let blocks = |until: f64| {
+        let of_task = |(i, task): (usize, &Task)| {
+            let lived = (0..).map(|n| f64::from(n) * 10.0).take_while(move |&after| after <= until);
+            let (spawned, function) = (task.spawned, "svc::note");
+            lived
+                .map(move |after| Block {
+                    function,
+                    size_bytes: BUFFER_BYTES,
+                    born: spawned + after,
+                    freed: None,
+                    task: Some(i),
+                })
+                .collect::<Vec<_>>()
+        };
+        tasks.iter().enumerate().flat_map(of_task).collect::<Vec<_>>()
+    };
+    let service = |until: f64| {
+        let mut blocks = blocks(until);
+        blocks.sort_by(|a, b| a.born.total_cmp(&b.born));
+        Service { blocks, ..Service::new(tasks.clone()) }
+    };
+    let moments: Vec<f64> = (0..=12).map(|n| 1.0 + f64::from(n) * 5.0).collect();
+    check_series(&service(60.0), &moments, Outcome::Findings, &["heap-growth likely svc::note"]);
+    let report = check_series(&service(0.0), &moments, Outcome::Clean, &[]);
+    assert!(!report.notes.is_empty());
+}

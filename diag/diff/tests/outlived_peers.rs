@@ -7,7 +7,9 @@ use diag_analysis::await_point::Direction;
 use diag_diff::report::text;
 use diag_diff::rules::{advice::Advice, evidence::Evidence, wait::Wait};
 use diag_diff::{Finding, Outcome, Policy, judge, judge_one};
-use diag_snapshot::{FrameIndex, FrameRow, Micros, NameRow, ParkedRow, StackIndex, StackRow};
+use diag_snapshot::{
+    FrameIndex, FrameRow, Micros, NameRow, ParkedRow, SiteIndex, Snapshot, StackIndex, StackRow, TaskRow,
+};
 use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 
 const SECOND: u64 = 1_000_000;
@@ -83,6 +85,53 @@ fn where_they_become_more_it_is_a_task_leak() {
     let report =
         judge(&diff(&service.at(300.0), &service.at(360.0)).expect("one service"), &Policy::default());
     assert_eq!(report.findings.iter().map(|found| found.rule).collect::<Vec<_>>(), ["task-leak"]);
+}
+
+/// 20 requests a second each spawn a task that lives for a moment, until twelve of these are stuck. Then the requests
+/// end, and spawn none.
+#[test]
+fn those_after_which_none_comes_are_likely() {
+    let judged = |until: f64, parents: &[u32]| {
+        let requests = Churn { line: 8, until: 90.0, per_s: 20.0, lifetime: 0.1, ..Churn::default() }.tasks();
+        let short =
+            Churn { line: 7, until, per_s: 20.0, lifetime: 0.01, pause: 1.0, ..Churn::default() }.tasks();
+        let stuck = Ghosts { line: 7, from: 9.0, until: 10.0, per_s: 12.0 }.tasks();
+        let service = Service::new(in_order([requests, short, stuck].concat()));
+        let [was, is] = [20.0, 80.0].map(|at| with_parents(service.at(at), parents));
+        judge(&diff(&was, &is).expect("one service"), &Policy::default())
+    };
+    let report = judged(10.0, &[8]);
+    assert_eq!(lines(&report.findings), ["leak likely outlived-peers 12"]);
+    let said: Vec<String> = report.findings[0].evidence.iter().map(ToString::to_string).collect();
+    let of_parents = said.iter().find(|said| said.contains("spawned at svc.rs:8:9 had spawned"));
+    assert!(
+        of_parents.is_some_and(|said| said.ends_with("more came in 1 min, and spawned none")),
+        "{said:?}"
+    );
+    assert_eq!(lines(&judged(90.0, &[8]).findings), ["leak possible outlived-peers 12"], "others come");
+    assert_eq!(
+        lines(&judged(10.0, &[7]).findings),
+        ["leak possible outlived-peers 12"],
+        "nobody comes at all"
+    );
+    assert_eq!(
+        lines(&judged(10.0, &[8, 7]).findings),
+        ["leak possible outlived-peers 12"],
+        "of several parents"
+    );
+}
+
+/// The tasks of line 7 were spawned by those of these lines in turn.
+fn with_parents(mut snapshot: Snapshot, lines: &[u32]) -> Snapshot {
+    let index_of = |line: u32| snapshot.sites.iter().position(|site| site.line == line).expect("a site");
+    let of_seven = SiteIndex(index_of(7) as u32);
+    let parents: Vec<SiteIndex> = lines.iter().map(|&line| SiteIndex(index_of(line) as u32)).collect();
+    let tasks = snapshot.tasks.iter().enumerate().map(|(i, task)| match task.site == of_seven {
+        true => TaskRow { parent_site: Some(parents[i % parents.len()]), ..task },
+        false => task,
+    });
+    snapshot.tasks = tasks.collect();
+    snapshot
 }
 
 #[test]

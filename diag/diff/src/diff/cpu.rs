@@ -19,6 +19,20 @@ pub struct CpuUse {
     pub threads: Vec<ThreadUse>,
 }
 
+impl CpuUse {
+    /// How long its threads were ready and got no CPU.
+    pub fn waited(&self) -> Nanos {
+        Nanos(self.threads.iter().fold(0, |sum, thread| sum.saturating_add(thread.waited.0)))
+    }
+
+    /// The part of the time in which its threads ran, of that in which they ran or were ready to; 1 if they never were.
+    pub fn got_share(&self) -> f64 {
+        let ran = self.threads.iter().fold(0, |sum: u64, thread| sum.saturating_add(thread.ran.0));
+        let ready = ran.saturating_add(self.waited().0);
+        if ready == 0 { 1.0 } else { ran as f64 / ready as f64 }
+    }
+}
+
 /// What one thread used of the CPUs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ThreadUse {

@@ -12,7 +12,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::BusyTask;
+use crate::diff::{BusyTask, CpuUse};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -20,11 +20,14 @@ pub(super) struct Rule;
 params! {
     /// So large a part of one CPU is much.
     min_share: Share = 0.5,
-    /// So many polls a second are many.
+    /// So many polls a second are many, where the process gets the CPU that it is ready for.
     min_polls_per_s: PerSecond = 10_000.0,
     /// So many polls a second that no other task asks for are likely to be for nothing, however short they are.
     spinning_polls_per_s: PerSecond = 50_000.0,
 }
+
+/// Of a process that gets less than this the polls are counted as if it got as much.
+const LEAST_GOT: f64 = 0.25;
 
 impl rule::Rule for Rule {
     type Params = Params;
@@ -38,8 +41,10 @@ impl rule::Rule for Rule {
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let busy = facts.diff.map(|diff| &diff.busy[..]).unwrap_or_default();
+        let cpu = facts.diff.and_then(|diff| diff.cpu.as_ref());
+        let got = cpu.map_or(1.0, CpuUse::got_share).max(LEAST_GOT);
         let mut burning: Vec<(&BusyTask, Confidence)> =
-            busy.iter().filter_map(|task| Some((task, confidence(task, params)?))).collect();
+            busy.iter().filter_map(|task| Some((task, confidence(task, got, params)?))).collect();
         // The surest of a site comes first, and the busiest of these.
         burning.sort_by(|a, b| b.1.cmp(&a.1).then(b.0.polls_per_s.total_cmp(&a.0.polls_per_s)));
         let mut findings: Vec<Finding> = Vec::new();
@@ -54,8 +59,10 @@ impl rule::Rule for Rule {
     }
 }
 
-fn confidence(task: &BusyTask, params: &Params) -> Option<Confidence> {
-    let is_polled_often = task.polls_per_s >= params.min_polls_per_s;
+/// `got` is the part of the CPU time that it was ready for which the process got.
+fn confidence(task: &BusyTask, got: f64, params: &Params) -> Option<Confidence> {
+    let polls_per_s = task.polls_per_s / got;
+    let is_polled_often = polls_per_s >= params.min_polls_per_s;
     let is_busy = task.busy_share >= params.min_share;
     // Sampled polls tell a share of the time within a factor or so.
     let is_half_busy = task.busy_share >= params.min_share / 2.0;
@@ -63,7 +70,7 @@ fn confidence(task: &BusyTask, params: &Params) -> Option<Confidence> {
         return (is_busy && is_polled_often).then_some(Confidence::Possible);
     }
     match is_polled_often {
-        true if is_half_busy || task.polls_per_s >= params.spinning_polls_per_s => Some(Confidence::Likely),
+        true if is_half_busy || polls_per_s >= params.spinning_polls_per_s => Some(Confidence::Likely),
         true => Some(Confidence::Possible),
         false => is_busy.then_some(Confidence::Possible),
     }
@@ -102,7 +109,8 @@ The polls of a task are counted from the first snapshot on, or from its spawn if
 from sampled polls.
 
 - **Found when** a task was inside of polls for `min_share` of the time, or was polled `min_polls_per_s` times a second. One that
-  other tasks wake must have done both, and what `busy-self-wake` finds is left to it.
+  other tasks wake must have done both, and what `busy-self-wake` finds is left to it. Where the threads of the process were ready
+  and got no CPU, the polls count as many times as they would be if it had, four times at most.
 - **Likely** when it was polled so often, no other task woke it last, and it was busy for half of `min_share` or was polled
   `spinning_polls_per_s` times a second: what waits for a socket or a timer is not polled that often. **Possible** otherwise.
 - **Evidence**: how often and for how long it was polled, whether its last poll ended at a yield. **Counter-evidence**: that other tasks wake it; that work which yields looks the same.

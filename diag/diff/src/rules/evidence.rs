@@ -130,6 +130,8 @@ facts! {
         CohortSmall { cohort: u64, least: u64 },
         /// Stale tasks then and now.
         StaleGrew { before: u64, after: u64 },
+        /// Tasks of one site spawned all of them, went on, and spawned none since the first snapshot.
+        ParentsSpawnNone { parents: Site, spawned: u64, children: u64, spawned_since: u64, window: Micros },
         /// In how many equal parts of the time they went idle.
         WentIdleInParts { parts: u64, of: u64 },
         /// What became of all tasks of the site.

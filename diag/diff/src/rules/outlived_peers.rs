@@ -2,7 +2,8 @@
 //!
 //! A leak that happened once, or so slowly that no two snapshots show it, has no growth to be found by. Its tasks stand
 //! out by what became of their peers: nearly all of these ended long ago. So do long silent connections of a site that
-//! serves short ones too, which is why this is never more than possible.
+//! serves short ones too, which is why this alone is never more than possible. It is more if nothing comes after them: those
+//! who spawned one each go on, and none does any more.
 //!
 //! Where they become more, they are found by `task-leak`, and not told a second time.
 
@@ -18,7 +19,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{AskedTask, Diff, Outlived, SiteConditions, SiteDiff};
+use crate::diff::{AskedTask, Diff, Outlived, Site, SiteConditions, SiteDiff};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -68,14 +69,17 @@ fn finding(
         usual_lifetime: outlived.usual_lifetime,
     };
     let change = facts.diff.and_then(|diff| Some((diff, diff.tasks.site(&site.site)?)));
+    let none_come = change.and_then(|(diff, site)| none_come(diff, site, outlived.parents.as_ref()?));
     let asked = asked(outlived, params);
     let waiting_at = wait(&asked);
     let advice = advice(site, &asked, waiting_at.as_ref());
-    let (category, confidence, subject) = (Category::Leak, Confidence::Possible, Subject::from(&site.site));
+    let confidence = if none_come.is_some() { Confidence::Likely } else { Confidence::Possible };
+    let (category, subject) = (Category::Leak, Subject::from(&site.site));
+    let stayed = change.and_then(|(diff, site)| stayed(diff, site));
     Some(Finding {
         since: ago(facts.now, idles().max()?.0),
         count: Some(tasks),
-        evidence: std::iter::once(still).chain(change.and_then(|(diff, site)| stayed(diff, site))).collect(),
+        evidence: std::iter::once(still).chain(stayed).chain(none_come).collect(),
         counter_evidence: vec![counter_evidence(change.map(|(_, site)| site))],
         waiting_at,
         ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::TasksKept)
@@ -88,6 +92,23 @@ fn stayed(diff: &Diff, change: &SiteDiff) -> Option<Evidence> {
     Some(Evidence::CohortStayed {
         cohort: cohort.total(),
         untouched: cohort.untouched,
+        window: diff.window(),
+    })
+}
+
+/// That those who spawned them go on, and spawn no more of them: what they wait for, all behind them lack.
+fn none_come(diff: &Diff, change: &SiteDiff, parents: &Site) -> Option<Evidence> {
+    const MANY: f64 = 100.0;
+    let of_parents = diff.tasks.site(parents)?;
+    let since_then = |site: &SiteDiff| site.after.totals.spawned.saturating_sub(site.before.totals.spawned);
+    let [were, of] = [change, of_parents].map(|site| site.before.totals.spawned);
+    let spawned_since = since_then(of_parents);
+    let expected = spawned_since as f64 * were as f64 / of.max(1) as f64;
+    (since_then(change) == 0 && expected >= MANY).then(|| Evidence::ParentsSpawnNone {
+        parents: parents.clone(),
+        spawned: of,
+        children: were,
+        spawned_since,
         window: diff.window(),
     })
 }
@@ -118,14 +139,17 @@ fn advice(site: &SiteConditions, asked: &[&AskedTask], wait: Option<&Wait>) -> A
 }
 
 const DOC: &str = "\
-A leak that happened once, or so slowly that no two snapshots show it, does not grow while one looks. Always **possible**.
+A leak that happened once, or so slowly that no two snapshots show it, does not grow while one looks.
 
 - **Found when** at least `min_tasks` tasks of a site are idle for `min_lifetimes` times its usual lifetime, or times the mean pause
   between their own polls if that is longer. The usual lifetime is known once `min_ended` tasks ended. A task that was asked to
   stop, or that nothing can wake or end, is told by the rules for that, and a future inside of a task is not judged.
+- **Likely** when none was spawned between two snapshots, although the tasks that had spawned them, of one site, go on: as many of these
+  as came since had spawned 100 or more before. What they have is not given back, and all behind them fail before they come so
+  far. **Possible** otherwise.
 - **Where they become more** beyond what churn explains, they are found by `task-leak`, and not here a second time.
 - **Evidence**: for how long they are idle, how long others of the site lived; of two snapshots, that the same tasks did
-  nothing in between. **Counter-evidence**: that one snapshot shows no growth, or how many were stale in each of two.
+  nothing in between, and that no more of them are spawned. **Counter-evidence**: that one snapshot shows no growth, or how many were stale in each of two.
 - **Disproved by** a later snapshot in which they were polled or ended. A site that serves both short tasks and long silent ones
   looks the same: give the two their own spawn sites.
 - **Silent twins**: tasks of a site where nothing ended yet, a few old tasks, tasks with a slow rhythm of their own

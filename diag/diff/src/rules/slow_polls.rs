@@ -78,16 +78,11 @@ fn doing(cpu: Option<&CpuUse>, slow: Slow) -> Doing {
     let slow_ns = slow.together.as_nanos();
     let are_most = slow_ns.saturating_mul(2) >= cpu.in_polls.0;
     match () {
-        () if waited(cpu).as_nanos().saturating_mul(2) >= slow_ns => Doing::Starving,
+        () if cpu.waited().0.saturating_mul(2) >= slow_ns => Doing::Starving,
         () if !are_most => Doing::Unknown,
         () if cpu.ran.0.saturating_mul(2) >= slow_ns => Doing::Computing,
         () => Doing::Sleeping,
     }
-}
-
-/// How long threads were ready and got no CPU.
-fn waited(cpu: &CpuUse) -> Micros {
-    Micros(cpu.threads.iter().fold(0, |sum: u64, thread| sum.saturating_add(thread.waited.0)) / 1_000)
 }
 
 /// None where the machine is to blame.

@@ -145,11 +145,10 @@ impl HeapTrend {
         let p = sign_test(flow.new.samples, flow.gone.samples);
         // Of many functions some grow by chance.
         let of_all = p * trend.heap.len().max(1) as f64;
-        let none_freed = || self.flows.iter().all(|flow| flow.gone.samples == 0);
         match () {
             () if flow.new.samples < limits.min_samples => None,
             () if flow.deviations() >= MIN_DEVIATIONS || p <= limits.significance => Some(1),
-            () if of_all <= FEW && none_freed() => limits.times_if_few,
+            () if of_all <= FEW && self.none_freed() => limits.times_if_few,
             () => None,
         }
     }

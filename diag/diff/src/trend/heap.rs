@@ -1,5 +1,6 @@
 //! The sampled heap over a series, by allocating function and by what the blocks are part of.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
@@ -9,9 +10,9 @@ use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{SampleRow, StackIndex};
 
 use super::Trend;
-use crate::flow::{CERTAIN, Flow};
+use super::lives::{Life, Lives};
+use crate::flow::{CERTAIN, Flow, Size};
 use crate::merge::merge;
-use crate::stats::WeightedSum;
 
 /// What was allocated and not freed, at each moment of a series: by one function, or of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,21 +26,25 @@ pub struct HeapTrend {
     pub oldest_us: Vec<u64>,
     /// From each moment to the next.
     pub flows: Vec<Flow>,
+    lives: Lives,
 }
 
 impl HeapTrend {
-    /// Returns what came and went from one moment to another. What came and went within is in both.
+    /// Returns what came and went from one moment to another. What came and went within is in neither.
     pub fn flow(&self, from: usize, to: usize) -> Flow {
-        let mut sum = Flow::default();
-        self.flows.get(from..to).unwrap_or_default().iter().for_each(|flow| sum.add(flow));
-        sum
+        self.lives.flow(from, to)
+    }
+
+    /// Returns true if no block went at any time.
+    pub fn none_freed(&self) -> bool {
+        self.flows.iter().all(|flow| flow.gone.samples == 0)
     }
 
     fn add(&mut self, moment: usize, block: &Block, age_us: u64) {
-        self.live_bytes[moment] += block.weight();
+        self.live_bytes[moment] += block.size.weight();
         self.oldest_us[moment] = self.oldest_us[moment].max(age_us);
-        if block.probability >= CERTAIN {
-            self.certain_bytes[moment] += block.size_bytes as f64;
+        if block.size.probability >= CERTAIN {
+            self.certain_bytes[moment] += block.size.bytes as f64;
         }
     }
 
@@ -52,30 +57,19 @@ impl HeapTrend {
 }
 
 /// A sampled block of the member before.
-#[derive(Clone, Copy)]
 struct Block {
     birth: u64,
-    size_bytes: u64,
-    probability: f64,
+    size: Size,
     /// Places of its function and of its kind in the lists of the builder.
     of: Of,
+    life: Cell<Life>,
 }
 
 /// Which function allocates it, and what it is part of.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Of {
     function: usize,
     kind: usize,
-}
-
-impl Block {
-    fn weight(&self) -> f64 {
-        self.size_bytes as f64 / self.probability
-    }
-
-    fn add_to(&self, sum: &mut WeightedSum) {
-        sum.add(self.size_bytes as f64, self.probability);
-    }
 }
 
 #[derive(Default)]
@@ -155,38 +149,43 @@ impl Builder {
     fn compare(&mut self, step: usize, before: &[Block]) {
         let after = self.before.as_deref().unwrap_or_default();
         let (functions, kinds) = (&mut self.functions.trends, &mut self.kinds.trends);
-        let each = |was: Option<&Block>, is: Option<&Block>| {
-            if was.zip(is).is_some_and(|(was, is)| was.size_bytes == is.size_bytes) {
-                return;
-            }
-            // A block that grew in place is one event, and not two.
-            let change = is.map_or(0.0, Block::weight) - was.map_or(0.0, Block::weight);
-            if let Some(was) = was {
-                for trend in [&mut functions[was.of.function], &mut kinds[was.of.kind]] {
-                    let flow = &mut trend.flows[step];
-                    was.add_to(&mut flow.gone);
-                    flow.noise += if is.is_none() { change * change } else { 0.0 };
+        let mut change = |was: Option<&Block>, is: Option<&Block>| {
+            let Some(block) = was.or(is) else { return };
+            let life = was.map(|was| (was.size, was.life.take()));
+            for trend in [&mut functions[block.of.function], &mut kinds[block.of.kind]] {
+                trend.flows[step].change([was, is].map(|block| block.map(|block| block.size)));
+                if let (Some((size, life)), None) = (&life, is) {
+                    trend.lives.add(life, *size, Some(step));
                 }
             }
             if let Some(is) = is {
-                for trend in [&mut functions[is.of.function], &mut kinds[is.of.kind]] {
-                    let flow = &mut trend.flows[step];
-                    is.add_to(&mut flow.new);
-                    flow.noise += change * change;
-                }
+                is.life.set(life.map_or(Life::began(step), |(was, life)| life.goes_on(was, is.size, step)));
             }
+        };
+        let each = |was: Option<&Block>, is: Option<&Block>| match was.zip(is) {
+            // It was made larger by another function, whose it is now.
+            Some((was, is)) if was.of != is.of => {
+                change(Some(was), None);
+                change(None, Some(is));
+            }
+            _ => change(was, is),
         };
         merge(before.iter(), after.iter(), |block| block.birth, each);
     }
 
     /// Puts what was seen into the trend.
-    pub(super) fn finish(self, moments: usize, trend: &mut Trend) {
+    pub(super) fn finish(mut self, moments: usize, trend: &mut Trend) {
+        for block in self.before.iter().flatten() {
+            let life = block.life.take();
+            self.functions.trends[block.of.function].lives.add(&life, block.size, None);
+            self.kinds.trends[block.of.kind].lives.add(&life, block.size, None);
+        }
         trend.heap = self.functions.finish(moments);
         trend.kinds = self.kinds.finish(moments);
     }
 }
 
 fn block(sample: &SampleRow, of: Of) -> Block {
-    let SampleRow { birth, size_bytes, .. } = *sample;
-    Block { birth, size_bytes, probability: sample.probability(), of }
+    let size = Size { bytes: sample.size_bytes, probability: sample.probability() };
+    Block { birth: sample.birth, size, of, life: Cell::default() }
 }

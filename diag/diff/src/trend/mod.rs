@@ -5,6 +5,7 @@
 mod gauges;
 mod growth;
 mod heap;
+mod lives;
 mod private;
 mod rates;
 mod rise;

@@ -56,7 +56,7 @@ async fn moved(mapping: Arc<mapping::Mapping>, n: u64) {
 
 /// Follows what the storage says of users that move.
 async fn follow(mapping: Arc<mapping::Mapping>) {
-    zoo::every(80, |n| {
+    zoo::every(10, |n| {
         diag::spawn(moved(mapping.clone(), n)); // FAULT
     })
     .await;

@@ -36,8 +36,7 @@ impl<'a> ResidentRise<'a> {
         let grows_in_halves = bounds.windows(2).all(|pair| function.flow(pair[0], pair[1]).bytes() > 0.0);
         let of_all = self.trend.heap_flow(since, last).bytes();
         let is_most_of = |whole: f64| flow.bytes() >= whole * MAIN_SHARE;
-        let none_freed = function.flows.iter().all(|flow| flow.gone.samples == 0);
-        p <= if none_freed { MAX_P } else { MAX_P_IF_FREED }
+        p <= if function.none_freed() { MAX_P } else { MAX_P_IF_FREED }
             && grows_in_halves
             && is_most_of(of_all)
             && is_most_of(self.rise.rise() as f64)

@@ -93,11 +93,24 @@ impl<'a> Suspect<'a> {
         let per_task = bytes / tasks.max(1) as f64;
         let is_constant = per_task <= 1.5 * (was(spawned_at) / then as f64).max(grown / tasks.max(1) as f64);
         let explains = bytes - was(spawned_at) >= 0.8 * grown && of_ended <= 0.2 * grown;
+        let explains = explains && !self.grew_without(spawned_at);
         (explains && is_constant && tasks as f64 >= 1.1 * then as f64 && tasks >= 10).then(|| GrownTasks {
             spawned_at: spawned_at.clone(),
             tasks,
             bytes,
         })
+    }
+
+    /// True if in the second half of a series a good part of the growth came, and hardly more tasks.
+    fn grew_without(&self, tasks: &Site) -> bool {
+        let Some(trend) = self.facts.trend else { return false };
+        let function = trend.heap_of(&self.site.place);
+        let halves = trend.windows(0, 2).zip(function).zip(trend.tasks_of(tasks));
+        let Some(((halves, function), tasks)) = halves else { return false };
+        let [first, middle, last] = halves[..] else { return false };
+        let grown = |from| function.flow(from, last).bytes();
+        let [then, now] = [middle, last].map(|moment| tasks.live.get(moment).copied().unwrap_or(0));
+        grown(middle) * 4.0 >= grown(first) && (now as f64) < then as f64 * 1.1
     }
 
     /// True if the oldest block aged by more than half of the time in the last window.
@@ -125,8 +138,8 @@ impl<'a> Suspect<'a> {
     pub(super) fn confidence(&self) -> Option<Confidence> {
         match &self.growth {
             _ if self.tasks.is_some() || self.is_in_flight => None,
-            Some(HeapGrowth::Ended(_)) => None,
             _ if self.goes_on_for_long() || self.resident.is_some() => Some(Confidence::Likely),
+            Some(HeapGrowth::Ended(_)) => None,
             _ => Some(Confidence::Possible),
         }
     }
@@ -269,6 +282,9 @@ impl<'a> Suspect<'a> {
             });
         }
         let Some(HeapGrowth::Ended(ended)) = &self.growth else { return None };
+        if self.resident.is_some() {
+            return None;
+        }
         let since = self.facts.trend?.taken(ended.last_from)?;
         Some(Remark::GrowthEnded { function, growth: bytes(ended.bytes), since })
     }

@@ -3,6 +3,7 @@
 use std::fmt::{Formatter, Result};
 
 use diag_analysis::human;
+use diag_analysis::site::Site;
 use diag_snapshot::Micros;
 
 use crate::report::words::{count, time};
@@ -30,6 +31,23 @@ pub(super) fn cohort_stayed(f: &mut Formatter<'_>, cohort: &u64, untouched: &u64
         "of {} that already rested in the first snapshot, {} did nothing for {} more",
         count(cohort),
         if untouched == cohort { "all".to_owned() } else { count(untouched) },
+        time(window)
+    )
+}
+
+/// `400 tasks spawned at src/api.rs:88:9 had spawned 380 of these; 1,960 more came in 49 s, and spawned none`
+pub(super) fn parents_spawn_none(
+    f: &mut Formatter<'_>,
+    parents: &Site,
+    [spawned, children, spawned_since]: [u64; 3],
+    window: &Micros,
+) -> Result {
+    write!(
+        f,
+        "{} tasks spawned at {parents} had spawned {} of these; {} more came in {}, and spawned none",
+        count(&spawned),
+        count(&children),
+        count(&spawned_since),
         time(window)
     )
 }

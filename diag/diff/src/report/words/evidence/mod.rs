@@ -203,6 +203,9 @@ impl fmt::Display for Evidence {
             StaleGrew { before, after } => {
                 write!(f, "resting tasks went from {} to {}", count(before), count(after))
             }
+            ParentsSpawnNone { parents, spawned, children, spawned_since, window } => {
+                idle_tasks::parents_spawn_none(f, parents, [*spawned, *children, *spawned_since], window)
+            }
             WentIdleInParts { parts, of } => write!(
                 f,
                 "they came to rest one after the other, in {parts} of {of} equal parts of the time since the first of \
