@@ -44,11 +44,15 @@ fn check(service: &Service, before: f64, after: f64, answer: Outcome, expected: 
 
 /// All of these moments together.
 fn check_series(service: &Service, moments: &[f64], answer: Outcome, expected: &[&str]) -> Report {
-    let members = moments.iter().map(|&at| Analysis::new(service.at(at))).collect();
-    let series = Series::new(members).expect("one service");
-    let report = judge_series(&series, &Policy::default()).expect("one service").expect("several snapshots");
+    let report = judge_moments(service, moments);
     check_report(&report, answer, expected);
     report
+}
+
+fn judge_moments(service: &Service, moments: &[f64]) -> Report {
+    let members = moments.iter().map(|&at| Analysis::new(service.at(at))).collect();
+    let series = Series::new(members).expect("one service");
+    judge_series(&series, &Policy::default()).expect("one service").expect("several snapshots")
 }
 
 fn check_report(report: &Report, answer: Outcome, expected: &[&str]) {
@@ -451,4 +455,37 @@ fn memory_that_grows_when_the_tasks_do_no_longer_is_not_theirs() {
     check_series(&service(60.0), &moments, Outcome::Findings, &["heap-growth likely svc::note"]);
     let report = check_series(&service(0.0), &moments, Outcome::Clean, &[]);
     assert!(!report.notes.is_empty());
+}
+
+/// 500 records a second stay, and so does a table with an entry of 64 bytes for each, which doubles.
+#[test]
+fn a_table_and_what_goes_into_it_are_one_finding() {
+    const PER_S: f64 = 500.0;
+    let service = |entry_bytes: u64| {
+        let record = |i: usize| Block {
+            function: "svc::record",
+            size_bytes: 1_000,
+            born: i as f64 / PER_S,
+            freed: None,
+            task: None,
+        };
+        let tables = (10..17).map(|power: i32| Block {
+            function: "svc::index",
+            size_bytes: entry_bytes << power,
+            born: 2_f64.powi(power - 1) / PER_S,
+            freed: Some(2_f64.powi(power) / PER_S),
+            task: None,
+        });
+        let mut blocks: Vec<Block> = (0..35_000).map(record).chain(tables).collect();
+        blocks.sort_by(|a, b| a.born.total_cmp(&b.born));
+        Service { blocks, ..Service::new(Churn { until: 70.0, ..Churn::default() }.tasks()) }
+    };
+    let moments: Vec<f64> = (1..=14).map(|n| f64::from(n) * 5.0).collect();
+    let report = check_series(&service(64), &moments, Outcome::Findings, &["heap-growth likely svc::record"]);
+    let said: Vec<String> = report.findings[0].evidence.iter().map(ToString::to_string).collect();
+    let fits = said.iter().find(|said| said.contains("fit into the Vec that is allocated at svc.rs:"));
+    assert!(fits.is_some_and(|said| said.ends_with(": that may keep them")), "{said:#?}");
+    let found = judge_moments(&service(1_024), &moments).findings;
+    let found = found.iter().filter(|found| found.rule == "heap-growth").count();
+    assert_eq!(found, 2, "a kibibyte is no entry of a table");
 }

@@ -255,6 +255,8 @@ facts! {
         HeapNotSampledAtAll,
         /// Another line of the function grew as well.
         AlsoGrew { place: SourceLocation, growth: Bytes, kind: AllocationKind },
+        /// A table grew by as much as so many blocks more need in it.
+        FitTable { blocks: u64, kind: AllocationKind, place: SourceLocation, growth: Bytes },
         /// The policy says how large it is meant to become.
         AboveBound { bound: Bytes },
         /// The policy says how many are meant to live at once.

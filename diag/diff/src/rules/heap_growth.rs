@@ -6,6 +6,7 @@
 //! that grows with the tasks that hold it is theirs.
 
 mod channel;
+mod contents;
 mod resident;
 mod suspect;
 
@@ -49,18 +50,16 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let mut left: Vec<Suspect<'_>> = suspects(facts, params).collect();
-        let mut findings = Vec::new();
-        // One function is one cause, whichever of its lines allocates.
-        while !left.is_empty() {
-            let first = left.remove(0);
-            let (mut same, others): (Vec<_>, Vec<_>) =
-                left.into_iter().partition(|other| other.is_of_function(&first));
-            left = others;
-            same.insert(0, first);
-            findings.extend(of_function(&same, params));
-        }
-        findings
+        let functions = by_function(suspects(facts, params).collect());
+        let found: Vec<Found<'_>> = functions.iter().filter_map(|suspects| Found::of(suspects)).collect();
+        // A table is told with what goes into it.
+        let contents: Vec<Option<usize>> = found.iter().map(|table| table.contents(&found)).collect();
+        let alone = (0..).zip(&found).zip(&contents).filter(|(_, contents)| contents.is_none());
+        let with_tables = alone.map(|((at, one), _)| {
+            let tables = found.iter().zip(&contents).filter(|(_, contents)| **contents == Some(at));
+            (one, tables.map(|(table, _)| table).collect::<Vec<_>>())
+        });
+        with_tables.filter_map(|(one, tables)| one.finding(&tables, params)).collect()
     }
 
     fn notes(facts: &Facts<'_>, params: &Self::Params, _: &[Finding]) -> Vec<Remark> {
@@ -68,18 +67,59 @@ impl rule::Rule for Rule {
     }
 }
 
-/// What is found of one function: the largest growth first.
-fn of_function(suspects: &[Suspect<'_>], params: &Params) -> Option<Finding> {
-    let found: Vec<&Suspect<'_>> = suspects.iter().filter(|suspect| suspect.confidence().is_some()).collect();
-    let (first, others) = found.split_first()?;
-    let surest = found.iter().filter_map(|suspect| suspect.confidence()).max()?;
-    // A table grows in steps for as long as what it holds comes to more: what that does is known better.
-    let is_sure = |suspect: &&Suspect<'_>| suspect.confidence() > Some(Confidence::Possible);
-    let mut sure = suspects.iter().filter(is_sure);
-    let by_contents = sure.any(|suspect| matches!(suspect.growth, Some(HeapGrowth::Steady(_))));
-    let all_go_on = suspects.iter().all(|suspect| is_sure(&suspect));
-    let confidence = if by_contents || all_go_on { surest } else { Confidence::Possible };
-    Some(first.finding(others, confidence, params))
+/// One function is one cause, whichever of its lines allocates.
+fn by_function(mut left: Vec<Suspect<'_>>) -> Vec<Vec<Suspect<'_>>> {
+    let mut functions = Vec::new();
+    while !left.is_empty() {
+        let first = left.remove(0);
+        let (mut same, others): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|other| other.is_of_function(&first));
+        left = others;
+        same.insert(0, first);
+        functions.push(same);
+    }
+    functions
+}
+
+/// What is found of one function.
+struct Found<'a> {
+    /// The largest growth first.
+    lines: Vec<&'a Suspect<'a>>,
+    confidence: Confidence,
+}
+
+impl<'a> Found<'a> {
+    fn of(suspects: &'a [Suspect<'a>]) -> Option<Self> {
+        let lines: Vec<&Suspect<'_>> =
+            suspects.iter().filter(|suspect| suspect.confidence().is_some()).collect();
+        let surest = lines.iter().filter_map(|suspect| suspect.confidence()).max()?;
+        // A table grows in steps for as long as what it holds comes to more: what that does is known better.
+        let is_sure = |suspect: &&Suspect<'_>| suspect.confidence() > Some(Confidence::Possible);
+        let mut sure = suspects.iter().filter(is_sure);
+        let by_contents = sure.any(|suspect| matches!(suspect.growth, Some(HeapGrowth::Steady(_))));
+        let all_go_on = suspects.iter().all(|suspect| is_sure(&suspect));
+        let confidence = if by_contents || all_go_on { surest } else { Confidence::Possible };
+        Some(Found { lines, confidence })
+    }
+
+    fn main(&self) -> &HeapSiteDiff {
+        self.lines[0].site
+    }
+
+    /// The place of the function that allocates what this table has in it, the one of most bytes.
+    fn contents(&self, all: &[Found<'_>]) -> Option<usize> {
+        let fits = |(_, other): &(usize, &Found<'_>)| contents::fit(other.main(), self.main());
+        let bytes = |found: &Found<'_>| found.main().growth.bytes();
+        let most = all.iter().enumerate().filter(fits).max_by(|a, b| bytes(a.1).total_cmp(&bytes(b.1)));
+        most.map(|(place, _)| place)
+    }
+
+    fn finding(&self, tables: &[&Found<'_>], params: &Params) -> Option<Finding> {
+        let confidence = tables.iter().map(|table| table.confidence).fold(self.confidence, Confidence::max);
+        let (first, others) = self.lines.split_first()?;
+        let tables = tables.iter().map(|table| contents::evidence(self.main(), table.main())).collect();
+        Some(first.finding(others, tables, confidence, params))
+    }
 }
 
 /// Functions whose memory is more than before, the largest growth first.
@@ -190,7 +230,10 @@ s/p.
   `min_growth_s`, as what warms up does that. So is growth of few samples, up to a chance of 0.001 over all functions, where none was ever
   freed: time makes up for samples, and its windows need no interval above zero. A table that doubles is asked for three steps or more, no fall, one of them in the
   last window, and the next not overdue: a step takes as long as all before it. **Possible** otherwise.
-- **Evidence**: what each window grew by, other lines of the function, new and gone samples, what the old ones did, its share
+- **One cause, one finding**: a table, all of whose growth is in large blocks, and what goes into it are told as the latter, where a
+  thousand blocks or more came for each block of the table, as many as it has room for at 8 to 256 bytes an entry, and the tasks of
+  one spawn site allocate both.
+- **Evidence**: what each window grew by, other lines of the function, the table that may keep the blocks, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site
   that allocated most. The allocating task is not always the owner. A channel of tokio in which so many messages more are queued that the memory

@@ -149,10 +149,11 @@ impl<'a> Suspect<'a> {
         (&place.function, &place.file) == (&other.function, &other.file)
     }
 
-    /// A finding about this and others of its function, which grew less.
+    /// A finding about this and others of its function, which grew less, and about what may keep its blocks.
     pub(super) fn finding(
         &self,
         others: &[&Suspect<'_>],
+        tables: Vec<Evidence>,
         confidence: Confidence,
         params: &Params,
     ) -> Finding {
@@ -167,6 +168,7 @@ impl<'a> Suspect<'a> {
             growth: bytes(other.site.growth.bytes()),
             kind: other.site.after.kind(),
         }));
+        evidence.extend(tables);
         evidence.extend(filling.map(|channel| channel.evidence()));
         evidence.extend(super::evidence(self.diff, self.heap, site));
         Finding {

@@ -366,6 +366,7 @@ impl fmt::Display for Evidence {
                 f.write_str("the heap is not sampled: only the allocator's own count of it is known")
             }
             AlsoGrew { place, growth, kind } => series::also_grew(f, place, growth, kind),
+            FitTable { blocks, kind, place, growth } => series::fit_table(f, blocks, kind, place, growth),
             AboveBound { bound } => write!(f, "the policy bounds it at {}", size(bound)),
             AboveTaskBound { tasks, bound } => series::above_task_bound(f, tasks, bound),
             SlowCacheLooksTheSame => f.write_str("a cache that fills for longer looks the same"),

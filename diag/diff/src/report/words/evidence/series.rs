@@ -56,6 +56,23 @@ pub(super) fn also_grew(
     )
 }
 
+pub(super) fn fit_table(
+    f: &mut Formatter<'_>,
+    blocks: &u64,
+    kind: &AllocationKind,
+    place: &SourceLocation,
+    growth: &Bytes,
+) -> Result {
+    write!(
+        f,
+        "its {} more blocks fit into the {} that is allocated at {} and grew by {}: that may keep them",
+        count(blocks),
+        kind.as_str(),
+        place.location(),
+        size(growth)
+    )
+}
+
 pub(super) fn above_task_bound(f: &mut Formatter<'_>, tasks: &u64, bound: &u64) -> Result {
     write!(f, "{} live there, and the policy bounds them at {}", human::counted(*tasks, "task"), count(bound))
 }
