@@ -63,6 +63,7 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
             name: known.name.clone(),
             workers: metrics.num_workers() as u64,
             alive_tasks: Some(metrics.num_alive_tasks() as u64),
+            ..diag_snapshot::Runtime::default()
         }
     };
     own().iter().map(|known| describe(known)).collect()

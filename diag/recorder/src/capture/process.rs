@@ -79,6 +79,7 @@ pub(super) fn usage(diag_bytes: u64, wanted: Files, strings: &mut Strings) -> Us
         cgroup_memory: procfs::cgroup_memory(),
         resident,
         allocator: allocator::stats().map(allocator_row),
+        ..Resources::default()
     };
     let descriptors = descriptors.filter(|_| wanted == Files::All);
     Usage {

@@ -12,6 +12,7 @@
 //! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `labels`, `scope` | what a task is for, beside its record, and what hands it on |
+//! | `group` | tasks that belong together and end together |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `lineage` | which tasks descend from a test's, while one has a guard |
@@ -32,6 +33,7 @@ pub(crate) mod context;
 mod end;
 mod free_bitmap;
 mod future;
+pub(crate) mod group;
 mod handle;
 #[cfg_attr(
     tokio_unstable,
@@ -74,6 +76,7 @@ pub use block_on::block_on;
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;
 use future::Tracked;
+pub use group::{Group, InGroup, group};
 pub use handle::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use local_set::LocalSet;
