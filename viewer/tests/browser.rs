@@ -16,6 +16,7 @@ const CHECKS: [(&str, &str); 6] = [
     ("/s/live/site/0", "How long tasks live"),
     ("/s/live/heap", "The heap is not sampled here"),
     ("/s/live/resources", "No socket or channel is known"),
+    ("/s/live/groups", "No group is known"),
     ("/help", "How to read these pages"),
 ];
 

@@ -41,6 +41,7 @@ pub mod runtime_frames;
 pub mod site;
 mod site_figures;
 pub mod source_location;
+pub mod stragglers;
 #[cfg(feature = "symbols")]
 pub mod symbols;
 pub mod task_index;

@@ -8,6 +8,7 @@ mod descriptors;
 mod ended;
 #[cfg(feature = "views")]
 mod estimate;
+mod group;
 #[cfg(feature = "views")]
 pub mod heap;
 mod mapped_file;
@@ -28,6 +29,7 @@ pub use descriptors::{DescriptorKindView, DescriptorsView};
 pub use ended::EndedView;
 #[cfg(feature = "views")]
 pub use estimate::{Estimate, whole};
+pub use group::{GroupSiteView, GroupView, LatencyView, MemberView};
 #[cfg(feature = "views")]
 pub use heap::{AgeAtFree, BlockEstimate, FunctionNow, HeapNow, KindNow, LiveNow, OutcomeBytes, TaskSiteNow};
 pub use mapped_file::MappedFileView;

@@ -36,6 +36,8 @@ facts! {
         LetItYield,
         /// A task that no worker polls.
         SeeItsWorker,
+        /// Members of a group that do not hear of its cancel.
+        PassTheCancel { kind: String },
         /// Tasks whose waker is gone.
         LookAtLastAwait,
         /// Tasks that were ready and were not woken.

@@ -87,6 +87,18 @@ facts! {
         /// Of them, in no poll.
         OutsideOfPolls { tasks: u64 },
 
+        // Of members of groups that were cancelled.
+        /// Of so many groups of a kind, asked so long ago.
+        MembersGoOn { members: u64, kind: String, groups: u64, least: Micros, longest: Micros },
+        /// Others took so long to end.
+        EndedAfterCancel { ended: u64, usual: Micros },
+        /// One of them, with how many others of its group have ended.
+        MemberGoesOn { member: String, group: String, reason: Option<String>, ended: u64, joined: u64 },
+        /// Nothing has woken them since.
+        NotPolledSinceCancel { members: u64 },
+        /// Hardly any have ended, so that nobody knows how long it takes.
+        FewEndedAfterCancel { ended: u64, least: u64 },
+
         // Of tasks that nothing wakes.
         /// Nobody holds a waker of these tasks.
         NobodyWakes { tasks: u64, longest_idle: Micros },

@@ -16,6 +16,8 @@ facts! {
         CpuIsTaken,
         /// A shutdown waits.
         ShutdownWaits,
+        /// Who waits for the group waits for them.
+        CleanUpWaits,
         /// Others come to wait behind them.
         WaitersPileUp,
         /// Others wait for these tasks.

@@ -43,6 +43,14 @@ impl fmt::Display for Advice {
             SeeItsWorker => {
                 "see which worker should run them: its thread may be blocked, or the LocalSet is not driven any more"
             }
+            PassTheCancel { kind } => {
+                return write!(
+                    f,
+                    "let these members hear of it: a branch of `select!` that waits for `cancelled()` of their {} beside what \
+                     they await, or a timeout of their clean-up; `abort` ends those that have nothing to take back",
+                    diag_analysis::human::name(kind)
+                );
+            }
             LookAtLastAwait => {
                 "look at what these tasks awaited last: a future that returned `Pending` without keeping the waker, \
                  or whose waker was dropped without a wake"

@@ -20,6 +20,7 @@ impl fmt::Display for Risk {
             }
             CpuIsTaken => "a CPU is taken up, which other threads of the machine wait for",
             ShutdownWaits => "a shutdown waits for them, and who asked may take them for gone",
+            CleanUpWaits => "whoever waits until the group is empty waits for them, and what they have half done stays so",
             WaitersPileUp => "whoever needs the same comes to wait behind them, and the service stands still",
             CallersWait => "whoever waits for one of these waits as long, and more of them are there at once",
             NeverGivenBack => {
