@@ -37,6 +37,7 @@
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
 )]
+//! | [`resource`], [`Counted`] | what the service acquires and gives back, keeps in pools, or counts |
 //! | [`testing`] | a guard that fails tests which leak |
 //!
 //! # What the agent answers
@@ -125,6 +126,7 @@ pub use guard::Guard;
 #[cfg(feature = "heap")]
 pub use heap::Alloc;
 pub use problem::{Problem, ProblemKind};
+pub use resource::Counted;
 pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
 pub use task::{block_on, group, scope, spawn};

@@ -36,7 +36,7 @@ pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;
-pub use resource::{PeerView, ResourceSiteView, SocketStateView};
+pub use resource::{PeerView, ResourceSiteView, StateView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
 pub use site_ref::SiteRef;

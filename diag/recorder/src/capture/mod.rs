@@ -11,7 +11,6 @@ mod coverage;
 #[cfg(profiles_cpu)]
 pub(crate) mod cpu;
 mod descriptors;
-mod groups;
 #[cfg_attr(not(samples_heap), path = "no_heap.rs")]
 mod heap;
 mod in_use;
@@ -25,6 +24,7 @@ mod process;
 mod resource_tables;
 mod sites;
 mod stacks;
+mod task_groups;
 mod tasks;
 mod thread_cpu;
 mod threads;
@@ -101,7 +101,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
     in_use::add(&mut resource_tables, &sites, &mut strings, &anchor);
     let (resource_sites, open_resources, resource_ages) = resource_tables.finish();
-    let groups = groups::rows(&mut strings, &anchor);
+    let groups = task_groups::rows(&mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before) + library.churn;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {

@@ -56,19 +56,19 @@ impl<F: Future> Future for InGroup<F> {
 impl<F> Drop for InGroup<F> {
     fn drop(&mut self) {
         // Ends the member after its future is gone, also when a destructor panics.
-        let _end = End { group: &self.group, id: self.id, state: self.ends_as };
+        let _end = MemberEnd { group: &self.group, id: self.id, state: self.ends_as };
         // SAFETY: dropped here and nowhere else, in place.
         unsafe { ManuallyDrop::drop(&mut self.future) }
     }
 }
 
-struct End<'a> {
+struct MemberEnd<'a> {
     group: &'a GroupState,
     id: u64,
     state: MemberState,
 }
 
-impl Drop for End<'_> {
+impl Drop for MemberEnd<'_> {
     fn drop(&mut self) {
         let (latency_ns, _handle) = self.group.members().end(self.id, self.state);
         latency_ns.into_iter().for_each(|ns| self.group.site().count_latency(ns));
