@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod named_stacks;
 mod not_recorded;
 pub mod outlived;
+pub mod overdue;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod registry;

@@ -196,6 +196,8 @@ facts! {
         FewLeftBefore { sockets: u64, least: u64 },
         /// In how many equal parts of the time they were opened.
         OpenedInParts { parts: u64, of: u64 },
+        /// Of values that live at a place: so many are to be dropped within so long, and live for so much longer.
+        BeyondTheirTime { values: u64, live: u64, within: Micros, least: Micros, longest: Micros },
         /// In use for at least this, while nearly all others of the place were given back within the usual time.
         StillInUse { count: u64, in_use: Micros, given_back: u64, usual: Micros },
         /// What became of those that were in use for long already.

@@ -24,6 +24,8 @@ facts! {
         CallersWait,
         /// Nothing gives back what they hold.
         NeverGivenBack,
+        /// Whoever needs one has fewer.
+        ResourcesKept,
         /// It happens again.
         NextOnesWait,
         /// Every ended task adds to it.

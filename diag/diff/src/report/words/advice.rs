@@ -173,7 +173,24 @@ impl fmt::Display for Advice {
                     opened_at.location()
                 );
             }
-            GiveBack { opened_at } => {
+            GiveBack { opened_at, what: Some(what) } => {
+                return write!(
+                    f,
+                    "look at what keeps each {} that is acquired at {} after its last use: drop it, or give it back on every path, \
+                     errors included, or bound how long one may be kept",
+                    diag_analysis::human::name(what),
+                    opened_at.location()
+                );
+            }
+            DropInTime { made_at } => {
+                return write!(
+                    f,
+                    "look at what keeps the values that are made at {} beyond their time: a map without an end of its entries, a task \
+                     that goes on, a cycle of `Arc`; or say a longer time where that is meant",
+                    made_at.location()
+                );
+            }
+            GiveBack { opened_at, what: None } => {
                 return write!(
                     f,
                     "look at what keeps the connections that are opened at {} after their last use: drop them, give them back to \

@@ -26,6 +26,7 @@ impl fmt::Display for Risk {
             NeverGivenBack => {
                 "they never run again, and what they hold, locks and permits included, is never given back"
             }
+            ResourcesKept => "they are kept until the process ends, and whoever needs one of their kind has as many fewer",
             NextOnesWait => "without that poll they would wait on; the next ones to miss a wake-up do",
             EndedTasksAdd => {
                 "every ended task adds its cell and its output, and no count of live tasks shows it"

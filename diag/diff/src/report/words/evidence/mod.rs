@@ -312,6 +312,18 @@ impl fmt::Display for Evidence {
                 if untouched == sockets { "all".to_owned() } else { count(untouched) },
                 time(window)
             ),
+            BeyondTheirTime { values, live, within, least, longest } => write!(
+                f,
+                "{} of the {} that live were to be dropped within {}, and live on for {} more",
+                count(values),
+                count(live),
+                time(within),
+                if time(least) == time(longest) {
+                    time(longest)
+                } else {
+                    format!("{} to {}", time(least), time(longest))
+                }
+            ),
             StillInUse { count: number, in_use, given_back, usual } => write!(
                 f,
                 "{} have been in use for at least {}; 99 % of the {} that were given back were in use no longer than {}",
