@@ -197,6 +197,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 allocator,
                 descriptor_targets,
                 other_targets,
+                child_processes: children.as_ref().map(|children| children.len() as u64),
                 children,
                 pressure,
             }

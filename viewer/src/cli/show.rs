@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use diag_analysis::views::{
     CpuView, DescriptorsView, Estimate, GroupSiteView, GroupView, HeapNow, MappedFileView, MemberView,
-    Memory, MemoryLimitView, ResourceSiteView, SiteView, TaskView, heap,
+    Memory, MemoryLimitView, ProcessFactsView, ResourceSiteView, SiteView, TaskView, heap,
 };
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
@@ -85,6 +85,8 @@ struct View<'a> {
     open_fds: Option<u64>,
     /// The same with their limit and by kind.
     descriptors: Option<DescriptorsView>,
+    /// Runtimes, what descriptors stand for, children, pressure: each with where it is read.
+    process_facts: ProcessFactsView,
     /// Sockets and channels that are open, by where they were opened.
     resources: Vec<ResourceSiteView>,
     /// Groups of tasks that somebody still has, with their members.
@@ -134,6 +136,7 @@ impl<'a> View<'a> {
             cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,
             descriptors: analysis.descriptors_view(),
+            process_facts: analysis.process_facts_view(),
             resources: analysis.resource_site_views(),
             groups: analysis.group_views(),
             group_sites: analysis.group_site_views(),
@@ -214,7 +217,11 @@ fn text(view: &View<'_>) -> String {
     let notes: String = view.not_recorded.iter().map(|note| format!("\nnote: {note}")).collect();
     let resources = resources_text(&view.resources);
     let groups = groups_text(&view.groups);
-    format!("{}\n{gauges}{without_names}\n{findings}{sites}{resources}{groups}{heap}{notes}", about(view))
+    let facts: String = view.process_facts.lines().into_iter().map(|line| line + "\n").collect();
+    format!(
+        "{}\n{facts}{gauges}{without_names}\n{findings}{sites}{resources}{groups}{heap}{notes}",
+        about(view)
+    )
 }
 
 const RESOURCE_HEADS: [&str; 4] =

@@ -35,6 +35,7 @@ pub fn dump(analysis: &Analysis) -> String {
         resources::resources(&analysis.resource_site_views()),
         cpu::cpu(&analysis.thread_cpu_views()),
         mapped_files::mapped_files(&analysis.mapped_file_views()),
+        analysis.process_facts_view().lines().into_iter().map(|line| line + "\n").collect(),
         snapshot
             .capture
             .gauges

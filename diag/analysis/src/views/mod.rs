@@ -15,6 +15,7 @@ mod mapped_file;
 #[cfg(feature = "views")]
 mod memory;
 mod memory_limit;
+mod process_facts;
 mod resource;
 #[cfg(feature = "views")]
 mod site;
@@ -36,6 +37,7 @@ pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;
+pub use process_facts::{ChildView, PressureView, ProcessFactsView, RuntimeView, TargetView};
 pub use resource::{PeerView, ResourceSiteView, StateView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};

@@ -168,7 +168,9 @@ pub struct Resources {
     pub descriptor_targets: Vec<DescriptorTarget>,
     /// Open descriptors that stand for something else. Since 1.10.
     pub other_targets: u64,
-    /// Children of the process that nobody has waited for; none if that is not known. Since 1.10.
+    /// Children of the process that nobody has waited for, if that is known. Since 1.10.
+    pub child_processes: Option<u64>,
+    /// Some of them, those of the lowest ids; none if that is not known. Since 1.10.
     pub children: Option<Vec<Child>>,
     /// How long tasks of the system, or of the control group, waited for a resource. Since 1.10.
     pub pressure: Vec<Pressure>,

@@ -135,6 +135,7 @@ fn capture(tasks: u64) -> Capture {
                 })
                 .to_vec(),
             other_targets: 204,
+            child_processes: Some(1),
             children: Some(vec![Child {
                 pid: 4_890,
                 name: "ota-helper".to_owned(),
