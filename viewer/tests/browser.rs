@@ -10,7 +10,7 @@ use diag_viewer::{Access, Source, bind, router, serve_on};
 use site::Folder;
 
 /// What a page must say once a browser has read it.
-const CHECKS: [(&str, &str); 6] = [
+const CHECKS: [(&str, &str); 7] = [
     ("/", "1 finding"),
     ("/s/live/tasks", "svc.rs:7:9"),
     ("/s/live/site/0", "How long tasks live"),
