@@ -125,8 +125,7 @@ async fn members_that_listen_leave_nobody_behind() {
     let jobs = diag::group("batch", 1);
     let mut set = JoinSet::new();
     for job in 0..50 {
-        let cancelled = jobs.cancelled();
-        set.spawn(jobs.track(format!("job {job}"), async move { cancelled.await }));
+        set.spawn(jobs.track(format!("job {job}"), jobs.cancelled()));
     }
     yield_now().await;
     assert_eq!(jobs.len(), 50);

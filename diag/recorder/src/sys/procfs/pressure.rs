@@ -21,7 +21,7 @@ pub(super) fn parse(of: &str, source: &str, text: &str) -> Option<Pressure> {
 /// Of a percentage with two decimals.
 fn ppm(percent: &str) -> Option<u64> {
     let (whole, hundredths) = percent.split_once('.')?;
-    let hundredths = u64::from_str_radix(hundredths, 10).ok().filter(|_| hundredths.len() == 2)?;
+    let hundredths = hundredths.parse::<u64>().ok().filter(|_| hundredths.len() == 2)?;
     whole.parse::<u64>().ok()?.checked_mul(10_000)?.checked_add(hundredths * 100)
 }
 
