@@ -26,7 +26,7 @@
 //! | [`init`], [`Builder`] | starting, and what can be set |
 //! | [`spawn`], [`block_on`], [`task`] | spawning and running with a record, by the names of `tokio::task` |
 //! | [`scope`] | labels: what tasks are for, a device or a request |
-//! | [`group`](fn@group) | tasks that belong together, and who of them goes on after they were asked to end |
+//! | [`group`] | tasks that belong together, and who of them goes on after they were asked to end |
 //! | [`gauge`](fn@gauge), [`expect_ratio`] | numbers that the service publishes about itself, and how many tasks belong to them |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
 #![cfg_attr(

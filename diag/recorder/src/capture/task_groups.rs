@@ -7,7 +7,7 @@ use diag_snapshot::{
 };
 
 use crate::clock::Anchor;
-use crate::task::group::{self, Cancelled, GroupSite, GroupState, Member, Members};
+use crate::task::task_group::{self, Cancelled, GroupSite, GroupState, Member, Members};
 
 /// The tables of a snapshot.
 pub(super) struct Rows {
@@ -19,9 +19,9 @@ pub(super) struct Rows {
 
 /// All groups of this process.
 pub(super) fn rows(strings: &mut Strings, anchor: &Anchor) -> Rows {
-    let all = group::all();
+    let all = task_group::all();
     // Sites after the groups: a group's site is known before the group is made.
-    let sites = group::sites();
+    let sites = task_group::sites();
     let (mut groups, mut members) = (Table::default(), Table::default());
     for state in &all {
         let place = sites.iter().position(|site| std::ptr::eq(*site, state.site()));

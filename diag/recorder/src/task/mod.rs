@@ -12,7 +12,7 @@
 //! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `labels`, `scope` | what a task is for, beside its record, and what hands it on |
-//! | `group` | tasks that belong together and end together |
+//! | `task_group` | tasks that belong together and end together |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `lineage` | which tasks descend from a test's, while one has a guard |
@@ -33,7 +33,6 @@ pub(crate) mod context;
 mod end;
 mod free_bitmap;
 mod future;
-pub(crate) mod group;
 mod handle;
 #[cfg_attr(
     tokio_unstable,
@@ -58,6 +57,7 @@ mod spawn;
 mod state;
 mod sub;
 mod sub_waker;
+pub(crate) mod task_group;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
 pub(crate) mod wake_source;
@@ -76,7 +76,6 @@ pub use block_on::block_on;
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;
 use future::Tracked;
-pub use group::{Group, InGroup, group};
 pub use handle::{AbortHandle, JoinHandle};
 pub use join_set::JoinSet;
 pub use local_set::LocalSet;
@@ -87,6 +86,7 @@ use spawn::Spawn;
 #[cfg(feature = "tower")]
 pub(crate) use sub::track_at;
 pub use sub::{TrackedFuture, track};
+pub use task_group::{Group, InGroup, group};
 
 /// Spawns a task as [`tokio::spawn`] does, and records it.
 ///

@@ -13,7 +13,7 @@ use tokio::task::yield_now;
 fn groups(snapshot: &Snapshot, kind: &str) -> Vec<String> {
     let is_of_kind = |group: &GroupRow| {
         let site = snapshot.group_sites.get(group.site.0 as usize).expect("it is there");
-        assert!(snapshot.strings.show(site.file).ends_with("tests/groups.rs"));
+        assert!(snapshot.strings.show(site.file).ends_with("tests/task_groups.rs"));
         snapshot.strings.show(site.kind) == kind
     };
     snapshot.groups.iter().filter(is_of_kind).map(|group| text(snapshot, &group)).collect()
