@@ -10,12 +10,13 @@ use diag_viewer::{Access, Source, bind, router, serve_on};
 use site::Folder;
 
 /// What a page must say once a browser has read it.
-const CHECKS: [(&str, &str); 6] = [
+const CHECKS: [(&str, &str); 7] = [
     ("/", "1 finding"),
     ("/s/live/tasks", "svc.rs:7:9"),
     ("/s/live/site/0", "How long tasks live"),
     ("/s/live/heap", "The heap is not sampled here"),
     ("/s/live/resources", "No socket or channel is known"),
+    ("/s/live/groups", "No group is known"),
     ("/help", "How to read these pages"),
 ];
 

@@ -4,8 +4,8 @@ mod site;
 
 use axum::http::StatusCode;
 use diag_snapshot::{
-    FrameIndex, FrameRow, Heap, LabelRow, NameRow, ResourceRow, ResourceSiteRow, SampleRow, SiteIndex,
-    Snapshot, StackIndex, StackRow,
+    FrameIndex, FrameRow, GroupRow, GroupSiteRow, Heap, LabelRow, MemberRow, NameRow, ResourceRow,
+    ResourceSiteRow, SampleRow, SiteIndex, Snapshot, StackIndex, StackRow,
 };
 use diag_test_support::scenario::{Service, Steady, in_order};
 use site::Folder;
@@ -36,6 +36,11 @@ fn named(name: &str, now: f64) -> Snapshot {
         ..ResourceSiteRow::default()
     });
     snapshot.resources.push(ResourceRow { peer: Some(text), ..ResourceRow::default() });
+    snapshot.group_sites.push(GroupSiteRow { kind: text, file: text, ..GroupSiteRow::default() });
+    let (cancel_us, cancel_reason) = (Some(0), Some(text));
+    let group = GroupRow { name: text, joined: 1, cancel_us, cancel_reason, ..GroupRow::default() };
+    snapshot.groups.push(group);
+    snapshot.members.push(MemberRow { name: text, ..MemberRow::default() });
     let mut heap = Heap::default();
     heap.facts.unwinder = name.to_owned();
     snapshot.stacks.frames.push(FrameRow { module: None, offset: 1 });
@@ -75,6 +80,7 @@ async fn pages(test: &str, name: &str) -> Vec<(String, String)> {
         format!("/s/{b}/site/0"),
         format!("/s/{b}/heap"),
         format!("/s/{b}/resources"),
+        format!("/s/{b}/groups"),
         format!("/s/{b}/heap.svg"),
         format!("/d/{a}..{b}"),
     ] {

@@ -15,7 +15,7 @@ const RENDERERS: [&str; 6] = [
 ];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 19] = [
     "tasks",
     "sites",
     "ends",
@@ -28,6 +28,10 @@ const TABLES: [&str; 15] = [
     "resource_sites",
     "resources",
     "resource_ages",
+    "group_sites",
+    "groups",
+    "members",
+    "cancel_latencies",
     "lifetimes",
     "poll_times",
     "poll_delays",

@@ -88,6 +88,35 @@ async fn every_page_says_what_it_is_for() {
 }
 
 #[tokio::test]
+async fn a_group_shows_its_members_and_who_goes_on() {
+    let folder = Folder::new("groups");
+    folder.write("a.diag", &diag_test_support::iothub::service(24, 0));
+    let (viewer, path) = (folder.viewer(), "/s/live/groups");
+    let page = viewer.page(path).await;
+    for says in [
+        "2 groups of tasks, 1 member beyond a cancel",
+        "upload firmware-100",
+        "1 of 3 members alive, 1 done, 1 cancelled; cancelled 1 min ago (the device went away), 1 member goes on",
+        "2 of 3 members alive, 1 done",
+        "99 % of 400 members ended within 64 ms of the cancel",
+    ] {
+        assert!(page.contains(says), "{says}: {page}");
+    }
+    let json = viewer.json(&format!("/api/v1{path}")).await;
+    let group = &json["groups"][0];
+    assert_eq!((group["name"].as_str(), group["stragglers"].as_u64()), (Some("firmware-100"), Some(1)));
+    let member = &group["members"][0];
+    let told = (member["name"].as_str(), member["state"].as_str(), member["straggling_ns"].as_u64());
+    assert_eq!(told, (Some("part 2"), Some("alive"), Some(60_000_000_000)));
+    let shown = diag(&folder, &["show", "a.diag"]);
+    let says = "upload firmware-100 at examples/src/iothub.rs:350: 1 of 3 members alive";
+    assert!(shown.contains(says), "{shown}");
+    let shown: serde_json::Value =
+        serde_json::from_str(&diag(&folder, &["show", "a.diag", "--format", "json"])).expect("JSON");
+    assert_eq!(shown["groups"][0]["members"][2]["straggling_ns"], member["straggling_ns"]);
+}
+
+#[tokio::test]
 async fn every_documented_address_answers() {
     let scene = Scene::new("urls");
     let report = scene.viewer.json(&scene.path("/api/v1/d/{a}..{b}")).await;

@@ -22,6 +22,7 @@ async fn pages_of_a_crowd_are_small() {
         "/s/live/site/7?sort=polls",
         "/s/live/heap",
         "/s/live/resources",
+        "/s/live/groups",
     ] {
         let body = viewer.page(path).await;
         assert!(body.len() < 400_000, "{path} has {} bytes", body.len());

@@ -10,6 +10,8 @@ use crate::await_point::AwaitPoint;
 use crate::await_points::AwaitPoints;
 use crate::named_stacks::NamedStacks;
 use crate::outlived::{Outlived, outlived};
+use crate::overdue::{Overdue, overdue};
+use crate::stragglers::{Stragglers, stragglers};
 use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
 
 use crate::Analysis;
@@ -34,6 +36,10 @@ pub struct Conditions {
     pub woken_longest_us: u64,
     /// Time since start that the process was kept off the CPUs by its cgroup.
     pub throttled_us: Option<u64>,
+    /// Values that live beyond the time by which they were to be dropped.
+    pub overdue: Vec<Overdue>,
+    /// Members of groups that go on after their group was cancelled.
+    pub stragglers: Vec<Stragglers>,
     /// What the sampled heap holds; none if it is not sampled.
     pub heap: Option<Arc<HeapProfile>>,
 }
@@ -150,6 +156,8 @@ impl Conditions {
             taken_unix_us: snapshot.taken_unix_us(),
             uptime_us: snapshot.capture.to_us,
             throttled_us: snapshot.capture.resources.throttled_us,
+            overdue: overdue(snapshot),
+            stragglers: stragglers(snapshot, analysis.await_points()),
             heap: analysis.heap().cloned(),
             ..Conditions::default()
         };

@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod named_stacks;
 mod not_recorded;
 pub mod outlived;
+pub mod overdue;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod registry;
@@ -41,6 +42,7 @@ pub mod runtime_frames;
 pub mod site;
 mod site_figures;
 pub mod source_location;
+pub mod stragglers;
 #[cfg(feature = "symbols")]
 pub mod symbols;
 pub mod task_index;

@@ -53,6 +53,11 @@ impl Lifetimes {
         edges.filter(move |(edge, _)| *edge >= least)
     }
 
+    /// How many lasted for less than each time, and half of it or more: the upper edges of the buckets, ascending.
+    pub fn buckets(&self) -> impl Iterator<Item = (Micros, u64)> {
+        self.0.iter().map(|(&bucket, &count)| (upper_edge(bucket), count))
+    }
+
     /// The bucket in which, or below which, so many percent of them lie; none if there are none.
     pub fn bucket_of(&self, percent: u64) -> Option<u32> {
         let rest = u128::from(100 - percent.min(100));
@@ -84,8 +89,13 @@ impl Lifetimes {
     /// twice too long and never too short.
     pub fn within_us(&self, percent: u64) -> Option<u64> {
         let bucket = self.bucket_of(percent)?;
-        Some(1u64.checked_shl(bucket.saturating_add(1)).unwrap_or(u64::MAX).saturating_mul(1000))
+        Some(upper_edge(bucket).0)
     }
+}
+
+/// The time that all in a bucket lie below.
+fn upper_edge(bucket: u32) -> Micros {
+    Micros(1u64.checked_shl(bucket.saturating_add(1)).unwrap_or(u64::MAX).saturating_mul(1000))
 }
 
 /// The least time in a bucket.

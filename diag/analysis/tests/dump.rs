@@ -89,7 +89,8 @@ fn shop() -> Snapshot {
     shop.0.process = Process { service: "shop".to_owned(), pid: 4_711, ..Process::default() };
     shop.0.capture.from_us = NOW - 9_000;
     shop.0.capture.to_us = NOW;
-    shop.0.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(4_840) }];
+    shop.0.capture.runtimes =
+        vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(4_840), ..Runtime::default() }];
     shop.0.capture.resources.throttled_us = Some(3_000_000);
     let facts = ParkedFacts { passive: true, taken: 9_017, walked: 40, ..ParkedFacts::default() };
     shop.0.capture.parked = Some(ParkedFacts { without_budget: 12, stacks_dropped: 1, ..facts });

@@ -3,7 +3,7 @@
 use diag_analysis::Analysis;
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::{Confidence, Finding, Policy, Series, judge_series};
-use diag_snapshot::{Snapshot, TaskRow};
+use diag_snapshot::{LabelRow, Snapshot, TaskRow};
 use diag_test_support::scenario::{Service, Task, in_order};
 
 /// What is found of tasks in a minute, every five seconds.
@@ -43,6 +43,25 @@ fn tasks_that_spawn_ever_more_of_themselves_are_likely() {
     let found = found(ever_more(), |snapshot| spawned_by_own(snapshot, |i| i < 10));
     assert_eq!(confidence(&found), [Confidence::Likely], "{found:#?}");
     assert!(found[0].evidence.iter().any(|fact| matches!(fact, Evidence::SpawnedByOwn { .. })), "{found:#?}");
+}
+
+/// What they are for is told, as of tasks that rest.
+#[test]
+fn a_crowd_names_its_labels() {
+    let labelled = |mut snapshot: Snapshot| {
+        let [tenant, acme] = ["tenant", "acme"].map(|name| snapshot.strings.intern(name));
+        let label = |task: TaskRow| LabelRow { task: task.id, key: tenant, value: acme };
+        snapshot.labels = snapshot.tasks.iter().map(label).collect();
+        snapshot
+    };
+    let is_labelled = |fact: &&Evidence| matches!(fact, Evidence::Labelled { .. });
+    let found_with = |seen: fn(Snapshot) -> Snapshot| {
+        let found = found(ever_more(), seen);
+        found[0].evidence.iter().filter(is_labelled).cloned().collect::<Vec<_>>()
+    };
+    let (key, values) = ("tenant".to_owned(), vec!["acme".to_owned()]);
+    assert_eq!(found_with(labelled), [Evidence::Labelled { key, values, others: 0 }]);
+    assert_eq!(found_with(|snapshot| snapshot), [], "without labels nothing is said of them");
 }
 
 #[test]

@@ -26,7 +26,8 @@ fn service(kind: SiteKind) -> Snapshot {
     let mut snapshot = Snapshot { process, ..Snapshot::default() };
     snapshot.process.started_unix_us = 1_777_593_600 * SECOND;
     snapshot.capture.to_us = NOW;
-    snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(0) }];
+    snapshot.capture.runtimes =
+        vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(0), ..Runtime::default() }];
     let (file, name) = (snapshot.strings.intern("svc.rs"), snapshot.strings.intern("svc::work::{{closure}}"));
     snapshot.sites.push(SiteRow {
         kind: Some(kind),

@@ -2,7 +2,7 @@
 
 use diag_analysis::Analysis;
 use diag_diff::{Finding, Policy, Report, Series, judge_series};
-use diag_snapshot::{Gauge, SiteIndex, Snapshot, TaskId, TaskRow};
+use diag_snapshot::{ExpectedRatio, Gauge, SiteIndex, Snapshot, TaskId, TaskRow};
 use diag_test_support::scenario::{Churn, Service};
 
 /// So many tasks of a site at so many devices.
@@ -153,4 +153,53 @@ fn tasks_that_have_nothing_to_do_with_the_load_are_silent() {
         .map(|(i, &devices)| (if i >= 5 { 20 } else { devices as u64 }, devices))
         .collect();
     assert_eq!(lines(&fewer, ""), [""; 0], "fewer tasks than are learned");
+}
+
+/// What the service declares of itself: one task of `svc::task_9` for each device, in millionths.
+fn declared(counts: &[(u64, i64)], tasks: &str, tolerance_ppm: u64, policy: &str) -> Vec<String> {
+    let members = counts.iter().enumerate().map(|(i, &(count, devices))| {
+        let mut snapshot = snapshot(100.0 + 10.0 * i as f64, count, devices);
+        let (tasks, gauge) = (tasks.to_owned(), "devices".to_owned());
+        snapshot.capture.expected_ratios =
+            vec![ExpectedRatio { tasks, gauge, ratio_ppm: 1_000_000, tolerance_ppm }];
+        Analysis::from(snapshot)
+    });
+    let series = Series::new(members.collect()).expect("one service");
+    let policy = Policy::parse(policy).expect("valid");
+    let report = judge_series(&series, &policy).expect("one service").expect("enough of them");
+    let line = |found: &&Finding| format!("{} {}", found.category.as_str(), found.count.unwrap_or(0));
+    of_rule(&report).iter().map(line).collect()
+}
+
+#[test]
+fn the_border_of_what_the_service_declares_is_exact() {
+    for (tasks, tolerance_ppm, expected) in [
+        (1_000, 0, &[][..]),
+        (1_001, 0, &["leak 1001"]),
+        (999, 0, &["fault 999"]),
+        (1_150, 150_000, &[]),
+        (1_151, 150_000, &["leak 1151"]),
+        (850, 150_000, &[]),
+        (849, 150_000, &["fault 849"]),
+    ] {
+        for kind in ["svc::task_9", "task_9", "svc.rs:9", ""] {
+            let found = declared(&[(1_000, 1_000), (tasks, 1_000)], kind, tolerance_ppm, "");
+            assert_eq!(found, expected, "{tasks} of {kind:?}, {tolerance_ppm}");
+        }
+    }
+    assert_eq!(
+        declared(&[(1_000_000, 1_000_000), (1_000_001, 1_000_000)], "task_9", 0, ""),
+        ["leak 1000001"]
+    );
+    assert_eq!(declared(&[(0, 0), (1, 0)], "task_9", 150_000, ""), ["leak 1"], "none is expected");
+    assert_eq!(declared(&[(7, 1_000), (7, 1_000)], "svc::other", 0, ""), [""; 0], "no task is meant");
+}
+
+#[test]
+fn a_policy_takes_precedence_over_what_the_service_declares() {
+    let policy = "[[ratio]]\ngauge = 'devices'\nexpected = 2.0\nsite = 'task_9'";
+    assert_eq!(declared(&[(2_000, 1_000), (2_000, 1_000)], "task_9", 0, policy), [""; 0]);
+    assert_eq!(declared(&[(2_000, 1_000), (2_000, 1_000)], "task_9", 0, ""), ["leak 2000"]);
+    let of_another = "[[ratio]]\ngauge = 'sessions'\nexpected = 2.0";
+    assert_eq!(declared(&[(2_000, 1_000), (2_000, 1_000)], "task_9", 0, of_another), ["leak 2000"]);
 }

@@ -4,10 +4,10 @@ use diag_analysis::Analysis;
 use diag_diff::rules::advice::Advice;
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::rules::finding::Confidence;
-use diag_diff::{Finding, Policy, Report, Series, judge_series, report};
+use diag_diff::{Finding, Policy, Report, Series, judge_one, judge_series, report};
 use diag_snapshot::{
-    Process, Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow,
-    SiteRow, Snapshot, SocketState, TaskId, TaskRow,
+    Micros, Process, Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow,
+    ResourceState, SiteRow, Snapshot, SocketState, TaskId, TaskRow,
 };
 
 /// A connection; times are seconds.
@@ -205,6 +205,8 @@ fn what_the_service_says_it_acquires_is_judged_alike() {
     let text = report::text::render(&report);
     for sentence in [
         "LEAK (likely): 79 db connections at src/pool.rs:40",
+        "next: look at what keeps each db connection that is acquired at src/pool.rs:40 after its last use",
+        "risk: they are kept until the process ends",
         "79 have been in use for at least 2 s; 99 % of the 796 that were given back were in use no longer than 512 ms",
     ] {
         assert!(text.contains(sentence), "{sentence}: {text}");
@@ -217,4 +219,87 @@ fn sockets_that_tasks_hold_are_told_by_these() {
     let sockets = [busy(), every(1.0, 0.0, 200.0, left)].concat();
     let report = judged_with(&sockets, &MOMENTS, |now| 5 + now as u64);
     assert!(of_rule(&report).is_empty(), "{}", report::text::render(&report));
+}
+
+/// Connections of a pool, each idle for ever: nobody has them.
+#[test]
+fn what_a_pool_keeps_idle_is_not_left() {
+    let held = [busy(), every(1.0, 0.0, 200.0, left)].concat();
+    let judged_as = |in_state: ResourceState| {
+        let pooled = |now: f64| {
+            let mut snapshot = at(now, &held, 5);
+            let name = Some(snapshot.strings.intern("db connection"));
+            let site = |row| ResourceSiteRow { kind: ResourceKind::InUse, name, ..row };
+            snapshot.resource_sites = snapshot.resource_sites.iter().map(site).collect();
+            let row = |row| ResourceRow {
+                protocol: None,
+                state: None,
+                idle_us: None,
+                in_state: Some(in_state),
+                ..row
+            };
+            snapshot.resources = snapshot.resources.iter().map(row).collect();
+            Analysis::from(snapshot)
+        };
+        let series = Series::new(MOMENTS.map(pooled).into()).expect("one service");
+        judge_series(&series, &Policy::default()).expect("one service").expect("enough of them")
+    };
+    assert_eq!(of_rule(&judged_as(ResourceState::Idle)).len(), 0);
+    assert_eq!(of_rule(&judged_as(ResourceState::Created)).len(), 0);
+    assert_eq!(of_rule(&judged_as(ResourceState::InUse)).len(), 1, "and is if somebody has them");
+}
+
+/// Values at 100 s: made so long ago, and to be dropped within so long.
+fn values(ages: &[(f64, Option<f64>)]) -> Snapshot {
+    let process = Process { service: "svc".to_owned(), instance: 1, ..Process::default() };
+    let mut snapshot = Snapshot { process, ..Snapshot::default() };
+    (snapshot.capture.from_us, snapshot.capture.to_us) = (us(100.0), us(100.0));
+    let [name, file] = ["svc::Session", "src/login.rs"].map(|name| Some(snapshot.strings.intern(name)));
+    let (kind, line, opened) = (ResourceKind::Value, Some(12), ages.len() as u64);
+    snapshot.resource_sites.push(ResourceSiteRow {
+        kind,
+        name,
+        file,
+        line,
+        opened,
+        ..ResourceSiteRow::default()
+    });
+    for (id, (age, within)) in (1..).zip(ages) {
+        let opened_us = us(100.0 - age);
+        let due_us = within.map(|within| opened_us + us(within));
+        snapshot.resources.push(ResourceRow { id, opened_us, due_us, ..ResourceRow::default() });
+    }
+    snapshot
+}
+
+#[test]
+fn a_value_that_outlives_its_time_is_proven_in_one_snapshot() {
+    let found = |ages: &[(f64, Option<f64>)]| judge_one(&values(ages).into(), &Policy::default());
+    let late = found(&[(95.0, Some(30.0)), (40.0, Some(30.0)), (10.0, Some(30.0)), (99.0, None)]);
+    let [finding] = &late[..] else { panic!("{late:#?}") };
+    assert_eq!(
+        (finding.rule, finding.confidence, finding.count),
+        ("resource-leak", Confidence::Proven, Some(2))
+    );
+    let expected = Evidence::BeyondTheirTime {
+        values: 2,
+        live: 4,
+        within: Micros(30_000_000),
+        least: Micros(10_000_000),
+        longest: Micros(65_000_000),
+    };
+    assert_eq!(finding.evidence, [expected]);
+    let text = report::text::findings(&late);
+    for sentence in [
+        "LEAK (proven): 2 svc::Sessions at src/login.rs:12",
+        "2 of the 4 that live were to be dropped within 30 s, and live on for 10 s to 1 min more",
+        "next: look at what keeps the values that are made at src/login.rs:12 beyond their time",
+    ] {
+        assert!(text.contains(sentence), "{sentence}: {text}");
+    }
+    // The border: what was said, and the grace.
+    assert_eq!(found(&[(31.0, Some(30.0))]).len(), 0);
+    assert_eq!(found(&[(31.000_001, Some(30.0))]).len(), 1);
+    // The healthy twins: in their time, however old; and one of which nothing was said.
+    assert_eq!(found(&[(95.0, Some(96.0)), (99.0, None)]).len(), 0);
 }

@@ -26,7 +26,8 @@
 //! | [`init`], [`Builder`] | starting, and what can be set |
 //! | [`spawn`], [`block_on`], [`task`] | spawning and running with a record, by the names of `tokio::task` |
 //! | [`scope`] | labels: what tasks are for, a device or a request |
-//! | [`gauge`](fn@gauge) | numbers that the service publishes about itself |
+//! | [`group`] | tasks that belong together, and who of them goes on after they were asked to end |
+//! | [`gauge`](fn@gauge), [`expect_ratio`] | numbers that the service publishes about itself, and how many tasks belong to them |
 //! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
 #![cfg_attr(
     feature = "tower",
@@ -36,6 +37,7 @@
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
 )]
+//! | [`resource`], [`Counted`] | what the service acquires and gives back, keeps in pools, or counts |
 //! | [`testing`] | a guard that fails tests which leak |
 //!
 //! # What the agent answers
@@ -69,6 +71,7 @@ mod clock;
 mod cpu;
 mod current;
 mod dropped;
+mod expected_ratio;
 mod files;
 mod fork;
 mod gauge;
@@ -117,14 +120,16 @@ use own_thread::OwnThread;
 pub use allocator::{AllocatorStats, glibc_stats};
 pub use bad_setting::BadSetting;
 pub use builder::{Builder, init};
+pub use expected_ratio::{ExpectedRatio, expect_ratio};
 pub use gauge::{Gauge, gauge};
 pub use guard::Guard;
 #[cfg(feature = "heap")]
 pub use heap::Alloc;
 pub use problem::{Problem, ProblemKind};
+pub use resource::Counted;
 pub use settings::HeapMode;
 pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
-pub use task::{block_on, scope, spawn};
+pub use task::{block_on, group, scope, spawn};
 
 /// What becomes of a spawn: a byte, so that the spawn path loads it once and compares it once.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeMetrics};
 
 use crate::fork::{self, List};
 #[cfg(samples_heap)]
@@ -55,6 +55,31 @@ pub(crate) fn add(name: &str, handle: Handle) {
     ANY.store(process, Ordering::Relaxed);
 }
 
+/// What tokio tells of workers from 1.45 on: there, the methods of the metrics themselves come before these.
+#[allow(dead_code, reason = "not with a tokio that tells")]
+trait WorkerMetrics {
+    fn worker_total_busy_duration(&self, _worker: usize) -> Duration {
+        Duration::MAX
+    }
+
+    fn worker_park_count(&self, _worker: usize) -> u64 {
+        NOT_TOLD
+    }
+}
+
+impl WorkerMetrics for RuntimeMetrics {}
+
+/// A number of a worker that this tokio does not tell.
+const NOT_TOLD: u64 = u64::MAX;
+/// So many workers are told.
+const MAX_WORKERS: usize = 1_024;
+
+/// A number of each worker; empty if it is not told.
+fn by_worker(metrics: &RuntimeMetrics, number: fn(&RuntimeMetrics, usize) -> Option<u64>) -> Vec<u64> {
+    let workers = 0..metrics.num_workers().min(MAX_WORKERS);
+    workers.map(|worker| number(metrics, worker)).collect::<Option<_>>().unwrap_or_default()
+}
+
 /// What each known runtime says of itself now.
 pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
     let describe = |known: &Known| {
@@ -63,6 +88,13 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
             name: known.name.clone(),
             workers: metrics.num_workers() as u64,
             alive_tasks: Some(metrics.num_alive_tasks() as u64),
+            queued_tasks: Some(metrics.global_queue_depth() as u64),
+            busy_by_worker_ns: by_worker(&metrics, |metrics, worker| {
+                u64::try_from(metrics.worker_total_busy_duration(worker).as_nanos()).ok()
+            }),
+            parks_by_worker: by_worker(&metrics, |metrics, worker| {
+                Some(metrics.worker_park_count(worker)).filter(|&parks| parks != NOT_TOLD)
+            }),
         }
     };
     own().iter().map(|known| describe(known)).collect()

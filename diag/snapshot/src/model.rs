@@ -7,6 +7,7 @@ mod cancel;
 mod descriptor;
 mod end;
 mod facts;
+mod group;
 mod heap;
 mod heap_totals;
 mod histogram;
@@ -23,9 +24,10 @@ pub use cancel::CancelBy;
 pub use descriptor::{DescriptorKind, DescriptorRow};
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
-    AddressSpace, AllocatorStats, Capture, CgroupMemory, Gauge, ParkedFacts, Process, Resident, Resources,
-    Runtime,
+    AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge,
+    ParkedFacts, Pressure, Process, Resident, Resources, Runtime,
 };
+pub use group::{CancelLatencyRow, GroupRow, GroupSiteIndex, GroupSiteRow, MemberRow, MemberState};
 pub use heap::{Heap, HeapFacts, SampleRow};
 pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};
@@ -33,7 +35,8 @@ pub use label::LabelRow;
 pub use mapped_file::MappedFileRow;
 pub use parked::{ParkedRow, ThreadRow};
 pub use resource::{
-    Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SocketState,
+    Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, ResourceState,
+    SocketState,
 };
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
@@ -85,6 +88,14 @@ pub struct Snapshot {
     pub resources: Table<ResourceRow>,
     /// How long the closed ones of each site were open.
     pub resource_ages: Table<ResourceAgeRow>,
+    /// Where groups of tasks are made, with totals since start.
+    pub group_sites: Table<GroupSiteRow>,
+    /// The groups, by ascending id.
+    pub groups: Table<GroupRow>,
+    /// Their members, by ascending group.
+    pub members: Table<MemberRow>,
+    /// How long members took to end once their group was cancelled.
+    pub cancel_latencies: Table<CancelLatencyRow>,
     /// The call stacks that samples, parked tasks and threads point to.
     pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
@@ -120,6 +131,10 @@ impl Snapshot {
         visitor.visit(&self.resource_sites);
         visitor.visit(&self.resources);
         visitor.visit(&self.resource_ages);
+        visitor.visit(&self.group_sites);
+        visitor.visit(&self.groups);
+        visitor.visit(&self.members);
+        visitor.visit(&self.cancel_latencies);
         if let Some(heap) = &self.heap {
             visitor.visit(&heap.samples);
             visitor.visit(&heap.stack_totals);

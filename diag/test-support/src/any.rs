@@ -2,8 +2,9 @@
 
 use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
-    AddressSpace, AllocatorStats, Capture, CgroupMemory, Gauge, Heap, HeapFacts, ParkedFacts, Process,
-    Resident, Resources, Row, Runtime, Snapshot, Stacks, Strings, Table,
+    AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, Heap,
+    HeapFacts, ParkedFacts, Pressure, Process, Resident, Resources, Row, Runtime, Snapshot, Stacks, Strings,
+    Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -15,6 +16,7 @@ struct Sizes {
     strings: usize,
     sites: usize,
     resource_sites: usize,
+    group_sites: usize,
     modules: usize,
     frames: usize,
     stacks: usize,
@@ -26,6 +28,7 @@ impl Sizes {
             Target::Strings => self.strings,
             Target::Sites => self.sites,
             Target::ResourceSites => self.resource_sites,
+            Target::GroupSites => self.group_sites,
             Target::Stacks => self.stacks,
             Target::Frames => self.frames,
             Target::Modules => self.modules,
@@ -94,10 +97,18 @@ fn process() -> impl Strategy<Value = Process> {
 }
 
 fn capture() -> impl Strategy<Value = Capture> {
-    let runtime = any::<(String, u64, Option<u64>)>().prop_map(|(name, workers, alive_tasks)| Runtime {
-        name,
-        workers,
-        alive_tasks,
+    let runtime = any::<(String, u64, Option<u64>, Option<u64>, Vec<u64>)>().prop_map(
+        |(name, workers, alive_tasks, queued_tasks, busy_by_worker_ns)| Runtime {
+            name,
+            workers,
+            alive_tasks,
+            queued_tasks,
+            parks_by_worker: busy_by_worker_ns.iter().rev().copied().collect(),
+            busy_by_worker_ns,
+        },
+    );
+    let ratio = any::<(String, String, u64, u64)>().prop_map(|(tasks, gauge, ratio_ppm, tolerance_ppm)| {
+        ExpectedRatio { tasks, gauge, ratio_ppm, tolerance_ppm }
     });
     let gauge = any::<(String, i64)>().prop_map(|(name, value)| Gauge { name, value });
     let resident = any::<([u64; 4], [Option<u64>; 3])>().prop_map(
@@ -137,7 +148,22 @@ fn capture() -> impl Strategy<Value = Capture> {
     );
     let numbers = any::<[Option<u64>; 9]>();
     let memory = (option::of(cgroup), option::of(resident), option::of(allocator));
-    let parts = (numbers, option::of(space), memory);
+    let target = any::<(String, u64, String)>().prop_map(|(target, open, source)| DescriptorTarget {
+        target,
+        open,
+        source,
+    });
+    let child = any::<(u32, String, bool, String)>().prop_map(|(pid, name, has_ended, source)| Child {
+        pid,
+        name,
+        has_ended,
+        source,
+    });
+    let pressure = any::<(String, u64, String, u64, Option<u64>)>().prop_map(
+        |(of, some_us, source, some_ppm, full_ppm)| Pressure { of, some_ppm, some_us, full_ppm, source },
+    );
+    let around = (vec(target, 0..3), any::<u64>(), option::of(vec(child, 0..3)), vec(pressure, 0..3));
+    let parts = (numbers, option::of(space), memory, around);
     let resources = parts.prop_map(
         |(
             [
@@ -153,6 +179,7 @@ fn capture() -> impl Strategy<Value = Capture> {
             ],
             address_space,
             (cgroup_memory, resident, allocator),
+            (descriptor_targets, other_targets, children, pressure),
         )| {
             Resources {
                 rss_bytes,
@@ -168,6 +195,11 @@ fn capture() -> impl Strategy<Value = Capture> {
                 cgroup_memory,
                 resident,
                 allocator,
+                descriptor_targets,
+                other_targets,
+                child_processes: children.as_ref().map(|children| children.len() as u64),
+                children,
+                pressure,
             }
         },
     );
@@ -193,8 +225,9 @@ fn capture() -> impl Strategy<Value = Capture> {
     let dropped =
         (btree_map(any::<String>(), any::<u64>(), 0..4), btree_map(any::<String>(), any::<String>(), 0..4));
     let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();
-    (times, vec(runtime, 0..3), vec(gauge, 0..3), resources, dropped, option::of(parked)).prop_map(
-        |(times, runtimes, gauges, resources, (dropped, dropped_sentences), parked)| {
+    let said = (vec(gauge, 0..3), vec(ratio, 0..3));
+    (times, vec(runtime, 0..3), said, resources, dropped, option::of(parked)).prop_map(
+        |(times, runtimes, (gauges, expected_ratios), resources, (dropped, dropped_sentences), parked)| {
             let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
             Capture {
                 from_us,
@@ -205,6 +238,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 tracked_tasks,
                 tracked_churn,
                 gauges,
+                expected_ratios,
                 resources,
                 dropped,
                 dropped_sentences,
@@ -246,38 +280,49 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let threads = (table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let system = (table(rows, sizes), table(rows, sizes));
     let resources = (table(sizes.resource_sites, sizes), table(rows, sizes), table(rows, sizes));
-    (sites, tasks, threads, (system, resources), stacks(sizes, rows), option::of(heap(sizes, rows))).prop_map(
-        |(
-            (sites, lifetimes, poll_times, poll_delays),
-            (tasks, ends, zombies, parked),
-            (labels, threads, thread_cpu),
-            ((mapped_files, descriptors), (resource_sites, resources, resource_ages)),
-            stacks,
-            heap,
-        )| {
-            Snapshot {
-                sites,
-                lifetimes,
-                poll_times,
-                poll_delays,
-                tasks,
-                ends,
-                zombies,
-                parked,
-                labels,
-                threads,
-                thread_cpu,
-                mapped_files,
-                descriptors,
-                resource_sites,
-                resources,
-                resource_ages,
+    let groups =
+        (table(sizes.group_sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    (sites, tasks, threads, (system, resources, groups), stacks(sizes, rows), option::of(heap(sizes, rows)))
+        .prop_map(
+            |(
+                (sites, lifetimes, poll_times, poll_delays),
+                (tasks, ends, zombies, parked),
+                (labels, threads, thread_cpu),
+                (
+                    (mapped_files, descriptors),
+                    (resource_sites, resources, resource_ages),
+                    (group_sites, groups, members, cancel_latencies),
+                ),
                 stacks,
                 heap,
-                ..Snapshot::default()
-            }
-        },
-    )
+            )| {
+                Snapshot {
+                    sites,
+                    lifetimes,
+                    poll_times,
+                    poll_delays,
+                    tasks,
+                    ends,
+                    zombies,
+                    parked,
+                    labels,
+                    threads,
+                    thread_cpu,
+                    mapped_files,
+                    descriptors,
+                    resource_sites,
+                    resources,
+                    resource_ages,
+                    group_sites,
+                    groups,
+                    members,
+                    cancel_latencies,
+                    stacks,
+                    heap,
+                    ..Snapshot::default()
+                }
+            },
+        )
 }
 
 /// Any snapshot that a file can hold.
@@ -288,8 +333,15 @@ pub fn snapshot() -> impl Strategy<Value = Snapshot> {
             for name in &names {
                 strings.intern(name);
             }
-            let sizes =
-                Sizes { strings: strings.len(), sites, resource_sites: sites, modules, frames, stacks };
+            let sizes = Sizes {
+                strings: strings.len(),
+                sites,
+                resource_sites: sites,
+                group_sites: sites,
+                modules,
+                frames,
+                stacks,
+            };
             (process(), capture(), Just(strings), tables(sizes, rows)).prop_map(
                 |(process, capture, strings, tables)| Snapshot { process, capture, strings, ..tables },
             )

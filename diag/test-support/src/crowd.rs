@@ -14,7 +14,7 @@ pub fn crowd(tasks: u64, sites: u64, stacks: u32) -> Snapshot {
     let mut snapshot = Snapshot { process, ..Snapshot::default() };
     snapshot.capture.to_us = 1_000_000_000;
     snapshot.capture.runtimes =
-        vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(tasks) }];
+        vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks: Some(tasks), ..Runtime::default() }];
     for line in 0..sites as u32 {
         let site = site(&mut snapshot.strings, line, tasks / sites);
         snapshot.sites.push(site);

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use diag_analysis::views::{
-    CpuView, DescriptorsView, Estimate, HeapNow, MappedFileView, Memory, MemoryLimitView, ResourceSiteView,
-    SiteView, TaskView, heap,
+    CpuView, DescriptorsView, Estimate, GroupSiteView, GroupView, HeapNow, MappedFileView, MemberView,
+    Memory, MemoryLimitView, ProcessFactsView, ResourceSiteView, SiteView, TaskView, heap,
 };
 use diag_analysis::{Analysis, dump, human, unnamed};
 use diag_diff::report::text::{self as report, grid};
@@ -85,8 +85,14 @@ struct View<'a> {
     open_fds: Option<u64>,
     /// The same with their limit and by kind.
     descriptors: Option<DescriptorsView>,
+    /// Runtimes, what descriptors stand for, children, pressure: each with where it is read.
+    process_facts: ProcessFactsView,
     /// Sockets and channels that are open, by where they were opened.
     resources: Vec<ResourceSiteView>,
+    /// Groups of tasks that somebody still has, with their members.
+    groups: Vec<GroupView>,
+    /// Where groups are made, and how long members took to end once they were asked to.
+    group_sites: Vec<GroupSiteView>,
     dropped: &'a BTreeMap<String, u64>,
     /// The same in a sentence each.
     not_recorded: Vec<String>,
@@ -130,7 +136,10 @@ impl<'a> View<'a> {
             cpu: analysis.cpu_view(),
             open_fds: capture.resources.open_fds,
             descriptors: analysis.descriptors_view(),
+            process_facts: analysis.process_facts_view(),
             resources: analysis.resource_site_views(),
+            groups: analysis.group_views(),
+            group_sites: analysis.group_site_views(),
             dropped: &capture.dropped,
             not_recorded: diag_analysis::not_recorded(capture).collect(),
             heap_samples: snapshot.heap.as_ref().map(|heap| heap.samples.len() as u64),
@@ -207,7 +216,12 @@ fn text(view: &View<'_>) -> String {
     let heap = view.heap.as_ref().map(heap_text).unwrap_or_default();
     let notes: String = view.not_recorded.iter().map(|note| format!("\nnote: {note}")).collect();
     let resources = resources_text(&view.resources);
-    format!("{}\n{gauges}{without_names}\n{findings}{sites}{resources}{heap}{notes}", about(view))
+    let groups = groups_text(&view.groups);
+    let facts: String = view.process_facts.lines().into_iter().map(|line| line + "\n").collect();
+    format!(
+        "{}\n{facts}{gauges}{without_names}\n{findings}{sites}{resources}{groups}{heap}{notes}",
+        about(view)
+    )
 }
 
 const RESOURCE_HEADS: [&str; 4] =
@@ -222,6 +236,22 @@ fn resources_text(resources: &[ResourceSiteView]) -> String {
         return String::new();
     }
     format!("\n{}", list(&RESOURCE_HEADS, resources.iter().map(cells), "place"))
+}
+
+const GROUP_HEADS: [&str; 4] = ["alive", "joined", "beyond cancel", "groups of tasks"];
+
+fn groups_text(groups: &[GroupView]) -> String {
+    let cells = |group: &GroupView| {
+        let [alive, joined, beyond] = [group.alive, group.joined, group.stragglers].map(human::count);
+        let who = group.members.iter().filter_map(MemberView::straggling).next();
+        let who = who.map(|who| format!("; first: {who}")).unwrap_or_default();
+        let what = format!("{} at {}: {}{who}", group.title(), group.location, group.sentence());
+        [alive, joined, beyond, what]
+    };
+    if groups.is_empty() {
+        return String::new();
+    }
+    format!("\n{}", list(&GROUP_HEADS, groups.iter().map(cells), "group"))
 }
 
 fn heap_text(heap: &HeapNow) -> String {

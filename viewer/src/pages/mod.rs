@@ -8,6 +8,7 @@ mod diff;
 mod export;
 #[expect(unreachable_pub, reason = "the filter macro makes public items")]
 mod filters;
+mod groups;
 mod heap;
 mod help;
 mod overview;
@@ -59,6 +60,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/site/{i}", get(site::page))
         .route("/s/{s}/heap", get(heap::page))
         .route("/s/{s}/resources", get(resources::page))
+        .route("/s/{s}/groups", get(groups::page))
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use diag_analysis::views::{DescriptorsView, ResourceSiteView};
+use diag_analysis::views::{DescriptorsView, ProcessFactsView, ResourceSiteView};
 use serde::Serialize;
 
 use super::{Ask, Page, filters, to_json};
@@ -34,6 +34,8 @@ struct Resources {
     sites: Vec<ResourceSiteView>,
     /// Those of the process, whoever opened them.
     descriptors: Option<DescriptorsView>,
+    /// What these stand for, and what else the process has around it.
+    process: ProcessFactsView,
 }
 
 impl Resources {
@@ -49,6 +51,7 @@ impl Resources {
             open,
             sites,
             descriptors: loaded.analysis.descriptors_view(),
+            process: loaded.analysis.process_facts_view(),
         }
     }
 }

@@ -6,6 +6,7 @@
 //! judges nothing: many old tasks may be healthy.
 
 mod cpu;
+mod groups;
 mod header;
 mod mapped_files;
 mod resources;
@@ -30,9 +31,11 @@ pub fn dump(analysis: &Analysis) -> String {
         zombies::zombies(&analysis.zombie_views()),
         tasks(Concern::None, "live tasks:\n"),
         ended(&analysis.ended_views()),
+        groups::groups(&analysis.group_views()),
         resources::resources(&analysis.resource_site_views()),
         cpu::cpu(&analysis.thread_cpu_views()),
         mapped_files::mapped_files(&analysis.mapped_file_views()),
+        analysis.process_facts_view().lines().into_iter().map(|line| line + "\n").collect(),
         snapshot
             .capture
             .gauges

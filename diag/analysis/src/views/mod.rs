@@ -8,12 +8,14 @@ mod descriptors;
 mod ended;
 #[cfg(feature = "views")]
 mod estimate;
+mod group;
 #[cfg(feature = "views")]
 pub mod heap;
 mod mapped_file;
 #[cfg(feature = "views")]
 mod memory;
 mod memory_limit;
+mod process_facts;
 mod resource;
 #[cfg(feature = "views")]
 mod site;
@@ -28,13 +30,15 @@ pub use descriptors::{DescriptorKindView, DescriptorsView};
 pub use ended::EndedView;
 #[cfg(feature = "views")]
 pub use estimate::{Estimate, whole};
+pub use group::{GroupSiteView, GroupView, LatencyView, MemberView};
 #[cfg(feature = "views")]
 pub use heap::{AgeAtFree, BlockEstimate, FunctionNow, HeapNow, KindNow, LiveNow, OutcomeBytes, TaskSiteNow};
 pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;
-pub use resource::{PeerView, ResourceSiteView, SocketStateView};
+pub use process_facts::{ChildView, PressureView, ProcessFactsView, RuntimeView, TargetView};
+pub use resource::{PeerView, ResourceSiteView, StateView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
 pub use site_ref::SiteRef;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use diag_snapshot::{ResourceRow, ResourceSiteRow, Snapshot};
+use diag_snapshot::{ResourceKind, ResourceRow, ResourceSiteRow, ResourceState, Snapshot};
 use serde::Serialize;
 
 use super::{RangeNs, SiteRef, ns};
@@ -36,12 +36,16 @@ pub struct ResourceSiteView {
     pub opened: u64,
     /// How many were closed.
     pub closed: u64,
+    /// How many are in each state, of what a pool keeps.
+    pub pool_states: Vec<StateView>,
+    /// How many live beyond the time by which they were to be dropped.
+    pub overdue: u64,
     /// Age of the oldest that is open.
     pub oldest_ns: Option<u64>,
     /// 99 % of those that were closed were open for no longer.
     pub closed_within_ns: Option<u64>,
     /// How many are in each state, of TCP sockets.
-    pub states: Vec<SocketStateView>,
+    pub states: Vec<StateView>,
     /// How many have each other side, the most frequent first: by address and port, or by address alone where ports differ. Three at
     /// most.
     pub peers: Vec<PeerView>,
@@ -63,13 +67,13 @@ pub struct ResourceSiteView {
     pub without_sender: u64,
 }
 
-/// How many sockets are in one state.
+/// How many resources are in one state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct SocketStateView {
-    /// The state, by the names of `tcp(7)`.
+pub struct StateView {
+    /// The state; of a socket by the names of `tcp(7)`.
     pub state: &'static str,
-    /// How many sockets are in it.
+    /// How many are in it.
     pub open: u64,
 }
 
@@ -144,6 +148,10 @@ impl ResourceSiteView {
         for state in rows.iter().filter_map(|row| row.state) {
             *states.entry(state.as_str()).or_default() += 1;
         }
+        let mut pool_states: BTreeMap<&'static str, u64> = BTreeMap::new();
+        for state in rows.iter().filter_map(|row| row.in_state) {
+            *pool_states.entry(state.as_str()).or_default() += 1;
+        }
         let location = site
             .file
             .map(|file| diag_snapshot::location(snapshot.strings.show(file), site.line.unwrap_or(0), 0));
@@ -162,7 +170,10 @@ impl ResourceSiteView {
             closed: site.closed,
             oldest_ns: rows.iter().map(|row| row.opened_us).min().map(|us| ns(now_us.saturating_sub(us))),
             closed_within_ns: ages.and_then(|ages| ages.within_us(99)).map(ns),
-            states: states.into_iter().map(|(state, open)| SocketStateView { state, open }).collect(),
+            pool_states: pool_states.into_iter().map(|(state, open)| StateView { state, open }).collect(),
+            overdue: rows.iter().filter(|row| row.due_us.is_some_and(|due_us| due_us < now_us)).count()
+                as u64,
+            states: states.into_iter().map(|(state, open)| StateView { state, open }).collect(),
             peers: peers(snapshot, rows),
             idle_ns: RangeNs::of(rows.iter().filter_map(|row| row.idle_us).map(ns)),
             unread_bytes: sum(|row| row.unread_bytes),
@@ -207,6 +218,8 @@ impl ResourceSiteView {
     pub fn sentence(&self) -> String {
         // That all are connected is what one expects.
         let states = self.states.iter().filter(|state| state.state != "established" || self.states.len() > 1);
+        let pooled = self.pool_states.iter().filter(|_| !self.is_all_in_use());
+        let states = states.chain(pooled);
         let states: Vec<String> =
             states.map(|state| format!("{} {}", count(state.open), state.state)).collect();
         let size = |size: Option<u64>, what: &str| {
@@ -221,6 +234,7 @@ impl ResourceSiteView {
         let facts = [
             Some(self.counted()),
             (!states.is_empty()).then(|| states.join(", ")),
+            number(self.overdue, "overdue"),
             self.oldest_ns.map(|age| format!("oldest {}", duration(age))),
             self.idle_ns.map(|idle| format!("idle {idle}")),
             size(self.unread_bytes, "unread"),
@@ -235,9 +249,16 @@ impl ResourceSiteView {
     /// How many are open: `49 sockets`, `3 db connections in use`.
     fn counted(&self) -> String {
         match &self.name {
-            Some(name) => format!("{} {}", counted(self.open, name), self.kind),
+            // What a pool keeps is in several states, and a value in none.
+            Some(name) if self.is_all_in_use() => format!("{} {}", counted(self.open, name), self.kind),
+            Some(name) => counted(self.open, name),
             None => counted(self.open, self.kind),
         }
+    }
+
+    fn is_all_in_use(&self) -> bool {
+        let is_kind = self.kind == ResourceKind::InUse.as_str();
+        is_kind && self.pool_states.iter().all(|state| state.state == ResourceState::InUse.as_str())
     }
 
     /// Function and line: `hub::dial at src/hub.rs:7`.
@@ -258,7 +279,7 @@ impl ResourceSiteView {
 
 #[cfg(test)]
 mod tests {
-    use diag_snapshot::{Protocol, ResourceAgeRow, ResourceKind, ResourceSiteIndex, SocketState};
+    use diag_snapshot::{Protocol, ResourceAgeRow, ResourceSiteIndex, SocketState};
 
     use super::*;
 

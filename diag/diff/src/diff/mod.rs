@@ -24,7 +24,7 @@ use diag_analysis::source_location::SourceLocation;
 use diag_analysis::unnamed::{Unnamed, unnamed};
 use diag_analysis::views::{Memory, MemoryLimitView};
 use diag_analysis::{Analysis, Coverage};
-use diag_snapshot::{Micros, Snapshot};
+use diag_snapshot::{ExpectedRatio, Micros, Snapshot};
 
 pub use blocking::BlockingPool;
 pub use busy::BusyTask;
@@ -101,6 +101,8 @@ pub struct Side {
     pub has_heap: bool,
     /// How much it has in use, as far as that is known.
     pub gauges: BTreeMap<Gauge, u64>,
+    /// How many tasks the service expects for each of what a gauge counts.
+    pub expected_ratios: Vec<ExpectedRatio>,
     /// Open file descriptors, if that is known.
     pub open_files: Option<u64>,
     /// How many there may be, if there is a limit and it is known.
@@ -256,6 +258,7 @@ fn side(analysis: &Analysis) -> Side {
         debug_build: snapshot.process.debug_build,
         has_heap: snapshot.heap.is_some(),
         gauges: Gauge::all(snapshot),
+        expected_ratios: snapshot.capture.expected_ratios.clone(),
         open_files: snapshot.capture.resources.open_fds,
         open_files_limit: snapshot.capture.resources.open_fds_limit,
         split: analysis.memory().cloned(),

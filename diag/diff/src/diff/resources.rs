@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use diag_analysis::Analysis;
 use diag_analysis::site::sites;
 use diag_analysis::source_location::SourceLocation;
-use diag_snapshot::{ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, Snapshot, SocketState};
+use diag_snapshot::{
+    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, ResourceState, Snapshot, SocketState,
+};
 
 use super::{Births, Lifetimes, Options, Site};
 
@@ -131,8 +133,12 @@ fn left_for_us(
     left_after_us: Option<u64>,
 ) -> Option<u64> {
     let age_us = now_us.saturating_sub(row.opened_us);
+    // What a pool keeps, and nobody has, is not left.
+    if row.in_state.is_some_and(|state| state != ResourceState::InUse) {
+        return None;
+    }
     let silence_us = match kind {
-        ResourceKind::InUse => age_us,
+        ResourceKind::InUse | ResourceKind::Value => age_us,
         _ => row.idle_us?.min(age_us),
     };
     left_after_us.filter(|&least| silence_us >= least).map(|_| silence_us)

@@ -85,6 +85,8 @@ pub struct SiteSide {
     pub stale_waits: BTreeMap<String, u64>,
     /// What these waits need of others, as far as that is one thing.
     pub stale_needs: BTreeMap<String, Direction>,
+    /// What the live tasks are for.
+    pub live_labels: Labels,
     /// What the stale tasks are for.
     pub stale_labels: Labels,
     /// What those of the live tasks are for that have outlived their peers.
@@ -359,17 +361,18 @@ fn add_labels(
     for label in snapshot.labels.iter() {
         let Some(task) = snapshot.task(label.task).map(|task| task.times()) else { continue };
         let Some(i) = place(task.site) else { continue };
-        let mut add = |of_stale: bool, labels: &mut Labels| {
-            if values.insert((i, of_stale, label.key, label.value)) {
+        let mut add = |among: u8, labels: &mut Labels| {
+            if values.insert((i, among, label.key, label.value)) {
                 let known = labels.entry(snapshot.strings.show(label.key).to_owned()).or_default();
                 known.add(snapshot.strings.show(label.value));
             }
         };
+        add(0, &mut sides[i].live_labels);
         if rests[i].stale_us(&task, now_us).is_some() {
-            add(true, &mut sides[i].stale_labels);
+            add(1, &mut sides[i].stale_labels);
         }
         if (Micros(now_us) - task.spawned).0 >= rests[i].outlived_us() {
-            add(false, &mut sides[i].outlived_labels);
+            add(2, &mut sides[i].outlived_labels);
         }
     }
 }
@@ -400,6 +403,7 @@ impl Times {
             longest_stale_us: self.stale_idles_us.iter().copied().max(),
             stale_waits: BTreeMap::new(),
             stale_needs: BTreeMap::new(),
+            live_labels: Labels::new(),
             stale_labels: Labels::new(),
             outlived_labels: Labels::new(),
             age_us: Spread::of(&mut self.ages_us),

@@ -10,7 +10,7 @@ use crate::rules::evidence::Evidence;
 use crate::rules::finding::{Confidence, Finding};
 use crate::rules::place::Place;
 use crate::rules::remark::Remark;
-use crate::rules::subject::Subject;
+use crate::rules::subject::{SOCKET, Subject};
 
 pub(super) const KEYS: [&str; 3] = ["site", "max_bytes", "max_tasks"];
 
@@ -105,7 +105,10 @@ fn raise(finding: &mut Finding, evidence: Evidence) {
             Subject::Function(function) | Subject::Blocks { function, .. } => {
                 Advice::FindTheKeeper { function: function.clone() }
             }
-            Subject::Resources { place, .. } => Advice::GiveBack { opened_at: place.clone() },
+            Subject::Resources { place, what } => Advice::GiveBack {
+                opened_at: place.clone(),
+                what: Some(what.clone()).filter(|what| what != SOCKET),
+            },
             Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => return,
         };
     }

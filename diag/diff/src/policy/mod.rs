@@ -360,8 +360,8 @@ mod tests {
         let (devices, sockets) =
             (Gauge::Published("devices".to_owned()), Gauge::Descriptors(DescriptorKind::Socket));
         let expected = [
-            Expected { site: None, gauge: devices, ratio: 2.0 },
-            Expected { site: Place::of("a.rs"), gauge: sockets, ratio: 0.5 },
+            Expected { site: None, gauge: devices, ratio: 2.0, tolerance: None },
+            Expected { site: Place::of("a.rs"), gauge: sockets, ratio: 0.5, tolerance: None },
         ];
         assert_eq!(policy.rules.expected, expected);
     }

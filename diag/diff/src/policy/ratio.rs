@@ -15,5 +15,5 @@ pub(super) fn read(entry: &Entry<'_>) -> Result<Expected, Refusal> {
     let ratio =
         entry.positive("expected")?.ok_or_else(|| entry.lacks("`expected`, so many tasks for each"))?;
     let site = entry.text("site", "a place, as in \"src/hub.rs:88\"")?.and_then(Place::of);
-    Ok(Expected { site, gauge, ratio })
+    Ok(Expected { site, gauge, ratio, tolerance: None })
 }

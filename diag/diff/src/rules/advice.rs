@@ -36,6 +36,8 @@ facts! {
         LetItYield,
         /// A task that no worker polls.
         SeeItsWorker,
+        /// Members of a group that do not hear of its cancel.
+        PassTheCancel { kind: String },
         /// Tasks whose waker is gone.
         LookAtLastAwait,
         /// Tasks that were ready and were not woken.
@@ -80,8 +82,10 @@ facts! {
         EndThreads,
         /// What is opened and stays open; and look again so long after the last snapshot.
         FindWhoOpens { gauge: Gauge, after: Micros },
-        /// Sockets that are left where they were opened.
-        GiveBack { opened_at: SourceLocation },
+        /// Sockets, or what the service calls so, that are left where they were opened.
+        GiveBack { opened_at: SourceLocation, what: Option<String> },
+        /// Values that live on.
+        DropInTime { made_at: SourceLocation },
         /// Sockets that the other side has closed.
         DropWhenClosed { opened_at: SourceLocation },
         /// Tasks that are more than what is counted.

@@ -87,6 +87,18 @@ facts! {
         /// Of them, in no poll.
         OutsideOfPolls { tasks: u64 },
 
+        // Of members of groups that were cancelled.
+        /// Of so many groups of a kind, asked so long ago.
+        MembersGoOn { members: u64, kind: String, groups: u64, least: Micros, longest: Micros },
+        /// Others took so long to end.
+        EndedAfterCancel { ended: u64, usual: Micros },
+        /// One of them, with how many others of its group have ended.
+        MemberGoesOn { member: String, group: String, reason: Option<String>, ended: u64, joined: u64 },
+        /// Nothing has woken them since.
+        NotPolledSinceCancel { members: u64 },
+        /// Hardly any have ended, so that nobody knows how long it takes.
+        FewEndedAfterCancel { ended: u64, least: u64 },
+
         // Of tasks that nothing wakes.
         /// Nobody holds a waker of these tasks.
         NobodyWakes { tasks: u64, longest_idle: Micros },
@@ -186,6 +198,8 @@ facts! {
         FewLeftBefore { sockets: u64, least: u64 },
         /// In how many equal parts of the time they were opened.
         OpenedInParts { parts: u64, of: u64 },
+        /// Of values that live at a place: so many are to be dropped within so long, and live for so much longer.
+        BeyondTheirTime { values: u64, live: u64, within: Micros, least: Micros, longest: Micros },
         /// In use for at least this, while nearly all others of the place were given back within the usual time.
         StillInUse { count: u64, in_use: Micros, given_back: u64, usual: Micros },
         /// What became of those that were in use for long already.

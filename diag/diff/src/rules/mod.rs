@@ -48,6 +48,7 @@ rules! {
     blocked_executor,
     slow_polls,
     cancelled_but_running,
+    straggler,
     busy_self_wake,
     cpu_burn,
     untracked_cpu,

@@ -40,7 +40,7 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "outlived-peers";
     const CATEGORIES: &'static [Category] = &[Category::Leak];
     const NEEDS: Needs = Needs::OneSnapshot;
-    const YIELDS_TO: &'static [&'static str] = &["task-leak"];
+    const YIELDS_TO: &'static [&'static str] = &["task-leak", "straggler"];
     const SAYS: &'static str = "these tasks are idle for many times as long as others of their site live";
     const DOC: &'static str = DOC;
 

@@ -46,12 +46,31 @@ impl rule::Rule for Rule {
     fn check(facts: &Facts<'_>, limits: &Self::Params) -> Vec<Finding> {
         let Some(diff) = facts.diff else { return Vec::new() };
         let crowds = crowds(facts, diff);
-        let expected = facts.expected;
+        let expected = expected(facts, diff);
         if expected.is_empty() {
             let learned = facts.trend.map(|trend| learned(trend, &crowds, limits));
             return learned.unwrap_or_default();
         }
         expected.iter().flat_map(|expected| declared(facts, diff, &crowds, expected, limits)).collect()
+    }
+}
+
+/// What the policy expects, and what the service has declared of other tasks and gauges.
+fn expected(facts: &Facts<'_>, diff: &Diff) -> Vec<Expected> {
+    let mut expected = facts.expected.to_vec();
+    for declared in diff.after.expected_ratios.iter().map(Expected::declared) {
+        if !expected.iter().any(|known| known.is_of_the_same(&declared)) {
+            expected.push(declared);
+        }
+    }
+    expected
+}
+
+/// How far off tasks may be.
+fn limits_of(expected: &Expected, limits: &Params) -> Params {
+    match expected.tolerance {
+        Some(tolerance) => Params { max_off_percent: tolerance * 100.0, min_tasks: 1, ..limits.clone() },
+        None => limits.clone(),
     }
 }
 
@@ -89,6 +108,7 @@ fn declared(
     expected: &Expected,
     limits: &Params,
 ) -> Vec<Finding> {
+    let limits = &limits_of(expected, limits);
     let is_meant = |crowd: &&Crowd| match &expected.site {
         Some(site) => site.is_of(&crowd.subject),
         None => crowd.subject == Subject::Process(ProcessPart::AllTasks),
@@ -97,7 +117,7 @@ fn declared(
     let of_series = |trend: &Trend| trend.gauges.get(&expected.gauge).cloned().unwrap_or_default();
     let load = facts.trend.map_or_else(pair, of_series);
     let last_third = facts.trend.and_then(|trend| Some(*trend.windows(0, 3)?.get(2)?));
-    let found = crowds.iter().filter(is_meant).filter_map(|crowd| {
+    let found = together(crowds.iter().filter(is_meant)).into_iter().filter_map(|crowd| {
         let (&tasks, &of) = (crowd.tasks.last()?, load.last()?);
         let side = off(tasks, of?, expected.ratio, limits)?;
         let is_off = |moment: usize| {
@@ -106,9 +126,17 @@ fn declared(
         };
         let stays_off = last_third.is_some_and(|from| (from..crowd.tasks.len()).all(is_off));
         let confidence = if stays_off { Confidence::Likely } else { Confidence::Possible };
-        Some(finding(crowd, &expected.gauge, of?, expected.ratio, side, confidence, limits))
+        Some(finding(&crowd, &expected.gauge, of?, expected.ratio, side, confidence, limits))
     });
     found.collect()
+}
+
+/// Tasks of one kind may be spawned at several places: they are told by the one that has the most now.
+fn together<'a>(crowds: impl Iterator<Item = &'a Crowd>) -> Option<Crowd> {
+    let crowds: Vec<&Crowd> = crowds.collect();
+    let largest = crowds.iter().max_by_key(|crowd| crowd.tasks.last())?;
+    let at = |moment: usize| crowds.iter().filter_map(|crowd| crowd.tasks.get(moment)).sum();
+    Some(Crowd { subject: largest.subject.clone(), tasks: (0..largest.tasks.len()).map(at).collect() })
 }
 
 /// Which way tasks are off.
@@ -232,8 +260,9 @@ fn finding(
 }
 
 const DOC: &str = "\
-Tasks of one spawn site, or all tasks, against something that is counted: open sockets, or a number that the service publishes. How
-many tasks there are for each is told by the policy or, without that, learned from the series.
+Tasks of one kind, or all tasks, against something that is counted: open sockets, or a number that the service publishes. How
+many tasks there are for each is told by the policy, by the service itself (`diag::expect_ratio`) or, without either, learned from the
+series. Where several spawn sites are meant, their tasks are taken together.
 
 ```toml
 [[ratio]]
@@ -244,7 +273,9 @@ site = \"src/hub.rs:88\" # of all tasks without it
 
 - **Found when** tasks are off from the policy's ratio by more than `max_off_percent`, 15.0 % is not, and by `min_tasks` at least. More are
   a **leak**, fewer a **fault**. **Likely** if it is so in each snapshot of the last third of a series, **possible** otherwise.
-- **Learned** where the policy has no `[[ratio]]`: in `min_snapshots` snapshots before the last third, the ratio held within
+- **Declared** by the service with a tolerance of its own, that holds to the task: one more, or one fewer, is found. What the policy says
+  of the same tasks and gauge takes precedence.
+- **Learned** where neither says anything: in `min_snapshots` snapshots before the last third, the ratio held within
   `max_off_percent` while the load changed by `min_load_factor`. In each snapshot of the last third there are then more tasks than the
   largest of these ratios allows. **Leak, possible**; fewer tasks are no finding.
 - **Counter-evidence**: that connections which come again leave their old tasks behind for a while.

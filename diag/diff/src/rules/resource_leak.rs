@@ -2,12 +2,16 @@
 //!
 //! A connection that nobody gives back is silent for far longer than others of its place are open. One that the other side has
 //! closed, and this side has not, is of no use to anybody. Where tasks become more in step, they hold the sockets, and are told.
+//!
+//! A counted value whose time is up is told here as well, and by no rule of its own: it is the same fault, something that a place
+//! makes and nobody lets go, only that the service has said how long is too long, and nothing has to be learned from others.
 
+use diag_analysis::overdue::Overdue;
 use diag_snapshot::{Micros, ResourceKind};
 
 use super::advice::Advice;
 use super::evidence::Evidence;
-use super::finding::{Category, Confidence, Finding};
+use super::finding::{Category, Confidence, Finding, ago};
 use super::forecast::descriptors_run_out;
 use super::gauge_growth::is_in_step;
 use super::params::params;
@@ -15,7 +19,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::{SOCKET, Subject};
 use super::task_leak::busy_eighths;
-use crate::diff::{Diff, ResourceDiff, SiteDiff};
+use crate::diff::{Conditions, Diff, ResourceDiff, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
 
@@ -31,6 +35,8 @@ params! {
     min_growth_s: Seconds = 29.0,
     /// The largest p at which growth is still taken for churn: 1e-6 is 20 sockets that were left against none that moved.
     significance: Probability = 1e-6,
+    /// A value may live for so much longer than the service has said.
+    overdue_grace_s: Seconds = 1.0,
 }
 
 impl rule::Rule for Rule {
@@ -38,18 +44,48 @@ impl rule::Rule for Rule {
 
     const NAME: &'static str = "resource-leak";
     const CATEGORIES: &'static [Category] = &[Category::Leak];
-    const NEEDS: Needs = Needs::TwoSnapshots;
+    const NEEDS: Needs = Needs::OneSnapshot;
     const SAYS: &'static str =
         "sockets, or what the service acquires, of one place are never closed or given back";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        let Some(diff) = facts.over_time() else { return Vec::new() };
+        let mut found: Vec<Finding> =
+            facts.now.overdue.iter().filter_map(|place| overdue(facts.now, place, params)).collect();
+        let Some(diff) = facts.over_time() else { return found };
         let resources = diff.resources.iter().filter(|place| place.kind != ResourceKind::Channel);
-        resources
-            .filter_map(|place| half_closed(diff, place, params).or_else(|| left(diff, place, params)))
-            .collect()
+        let over_time = resources
+            .filter_map(|place| half_closed(diff, place, params).or_else(|| left(diff, place, params)));
+        // What the service itself has said of a place is the surer word.
+        let is_told = |finding: &Finding| found.iter().any(|known| known.subject == finding.subject);
+        let others: Vec<Finding> = over_time.filter(|finding| !is_told(finding)).collect();
+        found.extend(others);
+        found
     }
+}
+
+/// Values that were to be dropped by now.
+fn overdue(now: &Conditions, place: &Overdue, params: &Params) -> Option<Finding> {
+    let grace = Micros::from_secs(params.overdue_grace_s);
+    let late: Vec<_> = place.values.iter().filter(|value| value.beyond > grace).collect();
+    let (first, last) = (late.first()?, late.last()?);
+    let evidence = Evidence::BeyondTheirTime {
+        values: late.len() as u64,
+        live: place.live,
+        within: first.within,
+        least: last.beyond,
+        longest: first.beyond,
+    };
+    let opened_by = place.opener.clone().map(|spawned_at| Evidence::OpenedBy { spawned_at });
+    let subject = Subject::Resources { what: place.name.clone(), place: place.place.clone() };
+    let advice = Advice::DropInTime { made_at: place.place.clone() };
+    let (category, confidence) = (Category::Leak, Confidence::Proven);
+    Some(Finding {
+        since: ago(now, first.beyond.0),
+        count: Some(late.len() as u64),
+        evidence: [evidence].into_iter().chain(opened_by).collect(),
+        ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::ResourcesKept)
+    })
 }
 
 /// Sockets that the other side alone has closed, in both snapshots.
@@ -97,7 +133,7 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
     let confidence =
         if stays && diff.window().0 >= usual_us { Confidence::Likely } else { Confidence::Possible };
     let (silent, usual_lifetime) = (Micros(after.least_silence_us?), Micros(usual_us));
-    let is_in_use = place.kind == ResourceKind::InUse;
+    let is_in_use = place.kind != ResourceKind::Socket;
     let mut evidence = vec![if is_in_use {
         Evidence::StillInUse {
             count: after.left,
@@ -133,7 +169,7 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
             diff,
             place,
             confidence,
-            Advice::GiveBack { opened_at: place.place.clone() },
+            Advice::GiveBack { opened_at: place.place.clone(), what: place.name.clone() },
             after.left.saturating_sub(before.left),
         )
     })
@@ -159,18 +195,21 @@ fn is_of_tasks(diff: &Diff, place: &ResourceDiff) -> bool {
 /// When there may be no more descriptors. What the service says that it has in use need not have any.
 fn risk(diff: &Diff, place: &ResourceDiff, grown: u64) -> Risk {
     let per_s = diff.rate_per_s(grown as f64).filter(|_| place.kind == ResourceKind::Socket);
-    per_s.and_then(|per_s| descriptors_run_out(diff, per_s)).unwrap_or(Risk::NeverGivenBack)
+    per_s.and_then(|per_s| descriptors_run_out(diff, per_s)).unwrap_or(Risk::ResourcesKept)
 }
 
 const DOC: &str = "\
 Looked at are the sockets of tokio, by the place in the code that opened them, where the service links diag's allocator, and what it
-says itself that it has in use (`diag::resource::acquire`), by the place that acquired it. A socket is
+says itself that it has in use (`diag::resource`) or counts (`diag::Counted`), by the place that acquired or made it. A socket is
 *left* if it has been open, and neither side has sent anything, for at least `stale_factor` (of `task-leak`) times as long as 99 % of those
-that were closed there had been open; where fewer than `min_ended` were closed, nothing is told of it. What is in use is left once it has been in use for that much longer than others.
+that were closed there had been open; where fewer than `min_ended` were closed, nothing is told of it. What is in use, or a
+counted value, is left once it is so for that much longer than others; what a pool keeps idle is not.
 
 - **Found when** `min_sockets` or more are left, more than in the first snapshot, opened one after the other (in 4 of 8 equal parts of
   the time), and an exact sign test of those that came to be left against those that moved on is at most `significance`. Or when
   as many were closed by the other side alone (`CLOSE-WAIT`), and some of them in both snapshots.
+- **Proven** where the service has said by when a counted value is dropped (`expect_dropped`) and it lives `overdue_grace_s` longer: one
+  snapshot and one value are enough.
 - **Likely** if of `min_sockets` that were left in the first snapshot at most `max_moved` moved, over a usual lifetime or more; or if as
   many were closed by the other side alone for `min_growth_s`. **Possible** otherwise.
 - **Silent** where the tasks of a site became more in step with the sockets: they hold them, and are told by `task-leak`.
@@ -178,5 +217,5 @@ that were closed there had been open; where fewer than `min_ended` were closed, 
   site whose tasks open there. **Counter-evidence**: that few were left before, or that some moved.
 - **Disproved by** a later snapshot in which they were used, or closed.
 - **Silent twins**: a pool whose connections are used now and then; 190 connections that stay; connections that come and go; a wave
-  of reconnects (`tests/resource_leak.rs`).
+  of reconnects; values that are dropped in their time (`tests/resource_leak.rs`).
 ";

@@ -16,12 +16,16 @@ facts! {
         CpuIsTaken,
         /// A shutdown waits.
         ShutdownWaits,
+        /// Who waits for the group waits for them.
+        CleanUpWaits,
         /// Others come to wait behind them.
         WaitersPileUp,
         /// Others wait for these tasks.
         CallersWait,
         /// Nothing gives back what they hold.
         NeverGivenBack,
+        /// Whoever needs one has fewer.
+        ResourcesKept,
         /// It happens again.
         NextOnesWait,
         /// Every ended task adds to it.

@@ -41,7 +41,7 @@ pub enum Subject {
 }
 
 /// The word for a socket of tokio.
-pub(super) const SOCKET: &str = "socket";
+pub(crate) const SOCKET: &str = "socket";
 
 /// A part of the process that has no place in the code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -54,7 +54,7 @@ impl rule::Rule for Rule {
     const CATEGORIES: &'static [Category] = &[Category::Leak];
     const NEEDS: Needs = Needs::TwoSnapshots;
     const YIELDS_TO: &'static [&'static str] =
-        &["lost-waker", "missed-wakeup", "stuck-giving", "blocking-pool-full"];
+        &["lost-waker", "missed-wakeup", "stuck-giving", "blocking-pool-full", "straggler"];
     const SAYS: &'static str = "tasks of one spawn site come to rest and stay";
     const DOC: &'static str = DOC;
 

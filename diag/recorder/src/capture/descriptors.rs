@@ -1,8 +1,9 @@
-//! The file descriptors that are open, and of what kind they are.
+//! The file descriptors that are open, of what kind they are, and what they stand for.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use diag_snapshot::{DescriptorKind, DescriptorRow, Table};
+use diag_snapshot::{DescriptorKind, DescriptorRow, DescriptorTarget, Table};
 
 use crate::sys::{self, procfs};
 
@@ -17,17 +18,63 @@ pub(super) fn open(table_len: Option<u64>) -> Option<Vec<u32>> {
     sys::open_descriptors(u32::try_from(asked).ok()?)
 }
 
-/// How many are of each kind. Of very many only some are read.
-pub(super) fn rows(open: &[u32]) -> Table<DescriptorRow> {
+/// So many targets are told apart.
+const MAX_TARGETS: usize = 64;
+
+/// How many descriptors are of each kind, and what they stand for. Of very many only some are read.
+pub(super) struct Targets {
+    pub(super) rows: Table<DescriptorRow>,
+    /// The most frequent first.
+    pub(super) listed: Vec<DescriptorTarget>,
+    /// Descriptors that stand for others.
+    pub(super) others: u64,
+}
+
+pub(super) fn targets(open: &[u32]) -> Targets {
     let parts = open.len().div_ceil(MAX_READ) as u64;
     let mut by_kind: BTreeMap<DescriptorKind, u64> = BTreeMap::new();
+    let mut by_target: BTreeMap<String, u64> = BTreeMap::new();
     for &descriptor in open.iter().filter(|&&descriptor| is_in_first_part(descriptor, parts)) {
         // Else it was closed meanwhile.
-        if let Some(kind) = procfs::descriptor_kind(descriptor) {
+        if let Some((kind, target)) = procfs::descriptor(descriptor) {
             *by_kind.entry(kind).or_default() += 1;
+            *by_target.entry(target_name(descriptor, kind, target)).or_default() += 1;
         }
     }
-    by_kind.into_iter().map(|(kind, open)| DescriptorRow { kind, open }).collect()
+    let mut targets: Vec<(String, u64)> = by_target.into_iter().collect();
+    // A stable sort: those of one number stay in the order of their names.
+    targets.sort_by_key(|(_, open)| Reverse(*open));
+    let others = targets.iter().skip(MAX_TARGETS).map(|(_, open)| open).sum();
+    let source = || procfs::DESCRIPTORS.to_owned();
+    let listed = targets.into_iter().take(MAX_TARGETS);
+    Targets {
+        rows: by_kind.into_iter().map(|(kind, open)| DescriptorRow { kind, open }).collect(),
+        listed: listed.map(|(target, open)| DescriptorTarget { target, open, source: source() }).collect(),
+        others,
+    }
+}
+
+/// A path, or else the kind, and of a socket its protocol and state: each has a number of its own, which says nothing.
+fn target_name(descriptor: u32, kind: DescriptorKind, target: String) -> String {
+    match kind {
+        DescriptorKind::File | DescriptorKind::Memfd | DescriptorKind::Other => target,
+        DescriptorKind::Socket => socket_name(descriptor),
+        kind => kind.as_str().to_owned(),
+    }
+}
+
+#[cfg(samples_heap)]
+fn socket_name(descriptor: u32) -> String {
+    match sys::socket_state(descriptor) {
+        Some((protocol, Some(state))) => format!("{} {}", protocol.as_str(), state.as_str()),
+        Some((protocol, None)) => format!("{} socket", protocol.as_str()),
+        None => DescriptorKind::Socket.as_str().to_owned(),
+    }
+}
+
+#[cfg(not(samples_heap))]
+fn socket_name(_: u32) -> String {
+    DescriptorKind::Socket.as_str().to_owned()
 }
 
 /// One in so many, the same each time, and in no step with those that are opened together.

@@ -24,6 +24,7 @@ mod process;
 mod resource_tables;
 mod sites;
 mod stacks;
+mod task_groups;
 mod tasks;
 mod thread_cpu;
 mod threads;
@@ -44,7 +45,7 @@ use stacks::Tree;
 use crate::fork::Lock;
 use crate::health::{self, Status};
 use crate::task::sampling;
-use crate::{clock, dropped, gauge};
+use crate::{clock, dropped, expected_ratio, gauge};
 
 /// How much of a snapshot is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +101,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
     in_use::add(&mut resource_tables, &sites, &mut strings, &anchor);
     let (resource_sites, open_resources, resource_ages) = resource_tables.finish();
+    let groups = task_groups::rows(&mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before) + library.churn;
     let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {
@@ -123,6 +125,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             tracked_tasks: Some(tracked),
             tracked_churn: churn,
             gauges: gauge::all(),
+            expected_ratios: expected_ratio::all(),
             resources,
             dropped,
             dropped_sentences,
@@ -144,6 +147,10 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         resource_sites,
         resources: open_resources,
         resource_ages,
+        group_sites: groups.sites,
+        groups: groups.groups,
+        members: groups.members,
+        cancel_latencies: groups.latencies,
         stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
         heap,
         strings,

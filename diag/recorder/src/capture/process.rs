@@ -3,8 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroU32;
 
-use diag_snapshot::{AddressSpace, DescriptorRow, MappedFileRow, Process, Resources, Strings, Table};
+use diag_snapshot::{AddressSpace, Child, DescriptorRow, MappedFileRow, Process, Resources, Strings, Table};
 
+use super::descriptors::Targets;
 use super::mapped_files::Files;
 use super::{descriptors, memory};
 use crate::allocator::AllocatorStats;
@@ -79,12 +80,35 @@ pub(super) fn usage(diag_bytes: u64, wanted: Files, strings: &mut Strings) -> Us
         cgroup_memory: procfs::cgroup_memory(),
         resident,
         allocator: allocator::stats().map(allocator_row),
+        ..Resources::default()
     };
     let descriptors = descriptors.filter(|_| wanted == Files::All);
+    let targets = descriptors.map(|open| descriptors::targets(&open));
+    let resources = if wanted == Files::All { around(resources, targets.as_ref()) } else { resources };
     Usage {
         resources,
         mapped_files: files.filter(|_| wanted == Files::All).unwrap_or_default(),
-        descriptors: descriptors.map(|open| descriptors::rows(&open)).unwrap_or_default(),
+        descriptors: targets.map(|targets| targets.rows).unwrap_or_default(),
+    }
+}
+
+/// So many children are told.
+const MAX_CHILDREN: usize = 64;
+
+/// What the process has around it, each with the file that says so.
+fn around(resources: Resources, targets: Option<&Targets>) -> Resources {
+    let children = procfs::child_ids();
+    let child = |pid: &u32| {
+        let procfs::Child { pid, name, has_ended } = procfs::child(*pid)?;
+        Some(Child { pid, name, has_ended, source: format!("/proc/{pid}/stat") })
+    };
+    Resources {
+        descriptor_targets: targets.map(|targets| targets.listed.clone()).unwrap_or_default(),
+        other_targets: targets.map_or(0, |targets| targets.others),
+        child_processes: children.as_ref().map(|ids| ids.len() as u64),
+        children: children.map(|ids| ids.iter().take(MAX_CHILDREN).filter_map(child).collect()),
+        pressure: procfs::pressure(),
+        ..resources
     }
 }
 

@@ -21,7 +21,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 pub(crate) use list::List;
-pub(crate) use lock::Lock;
+pub(crate) use lock::{Lock, Turn};
 pub(crate) use once::Once;
 pub(crate) use present::Present;
 

@@ -28,7 +28,7 @@ pub(crate) use forks::{forked, forked_bare};
 #[cfg(any(samples_heap, all(test, takes_stacks)))]
 pub(crate) use here::errno;
 #[cfg(samples_heap)]
-pub(crate) use here::sockets::{SocketFacts, socket_facts};
+pub(crate) use here::sockets::{SocketFacts, socket_facts, socket_state};
 #[cfg(profiles_cpu)]
 pub(crate) use here::{CpuTimer, process_cpu_ns};
 pub(crate) use here::{

@@ -12,6 +12,7 @@
 //! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
 //! | `labels`, `scope` | what a task is for, beside its record, and what hands it on |
+//! | `task_group` | tasks that belong together and end together |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `lineage` | which tasks descend from a test's, while one has a guard |
@@ -56,6 +57,7 @@ mod spawn;
 mod state;
 mod sub;
 mod sub_waker;
+pub(crate) mod task_group;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
 pub(crate) mod wake_source;
@@ -84,6 +86,7 @@ use spawn::Spawn;
 #[cfg(feature = "tower")]
 pub(crate) use sub::track_at;
 pub use sub::{TrackedFuture, track};
+pub use task_group::{Group, InGroup, group};
 
 /// Spawns a task as [`tokio::spawn`] does, and records it.
 ///

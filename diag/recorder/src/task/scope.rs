@@ -62,6 +62,10 @@ impl Scope {
         spawn.on_current_runtime(future)
     }
 
+    pub(super) fn labels(&self) -> Option<Labels> {
+        self.labels.clone()
+    }
+
     /// Runs a future in which whatever is spawned has these labels, at whichever `.await`. The task that runs it has not:
     /// its labels were settled when it was spawned. Instead of `diag::spawn(scope.run(future))`, use
     /// [`spawn`](Scope::spawn).

@@ -53,6 +53,17 @@ impl Spawn {
         JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle)
     }
 
+    /// The same for a task whose code is of type `F`, and which runs it inside of another future.
+    #[track_caller]
+    pub(super) fn on_current_runtime_as<F, G>(self, future: G) -> JoinHandle<G::Output>
+    where
+        G: Future + Send + 'static,
+        G::Output: Send + 'static,
+    {
+        let (record, handle, _cell) = self.begin::<F>();
+        JoinHandle::new(tokio::spawn(Tracked::new(future, record)), handle)
+    }
+
     /// Records the spawn of a task whose code is of type `F`: its record for the wrapper, the one reference
     /// that its handle gets, and what charges it with its cell until the runtime has it.
     #[inline]

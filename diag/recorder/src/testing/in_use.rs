@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::found::{Found, Names};
 use super::leak::{LeakKind, What};
 use crate::current::CurrentTask;
-use crate::resource::{self, Open};
+use crate::resource::{self, Kind, Open};
 use crate::task::lineage;
 
 /// What the tree of a test has in use, its body and tasks that descend from it, beyond what was in use before.
@@ -15,8 +15,13 @@ pub(super) fn left(root: CurrentTask, running: &HashSet<u64>) -> Vec<Found> {
         return Vec::new();
     }
     lineage::with_members(root, |is_member| {
-        let is_left =
-            |(id, open): &(u64, Open)| !running.contains(id) && open.holder.id().is_some_and(is_member);
+        let is_left = |(id, open): &(u64, Open)| {
+            // A value that is counted may be what the test is to leave; what it has acquired may not.
+            open.place.kind == Kind::InUse
+                && open.is_in_use()
+                && !running.contains(id)
+                && open.holder.id().is_some_and(is_member)
+        };
         open.iter().filter(|open| is_left(open)).map(|(_, open)| found(open, root)).collect()
     })
 }

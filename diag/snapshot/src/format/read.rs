@@ -6,7 +6,7 @@ use super::header::{self, Entry, Header};
 use super::section::{self, Budget};
 use super::strings;
 use super::table::{self, in_column};
-use crate::model::{Heap, HeapFacts, ResourceSiteRow, SiteRow, Snapshot, Stacks, TableVisitor};
+use crate::model::{GroupSiteRow, Heap, HeapFacts, ResourceSiteRow, SiteRow, Snapshot, Stacks, TableVisitor};
 use crate::schema::{ColumnSpec, Target};
 use crate::strings::Strings;
 use crate::table::{Row, Table};
@@ -31,6 +31,8 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
     let stacks = reader.stacks(&mut lengths, facts.heap.is_some());
     let resource_sites: Option<Table<ResourceSiteRow>> = reader.table(&lengths);
     lengths.resource_sites = resource_sites.as_ref().map(Table::len);
+    let group_sites: Option<Table<GroupSiteRow>> = reader.table(&lengths);
+    lengths.group_sites = group_sites.as_ref().map(Table::len);
     let snapshot = Snapshot {
         process: facts.process.into_owned(),
         capture: facts.capture.into_owned(),
@@ -51,6 +53,10 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         resource_sites: resource_sites.unwrap_or_default(),
         resources: reader.table(&lengths).unwrap_or_default(),
         resource_ages: reader.table(&lengths).unwrap_or_default(),
+        group_sites: group_sites.unwrap_or_default(),
+        groups: reader.table(&lengths).unwrap_or_default(),
+        members: reader.table(&lengths).unwrap_or_default(),
+        cancel_latencies: reader.table(&lengths).unwrap_or_default(),
         stacks,
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };
@@ -84,6 +90,7 @@ struct Lengths {
     strings: Option<usize>,
     sites: Option<usize>,
     resource_sites: Option<usize>,
+    group_sites: Option<usize>,
     stacks: Option<usize>,
     frames: Option<usize>,
     modules: Option<usize>,
@@ -95,6 +102,7 @@ impl Lengths {
             Target::Strings => self.strings,
             Target::Sites => self.sites,
             Target::ResourceSites => self.resource_sites,
+            Target::GroupSites => self.group_sites,
             Target::Stacks => self.stacks,
             Target::Frames => self.frames,
             Target::Modules => self.modules,

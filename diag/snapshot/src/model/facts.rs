@@ -53,6 +53,8 @@ pub struct Capture {
     pub tracked_churn: u64,
     /// Numbers that the service published.
     pub gauges: Vec<Gauge>,
+    /// How many tasks the service expects for each of what a gauge counts. Since 1.10.
+    pub expected_ratios: Vec<ExpectedRatio>,
     /// Facts about the process as the system sees it.
     pub resources: Resources,
     /// What the recorder dropped or skipped since start, by name; empty when nothing was.
@@ -99,6 +101,12 @@ pub struct Runtime {
     pub workers: u64,
     /// `RuntimeMetrics::num_alive_tasks`, which counts neither LocalSet tasks nor `spawn_blocking`.
     pub alive_tasks: Option<u64>,
+    /// `RuntimeMetrics::global_queue_depth`: tasks that wait for a worker outside of the queues of the workers. Since 1.10.
+    pub queued_tasks: Option<u64>,
+    /// `RuntimeMetrics::worker_total_busy_duration` of each worker, if it is told. Since 1.10.
+    pub busy_by_worker_ns: Vec<u64>,
+    /// `RuntimeMetrics::worker_park_count` of each worker, if it is told. Since 1.10.
+    pub parks_by_worker: Vec<u64>,
 }
 
 /// A number that the service publishes about itself, to compare tasks with.
@@ -109,6 +117,20 @@ pub struct Gauge {
     pub name: String,
     /// Value when the snapshot was taken.
     pub value: i64,
+}
+
+/// What the service says of its tasks: so many for each of what one of its gauges counts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ExpectedRatio {
+    /// Which tasks: the name of their function, or the place where they are spawned; all, if it is empty.
+    pub tasks: String,
+    /// Name of the gauge.
+    pub gauge: String,
+    /// So many tasks for each, in millionths.
+    pub ratio_ppm: u64,
+    /// They may be off by so large a part of that, in millionths.
+    pub tolerance_ppm: u64,
 }
 
 /// What the operating system says about the process. `None`: could not be read.
@@ -142,6 +164,16 @@ pub struct Resources {
     pub resident: Option<Resident>,
     /// What the allocator says of itself; none if it says nothing.
     pub allocator: Option<AllocatorStats>,
+    /// What the most open descriptors stand for, the most frequent first; the sockets of one family and state are one. Since 1.10.
+    pub descriptor_targets: Vec<DescriptorTarget>,
+    /// Open descriptors that stand for something else. Since 1.10.
+    pub other_targets: u64,
+    /// Children of the process that nobody has waited for, if that is known. Since 1.10.
+    pub child_processes: Option<u64>,
+    /// Some of them, those of the lowest ids; none if that is not known. Since 1.10.
+    pub children: Option<Vec<Child>>,
+    /// How long tasks of the system, or of the control group, waited for a resource. Since 1.10.
+    pub pressure: Vec<Pressure>,
 }
 
 impl Resources {
@@ -149,6 +181,48 @@ impl Resources {
     pub fn ran_ns(&self) -> Option<u64> {
         Some(self.cpu_user_ns?.saturating_add(self.cpu_system_ns?))
     }
+}
+
+/// What open descriptors stand for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DescriptorTarget {
+    /// A path, a kind of what has none, or a kind of sockets with their state: `tcp established`.
+    pub target: String,
+    /// So many descriptors.
+    pub open: u64,
+    /// File in which this was read.
+    pub source: String,
+}
+
+/// A child of the process that nobody has waited for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Child {
+    /// Its process id.
+    pub pid: u32,
+    /// The name of its program.
+    pub name: String,
+    /// True if it has ended, and only its id is kept until somebody waits for it.
+    pub has_ended: bool,
+    /// File in which this was read.
+    pub source: String,
+}
+
+/// How long tasks waited for a resource, as the kernel's pressure stall information has it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pressure {
+    /// `cpu`, `memory` or `io`.
+    pub of: String,
+    /// Part of the last ten seconds in which some task waited, in millionths.
+    pub some_ppm: u64,
+    /// Time in which some task waited, since start of the system or the group.
+    pub some_us: u64,
+    /// Part of the last ten seconds in which all tasks waited, in millionths; none where the kernel does not tell.
+    pub full_ppm: Option<u64>,
+    /// File in which this was read.
+    pub source: String,
 }
 
 /// The address space of the recorder's tables, hardly any of which is resident, and what fits in them: less where a

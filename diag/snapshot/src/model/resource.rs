@@ -1,4 +1,4 @@
-//! What is opened and closed beside tasks: sockets and channels, each with where and by whom.
+//! What is opened and closed beside tasks: sockets and channels, and what the service says of itself, each with where and by whom.
 
 use super::site::SiteIndex;
 use super::stack::StackIndex;
@@ -21,6 +21,22 @@ codes! {
         Channel = "channel",
         /// Something that the service says it has acquired, until it gives it back.
         InUse = "in use",
+        /// A value of a type that the service has counted, until it is dropped.
+        Value = "value",
+    }
+}
+
+codes! {
+    /// What the service says that it does with a resource.
+    ResourceState {
+        /// Made, and not in use yet.
+        Created = "created",
+        /// Somebody has acquired it.
+        InUse = "in use",
+        /// Given back, to be acquired again.
+        Idle = "idle",
+        /// Gone.
+        Closed = "closed",
     }
 }
 
@@ -85,9 +101,9 @@ table! {
     ResourceRow in resources, since 1.8 {
         /// Never reused in this process; no task's id either.
         id: u64 as Ascending;
-        /// Where it was opened.
+        /// Where it was opened. Of one that is acquired again and again, where it was acquired, or where it was made while nobody has it.
         site: ResourceSiteIndex as Plain;
-        /// Opened at.
+        /// Opened at; of one that is acquired again and again, in its state since.
         opened_us: u64 as Delta of Micros;
         /// The task in whose poll it was opened; it may have ended, or given it away.
         opener: Option<TaskId> as Plain;
@@ -115,6 +131,14 @@ table! {
         senders: Option<u64> as Plain;
         /// True if the receiver of a channel lives; not known while it has weak senders.
         has_receiver: Option<bool> as Plain;
+        /// What is done with it, of one that is acquired again and again.
+        in_state: Option<ResourceState> as Plain, since 1.10;
+        /// When such a one was made.
+        made_us: Option<u64> as Plain of Option<Micros>, since 1.10;
+        /// Where such a one was made.
+        made_at: Option<ResourceSiteIndex> as Plain, since 1.10;
+        /// To be dropped by then, as the service says.
+        due_us: Option<u64> as Plain of Option<Micros>, since 1.10;
     }
 }
 

@@ -105,6 +105,8 @@ pub enum Target {
     Sites,
     /// [`Snapshot::resource_sites`](crate::Snapshot::resource_sites)
     ResourceSites,
+    /// [`Snapshot::group_sites`](crate::Snapshot::group_sites)
+    GroupSites,
     /// [`Stacks::stacks`](crate::Stacks::stacks)
     Stacks,
     /// [`Stacks::frames`](crate::Stacks::frames)
@@ -120,6 +122,7 @@ impl Target {
             Target::Strings => "strings",
             Target::Sites => "sites",
             Target::ResourceSites => "resource_sites",
+            Target::GroupSites => "group_sites",
             Target::Stacks => "stacks",
             Target::Frames => "frames",
             Target::Modules => "modules",

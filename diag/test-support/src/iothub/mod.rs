@@ -1,5 +1,6 @@
 //! A made-up service of any size, the same on every run: what the tests and the `scale` examples write.
 
+mod groups;
 mod heap;
 mod resources;
 mod sites;
@@ -7,8 +8,9 @@ mod tasks;
 mod threads;
 
 use diag_snapshot::{
-    AddressSpace, Capture, CgroupMemory, DescriptorKind, DescriptorRow, Gauge, LabelRow, MappedFileRow,
-    ParkedFacts, ParkedRow, Process, Resources, Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
+    AddressSpace, Capture, CgroupMemory, Child, DescriptorKind, DescriptorRow, DescriptorTarget,
+    ExpectedRatio, Gauge, LabelRow, MappedFileRow, ParkedFacts, ParkedRow, Pressure, Process, Resources,
+    Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
 };
 
 use crate::random::SplitMix;
@@ -45,6 +47,7 @@ pub fn service(tasks: u64, samples: u64) -> Snapshot {
     .into_iter()
     .collect();
     resources::resources(&mut snapshot, tasks);
+    groups::groups(&mut snapshot);
     snapshot.threads = threads::polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }
@@ -84,10 +87,23 @@ fn capture(tasks: u64) -> Capture {
         to_us: UPTIME_US,
         came_or_went: 3,
         timing_one_in: 16,
-        runtimes: vec![Runtime { name: "main".to_owned(), workers: 8, alive_tasks: Some(tasks + 40) }],
+        runtimes: vec![Runtime {
+            name: "main".to_owned(),
+            workers: 2,
+            alive_tasks: Some(tasks + 40),
+            queued_tasks: Some(3),
+            busy_by_worker_ns: vec![90_000_000_000, 80_000_000_000],
+            parks_by_worker: vec![70_000, 60_000],
+        }],
         tracked_tasks: Some(tasks + 1),
         tracked_churn: 2,
         gauges: vec![Gauge { name: "devices-online".to_owned(), value: tasks as i64 - 12 }],
+        expected_ratios: vec![ExpectedRatio {
+            tasks: "iothub::serve".to_owned(),
+            gauge: "devices-online".to_owned(),
+            ratio_ppm: 1_000_000,
+            tolerance_ppm: 150_000,
+        }],
         resources: Resources {
             rss_bytes: Some(812 << 20),
             threads: Some(11),
@@ -111,6 +127,28 @@ fn capture(tasks: u64) -> Capture {
                 inactive_file_bytes: Some(70 << 20),
                 folder: "/sys/fs/cgroup/iothub.slice".to_owned(),
             }),
+            descriptor_targets: [("tcp established", 3_880), ("/var/lib/iothub/state.db", 12)]
+                .map(|(target, open)| DescriptorTarget {
+                    target: target.to_owned(),
+                    open,
+                    source: "/proc/self/fd".to_owned(),
+                })
+                .to_vec(),
+            other_targets: 204,
+            child_processes: Some(1),
+            children: Some(vec![Child {
+                pid: 4_890,
+                name: "ota-helper".to_owned(),
+                has_ended: true,
+                source: "/proc/4890/stat".to_owned(),
+            }]),
+            pressure: vec![Pressure {
+                of: "cpu".to_owned(),
+                some_ppm: 123_400,
+                some_us: 88_000_000,
+                full_ppm: None,
+                source: "/proc/pressure/cpu".to_owned(),
+            }],
             ..Resources::default()
         },
         dropped: [("ends".to_owned(), 12_345), ("tasks_unrecorded".to_owned(), 1)].into(),

@@ -1,8 +1,8 @@
 //! Sockets and channels, opened at a few places.
 
 use diag_snapshot::{
-    Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex,
-    Snapshot, SocketState, TaskId,
+    Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, ResourceState,
+    SiteIndex, Snapshot, SocketState, TaskId,
 };
 
 use super::UPTIME_US;
@@ -72,6 +72,47 @@ pub(super) fn resources(snapshot: &mut Snapshot, tasks: u64) {
         ..ResourceRow::default()
     };
     push(snapshot, orders);
+    pooled(snapshot);
+}
+
+/// A pool of three connections that the service tells of: one in use, one idle, one made just now; and a cache that should be gone.
+fn pooled(snapshot: &mut Snapshot) {
+    let sites = [
+        (ResourceKind::InUse, "db connection", 300, Some(1)),
+        (ResourceKind::InUse, "db connection", 320, Some(2)),
+        (ResourceKind::Value, "iothub::Cache", 330, None),
+    ];
+    let first = snapshot.resource_sites.len() as u32;
+    for (kind, name, line, opener) in sites {
+        let (name, file) = (Some(snapshot.strings.intern(name)), Some(snapshot.strings.intern(FILE)));
+        let (opener, opened) = (opener.map(SiteIndex), 2);
+        let site = ResourceSiteRow {
+            kind,
+            name,
+            file,
+            line: Some(line),
+            opener,
+            opened,
+            ..ResourceSiteRow::default()
+        };
+        snapshot.resource_sites.push(site);
+    }
+    let [made_at, acquired_at, cached_at] = [0, 1, 2].map(|place| ResourceSiteIndex(first + place));
+    for (site, state) in [
+        (acquired_at, ResourceState::InUse),
+        (made_at, ResourceState::Idle),
+        (made_at, ResourceState::Created),
+    ] {
+        let (made_us, in_state) = (Some(UPTIME_US / 4), Some(state));
+        push(
+            snapshot,
+            ResourceRow { site, in_state, made_us, made_at: Some(made_at), ..ResourceRow::default() },
+        );
+    }
+    push(
+        snapshot,
+        ResourceRow { site: cached_at, due_us: Some(UPTIME_US - 1_000_000), ..ResourceRow::default() },
+    );
 }
 
 fn socket(snapshot: &mut Snapshot, site: ResourceSiteIndex, local: &str, peer: &str) -> ResourceRow {

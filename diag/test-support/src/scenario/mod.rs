@@ -89,7 +89,8 @@ impl Service {
             .map(|((site, bucket), count)| LifetimeRow { site: SiteIndex(site), bucket, count })
             .collect();
         let alive_tasks = (self.untracked)(now).map(|untracked| untracked + snapshot.tasks.len() as u64);
-        snapshot.capture.runtimes = vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks }];
+        snapshot.capture.runtimes =
+            vec![Runtime { name: "main".to_owned(), workers: 2, alive_tasks, ..Runtime::default() }];
         if !self.blocks.is_empty() {
             snapshot.heap = Some(heap::heap(self, now, &mut snapshot, index));
             let lives = |block: &&Block| block.born <= now && block.freed.is_none_or(|freed| freed > now);

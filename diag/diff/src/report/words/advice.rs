@@ -43,6 +43,14 @@ impl fmt::Display for Advice {
             SeeItsWorker => {
                 "see which worker should run them: its thread may be blocked, or the LocalSet is not driven any more"
             }
+            PassTheCancel { kind } => {
+                return write!(
+                    f,
+                    "let these members hear of it: a branch of `select!` that waits for `cancelled()` of their {} beside what \
+                     they await, or a timeout of their clean-up; `abort` ends those that have nothing to take back",
+                    diag_analysis::human::name(kind)
+                );
+            }
             LookAtLastAwait => {
                 "look at what these tasks awaited last: a future that returned `Pending` without keeping the waker, \
                  or whose waker was dropped without a wake"
@@ -165,7 +173,24 @@ impl fmt::Display for Advice {
                     opened_at.location()
                 );
             }
-            GiveBack { opened_at } => {
+            GiveBack { opened_at, what: Some(what) } => {
+                return write!(
+                    f,
+                    "look at what keeps each {} that is acquired at {} after its last use: drop it, or give it back on every path, \
+                     errors included, or bound how long one may be kept",
+                    diag_analysis::human::name(what),
+                    opened_at.location()
+                );
+            }
+            DropInTime { made_at } => {
+                return write!(
+                    f,
+                    "look at what keeps the values that are made at {} beyond their time: a map without an end of its entries, a task \
+                     that goes on, a cycle of `Arc`; or say a longer time where that is meant",
+                    made_at.location()
+                );
+            }
+            GiveBack { opened_at, what: None } => {
                 return write!(
                     f,
                     "look at what keeps the connections that are opened at {} after their last use: drop them, give them back to \

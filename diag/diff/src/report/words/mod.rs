@@ -30,7 +30,7 @@ pub fn counted(finding: &Finding) -> Option<String> {
     finding.count.map(|count| match finding.subject {
         Subject::Gauge(_) | Subject::Process(ProcessPart::Threads) => human::count(count),
         Subject::Thread(_) => human::counted(count, "thread"),
-        Subject::Resources { ref what, .. } => human::counted(count, what),
+        Subject::Resources { ref what, .. } => human::counted(count, &human::name(what)),
         _ => human::counted(count, "task"),
     })
 }

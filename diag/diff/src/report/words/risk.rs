@@ -20,11 +20,13 @@ impl fmt::Display for Risk {
             }
             CpuIsTaken => "a CPU is taken up, which other threads of the machine wait for",
             ShutdownWaits => "a shutdown waits for them, and who asked may take them for gone",
+            CleanUpWaits => "whoever waits until the group is empty waits for them, and what they have half done stays so",
             WaitersPileUp => "whoever needs the same comes to wait behind them, and the service stands still",
             CallersWait => "whoever waits for one of these waits as long, and more of them are there at once",
             NeverGivenBack => {
                 "they never run again, and what they hold, locks and permits included, is never given back"
             }
+            ResourcesKept => "they are kept until the process ends, and whoever needs one of their kind has as many fewer",
             NextOnesWait => "without that poll they would wait on; the next ones to miss a wake-up do",
             EndedTasksAdd => {
                 "every ended task adds its cell and its output, and no count of live tasks shows it"

@@ -7,7 +7,7 @@
 
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, of_live_tasks, risk};
+use super::{Params, Rule, labelled, of_live_tasks, risk};
 use crate::diff::{Diff, Site, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
@@ -57,7 +57,11 @@ pub(super) fn finding(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &
         count: Some(after),
         rate_per_s,
         bytes: of_live_tasks(diff, site),
-        evidence: [Some(grew), told, Some(since_start)].into_iter().flatten().collect(),
+        evidence: [Some(grew), told, Some(since_start)]
+            .into_iter()
+            .flatten()
+            .chain(labelled(&site.after.live_labels))
+            .collect(),
         counter_evidence: may_be_load.into_iter().collect(),
         waiting_at: facts.now.waits.get(&site.site).map(|at| Wait::All { at: at.clone() }),
         ..Finding::new(

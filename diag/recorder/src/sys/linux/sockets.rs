@@ -21,17 +21,10 @@ pub(crate) struct SocketFacts {
 /// Asks for the facts of a descriptor: seven system calls, 3 µs. If it was closed meanwhile, and its number is another's,
 /// that one's are told.
 pub(crate) fn socket_facts(descriptor: u32) -> SocketFacts {
-    let descriptor = descriptor.cast_signed();
-    let Some(family) = option(descriptor, libc::SOL_SOCKET, libc::SO_DOMAIN) else {
+    let Some(protocol) = protocol_of(descriptor) else {
         return SocketFacts { protocol: Some(Protocol::Other), ..SocketFacts::default() };
     };
-    let kind = option(descriptor, libc::SOL_SOCKET, libc::SO_TYPE);
-    let protocol = match (family, kind) {
-        (libc::AF_UNIX, _) => Protocol::Unix,
-        (libc::AF_INET | libc::AF_INET6, Some(libc::SOCK_STREAM)) => Protocol::Tcp,
-        (libc::AF_INET | libc::AF_INET6, Some(libc::SOCK_DGRAM)) => Protocol::Udp,
-        _ => Protocol::Other,
-    };
+    let descriptor = descriptor.cast_signed();
     let tcp = if protocol == Protocol::Tcp { TcpInfo::of(descriptor) } else { None };
     let state = tcp.as_ref().map(TcpInfo::state);
     let is_connection =
@@ -47,6 +40,25 @@ pub(crate) fn socket_facts(descriptor: u32) -> SocketFacts {
         unread_bytes: bytes(libc::FIONREAD),
         unsent_bytes: bytes(libc::TIOCOUTQ),
     }
+}
+
+/// The same for who wants no more: three system calls, 1 µs. `None` of what is no socket.
+pub(crate) fn socket_state(descriptor: u32) -> Option<(Protocol, Option<SocketState>)> {
+    let protocol = protocol_of(descriptor)?;
+    let is_tcp = protocol == Protocol::Tcp;
+    let tcp = if is_tcp { TcpInfo::of(descriptor.cast_signed()) } else { None };
+    Some((protocol, tcp.map(|tcp| tcp.state())))
+}
+
+fn protocol_of(descriptor: u32) -> Option<Protocol> {
+    let descriptor = descriptor.cast_signed();
+    let family = option(descriptor, libc::SOL_SOCKET, libc::SO_DOMAIN)?;
+    Some(match (family, option(descriptor, libc::SOL_SOCKET, libc::SO_TYPE)) {
+        (libc::AF_UNIX, _) => Protocol::Unix,
+        (libc::AF_INET | libc::AF_INET6, Some(libc::SOCK_STREAM)) => Protocol::Tcp,
+        (libc::AF_INET | libc::AF_INET6, Some(libc::SOCK_DGRAM)) => Protocol::Udp,
+        _ => Protocol::Other,
+    })
 }
 
 /// A number that the socket is set to; `None` of what is no socket.

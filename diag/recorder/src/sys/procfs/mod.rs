@@ -10,6 +10,7 @@ mod descriptor;
 mod epoll;
 mod maps;
 mod page_map;
+mod pressure;
 mod stat;
 mod status;
 mod syscall;
@@ -21,7 +22,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
-use diag_snapshot::{CgroupMemory, DescriptorKind};
+use diag_snapshot::{CgroupMemory, DescriptorKind, Pressure};
 
 #[cfg(samples_heap)]
 pub(crate) use epoll::Registered;
@@ -102,15 +103,36 @@ fn cgroup_folders(controller: &str) -> Option<Vec<String>> {
     Some(cgroup::folders(&groups?, &mounts?, controller))
 }
 
+/// How long tasks of our control group waited, or of the system where the group does not tell; empty if nobody does.
+pub(crate) fn pressure() -> Vec<Pressure> {
+    let group = cgroup_folders("memory").and_then(|folders| folders.into_iter().next());
+    let of = |of: &str| {
+        let of_group = group.iter().map(|folder| format!("{folder}/{of}.pressure"));
+        let mut paths = of_group.chain([format!("/proc/pressure/{of}")]);
+        paths.find_map(|path| pressure::parse(of, &path, &fs::read_to_string(&path).ok()?))
+    };
+    ["cpu", "memory", "io"].into_iter().filter_map(of).collect()
+}
+
 /// The name of the machine.
 pub(crate) fn host() -> Option<String> {
     Some(fs::read_to_string("/proc/sys/kernel/hostname").ok()?.lines().next()?.to_owned())
 }
 
 /// What a descriptor stands for; `None` if it is not open. Opens none, and asks nobody behind it.
-pub(crate) fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
+#[cfg(samples_heap)]
+fn descriptor_kind(descriptor: u32) -> Option<DescriptorKind> {
     Some(descriptor::kind(&descriptor_target(descriptor)?))
 }
+
+/// The same with the path, or whatever the kernel calls it.
+pub(crate) fn descriptor(descriptor: u32) -> Option<(DescriptorKind, String)> {
+    let target = descriptor_target(descriptor)?;
+    Some((descriptor::kind(&target), target))
+}
+
+/// Where the targets of descriptors are read.
+pub(crate) const DESCRIPTORS: &str = "/proc/self/fd";
 
 /// What a descriptor stands for, as the kernel has it: the path of a file, or `socket:[53812]`; `None` if it is not open.
 fn descriptor_target(descriptor: u32) -> Option<String> {
@@ -136,6 +158,25 @@ pub(crate) struct Child {
     pub(crate) name: String,
     /// It has ended.
     pub(crate) has_ended: bool,
+}
+
+/// The ids of the children of all threads, ascending, without a look at other processes; `None` where the kernel keeps no such list.
+pub(crate) fn child_ids() -> Option<Vec<u32>> {
+    let mut is_told = false;
+    let mut ids: Vec<u32> = Vec::new();
+    for thread in threads().ok()?.flatten() {
+        let Ok(text) = of_thread(thread, "children") else { continue };
+        is_told = true;
+        ids.extend(text.split_ascii_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+    }
+    ids.sort_unstable();
+    is_told.then_some(ids)
+}
+
+/// What the kernel says of a child; `None` if there is no such process any more.
+pub(crate) fn child(pid: u32) -> Option<Child> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(Child { pid, name: stat::name(&stat)?.to_owned(), has_ended: stat::state(&stat) == Some('Z') })
 }
 
 /// All of them, in the order of their ids. Looks at every process that the system shows.

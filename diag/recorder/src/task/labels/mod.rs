@@ -14,6 +14,6 @@
 pub(super) mod in_force;
 mod keys;
 mod set;
-mod value;
+pub(super) mod value;
 
 pub(crate) use set::Labels;

@@ -11,14 +11,14 @@ static CUT: Dropped =
     Dropped::new("label_values_cut", "the value of a label is cut, as 128 bytes of each are kept");
 
 /// A value on its way into a label. On the stack, so that a number allocates nothing.
-pub(super) struct Value {
+pub(in crate::task) struct Value {
     bytes: [u8; MAX_VALUE],
     len: usize,
 }
 
 impl Value {
     /// The text of `value`, or as much of it as is kept. What it fails to write is left out.
-    pub(super) fn of(value: impl Display) -> Self {
+    pub(in crate::task) fn of(value: impl Display) -> Self {
         let mut kept = Value { bytes: [0; MAX_VALUE], len: 0 };
         let _ = write!(kept, "{value}");
         kept
@@ -26,6 +26,12 @@ impl Value {
 
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+impl Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(str::from_utf8(self.as_bytes()).unwrap_or_default())
     }
 }
 

@@ -143,6 +143,43 @@ impl fmt::Display for Evidence {
                 write!(f, "{} of them outside of a poll: no worker has come to drop them", count(tasks))
             }
 
+            MembersGoOn { members, kind, groups, least, longest } => write!(
+                f,
+                "{} of {} {} on, asked to end {} ago",
+                human::counted(*members, "member"),
+                human::counted(*groups, &human::name(kind)),
+                if *members == 1 { "goes" } else { "go" },
+                if time(least) == time(longest) {
+                    time(longest)
+                } else {
+                    format!("{} to {}", time(least), time(longest))
+                }
+            ),
+            EndedAfterCancel { ended, usual } => write!(
+                f,
+                "99 % of the {} members that ended after they were asked took no longer than {}",
+                count(ended),
+                time(usual)
+            ),
+            MemberGoesOn { member, group, reason, ended, joined } => {
+                write!(f, "{} of {}", human::name(member), human::name(group))?;
+                if let Some(reason) = reason {
+                    write!(f, " ({})", human::name(reason))?;
+                }
+                write!(f, ": {} of {} have ended", count(ended), human::counted(*joined, "member"))
+            }
+            NotPolledSinceCancel { members } => write!(
+                f,
+                "{} of them not polled since: nothing that they wait for was told of the cancel",
+                count(members)
+            ),
+            FewEndedAfterCancel { ended, least } => write!(
+                f,
+                "{} ended after they were asked, fewer than {}: how long it takes is not known",
+                human::counted(*ended, "member"),
+                count(least)
+            ),
+
             NobodyWakes { tasks: lost, longest_idle } => write!(
                 f,
                 "{} idle, not scheduled, and nobody holds a waker: nothing can wake them; idle for up to {}",
@@ -277,6 +314,18 @@ impl fmt::Display for Evidence {
                 count(sockets),
                 if untouched == sockets { "all".to_owned() } else { count(untouched) },
                 time(window)
+            ),
+            BeyondTheirTime { values, live, within, least, longest } => write!(
+                f,
+                "{} of the {} that live were to be dropped within {}, and live on for {} more",
+                count(values),
+                count(live),
+                time(within),
+                if time(least) == time(longest) {
+                    time(longest)
+                } else {
+                    format!("{} to {}", time(least), time(longest))
+                }
             ),
             StillInUse { count: number, in_use, given_back, usual } => write!(
                 f,
