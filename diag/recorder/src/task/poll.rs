@@ -221,8 +221,8 @@ fn prepare_sub(
     extra.with_stacks(wanted && may && await_point::begin(record, sp, Polled::Sub))
 }
 
-/// What the first poll of a task does, and each of one with labels: what is spawned until it ends inherits them. The task is
-/// the current one.
+/// What the first poll of a task does, and each of one with labels or that may get some of a span: what is spawned until it ends
+/// inherits them. The task is the current one.
 #[inline]
 fn start_special(record: &'static TaskRecord, kind: PollKind) -> Marked {
     if kind.marked() == Marked::First {
@@ -241,9 +241,8 @@ fn put_labels_in_force(record: &'static TaskRecord) {
         return;
     }
     // SAFETY: the caller polls the task, whose labels stay until that has ended.
-    if let Some(labels) = unsafe { record.beside() } {
-        in_force::enter(&labels, current::get());
-    }
+    let beside = unsafe { record.beside() };
+    in_force::enter_poll(beside.as_ref().and_then(|beside| beside.own()), current::get(), Some(record));
 }
 
 /// Records the end of a poll that unwinds.
