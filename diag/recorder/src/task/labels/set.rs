@@ -24,8 +24,6 @@ const MAX_LABELS: usize = 8;
 const MAX_BYTES: u64 = 16 << 20;
 /// What a short one counts for.
 const LEAST_BYTES: usize = 64;
-/// What the link to the labels of a span counts for.
-const SPAN_BYTES: u64 = 32;
 /// Bytes of a name that are kept.
 const MAX_NAME: usize = u16::MAX as usize;
 /// From so many references on nobody counts any more, and the link stays for ever.
@@ -85,15 +83,12 @@ impl Labels {
         Labels::new(rest, Key::NAME, start_of(name, MAX_NAME).as_bytes())
     }
 
-    /// The labels of the span that a task is polled in, before its own. None, and counted, if there is no room.
+    /// The labels of the span that a task is polled in, before its own.
     pub(crate) fn in_span(own: Option<Labels>, span: &Labels) -> Option<Labels> {
-        let labels = Labels::new(own, Key::SPAN, &[0; size_of::<*mut ()>()]);
-        match &labels {
-            // SAFETY: `new` made so much room behind the link, which is aligned as a pointer is, and nobody else has seen it.
-            Some(labels) => unsafe { labels.0.add(1).cast::<*mut ()>().write(span.clone().into_raw()) },
-            None => FULL.count(),
-        }
-        labels
+        let labels = Labels::new(own, Key::SPAN, &[0; size_of::<*mut ()>()])?;
+        // SAFETY: `new` made so much room behind the link, which is aligned as a pointer is, and nobody else has seen it.
+        unsafe { labels.0.add(1).cast::<*mut ()>().write(span.clone().into_raw()) };
+        Some(labels)
     }
 
     /// These labels over others: those of the same keys are left out.
@@ -312,13 +307,10 @@ fn take_room(bytes: u64) -> bool {
     fits
 }
 
-/// What a link counts for; a name does not.
+/// What a link counts for. A name does not, nor does the link to the labels of a span: a task has one at the most.
 fn counted_bytes(key: Key, len: usize) -> u64 {
-    match key {
-        Key::NAME => 0,
-        Key::SPAN => SPAN_BYTES,
-        _ => layout(len).size().max(LEAST_BYTES) as u64,
-    }
+    let counts = ![Key::NAME, Key::SPAN].contains(&key);
+    if counts { layout(len).size().max(LEAST_BYTES) as u64 } else { 0 }
 }
 
 fn layout(len: usize) -> Layout {
