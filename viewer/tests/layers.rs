@@ -15,8 +15,9 @@ const RENDERERS: [&str; 6] = [
 ];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "tasks",
+    "labels",
     "sites",
     "ends",
     "zombies",

@@ -11,6 +11,7 @@ mod filters;
 mod heap;
 mod help;
 mod overview;
+mod request;
 mod resources;
 mod site;
 mod tasks;
@@ -59,6 +60,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/site/{i}", get(site::page))
         .route("/s/{s}/heap", get(heap::page))
         .route("/s/{s}/resources", get(resources::page))
+        .route("/s/{s}/request/{request}", get(request::page))
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
 }

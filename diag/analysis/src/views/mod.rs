@@ -14,6 +14,7 @@ mod mapped_file;
 #[cfg(feature = "views")]
 mod memory;
 mod memory_limit;
+mod request;
 mod resource;
 #[cfg(feature = "views")]
 mod site;
@@ -34,6 +35,7 @@ pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;
+pub use request::RequestView;
 pub use resource::{PeerView, ResourceSiteView, SocketStateView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
