@@ -246,6 +246,25 @@ async fn futures_threads_and_local_tasks_are_labelled_as_tasks_are() {
     drop(release);
     blocking.expect("never fails").await.expect("it ends");
 
+    // A future that is made outside of a span and polled in it.
+    within(of("around"), 3, async {
+        let mut inside = Box::pin(track(async {
+            stay("kinds of a future");
+            pending::<()>().await
+        }));
+        let line = format!("tests/span_labels.rs:{}:", line!() - 4);
+        poll_fn(|cx| Poll::Ready(assert!(inside.as_mut().poll(cx).is_pending()))).await;
+        stay("kinds beside a future");
+        let model = diag::snapshot().into_model();
+        let of_line = model.tasks.iter().filter(|task| model.site_location(task.site).contains(&line));
+        let labels: Vec<_> = of_line.flat_map(|task| model.labels_of(task.id)).collect();
+        assert_eq!(labels, [("request_id", "around")]);
+        let around = "request_id=around";
+        let both = [("beside a future", around), ("of a future", around), ("local", "request_id=local")];
+        check("kinds", &both);
+    })
+    .await;
+
     // Each of several futures of one task has a record of its own, and labels of its own.
     let line = line!() + 1;
     let request = |n: u32| Box::pin(track(within(of(&format!("r{n}")), n.into(), pending::<()>())));

@@ -93,6 +93,13 @@ pub(in crate::task) fn enter_poll(
     IN_FORCE.with(|in_force| in_force.enter(Entry { labels, task, of: Of::Poll(record) }));
 }
 
+/// The span that `outer` has entered last on this thread, if nothing has put other labels in force since.
+pub(in crate::task) fn span_of(outer: CurrentTask) -> Option<(Labels, u64)> {
+    let last = IN_FORCE.with(|in_force| in_force.kept().next_back()).filter(|entry| entry.task == outer)?;
+    let Of::Span(span) = last.of else { return None };
+    Some((Labels::clone(&*last.labels()?), span))
+}
+
 /// The latest [`enter_poll`] is over, and with it the spans that were entered since.
 pub(in crate::task) fn leave() {
     IN_FORCE.with(InForce::leave);
