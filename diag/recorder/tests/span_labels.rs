@@ -253,7 +253,7 @@ async fn futures_threads_and_local_tasks_are_labelled_as_tasks_are() {
             pending::<()>().await
         }));
         let line = format!("tests/span_labels.rs:{}:", line!() - 4);
-        poll_fn(|cx| Poll::Ready(assert!(inside.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(inside.as_mut().poll(cx).is_pending())).await);
         stay("kinds beside a future");
         let model = diag::snapshot().into_model();
         let of_line = model.tasks.iter().filter(|task| model.site_location(task.site).contains(&line));

@@ -1,12 +1,14 @@
-//! What labels of spans cost: beside the same spans without the layer, in nanoseconds, and in bytes a task.
+//! What labels of spans cost: beside the same spans without the layer, in nanoseconds, and in bytes of a task.
 //!
 //! `cargo run --release -p diag-tracing --example span_cost`
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
-use std::future::{pending, poll_fn, ready};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::{Future, pending, poll_fn};
 use std::hint::black_box;
 use std::pin::pin;
-use std::task::Poll;
+use std::sync::atomic::{AtomicIsize, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tracing::{Dispatch, Instrument, Span, dispatcher, info_span};
@@ -15,31 +17,67 @@ use tracing_subscriber::prelude::*;
 const ROUNDS: usize = 15;
 const TIMES: u32 = 20_000;
 
-fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let without = Dispatch::new(tracing_subscriber::registry());
-    let measured = [
-        ("a span with a number, made and dropped", span as fn() -> _),
-        ("a span with a text, made and dropped", text_span),
-        ("a task spawned in a span", spawned),
-        ("a poll of a task in a span", polled),
-        ("a poll of a task in another span each time", polled_in_others),
-    ];
-    let mut before = Vec::new();
-    for (_, measure) in &measured {
-        before.push(runtime.block_on(async { dispatcher::with_default(&without, || best(*measure)) }));
+/// The system's allocator, and how much of it is in use.
+struct Counting;
+
+static BYTES: AtomicIsize = AtomicIsize::new(0);
+
+// SAFETY: all of it is the system's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
     }
-    let layer = diag_tracing::Layer::new().without_made_trace_ids();
-    let with = Dispatch::new(tracing_subscriber::registry().with(layer));
-    println!("{:<45}{:>10}{:>10}{:>10}", "ns", "without", "with", "added");
-    for ((name, measure), before) in measured.iter().zip(before) {
-        let after = runtime.block_on(async { dispatcher::with_default(&with, || best(*measure)) });
-        println!("{name:<45}{before:>10.1}{after:>10.1}{:>10.1}", after - before);
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        BYTES.fetch_sub(layout.size() as isize, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
     }
 }
 
+#[global_allocator]
+static ALLOC: Counting = Counting;
+
+type Measure = fn() -> Duration;
+
+/// What is timed.
+const MEASURED: [(&str, Measure); 4] = [
+    ("a span with a number, made and dropped", numbered),
+    ("a span with a text, made and dropped", texted),
+    ("a task in a span that its polls know", || polls(&[request(7)])),
+    ("a task in another span each time", || polls(&[request(7), request(8)])),
+];
+
+fn main() {
+    let layer = diag_tracing::Layer::new().without_made_trace_ids();
+    // The one without comes first: from the layer on, all that is spawned is followed.
+    let subscribers: [fn(diag_tracing::Layer) -> Dispatch; 2] = [
+        |_| Dispatch::new(tracing_subscriber::registry()),
+        |layer| Dispatch::new(tracing_subscriber::registry().with(layer)),
+    ];
+    // Memory that is used for the first time costs more than what is measured.
+    MEASURED.iter().for_each(|(_, measure)| {
+        best(*measure);
+    });
+    let [without, with] = subscribers.map(|subscriber| {
+        let _here = dispatcher::set_default(&subscriber(layer.clone()));
+        (MEASURED.map(|(_, measure)| best(measure)), runtime().block_on(bytes_of_a_poll()))
+    });
+    println!("{:<45}{:>10}{:>10}{:>10}", "ns", "without", "with", "added");
+    for (((name, _), before), after) in MEASURED.iter().zip(without.0).zip(with.0) {
+        println!("{name:<45}{before:>10.1}{after:>10.1}{:>10.1}", after - before);
+    }
+    println!("{:<45}{:>10.1}{:>10.1}", "bytes of a task that was polled in a span", without.1, with.1);
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
+}
+
 /// The quickest of several rounds, by one.
-fn best(measure: fn() -> Duration) -> f64 {
+fn best(measure: Measure) -> f64 {
     let rounds = (0..ROUNDS).map(|_| measure());
     rounds.min().map_or(0.0, |time| time.as_nanos() as f64 / f64::from(TIMES))
 }
@@ -54,48 +92,40 @@ fn request(id: u32) -> Span {
     info_span!("request", request_id = id)
 }
 
-fn span() -> Duration {
+fn numbered() -> Duration {
     timed(|id| drop(black_box(request(id))))
 }
 
-fn text_span() -> Duration {
+fn texted() -> Duration {
     timed(|_| drop(black_box(info_span!("request", request_id = "request-number-17"))))
 }
 
-fn spawned() -> Duration {
-    let request = request(7);
-    let mut tasks = Vec::with_capacity(TIMES as usize);
-    let took = timed(|_| tasks.push(request.in_scope(|| diag::spawn(ready(())))));
-    tasks.iter().for_each(diag::task::JoinHandle::abort);
-    took
-}
-
-fn polled() -> Duration {
-    polls(&[request(7)])
-}
-
-fn polled_in_others() -> Duration {
-    polls(&[request(7), request(8)])
-}
-
-/// Polls of one task, each in the next of these.
+/// A task that is in the next of these each time.
 fn polls(spans: &[Span]) -> Duration {
     let spans = spans.to_vec();
-    let run = diag::task::track(poll_fn(move |_| {
-        let mut inside = pin!(pending::<()>());
+    let mut run = pin!(diag::task::track(poll_fn(move |_| {
         let mut next = 0;
-        let took = timed(|_| {
+        Poll::Ready(timed(|_| {
             next = (next + 1) % spans.len();
-            spans[next].in_scope(|| {
-                let _ = black_box(inside.as_mut());
-            });
-        });
-        Poll::Ready(took)
-    }));
-    let mut run = pin!(run.instrument(Span::none()));
-    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-    match std::future::Future::poll(run.as_mut(), &mut cx) {
+            spans[next].in_scope(|| black_box(next));
+        }))
+    })));
+    match run.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(took) => took,
         Poll::Pending => Duration::ZERO,
     }
+}
+
+/// What the polls of tasks allocate, each in a span.
+async fn bytes_of_a_poll() -> f64 {
+    let request = request(7);
+    let tasks: Vec<_> =
+        (0..TIMES).map(|_| diag::spawn(pending::<()>().instrument(request.clone()))).collect();
+    let before = BYTES.load(Ordering::Relaxed);
+    for _ in 0..TIMES {
+        tokio::task::yield_now().await;
+    }
+    let allocated = BYTES.load(Ordering::Relaxed) - before;
+    tasks.iter().for_each(diag::task::JoinHandle::abort);
+    allocated as f64 / f64::from(TIMES)
 }

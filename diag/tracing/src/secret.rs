@@ -53,22 +53,33 @@ pub(crate) fn is_secret(text: &str) -> bool {
     if text.split('-').all(|part| part.len() <= ID_DIGITS && is_hex(part)) {
         return false;
     }
-    let lower = text.to_ascii_lowercase();
-    ANNOUNCED.iter().any(|word| lower.contains(word))
-        || is_named(&lower)
+    says_secret(text)
         || has_userinfo(text)
         || text.split(|char| !is_of_key(char)).any(|run| is_make(run) || is_token(run) || is_key(run))
 }
 
-/// `token=..`, `"key": ..`
-fn is_named(lower: &str) -> bool {
-    NAMES.iter().any(|name| {
-        lower.match_indices(name).any(|(place, _)| {
-            let quotes = ['"', '\'', '\\', ' '];
-            let rest = lower[place + name.len()..].trim_start_matches(quotes);
-            rest.starts_with(['=', ':']) && !rest[1..].trim_start_matches(quotes).is_empty()
-        })
+/// True if what stands before a secret stands somewhere, in either case.
+fn says_secret(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let begins = |rest: &[u8], word: &str| {
+        rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    (0..bytes.len()).map(|place| &bytes[place..]).filter(|rest| may_begin(rest[0])).any(|rest| {
+        ANNOUNCED.iter().any(|word| begins(rest, word))
+            || NAMES.iter().any(|name| begins(rest, name) && has_value(&rest[name.len()..]))
     })
+}
+
+/// True of the first letters of [`ANNOUNCED`] and [`NAMES`].
+fn may_begin(byte: u8) -> bool {
+    matches!(byte.to_ascii_lowercase(), b'-' | b'a' | b'b' | b'c' | b'k' | b'p' | b's' | b't')
+}
+
+/// `=..`, `": ..`
+fn has_value(rest: &[u8]) -> bool {
+    let is_quote = |byte: &&u8| matches!(byte, b'"' | b'\'' | b'\\' | b' ');
+    let mut rest = rest.iter().skip_while(is_quote);
+    matches!(rest.next(), Some(b'=' | b':')) && rest.find(|byte| !is_quote(byte)).is_some()
 }
 
 /// `scheme://user:password@host`: whoever is in a URL may come with a password.
@@ -124,6 +135,11 @@ fn is_mixed(word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_word_may_begin() {
+        assert!(ANNOUNCED.iter().chain(&NAMES).all(|word| may_begin(word.as_bytes()[0])));
+    }
 
     #[test]
     fn secrets_are_seen() {
