@@ -43,11 +43,12 @@ static ALLOC: Counting = Counting;
 type Measure = fn() -> Duration;
 
 /// What is timed.
-const MEASURED: [(&str, Measure); 4] = [
+const MEASURED: [(&str, Measure); 5] = [
     ("a span with a number, made and dropped", numbered),
     ("a span with a text, made and dropped", texted),
     ("a task in a span that its polls know", || polls(&[request(7)])),
     ("a task in another span each time", || polls(&[request(7), request(8)])),
+    ("a poll of a task without any span", yields),
 ];
 
 fn main() {
@@ -98,6 +99,19 @@ fn numbered() -> Duration {
 
 fn texted() -> Duration {
     timed(|_| drop(black_box(info_span!("request", request_id = "request-number-17"))))
+}
+
+/// The runtime's own part is in both.
+fn yields() -> Duration {
+    let runtime = runtime();
+    let task = async {
+        let begun = Instant::now();
+        for _ in 0..TIMES {
+            tokio::task::yield_now().await;
+        }
+        begun.elapsed()
+    };
+    runtime.block_on(async { diag::spawn(task).await }).unwrap_or_default()
 }
 
 /// A task that is in the next of these each time.
