@@ -25,10 +25,20 @@ fn folder() -> Folder {
     for name in ["now.diag", "before.diag", "after.diag", "snapshots/a.diag", "snapshots/b.diag"] {
         fs::copy(&golden, folder.join(name)).expect("the golden file");
     }
+    label(&folder.join("now.diag"), "7f3a");
     fs::write(folder.join("diag.toml"), "fail_on = \"likely\"\n").expect("a policy");
     let made = diag(&folder, &["export", "pprof", "now.diag", "-o", "before.pb.gz"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     folder
+}
+
+/// Has the first task of a snapshot be of this request.
+fn label(path: &Path, id: &str) {
+    let (mut snapshot, _) = diag_snapshot::read(&fs::read(path).expect("a file")).expect("a snapshot");
+    let [key, value] = ["request_id", id].map(|text| snapshot.strings.intern(text));
+    let task = snapshot.tasks.get(0).expect("a task").id;
+    snapshot.labels.push(diag_snapshot::LabelRow { task, key, value });
+    fs::write(path, diag_snapshot::write(&snapshot)).expect("a file");
 }
 
 /// Names of the subcommands, as `diag --help` lists them.

@@ -15,8 +15,9 @@ const RENDERERS: [&str; 6] = [
 ];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "tasks",
+    "labels",
     "sites",
     "ends",
     "zombies",

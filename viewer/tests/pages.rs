@@ -3,6 +3,7 @@
 mod site;
 
 use axum::http::{Request, StatusCode};
+use diag_snapshot::LabelRow;
 use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, router};
 use site::{Folder, Viewer};
@@ -49,7 +50,13 @@ impl Scene {
     fn new(test: &str) -> Self {
         let folder = Folder::new(test);
         let service = leaking();
-        let (a, b) = (folder.write("a.diag", &service.at(15.0)), folder.write("b.diag", &service.at(30.0)));
+        let [a, b] = [("a.diag", 15.0), ("b.diag", 30.0)].map(|(name, now)| {
+            let mut snapshot = service.at(now);
+            let [key, value] = ["request_id", "r-1"].map(|text| snapshot.strings.intern(text));
+            let first = snapshot.tasks.get(0).expect("a task").id;
+            snapshot.labels.push(LabelRow { task: first, key, value });
+            folder.write(name, &snapshot)
+        });
         Scene { viewer: folder.viewer(), folder, a, b }
     }
 
@@ -126,6 +133,7 @@ async fn every_documented_address_answers() {
             .replace("{s}", &scene.b)
             .replace("{i}", "0")
             .replace("{id}", finding)
+            .replace("{request}", "r-1")
             .replace("{format}", "collapsed");
         scene.path(&path)
     };

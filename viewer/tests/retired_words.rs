@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 const LIST: &str = include_str!("retired_words.txt");
 
 /// Where the code of each package lies.
-const PACKAGES: [(&str, &str); 9] = [
+const PACKAGES: [(&str, &str); 10] = [
     ("diag", "diag/recorder"),
     ("diag-snapshot", "diag/snapshot"),
     ("diag-symbols", "diag/symbols"),
     ("diag-analysis", "diag/analysis"),
     ("diag-diff", "diag/diff"),
+    ("diag-tracing", "diag/tracing"),
     ("diag-viewer", "viewer"),
     ("diag-examples", "examples"),
     ("diag-test-support", "diag/test-support"),

@@ -1,5 +1,6 @@
 //! Any snapshot, however absurd or damaged, has a text.
 
+use diag_analysis::Analysis;
 use diag_analysis::dump::dump;
 use diag_snapshot::{read, write};
 use diag_test_support::{any, forge, iothub};
@@ -12,6 +13,16 @@ proptest! {
     fn any_snapshot_can_be_dumped(snapshot in any::snapshot()) {
         let text = dump(&snapshot.into());
         prop_assert!(text.chars().all(|char| char == '\n' || !char.is_control()), "{text}");
+    }
+
+    #[test]
+    fn any_label_of_any_snapshot_can_be_asked_for(snapshot in any::snapshot()) {
+        let analysis = Analysis::new(snapshot);
+        for id in analysis.snapshot().strings.iter() {
+            if let Some(request) = analysis.request_view(id, 3) {
+                prop_assert!(request.tasks.len() <= 3 && request.live >= request.tasks.len() as u64);
+            }
+        }
     }
 
     /// Behind right digests the decoders let everything through that a section can hold.

@@ -140,9 +140,20 @@ impl Recording {
     pub(crate) const OFF: Recording = Recording(0);
     /// Tasks spawned before [`init`] are recorded too.
     pub(crate) const ON: Recording = Recording(1);
-    /// And who descends from whom is kept, for the guards of tests (`task/lineage.rs`).
-    const WITH_LINEAGE: Recording = Recording(2);
+
+    /// True if who descends from whom is kept, for the guards of tests (`task/lineage.rs`).
+    pub(crate) fn keeps_lineage(self) -> bool {
+        self.0 & LINEAGE != 0
+    }
+
+    /// True if tasks are labelled by the spans that they are polled in (`task/spans.rs`).
+    pub(crate) fn follows_spans(self) -> bool {
+        self.0 & SPANS != 0
+    }
 }
+
+const LINEAGE: u8 = 1 << 1;
+const SPANS: u8 = 1 << 2;
 
 static RECORDING: AtomicU8 = AtomicU8::new(Recording::ON.0);
 
@@ -167,11 +178,20 @@ pub(crate) fn record(on: bool) {
 
 /// Keeps who descends from whom, or no more; without effect where nothing is recorded.
 pub(crate) fn keep_lineage(on: bool) {
-    let (from, to) = match on {
-        true => (Recording::ON, Recording::WITH_LINEAGE),
-        false => (Recording::WITH_LINEAGE, Recording::ON),
+    set_recording(LINEAGE, on);
+}
+
+/// From now on tasks are labelled by the spans that they are polled in; without effect where nothing is recorded.
+pub(crate) fn follow_spans() {
+    set_recording(SPANS, true);
+}
+
+fn set_recording(flag: u8, on: bool) {
+    let set = |before| {
+        let after = if on { before | flag } else { before & !flag };
+        (Recording(before) != Recording::OFF).then_some(after)
     };
-    let _ = RECORDING.compare_exchange(from.0, to.0, Ordering::Relaxed, Ordering::Relaxed);
+    let _ = RECORDING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, set);
 }
 
 /// Makes the calling thread, one of our own until the result is dropped, yield to the service's. Allocates nothing.

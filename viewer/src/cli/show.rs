@@ -4,6 +4,8 @@
 //! itself is printed too, but it judges nothing: the exit code does not depend on it, and only two
 //! snapshots show what grows.
 
+mod request;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -22,13 +24,18 @@ use super::load::{self, DebugDirs};
 use super::output::{Format, Output, note, print};
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  diag show now.diag\n  diag show now.diag --format json")]
+#[command(
+    after_help = "Examples:\n  diag show now.diag\n  diag show now.diag --format json\n  diag show now.diag --request 7f3a"
+)]
 pub(crate) struct Args {
     /// The snapshot
     snapshot: PathBuf,
     /// Show the tasks: folded by site and state in text, one by one in the other formats
     #[arg(long)]
     tasks: bool,
+    /// Show the tasks of one request alone: those with this as their label `request_id` or `trace_id`
+    #[arg(long, value_name = "ID", conflicts_with = "tasks")]
+    request: Option<String>,
     #[command(flatten)]
     debug: DebugDirs,
 }
@@ -36,7 +43,10 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let (analysis, damages) = load::all_there_is(&args.snapshot, &args.debug.files()?)?;
     let lost: Vec<String> = damages.iter().map(ToString::to_string).collect();
-    print(&render(&analysis, &lost, args.tasks, output.format))?;
+    print(&match &args.request {
+        Some(id) => request::render(&analysis, id, output.format)?,
+        None => render(&analysis, &lost, args.tasks, output.format),
+    })?;
     for lost in &lost {
         note(&format!("{}: {lost}", args.snapshot.display()));
     }

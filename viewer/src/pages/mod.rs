@@ -12,6 +12,7 @@ mod groups;
 mod heap;
 mod help;
 mod overview;
+mod request;
 mod resources;
 mod site;
 mod tasks;
@@ -61,6 +62,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/heap", get(heap::page))
         .route("/s/{s}/resources", get(resources::page))
         .route("/s/{s}/groups", get(groups::page))
+        .route("/s/{s}/request/{request}", get(request::page))
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
 }

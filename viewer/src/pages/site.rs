@@ -12,7 +12,7 @@ use diag_analysis::views::{Lives, Polls, SiteView, TaskView};
 use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
-use super::{Ask, Page, chart, filters, to_json};
+use super::{Ask, Page, chart, filters, request, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary, state_choices};
 

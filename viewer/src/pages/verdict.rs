@@ -14,7 +14,7 @@ use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
 use super::diff::Pair;
-use super::{Ask, Page, diff, filters, to_json};
+use super::{Ask, Page, diff, filters, request, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 

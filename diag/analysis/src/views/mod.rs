@@ -16,6 +16,7 @@ mod mapped_file;
 mod memory;
 mod memory_limit;
 mod process_facts;
+mod request;
 mod resource;
 #[cfg(feature = "views")]
 mod site;
@@ -38,6 +39,7 @@ pub use mapped_file::MappedFileView;
 pub use memory::Memory;
 pub use memory_limit::MemoryLimitView;
 pub use process_facts::{ChildView, PressureView, ProcessFactsView, RuntimeView, TargetView};
+pub use request::RequestView;
 pub use resource::{PeerView, ResourceSiteView, StateView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};

@@ -101,8 +101,10 @@ pub(super) fn rows(
         }
         let beside = if reading.has_beside { found.beside() } else { None };
         let name = beside.as_ref().and_then(Labels::name).map(|name| strings.intern(name));
-        for (key, value) in beside.iter().flat_map(Labels::iter) {
-            labels.push(LabelRow { task: id, key: strings.intern(key), value: strings.intern(value) });
+        if let Some(beside) = &beside {
+            beside.each(|key, value| {
+                labels.push(LabelRow { task: id, key: strings.intern(key), value: strings.intern(value) });
+            });
         }
         sites.count_alive(site);
         let row = TaskRow { name, ..row(id, site, &reading, sites, anchor) };

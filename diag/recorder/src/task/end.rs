@@ -45,9 +45,8 @@ impl Drop for EndGuard {
 #[cold]
 fn enter_labels(record: &TaskRecord, task: CurrentTask) {
     // SAFETY: the caller owns the task, which ends after it has left.
-    if let Some(beside) = unsafe { record.beside() } {
-        in_force::enter(&beside, task);
-    }
+    let beside = unsafe { record.beside() };
+    in_force::enter_poll(beside.as_ref().and_then(|beside| beside.own()), task, None);
 }
 
 fn count_end(record: &TaskRecord) {

@@ -11,8 +11,8 @@
 //! | `future`, `waker`, `runtime_waker` | what is wrapped: a task's future, its waker, the runtime's |
 //! | `sub`, `sub_waker`, `block_on`, `blocking` | a future inside of a task and its waker, a runtime's main future, a closure |
 //! | `handle`, `join_set`, `local_set`, `builder` | tokio's own types with a record |
-//! | `labels`, `scope` | what a task is for, beside its record, and what hands it on |
 //! | `task_group` | tasks that belong together and end together |
+//! | `labels`, `scope`, `spans` | what a task is for, beside its record, and what hands it on or says it later |
 //! | `await_point`, `await_numbers`, `await_stacks`, `sampling` | where tasks are parked: the stacks of some polls, and of which |
 //! | `ask`, `pinned` | polls that a person asks for; a task held meanwhile |
 //! | `lineage` | which tasks descend from a test's, while one has a guard |
@@ -53,6 +53,8 @@ pub(crate) mod sampling;
 mod scope;
 pub(crate) mod site;
 pub(crate) mod slab;
+#[doc(hidden)]
+pub mod spans;
 mod spawn;
 mod state;
 mod sub;

@@ -25,7 +25,7 @@ impl Pinned {
     /// The task's name and labels, if it has any.
     pub(crate) fn beside(&self) -> Option<Labels> {
         // SAFETY: pinned as long as `self` lives.
-        unsafe { self.record.beside() }.map(|beside| Labels::clone(&beside))
+        unsafe { self.record.read_beside() }
     }
 }
 

@@ -47,7 +47,7 @@ impl RecordedPoll {
         if is_due {
             poll.extra = context::extra_of_poll(poll.started_ns).with_stacks(false);
         }
-        start_special(record, poll.kind);
+        start_special(record, poll.kind, None);
         poll
     }
 
@@ -72,7 +72,7 @@ impl RecordedPoll {
     /// As [`prepare`](RecordedPoll::prepare), of a future inside of a task, where stacks may be taken if `may` says so.
     #[inline(always)]
     pub(super) fn prepare_sub(&mut self, is_due: bool, may: bool, sp: u64) {
-        self.extra = prepare_sub(self.record, (self.kind, is_due), self.started_ns, may, sp);
+        self.extra = prepare_sub(self.record, (self.kind, is_due), (self.started_ns, self.before), may, sp);
     }
 
     /// True if the poll is to get the waker that takes stacks.
@@ -189,7 +189,7 @@ fn prepare(
     runtimes: &Waker,
     sp: u64,
 ) -> Extra {
-    let kind = start_special(record, kind);
+    let kind = start_special(record, kind, None);
     if kind == Marked::First {
         waker::learn(record, runtimes);
     }
@@ -208,11 +208,11 @@ fn prepare(
 fn prepare_sub(
     record: &'static TaskRecord,
     (kind, is_due): (PollKind, bool),
-    now_ns: u64,
+    (now_ns, outer): (u64, CurrentTask),
     may: bool,
     sp: u64,
 ) -> Extra {
-    let kind = start_special(record, kind);
+    let kind = start_special(record, kind, Some(outer));
     let extra = if is_due { context::extra_of_poll(now_ns) } else { Extra::NONE };
     let wanted = match kind {
         Marked::First | Marked::Rested => context::has_units_left(now_ns),
@@ -221,28 +221,31 @@ fn prepare_sub(
     extra.with_stacks(wanted && may && await_point::begin(record, sp, Polled::Sub))
 }
 
-/// What the first poll of a task does, and each of one with labels: what is spawned until it ends inherits them. The task is
-/// the current one.
+/// What the first poll of a task does, and each of one with labels or that may get some of a span: what is spawned until it ends
+/// inherits them. The task is the current one, or the future inside of `outer`.
 #[inline]
-fn start_special(record: &'static TaskRecord, kind: PollKind) -> Marked {
+fn start_special(record: &'static TaskRecord, kind: PollKind, outer: Option<CurrentTask>) -> Marked {
     if kind.marked() == Marked::First {
         record.set_tokio_id(tokio_id::current_bits());
     }
     if let PollKind::Marked(_) = kind {
-        put_labels_in_force(record);
+        put_labels_in_force(record, outer);
     }
     kind.marked()
 }
 
 #[cold]
 #[inline(never)]
-fn put_labels_in_force(record: &'static TaskRecord) {
+fn put_labels_in_force(record: &'static TaskRecord, outer: Option<CurrentTask>) {
     if !record.state().has_labels() {
         return;
     }
-    // SAFETY: the caller polls the task, whose labels stay until that has ended.
-    if let Some(labels) = unsafe { record.beside() } {
-        in_force::enter(&labels, current::get());
+    let around = outer.and_then(in_force::span_of);
+    // SAFETY: the caller polls the task, whose own labels stay until that has ended.
+    let beside = unsafe { record.beside() };
+    in_force::enter_poll(beside.as_ref().and_then(|beside| beside.own()), current::get(), Some(record));
+    if let Some((labels, span)) = around {
+        in_force::enter_span(&labels, span);
     }
 }
 

@@ -19,6 +19,8 @@ use super::spawn::Spawn;
 /// force, but for one of the same key. A key has 64 bytes, a value 128; what is longer is cut. A task has eight labels, and a
 /// process 16 MiB of them or 64 different keys: one more is left out, and every snapshot says how many were.
 ///
+/// Services with `tracing` have labels from their spans by the package `diag-tracing`.
+///
 /// A label never becomes a label of a metric, so that values may be as many as there are devices. Snapshots and pages show
 /// them: a secret is no label.
 ///

@@ -75,7 +75,7 @@ impl Spawn {
         } else if recording == Recording::OFF {
             None
         } else {
-            self.open_with_lineage(code)
+            self.open_specially(code, recording)
         };
         let charged = current::charge(record.map_or_else(CurrentTask::default, TaskRecord::current));
         (record, TaskRef::of_spawn(record), charged)
@@ -100,9 +100,14 @@ impl Spawn {
 
 impl Spawn {
     #[cold]
-    fn open_with_lineage(self, code: &'static Code) -> Option<&'static TaskRecord> {
+    fn open_specially(self, code: &'static Code, recording: Recording) -> Option<&'static TaskRecord> {
         let record = self.open(code)?;
-        lineage::spawned(record.current(), current::get());
+        if recording.follows_spans() {
+            record.follow();
+        }
+        if recording.keeps_lineage() {
+            lineage::spawned(record.current(), current::get());
+        }
         Some(record)
     }
 }

@@ -15,7 +15,7 @@ pub(super) const HANDLE: u64 = 1 << 32;
 /// One wake.
 pub(super) const WAKE: u64 = 1 << 48;
 
-/// The task has labels, which its polls put in force.
+/// The task has labels, which its polls put in force, or may get some of the spans that it is polled in.
 pub(super) const LABELLED: u64 = 1 << 22;
 /// The task's future is not dropped yet.
 pub(super) const OWNER: u64 = 1 << 23;

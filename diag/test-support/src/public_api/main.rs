@@ -17,8 +17,8 @@ use diag_test_support::golden::is_blessing;
 use serde_json::Value;
 
 /// The packages that are published.
-const PACKAGES: [&str; 6] =
-    ["diag", "diag-analysis", "diag-diff", "diag-snapshot", "diag-symbols", "diag-viewer"];
+const PACKAGES: [&str; 7] =
+    ["diag", "diag-analysis", "diag-diff", "diag-snapshot", "diag-symbols", "diag-tracing", "diag-viewer"];
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 

@@ -27,6 +27,9 @@ impl Key {
     /// No key: the text is the name of the task.
     pub(super) const NAME: Key = Key(u16::MAX);
 
+    /// No key: the link refers to the labels of a span.
+    pub(super) const SPAN: Key = Key(u16::MAX - 1);
+
     /// The number of `key`, given at its first use; `None`, and counted, if all are given. Of a long key the first 64 bytes
     /// are kept.
     pub(super) fn of(key: &str) -> Option<Self> {

@@ -3,10 +3,14 @@
 //! A chain of labels, the innermost first, each with the rest behind it: a label more on top of others copies none of them,
 //! and a task that inherits them takes a reference. A task's name is a link on top that is not handed on. No key is twice
 //! in a chain, so it never gets long. A link is 16 bytes and its text.
+//!
+//! A task that is polled in a span has one more link, on top of its name: it refers to the chain of the span, which all tasks
+//! of that share, and the task's own stays behind it as it is.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt::Display;
 use std::iter::successors;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -55,14 +59,19 @@ const _: () = assert!(size_of::<Link>() == 16);
 impl Labels {
     /// A label more, in the place of one of the same key. What was there if there is no room, which is counted.
     pub(crate) fn with(rest: Option<Labels>, key: &str, value: impl Display) -> Option<Labels> {
-        let Some(key) = Key::of(key) else { return rest };
-        let value = Value::of(value);
+        match Key::of(key) {
+            Some(key) => Labels::with_label(rest, key, Value::of(value).as_bytes()),
+            None => rest,
+        }
+    }
+
+    fn with_label(rest: Option<Labels>, key: Key, value: &[u8]) -> Option<Labels> {
         let others = rest.as_ref().and_then(|rest| rest.without(key));
         if others.as_ref().is_some_and(|others| others.links().count() >= MAX_LABELS) {
             TOO_MANY.count();
             return rest;
         }
-        let label = Labels::new(others, key, value.as_bytes());
+        let label = Labels::new(others, key, value);
         if label.is_none() {
             FULL.count();
         }
@@ -74,15 +83,89 @@ impl Labels {
         Labels::new(rest, Key::NAME, start_of(name, MAX_NAME).as_bytes())
     }
 
-    /// The name, if there is one.
-    pub(crate) fn name(&self) -> Option<&str> {
-        (self.link().key == Key::NAME).then(|| self.text())
+    /// The labels of the span that a task is polled in, before its own.
+    pub(crate) fn in_span(own: Option<Labels>, span: &Labels) -> Option<Labels> {
+        let labels = Labels::new(own, Key::SPAN, &[0; size_of::<*mut ()>()])?;
+        // SAFETY: `new` made so much room behind the link, which is aligned as a pointer is, and nobody else has seen it.
+        unsafe { labels.0.add(1).cast::<*mut ()>().write(span.clone().into_raw()) };
+        Some(labels)
     }
 
-    /// Keys and values, the innermost first.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let labels = self.links().filter(|label| label.link().key != Key::NAME);
-        labels.map(|label| (label.link().key.text(), label.text()))
+    /// These labels over others: those of the same keys are left out.
+    pub(crate) fn over(&self, rest: Option<Labels>) -> Labels {
+        let keeps_none = |rest: &Labels| rest.links().all(|label| self.has(label.link().key));
+        match rest {
+            Some(rest) if !keeps_none(&rest) => self.on_top_of(rest),
+            _ => self.clone(),
+        }
+    }
+
+    /// The chain is short, and so is what this calls.
+    fn on_top_of(&self, rest: Labels) -> Labels {
+        let rest = match &self.link().rest {
+            Some(inner) => inner.on_top_of(rest),
+            None => rest,
+        };
+        Labels::with_label(Some(rest), self.link().key, self.text().as_bytes())
+            .unwrap_or_else(|| self.clone())
+    }
+
+    /// True if a task that has these says what a span with those would have it say.
+    pub(crate) fn say(&self, span: &Labels) -> bool {
+        match self.of_span() {
+            Some(same) => same.0 == span.0,
+            None => span.links().all(|label| {
+                self.links().any(|own| own.link().key == label.link().key && own.text() == label.text())
+            }),
+        }
+    }
+
+    /// The labels of the span that the task is polled in.
+    fn of_span(&self) -> Option<ManuallyDrop<Labels>> {
+        if self.link().key != Key::SPAN {
+            return None;
+        }
+        // SAFETY: written by `in_span`, which made the link, and dropped with it.
+        unsafe { Labels::from_raw(self.0.add(1).cast::<*mut ()>().read()) }.map(ManuallyDrop::new)
+    }
+
+    /// Those that the task was spawned with, and its name.
+    pub(crate) fn own(&self) -> Option<&Labels> {
+        if self.link().key == Key::SPAN { self.link().rest.as_ref() } else { Some(self) }
+    }
+
+    /// The name, if there is one.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.own().filter(|own| own.link().key == Key::NAME).map(Labels::text)
+    }
+
+    /// Calls a function with keys and values, the innermost first.
+    pub(crate) fn each(&self, mut label: impl FnMut(&'static str, &str)) {
+        let span = self.of_span();
+        if let Some(span) = &span {
+            span.links().for_each(|inner| label(inner.link().key.text(), inner.text()));
+        }
+        let is_label = |own: &&Labels| {
+            let key = own.link().key;
+            key != Key::NAME && !span.as_ref().is_some_and(|span| span.has(key))
+        };
+        let own = self.own().into_iter().flat_map(Labels::links).filter(is_label);
+        own.for_each(|own| label(own.link().key.text(), own.text()));
+    }
+
+    /// The value of this key.
+    pub(crate) fn get(&self, key: &str) -> Option<String> {
+        let mut found = None;
+        self.each(|other, value| {
+            if other == key && found.is_none() {
+                found = Some(value.to_owned());
+            }
+        });
+        found
+    }
+
+    fn has(&self, key: Key) -> bool {
+        self.links().any(|label| label.link().key == key)
     }
 
     /// True if there is more than a name.
@@ -92,9 +175,9 @@ impl Labels {
 
     /// What whatever is spawned inside of the task takes: all but the name.
     pub(super) fn of_children(&self) -> Option<Labels> {
-        match self.name() {
-            Some(_) => self.link().rest.clone(),
-            None => Some(self.clone()),
+        match self.own() {
+            Some(own) if own.link().key == Key::NAME => own.link().rest.clone(),
+            own => own.cloned(),
         }
     }
 
@@ -124,7 +207,7 @@ impl Labels {
         if link.key == key {
             return link.rest.clone();
         }
-        if !self.links().any(|other| other.link().key == key) {
+        if !self.has(key) {
             return Some(self.clone());
         }
         let rest = link.rest.as_ref().and_then(|rest| rest.without(key));
@@ -193,6 +276,7 @@ impl Drop for Labels {
         if references.load(Ordering::Relaxed) >= MANY || references.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
         }
+        drop(self.of_span().map(ManuallyDrop::into_inner));
         let (key, len) = (self.link().key, self.link().len.into());
         BYTES.fetch_sub(counted_bytes(key, len), Ordering::Relaxed);
         // SAFETY: this was the last reference. The chain behind it is short, as no key is in it twice.
@@ -205,7 +289,11 @@ impl Drop for Labels {
 
 impl std::fmt::Debug for Labels {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        let mut map = f.debug_map();
+        self.each(|key, value| {
+            map.entry(&key, &value);
+        });
+        map.finish()
     }
 }
 
@@ -219,9 +307,10 @@ fn take_room(bytes: u64) -> bool {
     fits
 }
 
-/// What a link counts for; a name does not.
+/// What a link counts for. A name does not, nor does the link to the labels of a span: a task has one at the most.
 fn counted_bytes(key: Key, len: usize) -> u64 {
-    if key == Key::NAME { 0 } else { layout(len).size().max(LEAST_BYTES) as u64 }
+    let counts = ![Key::NAME, Key::SPAN].contains(&key);
+    if counts { layout(len).size().max(LEAST_BYTES) as u64 } else { 0 }
 }
 
 fn layout(len: usize) -> Layout {
@@ -239,7 +328,9 @@ mod tests {
     }
 
     fn text(labels: &Option<Labels>) -> String {
-        labels.iter().flat_map(Labels::iter).map(|(key, value)| format!("{key}={value} ")).collect()
+        let mut text = String::new();
+        labels.iter().for_each(|labels| labels.each(|key, value| text += &format!("{key}={value} ")));
+        text
     }
 
     #[test]
@@ -267,6 +358,38 @@ mod tests {
         let many = (0..9).fold(None, |rest, n| Labels::with(rest, &format!("k{n}"), n));
         assert_eq!(text(&many), "k7=7 k6=6 k5=5 k4=4 k3=3 k2=2 k1=1 k0=0 ");
         assert_eq!(TOO_MANY.times(), 1);
+    }
+
+    #[test]
+    fn labels_of_a_span_are_over_those_of_the_task() {
+        let own = Labels::named(labels(&[("device", "17"), ("request", "a")]), "session");
+        let span = labels(&[("trace", "t"), ("request", "b")]).expect("room");
+        let task = Labels::in_span(own.clone(), &span).expect("room");
+        assert_eq!(text(&Some(task.clone())), "request=b trace=t device=17 ");
+        assert_eq!((task.name(), task.get("request").as_deref()), (Some("session"), Some("b")));
+        assert_eq!(
+            text(&task.of_children()),
+            "request=a device=17 ",
+            "the span is not handed on by the task"
+        );
+        assert!(task.say(&span) && !own.as_ref().is_some_and(|own| own.say(&span)));
+        assert!(task.own().is_some_and(|own| own.say(&labels(&[("request", "a")]).expect("room"))));
+        let bare = Labels::in_span(None, &span).expect("room");
+        assert_eq!((text(&Some(bare.clone())).as_str(), bare.name()), ("request=b trace=t ", None));
+        assert!(bare.of_children().is_none());
+        let references = || span.link().references.load(Ordering::Relaxed);
+        assert_eq!(references(), 3);
+        drop((bare, task));
+        assert_eq!(references(), 1);
+    }
+
+    #[test]
+    fn labels_are_put_on_top_of_others() {
+        let over = labels(&[("trace", "t"), ("request", "b")]).expect("room");
+        let on = |rest: &[(&str, &str)]| over.over(labels(rest));
+        assert_eq!(text(&Some(on(&[("device", "17"), ("request", "a")]))), "request=b trace=t device=17 ");
+        let shared = on(&[("request", "a"), ("trace", "s")]);
+        assert!(shared.0 == over.0 && on(&[]).0 == over.0, "nothing is copied");
     }
 
     #[test]

@@ -48,6 +48,7 @@
 //! Wakers, handles and the owner each keep the runtime's waker alive, which keeps the runtime's task
 //! allocated, which keeps the record's `Tracked`: a circle that ends when the runtime drops the future.
 
+mod beside;
 mod handles;
 mod polls;
 #[cfg(all(test, not(diag_loom)))]
@@ -61,7 +62,6 @@ use diag_snapshot::Outcome;
 pub(crate) use polls::{Marked, PollKind, Recovered, Trace};
 
 use super::completed::ended_as;
-use super::labels::Labels;
 use super::reading::TaskReading;
 use super::site::Kind;
 use super::spawn::SpawnInfo;
@@ -107,7 +107,7 @@ struct Poller {
     moved_ns: AtomicU64,
     busy_ns: unmodelled::AtomicU64,
     tokio_id: unmodelled::AtomicU64,
-    /// The task's name and [`Labels`], or null.
+    /// The task's name and [`Labels`], or null; see [`beside`].
     beside: unmodelled::AtomicPtr<()>,
     /// Those that polls have found, and `OWED`.
     wakes: AtomicU64,
@@ -243,28 +243,11 @@ impl TaskRecord {
         false
     }
 
-    /// Name and labels of a task.
-    ///
-    /// # Safety
-    /// The record is pinned, polled or owned by the caller for as long as they are used.
-    pub(crate) unsafe fn beside(&self) -> Option<ManuallyDrop<Labels>> {
-        // SAFETY: made by `open`; `clear` drops them, which the caller holds off, and nobody does here.
-        unsafe { Labels::from_raw(self.poller.beside.load(Ordering::Relaxed)) }.map(ManuallyDrop::new)
-    }
-
-    /// True if there is a name or a label.
-    #[inline]
-    pub(crate) fn has_beside(&self) -> bool {
-        !self.poller.beside.load(Ordering::Relaxed).is_null()
-    }
-
     /// Empties a record that is the caller's to free; its bit is given back after this.
     #[inline]
     pub(crate) fn clear(&self) {
         if self.has_beside() {
-            let beside = self.poller.beside.swap(std::ptr::null_mut(), Ordering::Relaxed);
-            // SAFETY: made by `open`; the record is ours alone, so nobody reads it.
-            drop(unsafe { Labels::from_raw(beside) });
+            self.drop_beside();
         }
         if self.has_runtime_waker() {
             // SAFETY: the record's own reference, given up here and nowhere else.

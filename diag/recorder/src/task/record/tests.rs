@@ -5,6 +5,7 @@ use super::super::reading::{Lost, ParkedAt, RunState};
 use super::super::site::SiteId;
 use super::super::state::{RUNTIME_WAKER, TRACE, WAKER};
 use super::*;
+use crate::task::labels::Labels;
 
 fn spawn_info(id: u64) -> SpawnInfo {
     SpawnInfo {

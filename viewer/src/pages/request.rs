@@ -1,0 +1,69 @@
+//! `/s/{s}/request/{request}`: the live tasks of one request.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use diag_analysis::human;
+use diag_analysis::views::{RequestView, TaskView};
+use serde::Serialize;
+
+use super::{Ask, Page, filters, to_json};
+use crate::library::{Absent, blocking};
+use crate::loaded::{Loaded, Summary};
+
+/// A browser shows so many rows at once without effort.
+const ROWS: usize = 200;
+
+pub(crate) async fn page(State(ask): State<Ask>, Path((s, id)): Path<(String, String)>) -> Response {
+    ask.answer(request(&ask, &s, id).await)
+}
+
+async fn request(ask: &Ask, s: &str, id: String) -> Result<Request, Absent> {
+    let loaded = ask.library.open(s).await?;
+    blocking(move || Request::new(&loaded, &id).ok_or_else(|| missing(&id))).await?
+}
+
+fn missing(id: &str) -> Absent {
+    Absent::NotFound(format!(
+        "no live task of this snapshot is of a request or trace `{}`: it has ended, or its tasks have no label",
+        human::name(id)
+    ))
+}
+
+/// True if a label leads to this page.
+pub(super) fn is_linked(key: &str, value: &str) -> bool {
+    RequestView::is_id(key, value)
+}
+
+#[derive(Template, Serialize)]
+#[template(path = "request.html")]
+struct Request {
+    schema: &'static str,
+    snapshot: Summary,
+    #[serde(flatten)]
+    request: RequestView,
+}
+
+impl Request {
+    fn new(loaded: &Loaded, id: &str) -> Option<Self> {
+        let request = loaded.analysis.request_view(id, ROWS)?;
+        Some(Request { schema: "diag.request/1", snapshot: loaded.summary.clone(), request })
+    }
+
+    fn tasks(&self) -> &[TaskView] {
+        &self.request.tasks
+    }
+
+    /// The other ids by which its tasks are known.
+    fn others(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let requests = self.request.request_ids.iter().map(|id| ("request", id));
+        let traces = self.request.trace_ids.iter().map(|id| ("trace", id));
+        requests.chain(traces).map(|(what, id)| (what, id.as_str())).filter(|(_, id)| *id != self.request.id)
+    }
+}
+
+impl Page for Request {
+    fn json(&self) -> String {
+        to_json(self)
+    }
+}
