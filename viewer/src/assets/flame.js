@@ -39,6 +39,11 @@ const counted = (number, noun) => `${count(number)} ${noun}${number === 1 ? '' :
 const signed = (size) => (size > 0 ? '+' : '') + bytes(size);
 const share = (part, whole) => `${(whole > 0 ? (part / whole) * 100 : 0).toFixed(1)} %`;
 
+/** Notes how long something took, until the browser has it on the screen. */
+function measured(name, start) {
+  requestAnimationFrame(() => setTimeout(() => performance.measure(name, { start })));
+}
+
 function element(tag, classes = '', text = '') {
   const made = document.createElement(tag);
   if (classes) made.className = classes;
@@ -297,18 +302,18 @@ class Flame {
     const state = this.state;
     this.asked += 1;
     const asked = this.asked;
+    const before = performance.now();
     try {
       const answer = await fetch(this.host.dataset.json + this.address({ ...state, q: '' }), { headers: { accept: 'application/json' } });
       const doc = await answer.json();
       if (!answer.ok) throw new Error(doc.error);
       if (asked !== this.asked) return;
       this.of = this.address({ ...state, q: '', root: '' });
-      const before = performance.now();
       this.slice = new Slice(doc);
       if (isFirst) this.begin();
       this.chosen = null;
       this.show(0);
-      performance.measure('flame-paint', { start: before });
+      measured('flame-paint', before);
     } catch (error) {
       if (asked === this.asked) this.found.textContent = `The picture cannot be loaded: ${error.message}`;
     }
@@ -371,7 +376,6 @@ class Flame {
     this.fillTable();
     this.say();
     this.draw();
-    this.host.dataset.ready = this.state.root;
   }
 
   isShown(i) {
@@ -382,9 +386,18 @@ class Flame {
 
   // -- drawing
 
+  /** Draws before the browser shows the page next, once for all that changed until then. */
   draw() {
+    if (!this.canvas || !this.slice || this.isDue) return;
+    this.isDue = true;
+    requestAnimationFrame(() => {
+      this.isDue = false;
+      this.paint();
+    });
+  }
+
+  paint() {
     const { canvas, slice } = this;
-    if (!canvas || !slice) return;
     const width = this.picture.clientWidth - 4;
     const above = slice.callers ? slice.callers.deepest(0) : 0;
     const height = Math.min((above + slice.frames.deepest(this.zoom) + 1) * ROW, HIGHEST);
@@ -397,6 +410,7 @@ class Flame {
     this.drawChosen(brush);
     this.drawMap(width);
     canvas.dataset.bars = String(this.bars.length);
+    this.host.dataset.ready = this.state.root;
   }
 
   size(canvas, width, height) {
@@ -636,7 +650,7 @@ class Flame {
       this.chosen = { frames, i };
       this.go({ root: this.slice.rootOf(i) });
     }
-    performance.measure('flame-zoom', { start: before });
+    measured('flame-zoom', before);
   }
 
   out() {
@@ -701,8 +715,10 @@ class Flame {
       this.sayFound(number, words, share(width, frames.widths[this.zoom]));
       if (slice.doc.left_out_frames !== 0) this.searchAll();
     }
-    if (isTyped) this.draw();
-    performance.measure('flame-search', { start: before });
+    if (isTyped) {
+      this.draw();
+      measured('flame-search', before);
+    }
   }
 
   sayFound(number, words, part) {
