@@ -164,11 +164,10 @@ pub(crate) fn percent(part: f64, whole: f64) -> f64 {
 impl Names<'_> {
     fn string(&mut self, text: String) -> usize {
         let next = self.strings.len();
-        let place = *self.of_string.entry(text).or_insert_with_key(|text| {
+        *self.of_string.entry(text).or_insert_with_key(|text| {
             self.strings.push(text.clone());
             next
-        });
-        place
+        })
     }
 
     fn function(&mut self, frame: usize) -> usize {
