@@ -157,6 +157,17 @@ async fn what_tasks_allocated_divides_the_heap() {
         seen += total(&format!("site={site}")).await;
     }
     assert!((seen - sum).abs() <= 8, "{seen} is not {sum}");
+    // Where the page of a site leads.
+    let site = scene.json("/api/v1/s/{b}/site/0").await;
+    let page = scene.viewer.page(&scene.path("/s/{b}/site/0")).await;
+    for (task, field) in [("live", "held"), ("ended", "held_by_ended")] {
+        let query = format!("site=0&task={task}");
+        assert!(
+            page.contains(&scene.path(&format!("/s/{{b}}/heap?{}\"", query.replace('&', "&amp;")))),
+            "{page}"
+        );
+        assert_eq!(json!(total(&query).await), site["site"][field]["estimate_bytes"], "{site}");
+    }
 }
 
 #[tokio::test]
@@ -337,4 +348,44 @@ async fn the_script_is_small_and_kept_by_browsers() {
         (other.status, &other.headers["cache-control"]),
         (StatusCode::NOT_FOUND, &"no-store".parse().expect("a value"))
     );
+}
+
+/// Red, green and blue of `#rrggbb`.
+fn color(text: &str) -> Option<[f64; 3]> {
+    let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6)?;
+    let part =
+        |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).ok().map(|part| f64::from(part) / 255.0);
+    Some([part(0)?, part(2)?, part(4)?])
+}
+
+/// By the Web Content Accessibility Guidelines.
+fn contrast(one: [f64; 3], other: [f64; 3]) -> f64 {
+    let linear = |part: f64| if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) };
+    let light = |[r, g, b]: [f64; 3]| 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) + 0.05;
+    let (one, other) = (light(one), light(other));
+    one.max(other) / one.min(other)
+}
+
+#[test]
+fn text_can_be_read_on_every_fill_of_both_themes() {
+    let style = include_str!("../src/assets/flame.css");
+    let palettes: Vec<&str> =
+        style.split(":root {").skip(1).map(|rest| rest.split('}').next().expect("its end")).collect();
+    assert_eq!(palettes.len(), 2, "light and dark");
+    for palette in palettes {
+        let colors: Vec<(&str, [f64; 3])> = (palette.split(';'))
+            .filter_map(|line| line.trim().strip_prefix("--")?.split_once(": "))
+            .filter_map(|(name, text)| Some((name, color(text)?)))
+            .collect();
+        let ink = colors.iter().find(|(name, _)| *name == "bar-ink").expect("ink").1;
+        let is_fill = |name: &str| {
+            ["own", "library", "runtime", "grew", "shrank", "level"].iter().any(|fill| name.starts_with(fill))
+        };
+        let fills: Vec<_> = colors.iter().filter(|(name, _)| is_fill(name)).collect();
+        assert_eq!(fills.len(), 15);
+        for (name, fill) in fills {
+            let contrast = contrast(ink, *fill);
+            assert!(contrast >= 4.5, "text on --{name} has a contrast of {contrast:.2}");
+        }
+    }
 }

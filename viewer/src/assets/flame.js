@@ -269,8 +269,9 @@ class Flame {
 
   /** Shows another state, and lets Back return to this one. */
   go(change) {
-    const state = { ...this.state, ...change };
-    history.pushState(null, '', this.host.dataset.page + this.address(state));
+    const address = this.address({ ...this.state, ...change });
+    if (address === this.address(this.state)) return;
+    history.pushState(null, '', this.host.dataset.page + address);
     this.follow();
   }
 

@@ -100,6 +100,19 @@ fn sites(before: &Loaded, after: &Loaded, index: SiteIndex) -> Result<[Option<Si
     Ok([before.site_index(&site), Some(index)])
 }
 
+/// The picture for the page of everything that changed; none if nothing did in the heap.
+pub(super) fn picture(before: &Loaded, after: &Loaded) -> Option<FlameView> {
+    let choice = Choice::default();
+    let heaps = Heaps::of(before, after, &choice).ok()?;
+    let view = view(&heaps.drawn(&choice).ok()?, before, after);
+    (!view.is_empty).then_some(view)
+}
+
+fn view(drawn: &Drawn<'_, Growth>, before: &Loaded, after: &Loaded) -> FlameView {
+    let pair = format!("/d/{}..{}", before.summary.id, after.summary.id);
+    FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), true)
+}
+
 #[derive(Template, Serialize)]
 #[template(path = "growth.html")]
 struct GrowthPage {
@@ -133,8 +146,7 @@ impl GrowthPage {
     fn new(before: &Loaded, after: &Loaded, choice: &Choice) -> Result<Self, Absent> {
         let heaps = Heaps::of(before, after, choice)?;
         let drawn = heaps.drawn(choice)?;
-        let pair = format!("{}..{}", before.summary.id, after.summary.id);
-        let view = FlameView::new(&drawn, format!("/d/{pair}/heap"), format!("/d/{pair}/flame.json"), true);
+        let view = view(&drawn, before, after);
         let choices = after.analysis.heap().map(|profile| heap::sites(profile));
         Ok(GrowthPage {
             schema: "diag.heap-growth/1",
