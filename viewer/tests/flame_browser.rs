@@ -120,14 +120,13 @@ fn the_keyboard_is_enough_and_back_goes_back() {
         browser.press("Escape");
         assert_eq!((found(browser), query(browser)), (String::new(), String::new()));
 
-        // Zoom by arrows and Enter, and back.
-        browser.press("Escape");
-        browser.value("document.querySelector('canvas.frames').focus()");
-        browser.call("Page.reload", json!({}));
-        browser.until(
-            "document.querySelector('.flame')?.dataset.ready && document.querySelector('.flame-says')",
-        );
-        browser.value("document.querySelector('canvas.frames').focus()");
+        // Zoom by Tab, arrows and Enter, and back.
+        browser.open_flame(&format!("http://{addr}/s/live/heap"));
+        let tabs = (1..40).find(|_| {
+            browser.press("Tab");
+            browser.value("document.activeElement.matches('canvas.frames')") == json!(true)
+        });
+        assert!(tabs.is_some(), "the keyboard does not reach the picture");
         for key in ["ArrowDown", "ArrowDown", "ArrowDown", "Enter"] {
             browser.press(key);
         }
@@ -166,14 +165,12 @@ fn the_keyboard_is_enough_and_back_goes_back() {
             "{:?}",
             rows(browser)
         );
-        assert_eq!(
-            browser.text("document.querySelector('canvas.frames').dataset.bars"),
-            "4",
-            "and its callers"
-        );
+        // The function itself, and three callers.
+        browser.until("document.querySelector('canvas.frames').dataset.bars === '4'");
         // A link is all there is to it.
         let link = browser.text("location.href");
-        browser.open_flame("about:blank#none".replace("about:blank#none", &link).as_str());
+        browser.open("about:blank");
+        browser.open_flame(&link);
         assert!(rows(browser)[0].starts_with("cache::put | 800 KiB"), "{:?}", rows(browser));
         browser.check_clean("on the page of the heap");
     });
@@ -284,6 +281,26 @@ fn hostile_names_stay_text() {
             catch (error) { return error.name; } })()";
         assert_eq!(browser.text(refused), "TypeError", "Trusted Types are not required");
         browser.until("violations.length > 0");
+    });
+}
+
+#[test]
+fn without_a_script_bars_are_as_wide_as_they_say_and_links() {
+    let folder = Folder::new("flame-plain");
+    folder.write("a.diag", &heap_of(&[(1, &[MAIN, PUT], 300 * KIB), (2, &[MAIN, LOG], 100 * KIB)]));
+    with_browser("flame-plain", 5, &folder, |browser, addr| {
+        browser.call("Emulation.setScriptExecutionDisabled", json!({ "value": true }));
+        browser.open(&format!("http://{addr}/s/live/heap"));
+        assert_eq!(browser.value("document.querySelector('canvas')"), json!(null), "scripts are off");
+        let widths = "(() => { const of = node => node.getBoundingClientRect().width; \
+            const all = of(document.querySelector('.flame-svg')); \
+            return [...document.querySelectorAll('.flame-svg a .fill')].map(bar => Math.round(of(bar) / all * 100)); })()";
+        assert_eq!(browser.value(widths), json!([100, 100, 75, 25]));
+        let link = browser.text("document.querySelectorAll('.flame-svg a')[2].href.baseVal");
+        browser.open(&format!("http://{addr}{link}"));
+        assert_eq!(browser.value(widths), json!([100]));
+        assert!(rows(browser)[0].starts_with("cache::put | 300 KiB | 75.0 %"), "{:?}", rows(browser));
+        assert_eq!(browser.text("document.querySelector('.flame-path').innerText"), "allsvc::maincache::put");
     });
 }
 

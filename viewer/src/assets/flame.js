@@ -221,12 +221,11 @@ class Slice {
 }
 
 function fitting({ words, end }, room) {
-  for (const tail of [end, '']) {
-    for (let from = 0; from < words.length; from += 1) {
-      const text = words.slice(from).join('::') + tail;
-      if (text.length <= room) return text;
-    }
-  }
+  const names = words.map((_, from) => words.slice(from).join('::'));
+  // Where only the line tells functions apart, it stays for the longest.
+  const texts = end ? [...names.map((name) => name + end), end.slice(2, -1)] : names;
+  const text = texts.find((each) => each.length <= room);
+  if (text !== undefined) return text;
   return room < 3 ? '' : words[words.length - 1].slice(0, room - 1) + '…';
 }
 
@@ -273,6 +272,11 @@ class Flame {
     if (address === this.address(this.state)) return;
     history.pushState(null, '', this.host.dataset.page + address);
     this.follow();
+  }
+
+  /** Loads the page in another state: the rest of it is about that as well. */
+  leave(change) {
+    location.assign(this.host.dataset.page + this.address({ ...this.state, ...change }));
   }
 
   /** Shows what the address says. */
@@ -788,8 +792,9 @@ class Flame {
       const chosen = type === 'checkbox' && !checked ? '' : value;
       const from = name === 'mode' ? {} : { root: '', function: '' };
       if (type === 'checkbox' || name === 'mode') this.go({ [name]: chosen, ...from });
-      // The rest of the page is about these as well.
-      else location.assign(this.host.dataset.page + this.address({ ...this.state, [name]: chosen, ...from }));
+      // What was allocated since start is not known by task.
+      else if (chosen.startsWith('allocated')) this.leave({ value: chosen, site: '', task: '', await: '', ...from });
+      else this.leave({ [name]: chosen, ...from });
     });
     this.field.addEventListener('input', () => this.slice && this.search(true));
     document.addEventListener('keydown', (event) => this.press(event));

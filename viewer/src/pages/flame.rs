@@ -110,6 +110,11 @@ impl FlameView {
         Mode::ALL.into_iter().map(|mode| (mode, mode == self.choice.mode))
     }
 
+    /// True if it is known of the allocations which tasks made them, and whether these live.
+    pub(super) fn knows_tasks(&self) -> bool {
+        !self.is_growth && self.choice.value.is_live()
+    }
+
     pub(super) fn tasks(&self) -> impl Iterator<Item = (&'static str, bool)> {
         TaskChoice::ALL.into_iter().map(|task| (task.word(), Some(task) == self.choice.task))
     }

@@ -162,7 +162,6 @@ impl HeapView {
     fn new(now: HeapNow, loaded: &Loaded, drawn: &Drawn<'_, InUse<'_>>) -> Self {
         let id = &loaded.summary.id;
         let flame = FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), false);
-        let await_points = loaded.analysis.live_stacks().await_points.clone();
         HeapView {
             now,
             value: drawn.choice.value,
@@ -170,7 +169,12 @@ impl HeapView {
             left_out_frames: drawn.slice.left_out.unwrap_or(0) as u64,
             root: root(drawn),
             callees: callees(drawn),
-            flame: flame.with_choices(sites(drawn.measure.profile), await_points),
+            flame: if drawn.choice.value.is_live() {
+                let await_points = loaded.analysis.live_stacks().await_points.clone();
+                flame.with_choices(sites(drawn.measure.profile), await_points)
+            } else {
+                flame
+            },
         }
     }
 

@@ -108,7 +108,8 @@ impl Browser {
     /// Loads a page, and waits until its script has drawn.
     pub fn open(&mut self, url: &str) {
         self.call("Page.navigate", json!({ "url": url }));
-        self.until("document.readyState === 'complete' && location.href !== 'about:blank'");
+        let target = json!(url);
+        self.until(&format!("document.readyState === 'complete' && location.href === {target}"));
     }
 
     /// As [`open`](Self::open), of a page with a flamegraph.
