@@ -433,17 +433,24 @@ class Flame {
     const { colors } = this;
     const scale = width / Math.max(frames.widths[root], 1);
     const left = frames.x[root];
+    // Where each row is painted up to: of many bars in one pixel one is enough.
+    const painted = [];
     const open = [root];
     while (open.length > 0) {
       const i = open.pop();
       const wide = frames.widths[i] * scale;
       if (wide < 0.3) continue;
       const depth = frames.depth[i] - frames.depth[root];
-      const bar = { frames, i, x: (frames.x[i] - left) * scale, y: yOf(depth), wide: Math.max(wide - 1, 0.5) };
-      for (const child of frames.children[i]) open.push(child);
+      const x = Math.round((frames.x[i] - left) * scale);
+      const end = Math.max(Math.round((frames.x[i] - left) * scale + wide), x + 1);
+      const bar = { frames, i, x, y: yOf(depth), wide: end - x > 3 ? end - x - 1 : end - x };
+      const children = frames.children[i];
+      for (let at = children.length - 1; at >= 0; at -= 1) open.push(children[at]);
       if (depth >= skip) {
         this.bars.push(bar);
-        this.drawBar(brush, bar);
+        const isSeen = end > (painted[depth] ?? -1);
+        painted[depth] = Math.max(end, painted[depth] ?? -1);
+        if (isSeen || this.matches?.[frames.function[i]]) this.drawBar(brush, bar);
       }
       const more = frames.omitted[i] > 0 && frames.self ? (frames.widths[i] - frames.self[i]) * scale - (frames.end[i] - frames.x[i]) * scale : 0;
       if (more >= 2) {
@@ -471,7 +478,13 @@ class Flame {
       brush.fillStyle = isDim ? colors['faint-ink'] : colors['bar-ink'];
       brush.fillText(text, x + 4, y + ROW / 2);
     }
-    if (this.matches && !isDim) this.drawFrame(brush, bar, colors.found, 2);
+    if (this.matches && !isDim) {
+      if (wide > 5) this.drawFrame(brush, bar, colors.found, 2);
+      else {
+        brush.fillStyle = colors.found;
+        brush.fillRect(x, y, wide, ROW - 1);
+      }
+    }
   }
 
   /** Before above, after below, each as wide as it is. */
@@ -569,7 +582,8 @@ class Flame {
     const at = this.hovered ?? this.chosen;
     if (!at) {
       const left = this.slice.doc.left_out_frames;
-      this.says.textContent = `${counted(this.slice.frames.length, 'frame')} drawn${left ? `, ${count(left)} smaller ones left out` : ''}.`;
+      const rest = left === null && this.slice.frames.omitted.some((omitted) => omitted > 0) ? ', smaller ones left out' : '';
+      this.says.textContent = `${counted(this.slice.frames.length, 'frame')} drawn${left ? `, ${count(left)} smaller ones left out` : rest}.`;
       return;
     }
     const known = this.slice.function(at.frames, at.i);
@@ -872,7 +886,7 @@ class Flame {
   hear() {
     const barAt = (event) => {
       const { offsetX: x, offsetY: y } = event;
-      return this.bars.findLast((bar) => y >= bar.y && y < bar.y + ROW && x >= bar.x && x <= bar.x + bar.wide + 0.5) ?? null;
+      return this.bars.findLast((bar) => y >= bar.y && y < bar.y + ROW && x >= bar.x && x <= bar.x + bar.wide + 1) ?? null;
     };
     const hover = (bar, event) => {
       const isSame = bar?.i === this.hovered?.i && bar?.frames === this.hovered?.frames;

@@ -9,6 +9,7 @@ use crate::flame::drawn::Drawn;
 use crate::flame::growth::Mode;
 use crate::flame::measure::Measure;
 use crate::flame::picture::Picture;
+use crate::flame::slice::Slice;
 use crate::flame::tree::{Frames, shown};
 use crate::flame::value::Value;
 
@@ -38,8 +39,8 @@ pub(super) struct FlameView {
     pub(super) picture: Picture,
     /// Where the picture begins.
     pub(super) crumbs: Vec<Crumb>,
-    /// Frames that are not in it.
-    pub(super) left_out: u64,
+    /// What is not in it, in a sentence.
+    pub(super) left_out: Option<String>,
     /// What was found, in a sentence.
     pub(super) found: Option<String>,
     pub(super) is_growth: bool,
@@ -81,13 +82,18 @@ impl FlameView {
             choice: drawn.choice.clone(),
             picture: Picture::new(drawn),
             crumbs: above.chain(last).collect(),
-            left_out: drawn.slice.left_out.unwrap_or(0) as u64,
+            left_out: left_out(&drawn.slice),
             found,
             is_growth,
             sites: Vec::new(),
             await_points: Vec::new(),
             is_empty: drawn.whole_width <= 0.0,
         }
+    }
+
+    /// The spawn site that alone is shown.
+    pub(super) fn only_site(&self) -> Option<&str> {
+        self.sites.iter().find(|site| self.is_site(&site.index)).map(|site| site.location.as_str())
     }
 
     /// With what the allocations can be restricted to.
@@ -139,5 +145,21 @@ impl FlameView {
 
     pub(super) fn shows_all(&self) -> bool {
         self.choice.frames == Frames::All
+    }
+}
+
+fn left_out<A>(slice: &Slice<A>) -> Option<String> {
+    match slice.left_out {
+        Some(0) => None,
+        Some(frames) => Some(format!(
+            "{} too small for it: begin further in to see them",
+            match frames {
+                1 => "1 frame is".to_owned(),
+                frames => format!("{} frames are", diag_analysis::human::count(frames as u64)),
+            }
+        )),
+        None => slice.frames.iter().any(|frame| frame.omitted > 0).then(|| {
+            "Frames that are too small for it are left out: begin further in to see them".to_owned()
+        }),
     }
 }

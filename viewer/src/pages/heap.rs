@@ -113,8 +113,8 @@ struct HeapView {
     value: Value,
     /// Which functions the call paths are made of.
     frames: Frames,
-    /// Frames of the picture that were too small for it.
-    left_out_frames: u64,
+    /// Frames that were too small for the picture; none if they were not counted.
+    left_out_frames: Option<u64>,
     /// From the outermost frame to the one that the picture begins at, both included.
     root: Vec<FrameView>,
     /// What the last of these calls, the heaviest first.
@@ -166,7 +166,7 @@ impl HeapView {
             now,
             value: drawn.choice.value,
             frames: drawn.choice.frames,
-            left_out_frames: drawn.slice.left_out.unwrap_or(0) as u64,
+            left_out_frames: drawn.slice.left_out.map(|left_out| left_out as u64),
             root: root(drawn),
             callees: callees(drawn),
             flame: if drawn.choice.value.is_live() {
