@@ -9,6 +9,7 @@ pub(crate) mod document;
 pub(crate) mod drawn;
 pub(crate) mod filter;
 pub(crate) mod growth;
+pub(crate) mod heaps;
 pub(crate) mod in_use;
 pub(crate) mod measure;
 pub(crate) mod picture;

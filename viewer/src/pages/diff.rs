@@ -28,7 +28,12 @@ pub(crate) async fn page(State(ask): State<Ask>, Path(pair): Path<String>) -> Re
 async fn show(ask: &Ask, pair: &str) -> Result<DiffPage, Absent> {
     let pair = Pair::open(ask, pair).await?;
     let with_picture = ask.form == Form::Html;
-    blocking(move || DiffPage::new(pair, with_picture)).await
+    let library = Arc::clone(&ask.library);
+    blocking(move || {
+        let picture = with_picture.then(|| growth::picture(&library, &pair.before, &pair.after));
+        DiffPage::new(pair, picture.flatten())
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -78,10 +83,9 @@ struct DiffPage {
 }
 
 impl DiffPage {
-    fn new(pair: Pair, with_picture: bool) -> Self {
+    fn new(pair: Pair, flame: Option<FlameView>) -> Self {
         let sites = pair.report.sites.iter().take(LISTED);
         let index = |site: &SiteChange| pair.after.site_index(&site.site).map(|index| index.0);
-        let flame = with_picture.then(|| growth::picture(&pair.before, &pair.after)).flatten();
         DiffPage {
             flame,
             pair: format!("{}..{}", pair.before.summary.id, pair.after.summary.id),

@@ -6,7 +6,6 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use diag_analysis::views::Estimate;
-use diag_diff::diff::StackFlows;
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
@@ -16,8 +15,8 @@ use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of};
 use crate::flame::drawn::Drawn;
 use crate::flame::growth::{Growth, Moved};
-use crate::flame::tree::Tree;
-use crate::library::{Absent, blocking};
+use crate::flame::heaps::Heaps;
+use crate::library::{Absent, Library, blocking};
 use crate::loaded::{Loaded, Summary};
 
 /// So many call paths stand in each table.
@@ -28,12 +27,7 @@ pub(crate) async fn page(
     Path(pair): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let page = match open(&ask, &pair).await {
-        Ok((before, after)) => {
-            blocking(move || GrowthPage::new(&before, &after, &choice)).await.and_then(|page| page)
-        }
-        Err(absent) => Err(absent),
-    };
+    let page = seen(&ask, &pair, choice, |drawn, seen| Ok(GrowthPage::new(drawn, seen))).await;
     with_script(ask.answer(page))
 }
 
@@ -43,53 +37,55 @@ pub(crate) async fn json(
     Path(pair): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let document = match open(&ask, &pair).await {
-        Ok((before, after)) => {
-            let document = blocking(move || {
-                let heaps = Heaps::of(&before, &after, &choice)?;
-                let drawn = heaps.drawn(&choice)?;
-                let (same_process, changed) = (heaps.flows.same_process, drawn.measure.changed);
-                let of = Of::Growth { mode: choice.mode, same_process, changed: changed.round() as i64 };
-                Ok(to_compact_json(&Document::new(&drawn, of, "bytes")))
-            });
-            document.await.and_then(|document| document)
-        }
-        Err(absent) => Err(absent),
-    };
-    ask.json(document)
+    let document = seen(&ask, &pair, choice, |drawn, seen| {
+        let (same_process, changed) = (seen.heaps.flows.same_process, drawn.measure.changed);
+        let of = Of::Growth { mode: seen.choice.mode, same_process, changed: changed.round() as i64 };
+        Ok(to_compact_json(&Document::new(drawn, of, "bytes")))
+    });
+    ask.json(document.await)
 }
 
-/// Two snapshots that can be compared; the report says whether.
-async fn open(ask: &Ask, pair: &str) -> Result<(Arc<Loaded>, Arc<Loaded>), Absent> {
+/// Two heaps as they are asked for.
+struct Seen<'a> {
+    before: &'a Loaded,
+    after: &'a Loaded,
+    heaps: &'a Heaps,
+    choice: &'a Choice,
+}
+
+/// Opens both snapshots and makes something of what changed. The report says whether they can be compared.
+async fn seen<T: Send + 'static>(
+    ask: &Ask,
+    pair: &str,
+    choice: Choice,
+    make: impl FnOnce(&Drawn<'_, Growth>, &Seen<'_>) -> Result<T, Absent> + Send + 'static,
+) -> Result<T, Absent> {
     let diff::Pair { before, after, .. } = diff::Pair::open(ask, pair).await?;
-    Ok((before, after))
+    let library = Arc::clone(&ask.library);
+    blocking(move || {
+        let heaps = library.heaps(&before, &after, choice.frames).ok_or_else(not_sampled)?;
+        let seen = Seen { before: &before, after: &after, heaps: &heaps, choice: &choice };
+        make(&seen.drawn()?, &seen)
+    })
+    .await?
 }
 
-/// Both heaps in one tree.
-struct Heaps {
-    flows: StackFlows,
-    tree: Tree,
-    /// The spawn site that is asked for, where each snapshot has it.
-    sites: Option<[Option<SiteIndex>; 2]>,
+fn not_sampled() -> Absent {
+    let next = "link `diag::Alloc` as the global allocator (the README shows the line) and take them again";
+    Absent::NotFound(format!("the heap is not sampled in both snapshots: {next}"))
 }
 
-impl Heaps {
-    fn of(before: &Loaded, after: &Loaded, choice: &Choice) -> Result<Self, Absent> {
-        let not_sampled = || {
-            let next =
-                "link `diag::Alloc` as the global allocator (the README shows the line) and take them again";
-            Absent::NotFound(format!("the heap is not sampled in both snapshots: {next}"))
-        };
-        let flows = StackFlows::of(&before.analysis, &after.analysis).ok_or_else(not_sampled)?;
-        let stacks = [before, after].map(|side| &side.analysis.stacks().named);
-        let tree = Tree::new(&stacks, choice.frames, flows.same_process);
-        let sites = choice.site.map(|site| sites(before, after, SiteIndex(site))).transpose()?;
-        Ok(Heaps { flows, tree, sites })
+impl Seen<'_> {
+    fn drawn(&self) -> Result<Drawn<'_, Growth>, Absent> {
+        let site = self.choice.site.map(SiteIndex);
+        let sites = site.map(|site| sites(self.before, self.after, site)).transpose()?;
+        let weighed = Growth::weigh(&self.heaps.flows, &self.heaps.tree, self.choice.mode, sites);
+        Drawn::new(&self.heaps.tree, weighed, self.choice).map_err(Absent::NotFound)
     }
 
-    fn drawn<'a>(&'a self, choice: &'a Choice) -> Result<Drawn<'a, Growth>, Absent> {
-        let weighed = Growth::weigh(&self.flows, &self.tree, choice.mode, self.sites);
-        Drawn::new(&self.tree, weighed, choice).map_err(Absent::NotFound)
+    fn view(&self, drawn: &Drawn<'_, Growth>) -> FlameView {
+        let pair = format!("/d/{}..{}", self.before.summary.id, self.after.summary.id);
+        FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), true)
     }
 }
 
@@ -101,16 +97,12 @@ fn sites(before: &Loaded, after: &Loaded, index: SiteIndex) -> Result<[Option<Si
 }
 
 /// The picture for the page of everything that changed; none if nothing did in the heap.
-pub(super) fn picture(before: &Loaded, after: &Loaded) -> Option<FlameView> {
-    let choice = Choice::default();
-    let heaps = Heaps::of(before, after, &choice).ok()?;
-    let view = view(&heaps.drawn(&choice).ok()?, before, after);
+pub(super) fn picture(library: &Library, before: &Loaded, after: &Loaded) -> Option<FlameView> {
+    let choice = &Choice::default();
+    let heaps = &*library.heaps(before, after, choice.frames)?;
+    let seen = Seen { before, after, heaps, choice };
+    let view = seen.view(&seen.drawn().ok()?);
     (!view.is_empty).then_some(view)
-}
-
-fn view(drawn: &Drawn<'_, Growth>, before: &Loaded, after: &Loaded) -> FlameView {
-    let pair = format!("/d/{}..{}", before.summary.id, after.summary.id);
-    FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), true)
 }
 
 #[derive(Template, Serialize)]
@@ -143,20 +135,17 @@ struct GrownPath {
 }
 
 impl GrowthPage {
-    fn new(before: &Loaded, after: &Loaded, choice: &Choice) -> Result<Self, Absent> {
-        let heaps = Heaps::of(before, after, choice)?;
-        let drawn = heaps.drawn(choice)?;
-        let view = view(&drawn, before, after);
-        let choices = after.analysis.heap().map(|profile| heap::sites(profile));
-        Ok(GrowthPage {
+    fn new(drawn: &Drawn<'_, Growth>, seen: &Seen<'_>) -> Self {
+        let choices = seen.after.analysis.heap().map(|profile| heap::sites(profile));
+        GrowthPage {
             schema: "diag.heap-growth/1",
-            before: before.summary.clone(),
-            after: after.summary.clone(),
-            total: GrownPath::new(&drawn, 0),
-            new: paths(&drawn, Moved::is_new, |moved| moved.after.sum),
-            gone: paths(&drawn, Moved::is_gone, |moved| moved.before.sum),
-            flame: view.with_choices(choices.into_iter().flatten(), Vec::new()),
-        })
+            before: seen.before.summary.clone(),
+            after: seen.after.summary.clone(),
+            total: GrownPath::new(drawn, 0),
+            new: paths(drawn, Moved::is_new, |moved| moved.after.sum),
+            gone: paths(drawn, Moved::is_gone, |moved| moved.before.sum),
+            flame: seen.view(drawn).with_choices(choices.into_iter().flatten(), Vec::new()),
+        }
     }
 }
 
