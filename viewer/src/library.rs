@@ -35,6 +35,9 @@ const LISTED_FILES: usize = 200;
 /// What no file name has as its id: the newest snapshot.
 const LIVE: &str = "live";
 
+/// Both snapshots, and the word for the frames.
+type HeapsKey = (String, String, &'static str);
+
 /// All snapshots of a [`Source`].
 pub(crate) struct Library {
     places: Vec<Place>,
@@ -43,7 +46,7 @@ pub(crate) struct Library {
     known: Mutex<BTreeMap<Origin, Entry>>,
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
     reports: Mutex<Recent<(String, String), Arc<Report>>>,
-    heaps: Mutex<Recent<(String, String, &'static str), Arc<Heaps>>>,
+    heaps: Mutex<Recent<HeapsKey, Arc<Heaps>>>,
 }
 
 /// Where the bytes of one snapshot are; other bytes have another origin.
