@@ -12,7 +12,7 @@ use site::{Folder, Viewer};
 
 const TASKS: u64 = 1_200_000;
 const STACKS: u32 = 100_000;
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 16] = [
     "/s/live/tasks",
     "/s/live/tasks?sort=idle",
     "/s/live/tasks?sort=held",
@@ -25,6 +25,9 @@ const PAGES: [&str; 13] = [
     "/s/live/site/0?state=polling",
     "/s/live/heap",
     "/s/live/heap.svg",
+    "/s/live/flame.json",
+    "/s/live/flame.json?invert=true",
+    "/s/live/flame.json?q=function_77&nodes=1",
     "/",
 ];
 

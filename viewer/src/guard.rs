@@ -17,12 +17,12 @@ use axum::response::{IntoResponse, Response};
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const COOKIE_NAME: &str = "diag_token";
 
-/// Nothing runs in a page: it is readable without scripts, so none are allowed.
+/// Nothing runs in a page: it is readable without scripts, so none are allowed. Pages with a flamegraph say otherwise for theirs.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self'; base-uri 'none'; \
-         form-action 'self'; frame-ancestors 'none'",
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'",
     ),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Under `no-referrer` browsers send `Origin: null` with the forms of our own pages.

@@ -11,6 +11,7 @@
 
 pub mod agent;
 mod assets;
+mod compress;
 mod flame;
 mod guard;
 mod library;
@@ -25,7 +26,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
 
 pub use guard::Access;
@@ -87,7 +88,7 @@ pub fn router(source: Source, access: Access) -> Router {
     let library = Arc::new(Library::new(source, access.token.as_deref()));
     let read_only = access.read_only;
     let guard = from_fn_with_state(Arc::new(access), guard::guard);
-    pages::routes(library, read_only).layer(guard)
+    pages::routes(library, read_only).layer(from_fn(compress::compress)).layer(guard)
 }
 
 /// A listener for [`serve_on`]. Port 0 takes any free one.

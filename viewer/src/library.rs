@@ -17,6 +17,8 @@ use diag_diff::{NotComparable, Policy, Report, Series, judge_series};
 use diag_snapshot::{content_id, file};
 use hyper::body::Bytes;
 
+use crate::flame::heaps::Heaps;
+use crate::flame::tree::Frames;
 use crate::loaded::{Loaded, Summary};
 use crate::recent::Recent;
 use crate::source::{Place, Source};
@@ -26,10 +28,15 @@ use shots::Shots;
 const KEPT_TASKS: u64 = 5_000_000;
 /// Rows of the reports that are kept.
 const KEPT_REPORT_ROWS: u64 = 100_000;
+/// Call paths and stacks of the pairs of heaps that are kept: about 100 bytes each.
+const KEPT_HEAP_ROWS: u64 = 500_000;
 /// So many files of a folder are listed, the newest.
 const LISTED_FILES: usize = 200;
 /// What no file name has as its id: the newest snapshot.
 const LIVE: &str = "live";
+
+/// Both snapshots, and the word for the frames.
+type HeapsKey = (String, String, &'static str);
 
 /// All snapshots of a [`Source`].
 pub(crate) struct Library {
@@ -39,6 +46,7 @@ pub(crate) struct Library {
     known: Mutex<BTreeMap<Origin, Entry>>,
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
     reports: Mutex<Recent<(String, String), Arc<Report>>>,
+    heaps: Mutex<Recent<HeapsKey, Arc<Heaps>>>,
 }
 
 /// Where the bytes of one snapshot are; other bytes have another origin.
@@ -82,6 +90,7 @@ impl Library {
             known: Mutex::default(),
             loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
             reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
+            heaps: Mutex::new(Recent::new(KEPT_HEAP_ROWS, |heaps| 100 + heaps.rows())),
         }
     }
 
@@ -145,6 +154,17 @@ impl Library {
         let report = Arc::new(blocking(move || compare(&before, &after)).await??);
         lock(&self.reports).put(key, Arc::clone(&report));
         Ok(report)
+    }
+
+    /// Both heaps in one tree of these frames; none unless both are sampled. It takes long the first time.
+    pub(crate) fn heaps(&self, before: &Loaded, after: &Loaded, frames: Frames) -> Option<Arc<Heaps>> {
+        let key = (before.summary.id.clone(), after.summary.id.clone(), frames.word());
+        if let Some(heaps) = lock(&self.heaps).get(&key) {
+            return Some(heaps);
+        }
+        let heaps = Arc::new(Heaps::of(&before.analysis, &after.analysis, frames)?);
+        lock(&self.heaps).put(key, Arc::clone(&heaps));
+        Some(heaps)
     }
 
     fn list_with(&self, shots: Vec<(Origin, Bytes)>, mut problems: Vec<String>) -> Listing {

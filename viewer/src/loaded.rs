@@ -13,15 +13,14 @@ use diag_diff::{Finding, Policy, judge_one};
 use diag_snapshot::{Damage, Micros, SiteIndex, Snapshot, TaskState};
 use serde::Serialize;
 
-use crate::flame::tree::{Flame, Frames};
-use crate::flame::value::Value;
+use crate::flame::tree::{Frames, Tree};
 
 /// A snapshot that was read.
 pub(crate) struct Loaded {
     pub(crate) summary: Summary,
     pub(crate) analysis: Analysis,
     findings: OnceLock<Vec<Finding>>,
-    flames: [OnceLock<Option<Flame>>; Frames::ALL.len() * Value::ALL.len()],
+    trees: [OnceLock<Tree>; Frames::ALL.len()],
 }
 
 /// What the overview and the head of each page say about a snapshot.
@@ -90,7 +89,7 @@ impl Loaded {
             summary,
             analysis: Analysis::new(snapshot),
             findings: OnceLock::new(),
-            flames: Default::default(),
+            trees: Default::default(),
         }
     }
 
@@ -99,10 +98,16 @@ impl Loaded {
         self.findings.get_or_init(|| judge_one(&self.analysis, &Policy::default()))
     }
 
-    /// None if the heap is not sampled.
-    pub(crate) fn flame(&self, frames: Frames, value: Value) -> Option<&Flame> {
-        let flame = &self.flames[frames as usize * Value::ALL.len() + value as usize];
-        flame.get_or_init(|| Flame::new(&self.analysis, frames, value)).as_ref()
+    /// Its call stacks as a tree; none if the heap is not sampled.
+    pub(crate) fn tree(&self, frames: Frames) -> Option<&Tree> {
+        self.analysis.heap()?;
+        let tree = &self.trees[frames as usize];
+        Some(tree.get_or_init(|| Tree::new(&[&self.analysis.stacks().named], frames, true)))
+    }
+
+    /// The site at a place of its site table.
+    pub(crate) fn site(&self, index: SiteIndex) -> Option<Site> {
+        site::sites(self.analysis.snapshot()).nth(index.0 as usize)
     }
 
     /// Where this snapshot has a site.

@@ -83,6 +83,8 @@ async fn pages(test: &str, name: &str) -> Vec<(String, String)> {
         format!("/s/{b}/groups"),
         format!("/s/{b}/heap.svg"),
         format!("/d/{a}..{b}"),
+        format!("/d/{a}..{b}/heap"),
+        format!("/d/{a}..{b}/heap?frames=all&mode=both"),
     ] {
         pages.push((path.clone(), viewer.page(&path).await));
     }
@@ -122,6 +124,17 @@ async fn huge_names_are_cut() {
     for (path, body) in pages("huge", &"n".repeat(1 << 20)).await {
         assert!(body.len() < 200_000, "{path} has {} bytes", body.len());
     }
+}
+
+#[tokio::test]
+async fn names_in_a_slice_are_cut_and_without_control_characters() {
+    let folder = Folder::new("slice");
+    let name = format!("{MARKUP}\u{1b}\u{202e}{}", "n".repeat(1 << 20));
+    let id = folder.write("a.diag", &named(&name, 40.0));
+    let answer = folder.viewer().get(&format!("/s/{id}/flame.json?frames=all")).await;
+    assert_eq!(answer.headers["content-type"], "application/json", "no browser makes markup of it");
+    assert!(answer.body.len() < 20_000, "{} bytes", answer.body.len());
+    assert!(!answer.body.contains(['\u{1b}', '\u{202e}']) && answer.body.contains("<script>alert"));
 }
 
 #[tokio::test]

@@ -128,8 +128,12 @@ async fn every_documented_address_answers() {
     let scene = Scene::new("urls");
     let report = scene.viewer.json(&scene.path("/api/v1/d/{a}..{b}")).await;
     let finding = report["findings"][0]["id"].as_str().expect("a finding");
+    let page = scene.viewer.page("/help").await;
+    let asset = page.split("href=\"").find(|link| link.starts_with("/a/")).expect("a style sheet");
+    let asset = asset.split('"').next().expect("an address");
     let fill = |path: &str| {
         let path = path
+            .replace("/a/{hash}/{name}", asset)
             .replace("{s}", &scene.b)
             .replace("{i}", "0")
             .replace("{id}", finding)
@@ -287,7 +291,10 @@ async fn a_value_changes_the_numbers_and_not_the_frames() {
         assert!(svg.contains("svc::cache::put"), "{value}: {svg}");
     }
     scene
-        .check("/s/{b}/heap?value=allocated_blocks", "aria-current=\"true\">blocks allocated since start<")
+        .check(
+            "/s/{b}/heap?value=allocated_blocks",
+            "value=\"allocated_blocks\" selected>blocks allocated since start<",
+        )
         .await;
     scene.check_refused("/s/{b}/heap?value=colour", StatusCode::BAD_REQUEST, "value").await;
 }
@@ -407,10 +414,16 @@ async fn every_answer_carries_the_headers() {
         check_headers(&scene.viewer.get(&scene.path(path)).await.headers, path);
     }
     check_headers(&scene.viewer.ask(Request::get("/").header("host", "evil.example")).await.headers, "403");
+    check_headers(&scene.viewer.get(&scene.path("/d/{a}..{b}/heap")).await.headers, "heap");
     let policy =
         |answer: site::Answer| answer.headers["content-security-policy"].to_str().expect("text").to_owned();
     let page = policy(scene.viewer.get("/").await);
     assert!(page.starts_with("default-src 'none'; style-src 'self'") && !page.contains("script"), "{page}");
+    for path in ["/s/{b}/heap", "/d/{a}..{b}/heap"] {
+        let flame = policy(scene.viewer.get(&scene.path(path)).await);
+        assert!(flame.contains("script-src 'self';") && !flame.contains("unsafe"), "{flame}");
+        assert!(flame.contains("require-trusted-types-for 'script'; trusted-types 'none'"), "{flame}");
+    }
     let svg = policy(scene.viewer.get(&scene.path("/s/{b}/heap.svg")).await);
     assert!(svg.contains("sandbox allow-scripts") && !svg.contains("same-origin"), "{svg}");
 }

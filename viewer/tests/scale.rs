@@ -3,6 +3,8 @@
 
 mod site;
 
+use std::time::Instant;
+
 use diag_test_support::crowd::crowd;
 use site::Folder;
 
@@ -33,4 +35,41 @@ async fn pages_of_a_crowd_are_small() {
         (Some(SITES), Some(TASKS))
     );
     assert!(viewer.page("/s/live/tasks").await.contains("800 more sites"));
+}
+
+/// A slice of a heap of a hundred thousand stacks crosses a slow network, and so does every page.
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "the sizes are worth seeing")]
+async fn what_is_sent_is_small() {
+    let folder = Folder::new("scale-sent");
+    let after = crowd(TASKS, SITES, 100_000);
+    // In the first half of the stacks nothing was there before.
+    let mut before = after.clone();
+    let heap = before.heap.as_mut().expect("a heap");
+    heap.samples = heap.samples.iter().filter(|sample| sample.birth % 3 > 0).collect();
+    before.capture.to_us /= 2;
+    let (a, b) = (folder.write("a.diag", &before), folder.write("b.diag", &after));
+    let viewer = folder.viewer();
+    for (path, most) in [
+        (format!("/s/{b}/flame.json"), 200_000),
+        (format!("/s/{b}/flame.json?invert=true"), 200_000),
+        (format!("/s/{b}/flame.json?function=9"), 200_000),
+        (format!("/d/{a}..{b}/flame.json"), 200_000),
+        (format!("/s/{b}/heap"), 30_000),
+        (format!("/d/{a}..{b}/heap"), 30_000),
+        ("/s/live/tasks".to_owned(), 30_000),
+    ] {
+        let start = Instant::now();
+        let sent = viewer.packed_len(&path).await;
+        println!("{path}: {sent} bytes in {:?}", start.elapsed());
+        assert!(sent <= most, "{path}: {sent} bytes are sent, more than {most}");
+    }
+    let slice = viewer.json(&format!("/s/{b}/flame.json")).await;
+    let drawn = slice["nodes"]["total"].as_array().expect("a column").len() as u64;
+    assert_eq!(drawn, 6_000);
+    assert_eq!(
+        drawn + slice["left_out_frames"].as_u64().expect("a count"),
+        100_001,
+        "each stack and the root"
+    );
 }

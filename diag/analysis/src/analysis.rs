@@ -11,6 +11,7 @@ use crate::coverage::Coverage;
 use crate::heap_profile::HeapProfile;
 use crate::heap_stacks::HeapStacks;
 use crate::library_sites;
+use crate::live_stacks::LiveStacks;
 use crate::memory_breakdown::MemoryBreakdown;
 use crate::resource_sites;
 use crate::task_index::{TaskIndex, TaskOrder};
@@ -24,6 +25,7 @@ pub struct Analysis {
     tasks: OnceLock<TaskIndex>,
     heap: OnceLock<Option<Arc<HeapProfile>>>,
     heap_stacks: OnceLock<HeapStacks>,
+    live_stacks: OnceLock<LiveStacks>,
     memory: OnceLock<Option<MemoryBreakdown>>,
     now: OnceLock<Conditions>,
 }
@@ -39,6 +41,7 @@ impl Analysis {
             tasks: OnceLock::new(),
             heap: OnceLock::new(),
             heap_stacks: OnceLock::new(),
+            live_stacks: OnceLock::new(),
             memory: OnceLock::new(),
             now: OnceLock::new(),
         }
@@ -84,6 +87,11 @@ impl Analysis {
     /// Returns the sampled heap by call stack; empty if it is not sampled.
     pub fn heap_stacks(&self) -> &HeapStacks {
         self.heap_stacks.get_or_init(|| HeapStacks::of(&self.snapshot))
+    }
+
+    /// Returns the live heap by call stack with what is known of the allocating tasks; empty if it is not sampled.
+    pub fn live_stacks(&self) -> &LiveStacks {
+        self.live_stacks.get_or_init(|| LiveStacks::of(&self.snapshot, self.await_points()))
     }
 
     /// Returns where resident memory is; none if that is not known.

@@ -90,6 +90,11 @@ impl AwaitPoints {
         self.of_task.get(&task.id).map(|text| &**text).or_else(of_rest)
     }
 
+    /// True if no task has a stack.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.of_task.is_empty()
+    }
+
     /// Each task with stacks, with what it waits for.
     pub fn answers(&self) -> impl Iterator<Item = (TaskId, &str)> {
         self.of_task.iter().map(|(&task, text)| (task, &**text))

@@ -118,9 +118,16 @@ pub struct AllocStats {
 }
 
 impl Live {
-    fn add(&mut self, sample: &SampleRow) {
+    pub(crate) fn add(&mut self, sample: &SampleRow) {
         add(&mut self.bytes, sample);
         self.blocks.add(1.0, sample.probability());
+    }
+}
+
+impl AddAssign for Live {
+    fn add_assign(&mut self, more: Self) {
+        self.bytes += more.bytes;
+        self.blocks += more.blocks;
     }
 }
 

@@ -27,6 +27,7 @@ pub mod human;
 pub mod import;
 mod library_sites;
 pub mod lifetimes;
+pub mod live_stacks;
 mod maker_stack;
 pub mod memory_breakdown;
 pub mod metrics;

@@ -5,11 +5,12 @@
 
 use std::io;
 
+use diag_analysis::heap_profile::Live;
 use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use inferno::flamegraph::{Direction, Options, from_lines};
 
 use super::slice::Slice;
-use super::tree::ROOT;
+use super::tree::Tree;
 use super::value::Value;
 
 /// Its own script and style, and nothing else: no request, no cookie, no access to our pages.
@@ -39,8 +40,8 @@ const CRATE_COLOURS: [Color; 8] = [
 const FRAME_HEIGHT: usize = 18;
 
 /// Draws the slice; fails only if inferno refuses a line.
-pub(crate) fn draw(slice: &Slice<'_>, value: Value, theme: Theme) -> io::Result<Vec<u8>> {
-    let lines = slice.folded();
+pub(crate) fn draw(tree: &Tree, slice: &Slice<Live>, value: Value, theme: Theme) -> io::Result<Vec<u8>> {
+    let lines = slice.folded(tree);
     let mut colours = PaletteMap::default();
     // The outermost frame, which inferno adds and calls `all`, has no name in the map.
     colours.insert("", CRATE_COLOURS[0]);
@@ -53,13 +54,6 @@ pub(crate) fn draw(slice: &Slice<'_>, value: Value, theme: Theme) -> io::Result<
     let mut svg = Vec::new();
     from_lines(&mut options, lines.iter().map(String::as_str), &mut svg)?;
     Ok(svg)
-}
-
-/// Pixels from the top of the picture to its bottom. Inferno adds a frame for everything, which is
-/// the root of the whole tree, and leaves room for four lines of text above and one below.
-pub(crate) fn height(slice: &Slice<'_>) -> usize {
-    let frames = slice.depth + usize::from(slice.frames.first() != Some(&ROOT));
-    FRAME_HEIGHT * frames + 76
 }
 
 fn options<'a>(theme: Theme) -> Options<'a> {

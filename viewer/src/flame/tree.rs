@@ -1,35 +1,60 @@
-//! The heap by call path: one node for each path of function names.
+//! Call paths as a tree: one node for each path of functions, whatever they are weighed by.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use diag_analysis::Analysis;
+use diag_analysis::human;
 use diag_analysis::named_stacks::NamedStacks;
-use diag_analysis::runtime_frames::{allocator_depth, is_runtime};
-use diag_analysis::source_location::SourceLocation;
-
-use super::value::Value;
+use diag_analysis::runtime_frames::{allocator_depth, is_library_file, is_runtime};
+use diag_analysis::source_location::{SourceLocation, plain_path};
+use diag_snapshot::{FrameIndex, StackIndex};
 
 /// Call paths from outside to inside, a node each. A parent comes before its children.
-pub(crate) struct Flame {
+pub(crate) struct Tree {
     pub(crate) nodes: Vec<Node>,
-    names: Vec<String>,
+    pub(crate) frames: Vec<Frame>,
+    /// Where the stacks of each snapshot end.
+    of_stack: Vec<Vec<NodeIndex>>,
+    none_own: NodeIndex,
 }
 
 /// A call path by its last function.
 pub(crate) struct Node {
     /// The path without its last function; the root is its own parent.
     pub(crate) parent: NodeIndex,
-    name: usize,
-    /// How much was allocated here and in what is called from here, in the unit of the tree's value.
-    pub(crate) total: f64,
-    /// How much here itself.
-    pub(crate) own: f64,
+    pub(crate) frame: FrameId,
+    first_child: Option<NodeIndex>,
+    next_sibling: Option<NodeIndex>,
 }
 
-/// SourceLocation of a node in [`Flame::nodes`]; the same for every reading of one snapshot, and for every value.
+/// A function as a frame of the picture.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Frame {
+    /// The function, and its file and line as far as all that are drawn as this frame have the same.
+    pub(crate) place: SourceLocation,
+    pub(crate) origin: Origin,
+    /// One of several functions without a name of their own, which only the line tells apart.
+    is_told_by_line: bool,
+}
+
+/// Whose a function is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// The service's.
+    Own,
+    /// Another crate's.
+    Library,
+    /// The language's, the runtime's or the allocator's.
+    Runtime,
+}
+
+/// Place of a node in [`Tree::nodes`]; the same for every reading of one snapshot, and for every value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct NodeIndex(pub(crate) usize);
+
+/// Place of a frame in [`Tree::frames`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct FrameId(pub(crate) usize);
 
 /// Which functions make a path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -59,32 +84,31 @@ const NONE_OWN: &str = "(only std and runtime)";
 
 /// The node of all paths.
 pub(crate) const ROOT: NodeIndex = NodeIndex(0);
+/// Its frame.
+pub(crate) const ALL: FrameId = FrameId(0);
 
-impl Flame {
-    /// None if the snapshot has no heap.
-    pub(crate) fn new(analysis: &Analysis, frames: Frames, value: Value) -> Option<Self> {
-        analysis.heap()?;
-        let mut build = Build::default();
-        let of_stack = build.add_stacks(&analysis.stacks().named, frames);
-        let none_own = build.child(ROOT, NONE_OWN);
-        let Build { mut nodes, names, .. } = build;
-        for (stack, amount) in value.by_stack(analysis.heap_stacks()) {
-            let node = of_stack.get(stack.0 as usize).copied().filter(|&node| node != ROOT);
-            let node = node.unwrap_or(none_own);
-            nodes[node.0].own += amount;
-        }
-        for i in (0..nodes.len()).rev() {
-            nodes[i].total += nodes[i].own;
-            let (total, parent) = (nodes[i].total, nodes[i].parent);
-            if i > 0 {
-                nodes[parent.0].total += total;
-            }
-        }
-        Some(Flame { nodes, names })
+impl Tree {
+    /// All stacks of some snapshots. Lines tell frames apart only within one build.
+    pub(crate) fn new(snapshots: &[&NamedStacks], frames: Frames, with_lines: bool) -> Self {
+        let mut build = Build::new(frames, with_lines);
+        let of_stack = snapshots.iter().map(|named| build.add_stacks(named)).collect();
+        let none_own = build.frame(&unplaced(NONE_OWN));
+        let none_own = build.child(ROOT, none_own);
+        Tree { nodes: build.nodes, frames: build.frames, of_stack, none_own }
     }
 
-    pub(crate) fn name(&self, node: NodeIndex) -> &str {
-        self.nodes.get(node.0).and_then(|node| self.names.get(node.name)).map_or("(no frame)", String::as_str)
+    /// Where a stack of one of the snapshots ends.
+    pub(crate) fn node_of(&self, snapshot: usize, stack: StackIndex) -> NodeIndex {
+        let node = self.of_stack.get(snapshot).and_then(|nodes| nodes.get(stack.0 as usize)).copied();
+        node.filter(|&node| node != ROOT).unwrap_or(self.none_own)
+    }
+
+    pub(crate) fn frame(&self, node: NodeIndex) -> &Frame {
+        &self.frames[self.nodes[node.0].frame.0]
+    }
+
+    pub(crate) fn children(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> {
+        std::iter::successors(self.nodes[node.0].first_child, |child| self.nodes[child.0].next_sibling)
     }
 
     /// The functions from the outermost to this one, the root left out and no more than `most`.
@@ -98,70 +122,207 @@ impl Flame {
         path.reverse();
         path
     }
+
+    /// The nodes of a function that are in no other node of it.
+    pub(crate) fn outermost(&self, frame: FrameId) -> Vec<NodeIndex> {
+        let mut is_inside = vec![false; self.nodes.len()];
+        let mut found = Vec::new();
+        for (i, node) in self.nodes.iter().enumerate().skip(1) {
+            is_inside[i] = is_inside[node.parent.0];
+            if node.frame == frame && !is_inside[i] {
+                is_inside[i] = true;
+                found.push(NodeIndex(i));
+            }
+        }
+        found
+    }
 }
+
+impl Frame {
+    fn new(place: &SourceLocation) -> Self {
+        let origin = match place.file.as_deref() {
+            _ if is_runtime(place) => Origin::Runtime,
+            Some(file) if is_library_file(file) => Origin::Library,
+            _ => Origin::Own,
+        };
+        Frame { place: place.clone(), origin, is_told_by_line: is_told_by_line(&place.function) }
+    }
+
+    /// The function with its file where it is called by something like `{async_fn#0}`, as inlined ones
+    /// often are: the name in the picture that inferno draws.
+    pub(crate) fn name(&self) -> String {
+        let function = &self.place.function;
+        match self.file_name().filter(|_| !function.contains("::")) {
+            Some(file) => format!("{function} in {file}"),
+            None => function.to_string(),
+        }
+    }
+
+    /// The path of the function as its source has it; a closure or an `async fn` by the function that it is in.
+    pub(crate) fn path(&self) -> String {
+        let path = plain_path(&self.place.function);
+        if path.is_empty() { self.place.function.to_string() } else { path }
+    }
+
+    /// What stands in a frame with room: `device::serve_one (device.rs:44)`.
+    pub(crate) fn label(&self) -> String {
+        let path = self.path();
+        let mut words: Vec<&str> = path.rsplit("::").take(2).collect();
+        words.reverse();
+        match self.file_and_line().filter(|_| self.is_told_by_line) {
+            Some(place) => format!("{} ({place})", words.join("::")),
+            None => words.join("::"),
+        }
+    }
+
+    /// `device.rs:44`
+    pub(crate) fn file_and_line(&self) -> Option<String> {
+        let file = self.file_name()?;
+        Some(self.place.line.map_or(file.to_owned(), |line| format!("{file}:{line}")))
+    }
+
+    pub(crate) fn is_told_by_line(&self) -> bool {
+        self.is_told_by_line
+    }
+
+    fn file_name(&self) -> Option<&str> {
+        self.place.file.as_deref().and_then(|file| file.rsplit('/').next())
+    }
+
+    /// Where it is, for people; none if only the function is known.
+    pub(crate) fn location(&self) -> Option<String> {
+        self.place.file.is_some().then(|| self.place.location())
+    }
+}
+
+/// True of closures, and of what the compiler makes of an `async fn` or block: one function has several.
+fn is_told_by_line(function: &str) -> bool {
+    ["{async_", "{closure", "{{closure}}"].iter().any(|part| function.contains(part))
+}
+
+fn unplaced(function: &str) -> SourceLocation {
+    SourceLocation { function: function.into(), file: None, line: None }
+}
+
+/// What tells frames apart.
+type Key = (Arc<str>, Option<Arc<str>>, Option<u32>);
 
 /// A tree that grows.
 struct Build {
     nodes: Vec<Node>,
-    names: Vec<String>,
-    name_of: HashMap<String, usize>,
-    child_of: HashMap<(NodeIndex, usize), NodeIndex>,
+    frames: Vec<Frame>,
+    shown: Frames,
+    with_lines: bool,
+    frame_of: HashMap<Key, FrameId>,
+    child_of: HashMap<(NodeIndex, FrameId), NodeIndex>,
 }
 
-impl Default for Build {
-    fn default() -> Self {
-        let root = Node { parent: ROOT, name: 0, total: 0.0, own: 0.0 };
-        let (name_of, child_of) = (HashMap::new(), HashMap::new());
-        Build { nodes: vec![root], names: vec!["all".to_owned()], name_of, child_of }
-    }
+/// The functions of one frame of a stack, outermost first.
+struct Functions {
+    frames: Vec<Shown>,
+    has_allocator: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Shown {
+    frame: FrameId,
+    is_of_allocator: bool,
+    is_runtime: bool,
 }
 
 impl Build {
+    fn new(shown: Frames, with_lines: bool) -> Self {
+        let root = Node { parent: ROOT, frame: ALL, first_child: None, next_sibling: None };
+        let all = Frame { place: unplaced("all"), origin: Origin::Runtime, is_told_by_line: false };
+        let (frame_of, child_of) = (HashMap::new(), HashMap::new());
+        Build { nodes: vec![root], frames: vec![all], shown, with_lines, frame_of, child_of }
+    }
+
     /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
     /// a file that lies, hangs at the root.
-    fn add_stacks(&mut self, named: &NamedStacks, frames: Frames) -> Vec<NodeIndex> {
+    fn add_stacks(&mut self, named: &NamedStacks) -> Vec<NodeIndex> {
+        let mut known: HashMap<FrameIndex, Functions> = HashMap::new();
         // And whether what is called from there is the allocator's.
         let mut nodes: Vec<(NodeIndex, bool)> = Vec::with_capacity(named.calls().len());
-        for (frame, caller) in named.calls() {
+        for (index, caller) in named.calls() {
             let caller = caller.and_then(|caller| nodes.get(caller.0 as usize)).copied();
-            let (caller, in_allocator) = caller.unwrap_or((ROOT, false));
-            let places = named.frame(frame);
-            let depth = if in_allocator { places.len() } else { allocator_depth(places) };
-            let all = frames == Frames::All;
-            let shown = places[if all { 0 } else { depth }..].iter().rev();
-            let shown = shown.filter(|place| all || !is_runtime(place));
-            let node = shown.fold(caller, |node, place| self.child(node, &frame_name(place)));
-            nodes.push((node, in_allocator || depth > 0));
+            let (mut node, in_allocator) = caller.unwrap_or((ROOT, false));
+            let functions = known.entry(index).or_insert_with(|| self.functions(named.frame(index)));
+            let is_left_out =
+                |function: &Shown| in_allocator || function.is_of_allocator || function.is_runtime;
+            for &function in &functions.frames {
+                if self.shown == Frames::All || !is_left_out(&function) {
+                    node = self.child(node, function.frame);
+                }
+            }
+            nodes.push((node, in_allocator || functions.has_allocator));
         }
         nodes.into_iter().map(|(node, _)| node).collect()
     }
 
-    fn child(&mut self, parent: NodeIndex, name: &str) -> NodeIndex {
-        let name = self.name(name);
+    fn functions(&mut self, places: &[SourceLocation]) -> Functions {
+        let depth = allocator_depth(places);
+        let shown = |(i, place): (usize, &SourceLocation)| Shown {
+            frame: self.frame(place),
+            is_of_allocator: i < depth,
+            is_runtime: is_runtime(place),
+        };
+        Functions { frames: places.iter().enumerate().rev().map(shown).collect(), has_allocator: depth > 0 }
+    }
+
+    fn child(&mut self, parent: NodeIndex, frame: FrameId) -> NodeIndex {
         let new = NodeIndex(self.nodes.len());
-        let node = *self.child_of.entry((parent, name)).or_insert(new);
+        let node = *self.child_of.entry((parent, frame)).or_insert(new);
         if node == new {
-            self.nodes.push(Node { parent, name, total: 0.0, own: 0.0 });
+            let next_sibling = self.nodes[parent.0].first_child.replace(new);
+            self.nodes.push(Node { parent, frame, first_child: None, next_sibling });
         }
         node
     }
 
-    fn name(&mut self, name: &str) -> usize {
-        if let Some(&known) = self.name_of.get(name) {
-            return known;
+    /// Functions with a name are one frame wherever they are called in their bodies.
+    fn frame(&mut self, place: &SourceLocation) -> FrameId {
+        let place = match self.with_lines {
+            true => place.clone(),
+            false => SourceLocation { line: None, ..place.clone() },
+        };
+        let by_line = is_told_by_line(&place.function);
+        let file = place.file.clone().filter(|_| by_line || !place.function.contains("::"));
+        let key = (Arc::clone(&place.function), file, place.line.filter(|_| by_line));
+        let new = FrameId(self.frames.len());
+        let frame = *self.frame_of.entry(key).or_insert(new);
+        if frame == new {
+            self.frames.push(Frame::new(&place));
         }
-        self.names.push(name.to_owned());
-        self.name_of.insert(name.to_owned(), self.names.len() - 1);
-        self.names.len() - 1
+        let known = &mut self.frames[frame.0].place;
+        if known.line != place.line || known.file != place.file {
+            known.line = None;
+        }
+        frame
     }
 }
 
-/// The function; with its file where it is called by something like `{async_fn#0}`, as inlined ones
-/// often are.
-fn frame_name(place: &SourceLocation) -> Cow<'_, str> {
-    let file = place.file.as_deref().and_then(|file| file.rsplit('/').next());
-    match file.filter(|_| !place.function.contains("::")) {
-        Some(file) => Cow::Owned(format!("{} in {file}", place.function)),
-        None => Cow::Borrowed(&place.function),
+/// A name in an attribute or a cell: escaped and cut.
+pub(crate) fn shown(name: &str) -> String {
+    human::name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(function: &str, file: &str, line: u32, label: &str) {
+        let place = SourceLocation { function: function.into(), file: Some(file.into()), line: Some(line) };
+        assert_eq!(Frame::new(&place).label(), label);
+    }
+
+    #[test]
+    fn labels_leave_the_crate_out_and_tell_async_functions_by_their_line() {
+        check("hub::device::serve_one::{closure#0}", "src/device.rs", 44, "device::serve_one (device.rs:44)");
+        check("hub::device::{async_fn#0}", "src/device.rs", 56, "hub::device (device.rs:56)");
+        check("<hub::cache::Cache<T> as core::ops::Drop>::drop", "src/cache.rs", 7, "Cache::drop");
+        check("main", "src/main.rs", 7, "main");
+        check("{async_fn#0}", "src/main.rs", 7, "{async_fn#0} (main.rs:7)");
+        check("", "", 7, "");
     }
 }

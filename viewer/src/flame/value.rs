@@ -1,9 +1,7 @@
 //! What the heap is measured in: what lives, or all that was ever allocated, in bytes or in blocks.
 
-use diag_analysis::heap_profile::{AllocStats, FunctionProfile};
-use diag_analysis::heap_stacks::{HeapStacks, InUseStack};
+use diag_analysis::heap_profile::{FunctionProfile, Live};
 use diag_analysis::human;
-use diag_snapshot::StackIndex;
 use serde::{Deserialize, Serialize};
 
 /// A measure of allocations.
@@ -58,19 +56,16 @@ impl Value {
         }
     }
 
-    /// How much each stack has of it; a stack may come more than once.
-    pub(crate) fn by_stack(self, heap: &HeapStacks) -> Vec<(StackIndex, f64)> {
-        let in_use = |value: fn(&InUseStack) -> f64| {
-            heap.in_use.iter().map(|stack| (stack.stack, value(stack))).collect()
-        };
-        let allocated = |value: fn(&AllocStats) -> u64| {
-            heap.allocated.iter().map(|stack| (stack.stack, value(&stack.since_start) as f64)).collect()
-        };
+    /// True of what lives, which is estimated from samples; what was allocated is counted.
+    pub(crate) fn is_live(self) -> bool {
+        matches!(self, LiveBytes | LiveBlocks)
+    }
+
+    /// How much of it these blocks are.
+    pub(crate) fn of_live(self, live: &Live) -> f64 {
         match self {
-            LiveBytes => in_use(|stack| stack.bytes),
-            LiveBlocks => in_use(|stack| stack.blocks),
-            AllocatedBytes => allocated(|since_start| since_start.allocated_bytes),
-            AllocatedBlocks => allocated(|since_start| since_start.allocated_blocks),
+            LiveBytes | AllocatedBytes => live.bytes.sum,
+            LiveBlocks | AllocatedBlocks => live.blocks.sum,
         }
     }
 

@@ -13,15 +13,27 @@ use diag_diff::report::{Change, HeapSiteChange, PartChange, Report, SiteChange, 
 use diag_diff::{Finding, Outcome};
 use serde::Deserialize;
 
-use super::{Ask, Page, diff, filters};
-use crate::library::Absent;
+use super::flame::FlameView;
+use super::{Ask, Form, Page, diff, filters, growth};
+use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 
 /// So many rows stand on the page; JSON has all of them.
 const LISTED: usize = 100;
 
 pub(crate) async fn page(State(ask): State<Ask>, Path(pair): Path<String>) -> Response {
-    ask.answer(Pair::open(&ask, &pair).await.map(DiffPage::new))
+    ask.answer(show(&ask, &pair).await)
+}
+
+async fn show(ask: &Ask, pair: &str) -> Result<DiffPage, Absent> {
+    let pair = Pair::open(ask, pair).await?;
+    let with_picture = ask.form == Form::Html;
+    let library = Arc::clone(&ask.library);
+    blocking(move || {
+        let picture = with_picture.then(|| growth::picture(&library, &pair.before, &pair.after));
+        DiffPage::new(pair, picture.flatten())
+    })
+    .await
 }
 
 #[derive(Deserialize)]
@@ -66,13 +78,16 @@ struct DiffPage {
     report: Arc<Report>,
     /// Place of each listed spawn site in the second snapshot.
     site_indices: Vec<Option<u32>>,
+    /// What changed in the heap, as a picture; none if nothing did.
+    flame: Option<FlameView>,
 }
 
 impl DiffPage {
-    fn new(pair: Pair) -> Self {
+    fn new(pair: Pair, flame: Option<FlameView>) -> Self {
         let sites = pair.report.sites.iter().take(LISTED);
         let index = |site: &SiteChange| pair.after.site_index(&site.site).map(|index| index.0);
         DiffPage {
+            flame,
             pair: format!("{}..{}", pair.before.summary.id, pair.after.summary.id),
             before: pair.before.summary.clone(),
             after: pair.after.summary.clone(),

@@ -8,14 +8,18 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
-use diag_analysis::heap_profile::FunctionProfile;
+use diag_analysis::heap_profile::{FunctionProfile, HeapProfile};
 use diag_analysis::views::{HeapNow, Memory};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Ask, Page, chart, filters, to_json};
-use crate::flame::slice::{MOST_FRAMES, Slice};
-use crate::flame::svg::{self, Theme};
-use crate::flame::tree::{Flame, Frames, NodeIndex, ROOT};
+use super::flame::{FlameView, SiteChoice, with_script};
+use super::{Ask, Page, chart, filters, to_compact_json, to_json};
+use crate::flame::choice::{Begin, Choice};
+use crate::flame::document::{Document, Of};
+use crate::flame::drawn::Drawn;
+use crate::flame::in_use::InUse;
+use crate::flame::svg;
+use crate::flame::tree::{Frames, NodeIndex, ROOT};
 use crate::flame::value::Value;
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
@@ -23,25 +27,30 @@ use crate::loaded::{Loaded, Summary};
 /// So many frames stand on the page, above and below the one that the picture begins at.
 const LISTED: usize = 50;
 
-#[derive(Deserialize)]
-pub(crate) struct Choice {
-    /// The frame that the picture begins at, a place in the tree of these frames.
-    #[serde(default)]
-    root: usize,
-    #[serde(default)]
-    frames: Frames,
-    #[serde(default)]
-    value: Value,
-    #[serde(default)]
-    theme: Theme,
-}
-
 pub(crate) async fn page(
     State(ask): State<Ask>,
     Path(s): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    ask.answer(heap(&ask, &s, choice).await)
+    with_script(ask.answer(heap(&ask, &s, choice).await))
+}
+
+/// The slice that the page draws.
+pub(crate) async fn json(
+    State(ask): State<Ask>,
+    Path(s): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Response {
+    let loaded = match ask.library.open(&s).await {
+        Ok(loaded) => loaded,
+        Err(absent) => return ask.absent(absent),
+    };
+    let document = blocking(move || {
+        let drawn = drawn(&loaded, &choice)?;
+        let of = Of::InUse { value: choice.value };
+        Ok(to_compact_json(&Document::new(&drawn, of, choice.value.unit())))
+    });
+    ask.json(document.await.and_then(|document| document))
 }
 
 pub(crate) async fn svg(
@@ -67,17 +76,18 @@ async fn heap(ask: &Ask, s: &str, choice: Choice) -> Result<HeapPage, Absent> {
 async fn picture(ask: &Ask, s: &str, choice: Choice) -> Result<Vec<u8>, Absent> {
     let loaded = ask.library.open(s).await?;
     blocking(move || {
-        let flame = loaded.flame(choice.frames, choice.value).ok_or_else(not_sampled)?;
-        let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
-        svg::draw(&slice, choice.value, choice.theme)
+        let drawn = drawn(&loaded, &choice)?;
+        svg::draw(drawn.tree, &drawn.slice, choice.value, choice.theme)
             .map_err(|error| Absent::Unusable(format!("nothing to draw: {error}")))
     })
     .await?
 }
 
-fn root(flame: &Flame, root: usize) -> Result<NodeIndex, Absent> {
-    let missing = || Absent::NotFound(format!("no frame {root} in this heap: begin at its root"));
-    flame.nodes.get(root).map(|_| NodeIndex(root)).ok_or_else(missing)
+/// The heap as it is asked for.
+fn drawn<'a>(loaded: &'a Loaded, choice: &'a Choice) -> Result<Drawn<'a, InUse<'a>>, Absent> {
+    let (profile, tree) = loaded.analysis.heap().zip(loaded.tree(choice.frames)).ok_or_else(not_sampled)?;
+    let weighed = InUse::weigh(&loaded.analysis, profile, tree, choice).map_err(Absent::Unusable)?;
+    Drawn::new(tree, weighed, choice).map_err(Absent::NotFound)
 }
 
 fn not_sampled() -> Absent {
@@ -103,15 +113,14 @@ struct HeapView {
     value: Value,
     /// Which functions the call paths are made of.
     frames: Frames,
-    /// Frames of the picture that were too small for it.
-    left_out_frames: u64,
+    /// Frames that were too small for the picture; none if they were not counted.
+    left_out_frames: Option<u64>,
     /// From the outermost frame to the one that the picture begins at, both included.
     root: Vec<FrameView>,
     /// What the last of these calls, the heaviest first.
     callees: Vec<FrameView>,
-    /// Of the whole picture, pixels.
     #[serde(skip)]
-    picture_height: usize,
+    flame: FlameView,
 }
 
 #[derive(Serialize)]
@@ -122,9 +131,6 @@ struct FrameView {
     weight: Weight,
     /// Of the whole tree, in percent.
     share_percent: f64,
-    /// The weight for people: all of it, and what is of the function itself.
-    #[serde(skip)]
-    words: (String, String),
 }
 
 /// What was allocated in a function and in what it calls, and in the function itself.
@@ -137,13 +143,9 @@ enum Weight {
 
 impl HeapPage {
     fn new(loaded: &Loaded, choice: &Choice) -> Result<Self, Absent> {
-        let flame = loaded.flame(choice.frames, choice.value);
-        let heap = match (now(&loaded.analysis, choice.value), flame) {
-            (Some(now), Some(flame)) => {
-                let slice = Slice::new(flame, root(flame, choice.root)?, MOST_FRAMES);
-                Some(HeapView::new(now, flame, &slice, choice))
-            }
-            _ => None,
+        let heap = match now(&loaded.analysis, choice.value) {
+            Some(now) => Some(HeapView::new(now, loaded, &drawn(loaded, choice)?)),
+            None => None,
         };
         let (snapshot, memory) = (loaded.summary.clone(), loaded.analysis.memory_view());
         Ok(HeapPage { schema: "diag.heap/1", snapshot, memory, heap })
@@ -157,50 +159,53 @@ impl Page for HeapPage {
 }
 
 impl HeapView {
-    fn new(now: HeapNow, flame: &Flame, slice: &Slice<'_>, choice: &Choice) -> Self {
-        let root = NodeIndex(choice.root);
+    fn new(now: HeapNow, loaded: &Loaded, drawn: &Drawn<'_, InUse<'_>>) -> Self {
+        let id = &loaded.summary.id;
+        let flame = FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), false);
         HeapView {
             now,
-            value: choice.value,
-            frames: choice.frames,
-            left_out_frames: slice.left_out as u64,
-            picture_height: svg::height(slice),
-            root: (std::iter::once(ROOT).chain(flame.path(root, LISTED)))
-                .map(|node| FrameView::new(flame, node, choice.value))
-                .collect(),
-            callees: callees(flame, root, choice.value),
+            value: drawn.choice.value,
+            frames: drawn.choice.frames,
+            left_out_frames: drawn.slice.left_out.map(|left_out| left_out as u64),
+            root: root(drawn),
+            callees: callees(drawn),
+            flame: if drawn.choice.value.is_live() {
+                let await_points = loaded.analysis.live_stacks().await_points.clone();
+                flame.with_choices(sites(drawn.measure.profile), await_points)
+            } else {
+                flame
+            },
         }
     }
 
-    /// The query that keeps to this value and these frames.
+    /// The query of the same picture alone.
     fn query(&self) -> String {
-        format!("value={}&frames={}", self.value.word(), self.frames.word())
-    }
-
-    /// The queries of the other values that can be chosen, and of this one.
-    fn values(&self) -> impl Iterator<Item = (String, &'static str, bool)> {
-        Value::ALL.into_iter().map(|value| {
-            let query = format!("value={}&frames={}", value.word(), self.frames.word());
-            (format!("{query}&root={}", self.root_index()), value.name(), value == self.value)
-        })
-    }
-
-    /// The frame that the picture begins at.
-    fn root_index(&self) -> usize {
-        self.root.last().map_or(0, |frame| frame.index)
+        self.flame.choice.query()
     }
 }
 
+/// Spawn sites with live memory, the most first.
+pub(super) fn sites(profile: &HeapProfile) -> impl Iterator<Item = SiteChoice> {
+    let mut sites: Vec<(f64, SiteChoice)> = (profile.task_sites.iter())
+        .map(|site| {
+            let bytes = site.of_live_tasks.sum + site.of_ended_tasks.sum;
+            (bytes, SiteChoice { index: site.index.0, location: site.site.to_string() })
+        })
+        .filter(|(bytes, _)| *bytes > 0.0)
+        .collect();
+    sites.sort_by(|a, b| b.0.total_cmp(&a.0));
+    sites.into_iter().map(|(_, site)| site)
+}
+
 impl FrameView {
-    fn new(flame: &Flame, index: NodeIndex, value: Value) -> Self {
-        let node = &flame.nodes[index.0];
-        let all = flame.nodes[ROOT.0].total;
+    fn new(drawn: &Drawn<'_, InUse<'_>>, index: NodeIndex) -> Self {
+        let (value, all) = (drawn.measure.value, drawn.measure.all);
+        let [total, own] = [&drawn.weights.total, &drawn.weights.own].map(|of| value.of_live(&of[index.0]));
         FrameView {
             index: index.0,
-            name: flame.name(index).to_owned(),
-            weight: Weight::new(value, node.total, node.own),
-            share_percent: if all > 0.0 { node.total / all * 100.0 } else { 0.0 },
-            words: (value.in_words(node.total), value.in_words(node.own)),
+            name: drawn.tree.frame(index).name(),
+            weight: Weight::new(value, total, own),
+            share_percent: if all > 0.0 { total / all * 100.0 } else { 0.0 },
         }
     }
 }
@@ -224,11 +229,25 @@ fn now(analysis: &Analysis, value: Value) -> Option<HeapNow> {
     analysis.heap_view(functions, LISTED)
 }
 
-fn callees(flame: &Flame, root: NodeIndex, value: Value) -> Vec<FrameView> {
-    let below = (root.0 + 1..flame.nodes.len()).map(NodeIndex);
-    let called = below.filter(|&node| flame.nodes[node.0].parent == root && flame.nodes[node.0].total > 0.0);
+/// From the outermost frame to the one that the picture begins at.
+fn root(drawn: &Drawn<'_, InUse<'_>>) -> Vec<FrameView> {
+    let path = drawn.tree.path(first(drawn), LISTED);
+    std::iter::once(ROOT).chain(path).map(|node| FrameView::new(drawn, node)).collect()
+}
+
+/// The node that the picture begins at; the root of one that is inverted, or of one function.
+fn first(drawn: &Drawn<'_, InUse<'_>>) -> NodeIndex {
+    match drawn.begin {
+        Begin::Node(node) => node,
+        Begin::Innermost(_) | Begin::Function(_) => ROOT,
+    }
+}
+
+fn callees(drawn: &Drawn<'_, InUse<'_>>) -> Vec<FrameView> {
+    let width = |node: &NodeIndex| drawn.weights.width[node.0];
+    let called = drawn.tree.children(first(drawn)).filter(|node| width(node) > 0.0);
     let mut called: Vec<NodeIndex> = called.collect();
-    called.sort_by(|a, b| flame.nodes[b.0].total.total_cmp(&flame.nodes[a.0].total));
+    called.sort_by(|a, b| width(b).total_cmp(&width(a)).then(a.cmp(b)));
     called.truncate(LISTED);
-    called.into_iter().map(|node| FrameView::new(flame, node, value)).collect()
+    called.into_iter().map(|node| FrameView::new(drawn, node)).collect()
 }

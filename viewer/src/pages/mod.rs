@@ -8,7 +8,9 @@ mod diff;
 mod export;
 #[expect(unreachable_pub, reason = "the filter macro makes public items")]
 mod filters;
+mod flame;
 mod groups;
+mod growth;
 mod heap;
 mod help;
 mod overview;
@@ -40,6 +42,8 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
     let asking = if can_ask { Router::new().route("/ask", post(overview::ask_tasks)) } else { Router::new() };
     let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
+        .route("/s/{s}/flame.json", get(heap::json))
+        .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
         .route("/compare", get(diff::compare))
         .route("/help", get(help::page))
@@ -64,6 +68,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/groups", get(groups::page))
         .route("/s/{s}/request/{request}", get(request::page))
         .route("/d/{pair}", get(diff::page))
+        .route("/d/{pair}/heap", get(growth::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
 }
 
@@ -98,7 +103,22 @@ fn to_json(page: &impl Serialize) -> String {
         + "\n"
 }
 
+/// A document of many numbers, on one line.
+fn to_compact_json(document: &impl Serialize) -> String {
+    serde_json::to_string(document)
+        .unwrap_or_else(|error| serde_json::json!({ "error": error.to_string() }).to_string())
+        + "\n"
+}
+
 impl Ask {
+    /// A document that is no page's twin.
+    fn json(&self, document: Result<String, Absent>) -> Response {
+        match document {
+            Ok(document) => ([(CONTENT_TYPE, "application/json")], document).into_response(),
+            Err(absent) => Ask { form: Form::Json, ..self.clone() }.absent(absent),
+        }
+    }
+
     fn answer<P: Page>(&self, page: Result<P, Absent>) -> Response {
         match page {
             Ok(page) => self.render(StatusCode::OK, &page),

@@ -65,6 +65,15 @@ impl Viewer {
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
+    /// How many bytes an answer has for a browser, which accepts gzip.
+    pub async fn packed_len(&self, path: &str) -> usize {
+        let request = Request::get(path).header("host", "localhost:9898").header("accept-encoding", "gzip");
+        let request = request.body(Body::empty()).expect("a request");
+        let response = self.0.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(response.headers()["content-encoding"], "gzip", "{path}");
+        response.into_body().collect().await.expect("a body").to_bytes().len()
+    }
+
     /// The body of a page that is there.
     pub async fn page(&self, path: &str) -> String {
         let answer = self.get(path).await;

@@ -213,7 +213,8 @@ impl HeapProfile {
 }
 
 impl LiveNow {
-    fn new(live: &Live, profile: &HeapProfile) -> Self {
+    /// Returns a part of what lives in a heap.
+    pub fn new(live: &Live, profile: &HeapProfile) -> Self {
         // Blocks that were not seen could be of one byte each: they are taken to be no smaller than those that were.
         let unseen_blocks = live.blocks.largest().unwrap_or(profile.unseen_bytes);
         let blocks = Estimate::of(&live.blocks, unseen_blocks);

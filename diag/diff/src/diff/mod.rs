@@ -13,6 +13,7 @@ mod memory_room;
 mod poll_times;
 mod resources;
 mod sites;
+mod stack_flows;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -42,6 +43,7 @@ pub use likeness::Likeness;
 pub use memory_room::MemoryRoom;
 pub use poll_times::PollTimes;
 pub use resources::{ResourceDiff, ResourceSide};
+pub use stack_flows::{StackFlow, StackFlows};
 pub use tasks::{Births, Cohort, LabelValues, Labels, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the

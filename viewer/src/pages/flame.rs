@@ -1,0 +1,165 @@
+//! What pages with a flamegraph share: their form, their picture without a script, their policy.
+
+use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
+use axum::response::Response;
+
+use crate::flame::choice::{Choice, TaskChoice};
+use crate::flame::document::percent;
+use crate::flame::drawn::Drawn;
+use crate::flame::growth::Mode;
+use crate::flame::measure::Measure;
+use crate::flame::picture::Picture;
+use crate::flame::slice::Slice;
+use crate::flame::tree::{Frames, shown};
+use crate::flame::value::Value;
+
+/// One script, of this program and of nobody else; it makes no markup of text, and the browser sees to that.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+);
+
+/// So many callers stand above the picture.
+const MOST_CRUMBS: usize = 50;
+/// So many spawn sites can be chosen.
+const MOST_SITES: usize = 100;
+
+/// The page may run the script of the flamegraph.
+pub(super) fn with_script(mut response: Response) -> Response {
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+    response
+}
+
+/// The flamegraph of a page.
+pub(super) struct FlameView {
+    /// Address of the page, and of the slice as JSON.
+    pub(super) page: String,
+    pub(super) json: String,
+    pub(super) choice: Choice,
+    pub(super) picture: Picture,
+    /// Where the picture begins.
+    pub(super) crumbs: Vec<Crumb>,
+    /// What is not in it, in a sentence.
+    pub(super) left_out: Option<String>,
+    /// What was found, in a sentence.
+    pub(super) found: Option<String>,
+    pub(super) is_growth: bool,
+    pub(super) sites: Vec<SiteChoice>,
+    pub(super) await_points: Vec<String>,
+    pub(super) is_empty: bool,
+}
+
+/// A caller of the first frame.
+pub(super) struct Crumb {
+    pub(super) query: String,
+    pub(super) name: String,
+}
+
+/// A spawn site to choose.
+pub(super) struct SiteChoice {
+    pub(super) index: u32,
+    pub(super) location: String,
+}
+
+impl FlameView {
+    pub(super) fn new<M: Measure>(drawn: &Drawn<'_, M>, page: String, json: String, is_growth: bool) -> Self {
+        let name = |frame: usize| shown(&drawn.tree.frames[frame].label());
+        let above = drawn.above(MOST_CRUMBS).into_iter().map(|(root, frame)| Crumb {
+            query: drawn.choice.whole(|choice| choice.root = root),
+            name: name(frame),
+        });
+        let first = drawn.slice.frames.first().map(|first| (first.frame.0, first.width));
+        let last = first.map(|(frame, _)| Crumb { query: drawn.choice.query(), name: name(frame) });
+        let found = drawn.found.as_ref().map(|found| {
+            let all = first.map_or(0.0, |(_, width)| width).max(found.width);
+            let frames = diag_analysis::human::counted(found.frames as u64, "frame");
+            let (words, share) = (drawn.measure.words(&found.total), percent(found.width, all));
+            format!("{frames} found: {words}, {share:.1} % of what is shown")
+        });
+        FlameView {
+            page,
+            json,
+            choice: drawn.choice.clone(),
+            picture: Picture::new(drawn),
+            crumbs: above.chain(last).collect(),
+            left_out: left_out(&drawn.slice),
+            found,
+            is_growth,
+            sites: Vec::new(),
+            await_points: Vec::new(),
+            is_empty: drawn.whole_width <= 0.0,
+        }
+    }
+
+    /// The spawn site that alone is shown.
+    pub(super) fn only_site(&self) -> Option<&str> {
+        self.sites.iter().find(|site| self.is_site(&site.index)).map(|site| site.location.as_str())
+    }
+
+    /// With what the allocations can be restricted to.
+    pub(super) fn with_choices(
+        mut self,
+        sites: impl Iterator<Item = SiteChoice>,
+        await_points: Vec<String>,
+    ) -> Self {
+        self.sites = sites.take(MOST_SITES).collect();
+        self.await_points = await_points;
+        self
+    }
+
+    /// The values that can be chosen.
+    pub(super) fn values(&self) -> impl Iterator<Item = (Value, bool)> {
+        Value::ALL.into_iter().map(|value| (value, value == self.choice.value))
+    }
+
+    pub(super) fn modes(&self) -> impl Iterator<Item = (Mode, bool)> {
+        Mode::ALL.into_iter().map(|mode| (mode, mode == self.choice.mode))
+    }
+
+    /// True if it is known of the allocations which tasks made them, and whether these live.
+    pub(super) fn knows_tasks(&self) -> bool {
+        !self.is_growth && self.choice.value.is_live()
+    }
+
+    pub(super) fn tasks(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        TaskChoice::ALL.into_iter().map(|task| (task.word(), Some(task) == self.choice.task))
+    }
+
+    pub(super) fn is_site(&self, index: &u32) -> bool {
+        self.choice.site == Some(*index)
+    }
+
+    pub(super) fn is_await(&self, text: &str) -> bool {
+        self.choice.r#await == text
+    }
+
+    /// The same with every frame, or with the service's own.
+    pub(super) fn folded_or_not(&self) -> String {
+        self.choice.whole(|choice| {
+            choice.frames = match choice.frames {
+                Frames::Own => Frames::All,
+                Frames::All => Frames::Own,
+            };
+        })
+    }
+
+    pub(super) fn shows_all(&self) -> bool {
+        self.choice.frames == Frames::All
+    }
+}
+
+fn left_out<A>(slice: &Slice<A>) -> Option<String> {
+    match slice.left_out {
+        Some(0) => None,
+        Some(frames) => Some(format!(
+            "{} too small for it: begin further in to see them",
+            match frames {
+                1 => "1 frame is".to_owned(),
+                frames => format!("{} frames are", diag_analysis::human::count(frames as u64)),
+            }
+        )),
+        None => slice.frames.iter().any(|frame| frame.omitted > 0).then(|| {
+            "Frames that are too small for it are left out: begin further in to see them".to_owned()
+        }),
+    }
+}
