@@ -17,7 +17,7 @@ pub(super) fn groups(views: &[GroupView]) -> String {
     format!("groups of tasks:\n{listed}{rest}")
 }
 
-/// `[3 of 10 members alive, 7 done; cancelled 12 s ago (gone), 1 goes on] upload photos/7.jpg, made at src/put.rs:7`, and a line
+/// `[3 of 10 members alive, 7 done; cancelled 12 s ago (gone), 1 member goes on] upload photos/7.jpg, made at src/put.rs:7`, and a line
 /// for each that goes on.
 fn group(view: &GroupView) -> String {
     let members: Vec<String> = view.members.iter().filter_map(MemberView::straggling).collect();

@@ -190,7 +190,7 @@ impl GroupView {
         }
     }
 
-    /// What has become of it: `3 of 10 members alive, 7 done; cancelled 12 s ago (the client went away), 1 goes on`.
+    /// What has become of it: `3 of 10 members alive, 7 done; cancelled 12 s ago (the client went away), 1 member goes on`.
     pub fn sentence(&self) -> String {
         let counts = [("done", self.done), ("cancelled", self.cancelled), ("panicked", self.panicked)];
         let counts = counts.into_iter().filter(|(_, members)| *members > 0);

@@ -100,7 +100,7 @@ fn around(resources: Resources, targets: Option<&Targets>) -> Resources {
     let children = procfs::child_ids();
     let child = |pid: &u32| {
         let procfs::Child { pid, name, has_ended } = procfs::child(*pid)?;
-        Some(Child { pid, name, has_ended, source: format!("/proc/{pid}/stat") })
+        Some(Child { pid, name, has_ended, source: procfs::stat_of(pid) })
     };
     Resources {
         descriptor_targets: targets.map(|targets| targets.listed.clone()).unwrap_or_default(),

@@ -25,7 +25,7 @@ use crate::clock;
 /// assert_eq!(Counted::<Session>::live(), 0);
 /// ```
 ///
-/// It takes a lock for a moment when it is made and when it is dropped, some 50 to 90 ns each, and 100 bytes beside it.
+/// It takes a lock for a moment when it is made and when it is dropped, some 100 ns each, and 100 bytes beside it.
 pub struct Counted<T> {
     value: T,
     key: Key,

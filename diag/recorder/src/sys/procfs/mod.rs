@@ -173,9 +173,14 @@ pub(crate) fn child_ids() -> Option<Vec<u32>> {
     is_told.then_some(ids)
 }
 
+/// The file that says so.
+pub(crate) fn stat_of(pid: u32) -> String {
+    format!("/proc/{pid}/stat")
+}
+
 /// What the kernel says of a child; `None` if there is no such process any more.
 pub(crate) fn child(pid: u32) -> Option<Child> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read_to_string(stat_of(pid)).ok()?;
     Some(Child { pid, name: stat::name(&stat)?.to_owned(), has_ended: stat::state(&stat) == Some('Z') })
 }
 
