@@ -203,16 +203,14 @@ mod tests {
         assert_eq!(numbers.len(), sites.len(), "each has its own");
     }
 
-    /// Sites of which each begins its search in the table where another one does.
+    /// Sites of which each begins its search in the table where another one does: of more than it has places some do.
     fn sites_that_collide() -> Vec<Site> {
         let site = here(async {});
         let of_size = |bytes| &*Box::leak(Box::new(Code { type_name: site.code.type_name, bytes }));
-        let mut sites: Vec<Site> = (0..8_000).map(|n| Site { code: of_size(n), ..site }).collect();
+        let mut sites: Vec<Site> = (0..40_000).map(|n| Site { code: of_size(n), ..site }).collect();
         sites.sort_by_key(Site::hash);
         let colliding = sites.chunk_by(|a, b| a.hash() == b.hash()).filter(|sites| sites.len() > 1);
-        let sites: Vec<Site> = colliding.take(100).flatten().copied().collect();
-        assert!(sites.len() >= 200, "{}", sites.len());
-        sites
+        colliding.take(100).flatten().copied().collect()
     }
 
     #[test]
