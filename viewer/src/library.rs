@@ -33,7 +33,7 @@ const KEPT_HEAP_ROWS: u64 = 500_000;
 /// So many files of a folder are listed, the newest.
 const LISTED_FILES: usize = 200;
 /// What no file name has as its id: the newest snapshot.
-const LIVE: &str = "live";
+pub(crate) const LIVE: &str = "live";
 
 /// Both snapshots, and the word for the frames.
 type HeapsKey = (String, String, &'static str);

@@ -67,6 +67,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/resources", get(resources::page))
         .route("/s/{s}/groups", get(groups::page))
         .route("/s/{s}/request/{request}", get(request::page))
+        .route("/request/{request}", get(request::newest))
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/heap", get(growth::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))

@@ -1,4 +1,4 @@
-//! `/s/{s}/request/{request}`: the live tasks of one request.
+//! `/s/{s}/request/{request}`, and `/request/{request}`: the live tasks of one request.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -8,7 +8,7 @@ use diag_analysis::views::{RequestView, TaskView};
 use serde::Serialize;
 
 use super::{Ask, Page, filters, to_json};
-use crate::library::{Absent, blocking};
+use crate::library::{Absent, LIVE, blocking};
 use crate::loaded::{Loaded, Summary};
 
 /// A browser shows so many rows at once without effort.
@@ -16,6 +16,11 @@ const ROWS: usize = 200;
 
 pub(crate) async fn page(State(ask): State<Ask>, Path((s, id)): Path<(String, String)>) -> Response {
     ask.answer(request(&ask, &s, id).await)
+}
+
+/// `/request/{request}`: the same, of the newest snapshot, for who has nothing but the id.
+pub(crate) async fn newest(State(ask): State<Ask>, Path(id): Path<String>) -> Response {
+    ask.answer(request(&ask, LIVE, id).await)
 }
 
 async fn request(ask: &Ask, s: &str, id: String) -> Result<Request, Absent> {
