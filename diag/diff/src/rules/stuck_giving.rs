@@ -41,9 +41,12 @@ impl rule::Rule for Rule {
         let (giving, answers): (Vec<&Giving>, Vec<&Giving>) =
             waiting.iter().partition(|waiting| waiting.kind.is_give_back());
         // Those that had turns before are stuck; what waits for its first turn meanwhile waits behind them.
-        let had_turns = |task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(task, params);
-        let are_there = giving.iter().flat_map(|giving| &giving.tasks).any(had_turns);
-        let is_meant = |task: &GivingTask| is_stuck(task, params) && (!are_there || had_turns(task));
+        let had_turns =
+            |all: &Giving, task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(all, task, params);
+        let are_there = giving.iter().any(|all| all.tasks.iter().any(|task| had_turns(all, task)));
+        let is_meant = |all: &Giving, task: &GivingTask| {
+            is_stuck(all, task, params) && (!are_there || had_turns(all, task))
+        };
         let stuck = giving.iter().filter_map(|giving| Stuck::of(giving, is_meant));
         // Of a site that waits in several ways, the way of the most tasks is told.
         let mut all: Vec<Stuck<'_>> = Vec::new();
@@ -70,8 +73,8 @@ struct Stuck<'a> {
 }
 
 impl<'a> Stuck<'a> {
-    fn of(giving: &'a Giving, is_meant: impl Fn(&GivingTask) -> bool) -> Option<Self> {
-        let tasks: Vec<&GivingTask> = giving.tasks.iter().filter(|task| is_meant(task)).collect();
+    fn of(giving: &'a Giving, is_meant: impl Fn(&Giving, &GivingTask) -> bool) -> Option<Self> {
+        let tasks: Vec<&GivingTask> = giving.tasks.iter().filter(|task| is_meant(giving, task)).collect();
         let longest = *tasks.iter().max_by_key(|task| task.idle_us)?;
         Some(Stuck { giving, tasks, longest })
     }
@@ -80,7 +83,7 @@ impl<'a> Stuck<'a> {
         let mut evidence = vec![Evidence::WaitsInBoth {
             tasks: self.tasks.len() as u64,
             idle: Micros(self.longest.idle_us),
-            usual: Micros(usual_us(self.longest).unwrap_or(0.0) as u64),
+            usual: Micros(usual_us(self.giving, self.longest).unwrap_or(0.0) as u64),
         }];
         let woken = self.tasks.iter().filter(|task| task.is_woken).count() as u64;
         evidence.extend((woken > 0).then_some(Evidence::WokenAndNotRun { tasks: woken }));
@@ -127,15 +130,18 @@ fn behind(stuck: &[Stuck<'_>]) -> Vec<Evidence> {
     victims.collect()
 }
 
-fn is_stuck(task: &GivingTask, params: &Params) -> bool {
+fn is_stuck(all: &Giving, task: &GivingTask, params: &Params) -> bool {
     let idle_us = task.idle_us as f64;
     idle_us >= params.min_idle_s * 1e6
-        && usual_us(task).is_some_and(|usual_us| idle_us >= usual_us * params.min_pauses)
+        && usual_us(all, task).is_some_and(|usual_us| idle_us >= usual_us * params.min_pauses)
 }
 
-/// What such a wait is to be measured by: the task's own pauses, or the life of the others if it never had one.
-fn usual_us(task: &GivingTask) -> Option<f64> {
-    task.mean_pause_us.or(task.usual_lifetime_us.map(|us| us as f64))
+/// What such a wait is to be measured by: the task's own pauses, or the life of the others if it never had one. Where a crowd waits
+/// for the same, those few do that ended before it began to.
+fn usual_us(all: &Giving, task: &GivingTask) -> Option<f64> {
+    const CROWD: usize = 20;
+    let of_few = all.lived_us.filter(|_| all.tasks.len() >= CROWD);
+    task.mean_pause_us.or(task.usual_lifetime_us.or(of_few).map(|us| us as f64))
 }
 
 const DOC: &str = "\
@@ -145,7 +151,7 @@ came to wait like that after it.
 
 - **Found when** a task is in such a wait in both snapshots, was not polled in between, and is idle for `min_idle_s` and for
   `min_pauses` times the mean pause between its earlier polls; in its first wait, for as many times the usual lifetime of its
-  site. One task is enough. Always **likely**.
+  site, which 20 tasks tell that ended, or fewer where 20 are in that wait. One task is enough. Always **likely**.
 - **The cause is told, and not its victims,** where tasks of one site that were polled 20 times or more wait for an answer, idle
   as long by the same measure, did so before any of the others came to wait, and are no more than a third as many: a consumer
   that stopped, or whoever keeps a lock while it waits. That they belong together is told by the order of time alone.
