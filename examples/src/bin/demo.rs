@@ -137,8 +137,9 @@ impl Run {
         for (number, path) in (1..).zip(&files.paths) {
             // The first one soon, the others with three tenths of the time in between.
             self.wait_until(self.seconds * (3 * number - 2) / 10, number).await;
+            let begun = self.hub.truth();
             diag::snapshot_to(path)?;
-            truths.push(self.hub.truth());
+            truths.push(Known { begun, done: self.hub.truth() });
         }
         let after = truths.pop().context("there are several snapshots")?;
         Ok(Truths { before: truths.into_iter().next().context("there are several snapshots")?, after })
@@ -159,8 +160,14 @@ impl Run {
 
 /// What the hub knew when the first and the last snapshot were taken.
 struct Truths {
-    before: Truth,
-    after: Truth,
+    before: Known,
+    after: Known,
+}
+
+/// What the hub knew before a snapshot was taken, and after: it goes on meanwhile.
+struct Known {
+    begun: Truth,
+    done: Truth,
 }
 
 /// What the snapshots say, and what is true.
@@ -172,6 +179,8 @@ struct Outcome {
     report: Report,
     truth: Truth,
     truth_before: Truth,
+    /// Of the last and the first snapshot, when it began.
+    truth_begun: [Truth; 2],
 }
 
 impl Outcome {
@@ -189,8 +198,9 @@ impl Outcome {
             folder: files.dir,
             snapshots: files.paths,
             report: judge_series(&series, &policy)?.context("there are several snapshots")?,
-            truth: truth.after,
-            truth_before: truth.before,
+            truth: truth.after.done,
+            truth_before: truth.before.done,
+            truth_begun: [truth.after.begun, truth.before.begun],
         })
     }
 
