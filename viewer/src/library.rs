@@ -5,12 +5,13 @@
 //! loaded costs nothing, and an agent that is not asked is left in peace.
 
 mod shots;
+mod state;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_diff::{NotComparable, Policy, Report, Series, judge_series};
@@ -23,6 +24,8 @@ use crate::loaded::{Loaded, Summary};
 use crate::recent::Recent;
 use crate::source::{Place, Source};
 use shots::Shots;
+
+pub(crate) use state::{AgentState, SourceState, Weight};
 
 /// Tasks of the snapshots that are kept, together: about 100 bytes each.
 const KEPT_TASKS: u64 = 5_000_000;
@@ -47,6 +50,16 @@ pub(crate) struct Library {
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
     reports: Mutex<Recent<(String, String), Arc<Report>>>,
     heaps: Mutex<Recent<HeapsKey, Arc<Heaps>>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    snapshots: usize,
+    newest_unix_us: Option<u64>,
+    unreadable: usize,
+    answer: Option<Weight>,
 }
 
 /// Where the bytes of one snapshot are; other bytes have another origin.
@@ -91,6 +104,7 @@ impl Library {
             loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
             reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
             heaps: Mutex::new(Recent::new(KEPT_HEAP_ROWS, |heaps| 100 + heaps.rows())),
+            seen: Mutex::default(),
         }
     }
 
@@ -110,6 +124,32 @@ impl Library {
     /// True if a running service is among the places.
     pub(crate) fn has_agents(&self) -> bool {
         !self.shots.is_empty()
+    }
+
+    /// How the sources are now. A service that did not answer a moment ago is knocked at, not asked.
+    pub(crate) async fn state(&self) -> SourceState {
+        let mut agents = Vec::new();
+        for shots in &self.shots {
+            agents.push(shots.state().await);
+        }
+        let seen = *lock(&self.seen);
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
+        let age_ns = |us: u64| now_us.saturating_sub(us).saturating_mul(1000);
+        SourceState {
+            agents,
+            snapshots: seen.snapshots,
+            newest_age_ns: seen.newest_unix_us.map(age_ns),
+            unreadable: seen.unreadable,
+        }
+    }
+
+    /// What was found when it was last looked for.
+    pub(crate) fn answer(&self) -> Option<Weight> {
+        lock(&self.seen).answer
+    }
+
+    pub(crate) fn set_answer(&self, answer: Option<Weight>) {
+        lock(&self.seen).answer = answer;
     }
 
     /// Has the idle tasks of the running services polled, to show where they are parked. Gives the id of the newest
@@ -178,6 +218,12 @@ impl Library {
             entries.insert(origin, entry);
         }
         let listing = listing(entries.values(), problems);
+        {
+            let mut seen = lock(&self.seen);
+            seen.snapshots = listing.snapshots.len();
+            seen.newest_unix_us = listing.snapshots.last().map(|newest| newest.taken_unix_us);
+            seen.unreadable = entries.values().filter(|entry| entry.is_err()).count();
+        }
         // What could not be read is tried again: a file may become readable without a new time.
         entries.retain(|_, entry| entry.is_ok());
         *lock(&self.known) = entries;

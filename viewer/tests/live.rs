@@ -124,3 +124,29 @@ async fn asking_needs_the_token() {
     let asked = agent.requests().concat();
     assert!(asked.starts_with("GET /snapshot?ask=1 HTTP"), "{asked}");
 }
+
+/// What the top bar of a page says of the sources.
+fn top(page: &str) -> &str {
+    let bar =
+        page.split("<header").nth(1).and_then(|rest| rest.split("</header>").next()).expect("a top bar");
+    bar.split("class=\"states\">").nth(1).and_then(|rest| rest.split("</p>").next()).expect("a state")
+}
+
+#[tokio::test]
+async fn a_service_that_is_gone_is_seen_on_top_of_every_page() {
+    let agent = MockAgent::new(vec![idle_service(20.0)]);
+    let viewer = viewer(agent.address(), None);
+    let page = viewer.page("/").await;
+    assert!(top(&page).contains("class=\"state good\"") && top(&page).contains("live "), "{}", top(&page));
+    let id = viewer.json("/api/v1").await["snapshots"][0]["id"].as_str().expect("an id").to_owned();
+    agent.requests();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let pages = ["/", "/help", "/nothing", "/s/live/tasks", "/s/{s}/tasks", "/s/{s}/site/0", "/s/{s}/heap"];
+    for path in pages.into_iter().chain(["/s/{s}/resources", "/s/{s}/groups", "/d/{s}..{s}"]) {
+        let page = viewer.get(&path.replace("{s}", &id)).await.body;
+        assert!(top(&page).contains("class=\"state alarm\""), "{path}: {}", top(&page));
+        assert!(top(&page).contains("stale ") && top(&page).contains("nothing listens at"), "{path}");
+    }
+    let listed = viewer.json("/api/v1").await;
+    assert!(listed["source"]["agents"][0]["problem"].is_string(), "{listed}");
+}

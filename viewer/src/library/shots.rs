@@ -7,7 +7,7 @@ use diag_analysis::human;
 use diag_snapshot::Keep;
 use hyper::body::Bytes;
 
-use super::{Origin, lock};
+use super::{AgentState, Origin, lock};
 use crate::agent::Agent;
 
 /// An answer that takes longer is not waited for: the page shows the last one and says so.
@@ -19,6 +19,10 @@ const FRESH_FOR: Duration = Duration::from_secs(2);
 /// Of a million tasks one has tens of megabytes.
 const KEPT: usize = 8;
 const NEWEST: usize = 3;
+/// For so long after it answered a service is taken to be there.
+const THERE_FOR: Duration = Duration::from_secs(1);
+/// A page does not wait longer to learn whether anybody listens.
+const KNOCK_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Shots {
     agent: Agent,
@@ -33,6 +37,10 @@ struct Kept {
     /// With the time at which each came.
     shots: Vec<(Instant, (Origin, Bytes))>,
     taken: u64,
+    /// When it was last known whether the service is there.
+    tried: Option<Instant>,
+    /// Why the last try brought nothing.
+    problem: Option<String>,
 }
 
 impl Shots {
@@ -59,9 +67,31 @@ impl Shots {
     }
 
     async fn fetch(&self, within: Duration, ask: bool) -> Result<(), String> {
-        let bytes = self.agent.snapshot(self.token.as_deref(), within, ask).await?;
-        lock(&self.kept).add(self.agent.authority(), bytes, Instant::now());
+        let answer = self.agent.snapshot(self.token.as_deref(), within, ask).await;
+        let mut kept = lock(&self.kept);
+        kept.tried(answer.as_ref().err());
+        kept.add(self.agent.authority(), answer?, Instant::now());
         Ok(())
+    }
+
+    /// Whether it is there, of which one may be sure: it is knocked at unless it just answered.
+    pub(super) async fn state(&self) -> AgentState {
+        let is_sure = |kept: &Kept| kept.tried.is_some_and(|tried| tried.elapsed() < THERE_FOR);
+        let (sure, was_refused) = {
+            let kept = lock(&self.kept);
+            (is_sure(&kept), kept.problem.is_some())
+        };
+        // That somebody listens does not mean that snapshots come: only a snapshot mends what went wrong.
+        if !sure && !was_refused {
+            let knocked = self.agent.knock(KNOCK_WITHIN).await;
+            lock(&self.kept).tried(knocked.as_ref().err());
+        }
+        let kept = lock(&self.kept);
+        AgentState {
+            address: self.agent.authority().to_owned(),
+            age_ns: kept.age().map(|age| age.as_nanos() as u64),
+            problem: kept.problem.clone(),
+        }
     }
 
     pub(super) fn bytes(&self, origin: &Origin) -> Option<Vec<u8>> {
@@ -73,6 +103,10 @@ impl Kept {
     /// How old the last answer is.
     fn age(&self) -> Option<Duration> {
         self.shots.last().map(|(answered, _)| answered.elapsed())
+    }
+
+    fn tried(&mut self, problem: Option<&String>) {
+        (self.tried, self.problem) = (Some(Instant::now()), problem.cloned());
     }
 
     fn is_fresh(&self) -> bool {

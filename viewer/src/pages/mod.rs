@@ -18,6 +18,7 @@ mod request;
 mod resources;
 mod site;
 mod tasks;
+mod top;
 mod verdict;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -38,7 +40,7 @@ use crate::library::{Absent, Library};
 pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
     let can_ask = library.has_agents() && !read_only;
     let html = Ask { library: Arc::clone(&library), form: Form::Html, can_ask };
-    let json = Ask { library, form: Form::Json, can_ask };
+    let json = Ask { library: Arc::clone(&library), form: Form::Json, can_ask };
     let asking = if can_ask { Router::new().route("/ask", post(overview::ask_tasks)) } else { Router::new() };
     let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
@@ -53,6 +55,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
         .fallback(nothing_here)
         .with_state(html)
         .merge(extra)
+        .layer(from_fn_with_state(library, top::fill))
         .merge(assets::routes())
         .nest("/api/v1", twins().fallback(nothing_here).with_state(json))
 }

@@ -12,7 +12,7 @@ use diag_diff::report::Report;
 use serde::{Deserialize, Serialize};
 
 use super::{Ask, Page, chart, diff, filters, to_json};
-use crate::library::{Absent, Library, Listing, blocking};
+use crate::library::{Absent, Library, Listing, SourceState, Weight, blocking};
 use crate::loaded::Summary;
 
 #[derive(Deserialize)]
@@ -40,6 +40,8 @@ struct Overview {
     /// In the order of time.
     snapshots: Vec<Summary>,
     problems: Vec<String>,
+    /// How the places are that they come from.
+    source: SourceState,
     /// Where the resident memory of the newest is; none if that is not known.
     memory: Option<Memory>,
     compared: Compared,
@@ -74,9 +76,11 @@ impl Overview {
     async fn of(Ask { library, can_ask, .. }: &Ask, choice: Choice) -> Self {
         let Listing { snapshots, problems } = library.list().await;
         let compared = compare(library, &snapshots).await;
+        library.set_answer(compared.weight());
+        let source = library.state().await;
         let memory = memory(library, snapshots.last()).await;
         let (schema, every, can_ask) = ("diag.overview/1", choice.every, *can_ask);
-        Overview { schema, snapshots, problems, memory, compared, every, can_ask }
+        Overview { schema, snapshots, problems, source, memory, compared, every, can_ask }
     }
 
     fn newest(&self) -> Option<&Summary> {
@@ -133,6 +137,18 @@ impl Page for Overview {
 }
 
 impl Compared {
+    /// What the tab says of it.
+    fn weight(&self) -> Option<Weight> {
+        match self {
+            Compared::Judged { report, .. } => Some(match diff::tone(report) {
+                "good" => Weight::Good,
+                "alarm" => Weight::Alarm,
+                _ => Weight::Doubt,
+            }),
+            Compared::Nothing | Compared::One { .. } | Compared::Refused { .. } => None,
+        }
+    }
+
     fn pair(&self) -> Option<(&str, &str)> {
         match self {
             Compared::Judged { before, after, .. } | Compared::Refused { before, after, .. } => {
