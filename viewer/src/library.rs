@@ -4,6 +4,7 @@
 //! remembered by path, size and time. Nothing is watched in the background: a page that is not
 //! loaded costs nothing, and an agent that is not asked is left in peace.
 
+mod judged;
 mod shots;
 mod state;
 
@@ -25,6 +26,7 @@ use crate::recent::Recent;
 use crate::source::{Place, Source};
 use shots::Shots;
 
+pub(crate) use judged::Judged;
 pub(crate) use state::{AgentState, SourceState, Weight};
 
 /// Tasks of the snapshots that are kept, together: about 100 bytes each.
@@ -50,6 +52,9 @@ pub(crate) struct Library {
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
     reports: Mutex<Recent<(String, String), Arc<Report>>>,
     heaps: Mutex<Recent<HeapsKey, Arc<Heaps>>>,
+    /// Reports of series, by their members.
+    judged: Mutex<Recent<Vec<String>, Arc<Judged>>>,
+    judging: tokio::sync::Mutex<()>,
     seen: Mutex<Seen>,
 }
 
@@ -104,6 +109,10 @@ impl Library {
             loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
             reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
             heaps: Mutex::new(Recent::new(KEPT_HEAP_ROWS, |heaps| 100 + heaps.rows())),
+            judged: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |judged| {
+                100 + judged.report.sites.len() as u64
+            })),
+            judging: tokio::sync::Mutex::default(),
             seen: Mutex::default(),
         }
     }

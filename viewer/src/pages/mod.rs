@@ -17,7 +17,9 @@ mod overview;
 mod request;
 mod resources;
 mod site;
+mod story;
 mod tasks;
+mod timeline;
 mod top;
 mod verdict;
 
@@ -73,6 +75,7 @@ fn twins() -> Router<Ask> {
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/heap", get(growth::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
+        .route("/f/{id}", get(verdict::over_time))
 }
 
 async fn nothing_here(State(ask): State<Ask>) -> Response {
