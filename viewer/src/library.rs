@@ -1,9 +1,10 @@
 //! Which snapshots there are now, and the few of them that are kept in memory.
 //!
 //! Files are looked for again at each listing and read when they are new; what was seen of them is
-//! remembered by path, size and time. Nothing is watched in the background: a page that is not
-//! loaded costs nothing, and an agent that is not asked is left in peace.
+//! remembered by path, size and time. Files are not watched in the background: a page that is not loaded costs nothing.
+//! Agents are asked now and then if the viewer is told to, so that there is something to compare when somebody looks.
 
+mod fuse;
 mod judged;
 mod shots;
 mod state;
@@ -96,9 +97,11 @@ pub(crate) enum Absent {
 }
 
 impl Library {
-    pub(crate) fn new(source: Source, token: Option<&str>) -> Self {
+    /// Snapshots of services are kept in a folder besides, if there is one.
+    pub(crate) fn new(mut source: Source, token: Option<&str>, keep: Option<PathBuf>) -> Self {
+        source.places.extend(keep.clone().map(Place::Folder));
         let agents = source.places.iter().filter_map(|place| match place {
-            Place::Agent(agent) => Some(Shots::new(agent.clone(), token.map(str::to_owned))),
+            Place::Agent(agent) => Some(Shots::new(agent.clone(), token.map(str::to_owned), keep.clone())),
             Place::File(_) | Place::Folder(_) => None,
         });
         Library {
@@ -159,6 +162,22 @@ impl Library {
 
     pub(crate) fn set_answer(&self, answer: Option<Weight>) {
         lock(&self.seen).answer = answer;
+    }
+
+    /// Takes a snapshot of each running service, and looks at everything again.
+    pub(crate) async fn poll(self: &Arc<Self>) {
+        for shots in &self.shots {
+            shots.poll().await;
+        }
+        self.list().await;
+    }
+
+    /// Takes a snapshot of each running service now.
+    pub(crate) async fn take(&self) -> Result<(), Absent> {
+        for shots in &self.shots {
+            shots.take().await.map_err(Absent::Unusable)?;
+        }
+        Ok(())
     }
 
     /// Has the idle tasks of the running services polled, to show where they are parked. Gives the id of the newest

@@ -43,7 +43,13 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
     let can_ask = library.has_agents() && !read_only;
     let html = Ask { library: Arc::clone(&library), form: Form::Html, can_ask };
     let json = Ask { library: Arc::clone(&library), form: Form::Json, can_ask };
-    let asking = if can_ask { Router::new().route("/ask", post(overview::ask_tasks)) } else { Router::new() };
+    let asking = if can_ask {
+        Router::new()
+            .route("/ask", post(overview::ask_tasks))
+            .route("/snapshot", post(overview::take_snapshot))
+    } else {
+        Router::new()
+    };
     let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
         .route("/s/{s}/flame.json", get(heap::json))

@@ -21,10 +21,18 @@ pub(crate) struct Choice {
     from: Option<String>,
 }
 
-/// `POST /ask`: the one address that touches a service.
+/// `POST /ask`: has tasks of a service polled.
 pub(crate) async fn ask_tasks(State(ask): State<Ask>) -> Response {
     match ask.library.ask().await {
         Ok(newest) => Redirect::to(&format!("/s/{newest}/tasks")).into_response(),
+        Err(absent) => ask.absent(absent),
+    }
+}
+
+/// `POST /snapshot`: takes one now, though the last is young.
+pub(crate) async fn take_snapshot(State(ask): State<Ask>) -> Response {
+    match ask.library.take().await {
+        Ok(()) => Redirect::to("/").into_response(),
         Err(absent) => ask.absent(absent),
     }
 }

@@ -42,7 +42,7 @@ impl Course {
         let (unit, values) = values(finding, table);
         let (amount, speed) = (words::amount(finding), words::speed(finding));
         let (location, forecast) = (finding.subject.location(), words::forecast(finding));
-        let waits_for = finding.waiting_at.as_ref().map(|wait| words::shown(wait));
+        let waits_for = finding.waiting_at.as_ref().map(words::shown);
         let parts = [
             Some(format!("{amount} at {location}")),
             waits_for.as_ref().map(|at| format!("waiting for {at}")),
