@@ -58,7 +58,7 @@ fn list<'a>(value: &'a Value, key: &str) -> &'a Vec<Value> {
 
 /// How sure, as a number.
 fn grade(finding: &Value) -> usize {
-    let grades = ["possible", "likely", "definite"];
+    let grades = ["possible", "likely", "proven"];
     grades.iter().position(|grade| finding["confidence"] == *grade).expect("a known grade")
 }
 
