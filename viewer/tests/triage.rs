@@ -214,3 +214,32 @@ async fn a_window_leaves_out_what_came_later() {
     let json = viewer.json(&format!("/api/v1/f/{id}?from={from}&to={to}")).await;
     assert_eq!((&json["after"]["id"], list(&json["over_time"], "strip").len()), (&ids[3]["id"], 2));
 }
+
+#[tokio::test]
+async fn names_of_a_finding_are_text_and_fill_no_slot() {
+    let folder = Folder::new("triage-hostile");
+    let name = "<!--sources--><!--answer--><img src=x onerror=alert(1)>\u{202e}";
+    let mut service = leaking(name);
+    for block in &mut service.blocks {
+        block.function = "svc::<img src=x onerror=alert(2)>&\"'?#::put";
+    }
+    for (place, at) in [60.0, 180.0, 300.0].into_iter().enumerate() {
+        folder.write(&format!("{place}.diag"), &service.at(at));
+    }
+    let viewer = folder.viewer();
+    let overview = viewer.json("/api/v1").await;
+    let findings = list(&overview["services"][0]["compared"]["judged"]["report"], "findings");
+    let of_heap = findings.iter().find(|finding| finding["rule"] == "heap-growth").expect("the cache");
+    let pages = [
+        viewer.page("/").await,
+        viewer.page(&format!("/f/{}", of_heap["id"].as_str().expect("an id"))).await,
+    ];
+    for page in &pages {
+        assert!(!page.contains("<img") && !page.contains('\u{202e}') && !page.contains("<!--"), "{page}");
+        assert!(page.contains("alert(1)") && page.contains("alert(2)"), "{page}");
+        assert_eq!(page.matches("class=\"state ").count(), 1, "{page}");
+    }
+    let heap = pages[1].split("href=\"").find(|link| link.contains("/heap?q=")).expect("a link to the heap");
+    let heap = heap.split('"').next().expect("an address").replace("&#38;", "&");
+    assert!(viewer.page(&heap).await.contains("alert(2)"));
+}
