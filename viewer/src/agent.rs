@@ -90,6 +90,15 @@ impl Agent {
         })
     }
 
+    /// Sees whether anybody listens, and asks for nothing.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), if nobody does or it takes too long.
+    pub(crate) async fn knock(&self, within: Duration) -> Result<(), String> {
+        let silent = || Err(format!("{} does not answer", self.authority));
+        timeout(within, self.connect()).await.unwrap_or_else(|_| silent()).map(drop)
+    }
+
     async fn get(&self, token: Option<&str>, ask: bool) -> Result<Bytes, String> {
         let failed = |error: hyper::Error| {
             format!("no answer from {}: {error}; is it the address of an agent?", self.authority)

@@ -37,7 +37,18 @@ const FLAME_SCRIPT: Asset = Asset {
 const ICON: Asset =
     Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("assets/icon.svg") };
 
-const ALL: [&Asset; 4] = [&STYLE, &FLAME_STYLE, &FLAME_SCRIPT, &ICON];
+const ICON_ALARM: Asset = Asset {
+    name: "icon-alarm.svg",
+    content_type: "image/svg+xml",
+    content: include_str!("assets/icon-alarm.svg"),
+};
+const ICON_CLEAN: Asset = Asset {
+    name: "icon-clean.svg",
+    content_type: "image/svg+xml",
+    content: include_str!("assets/icon-clean.svg"),
+};
+
+const ALL: [&Asset; 6] = [&STYLE, &FLAME_STYLE, &FLAME_SCRIPT, &ICON, &ICON_ALARM, &ICON_CLEAN];
 
 /// Their addresses, for the templates.
 pub(crate) static LINKS: LazyLock<Links> = LazyLock::new(|| Links {
@@ -45,6 +56,8 @@ pub(crate) static LINKS: LazyLock<Links> = LazyLock::new(|| Links {
     flame_style: FLAME_STYLE.link(),
     flame_script: FLAME_SCRIPT.link(),
     icon: ICON.link(),
+    icon_alarm: ICON_ALARM.link(),
+    icon_clean: ICON_CLEAN.link(),
 });
 
 /// An address each.
@@ -53,6 +66,8 @@ pub(crate) struct Links {
     pub(crate) flame_style: String,
     pub(crate) flame_script: String,
     pub(crate) icon: String,
+    pub(crate) icon_alarm: String,
+    pub(crate) icon_clean: String,
 }
 
 impl Asset {

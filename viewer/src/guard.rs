@@ -4,6 +4,9 @@
 //! under a name of its own that points here. So a request must name a host that we know. There are
 //! no CORS headers. What touches a service is no GET, and comes from a page of ours or from no page.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use axum::extract::{Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
@@ -42,6 +45,10 @@ pub struct Access {
     pub token: Option<String>,
     /// Nothing that touches a service is offered.
     pub read_only: bool,
+    /// How often running services are asked for a snapshot though nobody looks; none: only when a page is loaded.
+    pub poll_every: Option<Duration>,
+    /// A folder in which the snapshots of running services are kept, and found again.
+    pub keep: Option<PathBuf>,
 }
 
 impl Access {
@@ -63,6 +70,20 @@ impl Access {
     #[must_use]
     pub fn with_read_only(mut self) -> Self {
         self.read_only = true;
+        self
+    }
+
+    /// Asks running services for a snapshot every so often, also when nobody looks.
+    #[must_use]
+    pub fn with_polling(mut self, every: Duration) -> Self {
+        self.poll_every = Some(every);
+        self
+    }
+
+    /// Keeps the snapshots of running services in a folder, which must be there.
+    #[must_use]
+    pub fn with_keep(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.keep = Some(folder.into());
         self
     }
 

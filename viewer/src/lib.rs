@@ -23,11 +23,13 @@ mod source;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 pub use guard::Access;
 pub use source::Source;
@@ -83,12 +85,26 @@ impl fmt::Display for ServeError {
 
 impl std::error::Error for ServeError {}
 
-/// All pages over a source.
+/// All pages over a source. Polling needs a runtime to be made in, and ends with the router.
 pub fn router(source: Source, access: Access) -> Router {
-    let library = Arc::new(Library::new(source, access.token.as_deref()));
+    let library = Arc::new(Library::new(source, access.token.as_deref(), access.keep.clone()));
+    if let (Some(every), Ok(runtime)) = (access.poll_every, Handle::try_current())
+        && library.has_agents()
+    {
+        runtime.spawn(poll(Arc::downgrade(&library), every));
+    }
     let read_only = access.read_only;
     let guard = from_fn_with_state(Arc::new(access), guard::guard);
     pages::routes(library, read_only).layer(from_fn(compress::compress)).layer(guard)
+}
+
+/// Asks running services now and then, for as long as there is anybody to show it to.
+async fn poll(library: Weak<Library>, every: Duration) {
+    while let Some(library) = library.upgrade() {
+        library.poll().await;
+        drop(library);
+        tokio::time::sleep(every).await;
+    }
 }
 
 /// A listener for [`serve_on`]. Port 0 takes any free one.

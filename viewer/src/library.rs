@@ -1,16 +1,19 @@
 //! Which snapshots there are now, and the few of them that are kept in memory.
 //!
 //! Files are looked for again at each listing and read when they are new; what was seen of them is
-//! remembered by path, size and time. Nothing is watched in the background: a page that is not
-//! loaded costs nothing, and an agent that is not asked is left in peace.
+//! remembered by path, size and time. Files are not watched in the background: a page that is not loaded costs nothing.
+//! Agents are asked now and then if the viewer is told to, so that there is something to compare when somebody looks.
 
+mod fuse;
+mod judged;
 mod shots;
+mod state;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_diff::{NotComparable, Policy, Report, Series, judge_series};
@@ -23,6 +26,9 @@ use crate::loaded::{Loaded, Summary};
 use crate::recent::Recent;
 use crate::source::{Place, Source};
 use shots::Shots;
+
+pub(crate) use judged::Judged;
+pub(crate) use state::{AgentState, SourceState, Weight};
 
 /// Tasks of the snapshots that are kept, together: about 100 bytes each.
 const KEPT_TASKS: u64 = 5_000_000;
@@ -47,6 +53,19 @@ pub(crate) struct Library {
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
     reports: Mutex<Recent<(String, String), Arc<Report>>>,
     heaps: Mutex<Recent<HeapsKey, Arc<Heaps>>>,
+    /// Reports of series, by their members.
+    judged: Mutex<Recent<Vec<String>, Arc<Judged>>>,
+    judging: tokio::sync::Mutex<()>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    snapshots: usize,
+    newest_unix_us: Option<u64>,
+    unreadable: usize,
+    answer: Option<Weight>,
 }
 
 /// Where the bytes of one snapshot are; other bytes have another origin.
@@ -78,9 +97,11 @@ pub(crate) enum Absent {
 }
 
 impl Library {
-    pub(crate) fn new(source: Source, token: Option<&str>) -> Self {
+    /// Snapshots of services are kept in a folder besides, if there is one.
+    pub(crate) fn new(mut source: Source, token: Option<&str>, keep: Option<PathBuf>) -> Self {
+        source.places.extend(keep.clone().map(Place::Folder));
         let agents = source.places.iter().filter_map(|place| match place {
-            Place::Agent(agent) => Some(Shots::new(agent.clone(), token.map(str::to_owned))),
+            Place::Agent(agent) => Some(Shots::new(agent.clone(), token.map(str::to_owned), keep.clone())),
             Place::File(_) | Place::Folder(_) => None,
         });
         Library {
@@ -91,6 +112,11 @@ impl Library {
             loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
             reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
             heaps: Mutex::new(Recent::new(KEPT_HEAP_ROWS, |heaps| 100 + heaps.rows())),
+            judged: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |judged| {
+                100 + judged.report.sites.len() as u64
+            })),
+            judging: tokio::sync::Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -110,6 +136,48 @@ impl Library {
     /// True if a running service is among the places.
     pub(crate) fn has_agents(&self) -> bool {
         !self.shots.is_empty()
+    }
+
+    /// How the sources are now. A service that did not answer a moment ago is knocked at, not asked.
+    pub(crate) async fn state(&self) -> SourceState {
+        let mut agents = Vec::new();
+        for shots in &self.shots {
+            agents.push(shots.state().await);
+        }
+        let seen = *lock(&self.seen);
+        let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
+        let age_ns = |us: u64| now_us.saturating_sub(us).saturating_mul(1000);
+        SourceState {
+            agents,
+            snapshots: seen.snapshots,
+            newest_age_ns: seen.newest_unix_us.map(age_ns),
+            unreadable: seen.unreadable,
+        }
+    }
+
+    /// What was found when it was last looked for.
+    pub(crate) fn answer(&self) -> Option<Weight> {
+        lock(&self.seen).answer
+    }
+
+    pub(crate) fn set_answer(&self, answer: Option<Weight>) {
+        lock(&self.seen).answer = answer;
+    }
+
+    /// Takes a snapshot of each running service, and looks at everything again.
+    pub(crate) async fn poll(self: &Arc<Self>) {
+        for shots in &self.shots {
+            shots.poll().await;
+        }
+        self.list().await;
+    }
+
+    /// Takes a snapshot of each running service now.
+    pub(crate) async fn take(&self) -> Result<(), Absent> {
+        for shots in &self.shots {
+            shots.take().await.map_err(Absent::Unusable)?;
+        }
+        Ok(())
     }
 
     /// Has the idle tasks of the running services polled, to show where they are parked. Gives the id of the newest
@@ -178,6 +246,12 @@ impl Library {
             entries.insert(origin, entry);
         }
         let listing = listing(entries.values(), problems);
+        {
+            let mut seen = lock(&self.seen);
+            seen.snapshots = listing.snapshots.len();
+            seen.newest_unix_us = listing.snapshots.last().map(|newest| newest.taken_unix_us);
+            seen.unreadable = entries.values().filter(|entry| entry.is_err()).count();
+        }
         // What could not be read is tried again: a file may become readable without a new time.
         entries.retain(|_, entry| entry.is_ok());
         *lock(&self.known) = entries;

@@ -110,6 +110,12 @@ impl Loaded {
         site::sites(self.analysis.snapshot()).nth(index.0 as usize)
     }
 
+    /// The place of the site that goes by this location.
+    pub(crate) fn site_at(&self, location: &str) -> Option<u32> {
+        let mut sites = (0..).zip(site::sites(self.analysis.snapshot()));
+        sites.find(|(_, site)| site.to_string() == location).map(|(place, _)| place)
+    }
+
     /// Where this snapshot has a site.
     pub(crate) fn site_index(&self, site: &Site) -> Option<SiteIndex> {
         let mut sites = (0..).map(SiteIndex).zip(site::sites(self.analysis.snapshot()));

@@ -124,3 +124,99 @@ async fn asking_needs_the_token() {
     let asked = agent.requests().concat();
     assert!(asked.starts_with("GET /snapshot?ask=1 HTTP"), "{asked}");
 }
+
+/// What the top bar of a page says of the sources.
+fn top(page: &str) -> &str {
+    let bar =
+        page.split("<header").nth(1).and_then(|rest| rest.split("</header>").next()).expect("a top bar");
+    bar.split("class=\"states\">").nth(1).and_then(|rest| rest.split("</p>").next()).expect("a state")
+}
+
+#[tokio::test]
+async fn a_service_that_is_gone_is_seen_on_top_of_every_page() {
+    let agent = MockAgent::new(vec![idle_service(20.0)]);
+    let viewer = viewer(agent.address(), None);
+    let page = viewer.page("/").await;
+    assert!(top(&page).contains("class=\"state good\"") && top(&page).contains("live "), "{}", top(&page));
+    let id = viewer.json("/api/v1").await["snapshots"][0]["id"].as_str().expect("an id").to_owned();
+    agent.requests();
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let pages = ["/", "/help", "/nothing", "/s/live/tasks", "/s/{s}/tasks", "/s/{s}/site/0", "/s/{s}/heap"];
+    for path in pages.into_iter().chain(["/s/{s}/resources", "/s/{s}/groups", "/d/{s}..{s}"]) {
+        let page = viewer.get(&path.replace("{s}", &id)).await.body;
+        assert!(top(&page).contains("class=\"state alarm\""), "{path}: {}", top(&page));
+        assert!(top(&page).contains("stale ") && top(&page).contains("nothing listens at"), "{path}");
+    }
+    let listed = viewer.json("/api/v1").await;
+    assert!(listed["source"]["agents"][0]["problem"].is_string(), "{listed}");
+}
+
+/// How many snapshots there are, without asking for one.
+async fn listed(viewer: &Viewer) -> usize {
+    viewer.json("/api/v1").await["snapshots"].as_array().map_or(0, Vec::len)
+}
+
+#[tokio::test]
+async fn a_service_is_asked_though_nobody_looks_and_what_it_says_outlives_the_viewer() {
+    let folder = site::Folder::new("keep");
+    let agent = MockAgent::new([20.0, 30.0, 40.0].map(idle_service).to_vec());
+    let address = agent.address().to_owned();
+    let every = std::time::Duration::from_millis(50);
+    let viewer = viewer_with(&address, Access::default().with_polling(every).with_keep(&*folder));
+    // The agent ends with its third answer, and nobody but the viewer asks.
+    tokio::task::spawn_blocking(|| agent.requests()).await.expect("three are asked for");
+    let page = viewer.page("/").await;
+    assert_eq!(listed(&viewer).await, 3, "{page}");
+    assert!(
+        page.contains("too early to say") || page.contains("clean") || page.contains("finding"),
+        "{page}"
+    );
+    let ids = viewer.json("/api/v1").await;
+    drop(viewer);
+    let later = folder.viewer();
+    assert_eq!(listed(&later).await, 3);
+    for summary in ids["snapshots"].as_array().expect("snapshots") {
+        later.page(&format!("/s/{}/tasks", summary["id"].as_str().expect("an id"))).await;
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_without_polling() {
+    let agent = MockAgent::new(vec![idle_service(20.0)]);
+    let viewer = viewer(agent.address(), None);
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(viewer.page("/").await.contains(&format!("{} #1", agent.address())), "the first answer");
+    assert_eq!(listed(&viewer).await, 1);
+    assert_eq!(agent.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_taken_now_by_a_post_from_our_own_page_alone() {
+    let agent = MockAgent::new(vec![idle_service(20.0), idle_service(30.0)]);
+    let address = agent.address().to_owned();
+    let viewer = viewer(&address, None);
+    assert!(viewer.page("/").await.contains("Take a snapshot now"));
+    assert_eq!(viewer.ask(post("/snapshot", Some("cross-site"))).await.status, 403);
+    assert_eq!(viewer.get("/snapshot").await.status, 405);
+    assert_eq!(viewer.ask(post("/snapshot", Some("same-origin"))).await.status, 303);
+    assert_eq!(listed(&viewer).await, 2);
+    assert_eq!(agent.requests().len(), 2);
+    let silent = viewer_with(&address, Access::default().with_read_only());
+    assert_eq!(silent.ask(post("/snapshot", Some("same-origin"))).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_over_and_over_is_left_in_peace() {
+    let agent = MockAgent::raw(vec![b"HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n".to_vec(); 4]);
+    let viewer = viewer(agent.address(), None);
+    for _ in 0..4 {
+        assert!(viewer.page("/").await.contains("answers 500"));
+    }
+    agent.requests();
+    // It listens no more, but nobody goes to see.
+    let page = viewer.page("/").await;
+    assert!(
+        page.contains("failed too often and is asked again in") && !page.contains("nothing listens"),
+        "{page}"
+    );
+}

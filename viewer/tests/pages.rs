@@ -468,3 +468,23 @@ async fn a_token_keeps_others_out() {
     );
     assert_eq!(launched.headers["set-cookie"], "diag_token=s3cret; HttpOnly; SameSite=Strict; Path=/");
 }
+
+#[tokio::test]
+async fn the_tab_says_alarm_and_the_top_bar_what_cannot_be_read() {
+    let scene = Scene::new("tab");
+    std::fs::write(scene.folder.join("c.diag"), b"no snapshot").expect("a file");
+    let page = scene.viewer.page("/").await;
+    assert!(page.contains("<title>ALARM: svc · diag</title>"), "{page}");
+    assert!(page.contains("/icon-alarm.svg") && page.contains("1 file unreadable"), "{page}");
+    let page = scene.viewer.page("/help").await;
+    assert!(page.contains("<title>ALARM: ") && page.contains("1 file unreadable"), "{page}");
+    let healthy = Folder::new("tab-clean");
+    let tasks = Churn { until: 700.0, ..Churn::default() }.tasks();
+    let service = Service::new(in_order(tasks));
+    for (name, at) in [("a.diag", 300.0), ("b.diag", 420.0), ("c.diag", 540.0)] {
+        healthy.write(name, &service.at(at));
+    }
+    let page = healthy.viewer().page("/").await;
+    assert!(page.contains("<title>clean: ") && page.contains("/icon-clean.svg"), "{page}");
+    assert!(!page.contains("unreadable") && page.contains("3 snapshots, the newest"), "{page}");
+}

@@ -1,6 +1,8 @@
 //! `diag serve [SNAP|DIR|URL]...`: the viewer in a browser.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use diag_viewer::{Access, ServeError, Source, bind, router, serve_on};
 
@@ -28,6 +30,15 @@ pub(crate) struct Args {
     /// Offer nothing that touches a running service
     #[arg(long)]
     read_only: bool,
+    /// Ask running services for a snapshot every so many seconds, also when nobody looks
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
+    poll: u64,
+    /// Ask running services only when a page is loaded
+    #[arg(long)]
+    no_poll: bool,
+    /// Keep snapshots of running services in this folder, which is made if need be, so that links to them stay valid
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
     #[command(flatten)]
     debug: DebugDirs,
 }
@@ -36,6 +47,13 @@ pub(crate) fn run(args: Args) -> Result<End, Failure> {
     let source = source(&args.places).map_err(Failure::Usage)?.with_debug_files(args.debug.files()?);
     let mut access = Access::default();
     (access.hosts, access.token, access.read_only) = (args.allow_host, args.token, args.read_only);
+    access.poll_every = (!args.no_poll).then(|| Duration::from_secs(args.poll));
+    if let Some(folder) = &args.keep {
+        let unwritable =
+            |error| Failure::Unreadable(format!("cannot make the folder {}: {error}", folder.display()));
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+    }
+    access.keep = args.keep;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
     runtime.block_on(serve(args.addr, source, access)).map_err(|error| Failure::Usage(error.to_string()))?;

@@ -1,13 +1,17 @@
-//! Snapshots fetched from one agent: the first, to compare with, the last few, and some between them.
+//! Snapshots fetched from one agent: the first, to compare with, the last few, and some between them, ever fewer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use diag_analysis::human;
-use diag_snapshot::Keep;
+use diag_snapshot::{Keep, file};
 use hyper::body::Bytes;
 
-use super::{Origin, lock};
+use super::fuse::Fuse;
+use super::{AgentState, Origin, lock};
 use crate::agent::Agent;
 
 /// An answer that takes longer is not waited for: the page shows the last one and says so.
@@ -17,12 +21,22 @@ const ASKED_WITHIN: Duration = Duration::from_secs(30);
 /// A service is asked no more often, however often pages are loaded.
 const FRESH_FOR: Duration = Duration::from_secs(2);
 /// Of a million tasks one has tens of megabytes.
-const KEPT: usize = 8;
-const NEWEST: usize = 3;
+const KEPT: usize = 60;
+const NEWEST: usize = 8;
+/// All together take no more, whatever their number, but for the newest few.
+const KEPT_BYTES: usize = 512 << 20;
+/// So long is waited before each of two more tries in the background.
+const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
+/// For so long after it answered a service is taken to be there.
+const THERE_FOR: Duration = Duration::from_secs(1);
+/// A page does not wait longer to learn whether anybody listens.
+const KNOCK_WITHIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Shots {
     agent: Agent,
     token: Option<String>,
+    /// Where they are kept as files too.
+    folder: Option<PathBuf>,
     /// Held while asking, so that pages loaded at once ask once.
     asking: tokio::sync::Mutex<()>,
     kept: Mutex<Kept>,
@@ -32,12 +46,19 @@ pub(super) struct Shots {
 struct Kept {
     /// With the time at which each came.
     shots: Vec<(Instant, (Origin, Bytes))>,
+    /// The files of shots, by their numbers.
+    files: Vec<(u64, PathBuf)>,
     taken: u64,
+    fuse: Fuse,
+    /// When it was last known whether the service is there.
+    tried: Option<Instant>,
+    /// Why the last try brought nothing.
+    problem: Option<String>,
 }
 
 impl Shots {
-    pub(super) fn new(agent: Agent, token: Option<String>) -> Self {
-        Shots { agent, token, asking: tokio::sync::Mutex::default(), kept: Mutex::default() }
+    pub(super) fn new(agent: Agent, token: Option<String>, folder: Option<PathBuf>) -> Self {
+        Shots { agent, token, folder, asking: tokio::sync::Mutex::default(), kept: Mutex::default() }
     }
 
     /// All that is kept, a new one among them unless the last is new enough; and what went wrong.
@@ -52,6 +73,25 @@ impl Shots {
         (kept.all().cloned().collect(), problem)
     }
 
+    /// Takes a new one, whenever the last came. Who waits for no page tries again a little later.
+    pub(super) async fn poll(&self) {
+        for gap in RETRY_AFTER.into_iter().map(Some).chain([None]) {
+            let asking = self.asking.lock().await;
+            let taken = self.fetch(ANSWER_WITHIN, false).await;
+            drop(asking);
+            match gap {
+                Some(gap) if taken.is_err() => tokio::time::sleep(gap).await,
+                _ => return,
+            }
+        }
+    }
+
+    /// Takes a new one now, and says why there is none.
+    pub(super) async fn take(&self) -> Result<(), String> {
+        let _asking = self.asking.lock().await;
+        self.fetch(ANSWER_WITHIN, false).await
+    }
+
     /// Takes a new one for which the service's idle tasks are polled.
     pub(super) async fn ask(&self) -> Result<(), String> {
         let _asking = self.asking.lock().await;
@@ -59,9 +99,41 @@ impl Shots {
     }
 
     async fn fetch(&self, within: Duration, ask: bool) -> Result<(), String> {
-        let bytes = self.agent.snapshot(self.token.as_deref(), within, ask).await?;
-        lock(&self.kept).add(self.agent.authority(), bytes, Instant::now());
+        let (closed_in, problem) = {
+            let kept = lock(&self.kept);
+            (kept.fuse.closes_in(Instant::now()), kept.problem.clone().unwrap_or_default())
+        };
+        if let Some(wait) = closed_in {
+            let wait = human::duration(wait.as_nanos() as u64);
+            return Err(format!("{problem}; it failed too often and is asked again in {wait}"));
+        }
+        let answer = self.agent.snapshot(self.token.as_deref(), within, ask).await;
+        let mut kept = lock(&self.kept);
+        kept.fuse.answered(answer.is_err(), Instant::now());
+        kept.tried(answer.as_ref().err());
+        kept.add(self.agent.authority(), answer?, Instant::now());
+        self.folder.iter().for_each(|folder| kept.write(folder));
         Ok(())
+    }
+
+    /// Whether it is there, of which one may be sure: it is knocked at unless it just answered.
+    pub(super) async fn state(&self) -> AgentState {
+        let is_sure = |kept: &Kept| kept.tried.is_some_and(|tried| tried.elapsed() < THERE_FOR);
+        let (sure, was_refused) = {
+            let kept = lock(&self.kept);
+            (is_sure(&kept), kept.problem.is_some())
+        };
+        // That somebody listens does not mean that snapshots come: only a snapshot mends what went wrong.
+        if !sure && !was_refused {
+            let knocked = self.agent.knock(KNOCK_WITHIN).await;
+            lock(&self.kept).tried(knocked.as_ref().err());
+        }
+        let kept = lock(&self.kept);
+        AgentState {
+            address: self.agent.authority().to_owned(),
+            age_ns: kept.age().map(|age| age.as_nanos() as u64),
+            problem: kept.problem.clone(),
+        }
     }
 
     pub(super) fn bytes(&self, origin: &Origin) -> Option<Vec<u8>> {
@@ -75,6 +147,10 @@ impl Kept {
         self.shots.last().map(|(answered, _)| answered.elapsed())
     }
 
+    fn tried(&mut self, problem: Option<&String>) {
+        (self.tried, self.problem) = (Some(Instant::now()), problem.cloned());
+    }
+
     fn is_fresh(&self) -> bool {
         self.age().is_some_and(|age| age < FRESH_FOR)
     }
@@ -85,7 +161,35 @@ impl Kept {
         self.shots.push((now, (origin, bytes)));
         let first = self.shots[0].0;
         let since_first = |shot: &(Instant, _)| shot.0.duration_since(first).as_millis() as u64;
-        Keep::new(NEWEST, KEPT).thin(&mut self.shots, since_first);
+        let mut gone = Keep::new(NEWEST, KEPT).thin(&mut self.shots, since_first);
+        let bytes = |shots: &[(Instant, (Origin, Bytes))]| -> usize {
+            shots.iter().map(|(_, (_, bytes))| bytes.len()).sum()
+        };
+        while self.shots.len() > NEWEST + 1 && bytes(&self.shots) > KEPT_BYTES {
+            gone.extend(Keep::new(NEWEST, self.shots.len() - 1).thin(&mut self.shots, since_first));
+        }
+        for (_, (origin, _)) in gone {
+            self.forget(&origin);
+        }
+    }
+
+    /// Writes the newest to a file of its own. It stays in memory if it cannot be written.
+    fn write(&mut self, folder: &Path) {
+        let Some((_, (_, bytes))) = self.shots.last() else { return };
+        let Some(id) = diag_snapshot::content_id(bytes) else { return };
+        let path = folder.join(format!("live-{}.diag", id.short()));
+        match file::write(&path, bytes) {
+            Ok(()) => self.files.push((self.taken, path)),
+            Err(error) => self.problem = Some(format!("a snapshot cannot be kept: {error}")),
+        }
+    }
+
+    /// Removes the file of a shot that is kept no more. If it cannot be removed, it is one more to look at.
+    fn forget(&mut self, gone: &Origin) {
+        let Origin::Shot { number: gone, .. } = gone else { return };
+        for (_, path) in self.files.extract_if(.., |(number, _)| number == gone) {
+            let _ = fs::remove_file(path);
+        }
     }
 
     fn stale(&self, error: &str) -> String {
@@ -109,11 +213,14 @@ mod tests {
 
     /// An answer every ten seconds.
     fn check(answers: u64, expected: &[u64]) {
+        assert_eq!(kept_of(answers), expected, "after {answers} answers");
+    }
+
+    fn kept_of(answers: u64) -> Vec<u64> {
         let (mut kept, start) = (Kept::default(), Instant::now());
         let at = |answer| start + Duration::from_secs(10 * answer);
         (0..answers).for_each(|answer| kept.add("here:1", Bytes::new(), at(answer)));
-        let numbers: Vec<u64> = kept.all().map(|(origin, _)| number(origin)).collect();
-        assert_eq!(numbers, expected, "after {answers} answers");
+        kept.all().map(|(origin, _)| number(origin)).collect()
     }
 
     fn number(origin: &Origin) -> u64 {
@@ -127,8 +234,12 @@ mod tests {
     fn the_first_the_last_few_and_ever_fewer_between_stay() {
         check(0, &[]);
         check(1, &[1]);
-        check(8, &[1, 2, 3, 4, 5, 6, 7, 8]);
-        check(20, &[1, 9, 13, 15, 17, 18, 19, 20]);
+        check(60, &(1..=60).collect::<Vec<u64>>());
+        let kept = kept_of(4000);
+        assert_eq!((kept.len(), kept[0]), (60, 1));
+        assert_eq!(kept[52..], (3993..=4000).collect::<Vec<u64>>());
+        let gaps: Vec<u64> = kept[1..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps[0] > 100 && gaps[40] < gaps[0], "gaps are wider towards the past: {gaps:?}");
     }
 
     #[test]

@@ -11,25 +11,20 @@ const WIDTH: f64 = 320.0;
 const HEIGHT: f64 = 72.0;
 const MARGIN: f64 = 6.0;
 
-/// A line through points `(when, how much)` from 0 to the largest value, a dot for each.
-pub(crate) fn trend(points: &[(f64, f64)]) -> String {
-    let from = points.iter().map(|point| point.0).fold(f64::INFINITY, f64::min);
-    let to = points.iter().map(|point| point.0).fold(from, f64::max);
+/// A line through points `(when, how much)` on a time axis that others share, with a line where it began.
+pub(crate) fn sparkline(points: &[(f64, f64)], (from, to): (f64, f64), onset: Option<f64>) -> String {
     let most = points.iter().map(|point| point.1).fold(1.0, f64::max);
     let x = |when: f64| MARGIN + (WIDTH - 2.0 * MARGIN) * (when - from) / (to - from).max(1.0);
     let y = |value: f64| HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * value / most;
-    let places: Vec<(f64, f64)> = points.iter().map(|&(when, value)| (x(when), y(value))).collect();
-    let mut svg = open("trend", WIDTH, HEIGHT);
-    let ground = HEIGHT - MARGIN;
-    let _ = write!(svg, "<path class=\"ground\" d=\"M0 {ground}H{WIDTH}\"/>");
-    if let (Some(first), Some(last)) = (places.first(), places.last()) {
-        let line: String = places.iter().map(|(x, y)| format!("L{x:.1} {y:.1}")).collect();
-        let (from, to) = (first.0, last.0);
-        let _ = write!(svg, "<path class=\"area\" d=\"M{from:.1} {ground}{line}L{to:.1} {ground}Z\"/>");
-        let _ = write!(svg, "<path class=\"line\" d=\"M{from:.1} {:.1}{line}\"/>", first.1);
+    let mut svg = open("sparkline", WIDTH, HEIGHT);
+    let _ = write!(svg, "<path class=\"ground\" d=\"M0 {:.0}H{WIDTH}\"/>", HEIGHT - MARGIN);
+    if let Some(onset) = onset.filter(|onset| (from..=to).contains(onset)) {
+        let _ = write!(svg, "<path class=\"onset\" d=\"M{:.1} 0V{HEIGHT}\"/>", x(onset));
     }
-    for (x, y) in places {
-        let _ = write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\"/>");
+    let line: Vec<String> =
+        points.iter().map(|&(when, value)| format!("{:.1} {:.1}", x(when), y(value))).collect();
+    if !line.is_empty() {
+        let _ = write!(svg, "<path class=\"line\" d=\"M{}\"/>", line.join("L"));
     }
     svg + "</svg>"
 }
@@ -97,16 +92,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trend_begins_at_zero_and_ends_at_the_largest() {
-        let svg = trend(&[(0.0, 0.0), (10.0, 50.0), (20.0, 100.0)]);
-        assert!(svg.contains("M6.0 66L6.0 66.0L160.0 36.0L314.0 6.0L314.0 66Z"), "{svg}");
-        assert_eq!(svg.matches("<circle").count(), 3);
+    fn a_sparkline_begins_at_zero_and_ends_at_the_largest() {
+        let svg = sparkline(&[(0.0, 0.0), (10.0, 50.0), (20.0, 100.0)], (0.0, 20.0), Some(10.0));
+        assert!(svg.contains("M6.0 66.0L160.0 36.0L314.0 6.0") && svg.contains("M160.0 0V72"), "{svg}");
+        let before = sparkline(&[(0.0, 1.0)], (0.0, 20.0), Some(-5.0));
+        assert!(!before.contains("onset"), "{before}");
     }
 
     #[test]
     fn odd_numbers_draw_something() {
         for points in [&[][..], &[(5.0, 0.0)], &[(5.0, 1.0), (5.0, 2.0)]] {
-            assert!(!trend(points).contains("NaN"));
+            assert!(!sparkline(points, (5.0, 5.0), None).contains("NaN"));
         }
         assert!(!parts(&[0, 0]).contains("rect"));
         assert!(!histogram(&[]).contains("NaN"));

@@ -66,6 +66,11 @@ impl Pair {
         let report = ask.library.report(&before, &after).await?;
         Ok(Pair { before, after, report })
     }
+
+    /// The finding with this id.
+    pub(super) fn finding(&self, id: &str) -> Option<&Finding> {
+        self.report.findings.iter().find(|finding| finding.id == id)
+    }
 }
 
 #[derive(Template)]

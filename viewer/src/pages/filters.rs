@@ -70,6 +70,13 @@ fn in_words(bytes: i64) -> String {
     format!("{}{}", if bytes < 0 { "-" } else { "" }, human::bytes(bytes.unsigned_abs()))
 }
 
+/// The time of day of a stamp, which stands behind it whole.
+#[askama::filter_fn]
+pub(crate) fn clock(stamp: impl std::fmt::Display, _: &dyn Values) -> Result<String> {
+    let stamp = format!("{stamp:.0}");
+    Ok(stamp.get(11..19).map_or(stamp.clone(), str::to_owned))
+}
+
 #[askama::filter_fn]
 pub(crate) fn percent(share: &f64, _: &dyn Values) -> Result<String> {
     Ok(format!("{share:.1} %"))

@@ -17,7 +17,10 @@ mod overview;
 mod request;
 mod resources;
 mod site;
+mod story;
 mod tasks;
+mod timeline;
+mod top;
 mod verdict;
 
 use std::sync::Arc;
@@ -27,6 +30,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::middleware::from_fn_with_state;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Serialize;
@@ -38,8 +42,14 @@ use crate::library::{Absent, Library};
 pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
     let can_ask = library.has_agents() && !read_only;
     let html = Ask { library: Arc::clone(&library), form: Form::Html, can_ask };
-    let json = Ask { library, form: Form::Json, can_ask };
-    let asking = if can_ask { Router::new().route("/ask", post(overview::ask_tasks)) } else { Router::new() };
+    let json = Ask { library: Arc::clone(&library), form: Form::Json, can_ask };
+    let asking = if can_ask {
+        Router::new()
+            .route("/ask", post(overview::ask_tasks))
+            .route("/snapshot", post(overview::take_snapshot))
+    } else {
+        Router::new()
+    };
     let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
         .route("/s/{s}/flame.json", get(heap::json))
@@ -53,6 +63,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
         .fallback(nothing_here)
         .with_state(html)
         .merge(extra)
+        .layer(from_fn_with_state(library, top::fill))
         .merge(assets::routes())
         .nest("/api/v1", twins().fallback(nothing_here).with_state(json))
 }
@@ -71,6 +82,7 @@ fn twins() -> Router<Ask> {
         .route("/d/{pair}", get(diff::page))
         .route("/d/{pair}/heap", get(growth::page))
         .route("/d/{pair}/v/{id}", get(verdict::page))
+        .route("/f/{id}", get(verdict::over_time))
 }
 
 async fn nothing_here(State(ask): State<Ask>) -> Response {

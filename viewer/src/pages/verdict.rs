@@ -1,21 +1,23 @@
-//! `/d/{a}..{b}/v/{id}`: one finding with everything that bears on it.
+//! `/f/{id}` and `/d/{a}..{b}/v/{id}`: one finding with everything that bears on it, over a series or of a pair.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::TaskView;
-use diag_diff::Finding;
-use diag_diff::report::{HeapSiteChange, Report, SiteChange, words};
+use diag_diff::report::course::Course;
+use diag_diff::report::{HeapSiteChange, Report, SiteChange, TaskSiteBytes, words};
+use diag_diff::{Confidence, Finding};
 use diag_snapshot::SiteIndex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::diff::Pair;
+use super::story::Story;
 use super::{Ask, Page, diff, filters, request, to_json};
-use crate::library::{Absent, blocking};
+use crate::library::{Absent, Judged, blocking};
 use crate::loaded::{Loaded, Summary};
 
 /// So many tasks are shown as samples, those that rest the longest.
@@ -27,7 +29,137 @@ pub(crate) async fn page(State(ask): State<Ask>, Path((pair, id)): Path<(String,
 
 async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
     let pair = Pair::open(ask, pair).await?;
-    blocking(move || Verdict::new(&pair, &id)).await?
+    let missing =
+        || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
+    let finding = pair.finding(&id).cloned().ok_or_else(missing)?;
+    blocking(move || Verdict::new(&pair, finding, None)).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Window {
+    /// The first snapshot to look at; the first of all unless said.
+    from: Option<String>,
+    /// The last.
+    to: Option<String>,
+}
+
+/// `/f/{id}`: a finding over all snapshots of its service, or over those of a window.
+pub(crate) async fn over_time(
+    State(ask): State<Ask>,
+    Path(id): Path<String>,
+    Query(window): Query<Window>,
+) -> Response {
+    ask.answer(course(&ask, &id, &window).await)
+}
+
+async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
+    let snapshots = window.within(ask.library.list().await.snapshots)?;
+    for story in Story::all(&ask.library, &snapshots).await {
+        let Some(judged) = story.judged() else { continue };
+        let Some(place) = judged.report.findings.iter().position(|finding| finding.id == id) else {
+            continue;
+        };
+        let finding = judged.report.findings[place].clone();
+        let (pair, strip) = pairs(ask, judged, id).await?;
+        let picture = judged.findings.get(place).map(|course| story.picture(course));
+        let over_time = OverTime { course: judged.findings.get(place).cloned(), picture, strip };
+        return blocking(move || Verdict::new(&pair, finding, Some(over_time))).await;
+    }
+    Err(Absent::NotFound(format!(
+        "no finding {id} in these snapshots: the overview lists those that there are"
+    )))
+}
+
+/// What pairs up to the newest snapshot say, and that of them which shows it best: the widest of the surest.
+async fn pairs(ask: &Ask, judged: &Judged, id: &str) -> Result<(Pair, Vec<OfPair>), Absent> {
+    let none = || Absent::Unusable("two snapshots are needed".to_owned());
+    let ids = judged.newest_ids();
+    let (last, before) = ids.split_last().ok_or_else(none)?;
+    let mut best: Option<(Option<Confidence>, Pair)> = None;
+    let mut strip = Vec::new();
+    // A process of one snapshot is compared with the one before it.
+    let starts = if before.is_empty() { vec![&judged.first] } else { spread(before) };
+    for start in starts {
+        let pair = Pair::open(ask, &format!("{start}..{last}")).await?;
+        let confidence = pair.finding(id).map(|finding| finding.confidence);
+        strip.push(OfPair {
+            before: start.clone(),
+            after: last.clone(),
+            taken: pair.before.summary.taken.clone(),
+            window_ns: pair.report.window_ns.unsigned_abs(),
+            confidence,
+        });
+        if best.as_ref().is_none_or(|(surest, _)| confidence > *surest) {
+            best = Some((confidence, pair));
+        }
+    }
+    best.map(|(_, pair)| (pair, strip)).ok_or_else(none)
+}
+
+/// The first and those that are ever nearer to the end, each half as far as the one before.
+fn spread<T>(members: &[T]) -> Vec<&T> {
+    let distances = std::iter::successors(Some(1), |distance: &usize| Some(distance * 2));
+    let mut places: Vec<usize> =
+        distances.map_while(|distance| members.len().checked_sub(distance)).chain([0]).collect();
+    places.sort_unstable();
+    places.dedup();
+    places.into_iter().filter_map(|place| members.get(place)).collect()
+}
+
+impl Window {
+    fn within(&self, snapshots: Vec<Summary>) -> Result<Vec<Summary>, Absent> {
+        let taken = |id: &Option<String>| match id {
+            None => Ok(None),
+            Some(id) => {
+                let known = snapshots.iter().find(|summary| summary.id == *id);
+                let gone = || {
+                    Absent::NotFound(format!(
+                        "no snapshot `{id}`: the overview lists those that are there now"
+                    ))
+                };
+                known.map(|summary| Some(summary.taken_unix_us)).ok_or_else(gone)
+            }
+        };
+        let (from, to) = (taken(&self.from)?.unwrap_or(0), taken(&self.to)?.unwrap_or(u64::MAX));
+        let inside = |summary: &Summary| (from..=to).contains(&summary.taken_unix_us);
+        Ok(snapshots.iter().filter(|summary| inside(summary)).cloned().collect())
+    }
+}
+
+/// A finding over the moments of a series.
+#[derive(Serialize)]
+struct OverTime {
+    course: Option<Course>,
+    #[serde(skip)]
+    picture: Option<String>,
+    /// How sure each pair is, the widest first.
+    strip: Vec<OfPair>,
+}
+
+/// What one pair says.
+#[derive(Serialize)]
+struct OfPair {
+    before: String,
+    after: String,
+    taken: String,
+    window_ns: u64,
+    /// None if it does not show it.
+    confidence: Option<Confidence>,
+}
+
+impl OfPair {
+    fn word(&self) -> &'static str {
+        self.confidence.map_or("not seen", Confidence::as_str)
+    }
+
+    /// As a class of the style sheet.
+    fn weight(&self) -> &'static str {
+        match self.confidence {
+            Some(Confidence::Possible) => "doubt",
+            Some(_) => "alarm",
+            None => "same",
+        }
+    }
 }
 
 #[derive(Template, Serialize)]
@@ -45,24 +177,28 @@ struct Verdict {
     function: Option<HeapSiteChange>,
     /// Some live tasks of the site in the second snapshot.
     samples: Vec<TaskView>,
+    /// Over the series, on the page of the finding.
+    over_time: Option<OverTime>,
+    /// Places in the second snapshot of the sites whose tasks allocated it.
+    #[serde(skip)]
+    task_sites: Vec<Option<u32>>,
     #[serde(skip)]
     report: Arc<Report>,
 }
 
 impl Verdict {
-    fn new(pair: &Pair, id: &str) -> Result<Self, Absent> {
+    fn new(pair: &Pair, finding: Finding, over_time: Option<OverTime>) -> Self {
         let (report, after) = (&pair.report, &pair.after);
-        let finding = report.findings.iter().find(|finding| finding.id == id).cloned();
-        let missing =
-            || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
-        let finding = finding.ok_or_else(missing)?;
         let (subject_site, subject_function) = (finding.subject.site(), finding.subject.function());
         let site = report.sites.iter().find(|change| subject_site == Some(&change.site)).cloned();
         let site_index = site.as_ref().and_then(|change| after.site_index(&change.site));
         let mut functions = report.heap.iter().flat_map(|heap| &heap.sites);
         let function = functions.find(|change| subject_function == Some(&change.place)).cloned();
-        Ok(Verdict {
-            schema: "diag.verdict/2",
+        let by_task_site = function.iter().flat_map(|function: &HeapSiteChange| &function.by_task_site);
+        Verdict {
+            task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
+            over_time,
+            schema: "diag.verdict/3",
             before: pair.before.summary.clone(),
             after: after.summary.clone(),
             function,
@@ -71,7 +207,12 @@ impl Verdict {
             site,
             finding,
             report: Arc::clone(report),
-        })
+        }
+    }
+
+    fn task_sites(&self) -> impl Iterator<Item = (&TaskSiteBytes, &Option<u32>)> {
+        let function = self.function.iter();
+        function.flat_map(|function| &function.by_task_site).zip(&self.task_sites)
     }
 }
 

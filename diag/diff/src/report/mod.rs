@@ -11,6 +11,7 @@
 //! and `container` are `new`, `p` and `kind`. Its JSON Schema is `report.schema.json` beside this crate.
 
 mod change;
+pub mod course;
 pub mod explain;
 mod heap;
 pub mod json;
@@ -35,6 +36,7 @@ use crate::rules::fact::Percent;
 use crate::rules::finding::{Confidence, Finding};
 use crate::rules::reason::Reason;
 use crate::rules::remark::Remark;
+use crate::rules::risk::Risk;
 use crate::rules::rule::Facts;
 use crate::time::timestamp;
 use diag_analysis::views::Memory;
@@ -155,6 +157,15 @@ impl Report {
                 self.notes.push(Remark::Over { rule, place, until: *until });
             }
         }
+    }
+
+    /// The most memory that the process may have, and in how many microseconds it has it, if that is foreseen.
+    pub fn memory_limit(&self) -> Option<(u64, u64)> {
+        let met = self.findings.iter().filter_map(|finding| match &finding.risk {
+            Risk::MemoryRunsOut { limit, after, .. } => Some((limit.0, after.0)),
+            _ => None,
+        });
+        met.min_by_key(|&(_, after_us)| after_us)
     }
 
     /// Live tasks that the recorder follows.

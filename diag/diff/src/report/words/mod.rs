@@ -48,7 +48,34 @@ pub fn joined<T: Display>(facts: &[T]) -> String {
     facts.iter().map(T::to_string).collect::<Vec<_>>().join("; ")
 }
 
-fn shown(place: &impl Display) -> String {
+/// How many or how much it is about: `659 tasks, 6.3 MiB`; what speaks for it where nothing is counted.
+pub fn amount(finding: &Finding) -> String {
+    let parts = [
+        counted(finding),
+        finding.bytes.map(|bytes| bytes.estimate()),
+        finding.growth.map(|growth| format!("grown by {}", growth.estimate())),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    match parts.is_empty() {
+        true => finding.evidence.first().map_or(finding.rule.to_owned(), ToString::to_string),
+        false => parts.join(", "),
+    }
+}
+
+/// What it comes to if it goes on; none of what does not grow.
+pub fn forecast(finding: &Finding) -> Option<String> {
+    use crate::rules::risk::Risk::{DescriptorsRunOut, GaugeGrows, MemoryGrows, MemoryRunsOut, TasksGrow};
+    match &finding.risk {
+        risk @ (DescriptorsRunOut { .. }
+        | GaugeGrows { .. }
+        | MemoryGrows { .. }
+        | MemoryRunsOut { .. }
+        | TasksGrow { .. }) => Some(risk.to_string()),
+        _ => None,
+    }
+}
+
+pub(super) fn shown(place: &impl Display) -> String {
     human::name(&place.to_string())
 }
 
