@@ -90,6 +90,15 @@ impl AwaitPoints {
         self.of_task.get(&task.id).map(|text| &**text).or_else(of_rest)
     }
 
+    /// Where this task waits, by its own stacks or by those of all others like it: the text of either is the same.
+    pub(crate) fn place_of(&self, task: TaskId, site: SiteIndex, state: TaskState) -> Option<&Arc<str>> {
+        let of_rest = || {
+            let answers = self.of_group.get(&(site, state))?;
+            answers.first().filter(|_| answers.len() == 1)
+        };
+        self.of_task.get(&task).or_else(of_rest)
+    }
+
     /// True if no task has a stack.
     pub(crate) fn is_empty(&self) -> bool {
         self.of_task.is_empty()
