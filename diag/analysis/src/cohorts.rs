@@ -46,7 +46,7 @@ pub struct AwaitIndex(pub u32);
 /// Which cohort.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CohortKey {
-    /// Those spawned here.
+    /// Those spawned here. A site has one even if none of its tasks lives.
     Site(SiteIndex),
     /// Those that wait here; none: it is not known where.
     Await(Option<AwaitIndex>),
@@ -147,7 +147,8 @@ impl Cohorts {
         let usual_us = self.usual_lifetime(task.site)?.0 as f64;
         // A connection with a ping a minute has a rhythm of its own.
         let pauses = task.polls.checked_sub(1).filter(|&pauses| pauses > 0);
-        let pause_us = pauses.zip(task.last_poll).map(|(pauses, last)| (last - task.spawned).0 as f64 / pauses as f64);
+        let pause_us =
+            pauses.zip(task.last_poll).map(|(pauses, last)| (last - task.spawned).0 as f64 / pauses as f64);
         let least_us = usual_us.max(pause_us.unwrap_or(0.0)) * STALE_FACTOR;
         let idle = task.last_progress().map(|at| now - at);
         Some(task.state != TaskState::Polling && idle.is_some_and(|idle| idle.0 as f64 >= least_us))
@@ -182,7 +183,8 @@ impl Cohorts {
                 tasks.for_each(|(row, task)| sums.add(state_place(task.state), row, &task));
             }
             GroupBy::Parent => {
-                let known = (0..snapshot.sites.len() as u32).map(|site| CohortKey::Parent(Some(SiteIndex(site))));
+                let known =
+                    (0..snapshot.sites.len() as u32).map(|site| CohortKey::Parent(Some(SiteIndex(site))));
                 sums.room(known.chain([CohortKey::Parent(None)]));
                 let parents = snapshot.tasks.parent_site();
                 let place = |row: u32| {
@@ -285,7 +287,8 @@ impl<'a> Sums<'a> {
         for ((place, site), tasks) in self.sites {
             self.sums[place as usize].cohort.sites.push((SiteIndex(site), tasks));
         }
-        self.sums.into_iter().map(Sum::cohort).filter(|cohort| cohort.tasks > 0).collect()
+        let is_kept = |cohort: &Cohort| cohort.tasks > 0 || matches!(cohort.key, CohortKey::Site(_));
+        self.sums.into_iter().map(Sum::cohort).filter(is_kept).collect()
     }
 }
 
@@ -358,8 +361,9 @@ fn spawned_bytes(snapshot: &Snapshot, stacks: &AllocationSites) -> Vec<f64> {
     let mut spawned = vec![0.0; snapshot.tasks.len()];
     let row = |task: TaskId| snapshot.tasks.id().find(task);
     for sample in heap.samples.iter() {
-        let is_cell =
-            *cells.entry(sample.stack).or_insert_with(|| stacks.kind(sample.stack) == AllocationKind::TaskCell);
+        let is_cell = *cells
+            .entry(sample.stack)
+            .or_insert_with(|| stacks.kind(sample.stack) == AllocationKind::TaskCell);
         if let Some(row) = sample.task.filter(|_| is_cell).and_then(row) {
             spawned[row] += sample.weight_bytes();
         }
