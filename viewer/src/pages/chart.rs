@@ -86,6 +86,22 @@ pub(crate) fn histogram(buckets: &[u64]) -> String {
     svg + "</svg>"
 }
 
+/// A histogram beside a number, as wide as so many buckets: pictures below each other share their axis.
+pub(crate) fn small_histogram(counts: &[u64], buckets: &usize) -> String {
+    const HEIGHT: f64 = 20.0;
+    const STEP: f64 = 4.0;
+    let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let width = STEP * (*buckets).max(1) as f64;
+    let mut svg = open("small-histogram", width, HEIGHT);
+    let _ = write!(svg, "<path class=\"ground\" d=\"M0 {HEIGHT}H{width}\"/>");
+    for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let height = (HEIGHT * count as f64 / most).max(1.5);
+        let (x, y) = (STEP * i as f64, HEIGHT - height);
+        let _ = write!(svg, "<rect x=\"{x}\" y=\"{y:.1}\" width=\"3\" height=\"{height:.1}\"/>");
+    }
+    svg + "</svg>"
+}
+
 fn open(class: &str, width: f64, height: f64) -> String {
     format!(
         "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"

@@ -10,6 +10,18 @@ use diag_analysis::human;
 
 const UNKNOWN: &str = "–";
 
+/// A text as part of an address.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(byte.into()),
+            _ => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
+}
+
 #[askama::filter_fn]
 pub(crate) fn count<N: Borrow<u64>>(number: N, _: &dyn Values) -> Result<String> {
     Ok(human::count(*number.borrow()))

@@ -13,10 +13,13 @@ mod groups;
 mod growth;
 mod heap;
 mod help;
+mod notices;
 mod overview;
 mod request;
 mod resources;
 mod site;
+mod sorting;
+mod steps;
 mod tasks;
 mod verdict;
 
