@@ -3,6 +3,7 @@
 //! A handler asks the library, makes the struct and lets it be rendered: as HTML by its template,
 //! as JSON under `/api/v1`. Numbers are put into words by the same functions as on the command line.
 
+mod await_point;
 mod chart;
 mod diff;
 mod export;
@@ -20,6 +21,7 @@ mod resources;
 mod site;
 mod sorting;
 mod steps;
+mod task;
 mod tasks;
 mod verdict;
 
@@ -66,6 +68,8 @@ fn twins() -> Router<Ask> {
         .route("/", get(overview::page))
         .route("/s/{s}/tasks", get(tasks::page))
         .route("/s/{s}/site/{i}", get(site::page))
+        .route("/s/{s}/await/{point}", get(await_point::page))
+        .route("/s/{s}/task/{task}", get(task::page))
         .route("/s/{s}/heap", get(heap::page))
         .route("/s/{s}/resources", get(resources::page))
         .route("/s/{s}/groups", get(groups::page))

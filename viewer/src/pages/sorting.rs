@@ -1,6 +1,7 @@
 //! What a list is put in order by, in which direction, and where a page of it begins.
 
 use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -80,6 +81,36 @@ impl<S: Copy + PartialEq> Sorting<S> {
         let places: Vec<usize> = keys.into_iter().map(|(_, place)| place as usize).collect();
         let next = places.last().filter(|_| unlisted > 0).map(|&last| format!("{}-{last}", values[last].0));
         (places, next, unlisted as u64)
+    }
+
+    /// The first rows after a place, and what `after` is on the next page; `key` gives the number of a row and its id.
+    pub(crate) fn first_rows(
+        self,
+        rows: impl Iterator<Item = u32>,
+        key: impl Fn(u32) -> (u64, u64),
+        after: Option<(u64, u64)>,
+        at_most: usize,
+    ) -> (Vec<u32>, Option<String>) {
+        let in_order = |(value, id): (u64, u64)| (if self.backwards { value } else { u64::MAX - value }, id);
+        let after = after.map(in_order);
+        // A heap of the first so far, one more than a page holds: the last of them is the one to beat.
+        let mut first: BinaryHeap<((u64, u64), u32)> = BinaryHeap::with_capacity(at_most + 2);
+        for row in rows {
+            let key = in_order(key(row));
+            let is_later = after.is_none_or(|after| key > after);
+            let has_room = first.len() <= at_most || first.peek().is_some_and(|last| key < last.0);
+            if is_later && has_room {
+                first.push((key, row));
+                if first.len() > at_most + 1 {
+                    first.pop();
+                }
+            }
+        }
+        let more = first.len() > at_most;
+        let mut rows: Vec<u32> = first.into_sorted_vec().into_iter().map(|(_, row)| row).collect();
+        rows.truncate(at_most);
+        let last = rows.last().filter(|_| more).map(|&row| key(row));
+        (rows, last.map(|(value, id)| format!("{value}-{id}")))
     }
 
     /// What a click on the head of a column asks for: `-` turns round what is chosen already.
