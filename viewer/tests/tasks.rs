@@ -240,6 +240,60 @@ async fn steps_lead_to_the_same_site() {
     );
 }
 
+#[tokio::test]
+async fn a_search_finds_each_kind_of_thing() {
+    let (_folder, viewer, a, b) = scene("tasks-search");
+    let first =
+        viewer.json("/api/v1/s/live/site/0").await["tasks"][0]["id"].as_str().expect("an id").to_owned();
+    for (text, link) in [
+        ("svc.rs:7", format!("/s/{b}/site/0")),
+        ("wait.rs:5", format!("/s/{b}/await/")),
+        ("svc::serve", format!("/s/{b}/heap?q=svc%3A%3Aserve")),
+        (&*first, format!("/s/{b}/task/{first}")),
+        ("%3Ca%26b", format!("/s/{b}/tasks?group=label&#38;q=%3Ca%26b%3E")),
+    ] {
+        let page = viewer.page(&format!("/q?q={text}")).await;
+        assert!(page.contains(&link), "{text} does not lead to {link}: {page}");
+        assert!(viewer.page(&format!("/q?q={text}&s={a}")).await.contains(&format!("/s/{a}/")), "{text}");
+    }
+    assert!(viewer.page("/q").await.contains("Part of a name"));
+    assert!(viewer.page("/q?q=nowhere").await.contains("Nothing has this"));
+    for hostile in
+        ["%22%3E%3Cscript%3Ealert(1)%3C/script%3E", "%00%1b%5b31m", &"n".repeat(5_000), "..%2F..%2F", "-1"]
+    {
+        let answer = viewer.get(&format!("/q?q={hostile}")).await;
+        assert!(
+            answer.status == StatusCode::OK && !answer.body.contains("<script"),
+            "{hostile}: {}",
+            answer.body
+        );
+    }
+    assert_eq!(viewer.get("/q?q=a&s=%3Cscript%3E").await.status, StatusCode::NOT_FOUND);
+}
+
+/// A hundred places that are afflicted alike: one line, and the table begins on the first screen.
+#[tokio::test]
+async fn notices_of_one_kind_are_one_line() {
+    let folder = Folder::new("tasks-notices");
+    let mut snapshot = diag_test_support::crowd::crowd(10_000, 1_000, 10);
+    let held = |task: TaskRow| match task.site.0 < 100 && task.state == diag_snapshot::TaskState::Polling {
+        true => TaskRow { last_poll_us: Some(1), ..task },
+        false => TaskRow { state: diag_snapshot::TaskState::Idle, ..task },
+    };
+    snapshot.tasks = snapshot.tasks.iter().map(held).collect();
+    folder.write("a.diag", &snapshot);
+    let viewer = folder.viewer();
+    let json = viewer.json("/api/v1/s/live/tasks").await;
+    assert!(json["findings"].as_array().map_or(0, Vec::len) >= 10, "{}", json["findings"]);
+    let page = viewer.page("/s/live/tasks").await;
+    let notices = page.matches("class=\"notice").count();
+    assert!((1..=2).contains(&notices), "{notices} notices");
+    assert!(page.contains("<summary>") && page.contains(" places, "), "{page}");
+    let (head, _) = page.split_once("<table").expect("a table");
+    let lines = head.split("<ul>").next().unwrap_or_default();
+    assert!(lines.len() < 8_000, "{} bytes stand before the table", lines.len());
+}
+
 /// A file may say that tasks have spawned each other, or themselves.
 #[tokio::test]
 async fn tasks_that_spawned_each_other_end() {

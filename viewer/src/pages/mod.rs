@@ -18,6 +18,7 @@ mod notices;
 mod overview;
 mod request;
 mod resources;
+mod search;
 mod site;
 mod sorting;
 mod steps;
@@ -66,6 +67,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
 fn twins() -> Router<Ask> {
     Router::new()
         .route("/", get(overview::page))
+        .route("/q", get(search::page))
         .route("/s/{s}/tasks", get(tasks::page))
         .route("/s/{s}/site/{i}", get(site::page))
         .route("/s/{s}/await/{point}", get(await_point::page))

@@ -23,6 +23,8 @@ mod process_facts;
 mod request;
 mod resource;
 #[cfg(feature = "views")]
+mod search;
+#[cfg(feature = "views")]
 mod site;
 mod site_ref;
 mod task;
@@ -51,6 +53,8 @@ pub use memory_limit::MemoryLimitView;
 pub use process_facts::{ChildView, PressureView, ProcessFactsView, RuntimeView, TargetView};
 pub use request::RequestView;
 pub use resource::{PeerView, ResourceSiteView, StateView};
+#[cfg(feature = "views")]
+pub use search::{LabelCount, SearchView};
 #[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
 pub use site_ref::SiteRef;

@@ -125,7 +125,7 @@ impl Analysis {
         })
     }
 
-    fn task_ref(&self, id: TaskId, site: Option<SiteIndex>) -> TaskRef {
+    pub(super) fn task_ref(&self, id: TaskId, site: Option<SiteIndex>) -> TaskRef {
         let snapshot = self.snapshot();
         let task = snapshot.task(id);
         let site = task.as_ref().map(|task| task.site).or(site);
