@@ -205,6 +205,11 @@ async fn a_task_leads_to_all_that_is_known_of_it() {
     ] {
         assert!(html.contains(&format!("href=\"{link}\"")), "no link {link}: {html}");
     }
+    let row = viewer.page(&format!("/s/{b}/site/0")).await;
+    assert!(
+        row.contains(&format!("href=\"/s/{b}/await/{await_id}\"")),
+        "a row leads to the await point: {row}"
+    );
     assert!(html.contains("svc::serve (src/wait.rs:9)"), "{html}");
     assert!(!html.contains("snapshot after"), "there is none");
     assert!(viewer.page(&format!("/s/{a}/task/{id}")).await.contains(&format!("/s/{b}/task/{id}")));

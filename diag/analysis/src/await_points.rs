@@ -12,6 +12,9 @@ use crate::named_stacks::NamedStacks;
 use crate::source_location::SourceLocation;
 use diag_snapshot::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
 
+/// What is said of a wait that is known by others.
+pub(crate) const BY_OTHERS: &str = " (by the others of its site)";
+
 /// What the tasks with stacks wait for.
 #[derive(Default)]
 pub struct AwaitPoints {
@@ -75,7 +78,7 @@ impl AwaitPoints {
             parked.of_task.insert(first.task, text);
         }
         let rest = |text: &Arc<str>| match passive {
-            true => format!("{text} (by the others of its site)"),
+            true => format!("{text}{BY_OTHERS}"),
             false => text.to_string(),
         };
         let agreed = parked.of_group.iter().filter(|(_, answers)| answers.len() == 1);

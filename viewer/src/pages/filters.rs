@@ -92,6 +92,12 @@ pub(crate) fn name(text: &str, _: &dyn Values) -> Result<String> {
     Ok(human::name(text))
 }
 
+/// The id of the await point that a task waits at.
+#[askama::filter_fn]
+pub(crate) fn await_id(waiting_at: &str, _: &dyn Values) -> Result<String> {
+    Ok(diag_analysis::views::AwaitRef::id_of(waiting_at))
+}
+
 /// A type as people call it: without the `{{closure}}` that every `async fn` and block ends in.
 #[askama::filter_fn]
 pub(crate) fn type_name(text: &str, _: &dyn Values) -> Result<String> {

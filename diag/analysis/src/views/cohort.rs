@@ -4,6 +4,7 @@ use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
 use super::{SiteRef, SpreadNs, StateCount};
+use crate::await_points::BY_OTHERS;
 use crate::cohorts::{AwaitIndex, Cohort, CohortKey, GroupBy};
 use crate::task_index::STATES;
 use crate::{Analysis, human};
@@ -94,8 +95,9 @@ impl AwaitRef {
         AwaitRef { id: AwaitRef::id_of(text), text: human::name(text) }
     }
 
-    /// Returns the id of an await point with this text: FNV-1a, 64 bits.
-    pub(crate) fn id_of(text: &str) -> String {
+    /// Returns the id of the await point that a task waits at, by what the lists of tasks say of it: FNV-1a, 64 bits.
+    pub fn id_of(waiting_at: &str) -> String {
+        let text = waiting_at.strip_suffix(BY_OTHERS).unwrap_or(waiting_at);
         let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
