@@ -12,7 +12,7 @@ use site::{Folder, Viewer};
 
 const TASKS: u64 = 1_200_000;
 const STACKS: u32 = 100_000;
-const PAGES: [&str; 26] = [
+const PAGES: [&str; 27] = [
     "/s/live/tasks",
     "/s/live/tasks?sort=idle",
     "/s/live/tasks?sort=held",
@@ -21,6 +21,7 @@ const PAGES: [&str; 26] = [
     "/s/live/tasks?sort=-idle",
     "/s/live/tasks?sort=site",
     "/s/live/tasks?sort=ended",
+    "/s/live/tasks?sort=spawned",
     "/s/live/tasks?group=await",
     "/s/live/tasks?group=state",
     "/s/live/tasks?group=parent&sort=-age",

@@ -8,7 +8,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::cohorts::{Cohort, CohortKey, GroupBy};
 use diag_analysis::task_index::{STATES, Spread};
-use diag_analysis::views::{CohortView, Estimate, RequestView, SiteView, ThreadView, ZombieView};
+use diag_analysis::views::{CohortView, RequestView, SiteView, ThreadView, ZombieView};
 use diag_analysis::{Analysis, human};
 use diag_diff::Finding;
 use serde::{Deserialize, Serialize};
@@ -319,10 +319,11 @@ impl Choice {
     }
 }
 
-/// Live heap that tasks of this site allocated which have ended.
+/// Live heap that tasks of this site allocated which have ended. Without the interval, which takes long for a thousand sites.
 fn ended_bytes(analysis: &Analysis, key: CohortKey) -> u64 {
-    let bytes = |held: Estimate| held.estimate_bytes as u64;
-    site_view(analysis, key).and_then(|site| site.held_by_ended).map_or(0, bytes)
+    let CohortKey::Site(site) = key else { return 0 };
+    let allocated = analysis.heap().and_then(|heap| heap.task_site(site));
+    allocated.map_or(0, |allocated| allocated.of_ended_tasks.sum as u64)
 }
 
 impl Sort {
@@ -340,7 +341,7 @@ impl Sort {
             Sort::Bytes => cohort.cell_bytes.saturating_add(cohort.allocated_bytes as u64),
             Sort::Held => cohort.allocated_bytes as u64,
             Sort::Ended => ended_bytes(analysis, cohort.key),
-            Sort::Spawned => site_view(analysis, cohort.key).map_or(0, |site| site.spawned),
+            Sort::Spawned => spawned(analysis, cohort.key),
             Sort::Live | Sort::Site => cohort.tasks,
         };
         cohorts.iter().map(|cohort| Reverse(value(cohort))).collect()
@@ -360,6 +361,11 @@ impl Sort {
             Sort::Site => "site",
         }
     }
+}
+
+fn spawned(analysis: &Analysis, key: CohortKey) -> u64 {
+    let CohortKey::Site(site) = key else { return 0 };
+    analysis.spawned_at(site)
 }
 
 /// The first text has the largest number, so that it comes first as all that is largest does.
