@@ -12,12 +12,23 @@ use site::{Folder, Viewer};
 
 const TASKS: u64 = 1_200_000;
 const STACKS: u32 = 100_000;
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 27] = [
     "/s/live/tasks",
     "/s/live/tasks?sort=idle",
     "/s/live/tasks?sort=held",
     "/s/live/tasks?q=:42:",
     "/s/live/tasks?state=polling",
+    "/s/live/tasks?sort=-idle",
+    "/s/live/tasks?sort=site",
+    "/s/live/tasks?sort=ended",
+    "/s/live/tasks?sort=spawned",
+    "/s/live/tasks?group=await",
+    "/s/live/tasks?group=state",
+    "/s/live/tasks?group=parent&sort=-age",
+    "/s/live/tasks?group=label",
+    "/s/live/task/600000",
+    "/q?q=crowd.rs:42",
+    "/q?q=600000",
     "/s/live/site/0",
     "/s/live/site/0?sort=idle",
     "/s/live/site/0?sort=polls",

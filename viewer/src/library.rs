@@ -87,6 +87,13 @@ pub(crate) struct Listing {
     pub(crate) problems: Vec<String>,
 }
 
+/// A comparison that was made.
+pub(crate) struct Newest {
+    /// The id of its first snapshot.
+    pub(crate) before: String,
+    pub(crate) report: Arc<Report>,
+}
+
 /// Why there is no page.
 #[derive(Clone, Debug)]
 pub(crate) enum Absent {
@@ -222,6 +229,29 @@ impl Library {
         let report = Arc::new(blocking(move || compare(&before, &after)).await??);
         lock(&self.reports).put(key, Arc::clone(&report));
         Ok(report)
+    }
+
+    /// The newest comparison that was made with this as its second snapshot; none is made for it.
+    pub(crate) fn newest_report(&self, after: &str) -> Option<Newest> {
+        let reports = lock(&self.reports);
+        let ((before, _), report) = reports.newest(|(_, other)| other == after)?;
+        Some(Newest { before: before.clone(), report: Arc::clone(report) })
+    }
+
+    /// The ids of the snapshots of the same process before this one and after it, as far as they were seen.
+    pub(crate) fn beside(&self, summary: &Summary) -> [Option<String>; 2] {
+        let known = lock(&self.known);
+        let moment = |of: &Summary| (of.taken_unix_us, of.id.clone());
+        let same = |other: &&Summary| {
+            let process = |of: &Summary| (of.instance, of.pid, of.service.clone(), of.host.clone());
+            other.id != summary.id && process(other) == process(summary)
+        };
+        let mut moments: Vec<_> =
+            known.values().filter_map(|entry| entry.as_ref().ok()).filter(same).map(moment).collect();
+        moments.sort();
+        let at = moments.partition_point(|other| *other < moment(summary));
+        let id = |place: Option<usize>| Some(moments.get(place?)?.1.clone());
+        [id(at.checked_sub(1)), id(Some(at))]
     }
 
     /// Both heaps in one tree of these frames; none unless both are sampled. It takes long the first time.

@@ -24,6 +24,12 @@ impl<K: PartialEq, V: Clone> Recent<K, V> {
         Some(value)
     }
 
+    /// Returns the last used of those whose key is wanted.
+    pub fn newest(&self, is_wanted: impl Fn(&K) -> bool) -> Option<(&K, &V)> {
+        let item = self.items.iter().rev().find(|(key, _)| is_wanted(key))?;
+        Some((&item.0, &item.1))
+    }
+
     /// Keeps a value, and gives up others for it.
     pub fn put(&mut self, key: K, value: V) {
         self.items.retain(|(other, _)| *other != key);

@@ -4,7 +4,7 @@ mod site;
 
 use axum::http::StatusCode;
 use diag_snapshot::{
-    FrameIndex, FrameRow, GroupRow, GroupSiteRow, Heap, LabelRow, MemberRow, NameRow, ResourceRow,
+    FrameIndex, FrameRow, GroupRow, GroupSiteRow, Heap, LabelRow, MemberRow, NameRow, ParkedRow, ResourceRow,
     ResourceSiteRow, SampleRow, SiteIndex, Snapshot, StackIndex, StackRow,
 };
 use diag_test_support::scenario::{Service, Steady, in_order};
@@ -51,7 +51,9 @@ fn named(name: &str, now: f64) -> Snapshot {
         line: Some(1),
     });
     snapshot.stacks.stacks.push(StackRow { caller: None, frame: FrameIndex(0) });
-    let (task, task_site) = (None, None);
+    snapshot.parked =
+        (snapshot.tasks.iter()).map(|task| ParkedRow { task: task.id, stack: StackIndex(0) }).collect();
+    let (task, task_site) = (snapshot.tasks.get(0).map(|task| task.id), Some(SiteIndex(0)));
     let (size_bytes, rate_bytes, stack, thread, born_us) = (1 << 20, 0, StackIndex(0), 0, 5);
     heap.samples.push(SampleRow {
         birth: 1,
@@ -73,11 +75,20 @@ async fn pages(test: &str, name: &str) -> Vec<(String, String)> {
     let folder = Folder::new(test);
     let (a, b) = (folder.write("a.diag", &named(name, 20.0)), folder.write("b.diag", &named(name, 40.0)));
     let viewer = folder.viewer();
+    let awaits = viewer.json(&format!("/api/v1/s/{b}/tasks?group=await")).await;
+    let point = awaits["rows"][0]["await_point"]["id"].as_str().expect("an await point").to_owned();
+    let site = viewer.json(&format!("/api/v1/s/{b}/site/0")).await;
+    let task = site["tasks"][0]["id"].as_str().expect("a task").to_owned();
     let mut pages = Vec::new();
     for path in [
         "/".to_owned(),
         format!("/s/{b}/tasks"),
+        format!("/s/{b}/tasks?group=await"),
+        format!("/s/{b}/tasks?group=parent"),
+        format!("/s/{b}/tasks?group=label"),
         format!("/s/{b}/site/0"),
+        format!("/s/{b}/task/{task}"),
+        format!("/s/{b}/await/{point}"),
         format!("/s/{b}/heap"),
         format!("/s/{b}/resources"),
         format!("/s/{b}/groups"),

@@ -72,7 +72,8 @@ async fn one_snapshot_shows_what_needs_no_other() {
         "nothing can wake it",
         "asked to stop 1 min ago by abort",
         "<small>by thread 99</small>",
-        "What idle ones wait for",
+        "Where they wait",
+        "<td class=\"n strong\">8</td>",
         "Inside of a poll",
         "From being woken to being polled",
     ] {

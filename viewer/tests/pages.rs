@@ -3,7 +3,7 @@
 mod site;
 
 use axum::http::{Request, StatusCode};
-use diag_snapshot::LabelRow;
+use diag_snapshot::{LabelRow, ParkedRow, StackIndex};
 use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, router};
 use site::{Folder, Viewer};
@@ -55,6 +55,7 @@ impl Scene {
             let [key, value] = ["request_id", "r-1"].map(|text| snapshot.strings.intern(text));
             let first = snapshot.tasks.get(0).expect("a task").id;
             snapshot.labels.push(LabelRow { task: first, key, value });
+            snapshot.parked.push(ParkedRow { task: first, stack: StackIndex(0) });
             folder.write(name, &snapshot)
         });
         Scene { viewer: folder.viewer(), folder, a, b }
@@ -131,8 +132,14 @@ async fn every_documented_address_answers() {
     let page = scene.viewer.page("/help").await;
     let asset = page.split("href=\"").find(|link| link.starts_with("/a/")).expect("a style sheet");
     let asset = asset.split('"').next().expect("an address");
+    let awaits = scene.viewer.json(&scene.path("/api/v1/s/{b}/tasks?group=await")).await;
+    let point = awaits["rows"][0]["await_point"]["id"].as_str().expect("an await point");
+    let site = scene.viewer.json(&scene.path("/api/v1/s/{b}/site/0")).await;
+    let task = site["tasks"][0]["id"].as_str().expect("a task");
     let fill = |path: &str| {
         let path = path
+            .replace("{point}", point)
+            .replace("{task}", task)
             .replace("/a/{hash}/{name}", asset)
             .replace("{s}", &scene.b)
             .replace("{i}", "0")
@@ -163,6 +170,11 @@ async fn what_is_not_there_is_said_in_either_form() {
     let not_found = StatusCode::NOT_FOUND;
     scene.check_refused("/s/0123456789/tasks", not_found, "no snapshot").await;
     scene.check_refused("/s/{b}/site/99", not_found, "no spawn site 99").await;
+    scene.check_refused("/s/{b}/await/0000", not_found, "no task of this snapshot waits").await;
+    scene.check_refused("/s/{b}/task/99999999", not_found, "no live task 99999999").await;
+    scene.check_refused("/s/{b}/task/%3Cb%3E", not_found, "no live task &#60;b&#62;").await;
+    scene.check_refused("/s/{b}/tasks?group=colour", StatusCode::BAD_REQUEST, "group").await;
+    scene.check_refused("/s/{b}/tasks?after=x", StatusCode::UNPROCESSABLE_ENTITY, "after=x").await;
     scene.check_refused("/s/{b}/heap?root=99999", not_found, "no frame 99999").await;
     scene.check_refused("/s/{b}/export/gif", not_found, "there are pprof, collapsed").await;
     scene.check_refused("/d/{a}..{b}/v/none", not_found, "no finding none").await;

@@ -34,7 +34,7 @@ async fn pages_of_a_crowd_are_small() {
         (tasks["matching_sites"].as_u64(), tasks["matching_tasks"].as_u64()),
         (Some(SITES), Some(TASKS))
     );
-    assert!(viewer.page("/s/live/tasks").await.contains("800 more sites"));
+    assert!(viewer.page("/s/live/tasks").await.contains("900 more rows"));
 }
 
 /// A slice of a heap of a hundred thousand stacks crosses a slow network, and so does every page.

@@ -6,6 +6,7 @@ use diag_snapshot::Snapshot;
 
 use crate::allocation_sites::AllocationSites;
 use crate::await_points::AwaitPoints;
+use crate::cohorts::{Cohort, Cohorts, GroupBy};
 use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::heap_profile::HeapProfile;
@@ -23,6 +24,7 @@ pub struct Analysis {
     stacks: OnceLock<AllocationSites>,
     await_points: OnceLock<AwaitPoints>,
     tasks: OnceLock<TaskIndex>,
+    common: OnceLock<Cohorts>,
     heap: OnceLock<Option<Arc<HeapProfile>>>,
     heap_stacks: OnceLock<HeapStacks>,
     live_stacks: OnceLock<LiveStacks>,
@@ -39,6 +41,7 @@ impl Analysis {
             stacks: OnceLock::new(),
             await_points: OnceLock::new(),
             tasks: OnceLock::new(),
+            common: OnceLock::new(),
             heap: OnceLock::new(),
             heap_stacks: OnceLock::new(),
             live_stacks: OnceLock::new(),
@@ -72,6 +75,17 @@ impl Analysis {
     /// Returns the live tasks by spawn site and state.
     pub fn tasks(&self) -> &TaskIndex {
         self.tasks.get_or_init(|| TaskIndex::new(&self.snapshot))
+    }
+
+    /// Returns what the live tasks have in common, of which cohorts are made when they are asked for.
+    pub fn common(&self) -> &Cohorts {
+        self.common.get_or_init(|| Cohorts::new(&self.snapshot, self.await_points(), self.stacks()))
+    }
+
+    /// Returns the live tasks by what they have in common, in the order of the snapshot.
+    pub fn cohorts(&self, by: GroupBy) -> &[Cohort] {
+        let tasks = self.tasks();
+        self.common().by(&self.snapshot, &|row| tasks.allocated_bytes(row).unwrap_or(0.0), by)
     }
 
     /// Returns the number that each row of the task table is put in order by, with the task's id.

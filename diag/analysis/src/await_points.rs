@@ -12,6 +12,9 @@ use crate::named_stacks::NamedStacks;
 use crate::source_location::SourceLocation;
 use diag_snapshot::{SiteIndex, Snapshot, StackIndex, TaskId, TaskRow, TaskState};
 
+/// What is said of a wait that is known by others.
+pub(crate) const BY_OTHERS: &str = " (by the others of its site)";
+
 /// What the tasks with stacks wait for.
 #[derive(Default)]
 pub struct AwaitPoints {
@@ -75,7 +78,7 @@ impl AwaitPoints {
             parked.of_task.insert(first.task, text);
         }
         let rest = |text: &Arc<str>| match passive {
-            true => format!("{text} (by the others of its site)"),
+            true => format!("{text}{BY_OTHERS}"),
             false => text.to_string(),
         };
         let agreed = parked.of_group.iter().filter(|(_, answers)| answers.len() == 1);
@@ -88,6 +91,15 @@ impl AwaitPoints {
     pub fn of(&self, task: &TaskRow) -> Option<&str> {
         let of_rest = || self.of_rest.get(&(task.site, task.state)).map(String::as_str);
         self.of_task.get(&task.id).map(|text| &**text).or_else(of_rest)
+    }
+
+    /// Where this task waits, by its own stacks or by those of all others like it: the text of either is the same.
+    pub(crate) fn place_of(&self, task: TaskId, site: SiteIndex, state: TaskState) -> Option<&Arc<str>> {
+        let of_rest = || {
+            let answers = self.of_group.get(&(site, state))?;
+            answers.first().filter(|_| answers.len() == 1)
+        };
+        self.of_task.get(&task).or_else(of_rest)
     }
 
     /// True if no task has a stack.

@@ -13,6 +13,7 @@ pub mod allocation_sites;
 mod analysis;
 pub mod await_point;
 pub mod await_points;
+pub mod cohorts;
 pub mod conditions;
 mod coverage;
 pub mod dump;

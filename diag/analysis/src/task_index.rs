@@ -179,12 +179,12 @@ pub(crate) fn count(buckets: &mut Vec<u64>, bucket: u32, count: u64) {
 }
 
 /// SourceLocation of a state in [`STATES`].
-fn state_place(state: TaskState) -> usize {
+pub(crate) fn state_place(state: TaskState) -> usize {
     STATES.iter().position(|&other| other == state).unwrap_or(STATES.len() - 1)
 }
 
 impl Spread {
-    fn of(values: &mut [u64]) -> Option<Self> {
+    pub(crate) fn of(values: &mut [u64]) -> Option<Self> {
         let max = *values.iter().max()?;
         let middle = values.len() / 2;
         let (_, &mut p50, _) = values.select_nth_unstable(middle);

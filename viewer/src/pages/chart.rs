@@ -81,6 +81,43 @@ pub(crate) fn histogram(buckets: &[u64]) -> String {
     svg + "</svg>"
 }
 
+/// The life of a task from its spawn until now: dark until its last poll, light since; a mark for the last wake, and one
+/// where 99 of 100 tasks of its site have ended.
+pub(crate) fn life(age_ns: u64, idle_ns: u64, woken_ns: Option<u64>, usual_ns: Option<u64>) -> String {
+    const WIDTH: f64 = 600.0;
+    const HEIGHT: f64 = 24.0;
+    let age = age_ns.max(1) as f64;
+    let at = |ago_ns: u64| WIDTH * (1.0 - ago_ns as f64 / age).clamp(0.0, 1.0);
+    let mut svg = open("life", WIDTH, HEIGHT);
+    let polled = at(idle_ns);
+    let _ = write!(svg, "<rect class=\"active\" y=\"6\" width=\"{polled:.1}\" height=\"12\"/>");
+    let rest = WIDTH - polled;
+    let _ = write!(svg, "<rect class=\"idle\" x=\"{polled:.1}\" y=\"6\" width=\"{rest:.1}\" height=\"12\"/>");
+    if let Some(woken_ns) = woken_ns {
+        let _ = write!(svg, "<path class=\"woken\" d=\"M{:.1} 0V{HEIGHT}\"/>", at(woken_ns));
+    }
+    if let Some(usual_ns) = usual_ns.filter(|&usual| usual < age_ns) {
+        let _ = write!(svg, "<path class=\"usual\" d=\"M{:.1} 0V{HEIGHT}\"/>", WIDTH * usual_ns as f64 / age);
+    }
+    svg + "</svg>"
+}
+
+/// A histogram beside a number, as wide as so many buckets: pictures below each other share their axis.
+pub(crate) fn small_histogram(counts: &[u64], buckets: usize) -> String {
+    const HEIGHT: f64 = 20.0;
+    const STEP: f64 = 4.0;
+    let most = counts.iter().copied().max().unwrap_or(0).max(1) as f64;
+    let width = STEP * buckets.max(1) as f64;
+    let mut svg = open("small-histogram", width, HEIGHT);
+    let _ = write!(svg, "<path class=\"ground\" d=\"M0 {HEIGHT}H{width}\"/>");
+    for (i, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+        let height = (HEIGHT * count as f64 / most).max(1.5);
+        let (x, y) = (STEP * i as f64, HEIGHT - height);
+        let _ = write!(svg, "<rect x=\"{x}\" y=\"{y:.1}\" width=\"3\" height=\"{height:.1}\"/>");
+    }
+    svg + "</svg>"
+}
+
 fn open(class: &str, width: f64, height: f64) -> String {
     format!(
         "<svg class=\"{class}\" viewBox=\"0 0 {width} {height}\" preserveAspectRatio=\"none\" aria-hidden=\"true\">"
@@ -106,6 +143,18 @@ mod tests {
         }
         assert!(!parts(&[0, 0]).contains("rect"));
         assert!(!histogram(&[]).contains("NaN"));
+    }
+
+    #[test]
+    fn a_life_is_split_at_the_last_poll() {
+        let svg = life(1_000, 750, Some(2_000), Some(500));
+        assert!(svg.contains("class=\"active\" y=\"6\" width=\"150.0\""), "{svg}");
+        assert!(
+            svg.contains("class=\"woken\" d=\"M0.0 ") && svg.contains("class=\"usual\" d=\"M300.0 "),
+            "{svg}"
+        );
+        assert!(!life(0, u64::MAX, None, Some(1)).contains("NaN"));
+        assert_eq!(small_histogram(&[0, 5, 1], 4).matches("<rect").count(), 2);
     }
 
     #[test]

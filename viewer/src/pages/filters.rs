@@ -10,6 +10,18 @@ use diag_analysis::human;
 
 const UNKNOWN: &str = "–";
 
+/// A text as part of an address.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => encoded.push(byte.into()),
+            _ => encoded += &format!("%{byte:02X}"),
+        }
+    }
+    encoded
+}
+
 #[askama::filter_fn]
 pub(crate) fn count<N: Borrow<u64>>(number: N, _: &dyn Values) -> Result<String> {
     Ok(human::count(*number.borrow()))
@@ -85,6 +97,12 @@ pub(crate) fn percent(share: &f64, _: &dyn Values) -> Result<String> {
 #[askama::filter_fn]
 pub(crate) fn name(text: &str, _: &dyn Values) -> Result<String> {
     Ok(human::name(text))
+}
+
+/// The id of the await point that a task waits at.
+#[askama::filter_fn]
+pub(crate) fn await_id(waiting_at: &str, _: &dyn Values) -> Result<String> {
+    Ok(diag_analysis::views::AwaitRef::id_of(waiting_at))
 }
 
 /// A type as people call it: without the `{{closure}}` that every `async fn` and block ends in.

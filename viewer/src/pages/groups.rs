@@ -2,10 +2,12 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::views::{GroupSiteView, GroupView};
 use serde::Serialize;
 
+use super::steps::Steps;
 use super::{Ask, Page, filters, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
@@ -13,13 +15,14 @@ use crate::loaded::{Loaded, Summary};
 /// So many groups stand on the page, and of each so many members.
 const LISTED: usize = 100;
 
-pub(crate) async fn page(State(ask): State<Ask>, Path(s): Path<String>) -> Response {
-    ask.answer(groups(&ask, &s).await)
+pub(crate) async fn page(State(ask): State<Ask>, Path(s): Path<String>, uri: Uri) -> Response {
+    ask.answer(groups(&ask, &s, Steps::begin(&ask, &uri)).await)
 }
 
-async fn groups(ask: &Ask, s: &str) -> Result<Groups, Absent> {
+async fn groups(ask: &Ask, s: &str, steps: Steps) -> Result<Groups, Absent> {
     let loaded = ask.library.open(s).await?;
-    blocking(move || Groups::new(&loaded)).await
+    let steps = steps.of(&loaded.summary);
+    blocking(move || Groups::new(&loaded, steps)).await
 }
 
 #[derive(Template, Serialize)]
@@ -27,6 +30,8 @@ async fn groups(ask: &Ask, s: &str) -> Result<Groups, Absent> {
 struct Groups {
     schema: &'static str,
     snapshot: Summary,
+    #[serde(skip)]
+    steps: Steps,
     /// Groups that somebody still has.
     known: u64,
     /// Those of them that are not listed.
@@ -39,7 +44,7 @@ struct Groups {
 }
 
 impl Groups {
-    fn new(loaded: &Loaded) -> Self {
+    fn new(loaded: &Loaded, steps: Steps) -> Self {
         let mut groups = loaded.analysis.group_views();
         let known = groups.len() as u64;
         let stragglers = groups.iter().map(|group| group.stragglers).fold(0, u64::saturating_add);
@@ -52,6 +57,7 @@ impl Groups {
         Groups {
             schema: "diag.groups/1",
             snapshot: loaded.summary.clone(),
+            steps,
             known,
             unlisted_groups: known.saturating_sub(groups.len() as u64),
             stragglers,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, Query, State};
+use axum::http::Uri;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
@@ -13,6 +14,7 @@ use diag_analysis::views::{HeapNow, Memory};
 use serde::Serialize;
 
 use super::flame::{FlameView, SiteChoice, with_script};
+use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
 use crate::flame::document::{Document, Of};
@@ -30,9 +32,10 @@ const LISTED: usize = 50;
 pub(crate) async fn page(
     State(ask): State<Ask>,
     Path(s): Path<String>,
+    uri: Uri,
     Query(choice): Query<Choice>,
 ) -> Response {
-    with_script(ask.answer(heap(&ask, &s, choice).await))
+    with_script(ask.answer(heap(&ask, &s, choice, Steps::begin(&ask, &uri)).await))
 }
 
 /// The slice that the page draws.
@@ -68,9 +71,10 @@ pub(crate) async fn svg(
     }
 }
 
-async fn heap(ask: &Ask, s: &str, choice: Choice) -> Result<HeapPage, Absent> {
+async fn heap(ask: &Ask, s: &str, choice: Choice, steps: Steps) -> Result<HeapPage, Absent> {
     let loaded = ask.library.open(s).await?;
-    blocking(move || HeapPage::new(&loaded, &choice)).await?
+    let steps = steps.of(&loaded.summary);
+    blocking(move || HeapPage::new(&loaded, &choice, steps)).await?
 }
 
 async fn picture(ask: &Ask, s: &str, choice: Choice) -> Result<Vec<u8>, Absent> {
@@ -100,6 +104,8 @@ fn not_sampled() -> Absent {
 struct HeapPage {
     schema: &'static str,
     snapshot: Summary,
+    #[serde(skip)]
+    steps: Steps,
     memory: Option<Memory>,
     heap: Option<HeapView>,
 }
@@ -142,13 +148,13 @@ enum Weight {
 }
 
 impl HeapPage {
-    fn new(loaded: &Loaded, choice: &Choice) -> Result<Self, Absent> {
+    fn new(loaded: &Loaded, choice: &Choice, steps: Steps) -> Result<Self, Absent> {
         let heap = match now(&loaded.analysis, choice.value) {
             Some(now) => Some(HeapView::new(now, loaded, &drawn(loaded, choice)?)),
             None => None,
         };
         let (snapshot, memory) = (loaded.summary.clone(), loaded.analysis.memory_view());
-        Ok(HeapPage { schema: "diag.heap/1", snapshot, memory, heap })
+        Ok(HeapPage { schema: "diag.heap/1", snapshot, steps, memory, heap })
     }
 }
 

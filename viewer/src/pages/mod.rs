@@ -3,6 +3,7 @@
 //! A handler asks the library, makes the struct and lets it be rendered: as HTML by its template,
 //! as JSON under `/api/v1`. Numbers are put into words by the same functions as on the command line.
 
+mod await_point;
 mod chart;
 mod diff;
 mod export;
@@ -13,11 +14,16 @@ mod groups;
 mod growth;
 mod heap;
 mod help;
+mod notices;
 mod overview;
 mod request;
 mod resources;
+mod search;
 mod site;
+mod sorting;
+mod steps;
 mod story;
+mod task;
 mod tasks;
 mod timeline;
 mod top;
@@ -72,8 +78,11 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
 fn twins() -> Router<Ask> {
     Router::new()
         .route("/", get(overview::page))
+        .route("/q", get(search::page))
         .route("/s/{s}/tasks", get(tasks::page))
         .route("/s/{s}/site/{i}", get(site::page))
+        .route("/s/{s}/await/{point}", get(await_point::page))
+        .route("/s/{s}/task/{task}", get(task::page))
         .route("/s/{s}/heap", get(heap::page))
         .route("/s/{s}/resources", get(resources::page))
         .route("/s/{s}/groups", get(groups::page))

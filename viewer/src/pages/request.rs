@@ -2,11 +2,13 @@
 
 use askama::Template;
 use axum::extract::{Path, State};
+use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::human;
 use diag_analysis::views::{RequestView, TaskView};
 use serde::Serialize;
 
+use super::steps::Steps;
 use super::{Ask, Page, filters, to_json};
 use crate::library::{Absent, LIVE, blocking};
 use crate::loaded::{Loaded, Summary};
@@ -14,18 +16,23 @@ use crate::loaded::{Loaded, Summary};
 /// A browser shows so many rows at once without effort.
 const ROWS: usize = 200;
 
-pub(crate) async fn page(State(ask): State<Ask>, Path((s, id)): Path<(String, String)>) -> Response {
-    ask.answer(request(&ask, &s, id).await)
+pub(crate) async fn page(
+    State(ask): State<Ask>,
+    Path((s, id)): Path<(String, String)>,
+    uri: Uri,
+) -> Response {
+    ask.answer(request(&ask, &s, id, Steps::begin(&ask, &uri)).await)
 }
 
 /// `/request/{request}`: the same, of the newest snapshot, for who has nothing but the id.
 pub(crate) async fn newest(State(ask): State<Ask>, Path(id): Path<String>) -> Response {
-    ask.answer(request(&ask, LIVE, id).await)
+    ask.answer(request(&ask, LIVE, id, Steps::default()).await)
 }
 
-async fn request(ask: &Ask, s: &str, id: String) -> Result<Request, Absent> {
+async fn request(ask: &Ask, s: &str, id: String, steps: Steps) -> Result<Request, Absent> {
     let loaded = ask.library.open(s).await?;
-    blocking(move || Request::new(&loaded, &id).ok_or_else(|| missing(&id))).await?
+    let steps = steps.of(&loaded.summary);
+    blocking(move || Request::new(&loaded, &id, steps).ok_or_else(|| missing(&id))).await?
 }
 
 fn missing(id: &str) -> Absent {
@@ -45,14 +52,16 @@ pub(super) fn is_linked(key: &str, value: &str) -> bool {
 struct Request {
     schema: &'static str,
     snapshot: Summary,
+    #[serde(skip)]
+    steps: Steps,
     #[serde(flatten)]
     request: RequestView,
 }
 
 impl Request {
-    fn new(loaded: &Loaded, id: &str) -> Option<Self> {
+    fn new(loaded: &Loaded, id: &str, steps: Steps) -> Option<Self> {
         let request = loaded.analysis.request_view(id, ROWS)?;
-        Some(Request { schema: "diag.request/1", snapshot: loaded.summary.clone(), request })
+        Some(Request { schema: "diag.request/1", snapshot: loaded.summary.clone(), steps, request })
     }
 
     fn tasks(&self) -> &[TaskView] {

@@ -1,17 +1,16 @@
 //! `/s/{s}/site/{i}`: one spawn site and its live tasks, a hundred at a time.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use askama::Template;
 use axum::extract::{Path, Query, State};
-use axum::response::Response;
-use diag_analysis::Analysis;
-use diag_analysis::task_index::{STATES, SiteTasks, TaskOrder};
-use diag_analysis::views::{Lives, Polls, SiteView, TaskView};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Redirect, Response};
+use diag_analysis::task_index::{STATES, TaskOrder};
+use diag_analysis::views::{AwaitCount, CohortView, Lives, Polls, SiteView, TaskView};
 use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
+use super::sorting::{Sorting, position};
+use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary, state_choices};
@@ -22,19 +21,22 @@ const ROWS: usize = 100;
 #[derive(Deserialize)]
 pub(crate) struct Choice {
     #[serde(default)]
-    sort: Sort,
+    sort: Sorting<Sort>,
     /// Only tasks in this state, as in [`STATES`].
     #[serde(default)]
     state: String,
     /// Only tasks that come after this one: `VALUE-ID`, as the page before ends.
     #[serde(default)]
     after: String,
+    /// The snapshot whose site table has the site at this place, if that is another one.
+    #[serde(default)]
+    from: String,
 }
 
-/// The largest first.
+/// What tasks are put in order by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Sort {
+pub(crate) enum Sort {
     #[default]
     Age,
     Idle,
@@ -44,28 +46,44 @@ enum Sort {
     Held,
 }
 
-/// Where a task stands in the list: by falling value, then by rising id.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    value: Reverse<u64>,
-    id: u64,
-}
-
 pub(crate) async fn page(
     State(ask): State<Ask>,
     Path((s, i)): Path<(String, String)>,
+    uri: Uri,
     Query(choice): Query<Choice>,
 ) -> Response {
-    ask.answer(site(&ask, &s, &i, choice).await)
+    match elsewhere(&ask, &s, &i, &choice.from).await {
+        Ok(Some(index)) => Redirect::to(&format!("/s/{s}/site/{index}")).into_response(),
+        Ok(None) => ask.answer(site(&ask, &s, &i, choice, Steps::begin(&ask, &uri)).await),
+        Err(absent) => ask.absent(absent),
+    }
 }
 
-async fn site(ask: &Ask, s: &str, i: &str, choice: Choice) -> Result<Site, Absent> {
+fn missing(i: &str) -> Absent {
+    Absent::NotFound(format!("no spawn site {i} in this snapshot: go back to its tasks"))
+}
+
+fn index(i: &str) -> Result<SiteIndex, Absent> {
+    i.parse().map(SiteIndex).map_err(|_| missing(i))
+}
+
+/// Where this snapshot has the site that another one has at a place; none if no other is named.
+async fn elsewhere(ask: &Ask, s: &str, i: &str, from: &str) -> Result<Option<u32>, Absent> {
+    if from.is_empty() || from == s {
+        return Ok(None);
+    }
+    let (loaded, other) = (ask.library.open(s).await?, ask.library.open(from).await?);
+    let site = other.site(index(i)?).ok_or_else(|| missing(i))?;
+    let absent = || Absent::NotFound(format!("this snapshot has no spawn site {site}: go back to its tasks"));
+    loaded.site_index(&site).map(|index| Some(index.0)).ok_or_else(absent)
+}
+
+async fn site(ask: &Ask, s: &str, i: &str, choice: Choice, steps: Steps) -> Result<Site, Absent> {
     let loaded = ask.library.open(s).await?;
-    let missing = || Absent::NotFound(format!("no spawn site {i} in this snapshot: go back to its tasks"));
-    let index = SiteIndex(i.parse().map_err(|_| missing())?);
-    let after = choice.after()?;
-    let page = blocking(move || Site::new(&loaded, index, &choice, after)).await?;
-    page.ok_or_else(missing)
+    let (index, after) = (index(i)?, position(&choice.after)?);
+    let steps = steps.of(&loaded.summary);
+    let page = blocking(move || Site::new(&loaded, index, &choice, after, steps)).await?;
+    page.ok_or_else(|| missing(i))
 }
 
 #[derive(Template, Serialize)]
@@ -73,8 +91,14 @@ async fn site(ask: &Ask, s: &str, i: &str, choice: Choice) -> Result<Site, Absen
 struct Site {
     schema: &'static str,
     snapshot: Summary,
+    #[serde(skip)]
+    steps: Steps,
     site: SiteView,
-    sort: Sort,
+    /// How many wait where, most first.
+    awaits: Vec<AwaitCount>,
+    /// The same as a row of the tasks page.
+    cohort: CohortView,
+    sort: Sorting<Sort>,
     state: String,
     /// Live tasks that the filter lets through.
     matching_tasks: u64,
@@ -88,40 +112,46 @@ struct Site {
 }
 
 impl Site {
-    fn new(loaded: &Loaded, index: SiteIndex, choice: &Choice, after: Option<Key>) -> Option<Self> {
+    fn new(
+        loaded: &Loaded,
+        index: SiteIndex,
+        choice: &Choice,
+        after: Option<(u64, u64)>,
+        steps: Steps,
+    ) -> Option<Self> {
         let analysis = &loaded.analysis;
         let site = analysis.site_view(index)?;
-        let (mut rows, matching_tasks) = choice.first_rows(analysis, analysis.tasks().site(index)?, after);
-        let more = rows.len() > ROWS;
-        rows.truncate(ROWS);
+        let state = STATES.into_iter().find(|state| state.as_str() == choice.state);
+        let rows = analysis.tasks().rows(analysis.tasks().site(index)?, state);
+        let key = analysis.task_keys(choice.sort.by.order());
+        let (listed, next) = choice.sort.first_rows(rows.iter().copied(), key, after, ROWS);
+        let cohort = analysis.site_cohort(index)?;
         Some(Site {
             schema: "diag.site/1",
             snapshot: loaded.summary.clone(),
+            steps,
             site,
+            awaits: analysis.await_counts(cohort, ROWS),
+            cohort: analysis.cohort_view(cohort),
             sort: choice.sort,
             state: choice.state.clone(),
-            matching_tasks,
-            next: rows.last().filter(|_| more).map(|(key, _)| format!("{}-{}", key.value.0, key.id)),
-            tasks: rows.iter().filter_map(|&(_, row)| analysis.task_view(row)).collect(),
+            matching_tasks: rows.len() as u64,
+            next,
+            tasks: listed.into_iter().filter_map(|row| analysis.task_view(row)).collect(),
             lives: analysis.lives(index),
             polls: analysis.polls(index),
         })
     }
 
-    fn sort_word(&self) -> &'static str {
-        self.columns().into_iter().find(|(_, _, chosen)| *chosen).map_or("", |(word, _, _)| word)
-    }
-
-    /// Columns that can be sorted by, with their heads.
-    fn columns(&self) -> [(&'static str, &'static str, bool); 6] {
-        let column = |sort: Sort, word, head| (word, head, sort == self.sort);
+    /// The columns that can be sorted by, with their heads.
+    fn columns(&self) -> [(Sort, &'static str); 6] {
         [
-            column(Sort::Age, "age", "age"),
-            column(Sort::Idle, "idle", "idle since"),
-            column(Sort::Polls, "polls", "polls"),
-            column(Sort::Busy, "busy", "busy"),
-            column(Sort::Longest, "longest", "longest poll"),
-            column(Sort::Held, "held", "heap allocated"),
+            (Sort::Age, "age"),
+            (Sort::Idle, "idle since"),
+            (Sort::Polls, "polls"),
+            (Sort::Busy, "busy"),
+            (Sort::Longest, "longest poll"),
+            (Sort::Held, "heap allocated"),
         ]
     }
 
@@ -136,48 +166,18 @@ impl Page for Site {
     }
 }
 
-impl Choice {
-    fn after(&self) -> Result<Option<Key>, Absent> {
-        if self.after.is_empty() {
-            return Ok(None);
-        }
-        let key = || {
-            let (value, id) = self.after.split_once('-')?;
-            Some(Key { value: Reverse(value.parse().ok()?), id: id.parse().ok()? })
-        };
-        let wrong = || format!("`after={}` is no place in this list: begin at its first page", self.after);
-        key().map(Some).ok_or_else(|| Absent::Unusable(wrong()))
-    }
-
-    /// The first rows after a place, one more than a page holds, and how many rows there are in all.
-    fn first_rows(
-        &self,
-        analysis: &Analysis,
-        site: &SiteTasks,
-        after: Option<Key>,
-    ) -> (Vec<(Key, u32)>, u64) {
-        let state = STATES.into_iter().find(|state| state.as_str() == self.state);
-        let rows = analysis.tasks().rows(site, state);
-        let key = analysis.task_keys(self.sort.order());
-        // A heap of the first so far: the last of them is the one to beat.
-        let mut first: BinaryHeap<(Key, u32)> = BinaryHeap::with_capacity(ROWS + 2);
-        for &row in rows {
-            let (value, id) = key(row);
-            let key = Key { value: Reverse(value), id };
-            let is_later = after.is_none_or(|after| key > after);
-            let has_room = first.len() <= ROWS || first.peek().is_some_and(|last| key < last.0);
-            if is_later && has_room {
-                first.push((key, row));
-                if first.len() > ROWS + 1 {
-                    first.pop();
-                }
-            }
-        }
-        (first.into_sorted_vec(), rows.len() as u64)
-    }
-}
-
 impl Sort {
+    fn word(self) -> &'static str {
+        match self {
+            Sort::Age => "age",
+            Sort::Idle => "idle",
+            Sort::Polls => "polls",
+            Sort::Busy => "busy",
+            Sort::Longest => "longest",
+            Sort::Held => "held",
+        }
+    }
+
     fn order(self) -> TaskOrder {
         match self {
             Sort::Age => TaskOrder::Age,

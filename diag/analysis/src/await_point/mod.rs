@@ -39,11 +39,7 @@ pub struct AwaitPoint {
 impl AwaitPoint {
     /// Reads a stack, innermost function first.
     pub fn of<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> Self {
-        let stack: Vec<&SourceLocation> = stack.into_iter().collect();
-        // What polls the task is not the task's, and of a thread's stack all that is outside of it.
-        let end = stack.iter().position(|place| polls_a_task(place)).unwrap_or(stack.len());
-        let ours = stack[..end].iter().rev().take_while(|place| is_ours(place)).count();
-        let stack = &stack[..end - ours];
+        let stack = &of_the_task(stack)[..];
         let libraries = stack.iter().take_while(|place| is_library(place)).count();
         let (libraries, own) = stack.split_at(libraries);
         let (mut kind, mut told_by) = (WaitKind::Other, None);
@@ -95,6 +91,18 @@ impl AwaitPoint {
         let called = self.called.as_ref().filter(|_| self.says_more && self.kind != WaitKind::Other)?;
         Some(shown(&called.function))
     }
+}
+
+/// The functions of a stack that are the task's, innermost first.
+pub(crate) fn of_the_task<'a>(
+    stack: impl IntoIterator<Item = &'a SourceLocation>,
+) -> Vec<&'a SourceLocation> {
+    let mut stack: Vec<&SourceLocation> = stack.into_iter().collect();
+    // What polls the task is not the task's, and of a thread's stack all that is outside of it.
+    let end = stack.iter().position(|place| polls_a_task(place)).unwrap_or(stack.len());
+    let ours = stack[..end].iter().rev().take_while(|place| is_ours(place)).count();
+    stack.truncate(end - ours);
+    stack
 }
 
 /// All that one task waits for, as one line: `mpsc recv at src/orders.rs:131`, `oneshot in

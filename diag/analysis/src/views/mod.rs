@@ -3,6 +3,10 @@
 //! Durations are `_ns`, sizes `_bytes`, ids are strings, since a number of JSON keeps only 53 bits, and what is not
 //! known is none. Views are made here and nowhere else, so that every output says the same.
 
+#[cfg(feature = "views")]
+mod await_point;
+#[cfg(feature = "views")]
+mod cohort;
 mod cpu;
 mod descriptors;
 mod ended;
@@ -19,13 +23,21 @@ mod process_facts;
 mod request;
 mod resource;
 #[cfg(feature = "views")]
+mod search;
+#[cfg(feature = "views")]
 mod site;
 mod site_ref;
 mod task;
+#[cfg(feature = "views")]
+mod task_detail;
 mod task_group;
 mod thread;
 mod zombie;
 
+#[cfg(feature = "views")]
+pub use await_point::{AwaitView, ParkedFrame};
+#[cfg(feature = "views")]
+pub use cohort::{AwaitCount, AwaitRef, CohortView, SiteCount};
 pub use cpu::{CpuView, ThreadCpuView};
 pub use descriptors::{DescriptorKindView, DescriptorsView};
 pub use ended::EndedView;
@@ -42,9 +54,13 @@ pub use process_facts::{ChildView, PressureView, ProcessFactsView, RuntimeView, 
 pub use request::RequestView;
 pub use resource::{PeerView, ResourceSiteView, StateView};
 #[cfg(feature = "views")]
+pub use search::{LabelCount, SearchView};
+#[cfg(feature = "views")]
 pub use site::{Lives, Polls, SiteView, SpreadNs, StateCount};
 pub use site_ref::SiteRef;
 pub use task::{TaskView, WokenBy};
+#[cfg(feature = "views")]
+pub use task_detail::{FunctionBytes, GroupRef, TaskDetail, TaskRef};
 pub use task_group::{Concern, TaskGroup};
 pub use thread::ThreadView;
 pub use zombie::ZombieView;

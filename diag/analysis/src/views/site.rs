@@ -138,6 +138,11 @@ impl Analysis {
         })
     }
 
+    /// Returns how many tasks were spawned at a site since start.
+    pub fn spawned_at(&self, index: SiteIndex) -> u64 {
+        self.snapshot().sites.spawned().get(index.0 as usize).unwrap_or(0)
+    }
+
     /// Returns every spawn site, in the order of the snapshot.
     pub fn site_views(&self) -> impl Iterator<Item = SiteView> {
         (0..self.snapshot().sites.len() as u32).filter_map(|site| self.site_view(SiteIndex(site)))
