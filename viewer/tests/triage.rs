@@ -243,3 +243,19 @@ async fn names_of_a_finding_are_text_and_fill_no_slot() {
     let heap = heap.split('"').next().expect("an address").replace("&#38;", "&");
     assert!(viewer.page(&heap).await.contains("alert(2)"));
 }
+
+/// From the finding to all who wait with its tasks, in one step.
+#[tokio::test]
+async fn the_await_of_a_finding_leads_to_its_page() {
+    let viewer = viewer_of(&recorded("futurelock"));
+    let overview = viewer.json("/api/v1").await;
+    let finding = &list(&overview["services"][0]["compared"]["judged"]["report"], "findings")[0];
+    let id = finding["id"].as_str().expect("an id");
+    let page = viewer.page(&format!("/f/{id}")).await;
+    let chain = page.split("<ol class=\"chain\"").nth(1).and_then(|rest| rest.split("</ol>").next());
+    let link = chain.and_then(|chain| chain.split("href=\"").find(|link| link.contains("/await/")));
+    let link = link.and_then(|link| link.split('"').next()).expect("a link");
+    let of_await = viewer.json(&format!("/api/v1{link}")).await;
+    let waits = finding["waiting_at"]["all"]["at"].as_str().or(finding["waiting_at"]["at"].as_str());
+    assert_eq!(of_await["at"]["text"].as_str(), waits, "{finding:#}");
+}

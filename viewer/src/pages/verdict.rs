@@ -7,7 +7,7 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use diag_analysis::task_index::TaskOrder;
-use diag_analysis::views::TaskView;
+use diag_analysis::views::{AwaitRef, TaskView};
 use diag_diff::report::course::Course;
 use diag_diff::report::{HeapSiteChange, Report, SiteChange, TaskSiteBytes, words};
 use diag_diff::{Confidence, Finding};
@@ -179,6 +179,9 @@ struct Verdict {
     samples: Vec<TaskView>,
     /// Over the series, on the page of the finding.
     over_time: Option<OverTime>,
+    /// The await point of its tasks, if some of the second snapshot wait there.
+    #[serde(skip)]
+    await_point: Option<AwaitRef>,
     /// Places in the second snapshot of the sites whose tasks allocated it.
     #[serde(skip)]
     task_sites: Vec<Option<u32>>,
@@ -197,6 +200,7 @@ impl Verdict {
         let by_task_site = function.iter().flat_map(|function: &HeapSiteChange| &function.by_task_site);
         Verdict {
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
+            await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),
             over_time,
             schema: "diag.verdict/3",
             before: pair.before.summary.clone(),
@@ -210,6 +214,15 @@ impl Verdict {
         }
     }
 
+    /// Where a place of the finding leads.
+    fn href(&self, place: &str) -> Option<String> {
+        let after = &self.after.id;
+        // `Most` of them wait there, which the words say behind the place.
+        let of_await = self.await_point.as_ref().filter(|point| place.starts_with(&point.text));
+        let to_await = of_await.map(|point| format!("/s/{after}/await/{}", point.id));
+        to_await.or_else(|| self.site_index.map(|index| format!("/s/{after}/site/{index}?sort=idle")))
+    }
+
     fn task_sites(&self) -> impl Iterator<Item = (&TaskSiteBytes, &Option<u32>)> {
         let function = self.function.iter();
         function.flat_map(|function| &function.by_task_site).zip(&self.task_sites)
@@ -220,6 +233,13 @@ impl Page for Verdict {
     fn json(&self) -> String {
         to_json(self)
     }
+}
+
+/// An await point at which some task waits.
+fn await_point(loaded: &Loaded, text: &str) -> Option<AwaitRef> {
+    let index = loaded.analysis.await_index(&AwaitRef::id_of(text))?;
+    loaded.analysis.await_cohort(index)?;
+    loaded.analysis.await_ref(index)
 }
 
 fn samples(loaded: &Loaded, index: SiteIndex) -> Vec<TaskView> {
