@@ -24,7 +24,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -98,12 +98,15 @@ pub fn router(source: Source, access: Access) -> Router {
     pages::routes(library, read_only).layer(from_fn(compress::compress)).layer(guard)
 }
 
-/// Asks running services now and then, for as long as there is anybody to show it to.
+/// Asks running services now and then, for as long as there is anybody to show it to. Those that take long to answer are asked
+/// less often, so that a service is busy with us for a twentieth of the time at most.
 async fn poll(library: Weak<Library>, every: Duration) {
+    const REST: u32 = 19;
     while let Some(library) = library.upgrade() {
+        let began = Instant::now();
         library.poll().await;
         drop(library);
-        tokio::time::sleep(every).await;
+        tokio::time::sleep(every.max(began.elapsed() * REST)).await;
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// Offer nothing that touches a running service
     #[arg(long)]
     read_only: bool,
-    /// Ask running services for a snapshot every so many seconds, also when nobody looks
+    /// Ask running services for a snapshot every so many seconds, also when nobody looks; less often if they take long to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     poll: u64,
     /// Ask running services only when a page is loaded
