@@ -123,6 +123,7 @@ fn idle_service() {
 struct Mapping {
     range: Range<u64>,
     is_private_memory: bool,
+    is_of_file: bool,
     resident_bytes: u64,
     flags: Vec<String>,
 }
@@ -144,8 +145,11 @@ impl Mapping {
         (start..start + 4_096).contains(&word)
     }
 
+    /// What is a file's, and was never written, is read from that file: neither the kernel nor gdb writes it into a core unless
+    /// told to (`/proc/PID/coredump_filter`).
     fn is_dumped(&self) -> bool {
-        !self.flags.iter().any(|flag| flag == "dd")
+        let has = |flag: &str| self.flags.iter().any(|known| known == flag);
+        !has("dd") && (!self.is_of_file || has("wr") || has("ac"))
     }
 }
 
@@ -158,9 +162,11 @@ fn mappings() -> Vec<Mapping> {
             let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).expect("an address"));
             let is_writable = words.next().is_some_and(|rights| rights.starts_with("rw"));
             // Behind offset, device and inode stands a name.
-            let is_private_memory = is_writable && words.nth(3).is_none();
-            let range = start..end;
-            mappings.push(Mapping { range, is_private_memory, resident_bytes: 0, flags: Vec::new() });
+            let name = words.nth(3);
+            let (is_private_memory, range) = (is_writable && name.is_none(), start..end);
+            let is_of_file = name.is_some_and(|name| name.starts_with('/'));
+            let (resident_bytes, flags) = (0, Vec::new());
+            mappings.push(Mapping { range, is_private_memory, is_of_file, resident_bytes, flags });
             continue;
         }
         let mapping = mappings.last_mut().expect("a range comes first");
