@@ -75,9 +75,12 @@ pub(crate) fn outlived(snapshot: &Snapshot, parked: &AwaitPoints) -> Vec<Option<
             if site.tasks.is_empty() { parents } else { of_site.filter(|known| parents == Some(*known)) };
         site.tasks.push(idle);
     }
+    // Names of all sites, once, if any is asked for.
+    let names: Vec<Site> =
+        if parents_of.iter().any(Option::is_some) { site::sites(snapshot).collect() } else { Vec::new() };
     for (site, parents) in sites.iter_mut().zip(parents_of) {
         let Some((site, parents)) = site.as_mut().zip(parents) else { continue };
-        site.parents = site::sites(snapshot).nth(parents.0 as usize);
+        site.parents = names.get(parents.0 as usize).cloned();
     }
     for (id, waits) in parked.answers() {
         let Some(task) = snapshot.task(id).map(|task| task.times()) else { continue };

@@ -17,6 +17,8 @@ const MAIN_SHARE: f64 = 0.5;
 pub(super) struct ResidentRise<'a> {
     trend: &'a Trend,
     pub(super) rise: Rise,
+    /// What the whole heap grew by meanwhile, bytes.
+    heap_growth: f64,
 }
 
 impl<'a> ResidentRise<'a> {
@@ -24,7 +26,8 @@ impl<'a> ResidentRise<'a> {
         let (trend, limits) = (facts.trend?, params.limits());
         let min_rise = params.min_window_bytes.saturating_mul(params.min_windows);
         let rise = trend.private_rise(limits.min_growth_us, min_rise)?;
-        Some(ResidentRise { trend, rise })
+        let heap_growth = trend.heap_flow(rise.since, trend.last()?).bytes();
+        Some(ResidentRise { trend, rise, heap_growth })
     }
 
     /// Returns true if it is for the most part of this function, whose samples say the same in each half of the time.
@@ -34,11 +37,10 @@ impl<'a> ResidentRise<'a> {
         let flow = function.flow(since, last);
         let p = sign_test(flow.new.samples, flow.gone.samples) * self.trend.heap.len().max(1) as f64;
         let grows_in_halves = bounds.windows(2).all(|pair| function.flow(pair[0], pair[1]).bytes() > 0.0);
-        let of_all = self.trend.heap_flow(since, last).bytes();
         let is_most_of = |whole: f64| flow.bytes() >= whole * MAIN_SHARE;
         p <= if function.none_freed() { MAX_P } else { MAX_P_IF_FREED }
             && grows_in_halves
-            && is_most_of(of_all)
+            && is_most_of(self.heap_growth)
             && is_most_of(self.rise.rise() as f64)
     }
 }
