@@ -1,6 +1,7 @@
 //! The rule `outlived-peers` on leaks that do not grow and on their healthy twins.
 
 mod compared;
+mod found;
 
 use compared::diff;
 use diag_analysis::await_point::Direction;
@@ -11,6 +12,7 @@ use diag_snapshot::{
     FrameIndex, FrameRow, Micros, NameRow, ParkedRow, SiteIndex, Snapshot, StackIndex, StackRow, TaskRow,
 };
 use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
+use found::lines;
 
 const SECOND: u64 = 1_000_000;
 
@@ -25,15 +27,6 @@ fn service(others: Vec<Task>) -> Service {
 
 fn findings(others: Vec<Task>, at: f64) -> Vec<Finding> {
     judge_one(&service(others).at(at).into(), &Policy::default())
-}
-
-/// One finding a line: `leak possible outlived-peers 12`.
-fn lines(findings: &[Finding]) -> Vec<String> {
-    let line = |found: &Finding| {
-        let (category, confidence) = (found.category.as_str(), found.confidence.as_str());
-        format!("{category} {confidence} {} {}", found.rule, found.count.unwrap_or(0))
-    };
-    findings.iter().map(line).collect()
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! is known who goes on and since when.
 
 mod compared;
+mod found;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use diag_snapshot::{
     CancelBy, CancelLatencyRow, GroupRow, GroupSiteIndex, GroupSiteRow, MemberRow, MemberState, Micros,
     Process, SiteIndex, SiteRow, Snapshot, TaskId, TaskRow, TaskState,
 };
+use found::lines;
 
 /// An upload; times are seconds.
 #[derive(Clone, Debug)]
@@ -111,15 +113,6 @@ fn at(now: f64, uploads: &[Upload], touch: fn(TaskRow) -> TaskRow) -> Snapshot {
 
 fn findings(now: f64, uploads: &[Upload]) -> Vec<Finding> {
     judge_one(&at(now, uploads, |task| task).into(), &Policy::default())
-}
-
-/// One finding a line: `stuck likely straggler 3`.
-fn lines(findings: &[Finding]) -> Vec<String> {
-    let line = |found: &Finding| {
-        let (category, confidence) = (found.category.as_str(), found.confidence.as_str());
-        format!("{category} {confidence} {} {}", found.rule, found.count.unwrap_or(0))
-    };
-    findings.iter().map(line).collect()
 }
 
 #[test]
