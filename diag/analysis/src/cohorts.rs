@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use diag_snapshot::{Micros, SiteIndex, Snapshot, StringIndex, TaskId, TaskState, TaskTimes};
+use serde::{Deserialize, Serialize};
 
 use crate::allocation_kind::AllocationKind;
 use crate::allocation_sites::AllocationSites;
@@ -24,7 +25,8 @@ const MAX_LABELS: usize = 100_000;
 const UNKNOWN: u32 = u32::MAX;
 
 /// What the tasks of a cohort have in common.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum GroupBy {
     /// Where they were spawned.
     #[default]
@@ -37,6 +39,23 @@ pub enum GroupBy {
     Parent,
     /// A key with its value.
     Label,
+}
+
+impl GroupBy {
+    /// All of them.
+    pub const ALL: [GroupBy; 5] =
+        [GroupBy::Site, GroupBy::Await, GroupBy::State, GroupBy::Parent, GroupBy::Label];
+
+    /// Returns it as a word, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            GroupBy::Site => "site",
+            GroupBy::Await => "await",
+            GroupBy::State => "state",
+            GroupBy::Parent => "parent",
+            GroupBy::Label => "label",
+        }
+    }
 }
 
 /// Place of an await point in the order of the text.

@@ -26,7 +26,7 @@ const ROWS: usize = 100;
 #[derive(Deserialize)]
 pub(crate) struct Choice {
     #[serde(default)]
-    group: Group,
+    group: GroupBy,
     #[serde(default)]
     sort: Sorting<Sort>,
     /// Part of what they have in common, or of a type.
@@ -38,18 +38,6 @@ pub(crate) struct Choice {
     /// Only rows that come after this one: `VALUE-PLACE`, as the page before ends.
     #[serde(default)]
     after: String,
-}
-
-/// What the tasks of a row have in common.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Group {
-    #[default]
-    Site,
-    Await,
-    State,
-    Parent,
-    Label,
 }
 
 /// What rows are put in order by.
@@ -93,7 +81,7 @@ struct Tasks {
     snapshot: Summary,
     #[serde(skip)]
     steps: Steps,
-    group: Group,
+    group: GroupBy,
     sort: Sorting<Sort>,
     q: String,
     state: String,
@@ -145,7 +133,7 @@ impl Tasks {
         steps: Steps,
     ) -> Self {
         let analysis = &loaded.analysis;
-        let cohorts = analysis.cohorts(choice.group.by());
+        let cohorts = analysis.cohorts(choice.group);
         let let_through: Vec<usize> =
             (0..cohorts.len()).filter(|&place| choice.lets_through(analysis, &cohorts[place])).collect();
         let matching_tasks = let_through.iter().map(|&place| cohorts[place].tasks).sum();
@@ -181,7 +169,7 @@ impl Tasks {
     /// What is chosen, but for the order and the place: `group=site&q=hub&state=`.
     fn query(&self) -> String {
         let word = |text: &str| filters::encoded(text);
-        format!("group={}&q={}&state={}", self.group.word(), word(&self.q), word(&self.state))
+        format!("group={}&q={}&state={}", self.group.as_str(), word(&self.q), word(&self.state))
     }
 
     /// The columns that can be sorted by, with their heads.
@@ -194,14 +182,25 @@ impl Tasks {
             (Sort::Bytes, "bytes"),
             (Sort::Polls, "polls"),
         ];
-        if self.group == Group::Site {
+        if self.group == GroupBy::Site {
             columns.extend([(Sort::Ended, "by ended"), (Sort::Spawned, "spawned")]);
         }
         columns
     }
 
+    /// What rows have in common.
+    fn group_words(&self) -> &'static str {
+        match self.group {
+            GroupBy::Site => "spawn site",
+            GroupBy::Await => "await point",
+            GroupBy::State => "state",
+            GroupBy::Parent => "spawn site of the parent",
+            GroupBy::Label => "label",
+        }
+    }
+
     fn groups(&self) -> impl Iterator<Item = (&'static str, bool)> {
-        Group::ALL.into_iter().map(|group| (group.word(), group == self.group))
+        GroupBy::ALL.into_iter().map(|group| (group.as_str(), group == self.group))
     }
 
     fn states(&self) -> impl Iterator<Item = (&'static str, bool)> {
@@ -223,7 +222,7 @@ impl Tasks {
         };
         let site = cohort.site.as_ref().map(|site| format!("/s/{id}/site/{}", site.index));
         let await_point = cohort.await_point.as_ref().map(|at| format!("/s/{id}/await/{}", at.id));
-        let state = (self.group == Group::State)
+        let state = (self.group == GroupBy::State)
             .then(|| format!("/s/{id}/tasks?state={}", filters::encoded(&cohort.name)));
         site.or(await_point).or_else(label).or(state)
     }
@@ -268,41 +267,6 @@ fn badges(loaded: &Loaded, newest: Option<&Newest>, key: CohortKey) -> Vec<Badge
         href: href(finding),
     };
     about.map(badge).collect()
-}
-
-impl Group {
-    const ALL: [Group; 5] = [Group::Site, Group::Await, Group::State, Group::Parent, Group::Label];
-
-    fn by(self) -> GroupBy {
-        match self {
-            Group::Site => GroupBy::Site,
-            Group::Await => GroupBy::Await,
-            Group::State => GroupBy::State,
-            Group::Parent => GroupBy::Parent,
-            Group::Label => GroupBy::Label,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Group::Site => "site",
-            Group::Await => "await",
-            Group::State => "state",
-            Group::Parent => "parent",
-            Group::Label => "label",
-        }
-    }
-
-    /// The same for people.
-    fn words(self) -> &'static str {
-        match self {
-            Group::Site => "spawn site",
-            Group::Await => "await point",
-            Group::State => "state",
-            Group::Parent => "spawn site of the parent",
-            Group::Label => "label",
-        }
-    }
 }
 
 impl Choice {
