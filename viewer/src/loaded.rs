@@ -74,6 +74,10 @@ impl Member for Summary {
     fn taken_unix_us(&self) -> u64 {
         self.taken_unix_us
     }
+
+    fn uptime_us(&self) -> u64 {
+        self.uptime_ns / 1_000
+    }
 }
 
 impl Loaded {

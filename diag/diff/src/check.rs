@@ -16,7 +16,7 @@ use crate::policy::{Policy, apply_bounds, take_allowed};
 use crate::report::{Found, Report};
 use crate::rules;
 use crate::rules::finding::{Confidence, Finding};
-use crate::rules::rule::Facts;
+use crate::rules::rule::{Facts, Needs};
 use crate::series::{Member, Series};
 use crate::time::timestamp;
 use crate::trend;
@@ -27,8 +27,9 @@ pub fn judge(diff: &Diff, policy: &Policy) -> Report {
     reported(&facts, diff, policy, rules::check(&facts, &policy.rules))
 }
 
-/// Checks all members of the newest process together; if it has one member only, that is compared with the oldest member
-/// of the process before. None of fewer than two members.
+/// Checks all members of the newest process together, and its last one beside that member of the process before which had
+/// been up for about as long; if it has one member only, that is compared with the oldest member of all. None of fewer than two
+/// members.
 ///
 /// # Errors
 /// [`NotComparable`], though a [`Series`] has one service only.
@@ -49,9 +50,10 @@ pub fn judge_series_with<'a, M: Member, A: Deref<Target = Analysis>, E: From<Not
     policy: &Policy,
     mut open: impl FnMut(&'a M) -> Result<A, E>,
 ) -> Result<Option<Report>, E> {
-    let newest = series.runs().next_back().unwrap_or_default();
+    let mut runs = series.runs().rev();
+    let newest = runs.next().unwrap_or_default();
     if newest.len() > 1 {
-        return judge_run(newest, policy, open).map(Some);
+        return judge_run(newest, runs.next().unwrap_or_default(), policy, open).map(Some);
     }
     let Some((first, last)) = series.span() else { return Ok(None) };
     let (first, last) = (open(first)?, open(last)?);
@@ -64,9 +66,10 @@ pub fn judge_one(analysis: &Analysis, policy: &Policy) -> Vec<Finding> {
     rules::check(&Facts::from(analysis.now()), &policy.rules)
 }
 
-/// Two or more members of one process.
-fn judge_run<'a, M, A: Deref<Target = Analysis>, E: From<NotComparable>>(
+/// Two or more members of one process, and those of the process before.
+fn judge_run<'a, M: Member, A: Deref<Target = Analysis>, E: From<NotComparable>>(
     run: &'a [M],
+    before: &'a [M],
     policy: &Policy,
     mut open: impl FnMut(&'a M) -> Result<A, E>,
 ) -> Result<Report, E> {
@@ -75,10 +78,10 @@ fn judge_run<'a, M, A: Deref<Target = Analysis>, E: From<NotComparable>>(
         trend.push(&*open(member)?);
     }
     let trend = trend.finish();
-    let mut pair = |from: usize, to: usize| -> Result<Diff, E> {
-        let (before, after) = (open(&run[from])?, open(&run[to])?);
-        Ok(diff_with(&before, &after, policy.diff_options())?)
+    let mut compared = |before: &'a M, after: &'a M| -> Result<Diff, E> {
+        Ok(diff_with(&*open(before)?, &*open(after)?, policy.diff_options())?)
     };
+    let mut pair = |from: usize, to: usize| compared(&run[from], &run[to]);
     let last = run.len() - 1;
     let whole = pair(0, last)?;
     let facts = Facts { trend: Some(&trend), series: Some(&trend), ..Facts::from(&whole) };
@@ -96,6 +99,11 @@ fn judge_run<'a, M, A: Deref<Target = Analysis>, E: From<NotComparable>>(
         } else {
             past.extend(found.into_iter().map(|finding| (diff.after.taken_unix_us, finding)));
         }
+    }
+    if let Some(before) = run.last().and_then(|last| of_uptime(last.uptime_us(), before)) {
+        let beside = compared(before, &run[last])?;
+        let facts = Facts::from(&beside);
+        findings.extend(rules::found(&facts, &policy.rules, |rule| rule.needs() == Needs::TwoProcesses));
     }
     // The latest moment at which it was so is that of the end.
     past.sort_by_key(|(at_us, _)| Reverse(*at_us));
@@ -115,6 +123,11 @@ fn judge_run<'a, M, A: Deref<Target = Analysis>, E: From<NotComparable>>(
     let mut report = reported(&facts, &whole, policy, rules::each_once(findings));
     report.add_what_is_over(&over);
     Ok(report)
+}
+
+/// The member of a process that had been up for as long, or the nearest to that.
+fn of_uptime<M: Member>(uptime_us: u64, members: &[M]) -> Option<&M> {
+    members.iter().min_by_key(|member| member.uptime_us().abs_diff(uptime_us))
 }
 
 /// What is found, less what the policy knows of.

@@ -73,11 +73,11 @@ fn window(diff: &Diff, policy: &Policy) -> Option<Reason> {
 
 /// Why two processes cannot be compared by their sizes.
 fn differs(likeness: &Likeness) -> Option<Reason> {
-    let ([before, after], ended) = (likeness.uptimes, likeness.ended);
+    let ([before, after], spawned) = (likeness.uptimes, likeness.spawned);
     if !likeness.is_same_uptime() {
         return Some(Reason::UptimesDiffer { before, after });
     }
-    (!likeness.may_be_same_load()).then_some(Reason::LoadsDiffer { before: ended[0], after: ended[1] })
+    (!likeness.may_be_same_load()).then_some(Reason::LoadsDiffer { before: spawned[0], after: spawned[1] })
 }
 
 fn coverage(diff: &Diff, policy: &Policy) -> Option<Reason> {

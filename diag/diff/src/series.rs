@@ -1,4 +1,9 @@
 //! Snapshots of one service in the order of time: what every comparison is made of. A pair is a series of two.
+//!
+//! Processes may run side by side, as two builds do or many instances that write into one folder. The snapshots of each stay
+//! together.
+
+use std::collections::HashMap;
 
 use diag_analysis::Analysis;
 
@@ -12,6 +17,9 @@ pub trait Member {
     fn instance(&self) -> u64;
     /// Returns when it was taken, microseconds since the Unix epoch.
     fn taken_unix_us(&self) -> u64;
+
+    /// Returns for how long the process had been up, microseconds.
+    fn uptime_us(&self) -> u64;
 }
 
 impl Member for Analysis {
@@ -25,6 +33,10 @@ impl Member for Analysis {
 
     fn taken_unix_us(&self) -> u64 {
         self.snapshot().taken_unix_us()
+    }
+
+    fn uptime_us(&self) -> u64 {
+        self.snapshot().capture.to_us
     }
 }
 
@@ -40,6 +52,10 @@ impl<M: Member> Member for &M {
     fn taken_unix_us(&self) -> u64 {
         (**self).taken_unix_us()
     }
+
+    fn uptime_us(&self) -> u64 {
+        (**self).uptime_us()
+    }
 }
 
 /// Snapshots of one service in order.
@@ -51,7 +67,8 @@ pub struct Series<M> {
 }
 
 impl<M: Member> Series<M> {
-    /// Puts snapshots in the order of time; those taken at one moment stay in the order given.
+    /// Puts snapshots in the order of time, those of each process together, the process that was seen last at the end. Those
+    /// taken at one moment stay in the order given.
     ///
     /// # Errors
     /// [`NotComparable`] if they are of several services.
@@ -60,7 +77,7 @@ impl<M: Member> Series<M> {
         Self::as_given(members)
     }
 
-    /// Takes snapshots in the order given, whenever they were taken.
+    /// Takes snapshots in the order given, whenever they were taken, those of each process together.
     ///
     /// # Errors
     /// [`NotComparable`] if they are of several services.
@@ -70,6 +87,8 @@ impl<M: Member> Series<M> {
             let (before, after) = (before.service().to_owned(), after.service().to_owned());
             return Err(NotComparable::Service { before, after });
         }
+        let members = by_process(members);
+        let pairs = || members.windows(2).filter_map(|pair| Some((pair.first()?, pair.get(1)?)));
         let is_restart = |(_, (before, after)): &(usize, (&M, &M))| before.instance() != after.instance();
         let restarts = (1..).zip(pairs()).filter(is_restart).map(|(place, _)| place).collect();
         Ok(Series { members, restarts })
@@ -122,6 +141,14 @@ impl<M: Member> Series<M> {
     }
 }
 
+/// The members of each process together, in their order; the processes in that of their last members.
+fn by_process<M: Member>(mut members: Vec<M>) -> Vec<M> {
+    let places = members.iter().enumerate().map(|(place, member)| (member.instance(), place));
+    let last: HashMap<u64, usize> = places.collect();
+    members.sort_by_key(|member| last.get(&member.instance()).copied());
+    members
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +168,10 @@ mod tests {
         fn taken_unix_us(&self) -> u64 {
             self.2
         }
+
+        fn uptime_us(&self) -> u64 {
+            self.2
+        }
     }
 
     #[test]
@@ -151,6 +182,15 @@ mod tests {
         let runs: Vec<Vec<u64>> = series.runs().map(|run| run.iter().map(|shot| shot.2).collect()).collect();
         assert_eq!(runs, [[10, 20], [30, 40]]);
         assert_eq!(series.span(), Some((&Shot("a", 2, 30), &Shot("a", 2, 40))));
+    }
+
+    #[test]
+    fn processes_side_by_side_are_two_runs() {
+        let shots =
+            vec![Shot("a", 1, 10), Shot("a", 2, 11), Shot("a", 1, 20), Shot("a", 2, 21), Shot("a", 1, 30)];
+        let series = Series::new(shots).expect("one service");
+        let runs: Vec<Vec<u64>> = series.runs().map(|run| run.iter().map(|shot| shot.2).collect()).collect();
+        assert_eq!((runs, series.restarts()), (vec![vec![11, 21], vec![10, 20, 30]], &[2][..]));
     }
 
     #[test]

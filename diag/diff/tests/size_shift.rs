@@ -3,7 +3,7 @@
 use diag_diff::rules::evidence::Evidence;
 use diag_diff::rules::finding::Confidence;
 use diag_diff::rules::reason::Reason;
-use diag_diff::{Outcome, Policy, Report, diff, judge};
+use diag_diff::{Outcome, Policy, Report, Series, diff, judge, judge_series};
 use diag_test_support::scenario::{Block, Churn, Service, Steady, Task, in_order};
 
 /// Requests that come and end, as many a second as this.
@@ -122,4 +122,56 @@ fn memory_of_more_tasks_is_told_with_them() {
         "{report:#?}"
     );
     assert!(report.findings[0].bytes.is_some());
+}
+
+/// What never ends in the second is no smaller load: its tasks are spawned as before.
+#[test]
+fn a_leak_does_not_hide_behind_the_tasks_that_it_keeps() {
+    let ends = service(10.0, 20, 200);
+    let mut kept = ends.clone();
+    kept.tasks.iter_mut().filter(|task| task.line == 7).for_each(|task| task.ended = None);
+    let report = judged(&ends, 100.0, &kept, 100.0);
+    assert_eq!(
+        found(&report),
+        [("size-shift", Confidence::Possible, "svc::task_7".to_owned())],
+        "{report:#?}"
+    );
+}
+
+/// The same blocks by a function that has another name now, and more of them.
+fn renamed(blocks: usize) -> Service {
+    let mut service = service(10.0, 20, blocks);
+    service.blocks.iter_mut().for_each(|block| block.function = "svc::Index::insert");
+    service
+}
+
+#[test]
+fn a_function_that_was_renamed_is_no_new_one() {
+    let report = judged(&service(10.0, 20, 200), 100.0, &renamed(220), 100.0);
+    assert_eq!((found(&report), report.outcome), (vec![], Outcome::Clean), "{report:#?}");
+    let report = judged(&service(10.0, 20, 200), 100.0, &renamed(1_000), 100.0);
+    assert_eq!(found(&report).len(), 1, "four times as much is more, whatever its name: {report:#?}");
+}
+
+/// Two builds at once, each with a snapshot every ten seconds: the one that is asked about is judged by its own series, and its newest
+/// snapshot beside that of the other.
+#[test]
+fn of_two_series_the_second_is_judged_beside_the_first() {
+    let (base, more) = (service(10.0, 20, 200), Service { instance: 2, ..service(10.0, 100, 200) });
+    let moments = [70.0, 80.0, 90.0, 100.0];
+    let of = |service: &Service| moments.map(|at| diag_analysis::Analysis::from(service.at(at)));
+    let judged = |first: &Service, second: &Service| {
+        let members = of(first).into_iter().chain(of(second)).collect();
+        let series = Series::as_given(members).expect("one service");
+        judge_series(&series, &Policy::default()).expect("one service").expect("several snapshots")
+    };
+    let report = judged(&base, &more);
+    assert!(report.same_process, "both ends are of the second");
+    assert_eq!(
+        found(&report),
+        [("size-shift", Confidence::Possible, "svc::task_9".to_owned())],
+        "{report:#?}"
+    );
+    let report = judged(&more, &base);
+    assert_eq!((found(&report), report.outcome), (vec![], Outcome::Clean), "{report:#?}");
 }

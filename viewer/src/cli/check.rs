@@ -1,4 +1,4 @@
-//! `diag check A B C...` or `diag check DIR`: a gate for CI, under a policy.
+//! `diag check A B C...`, `diag check DIR` or `diag check BASE TARGET`: a gate for CI, under a policy.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,8 @@ use super::series::{self, Head, Reader};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  diag check snapshots/ --policy diag.toml")]
 pub(crate) struct Args {
-    /// Two or more snapshots of one service, or a folder of them; all are judged together
+    /// Two or more snapshots of one service, or a folder of them; all are judged together. Of two folders with a process each, as of
+    /// a base and a canary, the second is judged, beside the first
     #[arg(required = true)]
     snapshots: Vec<PathBuf>,
     #[command(flatten)]

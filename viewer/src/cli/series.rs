@@ -11,8 +11,8 @@ use std::thread::{self, JoinHandle};
 
 use diag_analysis::Analysis;
 use diag_analysis::symbols::DebugFiles;
-use diag_diff::Series;
 use diag_diff::series::Member;
+use diag_diff::{NotComparable, Series};
 use diag_snapshot::{Damage, Snapshot, file};
 use diag_viewer::recent::Recent;
 
@@ -45,6 +45,10 @@ impl Member for Head {
     fn taken_unix_us(&self) -> u64 {
         self.facts.taken_unix_us()
     }
+
+    fn uptime_us(&self) -> u64 {
+        self.facts.capture.to_us
+    }
 }
 
 /// The files in the order given.
@@ -58,7 +62,8 @@ pub(crate) fn as_given<T>(
     work(&series, &Reader::new(Arc::new(debug), &series))
 }
 
-/// These files and those of the folders among them, in the order of time. A file that was named is read whole or nothing
+/// These files and those of the folders among them, in the order of time; of two that hold different processes, the second is
+/// the one that is asked about. A file that was named is read whole or nothing
 /// is done; one that a folder holds is left out if it is damaged or gone, and that is said.
 pub(crate) fn in_order<T>(
     paths: &[PathBuf],
@@ -68,7 +73,7 @@ pub(crate) fn in_order<T>(
     let debug = Arc::new(debug);
     let mut left_out = BTreeSet::new();
     loop {
-        let series = Series::new(heads(paths, &mut left_out)?).map_err(Failure::NotComparable)?;
+        let series = put_in_order(heads(paths, &mut left_out)?).map_err(Failure::NotComparable)?;
         let reader = Reader::new(Arc::clone(&debug), &series);
         let done = work(&series, &reader);
         match (done, reader.unreadable.into_inner()) {
@@ -83,13 +88,27 @@ fn leave_out(path: PathBuf, failure: &Failure, left_out: &mut BTreeSet<PathBuf>)
     left_out.insert(path);
 }
 
-fn heads(paths: &[PathBuf], left_out: &mut BTreeSet<PathBuf>) -> Result<Vec<Head>, Failure> {
-    let mut heads = Vec::new();
+fn put_in_order(mut of_paths: Vec<Vec<Head>>) -> Result<Series<Head>, NotComparable> {
+    of_paths.iter_mut().for_each(|heads| heads.sort_by_key(Member::taken_unix_us));
+    let have_a_process =
+        |heads: &[Head], head: &Head| heads.iter().any(|known| known.instance() == head.instance());
+    let are_two = match &of_paths[..] {
+        [base, target] => !target.iter().any(|head| have_a_process(base, head)),
+        _ => false,
+    };
+    let heads = of_paths.into_iter().flatten().collect();
+    if are_two { Series::as_given(heads) } else { Series::new(heads) }
+}
+
+/// The heads of each path.
+fn heads(paths: &[PathBuf], left_out: &mut BTreeSet<PathBuf>) -> Result<Vec<Vec<Head>>, Failure> {
+    let mut of_paths = Vec::new();
     for path in paths {
         if !path.is_dir() {
-            heads.push(head(path.clone(), false)?);
+            of_paths.push(vec![head(path.clone(), false)?]);
             continue;
         }
+        let mut heads = Vec::new();
         for file in snapshots_in(path)? {
             if left_out.contains(&file) {
                 continue;
@@ -99,16 +118,18 @@ fn heads(paths: &[PathBuf], left_out: &mut BTreeSet<PathBuf>) -> Result<Vec<Head
                 Err(failure) => leave_out(file, &failure, left_out),
             }
         }
+        of_paths.push(heads);
     }
-    match heads.len() {
+    let all = of_paths.iter().map(Vec::len).sum();
+    match all {
         0 | 1 => Err(Failure::Unreadable(format!(
             "{} and a series needs two: give more files, or a folder with `*.diag` of one service",
-            match heads.len() {
+            match all {
                 0 => "there is no snapshot that can be read,",
                 _ => "there is one snapshot that can be read,",
             }
         ))),
-        _ => Ok(heads),
+        _ => Ok(of_paths),
     }
 }
 

@@ -61,7 +61,9 @@ impl Timeline {
                 parts.push(part);
             }
         }
-        let (from_us, last_us) = (moments.first()?.taken_unix_us, moments.last()?.taken_unix_us);
+        // Processes may have run side by side.
+        let times = || moments.iter().map(|moment| moment.taken_unix_us);
+        let (from_us, last_us) = (times().min()?, times().max()?);
         let is_known = moments.iter().any(|moment| !moment.parts.is_empty());
         if !is_known || last_us <= from_us {
             return None;

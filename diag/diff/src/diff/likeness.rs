@@ -1,6 +1,7 @@
 //! Whether two processes can be compared by their sizes.
 
 use diag_analysis::Analysis;
+use diag_analysis::site::Totals;
 use diag_snapshot::Micros;
 
 use super::TaskDiff;
@@ -11,29 +12,31 @@ use super::TaskDiff;
 pub struct Likeness {
     /// How long each had been up.
     pub uptimes: [Micros; 2],
-    /// How many tasks had ended in each.
-    pub ended: [u64; 2],
+    /// How many tasks had been spawned in each, at the sites that both have and where tasks end in one of them at least:
+    /// what a leak changes is how many ended, and what stays by design is no load.
+    pub spawned: [u64; 2],
 }
 
 /// One is about as much as another up to so many times as much.
 const ABOUT: f64 = 1.25;
 /// Fewer tasks tell no load.
-const MIN_ENDED: u64 = 20;
+const MIN_SPAWNED: u64 = 20;
 
 impl Likeness {
     pub(super) fn of(before: &Analysis, after: &Analysis, tasks: &TaskDiff) -> Self {
-        let ended = tasks.sites.iter().fold([0u64; 2], |[before, after], site| {
-            [
-                before.saturating_add(site.before.totals.ended()),
-                after.saturating_add(site.after.totals.ended()),
-            ]
-        });
-        Likeness { uptimes: [before, after].map(|side| Micros(side.snapshot().capture.to_us)), ended }
+        let sides = tasks.sites.iter().map(|site| [&site.before.totals, &site.after.totals]);
+        let is_load = |sides: &[&Totals; 2]| {
+            sides.iter().all(|totals| totals.spawned > 0) && sides.iter().any(|totals| totals.ended() > 0)
+        };
+        let spawned = sides.filter(is_load).map(|sides| sides.map(|totals| totals.spawned));
+        let spawned =
+            spawned.fold([0u64; 2], |sum, more| [0, 1].map(|side| sum[side].saturating_add(more[side])));
+        Likeness { uptimes: [before, after].map(|side| Micros(side.snapshot().capture.to_us)), spawned }
     }
 
-    /// Returns true if the tasks that ended tell how much either had to do.
+    /// Returns true if the tasks that were spawned tell how much either had to do.
     pub fn has_load(&self) -> bool {
-        self.ended.into_iter().max() >= Some(MIN_ENDED)
+        self.spawned.into_iter().max() >= Some(MIN_SPAWNED)
     }
 
     /// Returns true if both had been up for about as long.
@@ -42,9 +45,9 @@ impl Likeness {
         is_about(before.0, after.0)
     }
 
-    /// Returns true unless the tasks that ended tell that one had more to do.
+    /// Returns true unless the tasks that were spawned tell that one had more to do.
     pub fn may_be_same_load(&self) -> bool {
-        let [before, after] = self.ended;
+        let [before, after] = self.spawned;
         !self.has_load() || is_about(before, after)
     }
 }
@@ -58,8 +61,8 @@ fn is_about(one: u64, other: u64) -> bool {
 mod tests {
     use super::*;
 
-    fn likeness(uptimes: [u64; 2], ended: [u64; 2]) -> Likeness {
-        Likeness { uptimes: uptimes.map(Micros), ended }
+    fn likeness(uptimes: [u64; 2], spawned: [u64; 2]) -> Likeness {
+        Likeness { uptimes: uptimes.map(Micros), spawned }
     }
 
     #[test]

@@ -315,8 +315,8 @@ facts! {
         TasksInEither { before: u64, after: u64 },
         /// So many bytes live there in either.
         BytesInEither { before: Bytes, after: Bytes },
-        /// They had been up for about as long, and as many tasks had ended in them.
-        AlikeProcesses { uptime_before: Micros, uptime_after: Micros, ended_before: u64, ended_after: u64 },
+        /// They had been up for about as long, and as many tasks had been spawned in them.
+        AlikeProcesses { uptime_before: Micros, uptime_after: Micros, spawned_before: u64, spawned_after: u64 },
         /// Nothing tells whether they had as much to do.
         LoadNotKnown,
         /// A pair shows one moment of each.

@@ -122,6 +122,8 @@ pub enum Needs {
     OneSnapshot,
     /// Two snapshots.
     TwoSnapshots,
+    /// One snapshot of either of two processes.
+    TwoProcesses,
 }
 
 impl Needs {
@@ -130,6 +132,7 @@ impl Needs {
         match self {
             Needs::OneSnapshot => true,
             Needs::TwoSnapshots => facts.diff.is_some(),
+            Needs::TwoProcesses => facts.diff.is_some_and(|diff| diff.likeness.is_some()),
         }
     }
 
@@ -138,6 +141,7 @@ impl Needs {
         match self {
             Needs::OneSnapshot => "one snapshot",
             Needs::TwoSnapshots => "two snapshots",
+            Needs::TwoProcesses => "snapshots of two processes",
         }
     }
 }

@@ -38,7 +38,7 @@ impl fmt::Display for Reason {
             ),
             LoadsDiffer { before, after } => write!(
                 f,
-                "the snapshots are of two processes, in which {} and {} tasks had ended: their sizes are compared at \
+                "the snapshots are of two processes, in which {} and {} tasks had been spawned: their sizes are compared at \
                  about the same load",
                 count(before),
                 count(after)

@@ -463,15 +463,15 @@ impl fmt::Display for Evidence {
             BytesInEither { before, after } => {
                 write!(f, "{} live there, and {} in the first process", size(after), size(before))
             }
-            AlikeProcesses { uptime_before, uptime_after, ended_before, ended_after } => write!(
+            AlikeProcesses { uptime_before, uptime_after, spawned_before, spawned_after } => write!(
                 f,
-                "both had been up for about as long, {} and {}, and about as many tasks had ended, {} and {}",
+                "both had been up for about as long, {} and {}, and about as many tasks had been spawned, {} and {}",
                 time(uptime_before),
                 time(uptime_after),
-                count(ended_before),
-                count(ended_after)
+                count(spawned_before),
+                count(spawned_after)
             ),
-            LoadNotKnown => f.write_str("too few tasks ended to tell whether both had as much to do"),
+            LoadNotKnown => f.write_str("too few tasks were spawned to tell whether both had as much to do"),
             OneMomentOfEach => f.write_str(
                 "it is one moment of each: a wave of work, or a cache that is emptied now and then, looks the same",
             ),
