@@ -100,7 +100,7 @@ impl fmt::Display for Advice {
             }
             CompareBuilds => {
                 "see what changed there between the two builds or their settings; a series of the second tells whether \
-                 it grows"
+                 it grows, and `fail_on = \"possible\"` in the policy makes a check fail by this pair"
             }
             BoundWhatSpawns { spawned_at } => {
                 return write!(
