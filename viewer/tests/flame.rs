@@ -329,21 +329,43 @@ async fn without_a_script_each_frame_is_a_link() {
     }
 }
 
+/// The files that a page runs or has a browser load for that.
+fn scripts(page: &str) -> Vec<&str> {
+    let attribute = |part: &'static str| {
+        page.split(part).skip(1).map(|rest| rest.split('"').next().expect("the end of an address"))
+    };
+    attribute("<script type=\"module\" src=\"").chain(attribute("rel=\"modulepreload\" href=\"")).collect()
+}
+
 #[tokio::test]
 async fn the_script_is_small_and_kept_by_browsers() {
     let scene = Scene::new("assets");
     let page = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
-    let script = page.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a script");
-    let answer = scene.viewer.get(script).await;
-    assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
-    assert!(answer.headers["content-type"].to_str().expect("text").starts_with("text/javascript"));
-    assert!(answer.body.len() <= 60_000, "the script has {} bytes", answer.body.len());
-    for word in
-        ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"]
-    {
-        assert!(!answer.body.contains(word), "the script has {word}");
+    let mut all = 0;
+    let mut imported = std::collections::BTreeSet::new();
+    let scripts = scripts(&page);
+    for script in &scripts {
+        let answer = scene.viewer.get(script).await;
+        assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable", "{script}");
+        assert!(answer.headers["content-type"].to_str().expect("text").starts_with("text/javascript"));
+        all += answer.body.len();
+        for word in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"]
+        {
+            assert!(!answer.body.contains(word), "{script} has {word}");
+        }
+        let folder = script.rsplit_once('/').expect("a path").0;
+        let imports = answer.body.split(" from './").skip(1);
+        imported.extend(
+            imports.map(|rest| format!("{folder}/{}", rest.split('\'').next().expect("the end of a name"))),
+        );
     }
-    let other = scene.viewer.get("/a/0123456789abcdef/flame.js").await;
+    assert!(all <= 60_000, "the script has {all} bytes");
+    // What is imported is loaded at once, and nothing else is.
+    let preloaded: std::collections::BTreeSet<String> =
+        scripts[1..].iter().map(|&script| script.to_owned()).collect();
+    assert_eq!(imported, preloaded);
+    let other = scene.viewer.get("/a/0123456789abcdef/page.js").await;
     assert_eq!(
         (other.status, &other.headers["cache-control"]),
         (StatusCode::NOT_FOUND, &"no-store".parse().expect("a value"))
