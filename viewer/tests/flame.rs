@@ -171,6 +171,84 @@ async fn what_tasks_allocated_divides_the_heap() {
 }
 
 #[tokio::test]
+async fn blocks_are_told_by_their_age() {
+    let scene = Scene::new("age");
+    // At 30 s: those of `svc::old::keep` are gone, those of `svc::cache::put` were made evenly.
+    let total = async |query: &str| {
+        let slice = scene.json(&format!("/s/{{b}}/flame.json?{query}")).await;
+        check_adds_up(&slice, "total", "self");
+        column(&slice, "total")[0]
+    };
+    let samples = async |query: &str| {
+        scene.json(&format!("/s/{{b}}/flame.json?{query}")).await["nodes"]["samples"][0].clone()
+    };
+    let snapshot = service().at(30.0);
+    let heap = snapshot.heap.as_ref().expect("a heap");
+    let old = |seconds: f64| {
+        let age = |born_us: u64| (snapshot.capture.to_us - born_us) as f64 / 1e6;
+        heap.samples.iter().filter(|sample| age(sample.born_us) >= seconds).count()
+    };
+    for (query, seconds) in [("age=0s", 0.0), ("age=5s", 5.0), ("age=20s", 20.0), ("age=1min", 60.0)] {
+        assert_eq!(samples(query).await, json!(old(seconds)), "{query}");
+    }
+    assert!(old(20.0) > 0 && old(20.0) < old(5.0) && old(5.0) < old(0.0));
+    assert_eq!(total("age=0ms").await, total("").await);
+    assert_eq!(samples("age=20s").await, samples("age=20000ms").await);
+    // Together with another filter, on page, slice and picture.
+    let parts = ["live", "ended", "none"].map(|task| format!("age=5s&task={task}"));
+    let mut sum = 0;
+    for part in &parts {
+        sum += total(part).await;
+    }
+    assert!((sum - total("age=5s").await).abs() <= 2);
+    let callees = scene.json("/api/v1/s/{b}/heap?age=5s&task=ended").await["heap"]["callees"].clone();
+    let of_page: f64 = callees
+        .as_array()
+        .expect("callees")
+        .iter()
+        .map(|one| one["total_bytes"].as_f64().expect("bytes"))
+        .sum();
+    assert!((of_page - total("age=5s&task=ended").await as f64).abs() <= 2.0);
+    let page = scene.viewer.page(&scene.path("/s/{b}/heap?age=90s")).await;
+    assert!(page.contains("<option value=\"90s\" selected>90s old</option>"), "{page}");
+    assert!(page.contains("There are no live bytes of this kind in this snapshot"), "{page}");
+    let svg = scene.viewer.page(&scene.path("/s/{b}/heap.svg?age=20s")).await;
+    assert!(
+        svg.contains("svc::cache::put") && !svg.contains("svc::fresh::take"),
+        "a picture of the old ones"
+    );
+    assert!(scene.viewer.page(&scene.path("/s/{b}/heap.svg")).await.contains("svc::fresh::take"));
+}
+
+#[tokio::test]
+async fn blocks_are_told_by_what_they_are_part_of() {
+    let scene = Scene::new("kind");
+    let page = scene.json("/api/v1/s/{b}/heap").await;
+    let kinds = page["heap"]["kinds"].as_array().expect("kinds");
+    let html = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
+    for kind in kinds {
+        let word = kind["kind"].as_str().expect("a word");
+        let slice = scene.json(&format!("/s/{{b}}/flame.json?kind={word}")).await;
+        check_adds_up(&slice, "total", "self");
+        let of_slice = ["total", "low", "high"].map(|column| &slice["nodes"][column][0]);
+        let of_page = ["estimate_bytes", "low_bytes", "high_bytes"].map(|field| &kind["live"][field]);
+        assert_eq!(of_slice, of_page, "{word}");
+        assert!(html.contains(&scene.path(&format!("href=\"/s/{{b}}/heap?kind={word}\""))), "{word}: {html}");
+    }
+    let other = if kinds[0]["kind"] == json!("Box") { "Arc" } else { "Box" };
+    let total = async |path: &str, name: &str| column(&scene.json(path).await, name)[0];
+    assert_eq!(total(&format!("/s/{{b}}/flame.json?kind={other}"), "total").await, 0, "none is a {other}");
+    let word = kinds[0]["kind"].as_str().expect("a word");
+    // What was allocated since start is known by kind, and a pair is compared by it.
+    let allocated = total(&format!("/s/{{b}}/flame.json?value=allocated_bytes&kind={word}"), "total").await;
+    assert!(allocated > 0);
+    assert_eq!(total(&format!("/s/{{b}}/flame.json?value=allocated_bytes&kind={other}"), "total").await, 0);
+    let pair = total(&format!("/d/{{a}}..{{b}}/flame.json?kind={word}"), "growth").await;
+    assert_eq!(pair, total("/d/{a}..{b}/flame.json", "growth").await, "all are {word}");
+    assert_eq!(total(&format!("/d/{{a}}..{{b}}/flame.json?kind={other}"), "growth").await, 0);
+}
+
+#[tokio::test]
 async fn what_parked_tasks_allocated_can_be_told() {
     let folder = Folder::new("flame-await");
     let mut snapshot: Snapshot = crowd(10, 1, 8);
@@ -303,6 +381,10 @@ async fn what_cannot_be_shown_is_said() {
         scene.check_refused(&format!("{page}?function=99999"), not_found, "no frame 99999").await;
         scene.check_refused(&format!("{page}?await=nowhere"), unusable, "no task").await;
         scene.check_refused(&format!("{page}?value=allocated_bytes&site=0"), unusable, "choose live").await;
+        scene.check_refused(&format!("{page}?value=allocated_bytes&age=1s"), unusable, "by age").await;
+        let bad = StatusCode::BAD_REQUEST;
+        scene.check_refused(&format!("{page}?age=60"), bad, "such as 90s").await;
+        scene.check_refused(&format!("{page}?kind=Vector"), bad, "kind is one of Vec, ").await;
         scene.check_refused(&format!("{page}?task=dead"), StatusCode::BAD_REQUEST, "task is one of").await;
     }
     scene.check_refused("/d/{a}..{b}/heap?site=99", not_found, "no spawn site 99").await;

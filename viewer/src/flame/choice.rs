@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use diag_analysis::allocation_kind::AllocationKind;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use super::age::Age;
 use super::growth::Mode;
 use super::search::Wanted;
 use super::svg::Theme;
@@ -35,6 +37,12 @@ pub(crate) struct Choice {
     pub(crate) task: Option<TaskChoice>,
     /// Only what tasks allocated that are parked there.
     pub(crate) r#await: String,
+    /// Only blocks that are at least so old.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) age: Option<Age>,
+    /// Only blocks that are part of something of this kind.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) kind: Option<Kind>,
     /// Part of the names to find.
     pub(crate) q: String,
     /// What the width of a frame is, where two snapshots are compared.
@@ -71,6 +79,22 @@ impl FromStr for TaskChoice {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let known = TaskChoice::ALL.into_iter().find(|choice| choice.word() == word);
         known.ok_or("task is one of live, ended, none")
+    }
+}
+
+/// What blocks are part of, by the word of the page of the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind(pub(crate) AllocationKind);
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let known = AllocationKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+        known.map(Kind).ok_or_else(|| {
+            let words = AllocationKind::ALL.map(AllocationKind::as_str);
+            format!("kind is one of {}", words.join(", "))
+        })
     }
 }
 
@@ -117,9 +141,10 @@ impl Choice {
         known.map(Begin::Node).ok_or_else(|| missing(&self.root))
     }
 
-    /// True if only what some tasks allocated is to be shown.
-    pub(crate) fn is_of_some_tasks(&self) -> bool {
-        self.site.is_some() || self.task.is_some() || !self.r#await.is_empty()
+    /// True if only some of the live blocks are to be shown, by what is not known of those that were freed: which tasks allocated
+    /// them, and when.
+    pub(crate) fn is_of_some_live(&self) -> bool {
+        self.site.is_some() || self.task.is_some() || !self.r#await.is_empty() || self.age.is_some()
     }
 
     pub(crate) fn wanted(&self) -> Option<Wanted> {
@@ -161,6 +186,9 @@ impl Choice {
         put("site", &site, site.is_empty());
         put("task", self.task.map_or("", TaskChoice::word), self.task.is_none());
         put("await", &self.r#await, self.r#await.is_empty());
+        let (age, kind) = (self.age.map(|age| age.to_string()), self.kind.map(|kind| kind.0.as_str()));
+        put("age", age.as_deref().unwrap_or_default(), age.is_none());
+        put("kind", kind.unwrap_or_default(), kind.is_none());
         put("q", &self.q, self.q.is_empty());
         put("root", &self.root, self.root.is_empty() || self.root == "0");
         query

@@ -4,6 +4,7 @@
 //! any frame. A slice is drawn three times: as JSON for the script of the page, as SVG with a link for each frame, and
 //! by inferno.
 
+pub(crate) mod age;
 pub(crate) mod choice;
 pub(crate) mod document;
 pub(crate) mod drawn;

@@ -3,7 +3,8 @@
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::response::Response;
 
-use crate::flame::choice::{Choice, TaskChoice};
+use crate::flame::age::Age;
+use crate::flame::choice::{Choice, Kind, TaskChoice};
 use crate::flame::document::percent;
 use crate::flame::drawn::Drawn;
 use crate::flame::growth::Mode;
@@ -46,6 +47,8 @@ pub(super) struct FlameView {
     pub(super) is_growth: bool,
     pub(super) sites: Vec<SiteChoice>,
     pub(super) await_points: Vec<String>,
+    /// What blocks are part of, as far as there are any.
+    pub(super) kinds: Vec<&'static str>,
     pub(super) is_empty: bool,
 }
 
@@ -87,6 +90,7 @@ impl FlameView {
             is_growth,
             sites: Vec::new(),
             await_points: Vec::new(),
+            kinds: Vec::new(),
             is_empty: drawn.whole_width <= 0.0,
         }
     }
@@ -105,6 +109,24 @@ impl FlameView {
         self.sites = sites.take(MOST_SITES).collect();
         self.await_points = await_points;
         self
+    }
+
+    pub(super) fn with_kinds(mut self, kinds: impl Iterator<Item = &'static str>) -> Self {
+        self.kinds = kinds.collect();
+        self
+    }
+
+    pub(super) fn is_kind(&self, word: &str) -> bool {
+        self.choice.kind.is_some_and(|Kind(kind)| kind.as_str() == word)
+    }
+
+    /// The ages that can be chosen, the one that is chosen among them.
+    pub(super) fn ages(&self) -> Vec<(Age, bool)> {
+        let chosen = self.choice.age;
+        let other = chosen.filter(|age| !Age::OFFERED.contains(age));
+        let mut ages: Vec<Age> = Age::OFFERED.into_iter().chain(other).collect();
+        ages.sort_by_key(|age| age.0);
+        ages.into_iter().map(|age| (age, Some(age) == chosen)).collect()
     }
 
     /// The values that can be chosen.

@@ -79,7 +79,10 @@ impl Seen<'_> {
     fn drawn(&self) -> Result<Drawn<'_, Growth>, Absent> {
         let site = self.choice.site.map(SiteIndex);
         let sites = site.map(|site| sites(self.before, self.after, site)).transpose()?;
-        let weighed = Growth::weigh(&self.heaps.flows, &self.heaps.tree, self.choice.mode, sites);
+        let sides = [self.before, self.after].map(|side| side.analysis.stacks());
+        let is_of_kind =
+            |side: usize, stack| self.choice.kind.is_none_or(|kind| sides[side].kind(stack) == kind.0);
+        let weighed = Growth::weigh(&self.heaps.flows, &self.heaps.tree, self.choice.mode, sites, is_of_kind);
         Drawn::new(&self.heaps.tree, weighed, self.choice).map_err(Absent::NotFound)
     }
 
@@ -144,9 +147,18 @@ impl GrowthPage {
             total: GrownPath::new(drawn, 0),
             new: paths(drawn, Moved::is_new, |moved| moved.after.sum),
             gone: paths(drawn, Moved::is_gone, |moved| moved.before.sum),
-            flame: seen.view(drawn).with_choices(choices.into_iter().flatten(), Vec::new()),
+            flame: seen
+                .view(drawn)
+                .with_choices(choices.into_iter().flatten(), Vec::new())
+                .with_kinds(kinds(seen)),
         }
     }
+}
+
+/// What blocks of the second snapshot are part of.
+fn kinds(seen: &Seen<'_>) -> impl Iterator<Item = &'static str> {
+    let profile = seen.after.analysis.heap().into_iter();
+    profile.flat_map(|profile| profile.kinds.keys().map(|kind| kind.as_str()))
 }
 
 impl GrowthPage {

@@ -168,6 +168,8 @@ impl HeapView {
     fn new(now: HeapNow, loaded: &Loaded, drawn: &Drawn<'_, InUse<'_>>) -> Self {
         let id = &loaded.summary.id;
         let flame = FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), false);
+        let kinds: Vec<&'static str> = now.kinds.iter().map(|kind| kind.kind).collect();
+        let flame = flame.with_kinds(kinds.into_iter());
         HeapView {
             now,
             value: drawn.choice.value,
@@ -182,6 +184,11 @@ impl HeapView {
                 flame
             },
         }
+    }
+
+    /// The query of the picture of one kind of blocks.
+    fn of_kind(&self, word: &str) -> String {
+        self.flame.choice.whole(|choice| choice.kind = word.parse().ok())
     }
 
     /// The query of the same picture alone.

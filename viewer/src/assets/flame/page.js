@@ -359,8 +359,8 @@ class Flame {
     const chosen = type === 'checkbox' && !checked ? '' : value;
     const from = name === 'mode' ? {} : { root: '', function: '' };
     if (type === 'checkbox' || name === 'mode') this.go({ [name]: chosen, ...from });
-    // What was allocated since start is not known by task.
-    else if (chosen.startsWith('allocated')) this.leave({ value: chosen, site: '', task: '', await: '', ...from });
+    // What was allocated since start is not known by task or age.
+    else if (chosen.startsWith('allocated')) this.leave({ value: chosen, site: '', task: '', await: '', age: '', ...from });
     else this.leave({ [name]: chosen, ...from });
   }
 
