@@ -365,6 +365,10 @@ async fn a_slice_is_inverted_zoomed_and_searched() {
     // Grow is called by each function, and counts once although its callee matches, too.
     let found = scene.json("/s/{b}/flame.json?frames=all&q=%3A%3AGROW").await["search"].clone();
     assert_eq!((&found["frames"], &found["share_percent"]), (&json!(2), &json!(100.0)));
+    let pattern = scene.json("/s/{b}/flame.json?frames=all&q=%2F%3A%3Agrow%28_one%29%3F%24%2F").await;
+    let plain = scene.json("/s/{b}/flame.json?frames=all&q=%3A%3AGROW").await;
+    assert_eq!((&pattern["search"], &pattern["nodes"]), (&plain["search"], &plain["nodes"]));
+    assert_eq!(pattern["search"]["functions"].as_array().map(Vec::len), Some(1), "{}", pattern["search"]);
     let nothing = scene.json("/s/{b}/flame.json?q=nothing").await["search"].clone();
     assert_eq!((&nothing["frames"], &nothing["words"]), (&json!(0), &json!("0 B")));
 }
@@ -384,6 +388,7 @@ async fn what_cannot_be_shown_is_said() {
         scene.check_refused(&format!("{page}?value=allocated_bytes&age=1s"), unusable, "by age").await;
         let bad = StatusCode::BAD_REQUEST;
         scene.check_refused(&format!("{page}?age=60"), bad, "such as 90s").await;
+        scene.check_refused(&format!("{page}?q=%2F%28%2F"), bad, "not a pattern: unclosed group").await;
         scene.check_refused(&format!("{page}?kind=Vector"), bad, "kind is one of Vec, ").await;
         scene.check_refused(&format!("{page}?task=dead"), StatusCode::BAD_REQUEST, "task is one of").await;
     }

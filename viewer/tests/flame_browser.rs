@@ -177,6 +177,61 @@ fn the_keyboard_is_enough_and_back_goes_back() {
 }
 
 #[test]
+fn patterns_are_searched_and_blocks_are_filtered() {
+    let folder = Folder::new("flame-patterns");
+    let paths: &[(u64, &[Place<'_>], u64)] = &[
+        (1, &[MAIN, SERVE, PUT], 600 * KIB),
+        (2, &[MAIN, SERVE, LOG], 100 * KIB),
+        (3, &[MAIN, LOG], 100 * KIB),
+    ];
+    let mut snapshot = heap_of(paths);
+    // All were allocated at the start but the last, which is a second old.
+    let (now, heap) = (snapshot.capture.to_us, snapshot.heap.as_mut().expect("a heap"));
+    let young =
+        |row: SampleRow| SampleRow { born_us: if row.birth == 3 { now - 1_000_000 } else { 1 }, ..row };
+    heap.samples = heap.samples.iter().map(young).collect();
+    folder.write("a.diag", &snapshot);
+    with_browser("flame-patterns", 9, &folder, |browser, addr| {
+        browser.open_flame(&format!("http://{addr}/s/live/heap"));
+        browser.press("/");
+        browser.write("/PUT$|log::");
+        assert_eq!(found(browser), "0 frames found: 0 B, 0.0 % of what is shown", "it is text until it ends");
+        browser.press("/");
+        browser.until("document.querySelector('.flame-found').textContent.startsWith('3 frames found: 800 KiB, 100.0 %')");
+        assert_eq!(query(browser), "?q=%2FPUT%24%7Clog%3A%3A%2F");
+        browser.press("Enter");
+        let says = browser.text("document.querySelector('.flame-says').textContent");
+        assert!(says.starts_with("svc::cache::put src/cache.rs:9 · 600 KiB"), "{says}");
+        // What the server refuses is said.
+        browser.press("Escape");
+        browser.press("/");
+        browser.write("/(/");
+        browser.until(
+            "document.querySelector('.flame-found').textContent.startsWith('not a pattern: unclosed group')",
+        );
+        // A link shows the same, and so does the page without its script.
+        browser.open_flame(&format!("http://{addr}/s/live/heap?q=%2Fput%24%2F"));
+        browser.until("document.querySelector('.flame-found').textContent === '1 frame found: 600 KiB, 75.0 % of what is shown'");
+        let choose = |name: &str, value: &str| {
+            format!(
+                "(() => {{ const select = document.querySelector('[name={name}]'); select.value = '{value}'; \
+                 select.dispatchEvent(new Event('change', {{ bubbles: true }})); }})()"
+            )
+        };
+        browser.open_flame(&format!("http://{addr}/s/live/heap"));
+        browser.value(&choose("age", "10s"));
+        browser.until("location.search === '?age=10s' && document.querySelector('.flame')?.dataset.ready");
+        assert!(rows(browser)[0].starts_with("all | 700 KiB | 100.0 %"), "{:?}", rows(browser));
+        browser.value(&choose("kind", "other"));
+        browser.until(
+            "location.search === '?age=10s&kind=other' && document.querySelector('.flame')?.dataset.ready",
+        );
+        assert!(rows(browser)[0].starts_with("all | 700 KiB | 100.0 %"), "{:?}", rows(browser));
+        browser.check_clean("with a pattern and a filter");
+    });
+}
+
+#[test]
 fn what_is_gone_and_what_may_be_nothing_can_be_seen() {
     let folder = Folder::new("flame-growth");
     const OLD: Place<'_> = ("svc::old::keep", "src/old.rs", 4);

@@ -43,8 +43,9 @@ pub(crate) struct Choice {
     /// Only blocks that are part of something of this kind.
     #[serde(deserialize_with = "empty_is_none")]
     pub(crate) kind: Option<Kind>,
-    /// Part of the names to find.
-    pub(crate) q: String,
+    /// Part of the names to find, or a pattern.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) q: Option<Wanted>,
     /// What the width of a frame is, where two snapshots are compared.
     pub(crate) mode: Mode,
     /// So many frames at most.
@@ -103,7 +104,7 @@ fn empty_is_none<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(from)?;
-    let parsed = (!text.is_empty()).then(|| text.parse()).transpose();
+    let parsed = (!text.trim().is_empty()).then(|| text.parse()).transpose();
     parsed.map_err(|error| D::Error::custom(format!("`{}`: {error}", text.escape_debug())))
 }
 
@@ -147,10 +148,6 @@ impl Choice {
         self.site.is_some() || self.task.is_some() || !self.r#await.is_empty() || self.age.is_some()
     }
 
-    pub(crate) fn wanted(&self) -> Option<Wanted> {
-        Wanted::new(&self.q)
-    }
-
     /// The query that asks for this, with one part changed.
     pub(crate) fn but(&self, change: impl FnOnce(&mut Choice)) -> String {
         let mut changed = self.clone();
@@ -189,7 +186,8 @@ impl Choice {
         let (age, kind) = (self.age.map(|age| age.to_string()), self.kind.map(|kind| kind.0.as_str()));
         put("age", age.as_deref().unwrap_or_default(), age.is_none());
         put("kind", kind.unwrap_or_default(), kind.is_none());
-        put("q", &self.q, self.q.is_empty());
+        let wanted = self.q.as_ref().map(Wanted::to_string).unwrap_or_default();
+        put("q", &wanted, wanted.is_empty());
         put("root", &self.root, self.root.is_empty() || self.root == "0");
         query
     }
@@ -214,7 +212,8 @@ mod tests {
 
     #[test]
     fn a_query_says_what_is_not_so_by_default() {
-        let choice = Choice { invert: true, q: "a b&c".into(), root: "3.7".into(), ..Choice::default() };
+        let choice =
+            Choice { invert: true, q: "a b&c".parse().ok(), root: "3.7".into(), ..Choice::default() };
         assert_eq!(Choice::default().query(), "");
         assert_eq!(choice.query(), "?invert=true&q=a%20b%26c&root=3.7");
         assert_eq!(choice.whole(|choice| choice.invert = false), "?q=a%20b%26c");

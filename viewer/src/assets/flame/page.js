@@ -8,7 +8,7 @@ import { Canvas } from './canvas.js';
 import { element } from './element.js';
 import { listen } from './keys.js';
 import { count, counted, share, signed } from './numbers.js';
-import { found, matching } from './search.js';
+import { among, found, isPattern, matching } from './search.js';
 import { Slice } from './slice.js';
 import { Table } from './table.js';
 import { next } from './walk.js';
@@ -17,6 +17,9 @@ import { next } from './walk.js';
 function measured(name, start) {
   requestAnimationFrame(() => setTimeout(() => performance.measure(name, { start })));
 }
+
+/** Why the server does not search, without what is said to programs. */
+const refusal = (text) => text.slice(text.indexOf('not a pattern')).trim();
 
 class Flame {
   constructor(host) {
@@ -34,6 +37,7 @@ class Flame {
     this.hovered = null;
     this.matches = null;
     this.asked = 0;
+    this.searches = 0;
     listen(this);
     this.load(true);
   }
@@ -286,6 +290,12 @@ class Flame {
     const { slice } = this;
     const text = this.field.value.trim();
     if (isTyped) history.replaceState(null, '', this.address({ ...state(), q: text }));
+    clearTimeout(this.waiting);
+    this.searches += 1;
+    if (isPattern(text)) {
+      this.ask(isTyped ? 60 : 0, before, true);
+      return;
+    }
     this.matches = matching(slice, text);
     if (!this.matches) {
       this.found.textContent = '';
@@ -293,7 +303,8 @@ class Flame {
       const { number, width, growth } = found(slice, this.matches, this.zoom);
       const words = slice.isGrowth ? signed(growth) : slice.amount(width);
       this.sayFound(number, words, share(width, slice.frames.widths[this.zoom]));
-      if (slice.doc.left_out_frames !== 0) this.searchAll();
+      // What was left out may match, too: the server knows all of the tree.
+      if (slice.doc.left_out_frames !== 0) this.ask(200, before, false);
     }
     if (isTyped) {
       this.draw();
@@ -305,17 +316,29 @@ class Flame {
     this.found.textContent = `${counted(number, 'frame')} found: ${words}, ${part} of what is shown`;
   }
 
-  /** What was left out may match, too: the server knows all of the tree. */
-  searchAll() {
-    clearTimeout(this.waiting);
+  /** Lets the server search, after a moment in which nothing else is typed. */
+  ask(pause, before, isMarked) {
+    const asked = this.searches;
     this.waiting = setTimeout(async () => {
-      const now = state();
-      const answer = await fetch(`${this.host.dataset.json}${query(now)}&nodes=1`).catch(() => null);
-      const doc = answer && answer.ok ? await answer.json() : null;
-      if (doc?.search && now.q === state().q && now.root === state().root) {
-        this.sayFound(doc.search.frames, doc.search.words, `${doc.search.share_percent.toFixed(1)} %`);
+      const answer = await fetch(`${this.host.dataset.json}${query(state())}&nodes=1`).catch(() => null);
+      const text = answer ? await answer.text() : '';
+      if (asked !== this.searches || !this.slice) return;
+      if (answer && !answer.ok && isMarked) this.mark(null, refusal(text));
+      if (!answer?.ok) return;
+      const { search } = JSON.parse(text);
+      if (!search) return;
+      this.sayFound(search.frames, search.words, `${search.share_percent.toFixed(1)} %`);
+      if (isMarked) {
+        this.mark(among(this.slice, search.functions));
+        measured('flame-search', before);
       }
-    }, 200);
+    }, pause);
+  }
+
+  mark(matches, says = this.found.textContent) {
+    this.matches = matches;
+    this.found.textContent = says;
+    this.draw();
   }
 
   /** Goes from the chosen frame to the next one that matches, the heaviest first. */

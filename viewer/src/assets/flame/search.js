@@ -1,5 +1,15 @@
 // @ts-check
-// Functions by a part of their name, and how much lies in them. As the server finds them in all of the tree.
+// Functions by a part of their name, and how much lies in them. As the server finds them in all of the tree. What a pattern matches
+// only the server says: its patterns are others than the browser's, and none of them takes for ever.
+
+/** True of what stands between slashes. */
+export const isPattern = (text) => text.length > 2 && text.startsWith('/') && text.endsWith('/');
+
+/** Which functions of a slice are among these. */
+export function among(slice, ids) {
+  const known = new Set(ids);
+  return slice.functions.map(({ id }) => known.has(id));
+}
 
 /** Which functions of a slice match; none if nothing is looked for. */
 export function matching(slice, text) {
