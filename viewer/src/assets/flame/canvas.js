@@ -65,9 +65,13 @@ export class Canvas {
 
   size(canvas, width, height) {
     const scale = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * scale);
-    canvas.height = Math.round(height * scale);
-    canvas.style.height = `${height}px`;
+    const [wide, high] = [Math.round(width * scale), Math.round(height * scale)];
+    // To set it takes new memory, even if it is the same.
+    if (canvas.width !== wide || canvas.height !== high) {
+      canvas.width = wide;
+      canvas.height = high;
+      canvas.style.height = `${height}px`;
+    }
     const brush = canvas.getContext('2d');
     brush.setTransform(scale, 0, 0, scale, 0, 0);
     brush.clearRect(0, 0, width, height);
@@ -78,8 +82,8 @@ export class Canvas {
     const { colors } = this;
     const scale = width / Math.max(frames.widths[root], 1);
     const left = frames.x[root];
-    // Where each row is painted up to: of many bars in one pixel one is enough.
-    const painted = [];
+    // Where each row is painted up to, and marked up to: of many bars in one pixel one of each is enough.
+    const [painted, marked] = [[], []];
     const open = [root];
     while (open.length > 0) {
       const i = open.pop();
@@ -93,9 +97,11 @@ export class Canvas {
       for (let at = children.length - 1; at >= 0; at -= 1) open.push(children[at]);
       if (depth >= skip) {
         this.bars.push(bar);
-        const isSeen = end > (painted[depth] ?? -1);
+        const reached = this.matches?.[frames.function[i]] ? marked : painted;
+        const isSeen = end > (reached[depth] ?? -1);
         painted[depth] = Math.max(end, painted[depth] ?? -1);
-        if (isSeen || this.matches?.[frames.function[i]]) this.drawBar(brush, bar);
+        if (reached === marked) marked[depth] = Math.max(end, marked[depth] ?? -1);
+        if (isSeen) this.drawBar(brush, bar);
       }
       const more = frames.omitted[i] > 0 && frames.self ? (frames.widths[i] - frames.self[i]) * scale - (frames.end[i] - frames.x[i]) * scale : 0;
       if (more >= 2) {
@@ -108,7 +114,13 @@ export class Canvas {
   drawBar(brush, bar) {
     const { slice, colors } = this;
     const { frames, i, x, y, wide } = bar;
-    const isDim = this.matches && !this.matches[frames.function[i]];
+    const isFound = this.matches !== null && this.matches[frames.function[i]];
+    const isDim = this.matches !== null && !isFound;
+    if (isFound && wide <= 5) {
+      brush.fillStyle = colors.found;
+      brush.fillRect(x, y, wide, ROW - 1);
+      return;
+    }
     brush.globalAlpha = isDim ? 0.35 : 1;
     brush.fillStyle = colors[slice.color(frames, i)];
     if (slice.isGrowth && slice.doc.mode === 'both') this.drawBoth(brush, bar);
@@ -123,13 +135,7 @@ export class Canvas {
       brush.fillStyle = isDim ? colors['faint-ink'] : colors['bar-ink'];
       brush.fillText(text, x + 4, y + ROW / 2);
     }
-    if (this.matches && !isDim) {
-      if (wide > 5) this.drawFrame(brush, bar, colors.found, 2);
-      else {
-        brush.fillStyle = colors.found;
-        brush.fillRect(x, y, wide, ROW - 1);
-      }
-    }
+    if (isFound) this.drawFrame(brush, bar, colors.found, 2);
   }
 
   /** Before above, after below, each as wide as it is. */
@@ -160,11 +166,14 @@ export class Canvas {
     brush.restore();
   }
 
+  /** Four bars: a stroke is smoothed, which takes several times as long. */
   drawFrame(brush, { x, y, wide }, color, thick) {
-    brush.strokeStyle = color;
-    brush.lineWidth = thick;
-    brush.strokeRect(x + thick / 2, y + thick / 2, Math.max(wide - thick, 0.5), ROW - 1 - thick);
-    brush.lineWidth = 1;
+    const high = ROW - 1;
+    brush.fillStyle = color;
+    brush.fillRect(x, y, wide, thick);
+    brush.fillRect(x, y + high - thick, wide, thick);
+    brush.fillRect(x, y + thick, thick, high - 2 * thick);
+    brush.fillRect(x + wide - thick, y + thick, thick, high - 2 * thick);
   }
 
   /** The chosen frame, and wherever its function is beside it. */
