@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 
 use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::task_index::STATES;
+use diag_snapshot::TaskState;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
@@ -13,6 +15,7 @@ use super::search::Wanted;
 use super::svg::Theme;
 use super::tree::{ALL, FrameId, Frames, NodeIndex, Tree};
 use super::value::Value;
+use super::width::Width;
 
 /// The query; what is not given is as it is by default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -48,6 +51,11 @@ pub(crate) struct Choice {
     pub(crate) q: Option<Wanted>,
     /// What the width of a frame is, where two snapshots are compared.
     pub(crate) mode: Mode,
+    /// The same where tasks wait.
+    pub(crate) width: Width,
+    /// Only tasks in this state.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) state: Option<StateChoice>,
     /// So many frames at most.
     #[serde(deserialize_with = "empty_is_none")]
     pub(crate) nodes: Option<usize>,
@@ -80,6 +88,22 @@ impl FromStr for TaskChoice {
     fn from_str(word: &str) -> Result<Self, Self::Err> {
         let known = TaskChoice::ALL.into_iter().find(|choice| choice.word() == word);
         known.ok_or("task is one of live, ended, none")
+    }
+}
+
+/// What tasks are doing, by the word of the list of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StateChoice(pub(crate) TaskState);
+
+impl FromStr for StateChoice {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let known = STATES.into_iter().find(|state| state.as_str() == word);
+        known.map(StateChoice).ok_or_else(|| {
+            let words = STATES.map(TaskState::as_str);
+            format!("state is one of {}", words.join(", "))
+        })
     }
 }
 
@@ -177,12 +201,15 @@ impl Choice {
         let site = number(self.site.map(|site| site as usize));
         put("value", self.value.word(), self.value == Value::default());
         put("mode", self.mode.word(), self.mode == Mode::default());
+        put("width", self.width.word(), self.width == Width::default());
         put("frames", self.frames.word(), self.frames == Frames::default());
         put("invert", "true", !self.invert);
         put("function", &number(self.function), self.function.is_none());
         put("site", &site, site.is_empty());
         put("task", self.task.map_or("", TaskChoice::word), self.task.is_none());
         put("await", &self.r#await, self.r#await.is_empty());
+        let state = self.state.map(|state| state.0.as_str());
+        put("state", state.unwrap_or_default(), state.is_none());
         let (age, kind) = (self.age.map(|age| age.to_string()), self.kind.map(|kind| kind.0.as_str()));
         put("age", age.as_deref().unwrap_or_default(), age.is_none());
         put("kind", kind.unwrap_or_default(), kind.is_none());

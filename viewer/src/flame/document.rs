@@ -13,6 +13,7 @@ use super::measure::{Measure, hue};
 use super::slice::Slice;
 use super::tree::{Frames, Origin, Tree, shown};
 use super::value::Value;
+use super::width::Width;
 
 /// The document.
 #[derive(Serialize)]
@@ -47,6 +48,9 @@ pub(crate) struct Document<C> {
 pub(crate) enum Of {
     InUse {
         value: Value,
+    },
+    Waiting {
+        width: Width,
     },
     Growth {
         mode: Mode,

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::choice::Choice;
 use super::filter::Filter;
-use super::measure::{Intervals, Measure, hue};
+use super::measure::{Intervals, Measure, class_of};
 use super::slice::{Slice, SliceFrame};
-use super::tree::{Frame, Origin, Tree};
+use super::tree::{Frame, Tree};
 use super::value::Value;
 use super::weights::Weights;
 
@@ -110,11 +110,7 @@ impl Measure for InUse<'_> {
     }
 
     fn class(&self, frame: &Frame, _: &Live) -> String {
-        match frame.origin {
-            Origin::Own => format!("own{}", hue(frame)),
-            Origin::Library => "library".to_owned(),
-            Origin::Runtime => "runtime".to_owned(),
-        }
+        class_of(frame)
     }
 
     fn mark(&self, _: &Live) -> &'static str {

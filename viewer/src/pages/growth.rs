@@ -9,7 +9,7 @@ use diag_analysis::views::Estimate;
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use super::flame::{FlameView, with_script};
+use super::flame::{About, FlameView, with_script};
 use super::{Ask, Page, diff, filters, heap, to_compact_json, to_json};
 use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of};
@@ -88,7 +88,7 @@ impl Seen<'_> {
 
     fn view(&self, drawn: &Drawn<'_, Growth>) -> FlameView {
         let pair = format!("/d/{}..{}", self.before.summary.id, self.after.summary.id);
-        FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), true)
+        FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), About::Growth)
     }
 }
 

@@ -13,7 +13,7 @@ use diag_analysis::heap_profile::{FunctionProfile, HeapProfile};
 use diag_analysis::views::{HeapNow, Memory};
 use serde::Serialize;
 
-use super::flame::{FlameView, SiteChoice, with_script};
+use super::flame::{About, FlameView, SiteChoice, with_script};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
@@ -167,7 +167,8 @@ impl Page for HeapPage {
 impl HeapView {
     fn new(now: HeapNow, loaded: &Loaded, drawn: &Drawn<'_, InUse<'_>>) -> Self {
         let id = &loaded.summary.id;
-        let flame = FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), false);
+        let flame =
+            FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), About::Heap);
         let kinds: Vec<&'static str> = now.kinds.iter().map(|kind| kind.kind).collect();
         let flame = flame.with_kinds(kinds.into_iter());
         HeapView {

@@ -2,8 +2,10 @@
 // What the address says of the picture. All that is chosen stands there, so Back, reload and a copied link show the same.
 
 /** Its part of the query; all else in it is left alone. */
-const PARTS = ['value', 'mode', 'frames', 'invert', 'function', 'site', 'task', 'await', 'age', 'kind', 'q', 'root'];
-const DEFAULTS = { value: 'live_bytes', mode: 'change', frames: 'own', root: '0', invert: 'false' };
+const PARTS = [
+  'value', 'mode', 'width', 'frames', 'invert', 'function', 'site', 'task', 'await', 'state', 'age', 'kind', 'q', 'root',
+];
+const DEFAULTS = { value: 'live_bytes', mode: 'change', width: 'tasks', frames: 'own', root: '0', invert: 'false' };
 
 export function state() {
   const query = new URLSearchParams(location.search);

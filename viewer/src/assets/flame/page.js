@@ -67,8 +67,8 @@ class Flame {
     this.field.value = now.q;
     this.check('invert', now.invert === 'true');
     this.check('frames', now.frames === 'all');
-    const mode = this.form.elements.namedItem('mode');
-    if (mode) mode.value = now.mode;
+    const select = this.modes;
+    if (select) select.value = now[select.name];
     const place = this.slice && this.of === cut(now) ? this.slice.placeOf(now.root) : undefined;
     if (place === undefined) {
       this.load(false);
@@ -77,6 +77,11 @@ class Flame {
     this.show(place);
     // What was left out for being small may be large from here.
     if (place !== 0 && this.slice.doc.left_out_frames !== 0) this.load(false);
+  }
+
+  /** What the width of a frame may be, where that can be chosen without another page. */
+  get modes() {
+    return this.form.elements.namedItem('mode') ?? this.form.elements.namedItem('width');
   }
 
   check(name, is) {
@@ -360,10 +365,10 @@ class Flame {
   }
 
   nextMode() {
-    const select = this.form.elements.namedItem('mode');
+    const select = this.modes;
     if (!select) return;
     const next = (select.selectedIndex + 1) % select.options.length;
-    this.go({ mode: select.options[next].value });
+    this.go({ [select.name]: select.options[next].value });
   }
 
   toggle(part, on) {
@@ -380,8 +385,9 @@ class Flame {
   changed({ name, value, type, checked }) {
     if (name === 'q' || !this.canvas) return;
     const chosen = type === 'checkbox' && !checked ? '' : value;
-    const from = name === 'mode' ? {} : { root: '', function: '' };
-    if (type === 'checkbox' || name === 'mode') this.go({ [name]: chosen, ...from });
+    const isMode = name === this.modes?.name;
+    const from = isMode ? {} : { root: '', function: '' };
+    if (type === 'checkbox' || isMode) this.go({ [name]: chosen, ...from });
     // What was allocated since start is not known by task or age.
     else if (chosen.startsWith('allocated')) this.leave({ value: chosen, site: '', task: '', await: '', age: '', ...from });
     else this.leave({ [name]: chosen, ...from });

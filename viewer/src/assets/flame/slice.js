@@ -1,7 +1,7 @@
 // @ts-check
 // What the server sent: frames in columns, where each lies, and what is said of it.
 
-import { bytes, count, counted, share, signed } from './numbers.js';
+import { bytes, count, counted, duration, share, signed, written } from './numbers.js';
 
 /** Frames in a row each, the heaviest first and each after the one that it hangs at. */
 class Frames {
@@ -51,7 +51,7 @@ export class Slice {
     this.frames = new Frames(doc.nodes);
     this.callers = doc.callers ? new Frames(doc.callers) : null;
     this.isGrowth = Array.isArray(doc.nodes.growth);
-    this.amount = doc.unit === 'bytes' ? bytes : count;
+    this.amount = written(doc.unit);
     const { strings, functions } = doc;
     const lower = (text) => text.toLowerCase();
     this.functions = functions.id.map((id, i) => {
@@ -148,6 +148,13 @@ export class Slice {
         `${counted(frames.new_samples[i], 'new sample')}, ${count(frames.gone_samples[i])} gone`,
       ];
     }
+    if (frames.tasks) {
+      return [
+        `${counted(frames.tasks[i], 'task')}, ${bytes(frames.bytes[i])}, ${share(frames.total[i], doc.whole)}`,
+        `idle for ${duration(frames.longest_idle_ns[i])} at most, ${duration(frames.idle_ns[i])} together`,
+        `itself ${amount(frames.self[i])}`,
+      ];
+    }
     const limits = frames.low ? ` (95 %: ${amount(frames.low[i])} to ${amount(frames.high[i])})` : '';
     const lines = [
       `${amount(frames.total[i])}${limits}, ${share(frames.total[i], doc.whole)}`,
@@ -163,6 +170,10 @@ export class Slice {
     if (this.isGrowth) {
       return [signed(frames.growth[i]), `${bytes(frames.low[i])} to ${bytes(frames.high[i])}`, bytes(frames.before[i]),
         bytes(frames.after[i]), count(frames.new_samples[i]), count(frames.gone_samples[i])];
+    }
+    if (frames.tasks) {
+      return [count(frames.tasks[i]), share(frames.total[i], doc.whole), bytes(frames.bytes[i]), duration(frames.idle_ns[i]),
+        duration(frames.longest_idle_ns[i])];
     }
     const limits = frames.low ? `${amount(frames.low[i])} to ${amount(frames.high[i])}` : '–';
     const samples = frames.samples ? count(frames.samples[i]) : '–';
