@@ -373,6 +373,39 @@ async fn a_slice_is_inverted_zoomed_and_searched() {
     assert_eq!((&nothing["frames"], &nothing["words"]), (&json!(0), &json!("0 B")));
 }
 
+/// A finding has the heap of its own site or function, drawn by the server, and leads to the whole.
+#[tokio::test]
+async fn a_finding_has_a_flame_of_its_own() {
+    let scene = Scene::new("finding");
+    let report = scene.json("/api/v1/d/{a}..{b}").await;
+    let mut seen = [0, 0];
+    for finding in report["findings"].as_array().expect("findings") {
+        let id = finding["id"].as_str().expect("an id");
+        for path in [format!("/f/{id}"), format!("/d/{{a}}..{{b}}/v/{id}")] {
+            let page = scene.viewer.page(&scene.path(&path)).await;
+            let twin = scene.json(&format!("/api/v1{path}")).await;
+            assert!(page.contains("class=\"flame-svg\"") && !page.contains("<script"), "{path}: {page}");
+            // The button leads to the slice that is drawn.
+            let whole = scene.path("/s/{b}/heap?");
+            let buttons = page.split("class=\"button\" href=\"").skip(1);
+            let link =
+                buttons.filter_map(|rest| rest.split('"').next()).find(|link| link.starts_with(&whole));
+            let query = link.expect("a link to the heap").split_once('?').expect("a query").1;
+            let slice = scene.json(&format!("/s/{{b}}/flame.json?{query}")).await;
+            if let Some(site) = twin["site_index"].as_u64() {
+                assert_eq!(query, format!("site={site}"), "{path}");
+                seen[0] += 1;
+            } else {
+                assert_eq!(name(&slice, 0), twin["function"]["name"].as_str().expect("a name"));
+                seen[1] += 1;
+            }
+            let words = diag_analysis::human::bytes(column(&slice, "total")[0] as u64);
+            assert!(page.contains(&format!(": {words} (95 %: ")), "{path} does not say {words}: {page}");
+        }
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "of a site, and of a function: {seen:?}");
+}
+
 #[tokio::test]
 async fn what_cannot_be_shown_is_said() {
     let scene = Scene::new("refused");

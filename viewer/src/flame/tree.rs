@@ -123,6 +123,16 @@ impl Tree {
         &self.frames[self.nodes[node.0].frame.0]
     }
 
+    /// The frame of a function that is known by its place.
+    pub(crate) fn frame_at(&self, place: &SourceLocation) -> Option<FrameId> {
+        let is = |frame: &Frame| {
+            frame.place.function == place.function
+                && (!frame.is_told_by_line
+                    || (&frame.place.file, frame.place.line) == (&place.file, place.line))
+        };
+        self.frames.iter().skip(1).position(is).map(|found| FrameId(found + 1))
+    }
+
     pub(crate) fn children(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> {
         std::iter::successors(self.nodes[node.0].first_child, |child| self.nodes[child.0].next_sibling)
     }

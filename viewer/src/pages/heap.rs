@@ -10,7 +10,9 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
 use diag_analysis::heap_profile::{FunctionProfile, HeapProfile};
+use diag_analysis::source_location::SourceLocation;
 use diag_analysis::views::{HeapNow, Memory};
+use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
 use super::flame::{About, FlameView, SiteChoice, with_script};
@@ -92,6 +94,22 @@ fn drawn<'a>(loaded: &'a Loaded, choice: &'a Choice) -> Result<Drawn<'a, InUse<'
     let (profile, tree) = loaded.analysis.heap().zip(loaded.tree(choice.frames)).ok_or_else(not_sampled)?;
     let weighed = InUse::weigh(&loaded.analysis, profile, tree, choice).map_err(Absent::Unusable)?;
     Drawn::new(tree, weighed, choice).map_err(Absent::NotFound)
+}
+
+/// The heap of the tasks of a site, or around a function, for the page of a finding about it; none if nothing of it lives.
+pub(super) fn picture_of(
+    loaded: &Loaded,
+    site: Option<SiteIndex>,
+    function: Option<&SourceLocation>,
+) -> Option<FlameView> {
+    let tree = loaded.tree(Frames::default())?;
+    let around = function.and_then(|place| tree.frame_at(place));
+    let choice =
+        Choice { site: site.map(|site| site.0), function: around.map(|frame| frame.0), ..Choice::default() };
+    let drawn = drawn(loaded, &choice).ok().filter(|_| site.is_some() || around.is_some())?;
+    let id = &loaded.summary.id;
+    let flame = FlameView::new(&drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), About::Heap);
+    (!flame.is_empty).then_some(flame)
 }
 
 fn not_sampled() -> Absent {
