@@ -55,4 +55,12 @@ impl Analysis {
         let allocated = self.tasks().allocated_bytes(row).unwrap_or(0.0);
         (allocated - self.common().spawned_bytes(row)).max(0.0) + self.cell_bytes(row as usize) as f64
     }
+
+    /// Memory of the task itself that is in this row.
+    pub(crate) fn cell_bytes(&self, row: usize) -> u64 {
+        let snapshot = self.snapshot();
+        let site = snapshot.tasks.site().get(row);
+        let site = site.and_then(|site| snapshot.sites.future_bytes().get(site.0 as usize));
+        site.map_or(0, |bytes| bytes.0)
+    }
 }

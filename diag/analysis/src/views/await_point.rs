@@ -115,14 +115,6 @@ impl Analysis {
         }
         (root.tasks, root)
     }
-
-    /// Memory of the task itself that is in this row.
-    pub(crate) fn cell_bytes(&self, row: usize) -> u64 {
-        let snapshot = self.snapshot();
-        let site = snapshot.tasks.site().get(row);
-        let site = site.and_then(|site| snapshot.sites.future_bytes().get(site.0 as usize));
-        site.map_or(0, |bytes| bytes.0)
-    }
 }
 
 /// Each function before what it calls, the one with the most tasks first.
