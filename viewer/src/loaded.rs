@@ -21,6 +21,7 @@ pub(crate) struct Loaded {
     pub(crate) analysis: Analysis,
     findings: OnceLock<Vec<Finding>>,
     trees: [OnceLock<Tree>; Frames::ALL.len()],
+    parked_trees: [OnceLock<Tree>; Frames::ALL.len()],
 }
 
 /// What the overview and the head of each page say about a snapshot.
@@ -94,6 +95,7 @@ impl Loaded {
             analysis: Analysis::new(snapshot),
             findings: OnceLock::new(),
             trees: Default::default(),
+            parked_trees: Default::default(),
         }
     }
 
@@ -107,6 +109,11 @@ impl Loaded {
         self.analysis.heap()?;
         let tree = &self.trees[frames as usize];
         Some(tree.get_or_init(|| Tree::new(&[&self.analysis.stacks().named], frames, true)))
+    }
+
+    /// The stacks of its parked tasks as a tree.
+    pub(crate) fn parked_tree(&self, frames: Frames) -> &Tree {
+        self.parked_trees[frames as usize].get_or_init(|| Tree::parked(&self.analysis, frames))
     }
 
     /// The site at a place of its site table.

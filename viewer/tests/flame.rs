@@ -171,6 +171,84 @@ async fn what_tasks_allocated_divides_the_heap() {
 }
 
 #[tokio::test]
+async fn blocks_are_told_by_their_age() {
+    let scene = Scene::new("age");
+    // At 30 s: those of `svc::old::keep` are gone, those of `svc::cache::put` were made evenly.
+    let total = async |query: &str| {
+        let slice = scene.json(&format!("/s/{{b}}/flame.json?{query}")).await;
+        check_adds_up(&slice, "total", "self");
+        column(&slice, "total")[0]
+    };
+    let samples = async |query: &str| {
+        scene.json(&format!("/s/{{b}}/flame.json?{query}")).await["nodes"]["samples"][0].clone()
+    };
+    let snapshot = service().at(30.0);
+    let heap = snapshot.heap.as_ref().expect("a heap");
+    let old = |seconds: f64| {
+        let age = |born_us: u64| (snapshot.capture.to_us - born_us) as f64 / 1e6;
+        heap.samples.iter().filter(|sample| age(sample.born_us) >= seconds).count()
+    };
+    for (query, seconds) in [("age=0s", 0.0), ("age=5s", 5.0), ("age=20s", 20.0), ("age=1min", 60.0)] {
+        assert_eq!(samples(query).await, json!(old(seconds)), "{query}");
+    }
+    assert!(old(20.0) > 0 && old(20.0) < old(5.0) && old(5.0) < old(0.0));
+    assert_eq!(total("age=0ms").await, total("").await);
+    assert_eq!(samples("age=20s").await, samples("age=20000ms").await);
+    // Together with another filter, on page, slice and picture.
+    let parts = ["live", "ended", "none"].map(|task| format!("age=5s&task={task}"));
+    let mut sum = 0;
+    for part in &parts {
+        sum += total(part).await;
+    }
+    assert!((sum - total("age=5s").await).abs() <= 2);
+    let callees = scene.json("/api/v1/s/{b}/heap?age=5s&task=ended").await["heap"]["callees"].clone();
+    let of_page: f64 = callees
+        .as_array()
+        .expect("callees")
+        .iter()
+        .map(|one| one["total_bytes"].as_f64().expect("bytes"))
+        .sum();
+    assert!((of_page - total("age=5s&task=ended").await as f64).abs() <= 2.0);
+    let page = scene.viewer.page(&scene.path("/s/{b}/heap?age=90s")).await;
+    assert!(page.contains("<option value=\"90s\" selected>90s old</option>"), "{page}");
+    assert!(page.contains("There are no live bytes of this kind in this snapshot"), "{page}");
+    let svg = scene.viewer.page(&scene.path("/s/{b}/heap.svg?age=20s")).await;
+    assert!(
+        svg.contains("svc::cache::put") && !svg.contains("svc::fresh::take"),
+        "a picture of the old ones"
+    );
+    assert!(scene.viewer.page(&scene.path("/s/{b}/heap.svg")).await.contains("svc::fresh::take"));
+}
+
+#[tokio::test]
+async fn blocks_are_told_by_what_they_are_part_of() {
+    let scene = Scene::new("kind");
+    let page = scene.json("/api/v1/s/{b}/heap").await;
+    let kinds = page["heap"]["kinds"].as_array().expect("kinds");
+    let html = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
+    for kind in kinds {
+        let word = kind["kind"].as_str().expect("a word");
+        let slice = scene.json(&format!("/s/{{b}}/flame.json?kind={word}")).await;
+        check_adds_up(&slice, "total", "self");
+        let of_slice = ["total", "low", "high"].map(|column| &slice["nodes"][column][0]);
+        let of_page = ["estimate_bytes", "low_bytes", "high_bytes"].map(|field| &kind["live"][field]);
+        assert_eq!(of_slice, of_page, "{word}");
+        assert!(html.contains(&scene.path(&format!("href=\"/s/{{b}}/heap?kind={word}\""))), "{word}: {html}");
+    }
+    let other = if kinds[0]["kind"] == json!("Box") { "Arc" } else { "Box" };
+    let total = async |path: &str, name: &str| column(&scene.json(path).await, name)[0];
+    assert_eq!(total(&format!("/s/{{b}}/flame.json?kind={other}"), "total").await, 0, "none is a {other}");
+    let word = kinds[0]["kind"].as_str().expect("a word");
+    // What was allocated since start is known by kind, and a pair is compared by it.
+    let allocated = total(&format!("/s/{{b}}/flame.json?value=allocated_bytes&kind={word}"), "total").await;
+    assert!(allocated > 0);
+    assert_eq!(total(&format!("/s/{{b}}/flame.json?value=allocated_bytes&kind={other}"), "total").await, 0);
+    let pair = total(&format!("/d/{{a}}..{{b}}/flame.json?kind={word}"), "growth").await;
+    assert_eq!(pair, total("/d/{a}..{b}/flame.json", "growth").await, "all are {word}");
+    assert_eq!(total(&format!("/d/{{a}}..{{b}}/flame.json?kind={other}"), "growth").await, 0);
+}
+
+#[tokio::test]
 async fn what_parked_tasks_allocated_can_be_told() {
     let folder = Folder::new("flame-await");
     let mut snapshot: Snapshot = crowd(10, 1, 8);
@@ -287,8 +365,45 @@ async fn a_slice_is_inverted_zoomed_and_searched() {
     // Grow is called by each function, and counts once although its callee matches, too.
     let found = scene.json("/s/{b}/flame.json?frames=all&q=%3A%3AGROW").await["search"].clone();
     assert_eq!((&found["frames"], &found["share_percent"]), (&json!(2), &json!(100.0)));
+    let pattern = scene.json("/s/{b}/flame.json?frames=all&q=%2F%3A%3Agrow%28_one%29%3F%24%2F").await;
+    let plain = scene.json("/s/{b}/flame.json?frames=all&q=%3A%3AGROW").await;
+    assert_eq!((&pattern["search"], &pattern["nodes"]), (&plain["search"], &plain["nodes"]));
+    assert_eq!(pattern["search"]["functions"].as_array().map(Vec::len), Some(1), "{}", pattern["search"]);
     let nothing = scene.json("/s/{b}/flame.json?q=nothing").await["search"].clone();
     assert_eq!((&nothing["frames"], &nothing["words"]), (&json!(0), &json!("0 B")));
+}
+
+/// A finding has the heap of its own site or function, drawn by the server, and leads to the whole.
+#[tokio::test]
+async fn a_finding_has_a_flame_of_its_own() {
+    let scene = Scene::new("finding");
+    let report = scene.json("/api/v1/d/{a}..{b}").await;
+    let mut seen = [0, 0];
+    for finding in report["findings"].as_array().expect("findings") {
+        let id = finding["id"].as_str().expect("an id");
+        for path in [format!("/f/{id}"), format!("/d/{{a}}..{{b}}/v/{id}")] {
+            let page = scene.viewer.page(&scene.path(&path)).await;
+            let twin = scene.json(&format!("/api/v1{path}")).await;
+            assert!(page.contains("class=\"flame-svg\"") && !page.contains("<script"), "{path}: {page}");
+            // The button leads to the slice that is drawn.
+            let whole = scene.path("/s/{b}/heap?");
+            let buttons = page.split("class=\"button\" href=\"").skip(1);
+            let link =
+                buttons.filter_map(|rest| rest.split('"').next()).find(|link| link.starts_with(&whole));
+            let query = link.expect("a link to the heap").split_once('?').expect("a query").1;
+            let slice = scene.json(&format!("/s/{{b}}/flame.json?{query}")).await;
+            if let Some(site) = twin["site_index"].as_u64() {
+                assert_eq!(query, format!("site={site}"), "{path}");
+                seen[0] += 1;
+            } else {
+                assert_eq!(name(&slice, 0), twin["function"]["name"].as_str().expect("a name"));
+                seen[1] += 1;
+            }
+            let words = diag_analysis::human::bytes(column(&slice, "total")[0] as u64);
+            assert!(page.contains(&format!(": {words} (95 %: ")), "{path} does not say {words}: {page}");
+        }
+    }
+    assert!(seen[0] > 0 && seen[1] > 0, "of a site, and of a function: {seen:?}");
 }
 
 #[tokio::test]
@@ -303,6 +418,11 @@ async fn what_cannot_be_shown_is_said() {
         scene.check_refused(&format!("{page}?function=99999"), not_found, "no frame 99999").await;
         scene.check_refused(&format!("{page}?await=nowhere"), unusable, "no task").await;
         scene.check_refused(&format!("{page}?value=allocated_bytes&site=0"), unusable, "choose live").await;
+        scene.check_refused(&format!("{page}?value=allocated_bytes&age=1s"), unusable, "by age").await;
+        let bad = StatusCode::BAD_REQUEST;
+        scene.check_refused(&format!("{page}?age=60"), bad, "such as 90s").await;
+        scene.check_refused(&format!("{page}?q=%2F%28%2F"), bad, "not a pattern: unclosed group").await;
+        scene.check_refused(&format!("{page}?kind=Vector"), bad, "kind is one of Vec, ").await;
         scene.check_refused(&format!("{page}?task=dead"), StatusCode::BAD_REQUEST, "task is one of").await;
     }
     scene.check_refused("/d/{a}..{b}/heap?site=99", not_found, "no spawn site 99").await;
@@ -329,21 +449,43 @@ async fn without_a_script_each_frame_is_a_link() {
     }
 }
 
+/// The files that a page runs or has a browser load for that.
+fn scripts(page: &str) -> Vec<&str> {
+    let attribute = |part: &'static str| {
+        page.split(part).skip(1).map(|rest| rest.split('"').next().expect("the end of an address"))
+    };
+    attribute("<script type=\"module\" src=\"").chain(attribute("rel=\"modulepreload\" href=\"")).collect()
+}
+
 #[tokio::test]
 async fn the_script_is_small_and_kept_by_browsers() {
     let scene = Scene::new("assets");
     let page = scene.viewer.page(&scene.path("/s/{b}/heap")).await;
-    let script = page.split("src=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a script");
-    let answer = scene.viewer.get(script).await;
-    assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable");
-    assert!(answer.headers["content-type"].to_str().expect("text").starts_with("text/javascript"));
-    assert!(answer.body.len() <= 60_000, "the script has {} bytes", answer.body.len());
-    for word in
-        ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"]
-    {
-        assert!(!answer.body.contains(word), "the script has {word}");
+    let mut all = 0;
+    let mut imported = std::collections::BTreeSet::new();
+    let scripts = scripts(&page);
+    for script in &scripts {
+        let answer = scene.viewer.get(script).await;
+        assert_eq!(answer.headers["cache-control"], "public, max-age=31536000, immutable", "{script}");
+        assert!(answer.headers["content-type"].to_str().expect("text").starts_with("text/javascript"));
+        all += answer.body.len();
+        for word in
+            ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"]
+        {
+            assert!(!answer.body.contains(word), "{script} has {word}");
+        }
+        let folder = script.rsplit_once('/').expect("a path").0;
+        let imports = answer.body.split(" from './").skip(1);
+        imported.extend(
+            imports.map(|rest| format!("{folder}/{}", rest.split('\'').next().expect("the end of a name"))),
+        );
     }
-    let other = scene.viewer.get("/a/0123456789abcdef/flame.js").await;
+    assert!(all <= 60_000, "the script has {all} bytes");
+    // What is imported is loaded at once, and nothing else is.
+    let preloaded: std::collections::BTreeSet<String> =
+        scripts[1..].iter().map(|&script| script.to_owned()).collect();
+    assert_eq!(imported, preloaded);
+    let other = scene.viewer.get("/a/0123456789abcdef/page.js").await;
     assert_eq!(
         (other.status, &other.headers["cache-control"]),
         (StatusCode::NOT_FOUND, &"no-store".parse().expect("a value"))

@@ -7,7 +7,8 @@ use std::net::SocketAddr;
 
 use chromium::{Browser, installed};
 use diag_snapshot::{
-    FrameIndex, FrameRow, Heap, NameRow, Process, SampleRow, Snapshot, StackIndex, StackRow,
+    FrameIndex, FrameRow, Heap, NameRow, ParkedRow, Process, SampleRow, SiteRow, Snapshot, StackIndex,
+    StackRow, TaskId, TaskRow,
 };
 use diag_test_support::crowd::crowd;
 use diag_viewer::{Access, Source, bind, router, serve_on};
@@ -173,6 +174,145 @@ fn the_keyboard_is_enough_and_back_goes_back() {
         browser.open_flame(&link);
         assert!(rows(browser)[0].starts_with("cache::put | 800 KiB"), "{:?}", rows(browser));
         browser.check_clean("on the page of the heap");
+    });
+}
+
+#[test]
+fn patterns_are_searched_and_blocks_are_filtered() {
+    let folder = Folder::new("flame-patterns");
+    let paths: &[(u64, &[Place<'_>], u64)] = &[
+        (1, &[MAIN, SERVE, PUT], 600 * KIB),
+        (2, &[MAIN, SERVE, LOG], 100 * KIB),
+        (3, &[MAIN, LOG], 100 * KIB),
+    ];
+    let mut snapshot = heap_of(paths);
+    // All were allocated at the start but the last, which is a second old.
+    let (now, heap) = (snapshot.capture.to_us, snapshot.heap.as_mut().expect("a heap"));
+    let young =
+        |row: SampleRow| SampleRow { born_us: if row.birth == 3 { now - 1_000_000 } else { 1 }, ..row };
+    heap.samples = heap.samples.iter().map(young).collect();
+    folder.write("a.diag", &snapshot);
+    with_browser("flame-patterns", 9, &folder, |browser, addr| {
+        browser.open_flame(&format!("http://{addr}/s/live/heap"));
+        browser.press("/");
+        browser.write("/PUT$|log::");
+        assert_eq!(found(browser), "0 frames found: 0 B, 0.0 % of what is shown", "it is text until it ends");
+        browser.press("/");
+        browser.until("document.querySelector('.flame-found').textContent.startsWith('3 frames found: 800 KiB, 100.0 %')");
+        assert_eq!(query(browser), "?q=%2FPUT%24%7Clog%3A%3A%2F");
+        browser.press("Enter");
+        let says = browser.text("document.querySelector('.flame-says').textContent");
+        assert!(says.starts_with("svc::cache::put src/cache.rs:9 · 600 KiB"), "{says}");
+        // What the server refuses is said.
+        browser.press("Escape");
+        browser.press("/");
+        browser.write("/(/");
+        browser.until(
+            "document.querySelector('.flame-found').textContent.startsWith('not a pattern: unclosed group')",
+        );
+        // A link shows the same, and so does the page without its script.
+        browser.open_flame(&format!("http://{addr}/s/live/heap?q=%2Fput%24%2F"));
+        browser.until("document.querySelector('.flame-found').textContent === '1 frame found: 600 KiB, 75.0 % of what is shown'");
+        let choose = |name: &str, value: &str| {
+            format!(
+                "(() => {{ const select = document.querySelector('[name={name}]'); select.value = '{value}'; \
+                 select.dispatchEvent(new Event('change', {{ bubbles: true }})); }})()"
+            )
+        };
+        browser.open_flame(&format!("http://{addr}/s/live/heap"));
+        browser.value(&choose("age", "10s"));
+        browser.until("location.search === '?age=10s' && document.querySelector('.flame')?.dataset.ready");
+        assert!(rows(browser)[0].starts_with("all | 700 KiB | 100.0 %"), "{:?}", rows(browser));
+        browser.value(&choose("kind", "other"));
+        browser.until(
+            "location.search === '?age=10s&kind=other' && document.querySelector('.flame')?.dataset.ready",
+        );
+        assert!(rows(browser)[0].starts_with("all | 700 KiB | 100.0 %"), "{:?}", rows(browser));
+        browser.check_clean("with a pattern and a filter");
+    });
+}
+
+/// Tasks that wait by these stacks, outermost function first; each has 100 bytes of its own, and was polled so many seconds ago.
+fn waiting(stacks: &[(u64, &[Place<'_>], u64)]) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    (snapshot.process.service, snapshot.process.instance) = ("svc".to_owned(), 1);
+    snapshot.capture.to_us = 100_000_000;
+    let (file, type_name) = (snapshot.strings.intern("src/main.rs"), snapshot.strings.intern("svc::serve"));
+    snapshot.sites.push(SiteRow { file, line: 3, type_name, future_bytes: 100, ..SiteRow::default() });
+    let mut next = 1;
+    for (tasks, path, idle_s) in stacks {
+        let mut caller = None;
+        for (function, file, line) in *path {
+            let frame = FrameIndex(snapshot.stacks.frames.len() as u32);
+            snapshot.stacks.frames.push(FrameRow { module: None, offset: frame.0.into() });
+            let (function, file) = (snapshot.strings.intern(function), Some(snapshot.strings.intern(file)));
+            snapshot.stacks.names.push(NameRow { frame, function, file, line: Some(*line) });
+            snapshot.stacks.stacks.push(StackRow { caller, frame });
+            caller = Some(StackIndex(frame.0));
+        }
+        for _ in 0..*tasks {
+            let last_poll_us = Some(snapshot.capture.to_us - idle_s * 1_000_000);
+            let task =
+                TaskRow { id: TaskId(next), polls: 1, last_poll_us, spawned_us: 1, ..TaskRow::default() };
+            snapshot.tasks.push(task);
+            snapshot.parked.push(ParkedRow { task: TaskId(next), stack: caller.expect("a function") });
+            next += 1;
+        }
+    }
+    snapshot
+}
+
+#[test]
+fn waiting_tasks_are_drawn_by_tasks_bytes_and_idle_time() {
+    let folder = Folder::new("flame-waiting");
+    const SERVE_LATER: Place<'_> = ("svc::device::serve_one::{closure#0}", "src/device.rs", 52);
+    folder.write("a.diag", &waiting(&[(30, &[MAIN, SERVE], 2), (10, &[MAIN, SERVE_LATER], 40)]));
+    with_browser("flame-waiting", 11, &folder, |browser, addr| {
+        browser.open_flame(&format!("http://{addr}/s/live/tasks/flame"));
+        let whole = rows(browser);
+        assert_eq!(whole[0], "all | 40 | 100.0 % | 3.9 KiB | 7.6 min | 40 s");
+        // One function that awaits at two lines is two frames.
+        assert!(
+            whole.contains(
+                &"device::serve_one (device.rs:44) | 30 | 75.0 % | 2.9 KiB | 1 min | 2 s".to_owned()
+            ),
+            "{whole:?}"
+        );
+        assert!(
+            whole.iter().any(|row| row.starts_with("device::serve_one (device.rs:52) | 10 | 25.0 %")),
+            "{whole:?}"
+        );
+        // The same as without the script.
+        let plain = "fetch(location.href).then(page => page.text()).then(text => text.includes('<td class=\"n\">7.6 min</td>'))";
+        assert_eq!(browser.value(plain), json!(true));
+        browser.press("d");
+        browser.until(
+            "location.search === '?width=bytes' && document.querySelector('[name=width]').value === 'bytes'",
+        );
+        browser.press("d");
+        browser.until("location.search === '?width=idle'");
+        browser.until(
+            "[...document.querySelectorAll('.flame-table tbody tr')].some(row => \
+            row.textContent.startsWith('device::serve_one (device.rs:52)1087.0 %'))",
+        );
+        browser.back();
+        browser.until("location.search === '?width=bytes'");
+        browser.open_flame(&format!("http://{addr}/s/live/tasks/flame?q=rs%3A52"));
+        assert_eq!(found(browser), "1 frame found: 10 tasks, 25.0 % of what is shown");
+        browser.press("Enter");
+        browser.check_clean("on the page of waiting tasks");
+        // The page of one await point has the same picture of its own tasks.
+        let link = browser.text(
+            "(async () => { const tasks = await (await fetch('/api/v1/s/live/tasks?group=await')).json(); \
+            return `/s/${tasks.snapshot.id}/await/${tasks.rows[0].await_point.id}`; })()",
+        );
+        browser.open_flame(&format!("http://{addr}{link}"));
+        assert!(rows(browser)[0].starts_with("all | 30 | 100.0 % | 2.9 KiB"), "{:?}", rows(browser));
+        browser.value("document.querySelector('canvas.frames').focus()");
+        ["ArrowDown", "ArrowDown", "Enter"].into_iter().for_each(|key| browser.press(key));
+        browser.until("location.search.startsWith('?root=')");
+        assert_eq!(browser.text("location.pathname"), link);
+        browser.check_clean("on the page of an await point");
     });
 }
 

@@ -334,3 +334,148 @@ async fn the_name_is_the_first_column() {
         assert!(seen > 0 || path.contains("/task/"), "{path} has no row");
     }
 }
+
+/// The numbers of a column of a slice.
+fn column(slice: &Value, name: &str) -> Vec<u64> {
+    slice["nodes"][name].as_array().expect("a column").iter().map(number).collect()
+}
+
+/// `name` of each frame, with its line if that tells it apart.
+fn names(slice: &Value) -> Vec<String> {
+    let string = |place: &Value| slice["strings"][number(place) as usize].as_str().expect("a string");
+    let name = |function: &Value| {
+        let function = number(function) as usize;
+        let of = |field: &str| &slice["functions"][field][function];
+        match number(of("by_line")) {
+            1 => format!("{} at {}", string(of("path")), string(of("location"))),
+            _ => string(of("path")).to_owned(),
+        }
+    };
+    slice["nodes"]["function"].as_array().expect("a column").iter().map(name).collect()
+}
+
+fn check_near(seen: u64, expected: u64, what: &str) {
+    assert!(seen.abs_diff(expected) <= 4, "{what}: {seen} is not {expected}");
+}
+
+#[tokio::test]
+async fn the_flame_of_waiting_tasks_has_the_numbers_of_the_task_list() {
+    let (_folder, viewer, _, b) = scene("tasks-flame");
+    let slice = async |query: &str| viewer.json(&format!("/s/{b}/tasks/flame.json?{query}")).await;
+    let whole = slice("").await;
+    let page = viewer.json(&format!("/api/v1/s/{b}/tasks/flame")).await;
+    assert_eq!(
+        (&page["with_stack"], &page["shown"]["tasks"]),
+        (&page["tracked_tasks"], &page["tracked_tasks"])
+    );
+    assert_eq!(column(&whole, "total")[0], number(&page["tracked_tasks"]));
+    let mut seen = names(&whole);
+    seen.sort();
+    assert_eq!(
+        seen,
+        [
+            "all",
+            "own future",
+            "own future",
+            "svc::recv at src/wait.rs:3",
+            "svc::send at src/wait.rs:5",
+            "svc::serve at src/wait.rs:9"
+        ]
+    );
+    // Each frame has what hangs at it, whatever its width is.
+    for width in ["tasks", "bytes", "idle"] {
+        let slice = slice(&format!("width={width}")).await;
+        let unit = slice["unit"].as_str().expect("a unit");
+        let same = match width {
+            "idle" => "idle_ns",
+            same => same,
+        };
+        assert_eq!(
+            (column(&slice, "total"), unit),
+            (column(&slice, same), if width == "idle" { "ns" } else { width })
+        );
+        let (parent, total, own) =
+            (column(&slice, "parent"), column(&slice, "total"), column(&slice, "self"));
+        let mut sums = own;
+        (1..total.len()).for_each(|i| sums[parent[i] as usize] += total[i]);
+        sums.iter().zip(&total).for_each(|(sum, total)| check_near(*sum, *total, width));
+    }
+    // By each filter, its rows are those of the list of tasks.
+    for (group, part) in [("await", "await"), ("site", "site"), ("state", "state")] {
+        let list = viewer.json(&format!("/api/v1/s/{b}/tasks?group={group}")).await;
+        let mut tasks = 0;
+        for row in list["rows"].as_array().expect("rows").iter().filter(|row| row["tasks"] != 0) {
+            let name = row["name"].as_str().expect("a name");
+            let value = match group {
+                "site" => row["site"]["index"].to_string(),
+                _ => name.replace(' ', "%20"),
+            };
+            let slice = slice(&format!("{part}={value}")).await;
+            assert_eq!(column(&slice, "tasks")[0], number(&row["tasks"]), "{name}");
+            check_near(column(&slice, "bytes")[0], number(&row["bytes"]), name);
+            assert_eq!(column(&slice, "longest_idle_ns")[0], number(&row["idle_ns"]["max"]), "{name}");
+            tasks += column(&slice, "tasks")[0];
+        }
+        assert_eq!(tasks, number(&page["tracked_tasks"]), "by {group}");
+    }
+    // Young tasks, and together with another filter.
+    let old = column(&slice("age=20s").await, "tasks")[0];
+    assert!(old > 0 && old < number(&page["tracked_tasks"]), "{old}");
+    assert!(column(&slice("age=20s&state=idle").await, "tasks")[0] <= old);
+    assert_eq!(column(&slice("state=woken").await, "tasks")[0], 0);
+    // Inverted, what is waited for comes first; where a function awaits is found.
+    let inverted = slice("invert=true").await;
+    assert_eq!(names(&inverted)[1], "own future");
+    let found = slice("q=%2Fwait.rs:%5B35%5D%24%2F").await["search"].clone();
+    assert_eq!((&found["frames"], &found["share_percent"]), (&Value::from(2), &Value::from(100.0)));
+}
+
+#[tokio::test]
+async fn an_await_point_is_drawn_as_the_flame_of_its_tasks() {
+    let (_folder, viewer, _, b) = scene("tasks-flame-await");
+    let list = viewer.json(&format!("/api/v1/s/{b}/tasks?group=await")).await;
+    let point = &list["rows"][0]["await_point"];
+    let (id, text) = (point["id"].as_str().expect("an id"), point["text"].as_str().expect("a text"));
+    let path = format!("/s/{b}/await/{id}");
+    let slice = viewer.json(&format!("{path}/flame.json?width=bytes")).await;
+    let same =
+        viewer.json(&format!("/s/{b}/tasks/flame.json?width=bytes&await={}", text.replace(' ', "%20"))).await;
+    assert_eq!(slice, same);
+    let view = viewer.json(&format!("/api/v1{path}")).await;
+    check_near(column(&slice, "bytes")[1], number(&view["stacks"][0]["bytes"]), "the tree of the API");
+    let page = viewer.page(&path).await;
+    let node = &slice["nodes"]["node"][1];
+    assert!(page.contains(&format!("href=\"{path}?root={node}\"")), "a frame is a link: {page}");
+    assert!(page.contains(&format!("data-json=\"{path}/flame.json\"")) && page.contains("role=\"treegrid\""));
+    let zoomed = viewer.page(&format!("{path}?root={node}&width=idle")).await;
+    assert!(zoomed.contains("<option value=\"idle\" selected>"), "{zoomed}");
+    // The tasks lead to the picture, and the picture of one await point to its page.
+    assert!(viewer.page(&format!("/s/{b}/tasks")).await.contains(&format!("href=\"/s/{b}/tasks/flame\"")));
+    let only = viewer.page(&format!("/s/{b}/tasks/flame?await={}", text.replace(' ', "%20"))).await;
+    assert!(only.contains(&format!("href=\"{path}\"")), "{only}");
+    for (path, status) in [
+        (format!("/s/{b}/tasks/flame?await=nowhere"), StatusCode::UNPROCESSABLE_ENTITY),
+        (format!("/s/{b}/tasks/flame?state=dead"), StatusCode::BAD_REQUEST),
+        (format!("/s/{b}/tasks/flame?width=wide"), StatusCode::BAD_REQUEST),
+        (format!("/s/{b}/tasks/flame.json?root=999"), StatusCode::NOT_FOUND),
+        (format!("/s/{b}/await/0000/flame.json"), StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(viewer.get(&path).await.status, status, "{path}");
+    }
+}
+
+/// Without stacks there is a page that says so, and absurd rows draw something.
+#[tokio::test]
+async fn without_stacks_the_flame_is_empty() {
+    let folder = Folder::new("tasks-flame-none");
+    folder.write("a.diag", &service().at(10.0));
+    let page = folder.viewer().page("/s/live/tasks/flame").await;
+    assert!(page.contains("No such task has left a stack") && page.contains("0 have the stack"), "{page}");
+    let mut absurd = at(15.0);
+    absurd.parked.push(ParkedRow { task: diag_snapshot::TaskId(u64::MAX), stack: StackIndex(u32::MAX) });
+    absurd.tasks =
+        absurd.tasks.iter().map(|task| TaskRow { last_poll_us: Some(0), spawned_us: 0, ..task }).collect();
+    absurd.capture.to_us = u64::MAX;
+    folder.write("b.diag", &absurd);
+    folder.viewer().page("/s/live/tasks/flame?width=idle").await;
+}

@@ -42,6 +42,10 @@ pub enum AllocationKind {
 use AllocationKind::{Arc, BTreeMap, Box, Bytes, Channel, HashMap, Other, String, TaskCell, Vec, VecDeque};
 
 impl AllocationKind {
+    /// All of them.
+    pub const ALL: [AllocationKind; 11] =
+        [Vec, VecDeque, String, HashMap, BTreeMap, Box, Arc, Channel, TaskCell, Bytes, Other];
+
     /// Reads a stack, innermost function first.
     pub fn of<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) -> Self {
         let stack: std::vec::Vec<&SourceLocation> = stack.into_iter().collect();

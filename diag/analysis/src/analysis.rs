@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use diag_snapshot::Snapshot;
+use diag_snapshot::{Micros, Snapshot};
 
 use crate::allocation_sites::AllocationSites;
 use crate::await_points::AwaitPoints;
@@ -105,7 +105,12 @@ impl Analysis {
 
     /// Returns the live heap by call stack with what is known of the allocating tasks; empty if it is not sampled.
     pub fn live_stacks(&self) -> &LiveStacks {
-        self.live_stacks.get_or_init(|| LiveStacks::of(&self.snapshot, self.await_points()))
+        self.live_stacks.get_or_init(|| LiveStacks::of(&self.snapshot, self.await_points(), Micros(0)))
+    }
+
+    /// Returns of the live heap by call stack what has lived for at least so long. It is made anew each time.
+    pub fn live_stacks_since(&self, age: Micros) -> LiveStacks {
+        LiveStacks::of(&self.snapshot, self.await_points(), age)
     }
 
     /// Returns where resident memory is; none if that is not known.

@@ -151,6 +151,11 @@ impl Cohorts {
         self.await_of.get(row as usize).copied().filter(|&index| index != UNKNOWN).map(AwaitIndex)
     }
 
+    /// Returns the live heap that the task in this row allocated for tasks that it spawned, bytes.
+    pub(crate) fn spawned_bytes(&self, row: u32) -> f64 {
+        self.spawned_bytes.get(row as usize).copied().unwrap_or(0.0)
+    }
+
     /// Returns the rows of the tasks that wait there.
     pub fn waiting_at(&self, index: AwaitIndex) -> impl Iterator<Item = u32> {
         (0..).zip(&self.await_of).filter(move |(_, other)| **other == index.0).map(|(row, _)| row)
@@ -278,7 +283,7 @@ impl<'a> Sums<'a> {
 
     fn add(&mut self, place: usize, row: u32, task: &TaskTimes) {
         let Some(sum) = self.sums.get_mut(place) else { return };
-        let spawned = self.of.spawned_bytes.get(row as usize).copied().unwrap_or(0.0);
+        let spawned = self.of.spawned_bytes(row);
         let cohort = &mut sum.cohort;
         cohort.tasks += 1;
         cohort.states[state_place(task.state)] += 1;

@@ -36,6 +36,7 @@ pub mod named_stacks;
 mod not_recorded;
 pub mod outlived;
 pub mod overdue;
+pub mod parked_tasks;
 #[cfg(feature = "pprof")]
 pub mod pprof;
 mod registry;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::await_points::AwaitPoints;
 use crate::heap_profile::Live;
 use crate::heap_stacks::TaskFate;
-use diag_snapshot::{SiteIndex, Snapshot, StackIndex, TaskId};
+use diag_snapshot::{Micros, SiteIndex, Snapshot, StackIndex, TaskId};
 
 /// The live heap by call stack.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -38,7 +38,9 @@ pub struct LiveStack {
 type Key = (StackIndex, Option<SiteIndex>, Option<TaskFate>, Option<usize>);
 
 impl LiveStacks {
-    pub(crate) fn of(snapshot: &Snapshot, await_points: &AwaitPoints) -> Self {
+    /// What has lived for at least so long. Its await points are those of all.
+    pub(crate) fn of(snapshot: &Snapshot, await_points: &AwaitPoints, age: Micros) -> Self {
+        let now = Micros(snapshot.capture.to_us);
         let Some(heap) = &snapshot.heap else { return LiveStacks::default() };
         let live_tasks = snapshot.tasks.id();
         let mut parked = Parked::new(snapshot, await_points);
@@ -50,7 +52,9 @@ impl LiveStacks {
             });
             let task = sample.task.filter(|_| fate == Some(TaskFate::Live));
             let await_point = task.and_then(|task| parked.at(task));
-            groups.entry((sample.stack, sample.task_site, fate, await_point)).or_default().add(&sample);
+            if now - Micros(sample.born_us) >= age {
+                groups.entry((sample.stack, sample.task_site, fate, await_point)).or_default().add(&sample);
+            }
         }
         let (await_points, places) = parked.in_order();
         let stack = |((stack, task_site, task, await_point), live): (Key, Live)| {

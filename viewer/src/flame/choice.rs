@@ -3,14 +3,19 @@
 use std::fmt::Write as _;
 use std::str::FromStr;
 
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::task_index::STATES;
+use diag_snapshot::TaskState;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
 
+use super::age::Age;
 use super::growth::Mode;
 use super::search::Wanted;
 use super::svg::Theme;
 use super::tree::{ALL, FrameId, Frames, NodeIndex, Tree};
 use super::value::Value;
+use super::width::Width;
 
 /// The query; what is not given is as it is by default.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -35,10 +40,22 @@ pub(crate) struct Choice {
     pub(crate) task: Option<TaskChoice>,
     /// Only what tasks allocated that are parked there.
     pub(crate) r#await: String,
-    /// Part of the names to find.
-    pub(crate) q: String,
+    /// Only blocks that are at least so old.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) age: Option<Age>,
+    /// Only blocks that are part of something of this kind.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) kind: Option<Kind>,
+    /// Part of the names to find, or a pattern.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) q: Option<Wanted>,
     /// What the width of a frame is, where two snapshots are compared.
     pub(crate) mode: Mode,
+    /// The same where tasks wait.
+    pub(crate) width: Width,
+    /// Only tasks in this state.
+    #[serde(deserialize_with = "empty_is_none")]
+    pub(crate) state: Option<StateChoice>,
     /// So many frames at most.
     #[serde(deserialize_with = "empty_is_none")]
     pub(crate) nodes: Option<usize>,
@@ -74,12 +91,44 @@ impl FromStr for TaskChoice {
     }
 }
 
+/// What tasks are doing, by the word of the list of tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StateChoice(pub(crate) TaskState);
+
+impl FromStr for StateChoice {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let known = STATES.into_iter().find(|state| state.as_str() == word);
+        known.map(StateChoice).ok_or_else(|| {
+            let words = STATES.map(TaskState::as_str);
+            format!("state is one of {}", words.join(", "))
+        })
+    }
+}
+
+/// What blocks are part of, by the word of the page of the heap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind(pub(crate) AllocationKind);
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let known = AllocationKind::ALL.into_iter().find(|kind| kind.as_str() == word);
+        known.map(Kind).ok_or_else(|| {
+            let words = AllocationKind::ALL.map(AllocationKind::as_str);
+            format!("kind is one of {}", words.join(", "))
+        })
+    }
+}
+
 /// A form sends what is left empty.
 fn empty_is_none<'de, D: Deserializer<'de>, T: FromStr<Err: std::fmt::Display>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(from)?;
-    let parsed = (!text.is_empty()).then(|| text.parse()).transpose();
+    let parsed = (!text.trim().is_empty()).then(|| text.parse()).transpose();
     parsed.map_err(|error| D::Error::custom(format!("`{}`: {error}", text.escape_debug())))
 }
 
@@ -117,13 +166,10 @@ impl Choice {
         known.map(Begin::Node).ok_or_else(|| missing(&self.root))
     }
 
-    /// True if only what some tasks allocated is to be shown.
-    pub(crate) fn is_of_some_tasks(&self) -> bool {
-        self.site.is_some() || self.task.is_some() || !self.r#await.is_empty()
-    }
-
-    pub(crate) fn wanted(&self) -> Option<Wanted> {
-        Wanted::new(&self.q)
+    /// True if only some of the live blocks are to be shown, by what is not known of those that were freed: which tasks allocated
+    /// them, and when.
+    pub(crate) fn is_of_some_live(&self) -> bool {
+        self.site.is_some() || self.task.is_some() || !self.r#await.is_empty() || self.age.is_some()
     }
 
     /// The query that asks for this, with one part changed.
@@ -155,13 +201,20 @@ impl Choice {
         let site = number(self.site.map(|site| site as usize));
         put("value", self.value.word(), self.value == Value::default());
         put("mode", self.mode.word(), self.mode == Mode::default());
+        put("width", self.width.word(), self.width == Width::default());
         put("frames", self.frames.word(), self.frames == Frames::default());
         put("invert", "true", !self.invert);
         put("function", &number(self.function), self.function.is_none());
         put("site", &site, site.is_empty());
         put("task", self.task.map_or("", TaskChoice::word), self.task.is_none());
         put("await", &self.r#await, self.r#await.is_empty());
-        put("q", &self.q, self.q.is_empty());
+        let state = self.state.map(|state| state.0.as_str());
+        put("state", state.unwrap_or_default(), state.is_none());
+        let (age, kind) = (self.age.map(|age| age.to_string()), self.kind.map(|kind| kind.0.as_str()));
+        put("age", age.as_deref().unwrap_or_default(), age.is_none());
+        put("kind", kind.unwrap_or_default(), kind.is_none());
+        let wanted = self.q.as_ref().map(Wanted::to_string).unwrap_or_default();
+        put("q", &wanted, wanted.is_empty());
         put("root", &self.root, self.root.is_empty() || self.root == "0");
         query
     }
@@ -186,7 +239,8 @@ mod tests {
 
     #[test]
     fn a_query_says_what_is_not_so_by_default() {
-        let choice = Choice { invert: true, q: "a b&c".into(), root: "3.7".into(), ..Choice::default() };
+        let choice =
+            Choice { invert: true, q: "a b&c".parse().ok(), root: "3.7".into(), ..Choice::default() };
         assert_eq!(Choice::default().query(), "");
         assert_eq!(choice.query(), "?invert=true&q=a%20b%26c&root=3.7");
         assert_eq!(choice.whole(|choice| choice.invert = false), "?q=a%20b%26c");

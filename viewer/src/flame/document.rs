@@ -13,6 +13,7 @@ use super::measure::{Measure, hue};
 use super::slice::Slice;
 use super::tree::{Frames, Origin, Tree, shown};
 use super::value::Value;
+use super::width::Width;
 
 /// The document.
 #[derive(Serialize)]
@@ -48,6 +49,9 @@ pub(crate) enum Of {
     InUse {
         value: Value,
     },
+    Waiting {
+        width: Width,
+    },
     Growth {
         mode: Mode,
         same_process: bool,
@@ -68,6 +72,8 @@ struct Matches {
     /// Of the width of the root.
     share_percent: f64,
     words: String,
+    /// Functions that match, by their ids.
+    functions: Vec<usize>,
 }
 
 /// Of each function in the slice, a column each. Names and files are places in `strings`.
@@ -142,10 +148,11 @@ impl<C: Serialize> Document<C> {
             function: drawn.choice.function,
             whole: drawn.whole_width.round() as i64,
             left_out_frames: drawn.slice.left_out,
-            search: drawn.found.map(|found| Matches {
+            search: drawn.found.as_ref().map(|found| Matches {
                 frames: found.frames,
                 share_percent: percent(found.width, root_width.max(found.width)),
                 words: drawn.measure.words(&found.total),
+                functions: found.functions.iter().map(|function| function.0).collect(),
             }),
             above: above.map(|(root, frame)| Above { root, function: names.function(frame) }).collect(),
             nodes: nodes(&mut names, &drawn.slice),

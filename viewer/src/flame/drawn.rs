@@ -51,7 +51,7 @@ impl<'a, M: Measure> Drawn<'a, M> {
             Begin::Node(node) => node,
             Begin::Innermost(_) | Begin::Function(_) => ROOT,
         };
-        let found = choice.wanted().map(|wanted| wanted.find(tree, &weights, root));
+        let found = choice.q.as_ref().map(|wanted| wanted.find(tree, &weights, root));
         let whole_width = weights.width[ROOT.0];
         Ok(Drawn { tree, measure, weights, choice, begin, slice, callers, found, whole_width })
     }

@@ -1,5 +1,8 @@
-//! Which allocations a picture is made of: those of one spawn site, of live or ended tasks, of tasks that are parked somewhere.
+//! Which allocations a picture is made of: those of one spawn site, of live or ended tasks, of tasks that are parked somewhere, those
+//! that are part of something.
 
+use diag_analysis::allocation_kind::AllocationKind;
+use diag_analysis::allocation_sites::AllocationSites;
 use diag_analysis::heap_stacks::TaskFate;
 use diag_analysis::live_stacks::{LiveStack, LiveStacks};
 use diag_snapshot::SiteIndex;
@@ -12,6 +15,7 @@ pub(crate) struct Filter {
     site: Option<SiteIndex>,
     task: Option<Option<TaskFate>>,
     await_point: Option<usize>,
+    kind: Option<AllocationKind>,
 }
 
 impl Filter {
@@ -27,12 +31,14 @@ impl Filter {
             TaskChoice::Ended => Some(TaskFate::Ended),
             TaskChoice::None => None,
         });
-        Ok(Filter { site: choice.site.map(SiteIndex), task, await_point: place })
+        let kind = choice.kind.map(|kind| kind.0);
+        Ok(Filter { site: choice.site.map(SiteIndex), task, await_point: place, kind })
     }
 
-    pub(crate) fn keeps(&self, stack: &LiveStack) -> bool {
+    pub(crate) fn keeps(&self, stack: &LiveStack, sites: &AllocationSites) -> bool {
         self.site.is_none_or(|site| stack.task_site == Some(site))
             && self.task.is_none_or(|task| stack.task == task)
             && self.await_point.is_none_or(|place| stack.await_point == Some(place))
+            && self.kind.is_none_or(|kind| sites.kind(stack.stack) == kind)
     }
 }

@@ -7,7 +7,7 @@ use std::ops::AddAssign;
 use diag_analysis::human::{bytes, count, signed_bytes};
 use diag_analysis::weighted_sum::{Interval, WeightedSum};
 use diag_diff::diff::{StackFlow, StackFlows};
-use diag_snapshot::SiteIndex;
+use diag_snapshot::{SiteIndex, StackIndex};
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Intervals, Measure};
@@ -100,15 +100,18 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// Weighs the frames of the tree of both snapshots; only what tasks of these sites allocated, if there are any given.
+    /// Weighs the frames of the tree of both snapshots; only what tasks of these sites allocated, if there are any given, and
+    /// what is of some kind in the snapshot at this place.
     pub(crate) fn weigh(
         flows: &StackFlows,
         tree: &Tree,
         mode: Mode,
         sites: Option<[Option<SiteIndex>; 2]>,
+        is_of_kind: impl Fn(usize, StackIndex) -> bool,
     ) -> (Self, Weights<Moved>) {
         let is_kept = |side: usize, flow: &StackFlow| {
             sites.is_none_or(|sites| flow.task_site.is_some() && flow.task_site == sites[side])
+                && is_of_kind(side, flow.stack)
         };
         let before = flows.before.iter().filter(|flow| is_kept(0, flow)).map(|flow| {
             (tree.node_of(0, flow.stack), Moved { before: flow.live, gone: flow.moved, ..Moved::default() })

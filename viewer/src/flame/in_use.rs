@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use super::choice::Choice;
 use super::filter::Filter;
-use super::measure::{Intervals, Measure, hue};
+use super::measure::{Intervals, Measure, class_of};
 use super::slice::{Slice, SliceFrame};
-use super::tree::{Frame, Origin, Tree};
+use super::tree::{Frame, Tree};
 use super::value::Value;
 use super::weights::Weights;
 
@@ -31,17 +31,20 @@ impl<'a> InUse<'a> {
     ) -> Result<(Self, Weights<Live>), String> {
         let value = choice.value;
         let weights = if value.is_live() {
-            let stacks = analysis.live_stacks();
+            let old = choice.age.map(|age| analysis.live_stacks_since(age.0));
+            let stacks = old.as_ref().unwrap_or_else(|| analysis.live_stacks());
             let filter = Filter::new(choice, stacks)?;
-            let kept = stacks.stacks.iter().filter(|stack| filter.keeps(stack));
+            let kept = stacks.stacks.iter().filter(|stack| filter.keeps(stack, analysis.stacks()));
             let amounts = kept.map(|stack| (tree.node_of(0, stack.stack), stack.live));
             Weights::new(tree, amounts, |live| value.of_live(live))
-        } else if choice.is_of_some_tasks() {
+        } else if choice.is_of_some_live() {
             return Err(
-                "what was allocated since start is not known by task: choose live bytes or blocks".to_owned()
+                "what was allocated since start is not known by task or by age: choose live bytes or blocks"
+                    .to_owned(),
             );
         } else {
-            let stacks = analysis.heap_stacks().allocated.iter();
+            let is_kept = |stack| choice.kind.is_none_or(|kind| analysis.stacks().kind(stack) == kind.0);
+            let stacks = analysis.heap_stacks().allocated.iter().filter(|stack| is_kept(stack.stack));
             let amounts = stacks.map(|stack| (tree.node_of(0, stack.stack), counted(&stack.since_start)));
             Weights::new(tree, amounts, |live| value.of_live(live))
         };
@@ -107,11 +110,7 @@ impl Measure for InUse<'_> {
     }
 
     fn class(&self, frame: &Frame, _: &Live) -> String {
-        match frame.origin {
-            Origin::Own => format!("own{}", hue(frame)),
-            Origin::Library => "library".to_owned(),
-            Origin::Runtime => "runtime".to_owned(),
-        }
+        class_of(frame)
     }
 
     fn mark(&self, _: &Live) -> &'static str {

@@ -7,7 +7,7 @@ use diag_analysis::weighted_sum::WeightedSum;
 use serde::Serialize;
 
 use super::slice::{Slice, SliceFrame};
-use super::tree::Frame;
+use super::tree::{Frame, Origin};
 
 /// A way to weigh frames.
 pub(crate) trait Measure {
@@ -44,6 +44,15 @@ impl Intervals {
         let ([a, b, c], [d, e, f]) = (bits(sums[0]), bits(sums[1]));
         let whole = |(low, high): (f64, f64)| (low.round() as i64, high.round() as i64);
         *self.0.entry([a, b, c, d, e, f]).or_insert_with(|| whole(reckon()))
+    }
+}
+
+/// The look of a frame by whose function it is.
+pub(crate) fn class_of(frame: &Frame) -> String {
+    match frame.origin {
+        Origin::Own => format!("own{}", hue(frame)),
+        Origin::Library => "library".to_owned(),
+        Origin::Runtime => "runtime".to_owned(),
     }
 }
 

@@ -1,9 +1,10 @@
-//! The heap as a flamegraph: the whole tree in memory, bounded slices of it on a page.
+//! The heap and the waiting tasks as flamegraphs: the whole tree in memory, bounded slices of it on a page.
 //!
 //! No frame is lost for being small: what a slice leaves out is counted and stays with its caller, and a slice may begin at
 //! any frame. A slice is drawn three times: as JSON for the script of the page, as SVG with a link for each frame, and
 //! by inferno.
 
+pub(crate) mod age;
 pub(crate) mod choice;
 pub(crate) mod document;
 pub(crate) mod drawn;
@@ -18,4 +19,6 @@ pub(crate) mod slice;
 pub(crate) mod svg;
 pub(crate) mod tree;
 pub(crate) mod value;
+pub(crate) mod waiting;
 pub(crate) mod weights;
+pub(crate) mod width;

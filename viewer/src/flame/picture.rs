@@ -54,7 +54,7 @@ impl Picture {
         let above = drawn.callers.as_ref().map_or(0, |callers| callers.depth.saturating_sub(1));
         let mut bars = Vec::new();
         let base = above * BAR_HEIGHT;
-        let matches = drawn.choice.wanted().map(|wanted| wanted.among(drawn.tree)).unwrap_or_default();
+        let matches = drawn.choice.q.as_ref().map(|wanted| wanted.among(drawn.tree)).unwrap_or_default();
         if let Some(callers) = &drawn.callers {
             let y = |depth: usize| base - depth * BAR_HEIGHT;
             bars.extend(self::bars(drawn, callers, &matches, y, 1));

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use diag_analysis::human;
 use diag_analysis::named_stacks::NamedStacks;
 use diag_analysis::runtime_frames::{allocator_depth, is_library_file, is_runtime};
 use diag_analysis::source_location::{SourceLocation, plain_path};
+use diag_analysis::{Analysis, human};
 use diag_snapshot::{FrameIndex, StackIndex};
 
 /// Call paths from outside to inside, a node each. A parent comes before its children.
@@ -97,6 +97,22 @@ impl Tree {
         Tree { nodes: build.nodes, frames: build.frames, of_stack, none_own }
     }
 
+    /// The stacks that parked tasks have, each from the task's own future inwards. Each line that awaits is a frame of its own; what
+    /// is waited for is the innermost where functions of the runtime are folded away.
+    pub(crate) fn parked(analysis: &Analysis, frames: Frames) -> Self {
+        let mut build = Build::new(frames, true);
+        build.each_line = true;
+        let mut ends: HashMap<StackIndex, NodeIndex> = HashMap::new();
+        for task in analysis.parked_tasks() {
+            ends.entry(task.stack).or_insert_with(|| build.parked(analysis, task.stack));
+        }
+        let mut of_stack = vec![ROOT; ends.keys().map(|stack| stack.0 as usize + 1).max().unwrap_or(0)];
+        ends.into_iter().for_each(|(stack, node)| of_stack[stack.0 as usize] = node);
+        let none_own = build.frame(&unplaced(NONE_OWN));
+        let none_own = build.child(ROOT, none_own);
+        Tree { nodes: build.nodes, frames: build.frames, of_stack: vec![of_stack], none_own }
+    }
+
     /// Where a stack of one of the snapshots ends.
     pub(crate) fn node_of(&self, snapshot: usize, stack: StackIndex) -> NodeIndex {
         let node = self.of_stack.get(snapshot).and_then(|nodes| nodes.get(stack.0 as usize)).copied();
@@ -105,6 +121,16 @@ impl Tree {
 
     pub(crate) fn frame(&self, node: NodeIndex) -> &Frame {
         &self.frames[self.nodes[node.0].frame.0]
+    }
+
+    /// The frame of a function that is known by its place.
+    pub(crate) fn frame_at(&self, place: &SourceLocation) -> Option<FrameId> {
+        let is = |frame: &Frame| {
+            frame.place.function == place.function
+                && (!frame.is_told_by_line
+                    || (&frame.place.file, frame.place.line) == (&place.file, place.line))
+        };
+        self.frames.iter().skip(1).position(is).map(|found| FrameId(found + 1))
     }
 
     pub(crate) fn children(&self, node: NodeIndex) -> impl Iterator<Item = NodeIndex> {
@@ -213,6 +239,8 @@ struct Build {
     frames: Vec<Frame>,
     shown: Frames,
     with_lines: bool,
+    /// Each line of a function is a frame.
+    each_line: bool,
     frame_of: HashMap<Key, FrameId>,
     child_of: HashMap<(NodeIndex, FrameId), NodeIndex>,
 }
@@ -235,7 +263,15 @@ impl Build {
         let root = Node { parent: ROOT, frame: ALL, first_child: None, next_sibling: None };
         let all = Frame { place: unplaced("all"), origin: Origin::Runtime, is_told_by_line: false };
         let (frame_of, child_of) = (HashMap::new(), HashMap::new());
-        Build { nodes: vec![root], frames: vec![all], shown, with_lines, frame_of, child_of }
+        Build {
+            nodes: vec![root],
+            frames: vec![all],
+            shown,
+            with_lines,
+            each_line: false,
+            frame_of,
+            child_of,
+        }
     }
 
     /// The node of each stack. A caller's row comes before its callees' rows; one that does not, in
@@ -258,6 +294,23 @@ impl Build {
             nodes.push((node, in_allocator || functions.has_allocator));
         }
         nodes.into_iter().map(|(node, _)| node).collect()
+    }
+
+    /// The node of a parked stack.
+    fn parked(&mut self, analysis: &Analysis, stack: StackIndex) -> NodeIndex {
+        let mut node = ROOT;
+        for place in analysis.parked_path(stack) {
+            if self.shown == Frames::All || !is_runtime(place) {
+                let frame = self.frame(place);
+                node = self.child(node, frame);
+            }
+        }
+        if self.shown == Frames::Own {
+            let frame = self.frame(&unplaced(&analysis.parked_for(stack)));
+            self.frames[frame.0].origin = Origin::Library;
+            node = self.child(node, frame);
+        }
+        node
     }
 
     fn functions(&mut self, places: &[SourceLocation]) -> Functions {
@@ -286,13 +339,13 @@ impl Build {
             true => place.clone(),
             false => SourceLocation { line: None, ..place.clone() },
         };
-        let by_line = is_told_by_line(&place.function);
+        let by_line = (self.each_line && place.file.is_some()) || is_told_by_line(&place.function);
         let file = place.file.clone().filter(|_| by_line || !place.function.contains("::"));
         let key = (Arc::clone(&place.function), file, place.line.filter(|_| by_line));
         let new = FrameId(self.frames.len());
         let frame = *self.frame_of.entry(key).or_insert(new);
         if frame == new {
-            self.frames.push(Frame::new(&place));
+            self.frames.push(Frame { is_told_by_line: by_line, ..Frame::new(&place) });
         }
         let known = &mut self.frames[frame.0].place;
         if known.line != place.line || known.file != place.file {

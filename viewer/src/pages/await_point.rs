@@ -9,9 +9,11 @@ use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::{AwaitView, CohortView, TaskView};
 use serde::{Deserialize, Serialize};
 
+use super::flame::{FlameView, with_script};
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
-use super::{Ask, Page, chart, filters, request, to_json};
+use super::{Ask, Page, chart, filters, request, to_json, waiting};
+use crate::flame;
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -30,20 +32,22 @@ pub(crate) async fn page(
     Path((s, point)): Path<(String, String)>,
     uri: Uri,
     Query(choice): Query<Choice>,
+    Query(picture): Query<flame::choice::Choice>,
 ) -> Response {
-    ask.answer(await_point(&ask, &s, point, choice, Steps::begin(&ask, &uri)).await)
+    let steps = Steps::begin(&ask, &uri);
+    with_script(ask.answer(await_point(&ask, &s, point, (choice, picture), steps).await))
 }
 
 async fn await_point(
     ask: &Ask,
     s: &str,
     point: String,
-    choice: Choice,
+    (choice, picture): (Choice, flame::choice::Choice),
     steps: Steps,
 ) -> Result<AwaitPage, Absent> {
     let loaded = ask.library.open(s).await?;
     let (after, steps) = (position(&choice.after)?, steps.of(&loaded.summary));
-    blocking(move || AwaitPage::new(&loaded, &point, after, steps).ok_or_else(|| missing(&point))).await?
+    blocking(move || AwaitPage::new(&loaded, &point, after, &picture, steps)).await?
 }
 
 fn missing(point: &str) -> Absent {
@@ -68,39 +72,41 @@ struct AwaitPage {
     listed: Vec<TaskView>,
     /// What `after` is on the next page; none on the last.
     next: Option<String>,
+    /// Their stacks.
+    #[serde(skip)]
+    flame: FlameView,
 }
 
 impl AwaitPage {
-    fn new(loaded: &Loaded, point: &str, after: Option<(u64, u64)>, steps: Steps) -> Option<Self> {
+    fn new(
+        loaded: &Loaded,
+        point: &str,
+        after: Option<(u64, u64)>,
+        picture: &flame::choice::Choice,
+        steps: Steps,
+    ) -> Result<Self, Absent> {
         let analysis = &loaded.analysis;
-        let index = analysis.await_index(point)?;
-        let cohort = analysis.await_cohort(index)?;
+        let known = analysis
+            .await_index(point)
+            .and_then(|index| Some((index, analysis.await_cohort(index)?, analysis.await_view(index)?)));
+        let (index, cohort, view) = known.ok_or_else(|| missing(point))?;
         let key = analysis.task_keys(TaskOrder::Idle);
         let rows = analysis.common().waiting_at(index);
         let (rows, next) = Sorting::<()>::default().first_rows(rows, key, after, ROWS);
-        Some(AwaitPage {
+        Ok(AwaitPage {
             schema: "diag.await/1",
             snapshot: loaded.summary.clone(),
             steps,
-            view: analysis.await_view(index)?,
+            view,
             cohort: analysis.cohort_view(cohort),
             listed: rows.into_iter().filter_map(|row| analysis.task_view(row)).collect(),
             next,
+            flame: waiting::view_at(loaded, picture, index, point)?,
         })
     }
 
     fn tasks(&self) -> &[TaskView] {
         &self.listed
-    }
-
-    /// A bar as long as the share of these among all that have a stack.
-    fn share(&self, tasks: &u64) -> String {
-        chart::share(&(*tasks as f64 / self.view.with_stack.max(1) as f64 * 100.0))
-    }
-
-    /// Steps to the right of a function, no more than fit.
-    fn indent(depth: &u64) -> u64 {
-        (*depth).min(24)
     }
 }
 

@@ -3,7 +3,8 @@
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
 use axum::response::Response;
 
-use crate::flame::choice::{Choice, TaskChoice};
+use crate::flame::age::Age;
+use crate::flame::choice::{Choice, Kind, TaskChoice};
 use crate::flame::document::percent;
 use crate::flame::drawn::Drawn;
 use crate::flame::growth::Mode;
@@ -12,6 +13,8 @@ use crate::flame::picture::Picture;
 use crate::flame::slice::Slice;
 use crate::flame::tree::{Frames, shown};
 use crate::flame::value::Value;
+use crate::flame::width::Width;
+use crate::loaded::state_choices;
 
 /// One script, of this program and of nobody else; it makes no markup of text, and the browser sees to that.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -43,10 +46,20 @@ pub(super) struct FlameView {
     pub(super) left_out: Option<String>,
     /// What was found, in a sentence.
     pub(super) found: Option<String>,
-    pub(super) is_growth: bool,
+    about: About,
     pub(super) sites: Vec<SiteChoice>,
     pub(super) await_points: Vec<String>,
+    /// What blocks are part of, as far as there are any.
+    pub(super) kinds: Vec<&'static str>,
     pub(super) is_empty: bool,
+}
+
+/// What a picture is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum About {
+    Heap,
+    Growth,
+    Tasks,
 }
 
 /// A caller of the first frame.
@@ -62,7 +75,7 @@ pub(super) struct SiteChoice {
 }
 
 impl FlameView {
-    pub(super) fn new<M: Measure>(drawn: &Drawn<'_, M>, page: String, json: String, is_growth: bool) -> Self {
+    pub(super) fn new<M: Measure>(drawn: &Drawn<'_, M>, page: String, json: String, about: About) -> Self {
         let name = |frame: usize| shown(&drawn.tree.frames[frame].label());
         let above = drawn.above(MOST_CRUMBS).into_iter().map(|(root, frame)| Crumb {
             query: drawn.choice.whole(|choice| choice.root = root),
@@ -84,9 +97,10 @@ impl FlameView {
             crumbs: above.chain(last).collect(),
             left_out: left_out(&drawn.slice),
             found,
-            is_growth,
+            about,
             sites: Vec::new(),
             await_points: Vec::new(),
+            kinds: Vec::new(),
             is_empty: drawn.whole_width <= 0.0,
         }
     }
@@ -107,6 +121,24 @@ impl FlameView {
         self
     }
 
+    pub(super) fn with_kinds(mut self, kinds: impl Iterator<Item = &'static str>) -> Self {
+        self.kinds = kinds.collect();
+        self
+    }
+
+    pub(super) fn is_kind(&self, word: &str) -> bool {
+        self.choice.kind.is_some_and(|Kind(kind)| kind.as_str() == word)
+    }
+
+    /// The ages that can be chosen, the one that is chosen among them.
+    pub(super) fn ages(&self) -> Vec<(Age, bool)> {
+        let chosen = self.choice.age;
+        let other = chosen.filter(|age| !Age::OFFERED.contains(age));
+        let mut ages: Vec<Age> = Age::OFFERED.into_iter().chain(other).collect();
+        ages.sort_by_key(|age| age.0);
+        ages.into_iter().map(|age| (age, Some(age) == chosen)).collect()
+    }
+
     /// The values that can be chosen.
     pub(super) fn values(&self) -> impl Iterator<Item = (Value, bool)> {
         Value::ALL.into_iter().map(|value| (value, value == self.choice.value))
@@ -116,9 +148,36 @@ impl FlameView {
         Mode::ALL.into_iter().map(|mode| (mode, mode == self.choice.mode))
     }
 
+    pub(super) fn widths(&self) -> impl Iterator<Item = (Width, bool)> {
+        Width::ALL.into_iter().map(|width| (width, width == self.choice.width))
+    }
+
+    /// The states that a task may be in.
+    pub(super) fn states(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        state_choices(self.choice.state.map_or("", |state| state.0.as_str()))
+    }
+
+    pub(super) fn is_growth(&self) -> bool {
+        self.about == About::Growth
+    }
+
+    pub(super) fn is_of_tasks(&self) -> bool {
+        self.about == About::Tasks
+    }
+
+    /// What wider frames have more of.
+    pub(super) fn unit(&self) -> &'static str {
+        if self.is_of_tasks() { self.choice.width.name() } else { self.choice.value.unit() }
+    }
+
+    /// True if it is known how old what is shown is.
+    pub(super) fn knows_ages(&self) -> bool {
+        self.is_of_tasks() || self.knows_tasks()
+    }
+
     /// True if it is known of the allocations which tasks made them, and whether these live.
     pub(super) fn knows_tasks(&self) -> bool {
-        !self.is_growth && self.choice.value.is_live()
+        self.about == About::Heap && self.choice.value.is_live()
     }
 
     pub(super) fn tasks(&self) -> impl Iterator<Item = (&'static str, bool)> {

@@ -9,7 +9,7 @@ use diag_analysis::views::Estimate;
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use super::flame::{FlameView, with_script};
+use super::flame::{About, FlameView, with_script};
 use super::{Ask, Page, diff, filters, heap, to_compact_json, to_json};
 use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of};
@@ -79,13 +79,16 @@ impl Seen<'_> {
     fn drawn(&self) -> Result<Drawn<'_, Growth>, Absent> {
         let site = self.choice.site.map(SiteIndex);
         let sites = site.map(|site| sites(self.before, self.after, site)).transpose()?;
-        let weighed = Growth::weigh(&self.heaps.flows, &self.heaps.tree, self.choice.mode, sites);
+        let sides = [self.before, self.after].map(|side| side.analysis.stacks());
+        let is_of_kind =
+            |side: usize, stack| self.choice.kind.is_none_or(|kind| sides[side].kind(stack) == kind.0);
+        let weighed = Growth::weigh(&self.heaps.flows, &self.heaps.tree, self.choice.mode, sites, is_of_kind);
         Drawn::new(&self.heaps.tree, weighed, self.choice).map_err(Absent::NotFound)
     }
 
     fn view(&self, drawn: &Drawn<'_, Growth>) -> FlameView {
         let pair = format!("/d/{}..{}", self.before.summary.id, self.after.summary.id);
-        FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), true)
+        FlameView::new(drawn, format!("{pair}/heap"), format!("{pair}/flame.json"), About::Growth)
     }
 }
 
@@ -144,9 +147,18 @@ impl GrowthPage {
             total: GrownPath::new(drawn, 0),
             new: paths(drawn, Moved::is_new, |moved| moved.after.sum),
             gone: paths(drawn, Moved::is_gone, |moved| moved.before.sum),
-            flame: seen.view(drawn).with_choices(choices.into_iter().flatten(), Vec::new()),
+            flame: seen
+                .view(drawn)
+                .with_choices(choices.into_iter().flatten(), Vec::new())
+                .with_kinds(kinds(seen)),
         }
     }
+}
+
+/// What blocks of the second snapshot are part of.
+fn kinds(seen: &Seen<'_>) -> impl Iterator<Item = &'static str> {
+    let profile = seen.after.analysis.heap().into_iter();
+    profile.flat_map(|profile| profile.kinds.keys().map(|kind| kind.as_str()))
 }
 
 impl GrowthPage {

@@ -10,10 +10,12 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
 use diag_analysis::heap_profile::{FunctionProfile, HeapProfile};
+use diag_analysis::source_location::SourceLocation;
 use diag_analysis::views::{HeapNow, Memory};
+use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use super::flame::{FlameView, SiteChoice, with_script};
+use super::flame::{About, FlameView, SiteChoice, with_script};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
@@ -94,6 +96,22 @@ fn drawn<'a>(loaded: &'a Loaded, choice: &'a Choice) -> Result<Drawn<'a, InUse<'
     Drawn::new(tree, weighed, choice).map_err(Absent::NotFound)
 }
 
+/// The heap of the tasks of a site, or around a function, for the page of a finding about it; none if nothing of it lives.
+pub(super) fn picture_of(
+    loaded: &Loaded,
+    site: Option<SiteIndex>,
+    function: Option<&SourceLocation>,
+) -> Option<FlameView> {
+    let tree = loaded.tree(Frames::default())?;
+    let around = function.and_then(|place| tree.frame_at(place));
+    let choice =
+        Choice { site: site.map(|site| site.0), function: around.map(|frame| frame.0), ..Choice::default() };
+    let drawn = drawn(loaded, &choice).ok().filter(|_| site.is_some() || around.is_some())?;
+    let id = &loaded.summary.id;
+    let flame = FlameView::new(&drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), About::Heap);
+    (!flame.is_empty).then_some(flame)
+}
+
 fn not_sampled() -> Absent {
     let next = "link `diag::Alloc` as the global allocator (the README shows the line) and take it again";
     Absent::NotFound(format!("the heap is not sampled in this snapshot: {next}"))
@@ -167,7 +185,10 @@ impl Page for HeapPage {
 impl HeapView {
     fn new(now: HeapNow, loaded: &Loaded, drawn: &Drawn<'_, InUse<'_>>) -> Self {
         let id = &loaded.summary.id;
-        let flame = FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), false);
+        let flame =
+            FlameView::new(drawn, format!("/s/{id}/heap"), format!("/s/{id}/flame.json"), About::Heap);
+        let kinds: Vec<&'static str> = now.kinds.iter().map(|kind| kind.kind).collect();
+        let flame = flame.with_kinds(kinds.into_iter());
         HeapView {
             now,
             value: drawn.choice.value,
@@ -182,6 +203,11 @@ impl HeapView {
                 flame
             },
         }
+    }
+
+    /// The query of the picture of one kind of blocks.
+    fn of_kind(&self, word: &str) -> String {
+        self.flame.choice.whole(|choice| choice.kind = word.parse().ok())
     }
 
     /// The query of the same picture alone.

@@ -28,6 +28,7 @@ mod tasks;
 mod timeline;
 mod top;
 mod verdict;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -59,6 +60,8 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
     let extra = asking
         .route("/s/{s}/heap.svg", get(heap::svg))
         .route("/s/{s}/flame.json", get(heap::json))
+        .route("/s/{s}/tasks/flame.json", get(waiting::json))
+        .route("/s/{s}/await/{point}/flame.json", get(waiting::json_at))
         .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
         .route("/compare", get(diff::compare))
@@ -80,6 +83,7 @@ fn twins() -> Router<Ask> {
         .route("/", get(overview::page))
         .route("/q", get(search::page))
         .route("/s/{s}/tasks", get(tasks::page))
+        .route("/s/{s}/tasks/flame", get(waiting::page))
         .route("/s/{s}/site/{i}", get(site::page))
         .route("/s/{s}/await/{point}", get(await_point::page))
         .route("/s/{s}/task/{task}", get(task::page))

@@ -15,8 +15,9 @@ use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
 use super::diff::Pair;
+use super::flame::FlameView;
 use super::story::Story;
-use super::{Ask, Page, diff, filters, request, to_json};
+use super::{Ask, Page, diff, filters, heap, request, to_json};
 use crate::library::{Absent, Judged, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -185,6 +186,9 @@ struct Verdict {
     /// Places in the second snapshot of the sites whose tasks allocated it.
     #[serde(skip)]
     task_sites: Vec<Option<u32>>,
+    /// The live heap of its tasks, or around its function.
+    #[serde(skip)]
+    flame: Option<FlameView>,
     #[serde(skip)]
     report: Arc<Report>,
 }
@@ -199,6 +203,7 @@ impl Verdict {
         let function = functions.find(|change| subject_function == Some(&change.place)).cloned();
         let by_task_site = function.iter().flat_map(|function: &HeapSiteChange| &function.by_task_site);
         Verdict {
+            flame: heap::picture_of(after, site_index, subject_function),
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
             await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),
             over_time,

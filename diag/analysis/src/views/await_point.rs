@@ -7,14 +7,11 @@ use serde::Serialize;
 
 use super::{AwaitRef, SiteCount, SiteRef};
 use crate::Analysis;
-use crate::await_point::of_the_task;
 use crate::cohorts::{AwaitIndex, Cohort, CohortKey, GroupBy};
 use crate::source_location::SourceLocation;
 
 /// So many functions of merged stacks are told apart.
 const MAX_FRAMES: usize = 1_000;
-/// So many functions of one stack are read, from the task's own future inwards.
-const MAX_DEPTH: usize = 200;
 /// So many spawn sites are named.
 const NAMED_SITES: usize = 100;
 
@@ -52,7 +49,7 @@ pub struct ParkedFrame {
     pub function: String,
     /// How many tasks are parked in it.
     pub tasks: u64,
-    /// Live heap that these allocated, and their own memory.
+    /// Their own memory, and the live heap that they allocated without the tasks that they spawned.
     pub bytes: u64,
 }
 
@@ -101,40 +98,22 @@ impl Analysis {
 
     /// The stacks of the tasks that wait there as one tree, and how many tasks have one.
     fn parked_stacks(&self, index: AwaitIndex) -> (u64, Node<'_>) {
-        let snapshot = self.snapshot();
         let mut sums: HashMap<StackIndex, (u64, f64)> = HashMap::new();
-        let mut rows = snapshot.parked.iter().peekable();
-        while let Some(mut last) = rows.next() {
-            // Where it waits is the last.
-            while let Some(next) = rows.next_if(|row| row.task == last.task) {
-                last = next;
-            }
-            let Some(row) = snapshot.tasks.id().find(last.task) else { continue };
-            if self.common().await_of(row as u32) == Some(index) {
-                let (tasks, bytes) = sums.entry(last.stack).or_default();
-                *tasks += 1;
-                *bytes +=
-                    self.tasks().allocated_bytes(row as u32).unwrap_or(0.0) + self.cell_bytes(row) as f64;
-            }
+        for task in self.parked_tasks().filter(|task| self.common().await_of(task.row) == Some(index)) {
+            let (tasks, bytes) = sums.entry(task.stack).or_default();
+            *tasks += 1;
+            *bytes += self.task_bytes(task.row);
         }
         let mut root = Node::default();
         for (stack, (tasks, bytes)) in sums {
             let mut node = &mut root;
             (node.tasks, node.bytes) = (node.tasks + tasks, node.bytes + bytes);
-            for function in of_the_task(self.stacks().named.stack(stack)).into_iter().rev().take(MAX_DEPTH) {
+            for function in self.parked_path(stack) {
                 node = node.callees.entry(function).or_default();
                 (node.tasks, node.bytes) = (node.tasks + tasks, node.bytes + bytes);
             }
         }
         (root.tasks, root)
-    }
-
-    /// Memory of the task itself that is in this row.
-    pub(super) fn cell_bytes(&self, row: usize) -> u64 {
-        let snapshot = self.snapshot();
-        let site = snapshot.tasks.site().get(row);
-        let site = site.and_then(|site| snapshot.sites.future_bytes().get(site.0 as usize));
-        site.map_or(0, |bytes| bytes.0)
     }
 }
 
