@@ -34,6 +34,11 @@ const FLAME_SCRIPT: Asset = Asset {
     content_type: "text/javascript; charset=utf-8",
     content: include_str!("assets/flame.js"),
 };
+const EVENTS_SCRIPT: Asset = Asset {
+    name: "events.js",
+    content_type: "text/javascript; charset=utf-8",
+    content: include_str!("assets/events.js"),
+};
 const ICON: Asset =
     Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("assets/icon.svg") };
 
@@ -48,13 +53,15 @@ const ICON_CLEAN: Asset = Asset {
     content: include_str!("assets/icon-clean.svg"),
 };
 
-const ALL: [&Asset; 6] = [&STYLE, &FLAME_STYLE, &FLAME_SCRIPT, &ICON, &ICON_ALARM, &ICON_CLEAN];
+const ALL: [&Asset; 7] =
+    [&STYLE, &FLAME_STYLE, &FLAME_SCRIPT, &EVENTS_SCRIPT, &ICON, &ICON_ALARM, &ICON_CLEAN];
 
 /// Their addresses, for the templates.
 pub(crate) static LINKS: LazyLock<Links> = LazyLock::new(|| Links {
     style: STYLE.link(),
     flame_style: FLAME_STYLE.link(),
     flame_script: FLAME_SCRIPT.link(),
+    events_script: EVENTS_SCRIPT.link(),
     icon: ICON.link(),
     icon_alarm: ICON_ALARM.link(),
     icon_clean: ICON_CLEAN.link(),
@@ -65,6 +72,7 @@ pub(crate) struct Links {
     pub(crate) style: String,
     pub(crate) flame_style: String,
     pub(crate) flame_script: String,
+    pub(crate) events_script: String,
     pub(crate) icon: String,
     pub(crate) icon_alarm: String,
     pub(crate) icon_clean: String,

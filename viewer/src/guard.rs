@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const COOKIE_NAME: &str = "diag_token";
 
-/// Nothing runs in a page: it is readable without scripts, so none are allowed. Pages with a flamegraph say otherwise for theirs.
+/// Nothing runs in what is no page. Pages say otherwise for the scripts of ours.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diag_analysis::human;
@@ -61,16 +61,24 @@ impl Shots {
         Shots { agent, token, folder, asking: tokio::sync::Mutex::default(), kept: Mutex::default() }
     }
 
-    /// All that is kept, a new one among them unless the last is new enough; and what went wrong.
-    pub(super) async fn refreshed(&self) -> (Vec<(Origin, Bytes)>, Option<String>) {
+    /// Takes a new one unless the last is new enough. Says what went wrong.
+    pub(super) async fn refresh(self: Arc<Self>) -> Option<String> {
         let _asking = self.asking.lock().await;
-        let mut problem = None;
-        if !lock(&self.kept).is_fresh() {
-            problem = self.fetch(ANSWER_WITHIN, false).await.err();
-            problem = problem.map(|error| lock(&self.kept).stale(&error));
+        if lock(&self.kept).is_fresh() {
+            return None;
         }
-        let kept = lock(&self.kept);
-        (kept.all().cloned().collect(), problem)
+        let error = self.fetch(ANSWER_WITHIN, false).await.err()?;
+        Some(lock(&self.kept).stale(&error))
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> &str {
+        self.agent.authority()
+    }
+
+    /// All that is kept.
+    pub(super) fn all(&self) -> Vec<(Origin, Bytes)> {
+        lock(&self.kept).all().cloned().collect()
     }
 
     /// Takes a new one, whenever the last came. Who waits for no page tries again a little later.

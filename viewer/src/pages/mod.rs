@@ -6,6 +6,7 @@
 mod await_point;
 mod chart;
 mod diff;
+mod events;
 mod export;
 #[expect(unreachable_pub, reason = "the filter macro makes public items")]
 mod filters;
@@ -14,6 +15,8 @@ mod groups;
 mod growth;
 mod heap;
 mod help;
+mod mount;
+mod newer;
 mod notices;
 mod overview;
 mod request;
@@ -62,6 +65,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
         .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
         .route("/compare", get(diff::compare))
+        .route("/events", get(events::stream))
         .route("/help", get(help::page))
         .route("/healthz", get(async || "ok\n"))
         .with_state(html.clone());

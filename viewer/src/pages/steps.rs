@@ -21,19 +21,23 @@ pub(crate) struct Steps {
     pub(crate) after: Option<String>,
 }
 
+/// What of a query means the same in another snapshot.
+pub(super) fn kept(query: &str) -> String {
+    let is_kept = |pair: &&str| {
+        let key = pair.split('=').next().unwrap_or_default();
+        !OF_ONE_SNAPSHOT.contains(&key) && !pair.ends_with('=')
+    };
+    query.split('&').filter(|pair| !pair.is_empty()).filter(is_kept).collect::<Vec<_>>().join("&")
+}
+
 impl Steps {
     /// Keeps the address of the page.
     pub(crate) fn begin(ask: &Ask, uri: &Uri) -> Self {
         let path = uri.path().strip_prefix("/s/").and_then(|rest| rest.split_once('/'));
-        let is_kept = |pair: &&str| {
-            let key = pair.split('=').next().unwrap_or_default();
-            !OF_ONE_SNAPSHOT.contains(&key) && !pair.ends_with('=')
-        };
-        let query: Vec<&str> = uri.query().unwrap_or_default().split('&').filter(is_kept).collect();
         Steps {
             library: path.map(|_| Arc::clone(&ask.library)),
             path: path.map(|(_, rest)| rest.to_owned()).unwrap_or_default(),
-            query: query.join("&"),
+            query: kept(uri.query().unwrap_or_default()),
             ..Steps::default()
         }
     }

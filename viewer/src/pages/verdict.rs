@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::diff::Pair;
 use super::story::Story;
 use super::{Ask, Page, diff, filters, request, to_json};
-use crate::library::{Absent, Judged, blocking};
+use crate::library::{Absent, Judged, Patience, blocking};
 use crate::loaded::{Loaded, Summary};
 
 /// So many tasks are shown as samples, those that rest the longest.
@@ -53,8 +53,9 @@ pub(crate) async fn over_time(
 }
 
 async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
-    let snapshots = window.within(ask.library.list().await.snapshots)?;
-    for story in Story::all(&ask.library, &snapshots).await {
+    let mut listing = ask.library.list(Patience::Whole).await;
+    listing.snapshots = window.within(listing.snapshots)?;
+    for story in Story::all(&ask.library, &listing, Patience::Whole).await {
         let Some(judged) = story.judged() else { continue };
         let Some(place) = judged.report.findings.iter().position(|finding| finding.id == id) else {
             continue;
