@@ -100,6 +100,15 @@ pub(crate) struct Listing {
     pub(crate) silent: Vec<String>,
 }
 
+/// Ids of snapshots of the same process.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// The first of all, if it is another and earlier.
+    pub(crate) first: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+}
+
 /// A comparison that was made.
 pub(crate) struct Newest {
     /// The id of its first snapshot.
@@ -277,8 +286,8 @@ impl Library {
         Some(Newest { before: before.clone(), report: Arc::clone(report) })
     }
 
-    /// The ids of the snapshots of the same process before this one and after it, as far as they were seen.
-    pub(crate) fn beside(&self, summary: &Summary) -> [Option<String>; 2] {
+    /// The other snapshots of the same process, as far as they were seen.
+    pub(crate) fn beside(&self, summary: &Summary) -> Beside {
         let known = lock(&self.known);
         let moment = |of: &Summary| (of.taken_unix_us, of.id.clone());
         let same = |other: &&Summary| {
@@ -290,7 +299,7 @@ impl Library {
         moments.sort();
         let at = moments.partition_point(|other| *other < moment(summary));
         let id = |place: Option<usize>| Some(moments.get(place?)?.1.clone());
-        [id(at.checked_sub(1)), id(Some(at))]
+        Beside { first: id(at.checked_sub(1).map(|_| 0)), before: id(at.checked_sub(1)), after: id(Some(at)) }
     }
 
     /// Both heaps in one tree of these frames; none unless both are sampled. It takes long the first time.

@@ -24,10 +24,13 @@ fn post(path: &str, site: Option<&str>) -> axum::http::request::Builder {
     }
 }
 
+fn service_of_30() -> Service {
+    Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
+}
+
 /// What the agent of a service with 30 idle tasks answers at this second.
 fn idle_service(at: f64) -> Vec<u8> {
-    let tasks = Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks();
-    diag_snapshot::write(&Service::new(in_order(tasks)).at(at))
+    diag_snapshot::write(&service_of_30().at(at))
 }
 
 #[tokio::test]
@@ -219,4 +222,28 @@ async fn a_service_that_fails_over_and_over_is_left_in_peace() {
         page.contains("failed too often and is asked again in") && !page.contains("nothing listens"),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn the_newest_is_compared_with_the_start_of_its_process_and_with_the_one_before() {
+    let folder = site::Folder::new("start");
+    let other = Service { instance: 8, ..service_of_30() };
+    folder.write("0.diag", &other.at(15.0));
+    let [first, before, last] =
+        [20.0, 30.0, 40.0].map(|at| folder.write(&format!("{at}.diag"), &service_of_30().at(at)));
+    let viewer = folder.viewer();
+    let since = |id: &str, end: &str| format!("href=\"/d/{id}..{last}{end}\"");
+    let page = viewer.page("/").await;
+    assert!(page.contains(&(since(&first, "") + ">with start")), "{page}");
+    assert!(page.contains(&(since(&before, "") + ">with the one before")), "{page}");
+    for (path, end) in [("tasks", ""), ("heap", "/heap"), ("site/0", ""), ("resources", "")] {
+        let page = viewer.page(&format!("/s/live/{path}")).await;
+        assert!(page.contains(&(since(&first, end) + ">compare with start")), "{path}: {page}");
+        assert!(page.contains(&(since(&before, end) + ">compare with the one before")), "{path}: {page}");
+    }
+    let page = viewer.page(&format!("/s/{before}/tasks")).await;
+    assert!(page.contains(&format!("/d/{first}..{before}\">compare with start")), "{page}");
+    assert!(!page.contains("with the one before"), "it is the start: {page}");
+    assert!(!viewer.page(&format!("/s/{first}/tasks")).await.contains("compare with"), "nothing is before");
+    assert!(viewer.page(&format!("/d/{first}..{last}")).await.contains("30"));
 }

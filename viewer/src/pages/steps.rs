@@ -1,11 +1,11 @@
-//! The same page of the snapshot before and of the one after.
+//! The same page of the snapshot before and of the one after, and what changed until this one.
 
 use std::sync::Arc;
 
 use axum::http::Uri;
 
 use super::Ask;
-use crate::library::Library;
+use crate::library::{Beside, Library};
 use crate::loaded::Summary;
 
 /// What a query names by its place in one snapshot: in another it would be something else.
@@ -19,6 +19,10 @@ pub(crate) struct Steps {
     query: String,
     pub(crate) before: Option<String>,
     pub(crate) after: Option<String>,
+    /// What changed since the first snapshot of the process.
+    pub(crate) since_start: Option<String>,
+    /// What changed since the snapshot before, if that is not the first.
+    pub(crate) since_before: Option<String>,
 }
 
 /// What of a query means the same in another snapshot.
@@ -45,7 +49,7 @@ impl Steps {
     /// Looks for the snapshots beside the one of the page.
     pub(crate) fn of(mut self, summary: &Summary) -> Self {
         let Some(library) = self.library.take() else { return self };
-        let [before, after] = library.beside(summary);
+        let Beside { first, before, after } = library.beside(summary);
         let href = |id: String| {
             // A spawn site has another place in another snapshot.
             let from =
@@ -55,6 +59,10 @@ impl Steps {
             let mark = if query.is_empty() { "" } else { "?" };
             format!("/s/{id}/{}{mark}{}", self.path, query.join("&"))
         };
+        let end = if self.path == "heap" { "/heap" } else { "" };
+        let since = |id: &String| format!("/d/{id}..{}{end}", summary.id);
+        self.since_start = first.as_ref().map(since);
+        self.since_before = before.as_ref().filter(|before| first.as_ref() != Some(before)).map(since);
         (self.before, self.after) = (before.map(href), after.map(href));
         self
     }

@@ -231,6 +231,17 @@ impl Judged {
         self.ids.last().map_or(&[], |ids| ids)
     }
 
+    /// The newest snapshot after the first of its process, and after the one before it: in words, and both ids.
+    pub(super) fn newest_pairs(&self) -> Vec<(&'static str, &str, &str)> {
+        match self.newest_ids() {
+            [] | [_] => Vec::new(),
+            [first, last] => vec![("with start", first, last)],
+            [first, .., before, last] => {
+                vec![("with start", first, last), ("with the one before", before, last)]
+            }
+        }
+    }
+
     /// The most memory that the process may have, as its findings say.
     fn limit(&self) -> Option<Limit> {
         self.report.memory_limit().map(|(bytes, after_us)| Limit { bytes, after_us })
