@@ -56,6 +56,9 @@ const ICON_CLEAN: Asset = Asset {
 const ALL: [&Asset; 7] =
     [&STYLE, &FLAME_STYLE, &FLAME_SCRIPT, &EVENTS_SCRIPT, &ICON, &ICON_ALARM, &ICON_CLEAN];
 
+/// The style of a page that refers to nothing.
+pub(crate) const STYLES: [&str; 2] = [STYLE.content, FLAME_STYLE.content];
+
 /// Their addresses, for the templates.
 pub(crate) static LINKS: LazyLock<Links> = LazyLock::new(|| Links {
     style: STYLE.link(),

@@ -342,16 +342,21 @@ impl Library {
         self.shots.iter().find_map(|shots| shots.bytes(origin))
     }
 
+    /// The snapshot as it was written.
+    pub(crate) fn bytes(&self, id: &str) -> Result<Vec<u8>, Absent> {
+        let origin = self.origin_of(id).ok_or_else(|| gone(id))?;
+        match &origin {
+            Origin::File { .. } => origin.read().map_err(Absent::Unusable),
+            Origin::Shot { .. } => self.shot(&origin).ok_or_else(|| gone(id)),
+        }
+    }
+
     fn load(&self, id: &str) -> Result<Arc<Loaded>, Absent> {
         if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {
             return Ok(loaded);
         }
-        let gone = || Absent::NotFound(format!("snapshot `{id}` is gone: reload the overview"));
-        let origin = self.origin_of(id).ok_or_else(gone)?;
-        let bytes = match &origin {
-            Origin::File { .. } => origin.read().map_err(Absent::Unusable)?,
-            Origin::Shot { .. } => self.shot(&origin).ok_or_else(gone)?,
-        };
+        let origin = self.origin_of(id).ok_or_else(|| gone(id))?;
+        let bytes = self.bytes(id)?;
         let loaded = parse(&origin, &bytes, &self.debug).map_err(Absent::Unusable)?;
         self.keep(&loaded);
         Ok(loaded)
@@ -394,6 +399,10 @@ impl Origin {
             Origin::Shot { agent, .. } => Err(format!("{agent}: this snapshot is no longer kept")),
         }
     }
+}
+
+fn gone(id: &str) -> Absent {
+    Absent::NotFound(format!("snapshot `{id}` is gone: reload the overview"))
 }
 
 fn parse(origin: &Origin, bytes: &[u8], debug: &DebugFiles) -> Result<Arc<Loaded>, String> {

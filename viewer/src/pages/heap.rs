@@ -20,6 +20,7 @@ use crate::flame::choice::{Begin, Choice};
 use crate::flame::document::{Document, Of};
 use crate::flame::drawn::Drawn;
 use crate::flame::in_use::InUse;
+use crate::flame::picture::Picture;
 use crate::flame::svg;
 use crate::flame::tree::{Frames, NodeIndex, ROOT};
 use crate::flame::value::Value;
@@ -92,6 +93,12 @@ fn drawn<'a>(loaded: &'a Loaded, choice: &'a Choice) -> Result<Drawn<'a, InUse<'
     let (profile, tree) = loaded.analysis.heap().zip(loaded.tree(choice.frames)).ok_or_else(not_sampled)?;
     let weighed = InUse::weigh(&loaded.analysis, profile, tree, choice).map_err(Absent::Unusable)?;
     Drawn::new(tree, weighed, choice).map_err(Absent::NotFound)
+}
+
+/// The picture for who shows nothing else of it; none if nothing lives there.
+pub(super) fn picture_alone(loaded: &Loaded, choice: &Choice) -> Option<Picture> {
+    let drawn = drawn(loaded, choice).ok()?;
+    (drawn.whole_width > 0.0).then(|| Picture::new(&drawn))
 }
 
 fn not_sampled() -> Absent {

@@ -28,6 +28,7 @@ mod steps;
 mod story;
 mod task;
 mod tasks;
+mod ticket;
 mod timeline;
 mod top;
 mod verdict;
@@ -64,6 +65,9 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
         .route("/s/{s}/flame.json", get(heap::json))
         .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
+        .route("/d/{pair}/export/{format}", get(ticket::diff))
+        .route("/d/{pair}/v/{id}/export/{format}", get(ticket::of_pair))
+        .route("/f/{id}/export/{format}", get(ticket::over_time))
         .route("/compare", get(diff::compare))
         .route("/events", get(events::stream))
         .route("/help", get(help::page))

@@ -10,7 +10,9 @@ use askama::Template;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use axum::http::header::{
+    CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -50,7 +52,9 @@ pub(crate) async fn fill(State(library): State<Arc<Library>>, request: Request, 
     let (mount, show) = (Mount::of(&request), newer::address(request.uri()));
     let response = mount.redirect(next.run(request).await);
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if content_type.is_none_or(|kind| !kind.starts_with("text/html")) {
+    // What is saved as a file is no page.
+    let is_file = response.headers().contains_key(CONTENT_DISPOSITION);
+    if is_file || content_type.is_none_or(|kind| !kind.starts_with("text/html")) {
         return response;
     }
     let (mut parts, body) = response.into_parts();

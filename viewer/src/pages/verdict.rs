@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diff::Pair;
 use super::story::Story;
-use super::{Ask, Page, diff, filters, request, to_json};
+use super::{Ask, Page, diff, filters, request, ticket, to_json};
 use crate::library::{Absent, Judged, Patience, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -27,7 +27,7 @@ pub(crate) async fn page(State(ask): State<Ask>, Path((pair, id)): Path<(String,
     ask.answer(verdict(&ask, &pair, id).await)
 }
 
-async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
+pub(super) async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
     let pair = Pair::open(ask, pair).await?;
     let missing =
         || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
@@ -52,7 +52,7 @@ pub(crate) async fn over_time(
     ask.answer(course(&ask, &id, &window).await)
 }
 
-async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
+pub(super) async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
     let mut listing = ask.library.list(Patience::Whole).await;
     listing.snapshots = window.within(listing.snapshots)?;
     for story in Story::all(&ask.library, &listing, Patience::Whole).await {
@@ -63,7 +63,8 @@ async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent>
         let finding = judged.report.findings[place].clone();
         let (pair, strip) = pairs(ask, judged, id).await?;
         let picture = judged.findings.get(place).map(|course| story.picture(course));
-        let over_time = OverTime { course: judged.findings.get(place).cloned(), picture, strip };
+        let course = judged.findings.get(place).cloned();
+        let over_time = OverTime { course, picture, strip, window: window.query() };
         return blocking(move || Verdict::new(&pair, finding, Some(over_time))).await;
     }
     Err(Absent::NotFound(format!(
@@ -108,6 +109,15 @@ fn spread<T>(members: &[T]) -> Vec<&T> {
 }
 
 impl Window {
+    fn query(&self) -> String {
+        let given = [("from", &self.from), ("to", &self.to)];
+        let given = given
+            .into_iter()
+            .filter_map(|(key, id)| Some(format!("{key}={}", filters::encoded(id.as_ref()?))));
+        let given: Vec<String> = given.collect();
+        if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+    }
+
     fn within(&self, snapshots: Vec<Summary>) -> Result<Vec<Summary>, Absent> {
         let taken = |id: &Option<String>| match id {
             None => Ok(None),
@@ -129,32 +139,35 @@ impl Window {
 
 /// A finding over the moments of a series.
 #[derive(Serialize)]
-struct OverTime {
-    course: Option<Course>,
+pub(super) struct OverTime {
+    pub(super) course: Option<Course>,
     #[serde(skip)]
-    picture: Option<String>,
+    pub(super) picture: Option<String>,
     /// How sure each pair is, the widest first.
-    strip: Vec<OfPair>,
+    pub(super) strip: Vec<OfPair>,
+    /// The query of the page.
+    #[serde(skip)]
+    window: String,
 }
 
 /// What one pair says.
 #[derive(Serialize)]
-struct OfPair {
+pub(super) struct OfPair {
     before: String,
     after: String,
     taken: String,
-    window_ns: u64,
+    pub(super) window_ns: u64,
     /// None if it does not show it.
     confidence: Option<Confidence>,
 }
 
 impl OfPair {
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         self.confidence.map_or("not seen", Confidence::as_str)
     }
 
     /// As a class of the style sheet.
-    fn weight(&self) -> &'static str {
+    pub(super) fn weight(&self) -> &'static str {
         match self.confidence {
             Some(Confidence::Possible) => "doubt",
             Some(_) => "alarm",
@@ -165,21 +178,21 @@ impl OfPair {
 
 #[derive(Template, Serialize)]
 #[template(path = "verdict.html")]
-struct Verdict {
+pub(super) struct Verdict {
     schema: &'static str,
-    before: Summary,
-    after: Summary,
-    finding: Finding,
+    pub(super) before: Summary,
+    pub(super) after: Summary,
+    pub(super) finding: Finding,
     /// The spawn site, if it is about one.
-    site: Option<SiteChange>,
+    pub(super) site: Option<SiteChange>,
     /// Its place in the second snapshot.
-    site_index: Option<u32>,
+    pub(super) site_index: Option<u32>,
     /// The allocating function, if it is about one.
-    function: Option<HeapSiteChange>,
+    pub(super) function: Option<HeapSiteChange>,
     /// Some live tasks of the site in the second snapshot.
     samples: Vec<TaskView>,
     /// Over the series, on the page of the finding.
-    over_time: Option<OverTime>,
+    pub(super) over_time: Option<OverTime>,
     /// The await point of its tasks, if some of the second snapshot wait there.
     #[serde(skip)]
     await_point: Option<AwaitRef>,
@@ -187,7 +200,7 @@ struct Verdict {
     #[serde(skip)]
     task_sites: Vec<Option<u32>>,
     #[serde(skip)]
-    report: Arc<Report>,
+    pub(super) report: Arc<Report>,
 }
 
 impl Verdict {
@@ -212,6 +225,16 @@ impl Verdict {
             site,
             finding,
             report: Arc::clone(report),
+        }
+    }
+
+    /// Where it can be had as a file.
+    fn export(&self, format: &ticket::Format) -> String {
+        let (before, after, id) = (&self.before.id, &self.after.id, &self.finding.id);
+        let format = format.name();
+        match &self.over_time {
+            Some(OverTime { window, .. }) => format!("/f/{id}/export/{format}{window}"),
+            None => format!("/d/{before}..{after}/v/{id}/export/{format}"),
         }
     }
 
