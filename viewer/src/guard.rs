@@ -16,6 +16,8 @@ use axum::http::{StatusCode, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::code::{Code, Editor};
+
 /// Names under which a viewer on this machine is reached.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const COOKIE_NAME: &str = "diag_token";
@@ -49,6 +51,10 @@ pub struct Access {
     pub poll_every: Option<Duration>,
     /// A folder in which the snapshots of running services are kept, and found again.
     pub keep: Option<PathBuf>,
+    /// A folder with the source code of services, of which lines are shown.
+    pub source_root: Option<PathBuf>,
+    /// The editor that opens such lines.
+    pub editor: Option<Editor>,
 }
 
 impl Access {
@@ -85,6 +91,25 @@ impl Access {
     pub fn with_keep(mut self, folder: impl Into<PathBuf>) -> Self {
         self.keep = Some(folder.into());
         self
+    }
+
+    /// Shows lines of the source code below a folder: to all who may read.
+    #[must_use]
+    pub fn with_source_root(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.source_root = Some(folder.into());
+        self
+    }
+
+    /// Lets an editor open the lines that are shown.
+    #[must_use]
+    pub fn with_editor(mut self, editor: Editor) -> Self {
+        self.editor = Some(editor);
+        self
+    }
+
+    /// The source code to show; none if there is none, or it cannot be read.
+    pub(crate) fn code(&self) -> Option<Code> {
+        Code::new(self.source_root.as_ref()?, self.editor.clone()).ok()
     }
 
     fn allows_host(&self, headers: &HeaderMap) -> bool {

@@ -1,4 +1,5 @@
 //! Places that take long to answer: a page does not wait for them, and says so.
+#![cfg(unix)]
 
 mod site;
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diag_viewer::{Access, ServeError, Source, bind, router, serve_on};
+use diag_viewer::{Access, Editor, ServeError, Source, bind, router, serve_on};
 
 use super::exit::{End, Failure};
 use super::load::DebugDirs;
@@ -39,6 +39,12 @@ pub(crate) struct Args {
     /// Keep snapshots of running services in this folder, which is made if need be, so that links to them stay valid
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Show lines of the source code in this folder, to all who may read; a snapshot's paths are only compared with the files in it
+    #[arg(long, value_name = "DIR")]
+    source_root: Option<PathBuf>,
+    /// Link these lines to an editor: vscode, vscodium, cursor, zed, idea, rustrover, emacs, or an address with {path} and {line}
+    #[arg(long, value_name = "EDITOR", requires = "source_root", value_parser = Editor::parse)]
+    editor: Option<Editor>,
     #[command(flatten)]
     debug: DebugDirs,
 }
@@ -54,6 +60,11 @@ pub(crate) fn run(args: Args) -> Result<End, Failure> {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
     }
     access.keep = args.keep;
+    if let Some(folder) = args.source_root.as_ref().filter(|folder| !folder.is_dir()) {
+        let next = "give the folder that the service is built in";
+        return Err(Failure::Usage(format!("there is no folder {}: {next}", folder.display())));
+    }
+    (access.source_root, access.editor) = (args.source_root, args.editor);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
     runtime.block_on(serve(args.addr, source, access)).map_err(|error| Failure::Usage(error.to_string()))?;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json};
+use crate::code::Excerpt;
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -43,7 +44,12 @@ async fn await_point(
 ) -> Result<AwaitPage, Absent> {
     let loaded = ask.library.open(s).await?;
     let (after, steps) = (position(&choice.after)?, steps.of(&loaded.summary));
-    blocking(move || AwaitPage::new(&loaded, &point, after, steps).ok_or_else(|| missing(&point))).await?
+    let page = blocking(move || AwaitPage::new(&loaded, &point, after, steps).ok_or_else(|| missing(&point)));
+    let mut page = page.await??;
+    let awaited_by = page.view.awaited_by.iter();
+    let places = [&page.view.at.text].into_iter().chain(awaited_by).cloned().collect();
+    page.excerpts = ask.excerpts(places).await;
+    Ok(page)
 }
 
 fn missing(point: &str) -> Absent {
@@ -61,6 +67,8 @@ struct AwaitPage {
     snapshot: Summary,
     #[serde(skip)]
     steps: Steps,
+    #[serde(skip)]
+    excerpts: Vec<Excerpt>,
     #[serde(flatten)]
     view: AwaitView,
     cohort: CohortView,
@@ -82,6 +90,7 @@ impl AwaitPage {
             schema: "diag.await/1",
             snapshot: loaded.summary.clone(),
             steps,
+            excerpts: Vec::new(),
             view: analysis.await_view(index)?,
             cohort: analysis.cohort_view(cohort),
             listed: rows.into_iter().filter_map(|row| analysis.task_view(row)).collect(),

@@ -71,7 +71,7 @@ struct Overview {
 }
 
 impl Overview {
-    async fn of(Ask { library, form, can_ask }: &Ask, choice: Choice) -> Self {
+    async fn of(Ask { library, form, can_ask, .. }: &Ask, choice: Choice) -> Self {
         let patience = if *form == Form::Json { Patience::Whole } else { Patience::Page };
         let listing = library.list(patience).await;
         let services = Story::all(library, &listing, patience).await;

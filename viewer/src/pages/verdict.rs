@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::diff::Pair;
 use super::story::Story;
 use super::{Ask, Page, diff, filters, request, ticket, to_json};
+use crate::code::Excerpt;
 use crate::library::{Absent, Judged, Patience, blocking};
 use crate::loaded::{Loaded, Summary};
 
@@ -24,7 +25,7 @@ use crate::loaded::{Loaded, Summary};
 const SAMPLES: usize = 3;
 
 pub(crate) async fn page(State(ask): State<Ask>, Path((pair, id)): Path<(String, String)>) -> Response {
-    ask.answer(verdict(&ask, &pair, id).await)
+    ask.answer(with_code(&ask, verdict(&ask, &pair, id).await).await)
 }
 
 pub(super) async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
@@ -33,6 +34,15 @@ pub(super) async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict
         || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
     let finding = pair.finding(&id).cloned().ok_or_else(missing)?;
     blocking(move || Verdict::new(&pair, finding, None)).await
+}
+
+/// The finding with the source code around its places.
+async fn with_code(ask: &Ask, verdict: Result<Verdict, Absent>) -> Result<Verdict, Absent> {
+    let mut verdict = verdict?;
+    let places = words::places(&verdict.finding).map(|(_, place)| place);
+    let places = [verdict.finding.subject.location()].into_iter().chain(places).collect();
+    verdict.excerpts = ask.excerpts(places).await;
+    Ok(verdict)
 }
 
 #[derive(Deserialize)]
@@ -49,7 +59,7 @@ pub(crate) async fn over_time(
     Path(id): Path<String>,
     Query(window): Query<Window>,
 ) -> Response {
-    ask.answer(course(&ask, &id, &window).await)
+    ask.answer(with_code(&ask, course(&ask, &id, &window).await).await)
 }
 
 pub(super) async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
@@ -196,6 +206,8 @@ pub(super) struct Verdict {
     /// The await point of its tasks, if some of the second snapshot wait there.
     #[serde(skip)]
     await_point: Option<AwaitRef>,
+    #[serde(skip)]
+    excerpts: Vec<Excerpt>,
     /// Places in the second snapshot of the sites whose tasks allocated it.
     #[serde(skip)]
     task_sites: Vec<Option<u32>>,
@@ -216,6 +228,7 @@ impl Verdict {
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
             await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),
             over_time,
+            excerpts: Vec::new(),
             schema: "diag.verdict/3",
             before: pair.before.summary.clone(),
             after: after.summary.clone(),
