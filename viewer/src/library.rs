@@ -4,6 +4,7 @@
 //! remembered by path, size and time. Files are not watched in the background: a page that is not loaded costs nothing.
 //! Agents are asked now and then if the viewer is told to, so that there is something to compare when somebody looks.
 
+mod files;
 mod fuse;
 mod judged;
 mod reading;
@@ -328,7 +329,16 @@ impl Library {
     /// What reading the origin shows; none of a snapshot that is no longer kept.
     fn entry(&self, origin: &Origin) -> Option<Entry> {
         let bytes = match origin {
-            Origin::File { .. } => origin.read(),
+            // What went from a folder while others were read is missed by nobody.
+            Origin::File { path, .. } => origin
+                .read()
+                .map(Some)
+                .or_else(|error| {
+                    let is_named =
+                        self.places.iter().any(|place| matches!(place, Place::File(named) if named == path));
+                    if is_named || path.exists() { Err(error) } else { Ok(None) }
+                })
+                .transpose()?,
             Origin::Shot { .. } => Ok(self.shot(origin)?),
         };
         let loaded = bytes.and_then(|bytes| parse(origin, &bytes, &self.debug));

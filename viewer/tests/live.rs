@@ -247,3 +247,44 @@ async fn the_newest_is_compared_with_the_start_of_its_process_and_with_the_one_b
     assert!(!viewer.page(&format!("/s/{first}/tasks")).await.contains("compare with"), "nothing is before");
     assert!(viewer.page(&format!("/d/{first}..{last}")).await.contains("30"));
 }
+
+/// The names of the files in a folder.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_counts_among_what_is_kept() {
+    let folder = site::Folder::new("keep-again");
+    let agent = MockAgent::new(vec![idle_service(900.0)]);
+    let address = agent.address().to_owned();
+    let of = address.replace([':', '.'], "-");
+    // An earlier run was ended before it could tidy up; the newest of its files are the last by name.
+    for number in 0..90_u32 {
+        let path = folder.join(format!("live-{of}-{number:010x}.diag"));
+        diag_snapshot::file::write(&path, &idle_service(f64::from(number))).expect("a file");
+        let at = std::time::SystemTime::now() - std::time::Duration::from_secs(10 * u64::from(100 - number));
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(at))
+            .expect("a time");
+    }
+    let others =
+        ["before.diag", &format!("live-{of}-extra-0123456789.diag"), &format!("live-{of}-notes.txt")];
+    others.iter().for_each(|name| std::fs::write(folder.join(name), "").expect("a file"));
+    let viewer = viewer_with(&address, Access::default().with_keep(&*folder));
+    viewer.json("/api/v1").await;
+    agent.requests();
+    let names = names(&folder);
+    let ours: Vec<&String> = names.iter().filter(|name| !others.contains(&name.as_str())).collect();
+    assert_eq!((ours.len(), names.len()), (60, 63), "{names:?}");
+    for number in (83..90).chain([0]) {
+        let name = format!("live-{of}-{number:010x}.diag");
+        assert!(names.contains(&name), "the first and the newest stay: {name}: {names:?}");
+    }
+}

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Ask running services only when a page is loaded
     #[arg(long)]
     no_poll: bool,
-    /// Keep snapshots of running services in this folder, which is made if need be, so that links to them stay valid
+    /// Keep snapshots of running services in this folder, which is made if need be, so that links to them stay valid; sixty of each service, those of earlier runs counted
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Show lines of the source code in this folder, to all who may read; a snapshot's paths are only compared with the files in it
