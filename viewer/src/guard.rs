@@ -17,6 +17,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::code::{Code, Editor};
+use crate::mount::Mount;
 
 /// Names under which a viewer on this machine is reached.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
@@ -152,8 +153,9 @@ impl Access {
         let query = request.uri().query().filter(|_| request.uri().path() == "/")?;
         let given = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
         let token = self.token.as_deref().filter(|token| is_same(given, token))?;
-        let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/");
-        let home = [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)];
+        let mount = Mount::of(request);
+        let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path={}", mount.path());
+        let home = [(LOCATION, mount.path().to_owned()), (SET_COOKIE, cookie)];
         Some((StatusCode::SEE_OTHER, home).into_response())
     }
 }

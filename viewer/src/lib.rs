@@ -17,6 +17,7 @@ mod flame;
 mod guard;
 mod library;
 mod loaded;
+mod mount;
 mod pages;
 pub mod recent;
 mod source;

@@ -1,5 +1,8 @@
 //! What a page is told while it is open, over HTTP as a browser hears it.
 
+#[path = "../examples/nested.rs"]
+#[allow(dead_code, reason = "it has a main of its own")]
+mod nested;
 mod site;
 
 use std::net::SocketAddr;
@@ -168,8 +171,10 @@ async fn pages_and_events_go_below_a_prefix() {
     let folder = Folder::new("events-nested");
     let a = folder.write("a.diag", &service().at(20.0));
     folder.write("b.diag", &service().at(30.0));
-    let app = Router::new().nest("/internal/diag", over(&folder));
+    let app = nested::app(Source::folder(&*folder));
     let nested = Viewer(app.clone());
+    assert_eq!(nested.page("/").await, "the shop is open\n", "the service's own page");
+    assert_eq!(nested.get("/internal/diag/").await.headers["location"], "/internal/diag");
     let page = nested.page("/internal/diag").await;
     // Whatever the pages lead to is there.
     let mut seen = 0;
@@ -177,8 +182,8 @@ async fn pages_and_events_go_below_a_prefix() {
         for link in links(&nested.page(&path).await) {
             assert!(link.starts_with("/internal/diag"), "{path} leads to {link}");
             let link = link.replace("&#38;", "&");
-            // What goes on for ever, and the form of which the address is but a part.
-            if !link.contains("/events") && !link.ends_with("/compare") {
+            // What goes on for ever, the form of which the address is but a part, and what is no text.
+            if !link.contains("/events") && !link.ends_with("/compare") && !link.ends_with("/export/diag") {
                 assert_eq!(
                     nested.get(link.split('#').next().expect("a path")).await.status,
                     StatusCode::OK,
@@ -191,6 +196,11 @@ async fn pages_and_events_go_below_a_prefix() {
     assert!(seen > 20, "{seen} links");
     let compared = nested.get(&format!("/internal/diag/compare?a={a}&b=live")).await;
     assert_eq!(compared.headers["location"], format!("/internal/diag/d/{a}..live").as_str());
+    let locked = router(Source::folder(&*folder), Access::default().with_token("hush"));
+    let launched = Viewer(Router::new().nest("/d", locked)).get("/d?token=hush").await;
+    assert_eq!(launched.headers["location"], "/d");
+    let cookie = launched.headers["set-cookie"].to_str().expect("text");
+    assert!(cookie.ends_with("Path=/d"), "{cookie}");
     let events = address(&page).to_owned();
     let mut listener = Listener::at(serve(app).await, &events).await;
     listener.hears("event: source").await;

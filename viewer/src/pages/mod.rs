@@ -15,7 +15,6 @@ mod groups;
 mod growth;
 mod heap;
 mod help;
-mod mount;
 mod newer;
 mod notices;
 mod overview;

@@ -16,10 +16,10 @@ use axum::http::header::{
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::mount::Mount;
 use super::newer;
 use crate::assets;
 use crate::library::{Library, Weight};
+use crate::mount::Mount;
 
 /// Where the state of the sources goes.
 const STATE_SLOT: &str = "<!--sources-->";

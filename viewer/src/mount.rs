@@ -14,11 +14,11 @@ const ATTRIBUTES: [&str; 7] = ["href", "src", "action", "data-page", "data-json"
 
 /// The prefix of the pages: empty, or `/diag`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mount(String);
+pub(crate) struct Mount(String);
 
 impl Mount {
     /// Where the router hangs that a request came to.
-    pub(super) fn of(request: &Request) -> Self {
+    pub(crate) fn of(request: &Request) -> Self {
         let original = request.extensions().get::<OriginalUri>();
         Mount::between(original.map_or("", |original| original.path()), request.uri().path())
     }
@@ -48,8 +48,13 @@ impl Mount {
         }
     }
 
+    /// The path that all pages are below.
+    pub(crate) fn path(&self) -> &str {
+        if self.0.is_empty() { "/" } else { &self.0 }
+    }
+
     /// The page with all its addresses put right.
-    pub(super) fn page(&self, page: String) -> String {
+    pub(crate) fn page(&self, page: String) -> String {
         if self.0.is_empty() {
             return page;
         }
@@ -70,7 +75,7 @@ impl Mount {
     }
 
     /// The answer with the place that it sends to put right.
-    pub(super) fn redirect(&self, mut response: Response) -> Response {
+    pub(crate) fn redirect(&self, mut response: Response) -> Response {
         let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let below = location.map(|location| self.address(location).into_owned());
         if let Some(below) = below.and_then(|below| HeaderValue::try_from(below).ok()) {
@@ -110,6 +115,7 @@ mod tests {
             "<a href=\"/diag\">x</a><a class=\"b\" href=\"/diag#sources\"><form action=\"/diag/s/a/heap\"><input value=\"/etc\">\
              <div data-json=\"/diag/s/a/flame.json\" data-page=\"/diag/s/a\"><a href=\"#top\"><a href=\"?a=b\">=&quot;/x"
         );
+        assert_eq!((mount.path(), Mount::default().path()), ("/diag", "/"));
         assert_eq!(Mount::default().page(page.to_owned()), page);
         assert_eq!(mount.address("/?token=x"), "/diag?token=x");
         assert_eq!(mount.page("href=\"/cut".to_owned()), "href=\"/diag/cut");
