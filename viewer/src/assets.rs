@@ -45,6 +45,8 @@ const FLAME_SCRIPT: [Asset; 10] = [
     script("table.js", include_str!("assets/flame/table.js")),
     script("walk.js", include_str!("assets/flame/walk.js")),
 ];
+/// Tells an open page what is new.
+const EVENTS_SCRIPT: Asset = script("events.js", include_str!("assets/events.js"));
 const ICON: Asset =
     Asset { name: "icon.svg", content_type: "image/svg+xml", content: include_str!("assets/icon.svg") };
 
@@ -59,7 +61,10 @@ const ICON_CLEAN: Asset = Asset {
     content: include_str!("assets/icon-clean.svg"),
 };
 
-const ALONE: [&Asset; 5] = [&STYLE, &FLAME_STYLE, &ICON, &ICON_ALARM, &ICON_CLEAN];
+const ALONE: [&Asset; 6] = [&STYLE, &FLAME_STYLE, &EVENTS_SCRIPT, &ICON, &ICON_ALARM, &ICON_CLEAN];
+
+/// The style of a page that refers to nothing.
+pub(crate) const STYLES: [&str; 2] = [STYLE.content, FLAME_STYLE.content];
 
 const fn script(name: &'static str, content: &'static str) -> Asset {
     Asset { name, content_type: "text/javascript; charset=utf-8", content }
@@ -80,6 +85,7 @@ pub(crate) static LINKS: LazyLock<Links> = LazyLock::new(|| {
         flame_style: FLAME_STYLE.link(),
         flame_script: modules.next().unwrap_or_default(),
         flame_modules: modules.collect(),
+        events_script: EVENTS_SCRIPT.link(),
         icon: ICON.link(),
         icon_alarm: ICON_ALARM.link(),
         icon_clean: ICON_CLEAN.link(),
@@ -93,6 +99,7 @@ pub(crate) struct Links {
     pub(crate) flame_script: String,
     /// What the script imports: a browser that is told asks for all at once.
     pub(crate) flame_modules: Vec<String>,
+    pub(crate) events_script: String,
     pub(crate) icon: String,
     pub(crate) icon_alarm: String,
     pub(crate) icon_clean: String,

@@ -73,7 +73,9 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
 fn is_text(headers: &HeaderMap) -> bool {
     const KINDS: [&str; 4] = ["text/", "application/json", "image/svg+xml", "application/openmetrics-text"];
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    KINDS.iter().any(|text| kind.starts_with(text)) && !headers.contains_key(CONTENT_ENCODING)
+    // Events have no end at which to compress them.
+    let is_stream = kind.starts_with("text/event-stream");
+    KINDS.iter().any(|text| kind.starts_with(text)) && !is_stream && !headers.contains_key(CONTENT_ENCODING)
 }
 
 #[cfg(test)]

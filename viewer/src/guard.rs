@@ -16,11 +16,14 @@ use axum::http::{StatusCode, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use crate::code::{Code, Editor};
+use crate::mount::Mount;
+
 /// Names under which a viewer on this machine is reached.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 const COOKIE_NAME: &str = "diag_token";
 
-/// Nothing runs in a page: it is readable without scripts, so none are allowed. Pages with a flamegraph say otherwise for theirs.
+/// Nothing runs in what is no page. Pages say otherwise for the scripts of ours.
 const HEADERS: [(HeaderName, &str); 6] = [
     (
         CONTENT_SECURITY_POLICY,
@@ -49,6 +52,10 @@ pub struct Access {
     pub poll_every: Option<Duration>,
     /// A folder in which the snapshots of running services are kept, and found again.
     pub keep: Option<PathBuf>,
+    /// A folder with the source code of services, of which lines are shown.
+    pub source_root: Option<PathBuf>,
+    /// The editor that opens such lines.
+    pub editor: Option<Editor>,
 }
 
 impl Access {
@@ -85,6 +92,25 @@ impl Access {
     pub fn with_keep(mut self, folder: impl Into<PathBuf>) -> Self {
         self.keep = Some(folder.into());
         self
+    }
+
+    /// Shows lines of the source code below a folder: to all who may read.
+    #[must_use]
+    pub fn with_source_root(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.source_root = Some(folder.into());
+        self
+    }
+
+    /// Lets an editor open the lines that are shown.
+    #[must_use]
+    pub fn with_editor(mut self, editor: Editor) -> Self {
+        self.editor = Some(editor);
+        self
+    }
+
+    /// The source code to show; none if there is none, or it cannot be read.
+    pub(crate) fn code(&self) -> Option<Code> {
+        Code::new(self.source_root.as_ref()?, self.editor.clone()).ok()
     }
 
     fn allows_host(&self, headers: &HeaderMap) -> bool {
@@ -127,8 +153,9 @@ impl Access {
         let query = request.uri().query().filter(|_| request.uri().path() == "/")?;
         let given = query.split('&').find_map(|pair| pair.strip_prefix("token="))?;
         let token = self.token.as_deref().filter(|token| is_same(given, token))?;
-        let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/");
-        let home = [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)];
+        let mount = Mount::of(request);
+        let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path={}", mount.path());
+        let home = [(LOCATION, mount.path().to_owned()), (SET_COOKIE, cookie)];
         Some((StatusCode::SEE_OTHER, home).into_response())
     }
 }

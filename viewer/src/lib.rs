@@ -11,11 +11,13 @@
 
 pub mod agent;
 mod assets;
+mod code;
 mod compress;
 mod flame;
 mod guard;
 mod library;
 mod loaded;
+mod mount;
 mod pages;
 pub mod recent;
 mod source;
@@ -31,6 +33,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
+pub use code::Editor;
 pub use guard::Access;
 pub use source::Source;
 
@@ -93,9 +96,9 @@ pub fn router(source: Source, access: Access) -> Router {
     {
         runtime.spawn(poll(Arc::downgrade(&library), every));
     }
-    let read_only = access.read_only;
+    let (read_only, code) = (access.read_only, access.code());
     let guard = from_fn_with_state(Arc::new(access), guard::guard);
-    pages::routes(library, read_only).layer(from_fn(compress::compress)).layer(guard)
+    pages::routes(library, read_only, code).layer(from_fn(compress::compress)).layer(guard)
 }
 
 /// Asks running services now and then, for as long as there is anybody to show it to. Those that take long to answer are asked

@@ -4,12 +4,15 @@
 //! remembered by path, size and time. Files are not watched in the background: a page that is not loaded costs nothing.
 //! Agents are asked now and then if the viewer is told to, so that there is something to compare when somebody looks.
 
+mod files;
 mod fuse;
 mod judged;
+mod reading;
 mod shots;
 mod state;
+mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,17 +21,20 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use diag_analysis::symbols::{DebugFiles, fill_in};
 use diag_diff::{NotComparable, Policy, Report, Series, judge_series};
 use diag_snapshot::{content_id, file};
-use hyper::body::Bytes;
 
 use crate::flame::heaps::Heaps;
 use crate::flame::tree::Frames;
 use crate::loaded::{Loaded, Summary};
 use crate::recent::Recent;
 use crate::source::{Place, Source};
+use reading::Reading;
 use shots::Shots;
+use watch::Watch;
 
 pub(crate) use judged::Judged;
+pub(crate) use reading::{Patience, Progress};
 pub(crate) use state::{AgentState, SourceState, Weight};
+pub(crate) use watch::{Listener, Now};
 
 /// Tasks of the snapshots that are kept, together: about 100 bytes each.
 const KEPT_TASKS: u64 = 5_000_000;
@@ -48,15 +54,19 @@ type HeapsKey = (String, String, &'static str);
 pub(crate) struct Library {
     places: Vec<Place>,
     debug: DebugFiles,
-    shots: Vec<Shots>,
+    shots: Vec<Arc<Shots>>,
     known: Mutex<BTreeMap<Origin, Entry>>,
+    /// What was there when it was last looked.
+    looked: Mutex<BTreeSet<Origin>>,
+    reading: Reading,
     loaded: Mutex<Recent<String, Arc<Loaded>>>,
     reports: Mutex<Recent<(String, String), Arc<Report>>>,
     heaps: Mutex<Recent<HeapsKey, Arc<Heaps>>>,
     /// Reports of series, by their members.
     judged: Mutex<Recent<Vec<String>, Arc<Judged>>>,
-    judging: tokio::sync::Mutex<()>,
+    judging: Arc<tokio::sync::Mutex<()>>,
     seen: Mutex<Seen>,
+    watch: Watch,
 }
 
 /// What was seen last.
@@ -85,6 +95,19 @@ pub(crate) struct Listing {
     pub(crate) snapshots: Vec<Summary>,
     /// What could not be read, and what to do about it.
     pub(crate) problems: Vec<String>,
+    /// How much is read, if not all that is there.
+    pub(crate) reading: Option<Progress>,
+    /// Services that were asked and have not answered yet.
+    pub(crate) silent: Vec<String>,
+}
+
+/// Ids of snapshots of the same process.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// The first of all, if it is another and earlier.
+    pub(crate) first: Option<String>,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
 }
 
 /// A comparison that was made.
@@ -103,12 +126,26 @@ pub(crate) enum Absent {
     Unusable(String),
 }
 
+impl Listing {
+    /// The id of the snapshot that goes by this one; that of the newest is not known before all are read.
+    fn find(&self, id: &str) -> Option<String> {
+        let summary = match id {
+            LIVE if self.reading.is_some() => None,
+            LIVE => self.snapshots.last(),
+            id => self.snapshots.iter().find(|summary| summary.id == id),
+        };
+        summary.map(|summary| summary.id.clone())
+    }
+}
+
 impl Library {
     /// Snapshots of services are kept in a folder besides, if there is one.
     pub(crate) fn new(mut source: Source, token: Option<&str>, keep: Option<PathBuf>) -> Self {
         source.places.extend(keep.clone().map(Place::Folder));
         let agents = source.places.iter().filter_map(|place| match place {
-            Place::Agent(agent) => Some(Shots::new(agent.clone(), token.map(str::to_owned), keep.clone())),
+            Place::Agent(agent) => {
+                Some(Arc::new(Shots::new(agent.clone(), token.map(str::to_owned), keep.clone())))
+            }
             Place::File(_) | Place::Folder(_) => None,
         });
         Library {
@@ -116,28 +153,35 @@ impl Library {
             places: source.places,
             debug: source.debug,
             known: Mutex::default(),
+            looked: Mutex::default(),
+            reading: Reading::default(),
             loaded: Mutex::new(Recent::new(KEPT_TASKS, |loaded| loaded.summary.tracked_tasks.max(10_000))),
             reports: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |report| 100 + report.sites.len() as u64)),
             heaps: Mutex::new(Recent::new(KEPT_HEAP_ROWS, |heaps| 100 + heaps.rows())),
             judged: Mutex::new(Recent::new(KEPT_REPORT_ROWS, |judged| {
                 100 + judged.report.sites.len() as u64
             })),
-            judging: tokio::sync::Mutex::default(),
+            judging: Arc::default(),
             seen: Mutex::default(),
+            watch: Watch::default(),
         }
     }
 
-    /// Looks at every place again; an agent is asked for a new snapshot unless the last is new enough.
-    pub(crate) async fn list(self: &Arc<Self>) -> Listing {
-        let mut found = Vec::new();
-        let mut problems = Vec::new();
-        for shots in &self.shots {
-            let (now, problem) = shots.refreshed().await;
-            found.extend(now);
-            problems.extend(problem);
+    /// Looks at every place again; an agent is asked for a new snapshot unless the last is new enough. What takes longer goes
+    /// on, for who asks next.
+    pub(crate) async fn list(self: &Arc<Self>, patience: Patience) -> Listing {
+        let (mut problems, mut silent) = (Vec::new(), Vec::new());
+        let asked: Vec<_> =
+            self.shots.iter().map(|shots| tokio::spawn(Arc::clone(shots).refresh())).collect();
+        for (shots, asked) in self.shots.iter().zip(asked) {
+            match patience.wait(asked).await {
+                Some(problem) => problems.extend(problem.ok().flatten()),
+                None => silent.push(shots.address().to_owned()),
+            }
         }
-        let library = Arc::clone(self);
-        blocking(move || library.list_with(found, problems)).await.unwrap_or_default()
+        let mut listing = self.read(patience).await;
+        problems.append(&mut listing.problems);
+        Listing { problems, silent, ..listing }
     }
 
     /// True if a running service is among the places.
@@ -159,7 +203,13 @@ impl Library {
             snapshots: seen.snapshots,
             newest_age_ns: seen.newest_unix_us.map(age_ns),
             unreadable: seen.unreadable,
+            reading: self.reading.progress(),
         }
+    }
+
+    /// When the newest snapshot was taken that was seen; 0 without one.
+    pub(crate) fn newest_unix_us(&self) -> u64 {
+        lock(&self.seen).newest_unix_us.unwrap_or(0)
     }
 
     /// What was found when it was last looked for.
@@ -176,7 +226,7 @@ impl Library {
         for shots in &self.shots {
             shots.poll().await;
         }
-        self.list().await;
+        self.list(Patience::Whole).await;
     }
 
     /// Takes a snapshot of each running service now.
@@ -193,7 +243,7 @@ impl Library {
         for shots in &self.shots {
             shots.ask().await.map_err(Absent::Unusable)?;
         }
-        let newest = self.list().await.snapshots.pop();
+        let newest = self.list(Patience::Whole).await.snapshots.pop();
         newest.map(|newest| newest.id).ok_or_else(|| Absent::NotFound("no snapshot came".to_owned()))
     }
 
@@ -202,12 +252,11 @@ impl Library {
         if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {
             return Ok(loaded);
         }
-        let listing = self.list().await;
-        let summary = match id {
-            LIVE => listing.snapshots.last(),
-            id => listing.snapshots.iter().find(|summary| summary.id == id),
-        };
-        let Some(id) = summary.map(|summary| summary.id.clone()) else {
+        let mut found = self.list(Patience::Page).await.find(id);
+        if found.is_none() {
+            found = self.list(Patience::Whole).await.find(id);
+        }
+        let Some(id) = found else {
             let next = "the overview lists those that are there now";
             return Err(Absent::NotFound(format!("no snapshot `{id}`: {next}")));
         };
@@ -238,8 +287,8 @@ impl Library {
         Some(Newest { before: before.clone(), report: Arc::clone(report) })
     }
 
-    /// The ids of the snapshots of the same process before this one and after it, as far as they were seen.
-    pub(crate) fn beside(&self, summary: &Summary) -> [Option<String>; 2] {
+    /// The other snapshots of the same process, as far as they were seen.
+    pub(crate) fn beside(&self, summary: &Summary) -> Beside {
         let known = lock(&self.known);
         let moment = |of: &Summary| (of.taken_unix_us, of.id.clone());
         let same = |other: &&Summary| {
@@ -251,7 +300,7 @@ impl Library {
         moments.sort();
         let at = moments.partition_point(|other| *other < moment(summary));
         let id = |place: Option<usize>| Some(moments.get(place?)?.1.clone());
-        [id(at.checked_sub(1)), id(Some(at))]
+        Beside { first: id(at.checked_sub(1).map(|_| 0)), before: id(at.checked_sub(1)), after: id(Some(at)) }
     }
 
     /// Both heaps in one tree of these frames; none unless both are sampled. It takes long the first time.
@@ -263,29 +312,6 @@ impl Library {
         let heaps = Arc::new(Heaps::of(&before.analysis, &after.analysis, frames)?);
         lock(&self.heaps).put(key, Arc::clone(&heaps));
         Some(heaps)
-    }
-
-    fn list_with(&self, shots: Vec<(Origin, Bytes)>, mut problems: Vec<String>) -> Listing {
-        let mut entries = BTreeMap::new();
-        for (origin, bytes) in shots {
-            let entry = self.entry(&origin, || Ok(bytes.to_vec()));
-            entries.insert(origin, entry);
-        }
-        for origin in self.files(&mut problems) {
-            let entry = self.entry(&origin, || origin.read());
-            entries.insert(origin, entry);
-        }
-        let listing = listing(entries.values(), problems);
-        {
-            let mut seen = lock(&self.seen);
-            seen.snapshots = listing.snapshots.len();
-            seen.newest_unix_us = listing.snapshots.last().map(|newest| newest.taken_unix_us);
-            seen.unreadable = entries.values().filter(|entry| entry.is_err()).count();
-        }
-        // What could not be read is tried again: a file may become readable without a new time.
-        entries.retain(|_, entry| entry.is_ok());
-        *lock(&self.known) = entries;
-        listing
     }
 
     fn files(&self, problems: &mut Vec<String>) -> Vec<Origin> {
@@ -300,30 +326,47 @@ impl Library {
         files
     }
 
-    /// What is known of the origin, or what reading it shows.
-    fn entry(&self, origin: &Origin, read: impl FnOnce() -> Result<Vec<u8>, String>) -> Entry {
-        if let Some(entry) = lock(&self.known).get(origin) {
-            return entry.clone();
-        }
-        let loaded = read().and_then(|bytes| parse(origin, &bytes, &self.debug));
+    /// What reading the origin shows; none of a snapshot that is no longer kept.
+    fn entry(&self, origin: &Origin) -> Option<Entry> {
+        let bytes = match origin {
+            // What went from a folder while others were read is missed by nobody.
+            Origin::File { path, .. } => origin
+                .read()
+                .map(Some)
+                .or_else(|error| {
+                    let is_named =
+                        self.places.iter().any(|place| matches!(place, Place::File(named) if named == path));
+                    if is_named || path.exists() { Err(error) } else { Ok(None) }
+                })
+                .transpose()?,
+            Origin::Shot { .. } => Ok(self.shot(origin)?),
+        };
+        let loaded = bytes.and_then(|bytes| parse(origin, &bytes, &self.debug));
         if let Ok(loaded) = &loaded {
             self.keep(loaded);
         }
-        loaded.map(|loaded| loaded.summary.clone())
+        Some(loaded.map(|loaded| loaded.summary.clone()))
+    }
+
+    fn shot(&self, origin: &Origin) -> Option<Vec<u8>> {
+        self.shots.iter().find_map(|shots| shots.bytes(origin))
+    }
+
+    /// The snapshot as it was written.
+    pub(crate) fn bytes(&self, id: &str) -> Result<Vec<u8>, Absent> {
+        let origin = self.origin_of(id).ok_or_else(|| gone(id))?;
+        match &origin {
+            Origin::File { .. } => origin.read().map_err(Absent::Unusable),
+            Origin::Shot { .. } => self.shot(&origin).ok_or_else(|| gone(id)),
+        }
     }
 
     fn load(&self, id: &str) -> Result<Arc<Loaded>, Absent> {
         if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {
             return Ok(loaded);
         }
-        let gone = || Absent::NotFound(format!("snapshot `{id}` is gone: reload the overview"));
-        let origin = self.origin_of(id).ok_or_else(gone)?;
-        let bytes = match &origin {
-            Origin::File { .. } => origin.read().map_err(Absent::Unusable)?,
-            Origin::Shot { .. } => {
-                self.shots.iter().find_map(|shots| shots.bytes(&origin)).ok_or_else(gone)?
-            }
-        };
+        let origin = self.origin_of(id).ok_or_else(|| gone(id))?;
+        let bytes = self.bytes(id)?;
         let loaded = parse(&origin, &bytes, &self.debug).map_err(Absent::Unusable)?;
         self.keep(&loaded);
         Ok(loaded)
@@ -366,6 +409,10 @@ impl Origin {
             Origin::Shot { agent, .. } => Err(format!("{agent}: this snapshot is no longer kept")),
         }
     }
+}
+
+fn gone(id: &str) -> Absent {
+    Absent::NotFound(format!("snapshot `{id}` is gone: reload the overview"))
 }
 
 fn parse(origin: &Origin, bytes: &[u8], debug: &DebugFiles) -> Result<Arc<Loaded>, String> {
@@ -426,7 +473,7 @@ fn listing<'a>(entries: impl Iterator<Item = &'a Entry>, mut problems: Vec<Strin
     }
     let mut snapshots: Vec<Summary> = snapshots.into_values().cloned().collect();
     snapshots.sort_by(|a, b| (a.taken_unix_us, &a.name).cmp(&(b.taken_unix_us, &b.name)));
-    Listing { snapshots, problems }
+    Listing { snapshots, problems, ..Listing::default() }
 }
 
 fn compare(before: &Loaded, after: &Loaded) -> Result<Report, Absent> {

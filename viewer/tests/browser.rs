@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use diag_test_support::scenario::{Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, bind, router, serve_on};
-use site::Folder;
+use site::{Folder, SOON};
 
 /// What a page must say once a browser has read it.
 const CHECKS: [(&str, &str); 7] = [
@@ -47,7 +47,11 @@ fn pages_in_a_browser() {
     let addr = listener.local_addr().expect("an address");
     runtime.spawn(serve_on(listener, router(Source::folder(&*folder), access)));
     for (path, says) in CHECKS {
-        let dom = dom(chromium, &folder, &format!("http://{addr}{path}"));
+        let url = format!("http://{addr}{path}");
+        let mut dom = dom(chromium, &folder, &url);
+        while dom.contains(SOON) {
+            dom = self::dom(chromium, &folder, &url);
+        }
         assert!(dom.contains(says), "{path} does not say {says:?}:\n{dom}");
     }
 }

@@ -24,10 +24,13 @@ fn post(path: &str, site: Option<&str>) -> axum::http::request::Builder {
     }
 }
 
+fn service_of_30() -> Service {
+    Service::new(in_order(Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks()))
+}
+
 /// What the agent of a service with 30 idle tasks answers at this second.
 fn idle_service(at: f64) -> Vec<u8> {
-    let tasks = Steady { line: 7, count: 30, from: 0.0, until: 10.0, pause: 0.5 }.tasks();
-    diag_snapshot::write(&Service::new(in_order(tasks)).at(at))
+    diag_snapshot::write(&service_of_30().at(at))
 }
 
 #[tokio::test]
@@ -219,4 +222,69 @@ async fn a_service_that_fails_over_and_over_is_left_in_peace() {
         page.contains("failed too often and is asked again in") && !page.contains("nothing listens"),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn the_newest_is_compared_with_the_start_of_its_process_and_with_the_one_before() {
+    let folder = site::Folder::new("start");
+    let other = Service { instance: 8, ..service_of_30() };
+    folder.write("0.diag", &other.at(15.0));
+    let [first, before, last] =
+        [20.0, 30.0, 40.0].map(|at| folder.write(&format!("{at}.diag"), &service_of_30().at(at)));
+    let viewer = folder.viewer();
+    let since = |id: &str, end: &str| format!("href=\"/d/{id}..{last}{end}\"");
+    let page = viewer.page("/").await;
+    assert!(page.contains(&(since(&first, "") + ">with start")), "{page}");
+    assert!(page.contains(&(since(&before, "") + ">with the one before")), "{page}");
+    for (path, end) in [("tasks", ""), ("heap", "/heap"), ("site/0", ""), ("resources", "")] {
+        let page = viewer.page(&format!("/s/live/{path}")).await;
+        assert!(page.contains(&(since(&first, end) + ">compare with start")), "{path}: {page}");
+        assert!(page.contains(&(since(&before, end) + ">compare with the one before")), "{path}: {page}");
+    }
+    let page = viewer.page(&format!("/s/{before}/tasks")).await;
+    assert!(page.contains(&format!("/d/{first}..{before}\">compare with start")), "{page}");
+    assert!(!page.contains("with the one before"), "it is the start: {page}");
+    assert!(!viewer.page(&format!("/s/{first}/tasks")).await.contains("compare with"), "nothing is before");
+    assert!(viewer.page(&format!("/d/{first}..{last}")).await.contains("30"));
+}
+
+/// The names of the files in a folder.
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries =
+        std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").file_name());
+    let mut names: Vec<String> = entries.map(|name| name.into_string().expect("text")).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_counts_among_what_is_kept() {
+    let folder = site::Folder::new("keep-again");
+    let agent = MockAgent::new(vec![idle_service(900.0)]);
+    let address = agent.address().to_owned();
+    let of = address.replace([':', '.'], "-");
+    // An earlier run was ended before it could tidy up; the newest of its files are the last by name.
+    for number in 0..90_u32 {
+        let path = folder.join(format!("live-{of}-{number:010x}.diag"));
+        diag_snapshot::file::write(&path, &idle_service(f64::from(number))).expect("a file");
+        let at = std::time::SystemTime::now() - std::time::Duration::from_secs(10 * u64::from(100 - number));
+        std::fs::File::options()
+            .write(true)
+            .open(&path)
+            .and_then(|file| file.set_modified(at))
+            .expect("a time");
+    }
+    let others =
+        ["before.diag", &format!("live-{of}-extra-0123456789.diag"), &format!("live-{of}-notes.txt")];
+    others.iter().for_each(|name| std::fs::write(folder.join(name), "").expect("a file"));
+    let viewer = viewer_with(&address, Access::default().with_keep(&*folder));
+    viewer.json("/api/v1").await;
+    agent.requests();
+    let names = names(&folder);
+    let ours: Vec<&String> = names.iter().filter(|name| !others.contains(&name.as_str())).collect();
+    assert_eq!((ours.len(), names.len()), (60, 63), "{names:?}");
+    for number in (83..90).chain([0]) {
+        let name = format!("live-{of}-{number:010x}.diag");
+        assert!(names.contains(&name), "the first and the newest stay: {name}: {names:?}");
+    }
 }

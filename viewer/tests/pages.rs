@@ -145,11 +145,12 @@ async fn every_documented_address_answers() {
             .replace("{i}", "0")
             .replace("{id}", finding)
             .replace("{request}", "r-1")
-            .replace("{format}", "collapsed");
+            .replace("{format}", if path.starts_with("/s/") { "collapsed" } else { "json" });
         scene.path(&path)
     };
     let documented = include_str!("../URLS.md").split('`').filter(|code| {
-        let ends = ["/", "/?token=..", "/compare"].contains(code);
+        // What goes on for ever is listened to elsewhere.
+        let ends = ["/", "/?token=..", "/compare", "/events"].contains(code);
         code.starts_with('/') && !ends && !code.contains(' ')
     });
     let mut count = 0;
@@ -429,12 +430,20 @@ async fn every_answer_carries_the_headers() {
     check_headers(&scene.viewer.get(&scene.path("/d/{a}..{b}/heap")).await.headers, "heap");
     let policy =
         |answer: site::Answer| answer.headers["content-security-policy"].to_str().expect("text").to_owned();
-    let page = policy(scene.viewer.get("/").await);
-    assert!(page.starts_with("default-src 'none'; style-src 'self'") && !page.contains("script"), "{page}");
-    for path in ["/s/{b}/heap", "/d/{a}..{b}/heap"] {
-        let flame = policy(scene.viewer.get(&scene.path(path)).await);
-        assert!(flame.contains("script-src 'self';") && !flame.contains("unsafe"), "{flame}");
-        assert!(flame.contains("require-trusted-types-for 'script'; trusted-types 'none'"), "{flame}");
+    for path in ["/", "/nothing", "/s/{b}/heap", "/d/{a}..{b}/heap"] {
+        let page = policy(scene.viewer.get(&scene.path(path)).await);
+        assert!(
+            page.starts_with("default-src 'none'; script-src 'self';") && !page.contains("unsafe"),
+            "{page}"
+        );
+        assert!(page.contains("require-trusted-types-for 'script'; trusted-types 'none'"), "{page}");
+    }
+    for path in ["/api/v1", "/a/style.css", "/s/{b}/flame.json", "/healthz"] {
+        let other = policy(scene.viewer.get(&scene.path(path)).await);
+        assert!(
+            other.starts_with("default-src 'none'; style-src 'self'") && !other.contains("script"),
+            "{other}"
+        );
     }
     let svg = policy(scene.viewer.get(&scene.path("/s/{b}/heap.svg")).await);
     assert!(svg.contains("sandbox allow-scripts") && !svg.contains("same-origin"), "{svg}");

@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use diag_viewer::{Access, ServeError, Source, bind, router, serve_on};
+use diag_viewer::{Access, Editor, ServeError, Source, bind, router, serve_on};
 
+use super::browser;
 use super::exit::{End, Failure};
 use super::load::DebugDirs;
 use super::output::note;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  diag serve http://127.0.0.1:9797\n  diag serve before.diag after.diag snapshots/"
+    after_help = "Examples:\n  diag serve http://127.0.0.1:9797\n  diag serve before.diag after.diag snapshots/\n  \
+                  diag serve --source-root . --editor vscode snapshots/"
 )]
 pub(crate) struct Args {
     /// Snapshot files, folders that fill, agents of running services; default: this folder
@@ -27,6 +29,9 @@ pub(crate) struct Args {
     /// What readers must know, and what agents are given; needed if other machines can reach it
     #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Open the pages in the default browser
+    #[arg(long)]
+    open: bool,
     /// Offer nothing that touches a running service
     #[arg(long)]
     read_only: bool,
@@ -36,9 +41,15 @@ pub(crate) struct Args {
     /// Ask running services only when a page is loaded
     #[arg(long)]
     no_poll: bool,
-    /// Keep snapshots of running services in this folder, which is made if need be, so that links to them stay valid
+    /// Keep snapshots of running services in this folder, which is made if need be, so that links to them stay valid; sixty of each service, those of earlier runs counted
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+    /// Show lines of the source code in this folder, to all who may read; a snapshot's paths are only compared with the files in it
+    #[arg(long, value_name = "DIR")]
+    source_root: Option<PathBuf>,
+    /// Link these lines to an editor: vscode, vscodium, cursor, zed, idea, rustrover, emacs, or an address with {path} and {line}
+    #[arg(long, value_name = "EDITOR", requires = "source_root", value_parser = Editor::parse)]
+    editor: Option<Editor>,
     #[command(flatten)]
     debug: DebugDirs,
 }
@@ -54,17 +65,27 @@ pub(crate) fn run(args: Args) -> Result<End, Failure> {
         std::fs::create_dir_all(folder).map_err(unwritable)?;
     }
     access.keep = args.keep;
+    if let Some(folder) = args.source_root.as_ref().filter(|folder| !folder.is_dir()) {
+        let next = "give the folder that the service is built in";
+        return Err(Failure::Usage(format!("there is no folder {}: {next}", folder.display())));
+    }
+    (access.source_root, access.editor) = (args.source_root, args.editor);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
-    runtime.block_on(serve(args.addr, source, access)).map_err(|error| Failure::Usage(error.to_string()))?;
+    runtime
+        .block_on(serve(args.addr, source, access, args.open))
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     Ok(End::Clean)
 }
 
-async fn serve(addr: SocketAddr, source: Source, access: Access) -> Result<(), ServeError> {
+async fn serve(addr: SocketAddr, source: Source, access: Access, open: bool) -> Result<(), ServeError> {
     let listener = bind(addr, &access).await?;
     let addr = listener.local_addr().map_err(ServeError::Io)?;
     let launch = access.token.as_ref().map_or(String::new(), |token| format!("?token={token}"));
     note(&format!("look at http://{addr}/{launch} (Ctrl-C ends it)"));
+    if open && let Err(error) = browser::open(addr, access.token.is_some()) {
+        note(&error);
+    }
     serve_on(listener, router(source, access)).await
 }
 

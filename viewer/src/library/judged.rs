@@ -10,7 +10,7 @@ use diag_diff::trend::Builder;
 use diag_diff::{NotComparable, Policy, Report, Series, judge_series_with};
 use serde::Serialize;
 
-use super::{Absent, Library, blocking, lock};
+use super::{Absent, Library, Patience, blocking, lock};
 use crate::loaded::{Loaded, Summary};
 
 /// What a series says.
@@ -47,18 +47,29 @@ impl From<NotComparable> for Absent {
 }
 
 impl Library {
-    /// Judges whole snapshots of one service together. It takes long the first time.
-    pub(crate) async fn judged(self: &Arc<Self>, members: &[Summary]) -> Result<Arc<Judged>, Absent> {
+    /// Judges whole snapshots of one service together; none if that takes too long, and it goes on for who asks next.
+    pub(crate) async fn judged(
+        self: &Arc<Self>,
+        members: &[Summary],
+        patience: Patience,
+    ) -> Result<Option<Arc<Judged>>, Absent> {
         let key: Vec<String> = members.iter().map(|member| member.id.clone()).collect();
-        // Held while judging, so that pages loaded at once judge once.
-        let _judging = self.judging.lock().await;
-        if let Some(judged) = lock(&self.judged).get(&key) {
-            return Ok(judged);
-        }
-        let (library, members) = (Arc::clone(self), members.to_vec());
-        let judged = Arc::new(blocking(move || library.judge(members)).await??);
-        lock(&self.judged).put(key, Arc::clone(&judged));
-        Ok(judged)
+        let work = async {
+            // Held while judging, so that pages loaded at once judge once.
+            let turn = Arc::clone(&self.judging).lock_owned().await;
+            if let Some(judged) = lock(&self.judged).get(&key) {
+                return Ok(judged);
+            }
+            let (library, members) = (Arc::clone(self), members.to_vec());
+            blocking(move || {
+                let _turn = turn;
+                let judged = Arc::new(library.judge(members)?);
+                lock(&library.judged).put(key, Arc::clone(&judged));
+                Ok(judged)
+            })
+            .await?
+        };
+        patience.wait(work).await.transpose()
     }
 
     fn judge(&self, members: Vec<Summary>) -> Result<Judged, Absent> {

@@ -1,17 +1,16 @@
 //! Snapshots fetched from one agent: the first, to compare with, the last few, and some between them, ever fewer.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use std::sync::Mutex;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use diag_analysis::human;
-use diag_snapshot::{Keep, file};
+use diag_snapshot::Keep;
 use hyper::body::Bytes;
 
+use super::files::Files;
 use super::fuse::Fuse;
-use super::{AgentState, Origin, lock};
+use super::{AgentState, Origin, blocking, lock};
 use crate::agent::Agent;
 
 /// An answer that takes longer is not waited for: the page shows the last one and says so.
@@ -24,7 +23,7 @@ const FRESH_FOR: Duration = Duration::from_secs(2);
 const KEPT: usize = 60;
 const NEWEST: usize = 8;
 /// All together take no more, whatever their number, but for the newest few.
-const KEPT_BYTES: usize = 512 << 20;
+const KEPT_BYTES: u64 = 512 << 20;
 /// So long is waited before each of two more tries in the background.
 const RETRY_AFTER: [Duration; 2] = [Duration::from_millis(250), Duration::from_secs(1)];
 /// For so long after it answered a service is taken to be there.
@@ -32,11 +31,23 @@ const THERE_FOR: Duration = Duration::from_secs(1);
 /// A page does not wait longer to learn whether anybody listens.
 const KNOCK_WITHIN: Duration = Duration::from_secs(1);
 
+/// When it came, and what it is.
+type Shot = (Instant, (Origin, Bytes));
+
+/// Takes out of what is in the order of time the members that are missed least, until few and small enough are left.
+pub(super) fn thin<M>(members: &mut Vec<M>, at: impl Fn(&M) -> u64, bytes: impl Fn(&M) -> u64) -> Vec<M> {
+    let mut gone = Keep::new(NEWEST, KEPT).thin(members, &at);
+    while members.len() > NEWEST + 1 && members.iter().map(&bytes).sum::<u64>() > KEPT_BYTES {
+        gone.extend(Keep::new(NEWEST, members.len() - 1).thin(members, &at));
+    }
+    gone
+}
+
 pub(super) struct Shots {
     agent: Agent,
     token: Option<String>,
-    /// Where they are kept as files too.
-    folder: Option<PathBuf>,
+    /// Where they are kept too.
+    files: Option<Files>,
     /// Held while asking, so that pages loaded at once ask once.
     asking: tokio::sync::Mutex<()>,
     kept: Mutex<Kept>,
@@ -45,9 +56,7 @@ pub(super) struct Shots {
 #[derive(Default)]
 struct Kept {
     /// With the time at which each came.
-    shots: Vec<(Instant, (Origin, Bytes))>,
-    /// The files of shots, by their numbers.
-    files: Vec<(u64, PathBuf)>,
+    shots: Vec<Shot>,
     taken: u64,
     fuse: Fuse,
     /// When it was last known whether the service is there.
@@ -58,19 +67,28 @@ struct Kept {
 
 impl Shots {
     pub(super) fn new(agent: Agent, token: Option<String>, folder: Option<PathBuf>) -> Self {
-        Shots { agent, token, folder, asking: tokio::sync::Mutex::default(), kept: Mutex::default() }
+        let files = folder.map(|folder| Files::new(&folder, agent.authority()));
+        Shots { agent, token, files, asking: tokio::sync::Mutex::default(), kept: Mutex::default() }
     }
 
-    /// All that is kept, a new one among them unless the last is new enough; and what went wrong.
-    pub(super) async fn refreshed(&self) -> (Vec<(Origin, Bytes)>, Option<String>) {
+    /// Takes a new one unless the last is new enough. Says what went wrong.
+    pub(super) async fn refresh(self: Arc<Self>) -> Option<String> {
         let _asking = self.asking.lock().await;
-        let mut problem = None;
-        if !lock(&self.kept).is_fresh() {
-            problem = self.fetch(ANSWER_WITHIN, false).await.err();
-            problem = problem.map(|error| lock(&self.kept).stale(&error));
+        if lock(&self.kept).is_fresh() {
+            return None;
         }
-        let kept = lock(&self.kept);
-        (kept.all().cloned().collect(), problem)
+        let error = self.fetch(ANSWER_WITHIN, false).await.err()?;
+        Some(lock(&self.kept).stale(&error))
+    }
+
+    /// Where it listens.
+    pub(super) fn address(&self) -> &str {
+        self.agent.authority()
+    }
+
+    /// All that is kept.
+    pub(super) fn all(&self) -> Vec<(Origin, Bytes)> {
+        lock(&self.kept).all().cloned().collect()
     }
 
     /// Takes a new one, whenever the last came. Who waits for no page tries again a little later.
@@ -108,11 +126,17 @@ impl Shots {
             return Err(format!("{problem}; it failed too often and is asked again in {wait}"));
         }
         let answer = self.agent.snapshot(self.token.as_deref(), within, ask).await;
-        let mut kept = lock(&self.kept);
-        kept.fuse.answered(answer.is_err(), Instant::now());
-        kept.tried(answer.as_ref().err());
-        kept.add(self.agent.authority(), answer?, Instant::now());
-        self.folder.iter().for_each(|folder| kept.write(folder));
+        {
+            let mut kept = lock(&self.kept);
+            kept.fuse.answered(answer.is_err(), Instant::now());
+            kept.tried(answer.as_ref().err());
+            kept.add(self.agent.authority(), answer.clone()?, Instant::now());
+        }
+        if let (Some(files), Ok(bytes)) = (self.files.clone(), answer) {
+            let written = blocking(move || files.write(&bytes)).await;
+            // It stays in memory all the same.
+            lock(&self.kept).problem = written.ok().and_then(Result::err);
+        }
         Ok(())
     }
 
@@ -160,36 +184,8 @@ impl Kept {
         let origin = Origin::Shot { agent: agent.to_owned(), number: self.taken };
         self.shots.push((now, (origin, bytes)));
         let first = self.shots[0].0;
-        let since_first = |shot: &(Instant, _)| shot.0.duration_since(first).as_millis() as u64;
-        let mut gone = Keep::new(NEWEST, KEPT).thin(&mut self.shots, since_first);
-        let bytes = |shots: &[(Instant, (Origin, Bytes))]| -> usize {
-            shots.iter().map(|(_, (_, bytes))| bytes.len()).sum()
-        };
-        while self.shots.len() > NEWEST + 1 && bytes(&self.shots) > KEPT_BYTES {
-            gone.extend(Keep::new(NEWEST, self.shots.len() - 1).thin(&mut self.shots, since_first));
-        }
-        for (_, (origin, _)) in gone {
-            self.forget(&origin);
-        }
-    }
-
-    /// Writes the newest to a file of its own. It stays in memory if it cannot be written.
-    fn write(&mut self, folder: &Path) {
-        let Some((_, (_, bytes))) = self.shots.last() else { return };
-        let Some(id) = diag_snapshot::content_id(bytes) else { return };
-        let path = folder.join(format!("live-{}.diag", id.short()));
-        match file::write(&path, bytes) {
-            Ok(()) => self.files.push((self.taken, path)),
-            Err(error) => self.problem = Some(format!("a snapshot cannot be kept: {error}")),
-        }
-    }
-
-    /// Removes the file of a shot that is kept no more. If it cannot be removed, it is one more to look at.
-    fn forget(&mut self, gone: &Origin) {
-        let Origin::Shot { number: gone, .. } = gone else { return };
-        for (_, path) in self.files.extract_if(.., |(number, _)| number == gone) {
-            let _ = fs::remove_file(path);
-        }
+        let since_first = |shot: &Shot| shot.0.duration_since(first).as_millis() as u64;
+        thin(&mut self.shots, since_first, |(_, (_, bytes))| bytes.len() as u64);
     }
 
     fn stale(&self, error: &str) -> String {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use diag_analysis::human;
 use serde::Serialize;
 
+use super::Progress;
+
 /// How the places are that snapshots come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct SourceState {
@@ -16,6 +18,8 @@ pub(crate) struct SourceState {
     pub(crate) newest_age_ns: Option<u64>,
     /// Files and answers that could not be read.
     pub(crate) unreadable: usize,
+    /// How much is read of what is new; none if nothing is.
+    pub(crate) reading: Option<Progress>,
 }
 
 /// How a running service is.
@@ -43,11 +47,15 @@ impl SourceState {
         let unreadable = (self.unreadable > 0).then(|| {
             (Weight::Doubt, format!("{} unreadable", human::counted(self.unreadable as u64, "file")))
         });
+        let reading = self.reading.map(|Progress { done, all }| {
+            let (done, all) = (human::count(done), human::count(all));
+            (Weight::Doubt, format!("reading {done} of {all}"))
+        });
         let mut phrases: Vec<_> = self.agents.iter().map(AgentState::phrase).collect();
-        if phrases.is_empty() {
+        if phrases.is_empty() && (reading.is_none() || self.snapshots > 0) {
             phrases.push(self.of_files());
         }
-        phrases.into_iter().chain(unreadable).collect()
+        phrases.into_iter().chain(reading).chain(unreadable).collect()
     }
 
     fn of_files(&self) -> (Weight, String) {
@@ -109,6 +117,14 @@ mod tests {
         check(&agent(Some(120), Some(problem)), &[(Weight::Alarm, "stale 2 min: nothing listens at here:1")]);
         check(&agent(None, Some(problem)), &[(Weight::Alarm, "nothing listens at here:1")]);
         check(&agent(None, None), &[(Weight::Doubt, "here:1 was not asked yet")]);
+    }
+
+    #[test]
+    fn what_is_being_read_is_counted() {
+        let reading = Some(Progress { done: 3, all: 50 });
+        check(&SourceState { reading, ..SourceState::default() }, &[(Weight::Doubt, "reading 3 of 50")]);
+        let phrases = SourceState { reading, snapshots: 1, ..agent(Some(3), None) }.phrases();
+        assert_eq!(phrases.len(), 2, "{phrases:?}");
     }
 
     #[test]

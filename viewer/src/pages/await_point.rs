@@ -9,10 +9,11 @@ use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::{AwaitView, CohortView, TaskView};
 use serde::{Deserialize, Serialize};
 
-use super::flame::{FlameView, with_script};
+use super::flame::FlameView;
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json, waiting};
+use crate::code::Excerpt;
 use crate::flame;
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
@@ -35,7 +36,7 @@ pub(crate) async fn page(
     Query(picture): Query<flame::choice::Choice>,
 ) -> Response {
     let steps = Steps::begin(&ask, &uri);
-    with_script(ask.answer(await_point(&ask, &s, point, (choice, picture), steps).await))
+    ask.answer(await_point(&ask, &s, point, (choice, picture), steps).await)
 }
 
 async fn await_point(
@@ -47,7 +48,12 @@ async fn await_point(
 ) -> Result<AwaitPage, Absent> {
     let loaded = ask.library.open(s).await?;
     let (after, steps) = (position(&choice.after)?, steps.of(&loaded.summary));
-    blocking(move || AwaitPage::new(&loaded, &point, after, &picture, steps)).await?
+    let page = blocking(move || AwaitPage::new(&loaded, &point, after, &picture, steps));
+    let mut page = page.await??;
+    let awaited_by = page.view.awaited_by.iter();
+    let places = [&page.view.at.text].into_iter().chain(awaited_by).cloned().collect();
+    page.excerpts = ask.excerpts(places).await;
+    Ok(page)
 }
 
 fn missing(point: &str) -> Absent {
@@ -65,6 +71,8 @@ struct AwaitPage {
     snapshot: Summary,
     #[serde(skip)]
     steps: Steps,
+    #[serde(skip)]
+    excerpts: Vec<Excerpt>,
     #[serde(flatten)]
     view: AwaitView,
     cohort: CohortView,
@@ -98,6 +106,7 @@ impl AwaitPage {
             snapshot: loaded.summary.clone(),
             steps,
             view,
+            excerpts: Vec::new(),
             cohort: analysis.cohort_view(cohort),
             listed: rows.into_iter().filter_map(|row| analysis.task_view(row)).collect(),
             next,

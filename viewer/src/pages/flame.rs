@@ -1,7 +1,4 @@
-//! What pages with a flamegraph share: their form, their picture without a script, their policy.
-
-use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue};
-use axum::response::Response;
+//! What pages with a flamegraph share: their form, their picture without a script.
 
 use crate::flame::age::Age;
 use crate::flame::choice::{Choice, Kind, TaskChoice};
@@ -16,22 +13,10 @@ use crate::flame::value::Value;
 use crate::flame::width::Width;
 use crate::loaded::state_choices;
 
-/// One script, of this program and of nobody else; it makes no markup of text, and the browser sees to that.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-);
-
 /// So many callers stand above the picture.
 const MOST_CRUMBS: usize = 50;
 /// So many spawn sites can be chosen.
 const MOST_SITES: usize = 100;
-
-/// The page may run the script of the flamegraph.
-pub(super) fn with_script(mut response: Response) -> Response {
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
-    response
-}
 
 /// The flamegraph of a page.
 pub(super) struct FlameView {

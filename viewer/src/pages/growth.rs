@@ -9,7 +9,7 @@ use diag_analysis::views::Estimate;
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use super::flame::{About, FlameView, with_script};
+use super::flame::{About, FlameView};
 use super::{Ask, Page, diff, filters, heap, to_compact_json, to_json};
 use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of};
@@ -27,8 +27,7 @@ pub(crate) async fn page(
     Path(pair): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let page = seen(&ask, &pair, choice, |drawn, seen| Ok(GrowthPage::new(drawn, seen))).await;
-    with_script(ask.answer(page))
+    ask.answer(seen(&ask, &pair, choice, |drawn, seen| Ok(GrowthPage::new(drawn, seen))).await)
 }
 
 /// The slice that the page draws.

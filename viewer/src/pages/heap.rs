@@ -15,7 +15,7 @@ use diag_analysis::views::{HeapNow, Memory};
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use super::flame::{About, FlameView, SiteChoice, with_script};
+use super::flame::{About, FlameView, SiteChoice};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
@@ -37,7 +37,7 @@ pub(crate) async fn page(
     uri: Uri,
     Query(choice): Query<Choice>,
 ) -> Response {
-    with_script(ask.answer(heap(&ask, &s, choice, Steps::begin(&ask, &uri)).await))
+    ask.answer(heap(&ask, &s, choice, Steps::begin(&ask, &uri)).await)
 }
 
 /// The slice that the page draws.

@@ -6,6 +6,7 @@
 mod await_point;
 mod chart;
 mod diff;
+mod events;
 mod export;
 #[expect(unreachable_pub, reason = "the filter macro makes public items")]
 mod filters;
@@ -14,6 +15,7 @@ mod groups;
 mod growth;
 mod heap;
 mod help;
+mod newer;
 mod notices;
 mod overview;
 mod request;
@@ -25,6 +27,7 @@ mod steps;
 mod story;
 mod task;
 mod tasks;
+mod ticket;
 mod timeline;
 mod top;
 mod verdict;
@@ -43,13 +46,14 @@ use axum::routing::{get, post};
 use serde::Serialize;
 
 use crate::assets;
-use crate::library::{Absent, Library};
+use crate::code::{Code, Excerpt};
+use crate::library::{Absent, Library, blocking};
 
 /// All pages; with `read_only` nothing that touches a service.
-pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
+pub(crate) fn routes(library: Arc<Library>, read_only: bool, code: Option<Code>) -> Router {
     let can_ask = library.has_agents() && !read_only;
-    let html = Ask { library: Arc::clone(&library), form: Form::Html, can_ask };
-    let json = Ask { library: Arc::clone(&library), form: Form::Json, can_ask };
+    let html = Ask { library: Arc::clone(&library), form: Form::Html, can_ask, code: code.map(Arc::new) };
+    let json = Ask { form: Form::Json, code: None, ..html.clone() };
     let asking = if can_ask {
         Router::new()
             .route("/ask", post(overview::ask_tasks))
@@ -64,7 +68,11 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
         .route("/s/{s}/await/{point}/flame.json", get(waiting::json_at))
         .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
+        .route("/d/{pair}/export/{format}", get(ticket::diff))
+        .route("/d/{pair}/v/{id}/export/{format}", get(ticket::of_pair))
+        .route("/f/{id}/export/{format}", get(ticket::over_time))
         .route("/compare", get(diff::compare))
+        .route("/events", get(events::stream))
         .route("/help", get(help::page))
         .route("/healthz", get(async || "ok\n"))
         .with_state(html.clone());
@@ -108,6 +116,8 @@ pub(crate) struct Ask {
     library: Arc<Library>,
     form: Form,
     can_ask: bool,
+    /// Source code to show lines of.
+    code: Option<Arc<Code>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,6 +147,12 @@ fn to_compact_json(document: &impl Serialize) -> String {
 }
 
 impl Ask {
+    /// The source code around these places.
+    async fn excerpts(&self, places: Vec<String>) -> Vec<Excerpt> {
+        let Some(code) = self.code.clone() else { return Vec::new() };
+        blocking(move || code.excerpts(places.iter().map(String::as_str))).await.unwrap_or_default()
+    }
+
     /// A document that is no page's twin.
     fn json(&self, document: Result<String, Absent>) -> Response {
         match document {

@@ -8,10 +8,13 @@ use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::views::Memory;
 use serde::{Deserialize, Serialize};
 
-use super::story::{Compared, Story};
-use super::{Ask, Page, chart, diff, filters, to_json};
-use crate::library::{Library, Listing, SourceState, blocking};
+use super::story::{Compared, Story, words};
+use super::{Ask, Form, Page, chart, diff, filters, to_json};
+use crate::library::{Library, Listing, Patience, SourceState, blocking};
 use crate::loaded::Summary;
+
+/// A page that is not all there yet is loaded again after so many seconds.
+const SOON_S: u16 = 2;
 
 #[derive(Deserialize)]
 pub(crate) struct Choice {
@@ -59,21 +62,39 @@ struct Overview {
     /// The snapshot from which to compare, if it is one of them.
     #[serde(skip)]
     from: Option<String>,
+    /// What was not there in time, in words.
+    #[serde(skip)]
+    waits_for: Vec<String>,
     /// A running service's tasks can be asked from here.
     #[serde(skip)]
     can_ask: bool,
 }
 
 impl Overview {
-    async fn of(Ask { library, can_ask, .. }: &Ask, choice: Choice) -> Self {
-        let Listing { snapshots, problems } = library.list().await;
-        let services = Story::all(library, &snapshots).await;
+    async fn of(Ask { library, form, can_ask, .. }: &Ask, choice: Choice) -> Self {
+        let patience = if *form == Form::Json { Patience::Whole } else { Patience::Page };
+        let listing = library.list(patience).await;
+        let services = Story::all(library, &listing, patience).await;
+        let Listing { snapshots, problems, reading, silent } = listing;
         library.set_answer(services.iter().filter_map(Story::weight).max());
         let source = library.state().await;
-        let memory = memory(library, snapshots.last()).await;
+        let memory = match reading {
+            None => memory(library, snapshots.last()).await,
+            Some(_) => None,
+        };
         let from = choice.from.filter(|from| snapshots.iter().any(|summary| summary.id == *from));
         let (schema, every, can_ask) = ("diag.overview/2", choice.every, *can_ask);
-        Overview { schema, snapshots, problems, source, memory, services, every, from, can_ask }
+        let waits_for =
+            reading.map(words).into_iter().chain(silent.iter().map(|silent| format!("Waiting for {silent}")));
+        let waits_for = waits_for.collect();
+        Overview { schema, snapshots, problems, source, memory, services, every, from, can_ask, waits_for }
+    }
+
+    /// After how many seconds the page is loaded again: as it is wanted, or soon if what is shown is not all.
+    fn reload(&self) -> Option<u16> {
+        let is_first = self.services.is_empty() && !self.waits_for.is_empty();
+        let is_pending = is_first || self.services.iter().any(Story::is_pending);
+        if is_pending { Some(SOON_S) } else { self.every }
     }
 
     fn newest(&self) -> Option<&Summary> {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json};
+use crate::code::Excerpt;
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary, state_choices};
 
@@ -83,7 +84,9 @@ async fn site(ask: &Ask, s: &str, i: &str, choice: Choice, steps: Steps) -> Resu
     let (index, after) = (index(i)?, position(&choice.after)?);
     let steps = steps.of(&loaded.summary);
     let page = blocking(move || Site::new(&loaded, index, &choice, after, steps)).await?;
-    page.ok_or_else(|| missing(i))
+    let mut page = page.ok_or_else(|| missing(i))?;
+    page.excerpts = ask.excerpts(vec![page.site.location.clone()]).await;
+    Ok(page)
 }
 
 #[derive(Template, Serialize)]
@@ -93,6 +96,8 @@ struct Site {
     snapshot: Summary,
     #[serde(skip)]
     steps: Steps,
+    #[serde(skip)]
+    excerpts: Vec<Excerpt>,
     site: SiteView,
     /// How many wait where, most first.
     awaits: Vec<AwaitCount>,
@@ -130,6 +135,7 @@ impl Site {
             schema: "diag.site/1",
             snapshot: loaded.summary.clone(),
             steps,
+            excerpts: Vec::new(),
             site,
             awaits: analysis.await_counts(cohort, ROWS),
             cohort: analysis.cohort_view(cohort),

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use diag_analysis::human;
 use diag_diff::Series;
 use diag_diff::report::course::Course;
 use diag_diff::report::trend::TrendTable;
 use serde::{Serialize, Serializer};
 
 use super::timeline::{Limit, Mark, Moment, Timeline};
-use crate::library::{Absent, Judged, Library, Weight};
+use crate::library::{Absent, Judged, Library, Listing, Patience, Progress, Weight};
 use crate::loaded::Summary;
 
 /// So many of the sites and functions that grew most have a picture.
@@ -42,6 +43,8 @@ pub(super) enum Compared {
     },
     /// They cannot be compared.
     Refused { error: String },
+    /// They are being read or compared; who waits for the whole never gets this.
+    Pending { says: String },
 }
 
 /// How the tasks of a site or the bytes of a function went.
@@ -65,27 +68,38 @@ impl Story {
     }
 
     /// A story of each service, that of the newest snapshot first.
-    pub(super) async fn all(library: &Arc<Library>, snapshots: &[Summary]) -> Vec<Story> {
+    pub(super) async fn all(library: &Arc<Library>, listing: &Listing, patience: Patience) -> Vec<Story> {
+        let snapshots = &listing.snapshots;
         let mut services = Series::by_service(snapshots.to_vec());
         services.sort_by_key(|series| {
             std::cmp::Reverse(series.members().last().map_or(0, |newest| newest.taken_unix_us))
         });
         let mut stories = Vec::new();
         for series in services {
-            stories.push(Story::of(library, series.members().to_vec()).await);
+            stories.push(Story::of(library, series.members().to_vec(), listing.reading, patience).await);
         }
         stories
     }
 
-    async fn of(library: &Arc<Library>, members: Vec<Summary>) -> Story {
+    async fn of(
+        library: &Arc<Library>,
+        members: Vec<Summary>,
+        reading: Option<Progress>,
+        patience: Patience,
+    ) -> Story {
         let whole: Vec<Summary> = members.iter().filter(|member| member.lost.is_empty()).cloned().collect();
         let compared = match (&whole[..], &members[..]) {
+            // Those that are read already would be judged for nothing.
+            _ if reading.is_some() => Compared::Pending { says: reading.map_or(String::new(), words) },
             ([], _) | (_, []) => Compared::Refused {
                 error: "no snapshot is whole: a damaged file is not compared, copy it again".to_owned(),
             },
             ([only], _) => Compared::One { only: only.id.clone() },
-            ([.., after], _) => match library.judged(&whole).await {
-                Ok(judged) => Compared::Judged {
+            ([.., after], _) => match library.judged(&whole, patience).await {
+                Ok(None) => Compared::Pending {
+                    says: format!("Comparing {}", human::counted(whole.len() as u64, "snapshot")),
+                },
+                Ok(Some(judged)) => Compared::Judged {
                     before: judged.first.clone(),
                     after: after.id.clone(),
                     headline: judged.report.headline(),
@@ -102,10 +116,15 @@ impl Story {
         }
     }
 
+    /// True if it will say more in a while.
+    pub(super) fn is_pending(&self) -> bool {
+        matches!(self.compared, Compared::Pending { .. })
+    }
+
     pub(super) fn judged(&self) -> Option<&Judged> {
         match &self.compared {
             Compared::Judged { judged, .. } => Some(judged),
-            Compared::One { .. } | Compared::Refused { .. } => None,
+            Compared::One { .. } | Compared::Refused { .. } | Compared::Pending { .. } => None,
         }
     }
 
@@ -113,7 +132,7 @@ impl Story {
     pub(super) fn pair(&self) -> Option<(&str, &str)> {
         match &self.compared {
             Compared::Judged { before, after, .. } => Some((before, after)),
-            Compared::One { .. } | Compared::Refused { .. } => None,
+            Compared::One { .. } | Compared::Refused { .. } | Compared::Pending { .. } => None,
         }
     }
 
@@ -212,10 +231,26 @@ impl Judged {
         self.ids.last().map_or(&[], |ids| ids)
     }
 
+    /// The newest snapshot after the first of its process, and after the one before it: in words, and both ids.
+    pub(super) fn newest_pairs(&self) -> Vec<(&'static str, &str, &str)> {
+        match self.newest_ids() {
+            [] | [_] => Vec::new(),
+            [first, last] => vec![("with start", first, last)],
+            [first, .., before, last] => {
+                vec![("with start", first, last), ("with the one before", before, last)]
+            }
+        }
+    }
+
     /// The most memory that the process may have, as its findings say.
     fn limit(&self) -> Option<Limit> {
         self.report.memory_limit().map(|(bytes, after_us)| Limit { bytes, after_us })
     }
+}
+
+/// `Reading 3 of 50 files`.
+pub(super) fn words(Progress { done, all }: Progress) -> String {
+    format!("Reading {} of {}", human::count(done), human::counted(all, "file"))
 }
 
 fn span(seconds: &[f64]) -> (f64, f64) {

@@ -17,23 +17,33 @@ use serde::{Deserialize, Serialize};
 use super::diff::Pair;
 use super::flame::FlameView;
 use super::story::Story;
-use super::{Ask, Page, diff, filters, heap, request, to_json};
-use crate::library::{Absent, Judged, blocking};
+use super::{Ask, Page, diff, filters, heap, request, ticket, to_json};
+use crate::code::Excerpt;
+use crate::library::{Absent, Judged, Patience, blocking};
 use crate::loaded::{Loaded, Summary};
 
 /// So many tasks are shown as samples, those that rest the longest.
 const SAMPLES: usize = 3;
 
 pub(crate) async fn page(State(ask): State<Ask>, Path((pair, id)): Path<(String, String)>) -> Response {
-    ask.answer(verdict(&ask, &pair, id).await)
+    ask.answer(with_code(&ask, verdict(&ask, &pair, id).await).await)
 }
 
-async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
+pub(super) async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict, Absent> {
     let pair = Pair::open(ask, pair).await?;
     let missing =
         || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
     let finding = pair.finding(&id).cloned().ok_or_else(missing)?;
     blocking(move || Verdict::new(&pair, finding, None)).await
+}
+
+/// The finding with the source code around its places.
+async fn with_code(ask: &Ask, verdict: Result<Verdict, Absent>) -> Result<Verdict, Absent> {
+    let mut verdict = verdict?;
+    let places = words::places(&verdict.finding).map(|(_, place)| place);
+    let places = [verdict.finding.subject.location()].into_iter().chain(places).collect();
+    verdict.excerpts = ask.excerpts(places).await;
+    Ok(verdict)
 }
 
 #[derive(Deserialize)]
@@ -50,12 +60,13 @@ pub(crate) async fn over_time(
     Path(id): Path<String>,
     Query(window): Query<Window>,
 ) -> Response {
-    ask.answer(course(&ask, &id, &window).await)
+    ask.answer(with_code(&ask, course(&ask, &id, &window).await).await)
 }
 
-async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
-    let snapshots = window.within(ask.library.list().await.snapshots)?;
-    for story in Story::all(&ask.library, &snapshots).await {
+pub(super) async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent> {
+    let mut listing = ask.library.list(Patience::Whole).await;
+    listing.snapshots = window.within(listing.snapshots)?;
+    for story in Story::all(&ask.library, &listing, Patience::Whole).await {
         let Some(judged) = story.judged() else { continue };
         let Some(place) = judged.report.findings.iter().position(|finding| finding.id == id) else {
             continue;
@@ -63,7 +74,8 @@ async fn course(ask: &Ask, id: &str, window: &Window) -> Result<Verdict, Absent>
         let finding = judged.report.findings[place].clone();
         let (pair, strip) = pairs(ask, judged, id).await?;
         let picture = judged.findings.get(place).map(|course| story.picture(course));
-        let over_time = OverTime { course: judged.findings.get(place).cloned(), picture, strip };
+        let course = judged.findings.get(place).cloned();
+        let over_time = OverTime { course, picture, strip, window: window.query() };
         return blocking(move || Verdict::new(&pair, finding, Some(over_time))).await;
     }
     Err(Absent::NotFound(format!(
@@ -108,6 +120,15 @@ fn spread<T>(members: &[T]) -> Vec<&T> {
 }
 
 impl Window {
+    fn query(&self) -> String {
+        let given = [("from", &self.from), ("to", &self.to)];
+        let given = given
+            .into_iter()
+            .filter_map(|(key, id)| Some(format!("{key}={}", filters::encoded(id.as_ref()?))));
+        let given: Vec<String> = given.collect();
+        if given.is_empty() { String::new() } else { format!("?{}", given.join("&")) }
+    }
+
     fn within(&self, snapshots: Vec<Summary>) -> Result<Vec<Summary>, Absent> {
         let taken = |id: &Option<String>| match id {
             None => Ok(None),
@@ -129,32 +150,35 @@ impl Window {
 
 /// A finding over the moments of a series.
 #[derive(Serialize)]
-struct OverTime {
-    course: Option<Course>,
+pub(super) struct OverTime {
+    pub(super) course: Option<Course>,
     #[serde(skip)]
-    picture: Option<String>,
+    pub(super) picture: Option<String>,
     /// How sure each pair is, the widest first.
-    strip: Vec<OfPair>,
+    pub(super) strip: Vec<OfPair>,
+    /// The query of the page.
+    #[serde(skip)]
+    window: String,
 }
 
 /// What one pair says.
 #[derive(Serialize)]
-struct OfPair {
+pub(super) struct OfPair {
     before: String,
     after: String,
     taken: String,
-    window_ns: u64,
+    pub(super) window_ns: u64,
     /// None if it does not show it.
     confidence: Option<Confidence>,
 }
 
 impl OfPair {
-    fn word(&self) -> &'static str {
+    pub(super) fn word(&self) -> &'static str {
         self.confidence.map_or("not seen", Confidence::as_str)
     }
 
     /// As a class of the style sheet.
-    fn weight(&self) -> &'static str {
+    pub(super) fn weight(&self) -> &'static str {
         match self.confidence {
             Some(Confidence::Possible) => "doubt",
             Some(_) => "alarm",
@@ -165,32 +189,34 @@ impl OfPair {
 
 #[derive(Template, Serialize)]
 #[template(path = "verdict.html")]
-struct Verdict {
+pub(super) struct Verdict {
     schema: &'static str,
-    before: Summary,
-    after: Summary,
-    finding: Finding,
+    pub(super) before: Summary,
+    pub(super) after: Summary,
+    pub(super) finding: Finding,
     /// The spawn site, if it is about one.
-    site: Option<SiteChange>,
+    pub(super) site: Option<SiteChange>,
     /// Its place in the second snapshot.
-    site_index: Option<u32>,
+    pub(super) site_index: Option<u32>,
     /// The allocating function, if it is about one.
-    function: Option<HeapSiteChange>,
+    pub(super) function: Option<HeapSiteChange>,
     /// Some live tasks of the site in the second snapshot.
     samples: Vec<TaskView>,
     /// Over the series, on the page of the finding.
-    over_time: Option<OverTime>,
+    pub(super) over_time: Option<OverTime>,
     /// The await point of its tasks, if some of the second snapshot wait there.
     #[serde(skip)]
     await_point: Option<AwaitRef>,
+    #[serde(skip)]
+    excerpts: Vec<Excerpt>,
     /// Places in the second snapshot of the sites whose tasks allocated it.
     #[serde(skip)]
     task_sites: Vec<Option<u32>>,
     /// The live heap of its tasks, or around its function.
     #[serde(skip)]
-    flame: Option<FlameView>,
+    pub(super) flame: Option<FlameView>,
     #[serde(skip)]
-    report: Arc<Report>,
+    pub(super) report: Arc<Report>,
 }
 
 impl Verdict {
@@ -207,6 +233,7 @@ impl Verdict {
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
             await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),
             over_time,
+            excerpts: Vec::new(),
             schema: "diag.verdict/3",
             before: pair.before.summary.clone(),
             after: after.summary.clone(),
@@ -216,6 +243,16 @@ impl Verdict {
             site,
             finding,
             report: Arc::clone(report),
+        }
+    }
+
+    /// Where it can be had as a file.
+    fn export(&self, format: &ticket::Format) -> String {
+        let (before, after, id) = (&self.before.id, &self.after.id, &self.finding.id);
+        let format = format.name();
+        match &self.over_time {
+            Some(OverTime { window, .. }) => format!("/f/{id}/export/{format}{window}"),
+            None => format!("/d/{before}..{after}/v/{id}/export/{format}"),
         }
     }
 

@@ -11,7 +11,7 @@ use diag_analysis::cohorts::{AwaitIndex, Cohort, CohortKey, GroupBy};
 use diag_analysis::views::AwaitRef;
 use serde::Serialize;
 
-use super::flame::{About, FlameView, SiteChoice, with_script};
+use super::flame::{About, FlameView, SiteChoice};
 use super::steps::Steps;
 use super::{Ask, Page, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
@@ -34,7 +34,7 @@ pub(crate) async fn page(
     uri: Uri,
     Query(choice): Query<Choice>,
 ) -> Response {
-    with_script(ask.answer(waiting(&ask, &s, choice, Steps::begin(&ask, &uri)).await))
+    ask.answer(waiting(&ask, &s, choice, Steps::begin(&ask, &uri)).await)
 }
 
 async fn waiting(ask: &Ask, s: &str, choice: Choice, steps: Steps) -> Result<WaitingPage, Absent> {

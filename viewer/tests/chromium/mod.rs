@@ -105,11 +105,12 @@ impl Browser {
         }
     }
 
-    /// Loads a page, and waits until its script has drawn.
+    /// Loads a page, and waits until all of it is there.
     pub fn open(&mut self, url: &str) {
         self.call("Page.navigate", json!({ "url": url }));
-        let target = json!(url);
-        self.until(&format!("document.readyState === 'complete' && location.href === {target}"));
+        let (target, soon) =
+            (json!(url), "document.querySelector('meta[http-equiv=refresh][content=\"2\"]')");
+        self.until(&format!("document.readyState === 'complete' && location.href === {target} && !{soon}"));
     }
 
     /// As [`open`](Self::open), of a page with a flamegraph.

@@ -3,6 +3,7 @@
 
 use std::ops::Deref;
 use std::path::Path;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,6 +13,14 @@ use diag_test_support::folder;
 use diag_viewer::{Access, Source, router};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
+
+/// What has a browser load a page again that is not all there yet.
+pub const SOON: &str = "<meta http-equiv=\"refresh\" content=\"2\">";
+
+/// True if a page runs a script that is not the program's own.
+pub fn runs_foreign_script(page: &str) -> bool {
+    page.matches("<script").count() != page.matches("<script type=\"module\" src=\"/a/").count()
+}
 
 /// A folder that is removed at the end.
 pub struct Folder(folder::Folder);
@@ -74,11 +83,16 @@ impl Viewer {
         response.into_body().collect().await.expect("a body").to_bytes().len()
     }
 
-    /// The body of a page that is there.
+    /// The body of a page that is there, once all of it is.
     pub async fn page(&self, path: &str) -> String {
-        let answer = self.get(path).await;
-        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
-        answer.body
+        loop {
+            let answer = self.get(path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+            if !answer.body.contains(SOON) {
+                return answer.body;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     pub async fn json(&self, path: &str) -> serde_json::Value {

@@ -58,6 +58,7 @@ registry! {
     #[cfg(feature = "pprof")]
     pprof,
     collapsed,
+    firefox,
     openmetrics,
     prometheus,
     speedscope,

@@ -37,6 +37,13 @@ pub fn render(report: &Report) -> String {
     out
 }
 
+/// One finding as Markdown.
+pub fn render_finding(finding: &Finding) -> String {
+    let mut out = String::new();
+    write_finding(&mut out, finding);
+    out
+}
+
 fn write_finding(out: &mut String, finding: &Finding) {
     let _ = writeln!(out, "### {}\n", escape(&title(finding)));
     if let Some(name) = finding.subject.name() {
@@ -69,8 +76,8 @@ pub fn table<const N: usize>(
     out
 }
 
-/// What Markdown or HTML would take for markup: names of generic types are full of it.
-fn escape(text: &str) -> String {
+/// The text without what Markdown or HTML would take for markup: names of generic types are full of it.
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         if "\\`*_{}[]<>#|".contains(char) {
