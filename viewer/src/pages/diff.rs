@@ -200,10 +200,10 @@ pub(super) fn headline(finding: &Finding) -> String {
 pub(super) fn measures(finding: &Finding) -> String {
     join(
         [
-            finding
-                .bytes
-                .filter(|bytes| bytes.low_bytes < bytes.high_bytes)
-                .map(|bytes| format!("bytes, 95 %: {}", bytes.interval())),
+            words::split(finding).or_else(|| {
+                let bytes = finding.bytes.filter(|bytes| bytes.low_bytes < bytes.high_bytes);
+                bytes.map(|bytes| format!("bytes, 95 %: {}", bytes.interval()))
+            }),
             finding.growth.map(|growth| format!("growth, 95 %: {}", growth.interval())),
             words::speed(finding),
             finding.since.map(|since| format!("since {since:.0}")),

@@ -113,8 +113,8 @@ impl Analysis {
             if self.common().await_of(row as u32) == Some(index) {
                 let (tasks, bytes) = sums.entry(last.stack).or_default();
                 *tasks += 1;
-                *bytes +=
-                    self.tasks().allocated_bytes(row as u32).unwrap_or(0.0) + self.cell_bytes(row) as f64;
+                let allocated = self.tasks().allocated_bytes(row as u32).unwrap_or(0.0);
+                *bytes += self.common().beside_cell(row as u32, allocated) + self.cell_bytes(row) as f64;
             }
         }
         let mut root = Node::default();
