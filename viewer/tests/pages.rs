@@ -183,6 +183,19 @@ async fn what_is_not_there_is_said_in_either_form() {
     scene.check_refused("/api/v1/nothing", not_found, "{\n  \"error\":").await;
     scene.check_refused("/api/v1/s/0123456789/tasks", not_found, "{\n  \"error\":").await;
     scene.check_refused("/s/{b}/tasks?sort=colour", StatusCode::BAD_REQUEST, "sort").await;
+    for (path, says) in [
+        ("/s/{b}/tasks?sort=%3Cb%3E", "`sort` cannot be `&#60;b&#62;`: it is one of live, stale"),
+        ("/?every=soon", "`every` cannot be `soon`"),
+        ("/s/{b}/site/0?sort=x", "`sort` cannot be `x`: it is one of age, idle"),
+        ("/s/{b}/heap?task=dead", "task is one of live, ended, none"),
+    ] {
+        scene.check_refused(path, StatusCode::BAD_REQUEST, says).await;
+        let back = format!("<a href=\"{}\">", scene.path(path.split('?').next().expect("a path")));
+        scene.check_refused(path, StatusCode::BAD_REQUEST, &back).await;
+        scene.check_refused(path, StatusCode::BAD_REQUEST, "<link rel=\"stylesheet\"").await;
+    }
+    let refused = scene.viewer.get(&scene.path("/api/v1/s/{b}/tasks?sort=colour")).await;
+    assert!(refused.body.starts_with("{\n  \"error\": \"`sort` cannot be"), "{}", refused.body);
     scene.check_refused("/s/{b}/site/0?after=x", StatusCode::UNPROCESSABLE_ENTITY, "after=x").await;
     scene.check_refused("/compare?a=..%2F..&b={b}", StatusCode::UNPROCESSABLE_ENTITY, "choose them").await;
 }
@@ -222,8 +235,10 @@ async fn the_task_list_has_the_numbers_of_the_command_line() {
         assert_eq!(site[spread]["p50"], report["sites"][0][spread]["p50"], "{spread}");
         assert_eq!(site[spread]["max"], report["sites"][0][spread]["max"], "{spread}");
     }
-    let bytes = &report["findings"][0]["bytes"];
-    assert_eq!(&site["held"], bytes, "the finding and the list weigh the same tasks");
+    let finding = &report["findings"][0];
+    assert_eq!(site["held"], finding["allocated"], "the finding and the list weigh the same tasks");
+    let bytes = &tasks["rows"][0]["bytes"];
+    assert_eq!(&finding["bytes"]["estimate_bytes"], bytes, "with the tasks themselves");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
 use diag_analysis::views::Estimate;
@@ -14,6 +14,7 @@ use diag_diff::{Finding, Outcome};
 use serde::Deserialize;
 
 use super::flame::FlameView;
+use super::query::Query;
 use super::{Ask, Form, Page, diff, filters, growth};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +14,7 @@ use diag_analysis::views::{HeapNow, Memory};
 use serde::Serialize;
 
 use super::flame::{FlameView, SiteChoice, with_script};
+use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};

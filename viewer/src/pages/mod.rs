@@ -16,6 +16,7 @@ mod heap;
 mod help;
 mod notices;
 mod overview;
+mod query;
 mod request;
 mod resources;
 mod search;
@@ -153,7 +154,7 @@ impl Ask {
             Absent::NotFound(error) => (StatusCode::NOT_FOUND, error),
             Absent::Unusable(error) => (StatusCode::UNPROCESSABLE_ENTITY, error),
         };
-        self.render(status, &ErrorPage { error })
+        self.render(status, &ErrorPage { error, back: None })
     }
 
     fn render<P: Page>(&self, status: StatusCode, page: &P) -> Response {
@@ -174,6 +175,9 @@ impl Ask {
 #[template(path = "error.html")]
 struct ErrorPage {
     error: String,
+    /// The page without what it cannot use.
+    #[serde(skip)]
+    back: Option<String>,
 }
 
 impl Page for ErrorPage {

@@ -119,6 +119,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What of its bytes is not the tasks themselves, if it is about tasks that live.
+    pub fn allocated(&self) -> Option<Estimate> {
+        Some(self.bytes?.without(self.cell_bytes?))
+    }
+
     /// A finding of which nothing more is known yet.
     pub(super) fn new(
         rule: &'static str,

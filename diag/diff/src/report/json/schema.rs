@@ -122,6 +122,7 @@ fn finding() -> Value {
         ("rate_per_s", or_null(number())),
         ("bytes", or_null(of("estimate"))),
         ("cell_bytes", or_null(integer())),
+        ("allocated", or_null(of("estimate"))),
         ("growth", or_null(of("estimate"))),
         ("evidence", list(of("evidence"))),
         ("counter_evidence", list(of("evidence"))),

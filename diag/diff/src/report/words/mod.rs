@@ -38,8 +38,7 @@ pub fn counted(finding: &Finding) -> Option<String> {
 /// What its bytes are, if it is about tasks that live: `148 KiB the tasks themselves, 6.1 MiB (95 %: 5 MiB to 7 MiB) allocated by
 /// them`.
 pub fn split(finding: &Finding) -> Option<String> {
-    let (cells, bytes) = (finding.cell_bytes?, finding.bytes?);
-    let allocated = bytes.without(cells);
+    let (cells, allocated) = (finding.cell_bytes?, finding.allocated()?);
     Some(format!(
         "{} the tasks themselves, {} (95 %: {}) allocated by them",
         size(&cells),
