@@ -336,7 +336,7 @@ async fn the_split_is_on_the_pages() {
     scene.check("/d/{a}..{b}", "<th scope=\"row\" class=\"strong\">resident memory</th>").await;
     let text = diag(&scene.folder, &["show", "b.diag"]);
     let second = text.lines().nth(1).expect("a second line");
-    assert!(second.starts_with("rss ") && second.contains("live Rust heap"), "{text}");
+    assert!(second.starts_with("resident ") && second.contains("live Rust heap"), "{text}");
     assert!(text.lines().count() <= 60, "{text}");
     let text = diag(&scene.folder, &["diff", "a.diag", "b.diag"]);
     assert!(text.contains("where resident memory is\n"), "{text}");

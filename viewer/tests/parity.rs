@@ -96,12 +96,15 @@ fn unit(key: &str) -> &'static str {
     ["_bytes", "_ns", "_percent", "_per_s"].into_iter().find(|unit| key.ends_with(unit)).unwrap_or("")
 }
 
-/// Without the numbers beside axes: they name places of a picture, and are no values.
+/// Without the numbers beside axes, which name places of a picture, and without how long ago a moment is, which the reader's clock
+/// says.
 fn without_axes(html: &str) -> String {
     let mut html = html.to_owned();
-    for class in ["<p class=\"axis\">", "<p class=\"scale\">"] {
-        while let Some((before, rest)) = html.split_once(class) {
-            html = format!("{before}{}", rest.split_once("</p>").map_or("", |(_, after)| after));
+    for (open, close) in
+        [("<p class=\"axis\">", "</p>"), ("<p class=\"scale\">", "</p>"), ("<time ", "</time>")]
+    {
+        while let Some((before, rest)) = html.split_once(open) {
+            html = format!("{before}{}", rest.split_once(close).map_or("", |(_, after)| after));
         }
     }
     html

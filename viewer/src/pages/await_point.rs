@@ -9,6 +9,7 @@ use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::{AwaitView, CohortView, TaskView};
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
 use super::query::Query;
 use super::sorting::{Sorting, position};
 use super::steps::Steps;

@@ -10,7 +10,7 @@ use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
 use diag_analysis::heap_profile::{FunctionProfile, HeapProfile};
-use diag_analysis::views::{HeapNow, Memory};
+use diag_analysis::views::{FunctionNow, HeapNow, Memory};
 use serde::Serialize;
 
 use super::flame::{FlameView, SiteChoice, with_script};
@@ -183,6 +183,16 @@ impl HeapView {
                 flame
             },
         }
+    }
+
+    /// Functions of which something lives.
+    fn living(&self) -> impl Iterator<Item = &FunctionNow> {
+        self.now.functions.iter().filter(|function| function.live.samples > 0)
+    }
+
+    /// The others.
+    fn churning(&self) -> impl Iterator<Item = &FunctionNow> {
+        self.now.functions.iter().filter(|function| function.live.samples == 0)
     }
 
     /// The query of the same picture alone.

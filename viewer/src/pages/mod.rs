@@ -3,6 +3,7 @@
 //! A handler asks the library, makes the struct and lets it be rendered: as HTML by its template,
 //! as JSON under `/api/v1`. Numbers are put into words by the same functions as on the command line.
 
+mod alike;
 mod await_point;
 mod chart;
 mod diff;

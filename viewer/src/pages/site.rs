@@ -9,6 +9,7 @@ use diag_analysis::views::{AwaitCount, CohortView, Lives, Polls, SiteView, TaskV
 use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
 use super::query::Query;
 use super::sorting::{Sorting, position};
 use super::steps::Steps;

@@ -14,6 +14,7 @@ use diag_diff::{Confidence, Finding};
 use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
 use super::diff::Pair;
 use super::query::Query;
 use super::story::Story;
