@@ -184,6 +184,19 @@ async fn what_is_not_there_is_said_in_either_form() {
     scene.check_refused("/api/v1/nothing", not_found, "{\n  \"error\":").await;
     scene.check_refused("/api/v1/s/0123456789/tasks", not_found, "{\n  \"error\":").await;
     scene.check_refused("/s/{b}/tasks?sort=colour", StatusCode::BAD_REQUEST, "sort").await;
+    for (path, says) in [
+        ("/s/{b}/tasks?sort=%3Cb%3E", "`sort` cannot be `&#60;b&#62;`: it is one of live, stale"),
+        ("/?every=soon", "`every` cannot be `soon`"),
+        ("/s/{b}/site/0?sort=x", "`sort` cannot be `x`: it is one of age, idle"),
+        ("/s/{b}/heap?task=dead", "task is one of live, ended, none"),
+    ] {
+        scene.check_refused(path, StatusCode::BAD_REQUEST, says).await;
+        let back = format!("<a href=\"{}\">", scene.path(path.split('?').next().expect("a path")));
+        scene.check_refused(path, StatusCode::BAD_REQUEST, &back).await;
+        scene.check_refused(path, StatusCode::BAD_REQUEST, "<link rel=\"stylesheet\"").await;
+    }
+    let refused = scene.viewer.get(&scene.path("/api/v1/s/{b}/tasks?sort=colour")).await;
+    assert!(refused.body.starts_with("{\n  \"error\": \"`sort` cannot be"), "{}", refused.body);
     scene.check_refused("/s/{b}/site/0?after=x", StatusCode::UNPROCESSABLE_ENTITY, "after=x").await;
     scene.check_refused("/compare?a=..%2F..&b={b}", StatusCode::UNPROCESSABLE_ENTITY, "choose them").await;
 }
@@ -223,8 +236,10 @@ async fn the_task_list_has_the_numbers_of_the_command_line() {
         assert_eq!(site[spread]["p50"], report["sites"][0][spread]["p50"], "{spread}");
         assert_eq!(site[spread]["max"], report["sites"][0][spread]["max"], "{spread}");
     }
-    let bytes = &report["findings"][0]["bytes"];
-    assert_eq!(&site["held"], bytes, "the finding and the list weigh the same tasks");
+    let finding = &report["findings"][0];
+    assert_eq!(site["held"], finding["allocated"], "the finding and the list weigh the same tasks");
+    let bytes = &tasks["rows"][0]["bytes"];
+    assert_eq!(&finding["bytes"]["estimate_bytes"], bytes, "with the tasks themselves");
 }
 
 #[tokio::test]
@@ -322,7 +337,7 @@ async fn the_split_is_on_the_pages() {
     scene.check("/d/{a}..{b}", "<th scope=\"row\" class=\"strong\">resident memory</th>").await;
     let text = diag(&scene.folder, &["show", "b.diag"]);
     let second = text.lines().nth(1).expect("a second line");
-    assert!(second.starts_with("rss ") && second.contains("live Rust heap"), "{text}");
+    assert!(second.starts_with("resident ") && second.contains("live Rust heap"), "{text}");
     assert!(text.lines().count() <= 60, "{text}");
     let text = diag(&scene.folder, &["diff", "a.diag", "b.diag"]);
     assert!(text.contains("where resident memory is\n"), "{text}");

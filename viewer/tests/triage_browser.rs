@@ -40,7 +40,7 @@ fn what_where_since_when_and_how_fast_are_seen_without_scrolling() {
         browser.open(&format!("http://{addr}/"));
         let finding = browser.text("document.querySelector('.findings li').innerText");
         for says in [
-            "2,271 tasks, 512 KiB",
+            "2,271 tasks, 391 KiB",
             "+40.0/s",
             "since 18:31:34",
             "waits for mutex at src/bin/futurelock.rs:28",

@@ -15,6 +15,7 @@ use crate::library_sites;
 use crate::live_stacks::LiveStacks;
 use crate::memory_breakdown::MemoryBreakdown;
 use crate::resource_sites;
+use crate::task_cells;
 use crate::task_index::{TaskIndex, TaskOrder};
 
 /// What one snapshot shows. Every part is made when it is first asked for, and kept: a text of the tasks costs no
@@ -34,10 +35,10 @@ pub struct Analysis {
 
 impl Analysis {
     /// Takes a snapshot, of which nothing is derived yet but the places where libraries spawn, and where sockets and channels
-    /// were opened.
+    /// were opened, and whose the cells of tasks are.
     pub fn new(snapshot: Snapshot) -> Self {
         Analysis {
-            snapshot: resource_sites::placed(library_sites::placed(snapshot)),
+            snapshot: resource_sites::placed(library_sites::placed(task_cells::owned(snapshot))),
             stacks: OnceLock::new(),
             await_points: OnceLock::new(),
             tasks: OnceLock::new(),

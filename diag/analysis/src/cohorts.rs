@@ -101,7 +101,7 @@ pub struct Cohort {
     pub polls: Option<u64>,
     /// Memory of the tasks themselves.
     pub cell_bytes: u64,
-    /// Live heap that they allocated, without the tasks that they spawned.
+    /// Live heap that they allocated, without the tasks themselves.
     pub allocated_bytes: f64,
     /// How many wait where, most first.
     pub awaits: Vec<(AwaitIndex, u64)>,
@@ -117,8 +117,8 @@ pub struct Cohorts {
     await_of: Vec<u32>,
     /// How long tasks of each site usually live, if that is known.
     usual_us: Vec<Option<u64>>,
-    /// Live heap that each task of the table allocated for tasks that it spawned.
-    spawned_bytes: Vec<f64>,
+    /// Live heap of each task of the table that is a cell.
+    sampled_cells: Vec<f64>,
     made: [OnceLock<Vec<Cohort>>; 5],
     unlisted_labels: OnceLock<u64>,
 }
@@ -130,7 +130,7 @@ impl Cohorts {
             await_points,
             await_of,
             usual_us: usual_us(snapshot),
-            spawned_bytes: spawned_bytes(snapshot, stacks),
+            sampled_cells: sampled_cells(snapshot, stacks),
             made: Default::default(),
             unlisted_labels: OnceLock::new(),
         }
@@ -151,11 +151,6 @@ impl Cohorts {
         self.await_of.get(row as usize).copied().filter(|&index| index != UNKNOWN).map(AwaitIndex)
     }
 
-    /// Returns the live heap that the task in this row allocated for tasks that it spawned, bytes.
-    pub(crate) fn spawned_bytes(&self, row: u32) -> f64 {
-        self.spawned_bytes.get(row as usize).copied().unwrap_or(0.0)
-    }
-
     /// Returns the rows of the tasks that wait there.
     pub fn waiting_at(&self, index: AwaitIndex) -> impl Iterator<Item = u32> {
         (0..).zip(&self.await_of).filter(move |(_, other)| **other == index.0).map(|(row, _)| row)
@@ -164,6 +159,11 @@ impl Cohorts {
     /// Returns how long tasks of a site usually live: 99 of 100 no longer; none before twenty have ended.
     pub fn usual_lifetime(&self, site: SiteIndex) -> Option<Micros> {
         self.usual_us.get(site.0 as usize).copied().flatten().map(Micros)
+    }
+
+    /// What of the live heap that the task in this row allocated is not its cell.
+    pub(crate) fn beside_cell(&self, row: u32, allocated: f64) -> f64 {
+        (allocated - self.sampled_cells.get(row as usize).copied().unwrap_or(0.0)).max(0.0)
     }
 
     /// Returns whether a task has been idle for far longer than tasks of its site usually live; none if that is not known.
@@ -283,7 +283,6 @@ impl<'a> Sums<'a> {
 
     fn add(&mut self, place: usize, row: u32, task: &TaskTimes) {
         let Some(sum) = self.sums.get_mut(place) else { return };
-        let spawned = self.of.spawned_bytes(row);
         let cohort = &mut sum.cohort;
         cohort.tasks += 1;
         cohort.states[state_place(task.state)] += 1;
@@ -295,7 +294,7 @@ impl<'a> Sums<'a> {
         }
         let cell = self.cells.get(task.site.0 as usize).copied().unwrap_or(0);
         cohort.cell_bytes = cohort.cell_bytes.saturating_add(cell);
-        cohort.allocated_bytes += ((self.allocated)(row) - spawned).max(0.0);
+        cohort.allocated_bytes += self.of.beside_cell(row, (self.allocated)(row));
         sum.ages_us.push((self.now - task.spawned).0);
         sum.idles_us.extend(task.last_progress().map(|at| (self.now - at).0));
         if let Some(index) = self.of.await_of(row) {
@@ -378,21 +377,21 @@ fn usual_us(snapshot: &Snapshot) -> Vec<Option<u64>> {
     lifetimes.into_iter().map(usual).collect()
 }
 
-/// Live heap that each task allocated for the tasks that it spawned: theirs, and none of its own.
-fn spawned_bytes(snapshot: &Snapshot, stacks: &AllocationSites) -> Vec<f64> {
+/// Live heap of each task that is a task's cell, its own as a rule: how large that is, its site says better than samples.
+fn sampled_cells(snapshot: &Snapshot, stacks: &AllocationSites) -> Vec<f64> {
     let Some(heap) = &snapshot.heap else { return Vec::new() };
     let mut cells = HashMap::new();
-    let mut spawned = vec![0.0; snapshot.tasks.len()];
+    let mut sampled = vec![0.0; snapshot.tasks.len()];
     let row = |task: TaskId| snapshot.tasks.id().find(task);
     for sample in heap.samples.iter() {
         let is_cell = *cells
             .entry(sample.stack)
             .or_insert_with(|| stacks.kind(sample.stack) == AllocationKind::TaskCell);
         if let Some(row) = sample.task.filter(|_| is_cell).and_then(row) {
-            spawned[row] += sample.weight_bytes();
+            sampled[row] += sample.weight_bytes();
         }
     }
-    spawned
+    sampled
 }
 
 #[cfg(test)]

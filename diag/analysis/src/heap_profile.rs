@@ -83,8 +83,10 @@ pub struct TaskSiteProfile {
     pub index: SiteIndex,
     /// What it is called.
     pub site: Site,
-    /// Live bytes that live tasks allocated.
+    /// Live bytes that live tasks allocated, their own cells included.
     pub of_live_tasks: WeightedSum,
+    /// The same without their cells.
+    pub beside_cells: WeightedSum,
     /// Live bytes that ended tasks allocated.
     pub of_ended_tasks: WeightedSum,
     /// Allocated and freed since start, by whomever.
@@ -252,6 +254,7 @@ impl TaskSiteProfile {
             index,
             site,
             of_live_tasks: WeightedSum::default(),
+            beside_cells: WeightedSum::default(),
             of_ended_tasks: WeightedSum::default(),
             since_start: AllocStats::default(),
             ages: Lifetimes::default(),
@@ -346,7 +349,11 @@ impl<'a> Build<'a> {
         }
         let Some(task) = sample.task else { return add(&mut all.of_no_task, sample) };
         if self.live_tasks.find(task).is_some() {
-            site.into_iter().for_each(|site| add(&mut site.of_live_tasks, sample));
+            let Some(site) = site else { return };
+            add(&mut site.of_live_tasks, sample);
+            if kind != AllocationKind::TaskCell {
+                add(&mut site.beside_cells, sample);
+            }
             return;
         }
         site.into_iter().for_each(|site| add(&mut site.of_ended_tasks, sample));

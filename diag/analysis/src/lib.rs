@@ -48,6 +48,7 @@ pub mod source_location;
 pub mod stragglers;
 #[cfg(feature = "symbols")]
 pub mod symbols;
+mod task_cells;
 pub mod task_index;
 pub mod unnamed;
 pub mod views;

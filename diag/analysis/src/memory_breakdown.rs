@@ -59,7 +59,7 @@ impl MemoryBreakdown {
     }
 
     /// The split in one sentence, as every report opens:
-    /// `rss 812 MiB = 640 MiB live Rust heap (estimated) + 12 MiB thread stacks + ..`.
+    /// `resident 812 MiB = 640 MiB live Rust heap (estimated) + 12 MiB thread stacks + ..`.
     pub fn sentence(&self) -> String {
         self.sentence_with(&self.heap_bytes.map_or_else(String::new, bytes))
     }
@@ -81,10 +81,10 @@ impl MemoryBreakdown {
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         if self.parts().iter().all(|(_, bytes)| bytes.is_none()) {
-            return format!("rss {}", bytes(self.rss_bytes));
+            return format!("resident {}", bytes(self.rss_bytes));
         }
         let less = if self.unaccounted_bytes < 0 { self.rest() } else { String::new() };
-        format!("rss {} = {}{less}", bytes(self.rss_bytes), parts.join(" + "))
+        format!("resident {} = {}{less}", bytes(self.rss_bytes), parts.join(" + "))
     }
 
     /// What no part explains, in words.
@@ -149,7 +149,7 @@ mod tests {
         snapshot.capture.resources.rss_bytes = Some(100);
         let split = MemoryBreakdown::of(&snapshot).expect("a size is known");
         assert_eq!((split.heap_bytes, split.stacks_bytes, split.unaccounted_bytes), (None, None, 100));
-        assert_eq!(split.sentence(), "rss 100 B");
+        assert_eq!(split.sentence(), "resident 100 B");
     }
     /// Sizes in MiB; the heap's stands for what a sample would.
     fn sentence(rss: u64, heap: Option<u64>, held: Option<u64>, unaccounted: i64) -> String {
@@ -171,19 +171,19 @@ mod tests {
     fn every_part_is_in_the_sentence() {
         assert_eq!(
             sentence(812, Some(640), Some(80), 57),
-            "rss 812 MiB = 640 MiB live Rust heap (estimated) + 80 MiB held free by glibc malloc + \
+            "resident 812 MiB = 640 MiB live Rust heap (estimated) + 80 MiB held free by glibc malloc + \
              12 MiB thread stacks + 20 MiB code and files + 3 MiB diag + \
              57 MiB unaccounted (C libraries, other mappings, error of the estimate)"
         );
         assert_eq!(
             sentence(812, Some(640), None, 137),
-            "rss 812 MiB = 640 MiB live Rust heap (estimated) + 12 MiB thread stacks + 20 MiB code and files + \
+            "resident 812 MiB = 640 MiB live Rust heap (estimated) + 12 MiB thread stacks + 20 MiB code and files + \
              3 MiB diag + 137 MiB unaccounted (memory that the allocator holds free, C libraries, \
              other mappings, error of the estimate)"
         );
         assert_eq!(
             sentence(100, None, None, 65),
-            "rss 100 MiB = 12 MiB thread stacks + 20 MiB code and files + 3 MiB diag + \
+            "resident 100 MiB = 12 MiB thread stacks + 20 MiB code and files + 3 MiB diag + \
              65 MiB unaccounted (the heap, C libraries, other mappings)"
         );
     }
@@ -192,7 +192,7 @@ mod tests {
     fn a_negative_rest_is_told_in_words() {
         assert_eq!(
             sentence(100, Some(640), None, -575),
-            "rss 100 MiB = 640 MiB live Rust heap (estimated) + 12 MiB thread stacks + 20 MiB code and files + \
+            "resident 100 MiB = 640 MiB live Rust heap (estimated) + 12 MiB thread stacks + 20 MiB code and files + \
              3 MiB diag, less 575 MiB that are allocated but not resident, or the error of the estimate"
         );
     }

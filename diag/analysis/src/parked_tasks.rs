@@ -50,10 +50,10 @@ impl Analysis {
         AwaitPoint::of(self.stacks().named.stack(stack)).what()
     }
 
-    /// Returns the memory of the task in this row: its own, and the live heap that it allocated without the tasks that it spawned.
+    /// Returns the memory of the task in this row: its own, and the live heap that it allocated beside it.
     pub fn task_bytes(&self, row: u32) -> f64 {
         let allocated = self.tasks().allocated_bytes(row).unwrap_or(0.0);
-        (allocated - self.common().spawned_bytes(row)).max(0.0) + self.cell_bytes(row as usize) as f64
+        self.common().beside_cell(row, allocated) + self.cell_bytes(row as usize) as f64
     }
 
     /// Memory of the task itself that is in this row.

@@ -5,7 +5,7 @@ mod compared;
 use compared::diff;
 use diag_diff::rules::{reason::Reason, wait::Wait};
 use diag_diff::{Outcome, Policy, Report, judge};
-use diag_snapshot::{LabelRow, Micros, ParkedRow, Snapshot, StackIndex, TaskRow};
+use diag_snapshot::{Heap, LabelRow, Micros, ParkedRow, SampleRow, Snapshot, StackIndex, TaskRow};
 use diag_test_support::call_stack::call_stack;
 use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 
@@ -359,4 +359,42 @@ fn a_leak_says_what_the_stale_tasks_wait_for() {
     let report = judge(&diff(&service.at(15.0), &after).expect("one service"), &Policy::default());
     let at = "own future at svc.rs:1".to_owned();
     assert_eq!(report.findings[0].waiting_at, Some(Wait::All { at }));
+}
+
+/// The same service with a heap in which one live task has a block.
+fn with_heap(mut snapshot: Snapshot, size_bytes: u64) -> Snapshot {
+    let stack = call_stack(&mut snapshot, [("svc::read", Some(("src/svc.rs", 9)))]);
+    let task = snapshot.tasks.iter().next_back().expect("a task");
+    let mut heap = Heap::default();
+    heap.samples.push(SampleRow {
+        birth: 1,
+        size_bytes,
+        rate_bytes: 0,
+        stack,
+        task: Some(task.id),
+        task_site: Some(task.site),
+        task_end: None,
+        thread: 0,
+        born_us: task.spawned_us,
+    });
+    snapshot.heap = Some(heap);
+    snapshot
+}
+
+#[test]
+fn bytes_are_the_tasks_and_what_they_allocated() {
+    let tasks = [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat();
+    let service = Service::new(in_order(tasks));
+    let (before, after) = (service.at(15.0), service.at(30.0));
+    let live = after.tasks.len() as u64;
+    for held in [0, 1 << 20] {
+        let with = |snapshot: &Snapshot| with_heap(snapshot.clone(), held);
+        let report = judge(&diff(&with(&before), &with(&after)).expect("one service"), &Policy::default());
+        let leak = &report.findings[0];
+        assert_eq!((leak.rule, leak.cell_bytes.map(|bytes| bytes.0)), ("task-leak", Some(live * 256)));
+        assert_eq!(leak.bytes.map(|bytes| bytes.estimate_bytes), Some((live * 256 + held) as f64));
+    }
+    // Nobody knows what they allocated: a size of the tasks alone would look like all of it.
+    let report = judge(&diff(&before, &after).expect("one service"), &Policy::default());
+    assert_eq!((report.findings[0].bytes, report.findings[0].cell_bytes), (None, None));
 }

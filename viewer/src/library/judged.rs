@@ -72,6 +72,14 @@ impl Library {
         patience.wait(work).await.transpose()
     }
 
+    /// False if the series that was judged last does not have this finding, which a pair of it may have.
+    pub(crate) fn may_be_over_time(&self, id: &str) -> bool {
+        let judged = lock(&self.judged);
+        judged
+            .newest(|_| true)
+            .is_none_or(|(_, judged)| judged.report.findings.iter().any(|found| found.id == id))
+    }
+
     fn judge(&self, members: Vec<Summary>) -> Result<Judged, Absent> {
         let series = Series::new(members)?;
         let open = |member: &Summary| self.load(&member.id).map(Held);

@@ -1,7 +1,7 @@
 //! `/s/{s}/await/{point}`: all tasks that wait at one place, by spawn site, by stack and one by one.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::human;
@@ -9,7 +9,9 @@ use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::{AwaitView, CohortView, TaskView};
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
 use super::flame::FlameView;
+use super::query::Query;
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json, waiting};

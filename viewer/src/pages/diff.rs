@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::human;
 use diag_analysis::views::Estimate;
@@ -14,6 +14,7 @@ use diag_diff::{Finding, Outcome};
 use serde::Deserialize;
 
 use super::flame::FlameView;
+use super::query::Query;
 use super::{Ask, Form, Page, diff, filters, growth};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};
@@ -200,10 +201,10 @@ pub(super) fn headline(finding: &Finding) -> String {
 pub(super) fn measures(finding: &Finding) -> String {
     join(
         [
-            finding
-                .bytes
-                .filter(|bytes| bytes.low_bytes < bytes.high_bytes)
-                .map(|bytes| format!("bytes, 95 %: {}", bytes.interval())),
+            words::split(finding).or_else(|| {
+                let bytes = finding.bytes.filter(|bytes| bytes.low_bytes < bytes.high_bytes);
+                bytes.map(|bytes| format!("bytes, 95 %: {}", bytes.interval()))
+            }),
             finding.growth.map(|growth| format!("growth, 95 %: {}", growth.interval())),
             words::speed(finding),
             finding.since.map(|since| format!("since {since:.0}")),

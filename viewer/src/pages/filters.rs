@@ -4,6 +4,7 @@
 //! templates escape what these filters return.
 
 use std::borrow::Borrow;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use askama::{Result, Values};
 use diag_analysis::human;
@@ -87,6 +88,13 @@ fn in_words(bytes: i64) -> String {
 pub(crate) fn clock(stamp: impl std::fmt::Display, _: &dyn Values) -> Result<String> {
     let stamp = format!("{stamp:.0}");
     Ok(stamp.get(11..19).map_or(stamp.clone(), str::to_owned))
+}
+
+/// How long ago a moment is for who reads this now.
+#[askama::filter_fn]
+pub(crate) fn ago(unix_us: &u64, _: &dyn Values) -> Result<String> {
+    let now_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
+    Ok(format!("{} ago", human::duration_us(now_us.saturating_sub(*unix_us))))
 }
 
 #[askama::filter_fn]

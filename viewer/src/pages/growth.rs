@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use diag_analysis::views::Estimate;
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
 use super::flame::{About, FlameView};
+use super::query::Query;
 use super::{Ask, Page, diff, filters, heap, to_compact_json, to_json};
 use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of};

@@ -4,18 +4,19 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_analysis::Analysis;
 use diag_analysis::heap_profile::{FunctionProfile, HeapProfile};
 use diag_analysis::source_location::SourceLocation;
-use diag_analysis::views::{HeapNow, Memory};
+use diag_analysis::views::{FunctionNow, HeapNow, Memory};
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
 use super::flame::{About, FlameView, SiteChoice};
+use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
@@ -208,6 +209,16 @@ impl HeapView {
     /// The query of the picture of one kind of blocks.
     fn of_kind(&self, word: &str) -> String {
         self.flame.choice.whole(|choice| choice.kind = word.parse().ok())
+    }
+
+    /// Functions of which something lives.
+    fn living(&self) -> impl Iterator<Item = &FunctionNow> {
+        self.now.functions.iter().filter(|function| function.live.samples > 0)
+    }
+
+    /// The others.
+    fn churning(&self) -> impl Iterator<Item = &FunctionNow> {
+        self.now.functions.iter().filter(|function| function.live.samples == 0)
     }
 
     /// The query of the same picture alone.

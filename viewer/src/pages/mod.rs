@@ -3,6 +3,7 @@
 //! A handler asks the library, makes the struct and lets it be rendered: as HTML by its template,
 //! as JSON under `/api/v1`. Numbers are put into words by the same functions as on the command line.
 
+mod alike;
 mod await_point;
 mod chart;
 mod diff;
@@ -18,6 +19,7 @@ mod help;
 mod newer;
 mod notices;
 mod overview;
+mod query;
 mod request;
 mod resources;
 mod search;
@@ -173,7 +175,7 @@ impl Ask {
             Absent::NotFound(error) => (StatusCode::NOT_FOUND, error),
             Absent::Unusable(error) => (StatusCode::UNPROCESSABLE_ENTITY, error),
         };
-        self.render(status, &ErrorPage { error })
+        self.render(status, &ErrorPage { error, back: None })
     }
 
     fn render<P: Page>(&self, status: StatusCode, page: &P) -> Response {
@@ -194,6 +196,9 @@ impl Ask {
 #[template(path = "error.html")]
 struct ErrorPage {
     error: String,
+    /// The page without what it cannot use.
+    #[serde(skip)]
+    back: Option<String>,
 }
 
 impl Page for ErrorPage {

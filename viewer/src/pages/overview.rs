@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::views::Memory;
 use serde::{Deserialize, Serialize};
 
+use super::query::Query;
 use super::story::{Compared, Story, words};
 use super::{Ask, Form, Page, chart, diff, filters, to_json};
 use crate::library::{Library, Listing, Patience, SourceState, blocking};

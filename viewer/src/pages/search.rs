@@ -1,11 +1,12 @@
 //! `/q`: what of a snapshot has a text in its name.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use diag_analysis::views::{LabelCount, SearchView};
 use serde::{Deserialize, Serialize};
 
+use super::query::Query;
 use super::{Ask, Page, filters, request, to_json};
 use crate::library::{Absent, blocking};
 use crate::loaded::{Loaded, Summary};

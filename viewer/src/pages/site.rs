@@ -1,7 +1,7 @@
 //! `/s/{s}/site/{i}`: one spawn site and its live tasks, a hundred at a time.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::{IntoResponse, Redirect, Response};
 use diag_analysis::task_index::{STATES, TaskOrder};
@@ -9,6 +9,8 @@ use diag_analysis::views::{AwaitCount, CohortView, Lives, Polls, SiteView, TaskV
 use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
+use super::query::Query;
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json};

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::cohorts::{Cohort, CohortKey, GroupBy};
@@ -14,6 +14,7 @@ use diag_diff::Finding;
 use serde::{Deserialize, Serialize};
 
 use super::notices::{Notice, notices};
+use super::query::Query;
 use super::sorting::{Sorting, position};
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_json};

@@ -25,6 +25,8 @@ use crate::mount::Mount;
 const STATE_SLOT: &str = "<!--sources-->";
 /// Where a word goes that the title of a tab begins with.
 const TITLE_SLOT: &str = "<!--answer-->";
+/// Where the link to the page's twin goes: it chooses the same as the page.
+const TWIN_SLOT: &str = "<!--twin-->";
 /// Where the address of the icon goes.
 const ICON_SLOT: &str = "<!--icon-->";
 
@@ -47,8 +49,15 @@ struct States {
     show: String,
 }
 
+#[derive(Template)]
+#[template(source = "<a href=\"/api/v1{{ address }}\">JSON</a>", ext = "html")]
+struct Twin<'a> {
+    address: &'a str,
+}
+
 /// Fills the slots of a page.
 pub(crate) async fn fill(State(library): State<Arc<Library>>, request: Request, next: Next) -> Response {
+    let address = request.uri().path_and_query().map_or("/", |address| address.as_str()).to_owned();
     let (mount, show) = (Mount::of(&request), newer::address(request.uri()));
     let response = mount.redirect(next.run(request).await);
     let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -67,11 +76,16 @@ pub(crate) async fn fill(State(library): State<Arc<Library>>, request: Request, 
     let states = States { phrases: library.state().await.phrases(), newest_unix_us, show };
     let answer = library.answer();
     let title = answer.map_or("", Weight::title);
-    let page = page.replacen(TITLE_SLOT, title, 1).replacen(ICON_SLOT, icon(answer), 1).replacen(
-        STATE_SLOT,
-        &states.render().unwrap_or_default(),
-        1,
-    );
+    let twin =
+        Twin { address: address.strip_prefix("/?").map_or(address.trim_end_matches('/'), |_| &address[1..]) };
+    let page = [
+        (TITLE_SLOT, title),
+        (ICON_SLOT, icon(answer)),
+        (STATE_SLOT, &states.render().unwrap_or_default()),
+        (TWIN_SLOT, &twin.render().unwrap_or_default()),
+    ]
+    .into_iter()
+    .fold(page, |page, (slot, filling)| page.replacen(slot, filling, 1));
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     Response::from_parts(parts, Body::from(mount.page(page)))

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use diag_analysis::task_index::TaskOrder;
 use diag_analysis::views::{AwaitRef, TaskView};
@@ -14,8 +14,10 @@ use diag_diff::{Confidence, Finding};
 use diag_snapshot::SiteIndex;
 use serde::{Deserialize, Serialize};
 
+use super::alike::Alike;
 use super::diff::Pair;
 use super::flame::FlameView;
+use super::query::Query;
 use super::story::Story;
 use super::{Ask, Page, diff, filters, heap, request, ticket, to_json};
 use crate::code::Excerpt;
@@ -34,7 +36,9 @@ pub(super) async fn verdict(ask: &Ask, pair: &str, id: String) -> Result<Verdict
     let missing =
         || Absent::NotFound(format!("no finding {id} between these two: see what there is in the diff"));
     let finding = pair.finding(&id).cloned().ok_or_else(missing)?;
-    blocking(move || Verdict::new(&pair, finding, None)).await
+    let may_be_over_time = ask.library.may_be_over_time(&id);
+    let verdict = blocking(move || Verdict::new(&pair, finding, None)).await?;
+    Ok(Verdict { may_be_over_time, ..verdict })
 }
 
 /// The finding with the source code around its places.
@@ -204,6 +208,9 @@ pub(super) struct Verdict {
     samples: Vec<TaskView>,
     /// Over the series, on the page of the finding.
     pub(super) over_time: Option<OverTime>,
+    /// There is, or may be, a page over the series.
+    #[serde(skip)]
+    may_be_over_time: bool,
     /// The await point of its tasks, if some of the second snapshot wait there.
     #[serde(skip)]
     await_point: Option<AwaitRef>,
@@ -232,6 +239,7 @@ impl Verdict {
             flame: heap::picture_of(after, site_index, subject_function),
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
             await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),
+            may_be_over_time: over_time.is_some(),
             over_time,
             excerpts: Vec::new(),
             schema: "diag.verdict/3",

@@ -33,6 +33,26 @@ impl Estimate {
         Estimate { estimate_bytes: bytes, low_bytes: bytes, high_bytes: bytes }
     }
 
+    /// Returns it with so much more that is counted.
+    pub fn and_exactly(self, more: Bytes) -> Self {
+        self.moved_by(more.0 as f64)
+    }
+
+    /// Returns it without a part of it that is counted.
+    pub fn without(self, part: Bytes) -> Self {
+        self.moved_by(-(part.0 as f64))
+    }
+
+    fn moved_by(self, bytes: f64) -> Self {
+        let Estimate { estimate_bytes, low_bytes, high_bytes } = self;
+        let moved = |of: f64| (of + bytes).max(0.0);
+        Estimate {
+            estimate_bytes: moved(estimate_bytes),
+            low_bytes: moved(low_bytes),
+            high_bytes: moved(high_bytes),
+        }
+    }
+
     /// Returns the best guess for people.
     pub fn estimate(&self) -> String {
         signed_bytes(self.estimate_bytes)

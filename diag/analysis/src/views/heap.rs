@@ -123,8 +123,10 @@ pub struct TaskSiteNow {
     pub location: String,
     /// Type of the spawned future.
     pub name: String,
-    /// Live bytes that live tasks allocated.
+    /// Live bytes that live tasks allocated, their own cells included.
     pub of_live_tasks: Estimate,
+    /// The same without their cells.
+    pub beside_cells: Estimate,
     /// Live bytes that ended tasks allocated.
     pub of_ended_tasks: Estimate,
     /// Allocated and freed since start, by whomever.
@@ -250,6 +252,7 @@ impl TaskSiteNow {
             location: site.site.to_string(),
             name: site.site.type_name.clone(),
             of_live_tasks: Estimate::of(&site.of_live_tasks, profile.unseen_bytes),
+            beside_cells: Estimate::of(&site.beside_cells, profile.unseen_bytes),
             of_ended_tasks: Estimate::of(&site.of_ended_tasks, profile.unseen_bytes),
             since_start: site.since_start,
             age_at_free: AgeAtFree::of(&site.ages),

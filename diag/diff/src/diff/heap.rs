@@ -37,8 +37,8 @@ pub struct HeapDiff {
     pub window: Option<AllocStats>,
     /// By allocating function, the largest growth first.
     pub sites: Vec<HeapSiteDiff>,
-    /// Live bytes that live tasks allocated, by their spawn site, in the second snapshot.
-    pub of_live_tasks: BTreeMap<Site, WeightedSum>,
+    /// Live bytes that live tasks allocated, by their spawn site, in the second snapshot, without their cells.
+    pub beside_cells: BTreeMap<Site, WeightedSum>,
     /// Weight of a sample where none was seen, bytes: the mean distance between samples.
     pub unseen_bytes: f64,
 }
@@ -143,8 +143,8 @@ pub(super) fn diff(
         was.samples.iter().for_each(|sample| each(Some(sample), None));
         is.samples.iter().for_each(|sample| each(None, Some(sample)));
     }
-    let of_live_tasks = of_live_tasks(&profiles.1, join, tasks);
-    let mut diff = moves.finish(profiles, same_process, of_live_tasks);
+    let beside_cells = beside_cells(&profiles.1, join, tasks);
+    let mut diff = moves.finish(profiles, same_process, beside_cells);
     if !is_counted {
         diff.sites.iter_mut().for_each(|site| site.window = None);
     }
@@ -278,7 +278,7 @@ impl Moves {
         self,
         (before, after): (Arc<HeapProfile>, Arc<HeapProfile>),
         same_process: bool,
-        of_live_tasks: BTreeMap<Site, WeightedSum>,
+        beside_cells: BTreeMap<Site, WeightedSum>,
     ) -> HeapDiff {
         let unseen_bytes = before.unseen_bytes.max(after.unseen_bytes);
         let none = |place: &SourceLocation| Arc::new(FunctionProfile::none(place.clone()));
@@ -316,7 +316,7 @@ impl Moves {
             sites,
             before,
             after,
-            of_live_tasks,
+            beside_cells,
             unseen_bytes,
         }
     }
@@ -326,12 +326,12 @@ fn by_place(profile: &HeapProfile) -> HashMap<&SourceLocation, &Arc<FunctionProf
     profile.functions.iter().map(|function| (&function.place, function)).collect()
 }
 
-/// Live bytes that live tasks allocated, under the names that the join gave to the sites.
-fn of_live_tasks(after: &HeapProfile, join: &Join, tasks: &TaskDiff) -> BTreeMap<Site, WeightedSum> {
+/// Live bytes that live tasks allocated, without their cells, under the names that the join gave to the sites.
+fn beside_cells(after: &HeapProfile, join: &Join, tasks: &TaskDiff) -> BTreeMap<Site, WeightedSum> {
     let mut sums: BTreeMap<Site, WeightedSum> = BTreeMap::new();
-    for held in after.task_sites.iter().filter(|held| held.of_live_tasks.samples > 0) {
+    for held in after.task_sites.iter().filter(|held| held.beside_cells.samples > 0) {
         if let Some(site) = join.after.of(held.index).and_then(|place| tasks.sites.get(place)) {
-            *sums.entry(site.site.clone()).or_default() += held.of_live_tasks;
+            *sums.entry(site.site.clone()).or_default() += held.beside_cells;
         }
     }
     sums

@@ -54,6 +54,9 @@ fn write_finding(out: &mut String, finding: &Finding) {
             let _ = writeln!(out, "- {label}{}", escape(&sentence.to_string()));
         }
     }
+    if let Some(split) = words::split(finding) {
+        let _ = writeln!(out, "- bytes: {}", escape(&split));
+    }
     for (label, place) in words::places(finding) {
         let _ = writeln!(out, "- {label}: {}", escape(&place));
     }

@@ -125,6 +125,9 @@ fn write_finding(out: &mut String, finding: &Finding, paint: Paint) {
             let _ = writeln!(out, "  {mark} {sentence}");
         }
     }
+    if let Some(split) = words::split(finding) {
+        let _ = writeln!(out, "  bytes: {split}");
+    }
     for (label, place) in words::places(finding) {
         let _ = writeln!(out, "  {label}: {place}");
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use diag_analysis::views::Estimate;
+use diag_snapshot::Bytes;
 use serde::Serialize;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -99,6 +100,8 @@ pub struct Finding {
     pub rate_per_s: Option<f64>,
     /// How many bytes, in the second snapshot.
     pub bytes: Option<Estimate>,
+    /// How many of these are the tasks themselves, if it is about tasks that live.
+    pub cell_bytes: Option<Bytes>,
     /// How many bytes more than in the first.
     pub growth: Option<Estimate>,
     /// What speaks for it.
@@ -116,6 +119,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What of its bytes is not the tasks themselves, if it is about tasks that live.
+    pub fn allocated(&self) -> Option<Estimate> {
+        Some(self.bytes?.without(self.cell_bytes?))
+    }
+
     /// A finding of which nothing more is known yet.
     pub(super) fn new(
         rule: &'static str,
@@ -135,6 +143,7 @@ impl Finding {
             count: None,
             rate_per_s: None,
             bytes: None,
+            cell_bytes: None,
             growth: None,
             evidence: Vec::new(),
             counter_evidence: Vec::new(),

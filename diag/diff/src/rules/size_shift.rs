@@ -14,7 +14,7 @@ use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use super::task_leak::of_live_tasks;
+use super::task_leak::{cells, of_live_tasks};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Likeness, SiteDiff};
 use crate::stats::sign_test;
 
@@ -103,6 +103,7 @@ fn more_tasks(diff: &Diff, site: &SiteDiff) -> Finding {
     Finding {
         count: Some(site.after.live),
         bytes: of_live_tasks(diff, site),
+        cell_bytes: cells(diff, site),
         evidence: vec![Evidence::TasksInEither { before: site.before.live, after: site.after.live }],
         ..finding(Subject::from(&site.site), Risk::TasksKept)
     }

@@ -188,6 +188,7 @@ impl<'a> Suspect<'a> {
             count: Some(self.site.after.stale),
             rate_per_s,
             bytes: of_live_tasks(diff, self.site),
+            cell_bytes: cells(diff, self.site),
             evidence: self.evidence(diff, params),
             counter_evidence: self.counter_evidence(diff, params),
             waiting_at,
@@ -284,10 +285,17 @@ fn commonest_need(site: &SiteDiff) -> Option<Direction> {
     site.after.stale_needs.get(wait.at()).copied()
 }
 
-/// What the live tasks of a site allocated and nobody freed.
+/// The live tasks of a site, and what they allocated and nobody freed; none if the heap is not sampled.
 pub(super) fn of_live_tasks(diff: &Diff, site: &SiteDiff) -> Option<Estimate> {
     let heap = diff.heap.as_ref()?;
-    Some(Estimate::of(heap.of_live_tasks.get(&site.site)?, heap.unseen_bytes))
+    let allocated = heap.beside_cells.get(&site.site).copied().unwrap_or_default();
+    let allocated = Estimate::of(&allocated, heap.unseen_bytes);
+    Some(allocated.and_exactly(cells(diff, site)?))
+}
+
+/// Of these the tasks themselves.
+pub(super) fn cells(diff: &Diff, site: &SiteDiff) -> Option<Bytes> {
+    diff.heap.as_ref().map(|_| Bytes(site.after.live.saturating_mul(site.future_bytes)))
 }
 
 fn cohort_against(cohort: Cohort, params: &Params) -> Option<Evidence> {

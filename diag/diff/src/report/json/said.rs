@@ -41,7 +41,7 @@ fn say<S: Serializer>(fact: &(impl Fact + Display), serializer: S) -> Result<S::
 
 impl Serialize for Finding {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut finding = serializer.serialize_struct("Finding", 16)?;
+        let mut finding = serializer.serialize_struct("Finding", 18)?;
         finding.serialize_field("id", &self.id)?;
         finding.serialize_field("rule", self.rule)?;
         finding.serialize_field("category", &self.category)?;
@@ -51,6 +51,8 @@ impl Serialize for Finding {
         finding.serialize_field("count", &self.count)?;
         finding.serialize_field("rate_per_s", &self.rate_per_s)?;
         finding.serialize_field("bytes", &self.bytes)?;
+        finding.serialize_field("cell_bytes", &self.cell_bytes.map(|bytes| bytes.0))?;
+        finding.serialize_field("allocated", &self.allocated())?;
         finding.serialize_field("growth", &self.growth)?;
         finding.serialize_field("evidence", &self.evidence)?;
         finding.serialize_field("counter_evidence", &self.counter_evidence)?;

@@ -121,6 +121,8 @@ fn finding() -> Value {
         ("count", or_null(integer())),
         ("rate_per_s", or_null(number())),
         ("bytes", or_null(of("estimate"))),
+        ("cell_bytes", or_null(integer())),
+        ("allocated", or_null(of("estimate"))),
         ("growth", or_null(of("estimate"))),
         ("evidence", list(of("evidence"))),
         ("counter_evidence", list(of("evidence"))),

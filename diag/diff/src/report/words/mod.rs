@@ -35,6 +35,18 @@ pub fn counted(finding: &Finding) -> Option<String> {
     })
 }
 
+/// What its bytes are, if it is about tasks that live: `148 KiB the tasks themselves, 6.1 MiB (95 %: 5 MiB to 7 MiB) allocated by
+/// them`.
+pub fn split(finding: &Finding) -> Option<String> {
+    let (cells, allocated) = (finding.cell_bytes?, finding.allocated()?);
+    Some(format!(
+        "{} the tasks themselves, {} (95 %: {}) allocated by them",
+        size(&cells),
+        allocated.estimate(),
+        allocated.interval()
+    ))
+}
+
 /// How fast these become more: `+46.3/s`, and by the hour what is slower than one in ten seconds: `+8.0/h`.
 pub fn speed(finding: &Finding) -> Option<String> {
     finding.rate_per_s.map(|per_s| match per_s.abs() < 0.1 {

@@ -2,7 +2,7 @@
 
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, busy_eighths, labelled, of_live_tasks, risk, stays};
+use super::{Params, Rule, busy_eighths, cells, labelled, of_live_tasks, risk, stays};
 use crate::diff::{Births, Diff, Older, Site, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
@@ -128,6 +128,7 @@ impl<'a> Ageing<'a> {
             count: Some(births.count),
             rate_per_s,
             bytes: of_live_tasks(diff, self.site),
+            cell_bytes: cells(diff, self.site),
             evidence,
             counter_evidence: against.into_iter().flatten().collect(),
             ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)

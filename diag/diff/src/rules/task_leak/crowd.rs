@@ -7,7 +7,7 @@
 
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, labelled, of_live_tasks, risk};
+use super::{Params, Rule, cells, labelled, of_live_tasks, risk};
 use crate::diff::{Diff, Site, SiteDiff};
 use crate::rules::advice::Advice;
 use crate::rules::evidence::Evidence;
@@ -57,6 +57,7 @@ pub(super) fn finding(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &
         count: Some(after),
         rate_per_s,
         bytes: of_live_tasks(diff, site),
+        cell_bytes: cells(diff, site),
         evidence: [Some(grew), told, Some(since_start)]
             .into_iter()
             .flatten()

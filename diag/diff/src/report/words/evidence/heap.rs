@@ -15,8 +15,12 @@ pub(super) fn samples_grew(
     gone_samples: &u64,
     Probability(p): &Probability,
 ) -> Result {
-    // Below that a number has no room for it; it is not 0.
-    let p = if *p < 1e-300 { "< 1e-300".to_owned() } else { format!("= {p:.0e}") };
+    // Beyond that nobody tells numbers apart, and a chance that is not 0 never reads as 0.
+    let p = match *p {
+        p if p < 1e-9 => "< 1 in a billion".to_owned(),
+        p if p < 0.001 => format!("= 1 in {}", count(&((1.0 / p) as u64))),
+        p => format!("= {p:.3}"),
+    };
     write!(f, "{} new samples, {} freed: p {p} (sign test)", count(new_samples), count(gone_samples))
 }
 
