@@ -79,7 +79,7 @@ fn the_healthy_twin_is_clean() {
 
 #[test]
 fn stopped_too_early_it_says_so() {
-    let outcome = demo("early", &["--healthy", "--seconds", "4"]);
+    let outcome = demo("early", &["--healthy", "--seconds", "2"]);
     assert_eq!(outcome["report"]["outcome"], "insufficient_data", "{outcome:#}");
     assert_ne!(outcome["report"]["reasons"], Value::Array(vec![]));
 }
