@@ -15,6 +15,7 @@ mod growth;
 mod heap;
 mod help;
 mod notices;
+mod on_cpu;
 mod overview;
 mod request;
 mod resources;
@@ -62,6 +63,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool) -> Router {
         .route("/s/{s}/flame.json", get(heap::json))
         .route("/s/{s}/tasks/flame.json", get(waiting::json))
         .route("/s/{s}/await/{point}/flame.json", get(waiting::json_at))
+        .route("/s/{s}/cpu/flame.json", get(on_cpu::json))
         .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
         .route("/compare", get(diff::compare))
@@ -88,6 +90,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/await/{point}", get(await_point::page))
         .route("/s/{s}/task/{task}", get(task::page))
         .route("/s/{s}/heap", get(heap::page))
+        .route("/s/{s}/cpu", get(on_cpu::page))
         .route("/s/{s}/resources", get(resources::page))
         .route("/s/{s}/groups", get(groups::page))
         .route("/s/{s}/request/{request}", get(request::page))
