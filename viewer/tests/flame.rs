@@ -211,7 +211,7 @@ async fn blocks_are_told_by_their_age() {
         .sum();
     assert!((of_page - total("age=5s&task=ended").await as f64).abs() <= 2.0);
     let page = scene.viewer.page(&scene.path("/s/{b}/heap?age=90s")).await;
-    assert!(page.contains("<option value=\"90s\" selected>90s old</option>"), "{page}");
+    assert!(page.contains("<option value=\"90s\" selected>90s or older</option>"), "{page}");
     assert!(page.contains("There are no live bytes of this kind in this snapshot"), "{page}");
     let svg = scene.viewer.page(&scene.path("/s/{b}/heap.svg?age=20s")).await;
     assert!(
