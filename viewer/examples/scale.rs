@@ -12,7 +12,7 @@ use site::{Folder, Viewer};
 
 const TASKS: u64 = 1_200_000;
 const STACKS: u32 = 100_000;
-const PAGES: [&str; 27] = [
+const PAGES: [&str; 30] = [
     "/s/live/tasks",
     "/s/live/tasks?sort=idle",
     "/s/live/tasks?sort=held",
@@ -39,6 +39,9 @@ const PAGES: [&str; 27] = [
     "/s/live/flame.json",
     "/s/live/flame.json?invert=true",
     "/s/live/flame.json?q=function_77&nodes=1",
+    "/s/live/flame.json?q=%2Ffunction_7.*7%24%2F&nodes=1",
+    "/s/live/flame.json?age=60s",
+    "/s/live/flame.json?kind=other",
     "/",
 ];
 

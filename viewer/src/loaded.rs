@@ -45,6 +45,9 @@ pub(crate) struct Summary {
     pub(crate) lost: Vec<String>,
     /// Which names are missing, and which could not be used.
     pub(crate) without_names: Vec<String>,
+    /// True if it was made of a CPU profile.
+    #[serde(skip)]
+    pub(crate) has_cpu: bool,
     #[serde(skip)]
     pub(crate) taken_unix_us: u64,
     #[serde(skip)]
@@ -107,8 +110,13 @@ impl Loaded {
     /// Its call stacks as a tree; none if the heap is not sampled.
     pub(crate) fn tree(&self, frames: Frames) -> Option<&Tree> {
         self.analysis.heap()?;
+        Some(self.stacks_tree(frames))
+    }
+
+    /// All of its call stacks as a tree.
+    pub(crate) fn stacks_tree(&self, frames: Frames) -> &Tree {
         let tree = &self.trees[frames as usize];
-        Some(tree.get_or_init(|| Tree::new(&[&self.analysis.stacks().named], frames, true)))
+        tree.get_or_init(|| Tree::new(&[&self.analysis.stacks().named], frames, true))
     }
 
     /// The stacks of its parked tasks as a tree.
@@ -151,6 +159,7 @@ impl Summary {
             heap_bytes: snapshot.heap.as_ref().map(diag_snapshot::Heap::live_bytes),
             lost: damages.iter().map(ToString::to_string).collect(),
             without_names: without_names(snapshot, notes),
+            has_cpu: diag_analysis::cpu_stacks::is_profiled(snapshot),
             taken_unix_us: snapshot.taken_unix_us(),
             instance: process.instance,
         }

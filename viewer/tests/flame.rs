@@ -3,6 +3,7 @@
 mod site;
 
 use axum::http::StatusCode;
+use diag_analysis::pprof::{CpuFacts, CpuSample};
 use diag_snapshot::{ParkedRow, Snapshot, StackIndex, TaskId};
 use diag_test_support::crowd::crowd;
 use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
@@ -210,7 +211,7 @@ async fn blocks_are_told_by_their_age() {
         .sum();
     assert!((of_page - total("age=5s&task=ended").await as f64).abs() <= 2.0);
     let page = scene.viewer.page(&scene.path("/s/{b}/heap?age=90s")).await;
-    assert!(page.contains("<option value=\"90s\" selected>90s old</option>"), "{page}");
+    assert!(page.contains("<option value=\"90s\" selected>90s or older</option>"), "{page}");
     assert!(page.contains("There are no live bytes of this kind in this snapshot"), "{page}");
     let svg = scene.viewer.page(&scene.path("/s/{b}/heap.svg?age=20s")).await;
     assert!(
@@ -371,6 +372,44 @@ async fn a_slice_is_inverted_zoomed_and_searched() {
     assert_eq!(pattern["search"]["functions"].as_array().map(Vec::len), Some(1), "{}", pattern["search"]);
     let nothing = scene.json("/s/{b}/flame.json?q=nothing").await["search"].clone();
     assert_eq!((&nothing["frames"], &nothing["words"]), (&json!(0), &json!("0 B")));
+}
+
+/// A CPU profile is a picture when it is imported.
+#[tokio::test]
+async fn an_imported_cpu_profile_is_drawn() {
+    let (folder, of) = (Folder::new("flame-cpu"), diag_test_support::iothub::service(24, 24));
+    let sample =
+        |stack: u32| CpuSample { stack: StackIndex(stack), task_site: None, samples: u64::from(stack) + 1 };
+    let samples: Vec<CpuSample> = (0..3).map(sample).collect();
+    let facts = CpuFacts { taken_unix_us: 9, for_us: 1_000_000, period_ns: 10_000_000, cpu_ns: 60_000_000 };
+    let file = diag_analysis::pprof::cpu(&of.stacks, &of.strings, &samples, facts);
+    let format = diag_analysis::import::recognized(&file).expect("a profile");
+    let id = folder.write("cpu.diag", &format.import(&file).expect("a CPU profile"));
+    let viewer = folder.viewer();
+    for query in ["", "?frames=all", "?frames=all&invert=true"] {
+        let slice = viewer.json(&format!("/s/{id}/cpu/flame.json{query}")).await;
+        assert_eq!(
+            (&slice["unit"], &slice["nodes"]["total"][0]),
+            (&json!("ns"), &json!(60_000_000)),
+            "{query}"
+        );
+        assert_eq!(slice["nodes"]["samples"][0], json!(6));
+    }
+    let slice = viewer.json(&format!("/s/{id}/cpu/flame.json?frames=all")).await;
+    check_adds_up(&slice, "total", "self");
+    let twin = viewer.json(&format!("/api/v1/s/{id}/cpu?frames=all")).await;
+    assert_eq!((&twin["whole"]["cpu_ns"], &twin["whole"]["samples"]), (&json!(60_000_000), &json!(6)));
+    let callees = twin["callees"].as_array().expect("callees");
+    let of_callees: i64 = callees.iter().map(|callee| callee["cpu_ns"].as_i64().expect("a time")).sum();
+    assert_eq!(of_callees, 60_000_000);
+    let page = viewer.page(&format!("/s/{id}/cpu")).await;
+    assert!(page.contains("<h1>60 ms on a CPU</h1>") && page.contains("class=\"flame-svg\""), "{page}");
+    assert!(!page.contains("name=\"value\"") && !page.contains("name=\"age\""), "it has no blocks: {page}");
+    assert!(viewer.page(&format!("/s/{id}/tasks")).await.contains(&format!("href=\"/s/{id}/cpu\"")));
+    // Of a snapshot without one there is none, and no link to it.
+    let other = folder.write("other.diag", &service().at(9.0));
+    assert_eq!(viewer.get(&format!("/s/{other}/cpu")).await.status, StatusCode::NOT_FOUND);
+    assert!(!folder.viewer().page(&format!("/s/{other}/tasks")).await.contains("/cpu\""));
 }
 
 /// A finding has the heap of its own site or function, drawn by the server, and leads to the whole.

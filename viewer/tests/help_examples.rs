@@ -5,6 +5,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 use std::{fs, thread};
 
+use diag_analysis::pprof::{CpuFacts, CpuSample, cpu};
+use diag_snapshot::StackIndex;
 use diag_test_support::folder::Folder;
 
 const DIAG: &str = env!("CARGO_BIN_EXE_diag");
@@ -29,7 +31,16 @@ fn folder() -> Folder {
     fs::write(folder.join("diag.toml"), "fail_on = \"likely\"\n").expect("a policy");
     let made = diag(&folder, &["export", "pprof", "now.diag", "-o", "before.pb.gz"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
+    fs::write(folder.join("cpu.pb.gz"), cpu_profile(&folder.join("now.diag"))).expect("a profile");
     folder
+}
+
+/// A CPU profile with some stacks of a snapshot.
+fn cpu_profile(path: &Path) -> Vec<u8> {
+    let (snapshot, _) = diag_snapshot::read(&fs::read(path).expect("a snapshot")).expect("a snapshot");
+    let sample = CpuSample { stack: StackIndex(0), task_site: None, samples: 3 };
+    let facts = CpuFacts { taken_unix_us: 1, for_us: 1_000, period_ns: 1_000, cpu_ns: 3_000 };
+    cpu(&snapshot.stacks, &snapshot.strings, &[sample], facts)
 }
 
 /// Has the first task of a snapshot be of this request.

@@ -89,6 +89,7 @@ fn what_cannot_be_imported_is_said_with_its_file_and_place() {
     folder.check("import text -o x.diag --from pprof", &[3], "text: damaged at byte ");
     folder.check("import text -o x.diag --from gif", &[2], "there is no format `gif` to import");
     folder.check("import nothing -o x.diag", &[3], "nothing: ");
+    folder.check("import --help", &[0], "heap and CPU profiles");
     folder.check("import --help", &[0], "diag import before.pb.gz -o before.diag");
     assert!(!folder.0.join("x.diag").exists());
 }

@@ -15,7 +15,7 @@ const RENDERERS: [&str; 6] = [
 ];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "tasks",
     "labels",
     "sites",
@@ -24,6 +24,7 @@ const TABLES: [&str; 20] = [
     "parked",
     "threads",
     "thread_cpu",
+    "cpu_samples",
     "mapped_files",
     "descriptors",
     "resource_sites",

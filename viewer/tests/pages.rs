@@ -3,7 +3,7 @@
 mod site;
 
 use axum::http::{Request, StatusCode};
-use diag_snapshot::{LabelRow, ParkedRow, StackIndex};
+use diag_snapshot::{CpuSampleRow, LabelRow, ParkedRow, StackIndex};
 use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, router};
 use site::{Folder, Viewer};
@@ -56,6 +56,7 @@ impl Scene {
             let first = snapshot.tasks.get(0).expect("a task").id;
             snapshot.labels.push(LabelRow { task: first, key, value });
             snapshot.parked.push(ParkedRow { task: first, stack: StackIndex(0) });
+            snapshot.cpu_samples.push(CpuSampleRow { stack: StackIndex(0), samples: 1, cpu_ns: 10_000_000 });
             folder.write(name, &snapshot)
         });
         Scene { viewer: folder.viewer(), folder, a, b }

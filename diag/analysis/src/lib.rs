@@ -16,6 +16,7 @@ pub mod await_points;
 pub mod cohorts;
 pub mod conditions;
 mod coverage;
+pub mod cpu_stacks;
 pub mod dump;
 mod each_once;
 pub mod export;

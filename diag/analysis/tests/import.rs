@@ -6,7 +6,7 @@ use std::io::Write as _;
 
 use diag_analysis::import::{ImportError, by_name, recognized};
 use diag_analysis::{Analysis, pprof};
-use diag_snapshot::{SampleRow, Snapshot};
+use diag_snapshot::{SampleRow, Snapshot, StackIndex};
 use diag_test_support::{iothub, profile};
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -194,16 +194,64 @@ fn a_profile_of_jemalloc_is_read() {
 }
 
 #[test]
+fn cpu_profiles_have_their_sums() {
+    let snapshot = iothub::service(24, 24);
+    let sample = |stack: u32, samples: u64| pprof::CpuSample {
+        stack: StackIndex(stack),
+        task_site: (stack > 0).then(|| "src/main.rs:7:9".to_owned()),
+        samples,
+    };
+    let facts = pprof::CpuFacts {
+        taken_unix_us: 2_000_000,
+        for_us: 1_000_000,
+        period_ns: 10_000_000,
+        cpu_ns: 90_000_000,
+    };
+    let file =
+        pprof::cpu(&snapshot.stacks, &snapshot.strings, &[sample(0, 6), sample(1, 1), sample(2, 2)], facts);
+    let imported = import(&file).expect("a CPU profile");
+    assert!(imported.heap.is_none());
+    let analysis = Analysis::from(imported);
+    let all: (u64, u64) =
+        analysis.cpu_stacks().fold((0, 0), |(samples, ns), row| (samples + row.samples, ns + row.cpu_ns));
+    assert_eq!(all, (9, 90_000_000));
+    // Written and read again it is the same.
+    let bytes = diag_snapshot::write(analysis.snapshot());
+    let again = diag_snapshot::read(&bytes).expect("a snapshot").0;
+    assert_eq!(again.cpu_samples.len(), analysis.snapshot().cpu_samples.len());
+}
+
+#[test]
+fn cpu_profiles_of_others_come_in_other_units() {
+    let profile = |unit| {
+        Foreign::new(&[("cpu", unit)]).function(1, "burn", "burn.go", 3).sample(&[1], &[7]).sample(&[1], &[5])
+    };
+    for (unit, cpu_ns) in [("nanoseconds", 12), ("microseconds", 12_000), ("milliseconds", 12_000_000)] {
+        let analysis = Analysis::from(import(&profile(unit).finish()).expect(unit));
+        let rows: Vec<_> = analysis.cpu_stacks().map(|row| (row.samples, row.cpu_ns)).collect();
+        assert_eq!(rows, [(2, cpu_ns)], "{unit}: one stack, and a sample each time");
+    }
+    let error = import(&profile("fortnights").finish()).expect_err("a unit that is not known").to_string();
+    assert!(error.starts_with("it is neither a heap profile nor a CPU profile"), "{error}");
+    let huge = Foreign::new(&[("cpu", "seconds")]).function(1, "f", "f.go", 1).sample(&[1], &[i64::MAX]);
+    let analysis = Analysis::from(import(&huge.finish()).expect("absurd, and a profile"));
+    assert_eq!(analysis.cpu_stacks().map(|row| row.cpu_ns).collect::<Vec<_>>(), [u64::MAX]);
+}
+
+#[test]
 fn what_cannot_be_imported_says_why() {
     let wrong = |file: Vec<u8>, what: &str| {
         let error = import(&file).expect_err("it cannot be").to_string();
         assert!(error.contains(what), "{error}");
     };
-    let cpu = Foreign::new(&[("samples", "count"), ("cpu", "nanoseconds")]).finish();
-    wrong(cpu, "it is no heap profile: it has no inuse_space, but \"samples\", \"cpu\"");
-    wrong(Vec::new(), "it has no inuse_space, but no value at all");
+    let wall = Foreign::new(&[("samples", "count"), ("wall", "nanoseconds")]).finish();
+    wrong(
+        wall,
+        "it is neither a heap profile nor a CPU profile: it has no inuse_space and no cpu, but \"samples\", \"wall\"",
+    );
+    wrong(Vec::new(), "it has no inuse_space and no cpu, but no value at all");
     wrong(Foreign::new(&[("inuse_space", "kilobytes")]).finish(), "in \"kilobytes\", not in bytes");
-    wrong(go().sample(&[1], &[0, 0, -1, -48]).finish(), "a difference of two profiles is no heap");
+    wrong(go().sample(&[1], &[0, 0, -1, -48]).finish(), "a difference of two profiles is not imported");
     wrong(go().sample(&[1], &[0, 0, 1]).finish(), "fewer values than the profile has types");
     wrong(go().sample(&[1, 9], &[0, 0, 1, 48]).finish(), "names location 9, which is not there");
     wrong(go().sample(&[0], &[0, 0, 1, 48]).finish(), "names location 0, which is not there");

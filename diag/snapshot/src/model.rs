@@ -4,6 +4,7 @@
 //! bytes. The one wall-clock anchor is [`Process::started_unix_us`].
 
 mod cancel;
+mod cpu_sample;
 mod descriptor;
 mod end;
 mod facts;
@@ -21,6 +22,7 @@ mod task;
 mod thread_cpu;
 
 pub use cancel::CancelBy;
+pub use cpu_sample::CpuSampleRow;
 pub use descriptor::{DescriptorKind, DescriptorRow};
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
@@ -78,6 +80,8 @@ pub struct Snapshot {
     pub threads: Table<ThreadRow>,
     /// What each thread has used of the CPUs, by ascending id.
     pub thread_cpu: Table<ThreadCpuRow>,
+    /// Where code ran on a CPU, by ascending stack.
+    pub cpu_samples: Table<CpuSampleRow>,
     /// The files that are mapped, the largest first.
     pub mapped_files: Table<MappedFileRow>,
     /// The file descriptors that are open, by kind.
@@ -126,6 +130,7 @@ impl Snapshot {
         visitor.visit(&self.labels);
         visitor.visit(&self.threads);
         visitor.visit(&self.thread_cpu);
+        visitor.visit(&self.cpu_samples);
         visitor.visit(&self.mapped_files);
         visitor.visit(&self.descriptors);
         visitor.visit(&self.resource_sites);
@@ -296,6 +301,7 @@ mod tests {
             labels: ones(),
             threads: ones(),
             thread_cpu: ones(),
+            cpu_samples: ones(),
             mapped_files: ones(),
             descriptors: ones(),
             heap: Some(Heap {

@@ -278,7 +278,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let sites = (table(sizes.sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let tasks = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let threads = (table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    let system = (table(rows, sizes), table(rows, sizes));
+    let system = (table(rows, sizes), table(rows, sizes), table(rows, sizes));
     let resources = (table(sizes.resource_sites, sizes), table(rows, sizes), table(rows, sizes));
     let groups =
         (table(sizes.group_sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
@@ -289,7 +289,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                 (tasks, ends, zombies, parked),
                 (labels, threads, thread_cpu),
                 (
-                    (mapped_files, descriptors),
+                    (cpu_samples, mapped_files, descriptors),
                     (resource_sites, resources, resource_ages),
                     (group_sites, groups, members, cancel_latencies),
                 ),
@@ -308,6 +308,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                     labels,
                     threads,
                     thread_cpu,
+                    cpu_samples,
                     mapped_files,
                     descriptors,
                     resource_sites,

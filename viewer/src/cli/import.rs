@@ -6,8 +6,8 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use diag_analysis::human;
 use diag_analysis::import::{self, Importer};
+use diag_analysis::{cpu_stacks, human};
 use diag_snapshot::{Snapshot, file, write};
 
 use super::exit::{End, Failure};
@@ -41,6 +41,7 @@ fn after_help() -> String {
     }
     text + "\nExamples:\n  \
         curl -o before.pb.gz http://localhost:6060/debug/pprof/heap && diag import before.pb.gz -o before.diag\n  \
+        curl -o cpu.pb.gz 'http://localhost:6060/debug/pprof/profile?seconds=10' && diag import cpu.pb.gz -o cpu.diag\n  \
         diag diff before.diag after.diag\n  \
         diag serve before.diag after.diag"
 }
@@ -93,7 +94,11 @@ fn named(mut snapshot: Snapshot, service: Option<&str>) -> Snapshot {
 /// What was imported: `shop, 12 MiB live in 41 samples`.
 fn about(snapshot: &Snapshot) -> String {
     let service = human::name(&snapshot.process.service);
-    let Some(heap) = &snapshot.heap else { return service };
+    let Some(heap) = &snapshot.heap else {
+        let cpu = cpu_stacks::in_all(snapshot);
+        let samples = human::counted(cpu.samples, "sample");
+        return format!("{service}, {} on a CPU in {samples}", human::duration(cpu.cpu_ns));
+    };
     let samples = human::counted(heap.samples.len() as u64, "sample");
     format!("{service}, {} live in {samples}", human::bytes(heap.live_bytes().round() as u64))
 }

@@ -52,6 +52,7 @@ pub(crate) enum Of {
     Waiting {
         width: Width,
     },
+    OnCpu {},
     Growth {
         mode: Mode,
         same_process: bool,

@@ -45,6 +45,7 @@ pub(super) enum About {
     Heap,
     Growth,
     Tasks,
+    Cpu,
 }
 
 /// A caller of the first frame.
@@ -150,9 +151,17 @@ impl FlameView {
         self.about == About::Tasks
     }
 
+    pub(super) fn is_of_cpu(&self) -> bool {
+        self.about == About::Cpu
+    }
+
     /// What wider frames have more of.
     pub(super) fn unit(&self) -> &'static str {
-        if self.is_of_tasks() { self.choice.width.name() } else { self.choice.value.unit() }
+        match self.about {
+            About::Tasks => self.choice.width.name(),
+            About::Cpu => "CPU time",
+            About::Heap | About::Growth => self.choice.value.unit(),
+        }
     }
 
     /// True if it is known how old what is shown is.

@@ -18,6 +18,7 @@ mod heap;
 mod help;
 mod newer;
 mod notices;
+mod on_cpu;
 mod overview;
 mod query;
 mod request;
@@ -68,6 +69,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool, code: Option<Code>)
         .route("/s/{s}/flame.json", get(heap::json))
         .route("/s/{s}/tasks/flame.json", get(waiting::json))
         .route("/s/{s}/await/{point}/flame.json", get(waiting::json_at))
+        .route("/s/{s}/cpu/flame.json", get(on_cpu::json))
         .route("/d/{pair}/flame.json", get(growth::json))
         .route("/s/{s}/export/{format}", get(export::file))
         .route("/d/{pair}/export/{format}", get(ticket::diff))
@@ -98,6 +100,7 @@ fn twins() -> Router<Ask> {
         .route("/s/{s}/await/{point}", get(await_point::page))
         .route("/s/{s}/task/{task}", get(task::page))
         .route("/s/{s}/heap", get(heap::page))
+        .route("/s/{s}/cpu", get(on_cpu::page))
         .route("/s/{s}/resources", get(resources::page))
         .route("/s/{s}/groups", get(groups::page))
         .route("/s/{s}/request/{request}", get(request::page))

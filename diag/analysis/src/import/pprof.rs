@@ -1,7 +1,7 @@
-//! Heap profiles of pprof: of Go services, of jemalloc through `jeprof` or a crate, of other allocators, and of diag
-//! itself. Only what lives, and what was allocated since start, is read; labels are not.
+//! Heap and CPU profiles of pprof: of Go services, of jemalloc through `jeprof` or a crate, of other allocators and samplers, and
+//! of diag itself. Of a heap only what lives, and what was allocated since start, is read; labels are not.
 //!
-//! A profile has the sums of each call stack and no blocks, so blocks are made that come to the same sums: as many as
+//! A profile of a heap has the sums of each call stack and no blocks, so blocks are made that come to the same sums: as many as
 //! a sampler of the profile's period finds, and never more than 64 for a stack. Their ages, tasks and threads are not
 //! known.
 
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 
 use diag_snapshot::{
-    Capture, FrameIndex, FrameRow, Heap, HeapFacts, ModuleIndex, ModuleRow, Process, SampleRow, Snapshot,
+    Capture, CpuSampleRow, FrameIndex, FrameRow, Heap, HeapFacts, ModuleIndex, ModuleRow, Process, SampleRow, Snapshot,
     StackIndex, StackTotalsRow, Strings, Table,
 };
 use flate2::read::MultiGzDecoder;
@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::sampled::{self, Sampled};
 use super::stack_tree::{Name, StackTree};
 use super::{ImportError, Importer};
-use columns::Columns;
+use columns::{Columns, CpuColumns, HeapColumns};
 use profile::{Location, Mapping, Profile};
 
 /// What a file may unpack to.
@@ -41,7 +41,7 @@ impl Importer for Format {
     }
 
     fn about(&self) -> &'static str {
-        "heap profiles in pprof's format, plain or gzip'd, of Go, jemalloc and others"
+        "heap and CPU profiles in pprof's format, plain or gzip'd, of Go, jemalloc and others"
     }
 
     fn recognizes(&self, bytes: &[u8]) -> bool {
@@ -52,7 +52,11 @@ impl Importer for Format {
     fn import(&self, bytes: &[u8]) -> Result<Snapshot, ImportError> {
         let bytes = &unpacked(bytes)?;
         let profile = Profile::read(bytes)?;
-        Import::new(&profile)?.snapshot(xxh3_64(bytes))
+        let (import, instance) = (Import::new(&profile), xxh3_64(bytes));
+        match Columns::of(&profile)? {
+            Columns::Heap(columns) => import.heap(&columns, instance),
+            Columns::Cpu(columns) => import.cpu(columns, instance),
+        }
     }
 }
 
@@ -73,13 +77,17 @@ fn unpacked(bytes: &[u8]) -> Result<Vec<u8>, ImportError> {
 /// A snapshot in the making.
 struct Import<'a> {
     profile: &'a Profile<'a>,
-    columns: Columns,
-    rate_bytes: u64,
     strings: Strings,
     tree: StackTree,
     mappings: HashMap<u64, Mapping>,
     modules: HashMap<u64, ModuleIndex>,
     frames: HashMap<u64, FrameIndex>,
+}
+
+/// Blocks that come to the sums of a heap profile.
+#[derive(Default)]
+struct Blocks {
+    rate_bytes: u64,
     samples: Table<SampleRow>,
     totals: BTreeMap<StackIndex, Totals>,
 }
@@ -94,39 +102,66 @@ struct Totals {
 }
 
 impl<'a> Import<'a> {
-    fn new(profile: &'a Profile<'a>) -> Result<Self, ImportError> {
-        let is_by_bytes = profile.text(profile.period_type.unit) == "bytes";
-        Ok(Import {
+    fn new(profile: &'a Profile<'a>) -> Self {
+        Import {
             profile,
-            columns: Columns::of(profile)?,
-            // A period of one byte is every block.
-            rate_bytes: if is_by_bytes && profile.period > 1 { profile.period } else { 0 },
             strings: Strings::default(),
             tree: StackTree::default(),
             mappings: profile.mappings.iter().map(|mapping| (mapping.id, *mapping)).collect(),
             modules: HashMap::new(),
             frames: HashMap::new(),
-            samples: Table::default(),
-            totals: BTreeMap::new(),
+        }
+    }
+
+    /// A snapshot of where the service ran.
+    fn cpu(mut self, columns: CpuColumns, instance: u64) -> Result<Snapshot, ImportError> {
+        let mut sums: BTreeMap<StackIndex, CpuSampleRow> = BTreeMap::new();
+        for (message, sample) in self.profile.samples() {
+            let sample = sample?;
+            let time = value(message, &sample.values, columns.time)?.saturating_mul(columns.unit_ns);
+            let samples = match columns.samples {
+                Some(place) => value(message, &sample.values, place)?,
+                None => 1,
+            };
+            let stack = self.stack(&sample.locations, message)?;
+            let sum = sums.entry(stack).or_insert(CpuSampleRow { stack, samples: 0, cpu_ns: 0 });
+            sum.samples = sum.samples.saturating_add(samples);
+            sum.cpu_ns = sum.cpu_ns.saturating_add(time);
+        }
+        let (process, mut capture) = (self.process(instance), self.capture());
+        note(&mut capture, "imported", "this is a CPU profile of pprof, which has no heap, no threads and no tasks");
+        Ok(Snapshot {
+            process,
+            capture,
+            strings: self.strings,
+            stacks: self.tree.into_stacks(),
+            cpu_samples: sums.into_values().filter(|row| row.samples > 0 || row.cpu_ns > 0).collect(),
+            ..Snapshot::default()
         })
     }
 
-    fn snapshot(mut self, instance: u64) -> Result<Snapshot, ImportError> {
-        self.add_samples()?;
-        let (process, capture) = (self.process(instance), self.capture());
+    /// A snapshot of what the service had allocated.
+    fn heap(mut self, columns: &HeapColumns, instance: u64) -> Result<Snapshot, ImportError> {
+        let Blocks { rate_bytes, samples, totals } = self.blocks(columns)?;
+        let (process, mut capture) = (self.process(instance), self.capture());
+        let without = "this is a profile of pprof, which has no ages of blocks, no threads and no tasks";
+        note(&mut capture, "imported", without);
+        if columns.live_blocks.is_none() {
+            let taken = "the profile has no number of blocks: they are taken to be as large as its period";
+            note(&mut capture, "imported_blocks", taken);
+        }
         let facts = HeapFacts {
-            rate_bytes: self.rate_bytes,
-            next_birth: self.samples.len() as u64,
+            rate_bytes,
+            next_birth: samples.len() as u64,
             refused: 0,
             unwinder: "imported".to_owned(),
         };
-        let is_counted = self.columns.allocated.is_some();
-        let totals = self
-            .totals
+        let is_counted = columns.allocated.is_some();
+        let totals = totals
             .into_iter()
             .filter(|(_, totals)| is_counted && totals.allocated[0] > 0)
             .map(|(stack, totals)| totals.row(stack));
-        let heap = Heap { facts, stack_totals: totals.collect(), samples: self.samples, ..Heap::default() };
+        let heap = Heap { facts, stack_totals: totals.collect(), samples, ..Heap::default() };
         Ok(Snapshot {
             process,
             capture,
@@ -137,38 +172,36 @@ impl<'a> Import<'a> {
         })
     }
 
-    fn add_samples(&mut self) -> Result<(), ImportError> {
+    fn blocks(&mut self, columns: &HeapColumns) -> Result<Blocks, ImportError> {
         let profile = self.profile;
+        let is_by_bytes = profile.text(profile.period_type.unit) == "bytes";
+        // A period of one byte is every block.
+        let rate_bytes = if is_by_bytes && profile.period > 1 { profile.period } else { 0 };
+        let mut made = Blocks { rate_bytes, ..Blocks::default() };
         let most = (MAX_ALL_SAMPLES / profile.len().max(1) as u64).clamp(2, MAX_SAMPLES);
         for (message, sample) in profile.samples() {
             let sample = sample?;
-            let value = |place: usize| match sample.values.get(place).map(|value| i64::try_from(*value)) {
-                Some(Ok(value)) => Ok(value.cast_unsigned()),
-                Some(Err(_)) => Err(message.damaged(
-                    "a value is negative: a difference of two profiles is no heap, import these two instead",
-                )),
-                None => Err(message.damaged("a sample has fewer values than the profile has types")),
-            };
-            let bytes = value(self.columns.live_bytes)?;
-            let blocks = match self.columns.live_blocks {
+            let value = |place: usize| value(message, &sample.values, place);
+            let bytes = value(columns.live_bytes)?;
+            let blocks = match columns.live_blocks {
                 Some(place) => value(place)?.max(u64::from(bytes > 0)),
                 // As if each block was as large as the period.
-                None => bytes.div_ceil(self.rate_bytes.max(1)).min(bytes),
+                None => bytes.div_ceil(rate_bytes.max(1)).min(bytes),
             };
-            let allocated = match self.columns.allocated {
+            let allocated = match columns.allocated {
                 Some([blocks, bytes]) => [value(blocks)?, value(bytes)?],
                 None => [0, 0],
             };
             let stack = self.stack(&sample.locations, message)?;
-            let totals = self.totals.entry(stack).or_default();
+            let totals = made.totals.entry(stack).or_default();
             totals.add(allocated, [blocks, bytes]);
-            for made in sampled::samples([blocks, bytes], self.rate_bytes, most, &mut totals.error) {
-                let Sampled { size_bytes, rate_bytes } = made;
-                let birth = self.samples.len() as u64;
-                self.samples.push(SampleRow { birth, size_bytes, rate_bytes, stack, ..SampleRow::default() });
+            for block in sampled::samples([blocks, bytes], rate_bytes, most, &mut totals.error) {
+                let Sampled { size_bytes, rate_bytes } = block;
+                let birth = made.samples.len() as u64;
+                made.samples.push(SampleRow { birth, size_bytes, rate_bytes, stack, ..SampleRow::default() });
             }
         }
-        Ok(())
+        Ok(made)
     }
 
     fn stack(&mut self, locations: &[u64], sample: wire::Message<'_>) -> Result<StackIndex, ImportError> {
@@ -257,20 +290,25 @@ impl<'a> Import<'a> {
 
     fn capture(&self) -> Capture {
         let taken_us = self.profile.duration_nanos / 1_000;
-        let mut capture = Capture { from_us: taken_us, to_us: taken_us, ..Capture::default() };
-        let mut note = |name: &str, sentence: &str| {
-            capture.dropped.insert(name.to_owned(), 1);
-            capture.dropped_sentences.insert(name.to_owned(), sentence.to_owned());
-        };
-        note("imported", "this is a profile of pprof, which has no ages of blocks, no threads and no tasks");
-        if self.columns.live_blocks.is_none() {
-            note(
-                "imported_blocks",
-                "the profile has no number of blocks: they are taken to be as large as its period",
-            );
-        }
-        capture
+        Capture { from_us: taken_us, to_us: taken_us, ..Capture::default() }
     }
+}
+
+/// One of the values of a sample.
+fn value(message: wire::Message<'_>, values: &[u64], place: usize) -> Result<u64, ImportError> {
+    match values.get(place).map(|value| i64::try_from(*value)) {
+        Some(Ok(value)) => Ok(value.cast_unsigned()),
+        Some(Err(_)) => Err(message.damaged(
+            "a value is negative: a difference of two profiles is not imported, import these two instead",
+        )),
+        None => Err(message.damaged("a sample has fewer values than the profile has types")),
+    }
+}
+
+/// Says in the snapshot what it does not have.
+fn note(capture: &mut Capture, name: &str, sentence: &str) {
+    capture.dropped.insert(name.to_owned(), 1);
+    capture.dropped_sentences.insert(name.to_owned(), sentence.to_owned());
 }
 
 impl Totals {

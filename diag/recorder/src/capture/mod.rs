@@ -142,6 +142,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         parked,
         threads,
         thread_cpu,
+        // CPU profiles are taken on demand, and are files of their own.
+        cpu_samples: Default::default(),
         mapped_files,
         descriptors,
         resource_sites,

@@ -48,6 +48,7 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         labels: reader.table(&lengths).unwrap_or_default(),
         threads: reader.table(&lengths).unwrap_or_default(),
         thread_cpu: reader.table(&lengths).unwrap_or_default(),
+        cpu_samples: reader.table(&lengths).unwrap_or_default(),
         mapped_files: reader.table(&lengths).unwrap_or_default(),
         descriptors: reader.table(&lengths).unwrap_or_default(),
         resource_sites: resource_sites.unwrap_or_default(),

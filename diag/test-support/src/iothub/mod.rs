@@ -8,9 +8,9 @@ mod tasks;
 mod threads;
 
 use diag_snapshot::{
-    AddressSpace, Capture, CgroupMemory, Child, DescriptorKind, DescriptorRow, DescriptorTarget,
-    ExpectedRatio, Gauge, LabelRow, MappedFileRow, ParkedFacts, ParkedRow, Pressure, Process, Resources,
-    Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
+    AddressSpace, Capture, CgroupMemory, Child, CpuSampleRow, DescriptorKind, DescriptorRow,
+    DescriptorTarget, ExpectedRatio, Gauge, LabelRow, MappedFileRow, ParkedFacts, ParkedRow, Pressure,
+    Process, Resources, Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
 };
 
 use crate::random::SplitMix;
@@ -36,6 +36,8 @@ pub fn service(tasks: u64, samples: u64) -> Snapshot {
     snapshot.parked = some_tasks.map(parked).collect();
     snapshot.labels = labels(&mut snapshot.strings, &snapshot.tasks);
     snapshot.thread_cpu = (0..11).map(|i| threads::thread(i, &mut snapshot.strings)).collect();
+    let ran = |stack| CpuSampleRow { stack: StackIndex(stack), samples: 3, cpu_ns: 30_000_000 };
+    snapshot.cpu_samples = (0..stacks.min(5) as u32).map(ran).collect();
     snapshot.mapped_files = mapped_files(&mut snapshot.strings);
     snapshot.descriptors = [
         (DescriptorKind::Socket, 3_900),

@@ -177,7 +177,9 @@ export class Slice {
     }
     const limits = frames.low ? `${amount(frames.low[i])} to ${amount(frames.high[i])}` : '–';
     const samples = frames.samples ? count(frames.samples[i]) : '–';
-    return [amount(frames.total[i]), share(frames.total[i], doc.whole), amount(frames.self[i]), limits, samples];
+    const numbers = [amount(frames.total[i]), share(frames.total[i], doc.whole), amount(frames.self[i])];
+    // CPU time has no limits, what was allocated since start does not tell them.
+    return 'low' in frames ? [...numbers, limits, samples] : [...numbers, samples];
   }
 }
 

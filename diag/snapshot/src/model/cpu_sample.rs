@@ -1,0 +1,18 @@
+//! Where code ran on a CPU, by call stack.
+
+use super::stack::StackIndex;
+use crate::schema::table;
+use crate::units::Nanos;
+
+table! {
+    /// How often a call stack was seen on a CPU, and for how long it was there by that. Only what was imported from a CPU
+    /// profile has it: the recorder takes such profiles on demand and writes them to no snapshot.
+    CpuSampleRow in cpu_samples, since 1.11 {
+        /// Who ran; the innermost frame.
+        stack: StackIndex as Delta;
+        /// Samples.
+        samples: u64 as Plain;
+        /// The time that these stand for.
+        cpu_ns: u64 as Plain of Nanos;
+    }
+}
