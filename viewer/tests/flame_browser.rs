@@ -485,7 +485,10 @@ fn a_hundred_thousand_stacks_are_drawn_and_searched_at_once() {
         browser.until("!document.querySelector('.flame-found').textContent.startsWith('0 ')");
         assert!(all.contains("found"), "{all}");
         let [paint, zoom, search, _] = times.map(|times| times[0]);
-        assert!(paint <= 1_000.0 && zoom <= 400.0 && search <= 200.0, "at best {paint}, {zoom} and {search} ms");
+        assert!(
+            paint <= 1_000.0 && zoom <= 400.0 && search <= 200.0,
+            "at best {paint}, {zoom} and {search} ms"
+        );
         browser.check_clean("with a hundred thousand stacks");
     });
 }

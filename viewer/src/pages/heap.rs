@@ -211,6 +211,11 @@ impl HeapView {
         self.flame.choice.whole(|choice| choice.kind = word.parse().ok())
     }
 
+    /// Where the tasks wait whose memory alone is shown.
+    fn await_point(&self) -> Option<&str> {
+        Some(self.flame.choice.r#await.as_str()).filter(|at| !at.is_empty())
+    }
+
     /// Functions of which something lives.
     fn living(&self) -> impl Iterator<Item = &FunctionNow> {
         self.now.functions.iter().filter(|function| function.live.samples > 0)

@@ -167,3 +167,35 @@ pub fn numbers(text: &str) -> Vec<(std::ops::Range<usize>, Number)> {
     }
     found
 }
+
+/// The fewest clicks from a page to one that is wanted, by links alone: the addresses that are gone through.
+pub async fn clicks(
+    viewer: &Viewer,
+    from: &str,
+    most: usize,
+    is_wanted: impl Fn(&str, &str) -> bool,
+) -> Option<Vec<String>> {
+    let mut seen = BTreeSet::from([from.to_owned()]);
+    let mut open = VecDeque::from([vec![from.to_owned()]]);
+    while let Some(way) = open.pop_front() {
+        let path = way.last()?.clone();
+        let mut answer = viewer.get(&path).await;
+        while answer.status.is_redirection() {
+            answer = viewer.get(answer.headers["location"].to_str().expect("an address")).await;
+        }
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        if is_wanted(&path, &answer.body) {
+            return Some(way[1..].to_vec());
+        }
+        if way.len() > most {
+            continue;
+        }
+        for href in attributes(&answer.body, "href") {
+            let to = resolved(&path, &href);
+            if is_page(&to) && seen.insert(to.clone()) {
+                open.push_back([&way[..], &[to]].concat());
+            }
+        }
+    }
+    None
+}
