@@ -151,6 +151,7 @@ fn shop() -> Snapshot {
             handles: 1,
             wakers: u32::from(id < 3),
             cell_bytes: Some(4_224),
+            ..ZombieRow::default()
         });
     }
     for (id, cancel_by) in [(7, None), (8, Some(CancelBy::Abort))] {

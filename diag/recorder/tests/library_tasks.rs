@@ -3,6 +3,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diag_analysis::Analysis;
@@ -157,16 +158,20 @@ async fn where_and_by_whom() {
 
 async fn what_they_do() {
     static NOTIFY: Notify = Notify::const_new();
+    static IS_SEEN: AtomicBool = AtomicBool::new(false);
     let (running, is_running) = oneshot::channel();
     let idle = tokio::spawn(NOTIFY.notified());
     let busy = tokio::spawn(async {
         _ = running.send(());
-        std::thread::sleep(3 * OLD);
+        while !IS_SEEN.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         pending::<()>().await;
     });
     is_running.await.expect("it runs");
     sleep(OLD).await;
     let snapshot = snapshot_now();
+    IS_SEEN.store(true, Ordering::Relaxed);
     let state = |id: tokio::task::Id| {
         let id = id.to_string().parse().ok();
         let task = snapshot.tasks.iter().find(|task| task.tokio_id == id).expect("it lives");
