@@ -76,6 +76,7 @@ async fn handles_that_are_kept_are_found_by_the_line_that_spawned() {
     let app = Router::new().route("/kept", get(kept)).with_state(Arc::clone(&state[0]));
     let twin = Router::new().route("/reaped", get(reaped)).with_state(Arc::clone(&state[1]));
     let address = serve(app.merge(twin)).await;
+    let _connection = TcpStream::connect(address).await.expect("it listens");
     let mut snapshots = Vec::new();
     for _ in 0..2 {
         tokio::join!(ask(address, "/kept", 60), ask(address, "/reaped", 60));
@@ -83,6 +84,14 @@ async fn handles_that_are_kept_are_found_by_the_line_that_spawned() {
     }
     let [before, after] = snapshots.try_into().expect("two");
     let (before, after) = (Analysis::new(before), Analysis::new(after));
+    let connections = after.site_views().find(|site| site.name.contains("axum::serve"));
+    let spawned_in = connections.and_then(|site| site.spawned_in).unwrap_or_default();
+    assert!(
+        spawned_in.starts_with("axum::serve") && spawned_in.contains("src/serve/mod.rs:"),
+        "{spawned_in}"
+    );
+    let own = after.site_views().find(|site| site.name.contains("held_handles::work"));
+    assert_eq!(own.and_then(|site| site.spawned_in), None, "the service spawned that itself");
     let report = report(&before, &after);
     let zombies: Vec<&Finding> = report.findings.iter().filter(|finding| finding.rule == "zombie").collect();
     let [found] = zombies[..] else { panic!("one place, and not its twin's: {report:#?}") };
