@@ -15,6 +15,7 @@ use crate::library_sites::{self, SpawnedIn};
 use crate::live_stacks::LiveStacks;
 use crate::memory_breakdown::MemoryBreakdown;
 use crate::resource_sites;
+use crate::site_names;
 use crate::task_index::{TaskIndex, TaskOrder};
 
 /// What one snapshot shows. Every part is made when it is first asked for, and kept: a text of the tasks costs no
@@ -37,7 +38,7 @@ impl Analysis {
     /// Takes a snapshot, of which nothing is derived yet but the places where libraries spawn, and where sockets and channels
     /// were opened.
     pub fn new(snapshot: Snapshot) -> Self {
-        let (snapshot, spawned_in) = library_sites::placed(snapshot);
+        let (snapshot, spawned_in) = library_sites::placed(site_names::named(snapshot));
         Analysis {
             snapshot: resource_sites::placed(snapshot),
             spawned_in,

@@ -118,8 +118,11 @@ impl Analysis {
                 return place.location();
             }
             let function = plain_path(&place.function);
-            let function = function.rsplit("::").next().unwrap_or_default();
-            format!("{} ({})", human::name(function), place.location())
+            match function.rsplit("::").next() {
+                // Of what is inlined there may be no more of a name than `{async_block#0}`.
+                None | Some("") => place.location(),
+                Some(function) => format!("{} ({})", human::name(function), place.location()),
+            }
         };
         self.await_points().chain(waits).iter().map(line).collect()
     }
