@@ -47,6 +47,7 @@ fn troubled() -> Snapshot {
         handles: 1,
         wakers: 0,
         cell_bytes: Some(1 << 20),
+        ..ZombieRow::default()
     };
     snapshot.zombies = (100..120).map(zombie).collect();
     snapshot

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use diag_snapshot::{Micros, Snapshot};
+use diag_snapshot::{Micros, SiteIndex, Snapshot};
 
 use crate::allocation_sites::AllocationSites;
 use crate::await_points::AwaitPoints;
@@ -11,10 +11,11 @@ use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::heap_profile::HeapProfile;
 use crate::heap_stacks::HeapStacks;
-use crate::library_sites;
+use crate::library_sites::{self, SpawnedIn};
 use crate::live_stacks::LiveStacks;
 use crate::memory_breakdown::MemoryBreakdown;
 use crate::resource_sites;
+use crate::site_names;
 use crate::task_cells;
 use crate::task_index::{TaskIndex, TaskOrder};
 
@@ -22,6 +23,7 @@ use crate::task_index::{TaskIndex, TaskOrder};
 /// heap, and two pages share one index.
 pub struct Analysis {
     snapshot: Snapshot,
+    spawned_in: SpawnedIn,
     stacks: OnceLock<AllocationSites>,
     await_points: OnceLock<AwaitPoints>,
     tasks: OnceLock<TaskIndex>,
@@ -37,8 +39,10 @@ impl Analysis {
     /// Takes a snapshot, of which nothing is derived yet but the places where libraries spawn, and where sockets and channels
     /// were opened, and whose the cells of tasks are.
     pub fn new(snapshot: Snapshot) -> Self {
+        let (snapshot, spawned_in) = library_sites::placed(task_cells::owned(site_names::named(snapshot)));
         Analysis {
-            snapshot: resource_sites::placed(library_sites::placed(task_cells::owned(snapshot))),
+            snapshot: resource_sites::placed(snapshot),
+            spawned_in,
             stacks: OnceLock::new(),
             await_points: OnceLock::new(),
             tasks: OnceLock::new(),
@@ -55,6 +59,12 @@ impl Analysis {
     /// are places in the code, and no more call stacks.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Returns the line of a library in which a site's tasks are spawned, innermost: `axum::serve::{{closure}}
+    /// (axum-0.8.9/src/serve/mod.rs:389)`. None of what the service spawns itself.
+    pub fn spawned_in(&self, site: SiteIndex) -> Option<&str> {
+        self.spawned_in.get(&site).map(String::as_str)
     }
 
     /// Returns the call stacks by name, with the function that each allocation is known by.

@@ -137,12 +137,18 @@ pub struct Spinning {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Zombie {
-    /// Ended so long ago.
+    /// Spawned so long ago.
+    pub spawned_ago_us: u64,
+    /// Ended so long ago; at least, if nobody saw that.
     pub ended_ago_us: u64,
+    /// False if nobody saw it end, and a snapshot found it ended.
+    pub end_seen: bool,
     /// Handles and entries of sets that hold it.
     pub handles: u32,
     /// Wakers that hold it.
     pub wakers: u32,
+    /// Handles or wakers besides, which nothing tells apart.
+    pub references: u32,
     /// At least this much memory is kept.
     pub cell_bytes: u64,
 }
@@ -175,9 +181,12 @@ impl Conditions {
         for zombie in snapshot.zombies.iter() {
             if let Some(site) = sites.get_mut(zombie.site.0 as usize) {
                 site.zombies.push(Zombie {
+                    spawned_ago_us: look.since(zombie.spawned_us),
                     ended_ago_us: look.since(zombie.ended_us),
+                    end_seen: zombie.is_end_seen(),
                     handles: zombie.handles,
                     wakers: zombie.wakers,
+                    references: zombie.references.unwrap_or(0),
                     cell_bytes: zombie.cell_bytes.unwrap_or(0),
                 });
             }

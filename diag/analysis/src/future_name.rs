@@ -24,12 +24,13 @@ pub(crate) fn future_name(stack: &[&SourceLocation]) -> Option<String> {
 const LOOKS: usize = 3;
 
 /// What stands around a future that does the work: what it wraps is more of a name.
-const WRAPPERS: [&str; 9] = [
+const WRAPPERS: [&str; 10] = [
     "core::pin::Pin",
     "alloc::boxed::Box",
     "futures_util::future::",
     "tracing::instrument::",
     "tracing_futures::",
+    "opentelemetry::context::",
     "tokio::runtime::blocking::task::BlockingTask",
     "tokio_util::task::",
     "tokio_metrics::task::",
@@ -39,7 +40,7 @@ const WRAPPERS: [&str; 9] = [
 /// Of the first of these types; none if it may be any.
 fn name_of(arguments: &str) -> Option<String> {
     let first = first_argument(arguments);
-    if first.starts_with("(dyn ") || first.starts_with("dyn ") || is_parameter(first) {
+    if is_any(first) {
         return None;
     }
     if WRAPPERS.iter().any(|wrapper| first.starts_with(wrapper))
@@ -48,6 +49,21 @@ fn name_of(arguments: &str) -> Option<String> {
         return name_of(inside);
     }
     Some(plain(first))
+}
+
+/// The type inside of all [`WRAPPERS`] of this one; none without any, or if it may be any.
+pub(crate) fn unwrapped(type_name: &str) -> Option<&str> {
+    let mut name = type_name;
+    while WRAPPERS.iter().any(|wrapper| name.starts_with(wrapper)) {
+        name = first_argument(last_argument_list(name)?);
+    }
+    let is_one = !is_any(name) && name.len() < type_name.len();
+    is_one.then_some(name)
+}
+
+/// True of what may be any type.
+fn is_any(name: &str) -> bool {
+    name.starts_with("(dyn ") || name.starts_with("dyn ") || is_parameter(name)
 }
 
 /// `T`, as a function has it whose parameters are not written out.
@@ -159,7 +175,14 @@ mod tests {
     #[test]
     fn any_text_is_a_name() {
         for text in ["", "<", ">", "::", "a<b", "a>::<", "{impl#", "a::<é, ", "->", "(dyn "] {
-            let _ = (plain(text), first_argument(text), last_argument_list(text), name_of(text));
+            let _ = (
+                plain(text),
+                unwrapped(text),
+                unwrapped(&format!("core::pin::Pin{text}")),
+                first_argument(text),
+                last_argument_list(text),
+                name_of(text),
+            );
             let _ = name(&[format!("{CELL}{text}"), format!("{CELL}{text}>")]);
         }
     }

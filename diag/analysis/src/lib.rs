@@ -45,6 +45,7 @@ mod resource_sites;
 pub mod runtime_frames;
 pub mod site;
 mod site_figures;
+mod site_names;
 pub mod source_location;
 pub mod stragglers;
 #[cfg(feature = "symbols")]

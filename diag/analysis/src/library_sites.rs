@@ -4,18 +4,25 @@
 //! something; where there is none, the place of the task that spawned them, and so on. Only if all of these are libraries'
 //! own, it is a line of a library. Sites of one place and type are one.
 
+use std::collections::HashMap;
+
 use diag_snapshot::{SiteIndex, SiteKind, SiteRow, Snapshot, StringIndex};
 
 use crate::each_once::each_once;
-use crate::maker_stack::{MakerStack, named_stacks};
+use crate::human;
+use crate::maker_stack::{MakerLine, MakerStack, named_stacks};
 
 /// So many are asked one after the other: each spawned the one before.
 const MOST_SPAWNERS: usize = 16;
 
-/// The snapshot with a place for each of these sites, and each place once.
-pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
+/// The lines of libraries that spawn, by the sites' places, in words: `axum::serve::{{closure}} (axum-0.8.9/src/serve/mod.rs:389)`.
+/// Where several stacks are one site, that of the first.
+pub(crate) type SpawnedIn = HashMap<SiteIndex, String>;
+
+/// The snapshot with a place for each of these sites, and each place once; and in which libraries they are.
+pub(crate) fn placed(mut snapshot: Snapshot) -> (Snapshot, SpawnedIn) {
     if !snapshot.sites.kind().iter().flatten().any(SiteKind::is_of_library) {
-        return snapshot;
+        return (snapshot, SpawnedIn::new());
     }
     let mut sites: Vec<SiteRow> = snapshot.sites.iter().collect();
     let spawns = spawns(&snapshot, &sites);
@@ -38,8 +45,19 @@ pub(crate) fn placed(mut snapshot: Snapshot) -> Snapshot {
         first.future_bytes = first.future_bytes.max(site.future_bytes);
     });
     snapshot.sites = sites.into_iter().collect();
-    snapshot.reindex_sites(&to.into_iter().map(SiteIndex).collect::<Vec<_>>());
-    snapshot
+    let to: Vec<SiteIndex> = to.into_iter().map(SiteIndex).collect();
+    let mut spawned_in = SpawnedIn::new();
+    for (spawn, site) in spawns.iter().zip(&to) {
+        if let Some(line) = spawn.as_ref().and_then(|spawn| spawn.inside.as_ref()) {
+            spawned_in.entry(*site).or_insert_with(|| in_words(line));
+        }
+    }
+    snapshot.reindex_sites(&to);
+    (snapshot, spawned_in)
+}
+
+fn in_words(line: &MakerLine) -> String {
+    human::name(&format!("{} ({}:{})", line.function, line.file, line.line))
 }
 
 /// Of the sites of libraries.
@@ -113,11 +131,13 @@ mod tests {
         }
 
         fn places(self) -> Vec<String> {
-            let snapshot = placed(self.0);
+            let (snapshot, spawned_in) = placed(self.0);
             let sites = (0..snapshot.sites.len() as u32).map(SiteIndex);
-            sites
-                .map(|site| format!("{} {}", snapshot.site_location(site), snapshot.site_name(site)))
-                .collect()
+            let text = |site: SiteIndex| {
+                let spawned_in = spawned_in.get(&site).map(|line| format!(" in {line}")).unwrap_or_default();
+                format!("{} {}{spawned_in}", snapshot.site_location(site), snapshot.site_name(site))
+            };
+            sites.map(text).collect()
         }
     }
 
@@ -131,8 +151,8 @@ mod tests {
         service.site(&[CELL, SPAWN, LIBRARY, POLL, MAIN], Some(5));
         service.site(&[CELL, SPAWN, LIBRARY, POLL, MAIN], Some(4));
         let expected = [
-            "src/cart.rs:12 tower::Worker",
-            "tower-0.5.3/src/buffer.rs:40 tower::Worker",
+            "src/cart.rs:12 tower::Worker in tower::buffer::new (tower-0.5.3/src/buffer.rs:40)",
+            "tower-0.5.3/src/buffer.rs:40 tower::Worker in tower::buffer::new (tower-0.5.3/src/buffer.rs:40)",
             "(spawned without diag) (type not known)",
         ];
         assert_eq!(service.places(), expected, "and those of one place are one");
@@ -145,7 +165,18 @@ mod tests {
             (service.0.strings.intern("src/hub.rs"), service.0.strings.intern("hub::run"));
         service.0.sites.push(SiteRow { file, line: 7, column: 9, type_name, ..SiteRow::default() });
         service.site(&[CELL, SPAWN, LIBRARY, POLL, MAIN], Some(0));
-        assert_eq!(service.places(), ["src/hub.rs:7:9 hub::run", "src/hub.rs:7:9 tower::Worker"]);
+        let place = "src/hub.rs:7:9 tower::Worker in tower::buffer::new (tower-0.5.3/src/buffer.rs:40)";
+        assert_eq!(service.places(), ["src/hub.rs:7:9 hub::run", place]);
+    }
+
+    #[test]
+    fn what_the_service_spawns_itself_is_in_no_library() {
+        let mut service = Service::default();
+        service.site(&[CELL, SPAWN, OWN, POLL, LIBRARY, MAIN], None);
+        service.site(&[CELL, SPAWN, EXECUTOR, POLL], None);
+        let expected =
+            ["src/cart.rs:12 tower::Worker", "tokio-1.54.1/src/runtime/task/core.rs:261 tower::Worker"];
+        assert_eq!(service.places(), expected);
     }
 
     #[test]
@@ -155,7 +186,7 @@ mod tests {
         service.site(&[CELL, SPAWN, LIBRARY, OWN, POLL], None);
         service.0.tasks.push(TaskRow { site: SiteIndex(1), ..TaskRow::default() });
         service.0.lifetimes.push(LifetimeRow { site: SiteIndex(1), bucket: 3, count: 1 });
-        let snapshot = placed(service.0);
+        let (snapshot, _) = placed(service.0);
         let site = snapshot.sites.get(0).expect("one");
         assert_eq!((snapshot.sites.len(), site.spawned, site.freed), (1, 4, Some(2)));
         let named =

@@ -18,6 +18,8 @@ pub(crate) struct MakerStack {
     pub(crate) own: Option<MakerLine>,
     /// The innermost line of a library that is not the runtime's, or what else there is.
     pub(crate) library: Option<MakerLine>,
+    /// The innermost line of a library, if that is further inside than any line of the service: it was done in there.
+    pub(crate) inside: Option<MakerLine>,
     /// Type of a task's future; else the innermost function of a library.
     pub(crate) type_name: Option<String>,
 }
@@ -49,6 +51,7 @@ impl MakerStack {
         let is_of_library =
             |place: &&&SourceLocation| Owner::of(place) >= Owner::Library && !is_executor(place);
         let library = stack.iter().find(is_of_library).or_else(|| stack.first());
+        let inside = library.filter(|place| Owner::of(place) == Owner::Library);
         let line = |place: &&SourceLocation| MakerLine {
             file: place.location_in_file(),
             line: place.line.unwrap_or(0),
@@ -57,6 +60,7 @@ impl MakerStack {
         MakerStack {
             own: own.map(line),
             library: library.map(line),
+            inside: inside.map(line),
             type_name: future_name(stack).or_else(|| library.map(|place| plain(&place.function))),
         }
     }

@@ -43,7 +43,10 @@ impl Shop {
     fn receive(&mut self, line: u32) -> StackIndex {
         let chan =
             ("tokio::sync::mpsc::chan::recv<u8>", "/registry/src/i/tokio-1.54.1/src/sync/mpsc/chan.rs", 340);
-        self.stack(&[chan, ("shop::{async_fn#0}", "src/orders.rs", line)])
+        let own = |function, line| (function, "src/orders.rs", line);
+        // Of what is inlined there may be no more of a name.
+        let awaiting = [own("{async_block#0}", 200), own("shop::serve::{async_fn#0}", 210)];
+        self.stack(&[&[chan, own("shop::{async_fn#0}", line)], &awaiting[..]].concat())
     }
 
     fn sleep(&mut self, line: u32) -> StackIndex {
@@ -98,7 +101,8 @@ fn shop() -> Snapshot {
     let order = shop.site("shop::order::{{closure}}", 88, SiteKind::Task);
     let reply = shop.site("shop::reply::{{closure}}", 120, SiteKind::Task);
     let hash = shop.site("shop::hash::{{closure}}", 200, SiteKind::Task);
-    let upload = shop.site("shop::upload::{{closure}}", 230, SiteKind::Task);
+    let upload =
+        shop.site("tracing::instrument::Instrumented<shop::upload::{{closure}}>", 230, SiteKind::Task);
     let local = shop.site("shop::ui::{{closure}}", 300, SiteKind::Local);
 
     // All that are known agree, so the rest is taken to be there as well.
@@ -151,6 +155,7 @@ fn shop() -> Snapshot {
             handles: 1,
             wakers: u32::from(id < 3),
             cell_bytes: Some(4_224),
+            ..ZombieRow::default()
         });
     }
     for (id, cancel_by) in [(7, None), (8, Some(CancelBy::Abort))] {

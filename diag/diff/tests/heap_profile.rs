@@ -153,6 +153,7 @@ fn a_zombie_tells_how_it_ended() {
         handles: 1,
         wakers: 0,
         cell_bytes: None,
+        ..ZombieRow::default()
     });
     let ways: Vec<Outcome> = profile(&snapshot).by_outcome.into_keys().collect();
     assert_eq!(ways, [Outcome::Done, Outcome::Cancelled]);

@@ -148,6 +148,7 @@ fn zombies(tasks: u64, from: u64, to: u64) -> Snapshot {
         handles: 1,
         wakers: 0,
         cell_bytes: Some(4_224),
+        ..ZombieRow::default()
     };
     Snapshot { zombies: (0..tasks).map(zombie).collect(), ..service(SiteKind::Task) }
 }

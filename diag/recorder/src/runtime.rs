@@ -119,10 +119,11 @@ pub(crate) fn words_of(_: &Handle) -> Vec<u64> {
 #[cfg(samples_heap)]
 const LARGEST_TAG: u64 = 4096;
 
-/// The words of the handles of all known runtimes.
+/// The words of the handles of all known runtimes, with the places that these have in [`all`].
 #[cfg(samples_heap)]
-pub(crate) fn words() -> Vec<u64> {
-    own().iter().flat_map(|known| words_of(&known.handle)).collect()
+pub(crate) fn words() -> impl Iterator<Item = (u64, u32)> {
+    let runtimes = own().into_iter().zip(0..);
+    runtimes.flat_map(|(known, place)| words_of(&known.handle).into_iter().map(move |word| (word, place)))
 }
 
 /// True if tokio's clock stands still in one of them, as tests and simulators have it: only `test-util`

@@ -49,18 +49,38 @@ fn a_block_is_in_it_as_long_as_it_lives() {
 fn only_these_alignments_are_in_it() {
     let _alone = alone();
     for (align, is_in) in [(64, false), (128, true), (256, true), (512, false), (4096, false)] {
-        let layout = Layout::from_size_align(640, align).expect("a layout");
+        let layout = Layout::from_size_align(1280, align).expect("a layout");
         // SAFETY: of non-zero size, freed once with its own layout.
         unsafe {
             for block in [ALLOC.alloc(layout), ALLOC.alloc_zeroed(layout)] {
                 assert_eq!(
                     at(address(block)).map(|block| block.size),
-                    is_in.then_some(640),
+                    is_in.then_some(1280),
                     "aligned to {align}"
                 );
                 ALLOC.dealloc(block, layout);
                 assert!(at(address(block)).is_none());
             }
+        }
+    }
+}
+
+/// As those of arrow, of which there may be very many. No type has such a size.
+#[test]
+fn bytes_that_are_no_value_are_not_in_it() {
+    let _alone = alone();
+    for (size, align, is_in) in [(64, 128, false), (192, 128, false), (384, 256, false), (384, 128, true)] {
+        let layout = Layout::from_size_align(size, align).expect("a layout");
+        // SAFETY: of non-zero size, freed once with the layout that it has then.
+        unsafe {
+            let block = ALLOC.alloc(layout);
+            assert_eq!(at(block.addr()).is_some(), is_in, "{size} bytes aligned to {align}");
+            // One that grows was none, and one that has such a size from then on is none any more.
+            let block = ALLOC.realloc(block, layout, 10 * align);
+            assert_eq!(at(block.addr()).is_some(), is_in);
+            let block = ALLOC.realloc(block, Layout::from_size_align_unchecked(10 * align, align), 1_000);
+            assert!(at(block.addr()).is_none());
+            ALLOC.dealloc(block, Layout::from_size_align_unchecked(1_000, align));
         }
     }
 }
@@ -93,16 +113,16 @@ fn samples_are_in_it_as_well() {
         let found = census();
         assert!(addresses.iter().all(|address| found.iter().any(|block| block.address == *address)));
         let blocks: Vec<*mut u8> =
-            blocks.into_iter().map(|block| ALLOC.realloc(block, layout, 40_000)).collect();
-        let grown = Layout::from_size_align(40_000, 128).expect("a layout");
-        blocks.iter().for_each(|&block| assert!(at(block.addr()).is_some_and(|block| block.size == 40_000)));
+            blocks.into_iter().map(|block| ALLOC.realloc(block, layout, 40_064)).collect();
+        let grown = Layout::from_size_align(40_064, 128).expect("a layout");
+        blocks.iter().for_each(|&block| assert!(at(block.addr()).is_some_and(|block| block.size == 40_064)));
         blocks.iter().for_each(|&block| ALLOC.dealloc(block, grown));
         assert!(blocks.iter().all(|block| at(block.addr()).is_none()));
     }
     diag::heap::disable();
     let samples = diag::snapshot().into_model().heap.expect("the sampler was on").samples;
     assert!(
-        !samples.iter().any(|sample| [256, 40_000].contains(&sample.size_bytes)),
+        !samples.iter().any(|sample| [256, 40_064].contains(&sample.size_bytes)),
         "no sample is left either"
     );
 }

@@ -2,11 +2,13 @@
 //! spawned, by whom, and how many have ended.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diag_analysis::Analysis;
-use diag_snapshot::{SiteIndex, SiteKind, Snapshot, TaskState};
+use diag_snapshot::{RuntimeIndex, SiteIndex, SiteKind, Snapshot, TaskState};
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
@@ -157,16 +159,20 @@ async fn where_and_by_whom() {
 
 async fn what_they_do() {
     static NOTIFY: Notify = Notify::const_new();
+    static IS_SEEN: AtomicBool = AtomicBool::new(false);
     let (running, is_running) = oneshot::channel();
     let idle = tokio::spawn(NOTIFY.notified());
     let busy = tokio::spawn(async {
         _ = running.send(());
-        std::thread::sleep(3 * OLD);
+        while !IS_SEEN.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         pending::<()>().await;
     });
     is_running.await.expect("it runs");
     sleep(OLD).await;
     let snapshot = snapshot_now();
+    IS_SEEN.store(true, Ordering::Relaxed);
     let state = |id: tokio::task::Id| {
         let id = id.to_string().parse().ok();
         let task = snapshot.tasks.iter().find(|task| task.tokio_id == id).expect("it lives");
@@ -190,5 +196,22 @@ fn of_others(known: &Runtime) {
     let of_library = sites(snapshot.clone()).iter().map(|site| site.live as u64).sum::<u64>();
     assert_eq!(snapshot.tracked_tasks(), known.metrics().num_alive_tasks() as u64);
     assert_eq!(of_library, snapshot.tracked_tasks() + 10);
+    let known: Vec<_> = snapshot.tasks.iter().filter(|task| task.owner.is_some()).collect();
+    let mut owners = BTreeMap::new();
+    known.iter().for_each(|task| *owners.entry((task.owner, task.runtime)).or_insert(0) += 1);
+    let (mut of_main, mut of_others) = (0, Vec::new());
+    for ((_, runtime), tasks) in owners {
+        match runtime {
+            Some(RuntimeIndex(0)) => of_main += tasks,
+            Some(other) => panic!("only one runtime is known: {other:?}"),
+            None => of_others.push(tasks),
+        }
+    }
+    of_others.sort_unstable();
+    assert_eq!((of_main, of_others), (snapshot.tracked_tasks(), vec![3, 7]), "each by its own");
+    let analysis = Analysis::new(snapshot);
+    let runtimes: BTreeSet<_> = analysis.task_views().filter_map(|task| task.runtime).collect();
+    let unnamed = runtimes.iter().filter(|runtime| runtime.ends_with(" (or a LocalSet)")).count();
+    assert_eq!(unnamed, 2, "{runtimes:?}");
     drop((tasks, local));
 }

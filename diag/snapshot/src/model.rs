@@ -42,7 +42,7 @@ pub use resource::{
 };
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
-pub use task::{TaskId, TaskRow, TaskState, TaskTimes};
+pub use task::{RuntimeIndex, TaskId, TaskRow, TaskState, TaskTimes};
 pub use thread_cpu::ThreadCpuRow;
 
 use crate::schema::Target;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use diag_snapshot::format::MINOR;
 use diag_snapshot::{
-    CancelBy, Row, Snapshot, Table, TableVisitor, TaskId, TaskRow, TaskState, file, read, write,
+    CancelBy, Row, Snapshot, Table, TableVisitor, TaskId, TaskRow, TaskState, ZombieRow, file, read, write,
 };
 use diag_test_support::forge::Forge;
 use diag_test_support::forge::tables::Values;
@@ -53,6 +53,9 @@ fn example() -> Snapshot {
     snapshot.tasks.push(TaskRow { id: TaskId(id.0 + 3), state: TaskState::Woken, ..last });
     // Something in every column there is.
     snapshot.tasks.push(TaskRow { id: TaskId(id.0 + 4), ..TaskRow::from_cells(|| 2) });
+    let held = snapshot.zombies.iter().last().expect("three that are held");
+    let id = TaskId(held.id.0 + 1);
+    snapshot.zombies.push(ZombieRow { id, end_seen: Some(false), references: Some(2), ..held });
     snapshot
 }
 

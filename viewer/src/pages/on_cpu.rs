@@ -6,7 +6,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::flame::{About, FlameView, with_script};
+use super::flame::{About, FlameView};
 use super::steps::Steps;
 use super::{Ask, Page, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
@@ -26,7 +26,7 @@ pub(crate) async fn page(
     uri: Uri,
     Query(choice): Query<Choice>,
 ) -> Response {
-    with_script(ask.answer(cpu(&ask, &s, choice, Steps::begin(&ask, &uri)).await))
+    ask.answer(cpu(&ask, &s, choice, Steps::begin(&ask, &uri)).await)
 }
 
 async fn cpu(ask: &Ask, s: &str, choice: Choice, steps: Steps) -> Result<CpuPage, Absent> {

@@ -26,6 +26,8 @@ fn text(group: &TaskGroup, unknown: Option<&str>) -> String {
     let parent = group.oldest.parent_site.as_ref();
     let parent = parent.map(|parent| format!(", spawned by a task of {}", parent.location));
     let who = format!("{}{}", place(&group.site), parent.unwrap_or_default());
+    let spawned_in = group.oldest.spawned_in.as_ref().map(|line| format!("\n    in {line}"));
+    let who = who + &spawned_in.unwrap_or_default();
     let mut text = format!("[x{tasks} {state}{still}] ");
     // A lost task may wait for nothing that could have been seen, and of a library's nobody has seen a poll.
     let is_to_be_known =
@@ -68,10 +70,11 @@ fn facts(group: &TaskGroup) -> String {
 /// Which is the oldest, what it is for, and who woke it last.
 fn oldest(task: &TaskView) -> String {
     let tokio_id = task.tokio_id.as_deref().unwrap_or("unknown");
+    let runtime = task.runtime.as_ref().map(|runtime| format!(" of runtime {runtime}")).unwrap_or_default();
     let own_name = task.name.as_ref().map(|own| format!(" \"{}\"", name(own)));
     let labels = task.labels.iter().map(|(key, value)| format!(", {} {}", name(key), name(value)));
     format!(
-        "    oldest: tokio id {tokio_id}{}{}, spawned {} ago{}\n",
+        "    oldest: tokio id {tokio_id}{runtime}{}{}, spawned {} ago{}\n",
         own_name.unwrap_or_default(),
         labels.collect::<String>(),
         duration(task.age_ns),

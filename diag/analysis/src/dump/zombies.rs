@@ -7,10 +7,10 @@ use crate::views::ZombieView;
 /// Empty if there is none.
 pub(super) fn zombies(views: &[ZombieView]) -> String {
     let text = |view: &ZombieView| {
+        let how = if view.end_seen { view.outcome } else { "first found ended" };
         format!(
-            "[x{} {} {} ago] {}\n    {}\n",
+            "[x{} {how} {} ago] {}\n    {}\n",
             count(view.tasks),
-            view.outcome,
             view.ended_ns,
             place(&view.site),
             held(view)
@@ -21,7 +21,7 @@ pub(super) fn zombies(views: &[ZombieView]) -> String {
 }
 
 fn held(view: &ZombieView) -> String {
-    let by = [("handle", view.handles), ("waker", view.wakers)];
+    let by = [("handle", view.handles), ("waker", view.wakers), ("handle or waker more", view.references)];
     let by: Vec<String> =
         by.iter().filter(|(_, number)| *number > 0).map(|(what, number)| number_of(what, *number)).collect();
     let by = if by.is_empty() { "nobody known".to_owned() } else { by.join(" and ") };

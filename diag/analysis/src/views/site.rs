@@ -17,6 +17,8 @@ pub struct SiteView {
     pub location: String,
     /// Type of the spawned future.
     pub name: String,
+    /// The line of a library in which they are spawned, for the service's own line; none of what the service spawns itself.
+    pub spawned_in: Option<String>,
     /// Tasks, or what else is made there.
     pub kind: &'static str,
     /// Live tasks.
@@ -116,6 +118,7 @@ impl Analysis {
             index: index.0,
             location: human::name(&snapshot.site_location(index)),
             name: snapshot.strings.show(site.type_name).to_owned(),
+            spawned_in: self.spawned_in(index).map(str::to_owned),
             kind: kind.as_str(),
             live: tasks.live,
             share_percent: tasks.live as f64 / all * 100.0,

@@ -28,6 +28,10 @@ pub struct TaskView {
     pub state: &'static str,
     /// For how long it has been in that state; none if its polls are not known, as of a task that a library spawned.
     pub in_state_ns: Option<u64>,
+    /// The line of a library in which it was spawned; none of what the service spawns itself.
+    pub spawned_in: Option<String>,
+    /// The runtime that it is of, by its name, or by tokio's number of it or of a `LocalSet`; none of a task that the recorder has seen spawn.
+    pub runtime: Option<String>,
     /// What it waits for, and where; none if that is not known.
     pub waiting_at: Option<String>,
     /// The own lines that await that one, from the nearest one outwards: `serve (src/server.rs:12)`.
@@ -114,8 +118,11 @@ impl Analysis {
                 return place.location();
             }
             let function = plain_path(&place.function);
-            let function = function.rsplit("::").next().unwrap_or_default();
-            format!("{} ({})", human::name(function), place.location())
+            match function.rsplit("::").next() {
+                // Of what is inlined there may be no more of a name than `{async_block#0}`.
+                None | Some("") => place.location(),
+                Some(function) => format!("{} ({})", human::name(function), place.location()),
+            }
         };
         self.await_points().chain(waits).iter().map(line).collect()
     }
@@ -141,6 +148,8 @@ impl TaskView {
                 .collect(),
             site: site(task.site),
             state: task.state.as_str(),
+            spawned_in: analysis.spawned_in(task.site).map(str::to_owned),
+            runtime: runtime(snapshot, task),
             in_state_ns: task.state_since_us().map(|us| ago_ns(snapshot, us)),
             waiting_at: waiting_at.map(str::to_owned),
             awaited_by: waiting_at.map(|waits| analysis.awaited_by(waits)).unwrap_or_default(),
@@ -169,6 +178,12 @@ impl TaskView {
     pub fn is_idle(&self) -> bool {
         self.state == TaskState::Idle.as_str()
     }
+}
+
+fn runtime(snapshot: &Snapshot, task: &TaskRow) -> Option<String> {
+    let known = task.runtime.and_then(|runtime| snapshot.capture.runtimes.get(runtime.0 as usize));
+    let unnamed = || task.owner.map(|owner| format!("{owner} (or a LocalSet)"));
+    known.map(|runtime| human::name(&runtime.name)).or_else(unnamed)
 }
 
 fn woken_by(snapshot: &Snapshot, task: &TaskRow) -> Option<WokenBy> {

@@ -25,8 +25,12 @@ pub struct ZombieView {
     pub wakers: u64,
     /// At least this much memory is kept.
     pub cell_bytes: u64,
-    /// They ended so long ago.
+    /// What else holds them, handles or wakers: of tasks that were spawned without the recorder nothing tells these apart.
+    pub references: u64,
+    /// They ended so long ago; if nobody saw that, at least so long ago.
     pub ended_ns: RangeNs,
+    /// False if nobody saw them end: they were spawned without the recorder, and a snapshot found them ended.
+    pub end_seen: bool,
 }
 
 impl Analysis {
@@ -42,12 +46,16 @@ impl Analysis {
                 handles: 0,
                 wakers: 0,
                 cell_bytes: 0,
+                references: 0,
+                end_seen: true,
                 ended_ns: RangeNs::EMPTY,
             };
             let view = groups.entry((zombie.site, zombie.outcome)).or_insert_with(none);
             view.tasks += 1;
             view.handles += u64::from(zombie.handles);
             view.wakers += u64::from(zombie.wakers);
+            view.references += u64::from(zombie.references.unwrap_or(0));
+            view.end_seen &= zombie.is_end_seen();
             view.cell_bytes = view.cell_bytes.saturating_add(zombie.cell_bytes.unwrap_or(0));
             view.ended_ns.add(ago_ns(snapshot, zombie.ended_us));
         }

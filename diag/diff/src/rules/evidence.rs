@@ -120,8 +120,12 @@ facts! {
         // Of tasks that ended and are held.
         /// The last and the first of them ended so long ago.
         HeldSinceEnd { youngest: Micros, oldest: Micros },
+        /// The last and the first of them were first found ended so long ago, and nobody saw the ends.
+        HeldSinceFound { youngest: Micros, oldest: Micros },
         /// In how many equal parts of the time they ended.
         EndedInParts { parts: u64, of: u64 },
+        /// In how many equal parts of the time those were spawned whose ends nobody saw, and that live shortly.
+        SpawnedInParts { parts: u64, of: u64 },
         /// They became more, and so many were released.
         HeldGrew { before: u64, released: u64, after: u64 },
         /// The outputs are not measured.

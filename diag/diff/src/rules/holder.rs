@@ -10,5 +10,7 @@ facts! {
         Thread { thread: u32, at: Option<String> },
         /// Handles, entries of sets, and wakers.
         Handles { handles: u64, wakers: u64 },
+        /// `JoinHandle`s, and handles or wakers which nothing tells apart.
+        References { handles: u64, references: u64 },
     }
 }

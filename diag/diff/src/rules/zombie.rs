@@ -3,7 +3,8 @@
 //! A `JoinHandle`, an `AbortHandle`, an entry of a `JoinSet` or a stale waker keeps the whole cell of
 //! a task, its output included, and no number of tokio's counts it. That memory is kept is a fact of
 //! one snapshot; that it becomes more shows in when the tasks ended: over the whole time and up to
-//! now, or in one go. What has ended just now may still be awaited; two snapshots tell whether any of it ever is.
+//! now, or in one go. Of tasks of libraries nobody sees the end, only that a snapshot first found them ended: then it is
+//! when they were spawned, if they live so shortly that it is nearly the same. What has ended just now may still be awaited; two snapshots tell whether any of it ever is.
 
 use diag_snapshot::Micros;
 
@@ -59,8 +60,8 @@ fn finding(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<
         return None;
     }
     let longest_us = longest_us(site);
-    let eighths = busy_eighths(&site.zombies, longest_us);
-    let (category, confidence, risk) = match growth.is_some() || eighths >= 4 && comes_up_to_now(site) {
+    let eighths = busy_eighths(&ended_ago(site));
+    let (category, confidence, risk) = match growth.is_some() || eighths >= 4 && comes_up_to_now(&ended_ago(site)) {
         true => (Category::Leak, Confidence::Likely, Risk::EndedTasksAdd),
         false => (Category::Retention, Confidence::Proven, Risk::KeptByHolder),
     };
@@ -77,20 +78,27 @@ fn finding(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<
             low_bytes: bytes,
             high_bytes: bytes,
         }),
-        evidence: [
-            Evidence::HeldSinceEnd {
-                youngest: Micros(held.iter().map(|zombie| zombie.ended_ago_us).min().unwrap_or(0)),
-                oldest: Micros(longest_us),
-            },
-            Evidence::EndedInParts { parts: eighths as u64, of: 8 },
-        ]
-        .into_iter()
-        .chain(grew)
-        .collect(),
+        evidence: [held_since(&held, longest_us), parts(growth, eighths)].into_iter().chain(grew).collect(),
         counter_evidence: vec![Evidence::OnlyCellsCounted],
         held_by: Some(holder(&held)),
         ..Finding::new(Rule::NAME, category, confidence, subject, Advice::TakeHandles, risk)
     })
+}
+
+fn held_since(held: &[&Zombie], longest_us: u64) -> Evidence {
+    let youngest = Micros(held.iter().map(|zombie| zombie.ended_ago_us).min().unwrap_or(0));
+    let oldest = Micros(longest_us);
+    match held.iter().all(|zombie| zombie.end_seen) {
+        true => Evidence::HeldSinceEnd { youngest, oldest },
+        false => Evidence::HeldSinceFound { youngest, oldest },
+    }
+}
+
+fn parts(growth: Option<Growth>, ended: usize) -> Evidence {
+    match growth.map(|growth| growth.spread) {
+        Some(Spread::Spawns(parts)) => Evidence::SpawnedInParts { parts: parts as u64, of: 8 },
+        Some(Spread::Ends) | None => Evidence::EndedInParts { parts: ended as u64, of: 8 },
+    }
 }
 
 /// Ended tasks that become more while hardly any is released.
@@ -100,50 +108,78 @@ struct Growth {
     released: u64,
     after: u64,
     per_s: f64,
+    spread: Spread,
+}
+
+/// What came in all parts of the time.
+#[derive(Clone, Copy)]
+enum Spread {
+    /// Their ends.
+    Ends,
+    /// Their spawns, in so many parts, as nobody saw the ends.
+    Spawns(usize),
 }
 
 /// What two snapshots show of the ended tasks of a site; none if that is not known to be growth without end.
 fn growth(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<Growth> {
     let diff = facts.diff?;
-    let Moves { born, ended, survived } = diff.tasks.site(&site.site)?.zombies?;
+    let sides = diff.tasks.site(&site.site)?;
+    let Moves { born, ended, survived } = sides.zombies?;
     let (before, after) = (ended + survived, born + survived);
     let is_growth = sign_test(born, ended) <= params.significance
         && ended as f64 <= params.max_released * before as f64
         && survived >= params.min_tasks;
-    let longest_us = longest_us(site);
-    let is_steady = busy_eighths(&site.zombies, longest_us) >= 6 && comes_up_to_now(site);
-    let is_long = Micros(longest_us) >= Micros::from_secs(params.min_growth_s);
+    let spread = steady(site, sides.before.live.max(sides.after.live), born)?;
+    let is_long = Micros(longest_us(site)) >= Micros::from_secs(params.min_growth_s);
     let per_s = diff.rate_per_s(born.saturating_sub(ended) as f64)?;
-    (is_growth && is_steady && is_long).then_some(Growth { before, released: ended, after, per_s })
+    (is_growth && is_long).then_some(Growth { before, released: ended, after, per_s, spread })
+}
+
+/// What shows that they ended all the time, and not in a few batches.
+fn steady(site: &SiteConditions, live: u64, born: u64) -> Option<Spread> {
+    let is_steady = |ago_us: &[u64]| busy_eighths(ago_us) >= 6 && comes_up_to_now(ago_us);
+    if is_steady(&ended_ago(site)) {
+        return Some(Spread::Ends);
+    }
+    // As few live at a time, each lives for a small part of the time, and ended about when it was spawned.
+    let live_shortly = live.saturating_mul(8) <= born;
+    let is_unseen = site.zombies.iter().all(|zombie| !zombie.end_seen);
+    let spawned: Vec<u64> = site.zombies.iter().map(|zombie| zombie.spawned_ago_us).collect();
+    (is_unseen && live_shortly && is_steady(&spawned)).then(|| Spread::Spawns(busy_eighths(&spawned)))
 }
 
 fn longest_us(site: &SiteConditions) -> u64 {
     site.zombies.iter().map(|zombie| zombie.ended_ago_us).max().unwrap_or(0)
 }
 
-/// True if some ended in the last eighth of the time since the first of them.
-fn comes_up_to_now(site: &SiteConditions) -> bool {
-    let longest_us = longest_us(site);
-    site.zombies.iter().any(|zombie| eighth(zombie, longest_us) == 0)
+fn ended_ago(site: &SiteConditions) -> Vec<u64> {
+    site.zombies.iter().map(|zombie| zombie.ended_ago_us).collect()
 }
 
-fn busy_eighths(zombies: &[Zombie], longest_us: u64) -> usize {
-    let mut ended = [false; 8];
-    for zombie in zombies {
-        ended[eighth(zombie, longest_us)] = true;
-    }
-    ended.into_iter().filter(|&ended| ended).count()
+/// True if one of these times is in the last eighth since the first of them.
+fn comes_up_to_now(ago_us: &[u64]) -> bool {
+    eighths(ago_us).any(|eighth| eighth == 0)
 }
 
-/// In which eighth of the time since the first of them it ended; 0 is the last.
-fn eighth(zombie: &Zombie, longest_us: u64) -> usize {
-    let part = u128::from(zombie.ended_ago_us) * 8 / u128::from(longest_us.saturating_add(1));
-    (part as usize).min(7)
+fn busy_eighths(ago_us: &[u64]) -> usize {
+    let mut busy = [false; 8];
+    eighths(ago_us).for_each(|eighth| busy[eighth] = true);
+    busy.into_iter().filter(|&busy| busy).count()
+}
+
+/// In which eighth of the time since the first of them each is; 0 is the last.
+fn eighths(ago_us: &[u64]) -> impl Iterator<Item = usize> {
+    let range_us = ago_us.iter().max().map_or(1, |&longest_us| u128::from(longest_us) + 1);
+    ago_us.iter().map(move |&ago_us| (u128::from(ago_us) * 8 / range_us) as usize)
 }
 
 fn holder(held: &[&Zombie]) -> Holder {
     let sum = |of: fn(&Zombie) -> u32| held.iter().map(|zombie| u64::from(of(zombie))).sum();
-    Holder::Handles { handles: sum(|zombie| zombie.handles), wakers: sum(|zombie| zombie.wakers) }
+    let (handles, wakers) = (sum(|zombie| zombie.handles), sum(|zombie| zombie.wakers));
+    match sum(|zombie| zombie.references) {
+        0 => Holder::Handles { handles, wakers },
+        references => Holder::References { handles, references },
+    }
 }
 
 const DOC: &str = "\
@@ -154,6 +190,8 @@ Tokio counts them nowhere.
   of at most `significance`, at most `max_released` of those in the first snapshot are gone, at least `min_tasks` are still
   there, and they ended in at least 6 of 8 equal parts, the last one included, of at least `min_growth_s`. Or when they ended in at least 4 of 8 equal parts of the time since the first of them, the last part
   included: each new task adds to it. **Retention, proven** otherwise: a batch that nobody took out yet.
+- **Tasks of libraries**: nobody sees them end, so an age is the time since a snapshot first found them ended, and growth is read
+  off the times of their spawns if at most an eighth as many live as have come.
 - **Evidence**: when they ended. **Held by**: how many handles and wakers. **Bytes**: the cells alone, without what the
   outputs point to.
 - **Disproved by** a third snapshot without them.

@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use diag_snapshot::{
-    SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow, TaskState,
+    Outcome, RuntimeIndex, SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow,
+    TaskState, ZombieRow,
 };
 
 use super::commonest::commonest;
@@ -24,6 +25,8 @@ use crate::task::{SiteId, context};
 #[derive(Default)]
 pub(super) struct Library {
     tasks: Vec<Cell>,
+    /// Those that have ended and are held.
+    ended: Vec<Ended>,
     /// The cells of the tasks by the id's bits, as places in `tasks`.
     by_tokio_id: HashMap<u64, usize>,
     /// The stacks that tasks are spawned at.
@@ -43,6 +46,7 @@ pub(super) struct Library {
 /// What a snapshot has of them.
 pub(super) struct Rows {
     pub(super) tasks: Vec<TaskRow>,
+    pub(super) zombies: Vec<ZombieRow>,
     pub(super) resources: ResourceTables,
 }
 
@@ -54,6 +58,16 @@ const TASKS: u32 = 1;
 struct Cell {
     block: Block,
     task: TaskFacts,
+    /// The known one that it is of.
+    runtime: Option<RuntimeIndex>,
+}
+
+/// The cell of a task that has ended.
+#[derive(Clone, Copy)]
+struct Ended {
+    cell: Cell,
+    /// When it was first found so.
+    seen_ns: u64,
 }
 
 /// Blocks of the census that were freed since start. For who keeps the stacks.
@@ -75,24 +89,31 @@ impl Library {
         }
         let Some(rules) = census::rules() else { return library };
         library.was_looked_for = true;
-        let schedulers = runtime::words();
+        let schedulers: HashMap<u64, RuntimeIndex> =
+            runtime::words().map(|(word, place)| (word, RuntimeIndex(place))).collect();
         for found in rules.survey() {
             library.churn += u64::from(found.kind == Kind::New);
             // A closure for a blocking thread may be a worker of the runtime itself.
-            let task = found.task().filter(|task| !task.has_ended() && !task.is_blocking());
+            let task = found.task().filter(|task| !task.is_blocking());
             let is_own = context::is_own(found.block.birth);
             if open_resources::number(found.kind).is_some() && is_own {
                 library.resources.push(found);
             }
             let Some(task) = task else { continue };
-            if !is_own {
-                library.inherited += 1;
-                continue;
+            let runtime = schedulers.get(&task.scheduler).copied();
+            let cell = Cell { block: found.block, task, runtime };
+            match found.ended_ns() {
+                Some(seen_ns) if is_own => library.ended.push(Ended { cell, seen_ns }),
+                Some(_) => {}
+                None if is_own => {
+                    library.tracked += u64::from(runtime.is_some());
+                    library.tasks.push(cell);
+                }
+                None => library.inherited += 1,
             }
-            library.tracked += u64::from(schedulers.contains(&task.scheduler));
-            library.tasks.push(Cell { block: found.block, task });
         }
         library.tasks.sort_by_key(|cell| cell.block.birth);
+        library.ended.sort_by_key(|ended| ended.cell.block.birth);
         library.by_tokio_id =
             library.tasks.iter().zip(0..).map(|(cell, place)| (cell.task.id_bits, place)).collect();
         for ((stack, kind), spawner) in library.spawners() {
@@ -137,7 +158,8 @@ impl Library {
 
     /// Each stack with what its blocks are, and the spawner that most of them have.
     fn spawners(&self) -> BTreeMap<(u32, u32), Option<Spawner>> {
-        let tasks = self.tasks.iter().map(|cell| (cell.block, TASKS));
+        let ended = self.ended.iter().map(|ended| &ended.cell);
+        let tasks = self.tasks.iter().chain(ended).map(|cell| (cell.block, TASKS));
         let resources = self
             .resources
             .iter()
@@ -162,10 +184,11 @@ impl Library {
     ) -> Rows {
         let mut places = Places::new(strings);
         let tasks = self.task_rows(&mut places, sites, stacks.as_deref_mut(), anchor);
+        let zombies = self.zombie_rows(&mut places, sites, stacks.as_deref_mut(), anchor);
         let mut resources = ResourceTables::default();
         let opener = |spawner| places.spawner(spawner, sites);
         self.resources.add(&mut resources, self, opener, stacks, strings, anchor);
-        Rows { tasks, resources }
+        Rows { tasks, zombies, resources }
     }
 
     fn task_rows(
@@ -204,6 +227,43 @@ impl Library {
         }
         rows
     }
+
+    fn zombie_rows(
+        &self,
+        known: &mut Places,
+        sites: &mut Sites,
+        mut stacks: Option<&mut Tree>,
+        anchor: &Anchor,
+    ) -> Vec<ZombieRow> {
+        let mut row = |ended: &Ended| {
+            let Block { stack, layout, .. } = ended.cell.block;
+            let site = known.site(stack, sites, stacks.as_deref_mut());
+            sites.count_held(site);
+            sites.raise_future_bytes(site, layout.size() as u64);
+            ended.row(site, anchor)
+        };
+        self.ended.iter().map(&mut row).collect()
+    }
+}
+
+impl Ended {
+    fn row(&self, site: SiteIndex, anchor: &Anchor) -> ZombieRow {
+        let Ended { cell: Cell { block, task, .. }, seen_ns } = self;
+        let handles = u32::from(task.has_join_handle());
+        let references = u32::try_from(task.references()).unwrap_or(u32::MAX);
+        ZombieRow {
+            id: TaskId(block.birth),
+            site,
+            outcome: Outcome::Unknown,
+            spawned_us: anchor.us(block.born_ns),
+            ended_us: anchor.us(*seen_ns),
+            handles,
+            wakers: 0,
+            cell_bytes: Some(block.layout.size() as u64),
+            end_seen: Some(false),
+            references: Some(references.saturating_sub(handles)),
+        }
+    }
 }
 
 impl Cell {
@@ -218,6 +278,8 @@ impl Cell {
             tokio_id: self.task.id(),
             state,
             spawned_us: anchor.us(self.block.born_ns),
+            runtime: self.runtime,
+            owner: Some(self.task.owner),
             ..TaskRow::default()
         }
     }

@@ -95,10 +95,10 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
     let mut stacks = Tree::new();
-    let library::Rows { tasks: others, resources: mut resource_tables } =
+    let library::Rows { tasks: others, zombies: held, resources: mut resource_tables } =
         library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked, labels } =
-        tasks::rows(&found, &library, others, &mut sites, &mut strings, &anchor);
+        tasks::rows(&found, &library, others, held, &mut sites, &mut strings, &anchor);
     in_use::add(&mut resource_tables, &sites, &mut strings, &anchor);
     let (resource_sites, open_resources, resource_ages) = resource_tables.finish();
     let groups = task_groups::rows(&mut strings, &anchor);

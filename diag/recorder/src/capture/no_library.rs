@@ -1,6 +1,6 @@
 //! Takes the place of `library.rs` where there is no census: no feature `heap`, or another platform.
 
-use diag_snapshot::{Strings, TaskRow};
+use diag_snapshot::{Strings, TaskRow, ZombieRow};
 
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;
@@ -11,6 +11,7 @@ use crate::clock::Anchor;
 #[derive(Default)]
 pub(super) struct Rows {
     pub(super) tasks: Vec<TaskRow>,
+    pub(super) zombies: Vec<ZombieRow>,
     pub(super) resources: ResourceTables,
 }
 

@@ -67,6 +67,15 @@ impl Sites {
         }
     }
 
+    /// One of its tasks has ended, nobody saw how, and it is not freed yet.
+    #[cfg(samples_heap)]
+    pub(super) fn count_held(&mut self, site: SiteIndex) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.spawned += 1;
+            row.freed = Some(row.freed.unwrap_or(0) + 1);
+        }
+    }
+
     /// So many of its tasks were freed, by powers of two of milliseconds that they lived.
     #[cfg(samples_heap)]
     pub(super) fn count_freed(&mut self, site: SiteIndex, ages: &[u64; LIFETIME_BUCKETS]) {

@@ -77,22 +77,26 @@ pub(super) struct Rows {
     pub(super) labels: Table<LabelRow>,
 }
 
-/// The rows of the tasks found, among `others`, those of `library`, which are in the order of their ids as well.
+/// The rows of the tasks found, among `others` and `held`, those of `library`, which are in the order of their ids as well.
 pub(super) fn rows(
     found: &[Found],
     library: &Library,
     others: Vec<TaskRow>,
+    held: Vec<ZombieRow>,
     sites: &mut Sites,
     strings: &mut Strings,
     anchor: &Anchor,
 ) -> Rows {
     let (mut tasks, mut zombies) = (Table::with_capacity(found.len() + others.len()), Table::default());
     let (mut parked, mut labels) = (Vec::new(), Table::default());
-    let mut rest = others.iter().cloned().peekable();
+    let (mut rest, mut held) = (others.iter().cloned().peekable(), held.into_iter().peekable());
     for found in found {
         let Some(reading) = found.read() else { continue };
         let Some((id, site)) = identity(reading.task, sites) else { continue };
         if reading.run_state() == RunState::Ended {
+            while let Some(other) = held.next_if(|other| other.id < id) {
+                zombies.push(other);
+            }
             zombies.push(zombie(id, site, &reading, sites, anchor));
             continue;
         }
@@ -119,6 +123,7 @@ pub(super) fn rows(
         }
     }
     rest.for_each(|other| tasks.push(other));
+    held.for_each(|other| zombies.push(other));
     Rows { tasks, zombies, parked, labels }
 }
 
@@ -196,6 +201,7 @@ fn zombie(id: TaskId, site: SiteIndex, reading: &TaskReading, sites: &Sites, anc
         handles: reading.state.handles(),
         wakers: reading.state.wakers(),
         cell_bytes: sites.cell_bytes(site),
+        ..ZombieRow::default()
     }
 }
 

@@ -10,6 +10,8 @@
 //! Nobody waits for anybody. An owner that closes a pinned entry leaves the block to the reader: the reader's exchange
 //! back to [`LIVE`] fails, and it does what is left of the free. So the block's memory stays while it is looked at.
 //!
+//! A reader may leave a [stamp](Entry::stamp) with a block that it has pinned, for the readers after it.
+//!
 //! A pin carries the number of its process: the readers of a parent are not in its child, where such an entry is as good
 //! as [`LIVE`].
 //!
@@ -47,7 +49,7 @@ pub(super) struct Entry {
     born_ns: unmodelled::AtomicU64,
     /// `stack << 32 | thread`.
     place: unmodelled::AtomicU64,
-    /// How the reader is to free the block, once it was left to it.
+    /// How the reader is to free the block, once it was left to it. Until then the first is a reader's stamp, or 0.
     free: [unmodelled::AtomicU64; 2],
 }
 
@@ -56,6 +58,9 @@ const _: () = assert!(cfg!(diag_loom) || size_of::<Entry>() == 64);
 #[cfg(not(all(test, diag_loom)))]
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for Entry {}
+
+/// In a word that else has a function's address: it is a stamp.
+const STAMP: u64 = 1 << 63;
 
 /// What becomes of a block that its owner frees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +91,7 @@ impl Entry {
         self.origin.store(origin, Ordering::Relaxed);
         self.born_ns.store(block.born_ns, Ordering::Relaxed);
         self.place.store(u64::from(block.stack) << 32 | u64::from(block.thread), Ordering::Relaxed);
+        self.free[0].store(0, Ordering::Relaxed);
         // Release: pairs with the Acquire of `pin`.
         self.state.store(block.address as u64 | LIVE, Ordering::Release);
     }
@@ -151,6 +157,16 @@ impl Entry {
         let seen = self.state.load(Ordering::Relaxed);
         let pinned = seen & ADDRESS | pin_of_process();
         self.leave_live(seen, pinned).then_some(Pin(pinned))
+    }
+
+    /// The stamp that was left with the block first: this one, if none was. For who has pinned it.
+    pub(super) fn stamp(&self, now_ns: u64) -> u64 {
+        let stamp = now_ns & !STAMP | STAMP;
+        // Only over nothing: an owner who leaves the block just now writes there as well, and is not to be disturbed.
+        match self.free[0].compare_exchange(0, stamp, Ordering::Relaxed, Ordering::Relaxed) {
+            Err(before) if before & STAMP != 0 => before & !STAMP,
+            _ => now_ns,
+        }
     }
 
     /// Makes another state of that of a live block, unless somebody is at it.
@@ -225,6 +241,27 @@ mod tests {
     }
 
     #[test]
+    fn the_first_stamp_stays_until_the_block_goes_and_never_gets_in_the_way_of_a_free() {
+        let (entry, block) = (entry(), block(Origin::Outside));
+        entry.open(&block);
+        for (now_ns, first_ns) in [(5, 5), (7, 5), (u64::MAX >> 1, 5)] {
+            let pin = entry.pin().expect("it lives");
+            assert_eq!(entry.stamp(now_ns), first_ns);
+            assert!(entry.unpin(pin).is_none());
+        }
+        let pin = entry.pin().expect("it lives");
+        let free = Free::nothing();
+        assert_eq!(entry.close(block.address, free), Closed::Left);
+        assert_eq!(entry.stamp(9), 9, "it is gone, and says nothing any more");
+        assert_eq!(entry.unpin(pin).map(Free::words), Some(free.words()));
+        entry.open(&block);
+        let pin = entry.pin().expect("it lives");
+        assert_eq!(entry.stamp(0), 0, "the next block has none yet");
+        assert_eq!(entry.stamp(3), 0);
+        assert!(entry.unpin(pin).is_none());
+    }
+
+    #[test]
     fn a_pinned_block_is_left_to_its_reader_once() {
         let (entry, block) = (entry(), block(Origin::Outside));
         assert!(entry.pin().is_none(), "there is nothing yet");
@@ -275,6 +312,7 @@ mod models {
             let seen = self.entry.block(pin.address());
             assert_eq!(seen, block(seen.birth));
             assert_eq!(self.memory.load(Ordering::Relaxed), seen.birth, "the block lives while it is pinned");
+            self.entry.stamp(seen.birth);
             if self.entry.unpin(pin).is_some() {
                 self.free();
             }

@@ -1,4 +1,4 @@
-//! The census: every live block that is aligned to 128 or 256 bytes, exactly.
+//! The census: every live block that is aligned to 128 or 256 bytes and may hold a value of a type so aligned, exactly.
 //!
 //! tokio pads what threads share to two cache lines: the cell of each task, the shared part of an mpsc channel, the
 //! registration of a socket. So an allocator sees each of them made and freed, by its `Layout` alone, whoever spawned
@@ -69,10 +69,11 @@ fn table() -> &'static Table {
     unreachable!("models have tables of their own")
 }
 
-/// True for what the census has: larger alignments are those of pages and of buffers for the disk.
+/// True for what the census has. Larger alignments are those of pages and of buffers for the disk, and other sizes those of
+/// bytes alone, as arrow's buffers are: the size of each type is a multiple of its alignment.
 #[inline]
 pub(crate) fn has(layout: Layout) -> bool {
-    (128..=256).contains(&layout.align())
+    (128..=256).contains(&layout.align()) && layout.size() & (layout.align() - 1) == 0
 }
 
 /// Enters a block that the caller has allocated, and numbers it; false if there is no room, which is counted.

@@ -29,6 +29,11 @@ impl<'a> Pinned<'a> {
         &self.block
     }
 
+    /// The stamp that was left with the block first: this one, if none was.
+    pub(crate) fn stamp(&self, now_ns: u64) -> u64 {
+        self.entry.stamp(now_ns)
+    }
+
     /// The word at this offset, as it is at this moment; `None` beyond the block. What it means, and whether anybody has
     /// written it yet, is for the caller to find out.
     pub(crate) fn word(&self, offset: usize) -> Option<u64> {

@@ -132,13 +132,23 @@ impl Moving<'_> {
         } else {
             self.place.remove();
             if !self.table.addresses.insert(address, self.id) {
-                let block = self.entry.block(self.address);
-                self.entry.give_up();
-                self.table.entries.give(self.id);
-                return Some(block);
+                return Some(self.give_up());
             }
         }
         self.entry.moved(address, layout);
         None
+    }
+
+    /// It is in the census no more; as it was.
+    pub(crate) fn leave(self) -> Block {
+        self.place.remove();
+        self.give_up()
+    }
+
+    fn give_up(self) -> Block {
+        let block = self.entry.block(self.address);
+        self.entry.give_up();
+        self.table.entries.give(self.id);
+        block
     }
 }

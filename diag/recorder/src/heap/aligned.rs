@@ -82,7 +82,7 @@ pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill)
     block
 }
 
-/// Resizes such a block, which keeps its entry.
+/// Resizes such a block, which keeps its entry if it may still hold a value.
 ///
 /// # Safety
 /// As for `GlobalAlloc::realloc`.
@@ -106,8 +106,12 @@ pub(super) unsafe fn realloc(
             } else {
                 // SAFETY: by the promise of the caller.
                 let new_layout = unsafe { hook::with_size(layout, new_size) };
-                let lost = errno::keep(|| moving.moved(new.expose_provenance(), new_layout));
-                lost.iter().for_each(census_lost);
+                if census::has(new_layout) {
+                    let lost = errno::keep(|| moving.moved(new.expose_provenance(), new_layout));
+                    lost.iter().for_each(census_lost);
+                } else {
+                    release(&moving.leave());
+                }
             }
             new
         }

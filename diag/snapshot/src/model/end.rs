@@ -56,6 +56,13 @@ impl EndRow {
     }
 }
 
+impl ZombieRow {
+    /// False if `ended_us` is when it was first found ended.
+    pub fn is_end_seen(&self) -> bool {
+        self.end_seen != Some(false)
+    }
+}
+
 table! {
     /// A task that ended and whose memory is still held, by a handle, an entry of a set or a waker. It is
     /// not among the live tasks, and tokio does not count it either.
@@ -68,13 +75,19 @@ table! {
         outcome: Outcome as Plain;
         /// Spawned at.
         spawned_us: u64 as Delta of Micros;
-        /// Ended at.
+        /// Ended at; if nobody saw that, first found ended at, which is the latest that it can have been.
         ended_us: u64 as Delta of Micros;
-        /// Live `JoinHandle`s, `AbortHandle`s and entries of sets that hold it.
+        /// Live `JoinHandle`s, `AbortHandle`s and entries of sets that hold it; of a task that was spawned without the recorder
+        /// only its `JoinHandle`.
         handles: u32 as Plain;
-        /// Live clones of its waker that hold it.
+        /// Live clones of its waker that hold it, if they are told apart.
         wakers: u32 as Plain;
         /// At least this much memory is kept for it: the size of tokio's cell.
         cell_bytes: Option<u64> as Plain of Option<Bytes>;
+        /// False if nobody saw it end, as it was spawned without the recorder: of when and how it ended a snapshot knows what
+        /// it finds.
+        end_seen: Option<bool> as Plain, since 1.11;
+        /// What else holds it: `AbortHandle`s and clones of its waker, which nothing tells apart.
+        references: Option<u32> as Plain, since 1.11;
     }
 }

@@ -71,7 +71,7 @@ table! {
         stack: Option<StackIndex> as Plain, since 1.7;
         /// Where most of the tasks were spawned that spawn here, where a library spawns, as far as that is known.
         spawner: Option<SiteIndex> as Plain, since 1.7;
-        /// Tasks that ended, and nobody saw how: their memory was freed.
+        /// Tasks that ended, and nobody saw how: their memory was freed, or is still held.
         freed: Option<u64> as Plain, since 1.7;
     }
 }

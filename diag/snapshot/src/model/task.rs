@@ -21,6 +21,20 @@ impl Cell for TaskId {
     }
 }
 
+/// Place of a runtime in [`Capture::runtimes`](crate::Capture::runtimes).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuntimeIndex(pub u32);
+
+impl Cell for RuntimeIndex {
+    fn to_cell(self) -> u64 {
+        u64::from(self.0)
+    }
+
+    fn from_cell(cell: u64) -> Self {
+        RuntimeIndex(u32::try_from(cell).unwrap_or(u32::MAX))
+    }
+}
+
 codes! {
     /// What a task was doing when its row was read.
     TaskState {
@@ -97,6 +111,11 @@ table! {
         /// Whether its last poll gave its waker to anything, where it waits: false of `std::future::pending()`, or of
         /// a future that returned without registering. None if that is not known.
         waker_taken: Option<bool> as Plain, since 1.5;
+        /// The runtime that it is of, by its place among those of the capture; of a task that was spawned without the recorder, if
+        /// it is one of these.
+        runtime: Option<RuntimeIndex> as Plain, since 1.11;
+        /// tokio's number of the runtime or `LocalSet` that it is of; of a task that was spawned without the recorder.
+        owner: Option<u64> as Plain, since 1.11;
     }
 }
 

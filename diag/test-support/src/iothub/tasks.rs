@@ -76,5 +76,6 @@ pub(super) fn zombie(id: u64) -> ZombieRow {
         handles: 1,
         wakers: 0,
         cell_bytes: Some(1_024),
+        ..ZombieRow::default()
     }
 }

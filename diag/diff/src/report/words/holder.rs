@@ -16,6 +16,9 @@ impl fmt::Display for Holder {
             Holder::Handles { handles, wakers } => {
                 write!(f, "{} handles or entries of a JoinSet, {} wakers", count(handles), count(wakers))
             }
+            Holder::References { handles, references } => {
+                write!(f, "{} JoinHandles, {} AbortHandles or wakers", count(handles), count(references))
+            }
         }
     }
 }

@@ -16,8 +16,8 @@ use tokio::task::JoinHandle;
 use super::address_map::{AddressMap, Place};
 use super::channel_rule::{ChannelFacts, ChannelForm, ChannelRule};
 use super::rules::{
-    BlockWords, COMPLETE, Context, NOTIFIED, OWNER, QUEUE_NEXT, Rules, STATE_BITS, SocketRule, TABLE,
-    TaskRule,
+    BlockWords, COMPLETE, Context, JOIN_INTEREST, NOTIFIED, OWNER, QUEUE_NEXT, Rules, STATE_BITS, SocketRule,
+    TABLE, TaskRule,
 };
 use crate::census::Block;
 use crate::census::each;
@@ -218,6 +218,14 @@ fn task(bench: &Bench, runtime: &mut Own, context: &mut Context) -> Learnt<TaskR
     runtime.shut_down();
     if state(&small)? & COMPLETE == 0 || state(&large)? & COMPLETE == 0 {
         return Err("a task that has ended does not say so");
+    }
+    let with_handle = state(&large)?;
+    let another = large.handle.abort_handle();
+    drop(large.handle);
+    let without = large.cell.again()?.words[0];
+    drop(another);
+    if with_handle & JOIN_INTEREST == 0 || without & JOIN_INTEREST != 0 {
+        return Err("a task does not say whether it has a handle");
     }
     // No thread is started for it any more, and it ends at once.
     let blocking =

@@ -20,13 +20,15 @@ pub(super) const LARGEST: u64 = 1 << 40;
 
 /// Bits of a task's state word below its count of references.
 pub(super) const STATE_BITS: u32 = 6;
-/// A poll is under way. The same in every version from 1.38 to 1.54, as the next two, which are checked when the rules are
+/// A poll is under way. The same in every version from 1.38 to 1.54, as the next three, which are checked when the rules are
 /// learnt.
 const RUNNING: u64 = 1;
 /// The task has ended.
 pub(super) const COMPLETE: u64 = 2;
 /// It was woken, or never polled, and waits for its turn.
 pub(super) const NOTIFIED: u64 = 4;
+/// Its `JoinHandle` is there.
+pub(super) const JOIN_INTEREST: u64 = 8;
 
 /// A block that can be looked into.
 pub(super) trait BlockWords {
@@ -122,6 +124,16 @@ impl TaskFacts {
     /// The task has ended, and somebody still holds its cell.
     pub(crate) fn has_ended(self) -> bool {
         self.state & COMPLETE != 0
+    }
+
+    /// Its `JoinHandle` is there.
+    pub(crate) fn has_join_handle(self) -> bool {
+        self.state & JOIN_INTEREST != 0
+    }
+
+    /// All that holds its cell: handles, wakers, and before it has ended, its runtime.
+    pub(crate) fn references(self) -> u64 {
+        self.state >> STATE_BITS
     }
 
     /// A poll is under way.

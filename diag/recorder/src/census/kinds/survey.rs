@@ -18,9 +18,16 @@ pub(crate) struct Found {
     pub(crate) kind: Kind,
     /// Unless it is known by its stack alone.
     facts: Option<Facts>,
+    /// Of a task that has ended: when it was first found so.
+    ended_ns: Option<u64>,
 }
 
 impl Found {
+    /// When the task was first found to have ended; `None` if it has not.
+    pub(crate) fn ended_ns(&self) -> Option<u64> {
+        self.task().and(self.ended_ns)
+    }
+
     pub(crate) fn task(&self) -> Option<TaskFacts> {
         match self.facts {
             Some(Facts::Task(facts)) => Some(facts),
@@ -51,7 +58,8 @@ impl Rules {
         let registered: HashMap<u64, u32> = registrations().collect();
         let (context, mut found) = (&mut Context::new(map), Vec::new());
         // Two ticks: whoever was interrupted between allocating and writing has had its turn, or the block is new.
-        let young_ns = clock::coarse_ns().saturating_sub(clock::two_ticks_ns());
+        let now_ns = clock::coarse_ns();
+        let young_ns = now_ns.saturating_sub(clock::two_ticks_ns());
         each(|pinned| {
             let block = *pinned.block();
             let (kind, facts) = if block.born_ns > young_ns {
@@ -59,7 +67,8 @@ impl Rules {
             } else {
                 self.kind(pinned, context, |address| registered.get(&address).copied())
             };
-            found.push(Found { block, kind, facts });
+            let has_ended = matches!(facts, Some(Facts::Task(task)) if task.has_ended());
+            found.push(Found { block, kind, facts, ended_ns: has_ended.then(|| pinned.stamp(now_ns)) });
         });
         self.agree(&mut found);
         found
@@ -114,7 +123,8 @@ mod tests {
         let layout = Layout::from_size_align(size, 128).expect("a layout");
         let block =
             Block { address: 0, layout, birth: 1, origin: Origin::Outside, born_ns: 0, stack, thread: 0 };
-        let mut found: Vec<Found> = kinds.iter().map(|&kind| Found { block, kind, facts: None }).collect();
+        let mut found: Vec<Found> =
+            kinds.iter().map(|&kind| Found { block, kind, facts: None, ended_ns: None }).collect();
         Rules::of_sizes(512, 256).agree(&mut found);
         found.iter().map(|found| found.kind).collect()
     }

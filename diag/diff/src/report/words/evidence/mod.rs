@@ -220,6 +220,16 @@ impl fmt::Display for Evidence {
             EndedInParts { parts, of } => {
                 write!(f, "they ended in {parts} of {of} equal parts of the time since the first of them")
             }
+            HeldSinceFound { youngest, oldest } => write!(
+                f,
+                "they were first found ended {} to {} ago, and none was dropped; nobody saw them end",
+                time(youngest),
+                time(oldest)
+            ),
+            SpawnedInParts { parts, of } => write!(
+                f,
+                "they were spawned, and live shortly, in {parts} of {of} equal parts of the time since the first of them"
+            ),
             HeldGrew { before, released, after } => write!(
                 f,
                 "held ones went from {} to {}, and {} of the first were released",
