@@ -4,6 +4,7 @@ mod chromium;
 mod site;
 
 use std::net::SocketAddr;
+use std::sync::{PoisonError, RwLock};
 
 use chromium::{Browser, installed};
 use diag_snapshot::{
@@ -15,9 +16,22 @@ use diag_viewer::{Access, Source, bind, router, serve_on};
 use serde_json::json;
 use site::Folder;
 
+/// What is measured is measured while no other browser of these tests runs.
+static RUNNING: RwLock<()> = RwLock::new(());
+
 /// What this machine cannot check is said.
-#[expect(clippy::print_stdout, reason = "a check that was not made must be seen")]
 fn with_browser(test: &str, checks: usize, folder: &Folder, check: impl FnOnce(&mut Browser, SocketAddr)) {
+    let _beside_others = RUNNING.read().unwrap_or_else(PoisonError::into_inner);
+    with_browser_alone(test, checks, folder, check);
+}
+
+#[expect(clippy::print_stdout, reason = "a check that was not made must be seen")]
+fn with_browser_alone(
+    test: &str,
+    checks: usize,
+    folder: &Folder,
+    check: impl FnOnce(&mut Browser, SocketAddr),
+) {
     let Some(program) = installed() else {
         println!("{test} skipped: no browser ({checks} checks)");
         return;
@@ -451,7 +465,8 @@ fn without_a_script_bars_are_as_wide_as_they_say_and_links() {
 fn a_hundred_thousand_stacks_are_drawn_and_searched_at_once() {
     let folder = Folder::new("flame-crowd");
     folder.write("crowd.diag", &crowd(1_000, 10, 100_000));
-    with_browser("flame-crowd", 4, &folder, |browser, addr| {
+    let _alone = RUNNING.write().unwrap_or_else(PoisonError::into_inner);
+    with_browser_alone("flame-crowd", 4, &folder, |browser, addr| {
         let mut times: [Vec<f64>; 4] = Default::default();
         for _ in 0..5 {
             browser.open_flame(&format!("http://{addr}/s/live/heap"));

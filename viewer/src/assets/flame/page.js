@@ -298,7 +298,7 @@ class Flame {
     clearTimeout(this.waiting);
     this.searches += 1;
     if (isPattern(text)) {
-      this.ask(isTyped ? 60 : 0, before, true);
+      this.ask(0, before, true);
       return;
     }
     this.matches = matching(slice, text);
