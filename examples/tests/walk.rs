@@ -32,6 +32,7 @@ fn folder(name: &str) -> PathBuf {
 }
 
 /// Where the tasks of the leak wait, its bytes by call path, and the way back to its tasks.
+#[expect(clippy::print_stdout, reason = "the ways are worth seeing")]
 async fn check(folder: &Path, awaits: &str, allocates: &str) {
     let viewer = Viewer(router(Source::folder(folder), Access::default()));
     let overview = viewer.page("/").await;

@@ -36,13 +36,15 @@ fn sentence(rejection: &QueryRejection, query: &str) -> String {
     let Some((key, reason)) = reason.split_once(": ").filter(|(key, _)| is_key(key)) else {
         return "what stands behind the `?` of this address cannot be read".to_owned();
     };
-    let cannot = format!("`{key}` cannot be `{}`", human::name(&value(query, key)));
+    let value = value(query, key);
+    let cannot = format!("`{key}` cannot be `{}`", human::name(&value));
     if let Some((_, known)) = reason.split_once("expected ") {
         let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
         return format!("{cannot}: it is one of {}", known.join(", "));
     }
-    match reason.split_once(": ").filter(|(_, rule)| rule.contains(" is one of ")) {
-        Some((_, rule)) => format!("{cannot}: {rule}"),
+    // Values of ours say it themselves, after what they were given.
+    match reason.strip_prefix(&format!("`{}`: ", value.escape_debug())) {
+        Some(rule) => format!("{cannot}: {}", human::name(rule)),
         None => cannot,
     }
 }
