@@ -1,12 +1,13 @@
 //! `/s/{s}/cpu`: where code ran, of a snapshot that was made of a CPU profile.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use serde::Serialize;
 
 use super::flame::{About, FlameView};
+use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};

@@ -2,11 +2,12 @@
 //! `/d/{pair}/export/{format}`: everything that changed.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use diag_diff::report::{json, markdown, words};
 
+use super::query::Query;
 use super::verdict::{Verdict, Window, course, verdict};
 use super::{Ask, Page, diff, filters};
 use crate::assets;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::Analysis;
@@ -12,6 +12,7 @@ use diag_analysis::views::AwaitRef;
 use serde::Serialize;
 
 use super::flame::{About, FlameView, SiteChoice};
+use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, filters, to_compact_json, to_json};
 use crate::flame::choice::{Begin, Choice};
