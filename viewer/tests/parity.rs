@@ -60,13 +60,14 @@ impl Said {
         }
     }
 
-    /// What each frame of a picture is of all.
+    /// What each frame of a picture is of all that is shown, and of the whole.
     fn shares(&mut self, document: &Value) {
         let totals = document["nodes"]["total"].as_array().or(document["total"].as_array());
         let totals: Vec<f64> = totals.into_iter().flatten().filter_map(Value::as_f64).collect();
-        let all = totals.first().copied().unwrap_or(0.0).max(1.0);
         self.words("0.0 %");
-        totals.iter().for_each(|total| self.words(&format!("{:.1} %", total / all * 100.0)));
+        for all in [totals.first().copied(), document["whole"].as_f64()].into_iter().flatten() {
+            totals.iter().for_each(|total| self.words(&format!("{:.1} %", total / all.max(1.0) * 100.0)));
+        }
         if document["unit"] == "bytes" {
             for column in ["total", "self", "low", "high", "before", "after", "growth", "width"] {
                 let values = document["nodes"][column].as_array().into_iter().flatten();
@@ -93,7 +94,10 @@ impl Said {
 }
 
 fn unit(key: &str) -> &'static str {
-    ["_bytes", "_ns", "_percent", "_per_s"].into_iter().find(|unit| key.ends_with(unit)).unwrap_or("")
+    ["_bytes", "_ns", "_percent", "_per_s"]
+        .into_iter()
+        .find(|unit| key.ends_with(unit) || key == &unit[1..])
+        .unwrap_or("")
 }
 
 /// Without the numbers beside axes, which name places of a picture, and without how long ago a moment is, which the reader's clock

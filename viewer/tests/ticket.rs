@@ -109,7 +109,7 @@ async fn a_finding_is_one_page_with_all_that_its_own_page_says() {
             let sentences = twin["finding"][evidence].as_array().expect("sentences");
             said.extend(sentences.iter().map(|sentence| sentence["text"].as_str().or(sentence.as_str())));
         }
-        for says in said.into_iter().flatten().map(|says| says.replace('\'', "&#39;")) {
+        for says in said.into_iter().flatten().map(|says| says.replace('<', "&#60;").replace('\'', "&#39;")) {
             assert!(page.contains(&says) && file.contains(&says), "{place}: {says}: {file}");
         }
         assert!(file.contains("What speaks for it") && file.contains("class=\"flame-svg\""), "{place}");

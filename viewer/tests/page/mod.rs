@@ -67,7 +67,7 @@ pub async fn walk(viewer: &Viewer, most_alike: usize) -> BTreeMap<String, String
             continue;
         }
         *known += 1;
-        let answer = viewer.get(&path).await;
+        let answer = viewer.whole(&path).await;
         if answer.status.is_redirection() {
             open.push_back(answer.headers["location"].to_str().expect("an address").to_owned());
             continue;

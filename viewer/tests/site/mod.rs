@@ -85,11 +85,17 @@ impl Viewer {
 
     /// The body of a page that is there, once all of it is.
     pub async fn page(&self, path: &str) -> String {
+        let answer = self.whole(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+        answer.body
+    }
+
+    /// The answer, once all of it is there.
+    pub async fn whole(&self, path: &str) -> Answer {
         loop {
             let answer = self.get(path).await;
-            assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
             if !answer.body.contains(SOON) {
-                return answer.body;
+                return answer;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
