@@ -205,9 +205,9 @@ impl Story {
         let seconds = self.seconds();
         let mut grown: Vec<(u64, Grown<'a>)> = rows
             .filter_map(|(location, name, values)| {
-                let first = *values.get(usize::from(values.len() > 2))?;
-                let last = *values.last()?;
-                let more = last.checked_sub(first).filter(|&more| more > 0)?;
+                let begin = *values.get(usize::from(values.len() > 2))?;
+                let (first, last) = (*values.first()?, *values.last()?);
+                let more = last.checked_sub(begin).filter(|&more| more > 0)?;
                 let points: Vec<(f64, f64)> =
                     seconds.iter().copied().zip(values.iter().map(|&value| value as f64)).collect();
                 let svg = super::chart::sparkline(&points, span(&seconds), None);

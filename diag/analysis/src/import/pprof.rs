@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::Read as _;
 
 use diag_snapshot::{
-    Capture, CpuSampleRow, FrameIndex, FrameRow, Heap, HeapFacts, ModuleIndex, ModuleRow, Process, SampleRow, Snapshot,
-    StackIndex, StackTotalsRow, Strings, Table,
+    Capture, CpuSampleRow, FrameIndex, FrameRow, Heap, HeapFacts, ModuleIndex, ModuleRow, Process, SampleRow,
+    Snapshot, StackIndex, StackTotalsRow, Strings, Table,
 };
 use flate2::read::MultiGzDecoder;
 use xxhash_rust::xxh3::xxh3_64;
@@ -129,7 +129,11 @@ impl<'a> Import<'a> {
             sum.cpu_ns = sum.cpu_ns.saturating_add(time);
         }
         let (process, mut capture) = (self.process(instance), self.capture());
-        note(&mut capture, "imported", "this is a CPU profile of pprof, which has no heap, no threads and no tasks");
+        note(
+            &mut capture,
+            "imported",
+            "this is a CPU profile of pprof, which has no heap, no threads and no tasks",
+        );
         Ok(Snapshot {
             process,
             capture,

@@ -52,8 +52,9 @@ impl rule::Rule for Rule {
             sites.iter().filter(|site| has_more_tasks(site, renamed_tasks(sites, site), params)).collect();
         let of_tasks = |site: &HeapSiteDiff| tasks.iter().any(|tasks| holds_most(tasks, site));
         let memory = diff.heap.iter().flat_map(|heap| heap.sites.iter().map(move |site| (heap, site)));
-        let memory = memory
-            .filter(|(heap, site)| has_more_bytes(site, renamed_bytes(&heap.sites, site), params) && !of_tasks(site));
+        let memory = memory.filter(|(heap, site)| {
+            has_more_bytes(site, renamed_bytes(&heap.sites, site), params) && !of_tasks(site)
+        });
         let found = tasks.iter().map(|site| more_tasks(diff, site));
         let found = found.chain(memory.map(|(heap, site)| more_bytes(heap, site)));
         found.map(|finding| between(finding, &likeness)).collect()

@@ -61,10 +61,11 @@ fn finding(facts: &Facts<'_>, site: &SiteConditions, params: &Params) -> Option<
     }
     let longest_us = longest_us(site);
     let eighths = busy_eighths(&ended_ago(site));
-    let (category, confidence, risk) = match growth.is_some() || eighths >= 4 && comes_up_to_now(&ended_ago(site)) {
-        true => (Category::Leak, Confidence::Likely, Risk::EndedTasksAdd),
-        false => (Category::Retention, Confidence::Proven, Risk::KeptByHolder),
-    };
+    let (category, confidence, risk) =
+        match growth.is_some() || eighths >= 4 && comes_up_to_now(&ended_ago(site)) {
+            true => (Category::Leak, Confidence::Likely, Risk::EndedTasksAdd),
+            false => (Category::Retention, Confidence::Proven, Risk::KeptByHolder),
+        };
     let bytes = held.iter().fold(0u64, |sum, zombie| sum.saturating_add(zombie.cell_bytes)) as f64;
     let subject = Subject::from(&site.site);
     let grew =
