@@ -94,6 +94,10 @@ const SYMBOLS: &[&str] = &[
     "posix_memalign",
     "start_thread",
     "clone",
+    // What calls `main`, of glibc and of musl.
+    "_start",
+    "__libc_start",
+    "libc_start_main",
     // glibc's own names for its functions.
     "__GI_",
 ];
@@ -206,6 +210,9 @@ mod tests {
         check("__rust_std_internal_init_fn", "shop/src/main.rs", false);
         check("__rust_std_internal_init_fn", "/r/index-1/tokio-1.54.1/src/runtime/context.rs", true);
         check("__GI___clone3", "clone3.S", true);
+        check("_start", "", true);
+        check("__libc_start_call_main", "", true);
+        check("shop::_start", "", false);
         check("__rustc::__rust_alloc", "shop/src/main.rs", true);
         check("shop::__rust_alloc", "src/main.rs", true);
         check("with_capacity<u8>", "/rustc/0123/library/alloc/src/vec/mod.rs", true);
