@@ -32,6 +32,8 @@ fn tabs_to(browser: &mut Browser, url: &str, name: &str, link: &str) -> usize {
     browser.write(name);
     browser.press("Enter");
     browser.until("location.pathname === '/q' && document.readyState === 'complete'");
+    // The browser gives its field the focus a moment later.
+    browser.until(&format!("{FOCUSED}.matches('main input')"));
     let to_row = tab_to(browser, &format!("{FOCUSED}.getAttribute('href')?.includes('{link}')"));
     browser.press("Enter");
     browser.until(&format!("location.href.includes('{link}') && document.readyState === 'complete'"));
