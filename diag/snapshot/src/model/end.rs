@@ -87,7 +87,8 @@ table! {
         /// False if nobody saw it end, as it was spawned without the recorder: of when and how it ended a snapshot knows what
         /// it finds.
         end_seen: Option<bool> as Plain, since 1.11;
-        /// What else holds it: `AbortHandle`s and clones of its waker, which nothing tells apart.
+        /// What else holds it: `AbortHandle`s and clones of its waker, which nothing tells apart; and its `JoinHandle` where tokio
+        /// does not tell of an ended task whether it is there.
         references: Option<u32> as Plain, since 1.11;
     }
 }

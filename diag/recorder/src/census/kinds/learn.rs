@@ -224,9 +224,9 @@ fn task(bench: &Bench, runtime: &mut Own, context: &mut Context) -> Learnt<TaskR
     drop(large.handle);
     let without = large.cell.again()?.words[0];
     drop(another);
-    if with_handle & JOIN_INTEREST == 0 || without & JOIN_INTEREST != 0 {
-        return Err("a task does not say whether it has a handle");
-    }
+    // Before some version the bit stays when the handle of an ended task goes.
+    let tells_handle = with_handle & JOIN_INTEREST != 0 && without & JOIN_INTEREST == 0;
+    let rule = TaskRule { tells_handle, ..rule };
     // No thread is started for it any more, and it ends at once.
     let blocking =
         bench.make(|| Ok(handle.spawn_blocking(|| ()))).map(|(handle, cell)| Cells { handle, cell })?;
@@ -283,7 +283,18 @@ impl TaskRule {
         let trailer_bytes = trailer_bytes.ok_or("a task's trailer is not in its cell")?;
         let scheduler_offset = small_table[scheduler];
         let table_words = id.max(trailer).max(scheduler).max(9) + 1;
-        Ok(TaskRule { table, table_words, code, scheduler, id, trailer, scheduler_offset, trailer_bytes })
+        let tells_handle = false;
+        Ok(TaskRule {
+            table,
+            table_words,
+            code,
+            scheduler,
+            id,
+            trailer,
+            scheduler_offset,
+            trailer_bytes,
+            tells_handle,
+        })
     }
 }
 

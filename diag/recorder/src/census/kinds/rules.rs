@@ -99,6 +99,8 @@ pub(super) struct TaskRule {
     pub(super) scheduler_offset: u64,
     /// The trailer has no more bytes.
     pub(super) trailer_bytes: u64,
+    /// An ended task says whether its `JoinHandle` is there.
+    pub(super) tells_handle: bool,
 }
 
 /// Where a cell has the next one of a queue, and its owner: in every version from 1.38 to 1.54, and checked when learnt.
@@ -118,6 +120,8 @@ pub(crate) struct TaskFacts {
     pub(crate) table: u64,
     /// Bits of its id (`task/tokio_id.rs`).
     pub(crate) id_bits: u64,
+    /// See [`TaskRule`].
+    pub(super) tells_handle: bool,
 }
 
 impl TaskFacts {
@@ -126,9 +130,9 @@ impl TaskFacts {
         self.state & COMPLETE != 0
     }
 
-    /// Its `JoinHandle` is there.
+    /// Its `JoinHandle` is there; false as well where this tokio does not tell it of an ended task.
     pub(crate) fn has_join_handle(self) -> bool {
-        self.state & JOIN_INTEREST != 0
+        self.tells_handle && self.state & JOIN_INTEREST != 0
     }
 
     /// All that holds its cell: handles, wakers, and before it has ended, its runtime.
@@ -178,7 +182,8 @@ impl TaskRule {
         let (state, id_bits) = (look.word(0)?, look.word(id as usize)?);
         let (owner, scheduler) = (look.word(OWNER)?, look.word(scheduler as usize)?);
         let is_plausible = (1..LARGEST).contains(&(state >> STATE_BITS)) && (1..LARGEST).contains(&id_bits);
-        is_plausible.then_some(TaskFacts { state, owner, scheduler, table: address, id_bits })
+        let tells_handle = self.tells_handle;
+        is_plausible.then_some(TaskFacts { state, owner, scheduler, table: address, id_bits, tells_handle })
     }
 }
 
@@ -250,8 +255,17 @@ impl Rules {
     pub(super) fn of_sizes(channel: usize, socket: usize) -> Self {
         let (scheduler_offset, trailer_bytes) = (32, 40);
         let (table, table_words, code, scheduler, id, trailer) = (16, 10, 0x7F, 8, 9, 7);
-        let task =
-            TaskRule { table, table_words, code, scheduler, id, trailer, scheduler_offset, trailer_bytes };
+        let task = TaskRule {
+            table,
+            table_words,
+            code,
+            scheduler,
+            id,
+            trailer,
+            scheduler_offset,
+            trailer_bytes,
+            tells_handle: true,
+        };
         let form = super::channel_rule::ChannelForm {
             size: channel,
             received: 432,
@@ -306,6 +320,7 @@ mod tests {
         trailer: 7,
         scheduler_offset: 32,
         trailer_bytes: 40,
+        tells_handle: true,
     };
 
     struct Memory {
@@ -355,8 +370,14 @@ mod tests {
     #[test]
     fn a_task_is_one_only_if_all_agree() {
         let Some(mut context) = context() else { return };
-        let expected =
-            TaskFacts { state: 2 << STATE_BITS, owner: 3, scheduler: 0x5000, table: table(), id_bits: 7 };
+        let expected = TaskFacts {
+            state: 2 << STATE_BITS,
+            owner: 3,
+            scheduler: 0x5000,
+            table: table(),
+            id_bits: 7,
+            tells_handle: true,
+        };
         assert_eq!(TASK.facts(&cell(), &mut context), Some(expected));
         let queued = Memory {
             words: {
