@@ -226,7 +226,7 @@ fn task(bench: &Bench, runtime: &mut Own, context: &mut Context) -> Learnt<TaskR
     drop(another);
     // Before some version the bit stays when the handle of an ended task goes.
     let tells_handle = with_handle & JOIN_INTEREST != 0 && without & JOIN_INTEREST == 0;
-    let rule = TaskRule { tells_handle, ..rule };
+    let rule = TaskRule { true_bits: if tells_handle { u64::MAX } else { !JOIN_INTEREST }, ..rule };
     // No thread is started for it any more, and it ends at once.
     let blocking =
         bench.make(|| Ok(handle.spawn_blocking(|| ()))).map(|(handle, cell)| Cells { handle, cell })?;
@@ -283,7 +283,6 @@ impl TaskRule {
         let trailer_bytes = trailer_bytes.ok_or("a task's trailer is not in its cell")?;
         let scheduler_offset = small_table[scheduler];
         let table_words = id.max(trailer).max(scheduler).max(9) + 1;
-        let tells_handle = false;
         Ok(TaskRule {
             table,
             table_words,
@@ -293,7 +292,8 @@ impl TaskRule {
             trailer,
             scheduler_offset,
             trailer_bytes,
-            tells_handle,
+            // Until that is known.
+            true_bits: !JOIN_INTEREST,
         })
     }
 }

@@ -99,8 +99,8 @@ pub(super) struct TaskRule {
     pub(super) scheduler_offset: u64,
     /// The trailer has no more bytes.
     pub(super) trailer_bytes: u64,
-    /// An ended task says whether its `JoinHandle` is there.
-    pub(super) tells_handle: bool,
+    /// The bits of the state word that an ended task tells the truth by.
+    pub(super) true_bits: u64,
 }
 
 /// Where a cell has the next one of a queue, and its owner: in every version from 1.38 to 1.54, and checked when learnt.
@@ -120,8 +120,6 @@ pub(crate) struct TaskFacts {
     pub(crate) table: u64,
     /// Bits of its id (`task/tokio_id.rs`).
     pub(crate) id_bits: u64,
-    /// See [`TaskRule`].
-    pub(super) tells_handle: bool,
 }
 
 impl TaskFacts {
@@ -132,7 +130,7 @@ impl TaskFacts {
 
     /// Its `JoinHandle` is there; false as well where this tokio does not tell it of an ended task.
     pub(crate) fn has_join_handle(self) -> bool {
-        self.tells_handle && self.state & JOIN_INTEREST != 0
+        self.state & JOIN_INTEREST != 0
     }
 
     /// All that holds its cell: handles, wakers, and before it has ended, its runtime.
@@ -179,11 +177,10 @@ impl TaskRule {
         if !is_table || !look.word(QUEUE_NEXT)?.is_multiple_of(128) {
             return None;
         }
-        let (state, id_bits) = (look.word(0)?, look.word(id as usize)?);
+        let (state, id_bits) = (look.word(0)? & self.true_bits, look.word(id as usize)?);
         let (owner, scheduler) = (look.word(OWNER)?, look.word(scheduler as usize)?);
         let is_plausible = (1..LARGEST).contains(&(state >> STATE_BITS)) && (1..LARGEST).contains(&id_bits);
-        let tells_handle = self.tells_handle;
-        is_plausible.then_some(TaskFacts { state, owner, scheduler, table: address, id_bits, tells_handle })
+        is_plausible.then_some(TaskFacts { state, owner, scheduler, table: address, id_bits })
     }
 }
 
@@ -264,7 +261,7 @@ impl Rules {
             trailer,
             scheduler_offset,
             trailer_bytes,
-            tells_handle: true,
+            true_bits: u64::MAX,
         };
         let form = super::channel_rule::ChannelForm {
             size: channel,
@@ -320,7 +317,7 @@ mod tests {
         trailer: 7,
         scheduler_offset: 32,
         trailer_bytes: 40,
-        tells_handle: true,
+        true_bits: u64::MAX,
     };
 
     struct Memory {
@@ -370,14 +367,8 @@ mod tests {
     #[test]
     fn a_task_is_one_only_if_all_agree() {
         let Some(mut context) = context() else { return };
-        let expected = TaskFacts {
-            state: 2 << STATE_BITS,
-            owner: 3,
-            scheduler: 0x5000,
-            table: table(),
-            id_bits: 7,
-            tells_handle: true,
-        };
+        let expected =
+            TaskFacts { state: 2 << STATE_BITS, owner: 3, scheduler: 0x5000, table: table(), id_bits: 7 };
         assert_eq!(TASK.facts(&cell(), &mut context), Some(expected));
         let queued = Memory {
             words: {
