@@ -13,7 +13,7 @@ use super::age::Age;
 use super::growth::Mode;
 use super::search::Wanted;
 use super::svg::Theme;
-use super::tree::{ALL, FrameId, Frames, NodeIndex, Tree};
+use super::tree::{ALL, FrameId, Frames, NodeIndex, ROOT, Tree};
 use super::value::Value;
 use super::width::Width;
 
@@ -143,6 +143,16 @@ pub(crate) enum Begin {
     Innermost(Vec<FrameId>),
     /// Its callees below it and its callers above.
     Function(FrameId),
+}
+
+impl Begin {
+    /// The node that the picture hangs at: the root of one that is inverted, or of one function.
+    pub(crate) fn node(&self) -> NodeIndex {
+        match self {
+            Begin::Node(node) => *node,
+            Begin::Innermost(_) | Begin::Function(_) => ROOT,
+        }
+    }
 }
 
 impl Choice {

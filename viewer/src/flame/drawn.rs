@@ -47,13 +47,19 @@ impl<'a, M: Measure> Drawn<'a, M> {
                 (cut(&Start::Callees(*frame), most / 2)?, Some(cut(&Start::Callers(*frame), most / 2)?))
             }
         };
-        let root = match begin {
-            Begin::Node(node) => node,
-            Begin::Innermost(_) | Begin::Function(_) => ROOT,
-        };
-        let found = choice.q.as_ref().map(|wanted| wanted.find(tree, &weights, root));
+        let found = choice.q.as_ref().map(|wanted| wanted.find(tree, &weights, begin.node()));
         let whole_width = weights.width[ROOT.0];
         Ok(Drawn { tree, measure, weights, choice, begin, slice, callers, found, whole_width })
+    }
+
+    /// What hangs at the frame that the picture begins at, the widest first; so many at most.
+    pub(crate) fn callees(&self, most: usize) -> Vec<NodeIndex> {
+        let width = |node: NodeIndex| self.weights.width[node.0];
+        let called = self.tree.children(self.begin.node()).filter(|&node| width(node) > 0.0);
+        let mut called: Vec<NodeIndex> = called.collect();
+        called.sort_by(|&a, &b| width(b).total_cmp(&width(a)).then(a.cmp(&b)));
+        called.truncate(most);
+        called
     }
 
     /// The text by which a frame of the slice is the root of another; none where a slice begins at a function.

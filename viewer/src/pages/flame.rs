@@ -1,5 +1,8 @@
 //! What pages with a flamegraph share: their form, their picture without a script.
 
+use axum::response::Response;
+
+use super::Ask;
 use crate::flame::age::Age;
 use crate::flame::choice::{Choice, Kind, TaskChoice};
 use crate::flame::document::percent;
@@ -11,12 +14,26 @@ use crate::flame::slice::Slice;
 use crate::flame::tree::{Frames, shown};
 use crate::flame::value::Value;
 use crate::flame::width::Width;
-use crate::loaded::state_choices;
+use crate::library::{Absent, blocking};
+use crate::loaded::{Loaded, state_choices};
 
 /// So many callers stand above the picture.
 const MOST_CRUMBS: usize = 50;
 /// So many spawn sites can be chosen.
 const MOST_SITES: usize = 100;
+
+/// Answers with the slice that a page draws.
+pub(super) async fn slice(
+    ask: &Ask,
+    s: &str,
+    write: impl FnOnce(&Loaded) -> Result<String, Absent> + Send + 'static,
+) -> Response {
+    let written = async {
+        let loaded = ask.library.open(s).await?;
+        blocking(move || write(&loaded)).await?
+    };
+    ask.json(written.await)
+}
 
 /// The flamegraph of a page.
 pub(super) struct FlameView {

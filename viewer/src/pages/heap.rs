@@ -15,11 +15,11 @@ use diag_analysis::views::{FunctionNow, HeapNow, Memory};
 use diag_snapshot::SiteIndex;
 use serde::Serialize;
 
-use super::flame::{About, FlameView, SiteChoice};
+use super::flame::{About, FlameView, SiteChoice, slice};
 use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, to_compact_json, to_json};
-use crate::flame::choice::{Begin, Choice};
+use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of};
 use crate::flame::drawn::Drawn;
 use crate::flame::in_use::InUse;
@@ -47,16 +47,12 @@ pub(crate) async fn json(
     Path(s): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let loaded = match ask.library.open(&s).await {
-        Ok(loaded) => loaded,
-        Err(absent) => return ask.absent(absent),
-    };
-    let document = blocking(move || {
-        let drawn = drawn(&loaded, &choice)?;
+    let write = move |loaded: &Loaded| {
+        let drawn = drawn(loaded, &choice)?;
         let of = Of::InUse { value: choice.value };
         Ok(to_compact_json(&Document::new(&drawn, of, choice.value.unit())))
-    });
-    ask.json(document.await.and_then(|document| document))
+    };
+    slice(&ask, &s, write).await
 }
 
 pub(crate) async fn svg(
@@ -196,7 +192,7 @@ impl HeapView {
             frames: drawn.choice.frames,
             left_out_frames: drawn.slice.left_out.map(|left_out| left_out as u64),
             root: root(drawn),
-            callees: callees(drawn),
+            callees: drawn.callees(LISTED).into_iter().map(|node| FrameView::new(drawn, node)).collect(),
             flame: if drawn.choice.value.is_live() {
                 let await_points = loaded.analysis.live_stacks().await_points.clone();
                 flame.with_choices(sites(drawn.measure.profile), await_points)
@@ -279,23 +275,6 @@ fn now(analysis: &Analysis, value: Value) -> Option<HeapNow> {
 
 /// From the outermost frame to the one that the picture begins at.
 fn root(drawn: &Drawn<'_, InUse<'_>>) -> Vec<FrameView> {
-    let path = drawn.tree.path(first(drawn), LISTED);
+    let path = drawn.tree.path(drawn.begin.node(), LISTED);
     std::iter::once(ROOT).chain(path).map(|node| FrameView::new(drawn, node)).collect()
-}
-
-/// The node that the picture begins at; the root of one that is inverted, or of one function.
-fn first(drawn: &Drawn<'_, InUse<'_>>) -> NodeIndex {
-    match drawn.begin {
-        Begin::Node(node) => node,
-        Begin::Innermost(_) | Begin::Function(_) => ROOT,
-    }
-}
-
-fn callees(drawn: &Drawn<'_, InUse<'_>>) -> Vec<FrameView> {
-    let width = |node: &NodeIndex| drawn.weights.width[node.0];
-    let called = drawn.tree.children(first(drawn)).filter(|node| width(node) > 0.0);
-    let mut called: Vec<NodeIndex> = called.collect();
-    called.sort_by(|a, b| width(b).total_cmp(&width(a)).then(a.cmp(b)));
-    called.truncate(LISTED);
-    called.into_iter().map(|node| FrameView::new(drawn, node)).collect()
 }

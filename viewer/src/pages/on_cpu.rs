@@ -6,11 +6,11 @@ use axum::http::Uri;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::flame::{About, FlameView};
+use super::flame::{About, FlameView, slice};
 use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, filters, to_compact_json, to_json};
-use crate::flame::choice::{Begin, Choice};
+use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of, percent};
 use crate::flame::drawn::Drawn;
 use crate::flame::on_cpu::OnCpu;
@@ -42,15 +42,11 @@ pub(crate) async fn json(
     Path(s): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let loaded = match ask.library.open(&s).await {
-        Ok(loaded) => loaded,
-        Err(absent) => return ask.absent(absent),
-    };
-    let document = blocking(move || {
-        let drawn = drawn(&loaded, &choice)?;
+    let write = move |loaded: &Loaded| {
+        let drawn = drawn(loaded, &choice)?;
         Ok(to_compact_json(&Document::new(&drawn, Of::OnCpu {}, "ns")))
-    });
-    ask.json(document.await.and_then(|document| document))
+    };
+    slice(&ask, &s, write).await
 }
 
 fn drawn<'a>(loaded: &'a Loaded, choice: &'a Choice) -> Result<Drawn<'a, OnCpu>, Absent> {
@@ -99,7 +95,7 @@ impl CpuPage {
             steps,
             frames: choice.frames,
             whole: FrameView::new(&drawn, ROOT),
-            callees: callees(&drawn),
+            callees: drawn.callees(LISTED).into_iter().map(|node| FrameView::new(&drawn, node)).collect(),
             flame: FlameView::new(&drawn, page, json, About::Cpu),
         })
     }
@@ -122,20 +118,4 @@ impl FrameView {
             share_percent: percent(drawn.weights.width[node.0], drawn.whole_width),
         }
     }
-}
-
-fn callees(drawn: &Drawn<'_, OnCpu>) -> Vec<FrameView> {
-    let first = match drawn.begin {
-        Begin::Node(node) => node,
-        Begin::Innermost(_) | Begin::Function(_) => ROOT,
-    };
-    let mut called: Vec<FrameView> = drawn
-        .tree
-        .children(first)
-        .map(|node| FrameView::new(drawn, node))
-        .filter(|view| view.cpu_ns > 0)
-        .collect();
-    called.sort_by(|a, b| b.cpu_ns.cmp(&a.cpu_ns).then(a.index.cmp(&b.index)));
-    called.truncate(LISTED);
-    called
 }

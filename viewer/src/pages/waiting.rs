@@ -11,11 +11,11 @@ use diag_analysis::cohorts::{AwaitIndex, Cohort, CohortKey, GroupBy};
 use diag_analysis::views::AwaitRef;
 use serde::Serialize;
 
-use super::flame::{About, FlameView, SiteChoice};
+use super::flame::{About, FlameView, SiteChoice, slice};
 use super::query::Query;
 use super::steps::Steps;
 use super::{Ask, Page, filters, to_compact_json, to_json};
-use crate::flame::choice::{Begin, Choice};
+use crate::flame::choice::Choice;
 use crate::flame::document::{Document, Of, percent};
 use crate::flame::drawn::Drawn;
 use crate::flame::tree::{Frames, NodeIndex, ROOT};
@@ -50,7 +50,7 @@ pub(crate) async fn json(
     Path(s): Path<String>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    ask.json(document(&ask, &s, choice, |analysis, choice| chosen(analysis, &choice.r#await)).await)
+    slice(&ask, &s, move |loaded| document(loaded, &choice, chosen(&loaded.analysis, &choice.r#await)?)).await
 }
 
 /// The slice of the tasks that wait at one await point.
@@ -59,26 +59,17 @@ pub(crate) async fn json_at(
     Path((s, point)): Path<(String, String)>,
     Query(choice): Query<Choice>,
 ) -> Response {
-    let at = move |analysis: &Analysis, _: &Choice| {
+    let write = move |loaded: &Loaded| {
         let missing = || Absent::NotFound("no task of this snapshot waits at this await point".to_owned());
-        analysis.await_index(&point).map(Some).ok_or_else(missing)
+        let at = loaded.analysis.await_index(&point).ok_or_else(missing)?;
+        document(loaded, &choice, Some(at))
     };
-    ask.json(document(&ask, &s, choice, at).await)
+    slice(&ask, &s, write).await
 }
 
-async fn document(
-    ask: &Ask,
-    s: &str,
-    choice: Choice,
-    at: impl FnOnce(&Analysis, &Choice) -> Result<Option<AwaitIndex>, Absent> + Send + 'static,
-) -> Result<String, Absent> {
-    let loaded = ask.library.open(s).await?;
-    blocking(move || {
-        let at = at(&loaded.analysis, &choice)?;
-        let drawn = drawn(&loaded, &choice, at)?;
-        Ok(to_compact_json(&Document::new(&drawn, Of::Waiting { width: choice.width }, choice.width.unit())))
-    })
-    .await?
+fn document(loaded: &Loaded, choice: &Choice, at: Option<AwaitIndex>) -> Result<String, Absent> {
+    let drawn = drawn(loaded, choice, at)?;
+    Ok(to_compact_json(&Document::new(&drawn, Of::Waiting { width: choice.width }, choice.width.unit())))
 }
 
 /// The await point with this text; none if none is asked for.
@@ -174,7 +165,7 @@ impl WaitingPage {
             tracked_tasks: loaded.summary.tracked_tasks,
             with_stack: analysis.parked_tasks().count() as u64,
             shown: FrameView::new(&drawn, ROOT),
-            callees: callees(&drawn),
+            callees: drawn.callees(LISTED).into_iter().map(|node| FrameView::new(&drawn, node)).collect(),
             at: at.and_then(|at| analysis.await_ref(at)),
             flame,
         })
@@ -200,19 +191,6 @@ impl FrameView {
             share_percent: percent(drawn.weights.width[node.0], drawn.whole_width),
         }
     }
-}
-
-/// What hangs at the frame that the picture begins at; at the root of one that is inverted, or of one function.
-fn callees(drawn: &Drawn<'_, Waiting>) -> Vec<FrameView> {
-    let first = match drawn.begin {
-        Begin::Node(node) => node,
-        Begin::Innermost(_) | Begin::Function(_) => ROOT,
-    };
-    let width = |node: NodeIndex| drawn.weights.width[node.0];
-    let mut called: Vec<NodeIndex> = drawn.tree.children(first).filter(|&node| width(node) > 0.0).collect();
-    called.sort_by(|&a, &b| width(b).total_cmp(&width(a)).then(a.cmp(&b)));
-    called.truncate(LISTED);
-    called.into_iter().map(|node| FrameView::new(drawn, node)).collect()
 }
 
 /// Cohorts with tasks, those with most first.
