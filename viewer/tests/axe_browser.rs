@@ -10,11 +10,10 @@ mod site;
 use std::path::Path;
 
 use chromium::{Browser, installed};
-use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, bind, router, serve_on};
 use page::walk;
 use serde_json::{Value, json};
-use site::{Folder, Viewer};
+use site::{Folder, Viewer, leaking};
 
 /// What axe says is wrong: its rule, what it is about, and where.
 const RUN: &str = "axe.run(document, { resultTypes: ['violations'] }).then(result => result.violations.map(violation => \
@@ -34,20 +33,6 @@ fn violations(browser: &mut Browser, url: &str, theme: &str, axe: &str) -> Vec<S
     found.iter().map(|violation| violation.as_str().unwrap_or("?").to_owned()).collect()
 }
 
-fn service() -> Service {
-    let ghosts = Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks();
-    let tasks = in_order([Churn { until: 60.0, ..Churn::default() }.tasks(), ghosts].concat());
-    let block = |i: u32| Block {
-        function: "svc::cache::put",
-        size_bytes: 256 << 10,
-        born: f64::from(i) * 0.04,
-        freed: None,
-        task: Some(i as usize % tasks.len()),
-    };
-    let blocks = (0..750).map(block).collect();
-    Service { blocks, ..Service::new(tasks) }
-}
-
 #[test]
 #[expect(clippy::print_stdout, reason = "a check that was not made must be seen")]
 fn all_pages_pass_in_both_themes() {
@@ -58,7 +43,7 @@ fn all_pages_pass_in_both_themes() {
     let axe = std::fs::read_to_string(&axe).unwrap_or_else(|error| panic!("DIAG_AXE: {error}"));
     let folder = Folder::new("axe");
     for (name, now) in [("a.diag", 15.0), ("b.diag", 30.0)] {
-        folder.write(name, &service().at(now));
+        folder.write(name, &leaking().at(now));
     }
     let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/series/futurelock");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

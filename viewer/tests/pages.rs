@@ -4,29 +4,9 @@ mod site;
 
 use axum::http::{Request, StatusCode};
 use diag_snapshot::{CpuSampleRow, LabelRow, ParkedRow, StackIndex};
-use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
+use diag_test_support::scenario::{Churn, Service, in_order};
 use diag_viewer::{Access, Source, router};
-use site::{Folder, Viewer};
-
-/// Four hundred tasks that rest for ever among healthy ones, and a cache that only grows.
-fn leaking() -> Service {
-    let tasks = in_order(
-        [
-            Churn { until: 60.0, ..Churn::default() }.tasks(),
-            Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks(),
-        ]
-        .concat(),
-    );
-    let block = |i: u32| Block {
-        function: "svc::cache::put",
-        size_bytes: 256 << 10,
-        born: f64::from(i) * 0.04,
-        freed: None,
-        task: Some(i as usize % tasks.len()),
-    };
-    let blocks = (0..750).map(block).collect();
-    Service { blocks, ..Service::new(tasks) }
-}
+use site::{Folder, Viewer, leaking};
 
 /// The program as it is built, for what it prints.
 fn diag(folder: &std::path::Path, args: &[&str]) -> String {

@@ -11,11 +11,10 @@ use std::path::Path;
 use std::process::Command;
 
 use diag_analysis::human;
-use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, router};
 use page::{Number, attributes, link, numbers, text, walk};
 use serde_json::Value;
-use site::{Folder, Viewer};
+use site::{Folder, Viewer, leaking};
 
 /// What a twin says, in words.
 #[derive(Default)]
@@ -189,20 +188,6 @@ async fn check(viewer: &Viewer) -> BTreeMap<String, Compared> {
         .collect();
     assert!(wrong.is_empty(), "{} numbers of no twin:\n{}", wrong.len(), wrong.join("\n"));
     compared
-}
-
-fn leaking() -> Service {
-    let ghosts = Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks();
-    let tasks = in_order([Churn { until: 60.0, ..Churn::default() }.tasks(), ghosts].concat());
-    let block = |i: u32| Block {
-        function: "svc::cache::put",
-        size_bytes: 256 << 10,
-        born: f64::from(i) * 0.04,
-        freed: None,
-        task: Some(i as usize % tasks.len()),
-    };
-    let blocks = (0..750).map(block).collect();
-    Service { blocks, ..Service::new(tasks) }
 }
 
 fn recorded(series: &str) -> Viewer {

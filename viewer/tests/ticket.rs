@@ -6,25 +6,10 @@ mod site;
 use axum::http::StatusCode;
 use chromium::{Browser, installed};
 use diag_snapshot::{NameRow, SiteRow, Snapshot};
-use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use serde_json::json;
-use site::{Answer, Folder, Viewer};
+use site::{Answer, Folder, Viewer, leaking};
 
 const MARKUP: &str = "</style><script>alert('x')</script>\"><img src=x onerror=alert(1)>";
-
-/// Four hundred tasks that rest for ever among healthy ones, and a cache that only grows.
-fn leaking() -> Service {
-    let ghosts = Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks();
-    let tasks = in_order([Churn { until: 60.0, ..Churn::default() }.tasks(), ghosts].concat());
-    let block = |i: u32| Block {
-        function: "svc::cache::put",
-        size_bytes: 256 << 10,
-        born: f64::from(i) * 0.04,
-        freed: None,
-        task: Some(i as usize % tasks.len()),
-    };
-    Service { blocks: (0..750).map(block).collect(), ..Service::new(tasks) }
-}
 
 /// The same with a name for everything.
 fn named(mut snapshot: Snapshot, name: &str) -> Snapshot {

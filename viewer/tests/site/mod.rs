@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use diag_snapshot::Snapshot;
 use diag_test_support::folder;
+use diag_test_support::scenario::{Block, Churn, Ghosts, Service, in_order};
 use diag_viewer::{Access, Source, router};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -20,6 +21,20 @@ pub const SOON: &str = "<meta http-equiv=\"refresh\" content=\"2\">";
 /// True if a page runs a script that is not the program's own.
 pub fn runs_foreign_script(page: &str) -> bool {
     page.matches("<script").count() != page.matches("<script type=\"module\" src=\"/a/").count()
+}
+
+/// Four hundred tasks that rest for ever among healthy ones, and a cache that only grows.
+pub fn leaking() -> Service {
+    let ghosts = Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks();
+    let tasks = in_order([Churn { until: 60.0, ..Churn::default() }.tasks(), ghosts].concat());
+    let block = |i: u32| Block {
+        function: "svc::cache::put",
+        size_bytes: 256 << 10,
+        born: f64::from(i) * 0.04,
+        freed: None,
+        task: Some(i as usize % tasks.len()),
+    };
+    Service { blocks: (0..750).map(block).collect(), ..Service::new(tasks) }
 }
 
 /// A folder that is removed at the end.
