@@ -107,11 +107,13 @@ impl Anchor {
     fn read() -> Self {
         // Where the system does not say when it began, the process begins for us here.
         let uptime_ns = sys::uptime_ns().unwrap_or_default();
+        // The coarse clock is behind by up to a step: without it, the first stamps would be before the start.
+        let ago_ns = uptime_ns.saturating_add(sys::coarse_step_ns().unwrap_or_default());
         let unix_us =
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
         Anchor {
-            start_ns: precise_ns().saturating_sub(uptime_ns),
-            start_unix_us: unix_us.saturating_sub(uptime_ns / 1_000),
+            start_ns: precise_ns().saturating_sub(ago_ns),
+            start_unix_us: unix_us.saturating_sub(ago_ns / 1_000),
         }
     }
 }
