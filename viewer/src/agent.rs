@@ -18,6 +18,8 @@ use tokio::time::timeout;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const LARGEST_ANSWER_BYTES: usize = 4 << 30;
+/// What an agent says why it cannot is a sentence.
+const LARGEST_REFUSAL_BYTES: usize = 4 << 10;
 const DEFAULT_PORT: u16 = 9797;
 
 /// Where an agent listens.
@@ -81,7 +83,25 @@ impl Agent {
     /// A sentence that says what happened and what to do: nothing listens, the token is refused,
     /// no answer `within` the time.
     pub async fn snapshot(&self, token: Option<&str>, within: Duration, ask: bool) -> Result<Bytes, String> {
-        timeout(within, self.get(token, ask)).await.unwrap_or_else(|_| {
+        self.get_within(within, token, if ask { "/snapshot?ask=1" } else { "/snapshot" }).await
+    }
+
+    /// A CPU profile of so many seconds, for pprof. They are waited for, and `within` besides.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), and if the service cannot take one.
+    pub(crate) async fn cpu_profile(
+        &self,
+        token: Option<&str>,
+        within: Duration,
+        seconds: u64,
+    ) -> Result<Bytes, String> {
+        let within = within.saturating_add(Duration::from_secs(seconds));
+        self.get_within(within, token, &format!("/debug/pprof/profile?seconds={seconds}")).await
+    }
+
+    async fn get_within(&self, within: Duration, token: Option<&str>, path: &str) -> Result<Bytes, String> {
+        timeout(within, self.get(token, path)).await.unwrap_or_else(|_| {
             let within = human::duration(within.as_nanos() as u64);
             Err(format!(
                 "{} did not answer within {within}: try again, or give it longer with `diag snap --timeout`",
@@ -99,7 +119,7 @@ impl Agent {
         timeout(within, self.connect()).await.unwrap_or_else(|_| silent()).map(drop)
     }
 
-    async fn get(&self, token: Option<&str>, ask: bool) -> Result<Bytes, String> {
+    async fn get(&self, token: Option<&str>, path: &str) -> Result<Bytes, String> {
         let failed = |error: hyper::Error| {
             format!("no answer from {}: {error}; is it the address of an agent?", self.authority)
         };
@@ -107,8 +127,8 @@ impl Agent {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // The connection ends with the last of the answer, and then this task does.
         tokio::spawn(connection);
-        let response = sender.send_request(self.request(token, ask)?).await.map_err(failed)?;
-        self.body(response).await
+        let response = sender.send_request(self.request(token, path)?).await.map_err(failed)?;
+        self.body(response, path).await
     }
 
     async fn connect(&self) -> Result<TcpStream, String> {
@@ -120,8 +140,7 @@ impl Agent {
         }
     }
 
-    fn request(&self, token: Option<&str>, ask: bool) -> Result<Request<Empty<Bytes>>, String> {
-        let path = if ask { "/snapshot?ask=1" } else { "/snapshot" };
+    fn request(&self, token: Option<&str>, path: &str) -> Result<Request<Empty<Bytes>>, String> {
         let mut request = Request::get(path).header(HOST, &self.authority);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
@@ -129,8 +148,9 @@ impl Agent {
         request.body(Empty::new()).map_err(|_| "the token has characters that no header can carry".to_owned())
     }
 
-    async fn body(&self, response: Response<Incoming>) -> Result<Bytes, String> {
+    async fn body(&self, response: Response<Incoming>, path: &str) -> Result<Bytes, String> {
         let authority = &self.authority;
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         match response.status() {
             StatusCode::OK => {
                 let answer = Limited::new(response.into_body(), LARGEST_ANSWER_BYTES).collect().await;
@@ -144,10 +164,18 @@ impl Agent {
             StatusCode::SERVICE_UNAVAILABLE => {
                 Err(format!("too many ask {authority} at once: try again in a moment"))
             }
-            StatusCode::NOT_FOUND => {
-                Err(format!("{authority} has no /snapshot: is it the address of an agent?"))
+            status @ (StatusCode::NOT_FOUND | StatusCode::CONFLICT) if path != "/snapshot" => {
+                let said = Limited::new(response.into_body(), LARGEST_REFUSAL_BYTES).collect().await;
+                let said = said.map(|said| String::from_utf8_lossy(&said.to_bytes()).trim().to_owned());
+                Err(format!(
+                    "{authority} answers {status} to {path}: {}",
+                    human::name(&said.unwrap_or_default())
+                ))
             }
-            status => Err(format!("{authority} answers {status} to /snapshot: see the log of the service")),
+            StatusCode::NOT_FOUND => {
+                Err(format!("{authority} has no {path}: is it the address of an agent?"))
+            }
+            status => Err(format!("{authority} answers {status} to {path}: see the log of the service")),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod agent;
 mod assets;
 mod code;
 mod compress;
+pub mod cpu_profile;
 mod flame;
 mod guard;
 mod library;

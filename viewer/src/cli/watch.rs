@@ -120,7 +120,8 @@ struct Shot {
 
 fn shot(args: &Args, agent: &Agent, debug: &DebugFiles) -> Result<Shot, Failure> {
     let within = Duration::from_secs(args.timeout);
-    let (mut snapshot, bytes) = take(agent, &Asked { token: args.token.as_deref(), within, ask: false })?;
+    let (mut snapshot, bytes) =
+        take(agent, &Asked { token: args.token.as_deref(), within, ask: false, cpu_seconds: None })?;
     let name = |folder: &PathBuf| folder.join(format!("{}.diag", snapshot.taken_unix_us()));
     let path = args.output.as_ref().map(name);
     if let Some(path) = &path {
