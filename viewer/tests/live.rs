@@ -4,7 +4,7 @@ mod site;
 
 use diag_analysis::pprof::{self, CpuFacts, CpuSample};
 use diag_snapshot::{Snapshot, StackIndex, Table};
-use diag_test_support::agent::MockAgent;
+use diag_test_support::agent::{MockAgent, ok};
 use diag_test_support::scenario::{Service, Steady, in_order};
 use diag_viewer::{Access, Source, router};
 use site::{Folder, Viewer};
@@ -240,6 +240,19 @@ async fn what_runs_on_cpus_is_in_the_next_snapshot_of_who_asks_for_it() {
     assert_eq!(heap["heap"], without["heap"]);
     let requests = agent.requests();
     assert!(requests[1].starts_with("GET /debug/pprof/profile?seconds=2 "), "{requests:?}");
+}
+
+#[tokio::test]
+async fn why_a_service_has_no_cpu_profile_is_said_in_its_own_words() {
+    let why = "the CPU is not profiled: build with the feature cpu-profile of diag";
+    let refusal = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{why}\n", why.len() + 1);
+    let agent = MockAgent::raw(vec![refusal.into_bytes(), ok(b"no profile")]);
+    let viewer = viewer(agent.address(), None);
+    for expected in [why, "is no CPU profile"] {
+        let answer = viewer.ask(post("/profile?seconds=1", Some("same-origin"))).await;
+        assert!(answer.status == 422 && answer.body.contains(expected), "{} {}", answer.status, answer.body);
+    }
+    agent.requests();
 }
 
 #[tokio::test]
