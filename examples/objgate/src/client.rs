@@ -15,12 +15,21 @@ pub(crate) const REQUEST_ID: &str = "x-request-id";
 
 /// Makes clients, each with a pool of its own.
 #[derive(Debug)]
-pub(crate) struct Pooled;
+pub(crate) struct Pooled {
+    connections: diag::hyper::Executor,
+}
+
+impl Pooled {
+    /// The tasks of their connections are of the caller's line.
+    #[track_caller]
+    pub(crate) fn new() -> Self {
+        Pooled { connections: diag::hyper::Executor::new() }
+    }
+}
 
 impl object_store::client::HttpConnector for Pooled {
     fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
-        let connections = diag::hyper::Executor::new(); // FAULT client-per-call
-        Ok(HttpClient::new(Client(legacy::Client::builder(connections).build_http())))
+        Ok(HttpClient::new(Client(legacy::Client::builder(self.connections).build_http())))
     }
 }
 

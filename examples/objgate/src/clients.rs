@@ -66,16 +66,16 @@ pub(crate) async fn drive(gateway: &str, load: Load) -> anyhow::Result<()> {
 fn mixed(clients: &Clients, is_told: &Arc<AtomicBool>) {
     every(100, clients, |all, n| async move { all.get(&format!("/objects/small-{}", n % 8), n).await });
     every(100, clients, |all, n| async move { all.get(&format!("/objects/no-{n}"), n).await });
-    every(200, clients, |all, n| async move { all.get(&format!("/previews/large-{}", n % 8), n).await });
-    every(200, clients, |all, n| async move { all.get(&format!("/previews/small-{}", n % 8), n).await });
-    every(50, clients, |all, n| async move { all.get(&format!("/sizes/small-{}", n % 8), n).await });
+    every(400, clients, |all, n| async move { all.get(&format!("/previews/large-{}", n % 8), n).await });
+    every(400, clients, |all, n| async move { all.get(&format!("/previews/small-{}", n % 8), n).await });
+    every(200, clients, |all, n| async move { all.get(&format!("/sizes/small-{}", n % 8), n).await });
     every(400, clients, |all, n| async move { all.get(&format!("/sizes/stalled-{n}"), n).await });
     every(500, clients, |all, _| async move { drop(all.ask(Method::POST, "/reload", Bytes::new()).await) });
-    every(1000, clients, |all, n| all.upload_with_a_break(format!("whole-{}", n % 8)));
-    every(500, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
+    every(2000, clients, |all, n| all.upload_with_a_break(format!("whole-{}", n % 8)));
+    every(1000, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
     let is_told = is_told.clone();
-    every(500, clients, move |all, n| {
-        let parts = if is_told.load(Ordering::Relaxed) && n % 4 == 0 { 0 } else { 1 };
+    every(1000, clients, move |all, n| {
+        let parts = if is_told.load(Ordering::Relaxed) && n % 2 == 0 { 0 } else { 1 };
         all.upload_and_vanish(format!("left-{n}"), parts)
     });
 }

@@ -15,7 +15,7 @@ use crate::idle::Idle;
 use crate::store::Store;
 
 /// So many downloads at once.
-pub(crate) const DOWNLOADS: usize = 40;
+pub(crate) const DOWNLOADS: usize = 32;
 /// The store answers a question within this time.
 const DEADLINE: Duration = Duration::from_millis(500);
 

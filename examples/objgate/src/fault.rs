@@ -44,8 +44,7 @@ pub fn lines(fault: Fault) -> Vec<String> {
     SOURCES.iter().flat_map(marked).collect()
 }
 
-const SOURCES: [(&str, &str); 10] = [
-    ("client", include_str!("client.rs")),
+const SOURCES: [(&str, &str); 9] = [
     ("download", include_str!("download.rs")),
     ("gateway", include_str!("gateway.rs")),
     ("idle", include_str!("idle.rs")),

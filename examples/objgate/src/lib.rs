@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+pub mod case;
 mod client;
 mod clients;
 mod download;

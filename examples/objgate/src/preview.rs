@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use diag::Counted;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use object_store::ObjectStoreExt;
@@ -12,18 +13,19 @@ use object_store::path::Path;
 use crate::Fault;
 use crate::store::{Connection, Store};
 
-/// A body stays open for so long.
+/// A body stays open for so long, and not much longer whatever happens.
 const OPEN_FOR: Duration = Duration::from_millis(300);
+const CLOSED_WITHIN: Duration = Duration::from_secs(4);
 
 /// The previews that were given.
 pub(crate) struct Previews {
     store: Arc<Store>,
     fault: Option<Fault>,
-    open: Mutex<Vec<Rest>>,
+    open: Mutex<Vec<Counted<OpenBody>>>,
 }
 
 /// What of a body was not read yet.
-struct Rest {
+struct OpenBody {
     since: Instant,
     _body: BoxStream<'static, object_store::Result<Bytes>>,
     _connection: Connection,
@@ -43,14 +45,16 @@ impl Previews {
         if first.as_ref().map_or(0, Bytes::len) as u64 == size {
             return Ok(first);
         }
-        self.open().push(Rest { since: Instant::now(), _body: body, _connection: connection });
+        let open = OpenBody { since: Instant::now(), _body: body, _connection: connection };
+        let open = Counted::new(open); // FAULT body-not-drained
+        self.open().push(open.expect_dropped(CLOSED_WITHIN));
         Ok(first)
     }
 
     /// Closes the bodies that nobody reads on.
     pub(crate) fn close_old(&self) {
         if self.fault != Some(Fault::BodyNotDrained) {
-            self.open().retain(|rest| rest.since.elapsed() < OPEN_FOR);
+            self.open().retain(|open| open.since.elapsed() < OPEN_FOR);
         }
     }
 
@@ -59,7 +63,7 @@ impl Previews {
         self.open().len()
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Rest>> {
+    fn open(&self) -> MutexGuard<'_, Vec<Counted<OpenBody>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

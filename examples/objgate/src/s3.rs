@@ -84,15 +84,15 @@ impl Server {
     }
 }
 
-/// Keys of `stalled-` are never answered, parts of `glacial-` take a minute and of `slow-` a second, objects of `slow-` 0.2 s.
+/// Keys of `stalled-` are never answered, parts of `glacial-` take a minute and of `slow-` 3 s, objects of `slow-` 0.6 s.
 async fn dawdle(method: &Method, path: &str) {
     let key = path.rsplit('/').next().unwrap_or_default();
     let is_put = method == Method::PUT;
     match key.split('-').next() {
         Some("stalled") => pending().await,
         Some("glacial") if is_put => sleep(Duration::from_secs(60)).await,
-        Some("slow") if is_put => sleep(Duration::from_millis(1500)).await,
-        Some("slow") => sleep(Duration::from_millis(200)).await,
+        Some("slow") if is_put => sleep(Duration::from_secs(3)).await,
+        Some("slow") => sleep(Duration::from_millis(600)).await,
         _ => {}
     }
 }

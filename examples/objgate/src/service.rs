@@ -102,7 +102,7 @@ async fn serve(listener: TcpListener, gate: Arc<Gate>) -> std::io::Result<()> {
 fn fill(bucket: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(bucket)?;
     for number in 0..8 {
-        for (name, bytes) in [("small", 16 << 10), ("slow", 16 << 10), ("large", 2 << 20)] {
+        for (name, bytes) in [("small", 16 << 10), ("slow", 16 << 10), ("large", 512 << 10)] {
             fs::write(bucket.join(format!("{name}-{number}")), vec![number; bytes])?;
         }
     }

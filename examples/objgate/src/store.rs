@@ -27,7 +27,7 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(endpoint: String, fault: Option<Fault>) -> anyhow::Result<Self> {
-        let client = Arc::new(build(&endpoint)?);
+        let client = Arc::new(build(&endpoint, Pooled::new())?);
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         Ok(Store { endpoint, fault, client, connections, made: Mutex::default() })
     }
@@ -37,7 +37,7 @@ impl Store {
         if self.fault != Some(Fault::ClientPerCall) {
             return Ok(self.client.clone());
         }
-        let client = Arc::new(build(&self.endpoint)?); // FAULT client-per-call
+        let client = Arc::new(build(&self.endpoint, Pooled::new())?); // FAULT client-per-call
         self.made.lock().unwrap_or_else(PoisonError::into_inner).push(client.clone());
         Ok(client)
     }
@@ -83,7 +83,7 @@ impl fmt::Debug for Connection {
 }
 
 /// Deadlines are each caller's: a part of a slow client takes long.
-fn build(endpoint: &str) -> anyhow::Result<AmazonS3> {
+fn build(endpoint: &str, connector: Pooled) -> anyhow::Result<AmazonS3> {
     let options = ClientOptions::new().with_allow_http(true).with_timeout_disabled();
     let builder = AmazonS3Builder::new()
         .with_endpoint(endpoint)
@@ -93,6 +93,6 @@ fn build(endpoint: &str) -> anyhow::Result<AmazonS3> {
         .with_secret_access_key(SECRET)
         .with_unsigned_payload(true)
         .with_client_options(options)
-        .with_http_connector(Pooled);
+        .with_http_connector(connector);
     builder.build().context("building a client of the store")
 }

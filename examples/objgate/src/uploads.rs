@@ -18,7 +18,7 @@ use crate::upload::Upload;
 /// An upload is given up if its client has been away for so long.
 const TTL: Duration = Duration::from_millis(1500);
 /// What is open at the store is closed there within this time after its last part, whatever its client does.
-const CLOSED_WITHIN: Duration = Duration::from_secs(6);
+const CLOSED_WITHIN: Duration = Duration::from_secs(8);
 
 /// All uploads.
 pub(crate) struct Uploads {
