@@ -14,8 +14,8 @@ use hyper_util::rt::TokioExecutor;
 use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
 
-use crate::outside;
 use crate::client::REQUEST_ID;
+use crate::outside;
 
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -70,7 +70,8 @@ mod tests {
     #[test]
     fn every_mark_names_a_fault() {
         let all: usize = Fault::value_variants().iter().map(|fault| lines(*fault).len()).sum();
-        let marks = SOURCES.iter().flat_map(|(_, text)| text.lines()).filter(|line| line.contains("// FAULT"));
+        let marks =
+            SOURCES.iter().flat_map(|(_, text)| text.lines()).filter(|line| line.contains("// FAULT"));
         assert_eq!(marks.count(), all);
     }
 }

@@ -17,11 +17,11 @@ use tracing::{Instrument, info_span};
 
 use crate::Fault;
 use crate::audit::Audit;
+use crate::client::REQUEST_ID;
 use crate::download::Downloads;
 use crate::preview::Previews;
 use crate::reload::Configuration;
 use crate::store::Store;
-use crate::client::REQUEST_ID;
 use crate::uploads::Uploads;
 use crate::work::Work;
 

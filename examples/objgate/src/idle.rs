@@ -21,7 +21,9 @@ impl Idle {
     /// Calls `f` with a buffer of this tenant, and keeps it for the next time.
     pub(crate) fn with_buffer(&self, tenant: &str, f: impl FnOnce(&mut [u8])) {
         let key = match self.fault {
-            Some(Fault::IdleKeys) => format!("{tenant}/{}", diag_tracing::current_trace_id().unwrap_or_default()),
+            Some(Fault::IdleKeys) => {
+                format!("{tenant}/{}", diag_tracing::current_trace_id().unwrap_or_default())
+            }
             _ => tenant.to_owned(),
         };
         let idle = self.by_key().remove(&key);

@@ -15,8 +15,8 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use crate::outside;
 use crate::client::REQUEST_ID;
+use crate::outside;
 
 pub(crate) const BUCKET: &str = "gate";
 pub(crate) const KEY: &str = "gateway";

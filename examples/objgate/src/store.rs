@@ -9,8 +9,8 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::Fault;
-use crate::s3::{BUCKET, KEY, SECRET};
 use crate::client::Pooled;
+use crate::s3::{BUCKET, KEY, SECRET};
 
 /// So many connections may be in use at once.
 const CONNECTIONS: usize = 256;
@@ -65,7 +65,11 @@ impl Turn {
     /// The caller's line has the connection from now on.
     #[track_caller]
     pub(crate) fn take(self) -> Connection {
-        Connection { client: self.client, _permit: self.permit, _in_use: diag::resource::acquire("S3 connection") }
+        Connection {
+            client: self.client,
+            _permit: self.permit,
+            _in_use: diag::resource::acquire("S3 connection"),
+        }
     }
 }
 

@@ -156,7 +156,8 @@ impl Upload {
             Part::Uploaded(id) => Some(id),
             Part::Missing | Part::Pending | Part::Canceled => None,
         };
-        let parts = self.parts().into_iter().map(id).collect::<Option<Vec<_>>>().context("parts are missing")?;
+        let parts =
+            self.parts().into_iter().map(id).collect::<Option<Vec<_>>>().context("parts are missing")?;
         let connection = self.store.turn().await?.take();
         self.client.complete_multipart(&Path::from(&*self.key), &self.id, parts).await?;
         drop(connection);

@@ -130,7 +130,9 @@ async fn evict(uploads: Arc<Uploads>) {
                 _ => bytes.checked_div(parts).unwrap_or(0),
             };
             let given_up = uploads.give_up(&upload.key, "its client did not come back").await;
-            let outcome = format_args!("{given_up:?}, {parts} parts of {mean} bytes").to_string();
+            // Not as `Debug`: that has the frames of the error's backtrace named, which takes megabytes.
+            let failed = given_up.err().map_or_else(String::new, |error| format!(": {error:#}"));
+            let outcome = format!("{parts} parts of {mean} bytes{failed}");
             uploads.audit.tell("expire", &upload.key, outcome);
         }
     }
