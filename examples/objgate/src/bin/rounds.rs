@@ -1,6 +1,6 @@
 //! Runs all cases, some beside each other, and prints what `diag check` says of each and one line of verdict.
 //!
-//! `cargo run --bin rounds -- --rounds 3`; exit code 1 if any is not as it is to be.
+//! `cargo run --manifest-path examples/objgate/Cargo.toml --bin rounds -- --rounds 3`; exit code 1 if any is not as it is to be.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
