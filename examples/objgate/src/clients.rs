@@ -40,8 +40,10 @@ impl Load {
 /// The store wants all parts but the last to be so large.
 const PART: usize = 5 << 20;
 const LAST_PART: usize = 16 << 10;
-/// So many of one kind of client at once; more of them stay away.
-const AT_ONCE: usize = 100;
+/// So many of one kind of client at once, as a rule; on a machine that is too busy more of them would only wait.
+const FEW: usize = 12;
+/// Of those that a fault keeps waiting.
+const MANY: usize = 100;
 
 /// Drives the gateway at this address until whoever started us has gone.
 pub(crate) async fn drive(gateway: &str, load: Load) -> anyhow::Result<()> {
@@ -52,7 +54,7 @@ pub(crate) async fn drive(gateway: &str, load: Load) -> anyhow::Result<()> {
     match load {
         Load::Mixed => mixed(&clients, &is_told),
         Load::Busy => drop(tokio::spawn(busy(clients))),
-        Load::Slow => every(1500, &clients, |all, n| all.upload_whole(format!("slow-{n}"), 3)),
+        Load::Slow => every(1500, FEW, &clients, |all, n| all.upload_whole(format!("slow-{n}"), 3)),
         Load::Aborts => aborts(&clients),
     }
     outside::say("driving")?;
@@ -64,25 +66,30 @@ pub(crate) async fn drive(gateway: &str, load: Load) -> anyhow::Result<()> {
 }
 
 fn mixed(clients: &Clients, is_told: &Arc<AtomicBool>) {
-    every(100, clients, |all, n| async move { all.get(&format!("/objects/small-{}", n % 8), n).await });
-    every(100, clients, |all, n| async move { all.get(&format!("/objects/no-{n}"), n).await });
-    every(400, clients, |all, n| async move { all.get(&format!("/previews/large-{}", n % 8), n).await });
-    every(400, clients, |all, n| async move { all.get(&format!("/previews/small-{}", n % 8), n).await });
-    every(200, clients, |all, n| async move { all.get(&format!("/sizes/small-{}", n % 8), n).await });
-    every(400, clients, |all, n| async move { all.get(&format!("/sizes/stalled-{n}"), n).await });
-    every(500, clients, |all, _| async move { drop(all.ask(Method::POST, "/reload", Bytes::new()).await) });
-    every(2000, clients, |all, n| all.upload_with_a_break(format!("whole-{}", n % 8)));
-    every(1000, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
+    every(100, FEW, clients, |all, n| async move { all.get(&format!("/objects/small-{}", n % 8), n).await });
+    every(100, MANY, clients, |all, n| async move { all.get(&format!("/objects/no-{n}"), n).await });
+    every(400, FEW, clients, |all, n| async move { all.get(&format!("/previews/large-{}", n % 8), n).await });
+    every(400, FEW, clients, |all, n| async move { all.get(&format!("/previews/small-{}", n % 8), n).await });
+    every(200, FEW, clients, |all, n| async move { all.get(&format!("/sizes/small-{}", n % 8), n).await });
+    every(400, MANY, clients, |all, n| async move { all.get(&format!("/sizes/stalled-{n}"), n).await });
+    every(
+        500,
+        FEW,
+        clients,
+        |all, _| async move { drop(all.ask(Method::POST, "/reload", Bytes::new()).await) },
+    );
+    every(2000, FEW, clients, |all, n| all.upload_with_a_break(format!("whole-{}", n % 8)));
+    every(1000, MANY, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
     let is_told = is_told.clone();
-    every(1000, clients, move |all, n| {
+    every(1000, FEW, clients, move |all, n| {
         let parts = if is_told.load(Ordering::Relaxed) && n % 2 == 0 { 0 } else { 1 };
         all.upload_and_vanish(format!("left-{n}"), parts)
     });
 }
 
 fn aborts(clients: &Clients) {
-    every(200, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
-    every(200, clients, |all, n| all.upload_and_hang_up(format!("glacial-h{n}")));
+    every(200, MANY, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
+    every(200, FEW, clients, |all, n| all.upload_and_hang_up(format!("glacial-h{n}")));
 }
 
 /// Keeps 10 to 30 downloads under way.
@@ -104,14 +111,15 @@ async fn busy(clients: Clients) {
     }
 }
 
-/// Has a client come every so often, for ever.
+/// Has a client come every so often, for ever, if not too many are there.
 fn every<F: Future<Output = ()> + Send + 'static>(
     ms: u64,
+    at_once: usize,
     clients: &Clients,
     client: impl Fn(Clients, u64) -> F + Send + 'static,
 ) {
     let clients = clients.clone();
-    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let at_once = Arc::new(Semaphore::new(at_once));
     tokio::spawn(async move {
         let mut rounds = interval(Duration::from_millis(ms));
         for n in 0.. {
