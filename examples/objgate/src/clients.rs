@@ -72,12 +72,7 @@ fn mixed(clients: &Clients, is_told: &Arc<AtomicBool>) {
     every(400, FEW, clients, |all, n| async move { all.get(&format!("/previews/small-{}", n % 8), n).await });
     every(200, FEW, clients, |all, n| async move { all.get(&format!("/sizes/small-{}", n % 8), n).await });
     every(400, MANY, clients, |all, n| async move { all.get(&format!("/sizes/stalled-{n}"), n).await });
-    every(
-        500,
-        FEW,
-        clients,
-        |all, _| async move { drop(all.ask(Method::POST, "/reload", Bytes::new()).await) },
-    );
+    every(500, FEW, clients, |all, _| all.reload());
     every(2000, FEW, clients, |all, n| all.upload_with_a_break(format!("whole-{}", n % 8)));
     every(1000, MANY, clients, |all, n| all.upload_and_give_up(format!("glacial-{n}")));
     let is_told = is_told.clone();
@@ -168,6 +163,10 @@ impl Clients {
 
     async fn get(&self, path: &str, tenant: u64) {
         drop(self.ask_as(Method::GET, path, Bytes::new(), tenant).await);
+    }
+
+    async fn reload(self) {
+        drop(self.ask(Method::POST, "/reload", Bytes::new()).await);
     }
 
     async fn open(&self, key: &str, parts: usize) -> Option<()> {

@@ -82,7 +82,8 @@ fn is_silent(faults: &[Fault]) {
 
 #[test]
 fn faults_are_found_where_they_are_and_not_where_they_are_not() {
-    let faults = [Fault::StuckSingleton, Fault::CancelNotPassed, Fault::NoDeadline, Fault::DeadEvictor];
+    // These three do not depend on how busy the machine is; all ten are run by `rounds`.
+    let faults = [Fault::CancelNotPassed, Fault::NoDeadline, Fault::DeadEvictor];
     thread::scope(|scope| {
         for fault in faults {
             scope.spawn(move || is_found(fault));
