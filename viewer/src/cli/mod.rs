@@ -7,6 +7,7 @@ mod browser;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod exit;
 pub(crate) mod explain;
 pub(crate) mod export;
@@ -20,6 +21,7 @@ pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod snap;
 pub(crate) mod trend;
+pub(crate) mod verify;
 pub(crate) mod watch;
 
 use clap::{Parser, Subcommand};
@@ -34,7 +36,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `import`, `policy`, `serve` and `completions` give 0, 2 or 3 only, `snap` and `trend` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `import`, `policy`, `doctor`, `verify`, `serve` and `completions` give 0, 2 or 3 only, `snap` and `trend` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -72,6 +74,10 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Read a policy and say whether it is one
     Policy(policy::Args),
+    /// Say whether a service is set up so that its snapshots show what they could, and how to mend what is not
+    Doctor(doctor::Args),
+    /// Say whether snapshot files are whole
+    Verify(verify::Args),
     /// Look at snapshots and running services in a browser
     Serve(serve::Args),
     /// Print what a shell needs to complete commands and flags

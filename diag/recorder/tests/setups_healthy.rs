@@ -1,0 +1,46 @@
+//! The doctor has nothing to say of a service that is set up well, and of two runtimes if both are named.
+
+mod set_up;
+
+use set_up::{SETUP, checkup, kinds, runtime, spawn_one, write_snapshot};
+
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+#[test]
+fn in_a_child() {
+    let Ok(setup) = std::env::var(SETUP) else { return };
+    let (runtime, other) = (runtime(), runtime());
+    let builder = diag::Builder::new().runtime("main", runtime.handle().clone());
+    match setup.as_str() {
+        "both named" => builder.runtime("workers", other.handle().clone()).init(),
+        _ => builder.init(),
+    }
+    for runtime in [&runtime, &other] {
+        spawn_one(runtime, |polled| {
+            drop(diag::spawn(async move {
+                let _ = polled.send(());
+                std::future::pending::<()>().await;
+            }));
+        });
+        if setup == "usual" {
+            break;
+        }
+    }
+    write_snapshot();
+}
+
+/// What every test of these has: it is a debug build, whose agent is off.
+const OF_A_TEST: [&str; 2] = ["part_off", "debug_build"];
+
+#[cfg_attr(not(all(target_os = "linux", target_arch = "x86_64")), ignore = "there is no heap to be sampled")]
+#[test]
+fn nothing_is_said_of_a_good_one() {
+    for setup in ["usual", "both named"] {
+        let checkup = checkup(setup, &[]);
+        assert_eq!(kinds(&checkup), OF_A_TEST, "{setup}: {:?}", checkup.complaints);
+        assert_eq!(checkup.coverage_percent, Some(100.0));
+    }
+    let checkup = checkup("one named", &[]);
+    assert_eq!(kinds(&checkup)[0], "second_runtime", "{:?}", checkup.complaints);
+}
