@@ -16,6 +16,7 @@ mod load;
 pub(crate) mod output;
 pub(crate) mod policy;
 mod progress;
+mod report_files;
 mod series;
 pub(crate) mod serve;
 pub(crate) mod show;
