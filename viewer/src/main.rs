@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Command::Show(show) => cli::show::run(&show, &output),
         Command::Diff(diff) => cli::diff::run(&diff, &output),
         Command::Check(check) => cli::check::run(&check, &output),
+        Command::Ci(ci) => cli::ci::run(&ci, &output),
         Command::Trend(trend) => cli::trend::run(&trend, &output),
         Command::Watch(watch) => cli::watch::run(&watch, &output),
         Command::Snap(snap) => cli::snap::run(&snap, &output),

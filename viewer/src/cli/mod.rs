@@ -5,6 +5,7 @@
 
 mod browser;
 pub(crate) mod check;
+pub(crate) mod ci;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod doctor;
@@ -19,6 +20,7 @@ mod progress;
 mod report_files;
 mod series;
 pub(crate) mod serve;
+mod shots;
 pub(crate) mod show;
 pub(crate) mod snap;
 pub(crate) mod trend;
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Diff(diff::Args),
     /// Gate for CI: judge all snapshots of a service together, under a policy
     Check(check::Args),
+    /// Start a service, load it, judge it and end it: one line of a workflow
+    Ci(ci::Args),
     /// Show a series as a table: tasks, heap and resident memory at each moment
     Trend(trend::Args),
     /// Take snapshots of a running service until the answer is firm
