@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         Command::Import(import) => cli::import::run(&import, &output),
         Command::Explain(explain) => cli::explain::run(&explain, &output),
         Command::Policy(policy) => cli::policy::run(&policy, &output),
+        Command::Baseline(baseline) => cli::baseline::run(&baseline, &output),
         Command::Doctor(doctor) => cli::doctor::run(&doctor, &output),
         Command::Verify(verify) => cli::verify::run(&verify, &output),
         Command::Serve(serve) => cli::serve::run(serve),

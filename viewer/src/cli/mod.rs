@@ -3,6 +3,7 @@
 //! Subcommands read, ask the core and print; what they print is rendered by `diag-diff` and
 //! `diag-snapshot`. No verdict is made here.
 
+pub(crate) mod baseline;
 mod browser;
 pub(crate) mod check;
 pub(crate) mod ci;
@@ -79,6 +80,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Read a policy and say whether it is one
     Policy(policy::Args),
+    /// How a suite usually behaves, and which dimension of that changed
+    Baseline(baseline::Args),
     /// Say whether a service is set up so that its snapshots show what they could, and how to mend what is not
     Doctor(doctor::Args),
     /// Say whether snapshot files are whole
