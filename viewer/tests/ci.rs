@@ -10,19 +10,23 @@ use diag_test_support::agent::ok;
 use diag_test_support::folder::Folder;
 use diag_test_support::scenario::{Churn, Ghosts, Service, in_order};
 
+/// So many snapshots are of five seconds each; those that come while the load notices that are hardly later.
+const ENOUGH: u32 = 6;
+
 /// Answers every question for a snapshot with a later one, for as long as the test runs.
 fn agent(service: Service) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     thread::spawn(move || {
-        let mut now = 15.0;
+        let (mut now, mut taken) = (15.0, 0);
         for stream in listener.incoming() {
             let mut stream = stream.expect("a client");
             let mut request = [0; 4096];
             let read = stream.read(&mut request).unwrap_or(0);
             let answer = match request[..read].starts_with(b"GET /snapshot") {
                 true => {
-                    now += 5.0;
+                    taken += 1;
+                    now += if taken <= ENOUGH { 5.0 } else { 0.1 };
                     ok(&diag_snapshot::write(&service.at(now)))
                 }
                 false => ok(b"ok\n"),
@@ -47,8 +51,8 @@ fn healthy() -> Service {
 const SERVICE: &str = "trap 'touch ended; exit 0' TERM; echo \"diag: the agent listens on http://$AGENT\" >&2; \
                        while :; do sleep 0.02; done";
 
-/// A load that is over when the folder has so many snapshots.
-const LOAD: &str = "until [ $(ls kept | wc -l) -ge 5 ]; do sleep 0.02; done";
+/// A load that is over when the folder has [`ENOUGH`] snapshots.
+const LOAD: &str = "until [ $(ls kept | wc -l) -ge 6 ]; do sleep 0.02; done";
 
 fn ci(folder: &Path, agent: &str, more: &[&str], service: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_diag"));

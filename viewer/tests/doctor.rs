@@ -58,23 +58,27 @@ fn something_else_than_an_agent() {
     check(&folder, &["doctor", &url, "--format", "json"], 3, &["\"kind\": \"no_agent\"", "diag.doctor/1"]);
 }
 
-/// Two listeners at neighbouring ports, of which the lower one is then given up.
-fn neighbours() -> (u16, TcpListener) {
+/// A port of an address that is this test's own, so that nobody else takes it once it is given up, and a listener at the next.
+fn neighbours() -> (String, TcpListener) {
+    let pid = std::process::id().to_le_bytes();
+    let ip = format!("127.{}.{}.7", 1 + pid[1] % 200, pid[0]);
     loop {
-        let low = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let port = low.local_addr().expect("an address").port();
-        let next = port.checked_add(1).map(|next| TcpListener::bind(("127.0.0.1", next)));
+        let low = TcpListener::bind(format!("{ip}:0")).expect("a free port");
+        let low = low.local_addr().expect("an address");
+        let next = low.port().checked_add(1).map(|next| TcpListener::bind((low.ip(), next)));
         if let Some(Ok(next)) = next {
-            return (port, next);
+            return (low.to_string(), next);
         }
     }
 }
 
+// Elsewhere this machine has one address of its own.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_wrong_port_is_told_with_the_right_one() {
     use std::io::{Read, Write};
     let folder = Folder::new("doctor-port");
-    let (port, agent) = neighbours();
+    let (asked, agent) = neighbours();
     let found = agent.local_addr().expect("an address").to_string();
     std::thread::spawn(move || {
         for stream in agent.incoming() {
@@ -83,9 +87,9 @@ fn the_wrong_port_is_told_with_the_right_one() {
             let _ = stream.write_all(&ok(b"ok\n"));
         }
     });
-    let says = format!("nothing listens at 127.0.0.1:{port}, but an agent answers at {found}");
+    let says = format!("nothing listens at {asked}, but an agent answers at {found}");
     let mend = format!("mend: ask http://{found}");
-    check(&folder, &["doctor", &format!("127.0.0.1:{port}")], 3, &[&says, &mend]);
+    check(&folder, &["doctor", &asked], 3, &[&says, &mend]);
 }
 
 #[cfg(target_os = "linux")]

@@ -40,7 +40,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `show`, `explain`, `export`, `import`, `policy`, `doctor`, `verify`, `serve` and `completions` give 0, 2 or 3 only, `snap` and `trend` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `check`, `diff`, `watch`, `ci` and `baseline check` judge. `show`, `explain`, `export`, `import`, `policy`, `doctor`, `verify`, `baseline record`, `serve` and `completions` give 0, 2 or 3 only, `snap` and `trend` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]

@@ -1,6 +1,5 @@
 //! Who else may have been meant: agents at the next ports, and processes of this machine that were told to have none.
 
-use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +12,7 @@ const NEXT_PORTS: u16 = 16;
 const USUAL_PORT: u16 = 9797;
 const WITHIN: Duration = Duration::from_secs(1);
 /// So many processes are told.
-const MOST_PROCESSES: usize = 8;
+const MOST_PROCESSES: usize = 64;
 
 /// Agents on the same host, at ports where one that was asked for here may have gone.
 pub(super) async fn agents(asked: &Agent) -> Vec<Complaint> {
@@ -37,12 +36,15 @@ pub(super) async fn agents(asked: &Agent) -> Vec<Complaint> {
 /// Processes of this user's, as far as the system tells, whose environment closes the agent.
 pub(super) fn processes_off() -> Vec<Complaint> {
     let Ok(folder) = fs::read_dir("/proc") else { return Vec::new() };
-    let of_entry = |entry: std::io::Result<fs::DirEntry>| of_process(&entry.ok()?.path());
-    folder.filter_map(of_entry).take(MOST_PROCESSES).collect()
+    let pid = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let mut pids: Vec<u32> = folder.filter_map(pid).collect();
+    // Those that were started last are more likely meant.
+    pids.sort_unstable_by(|a, b| b.cmp(a));
+    pids.into_iter().filter_map(of_process).take(MOST_PROCESSES).collect()
 }
 
-fn of_process(folder: &Path) -> Option<Complaint> {
-    let pid: u32 = folder.file_name().and_then(OsStr::to_str)?.parse().ok()?;
+fn of_process(pid: u32) -> Option<Complaint> {
+    let folder = Path::new("/proc").join(pid.to_string());
     // It has our own variables.
     if pid == std::process::id() {
         return None;
