@@ -16,6 +16,10 @@ fn in_a_child() {
         "both named" => builder.runtime("workers", other.handle().clone()).init(),
         _ => builder.init(),
     }
+    // A worker that has not begun yet is a closure that nobody knows.
+    for runtime in [&runtime, &other] {
+        runtime.block_on(runtime.spawn(async {})).expect("it ends");
+    }
     for runtime in [&runtime, &other] {
         spawn_one(runtime, |polled| {
             drop(diag::spawn(async move {
