@@ -3,6 +3,7 @@
 //! Used by `diag snap` and by the viewer. There is no TLS: the agent listens on loopback as a rule, and a
 //! tunnel brings it to another machine.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use diag_analysis::human;
@@ -21,6 +22,25 @@ const LARGEST_ANSWER_BYTES: usize = 4 << 30;
 /// What an agent says why it cannot is a sentence.
 const LARGEST_REFUSAL_BYTES: usize = 4 << 10;
 const DEFAULT_PORT: u16 = 9797;
+
+/// Who is at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// An agent, which takes the token.
+    Agent,
+    /// An agent that wants a token, or another one.
+    WantsToken,
+    /// Nobody listens.
+    Nobody,
+    /// Somebody else, who says this.
+    Other(String),
+}
+
+/// Why a question was not answered.
+enum Unasked {
+    Nobody,
+    NoHttp(String),
+}
 
 /// Where an agent listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +128,58 @@ impl Agent {
                 self.authority
             ))
         })
+    }
+
+    /// The agent at another port of the same host.
+    pub fn at_port(&self, port: u16) -> Self {
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        Agent { host: self.host.clone(), port, authority: format!("{host}:{port}") }
+    }
+
+    /// The port that it is asked at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True if it is asked on this machine.
+    pub fn is_local(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+    }
+
+    /// What becomes of the question whether an agent is there, which costs the service nothing.
+    pub async fn presence(&self, token: Option<&str>, within: Duration) -> Presence {
+        let asked = timeout(within, self.ask("/healthz", token)).await;
+        match asked {
+            Err(_) => {
+                Presence::Other(format!("no answer within {}", human::duration(within.as_nanos() as u64)))
+            }
+            Ok(Err(Unasked::Nobody)) => Presence::Nobody,
+            Ok(Err(Unasked::NoHttp(why))) => Presence::Other(why),
+            Ok(Ok(response)) => match response.status() {
+                StatusCode::UNAUTHORIZED => Presence::WantsToken,
+                StatusCode::OK => self.greeting(response).await,
+                status => Presence::Other(format!("{status} to /healthz")),
+            },
+        }
+    }
+
+    async fn greeting(&self, response: Response<Incoming>) -> Presence {
+        const LONGEST: usize = 64 << 10;
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        match body.is_ok_and(|body| body.to_bytes().starts_with(b"ok\n")) {
+            true => Presence::Agent,
+            false => Presence::Other("another text than `ok` to /healthz".to_owned()),
+        }
+    }
+
+    async fn ask(&self, path: &str, token: Option<&str>) -> Result<Response<Incoming>, Unasked> {
+        let stream = self.connect().await.map_err(|_| Unasked::Nobody)?;
+        let no_http = |error: hyper::Error| Unasked::NoHttp(format!("no HTTP ({error})"));
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_http)?;
+        tokio::spawn(connection);
+        let request = self.request(token, path).map_err(Unasked::NoHttp)?;
+        sender.send_request(request).await.map_err(no_http)
     }
 
     /// Sees whether anybody listens, and asks for nothing.

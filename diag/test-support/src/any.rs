@@ -3,8 +3,8 @@
 use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
     AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, Heap,
-    HeapFacts, ParkedFacts, Pressure, Process, Resident, Resources, Row, Runtime, Snapshot, Stacks, Strings,
-    Table,
+    HeapFacts, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Row, Runtime, Setting,
+    SettingSource, Snapshot, Stacks, Strings, Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -226,8 +226,20 @@ fn capture() -> impl Strategy<Value = Capture> {
         (btree_map(any::<String>(), any::<u64>(), 0..4), btree_map(any::<String>(), any::<String>(), 0..4));
     let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();
     let said = (vec(gauge, 0..3), vec(ratio, 0..3));
-    (times, vec(runtime, 0..3), said, resources, dropped, option::of(parked)).prop_map(
-        |(times, runtimes, (gauges, expected_ratios), resources, (dropped, dropped_sentences), parked)| {
+    let setting = any::<(String, String)>().prop_map(|(variable, value)| Setting {
+        variable,
+        value,
+        from: SettingSource::Environment,
+    });
+    let part = any::<(String, Option<String>)>().prop_map(|(name, why)| Part {
+        name,
+        state: if why.is_some() { PartState::Failed } else { PartState::Works },
+        why,
+    });
+    let recorder = (option::of(parked), vec(setting, 0..3), vec(part, 0..3));
+    (times, vec(runtime, 0..3), said, resources, dropped, recorder).prop_map(
+        |(times, runtimes, said, resources, (dropped, dropped_sentences), (parked, settings, parts))| {
+            let (gauges, expected_ratios) = said;
             let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
             Capture {
                 from_us,
@@ -243,6 +255,8 @@ fn capture() -> impl Strategy<Value = Capture> {
                 dropped,
                 dropped_sentences,
                 parked,
+                settings,
+                parts,
             }
         },
     )

@@ -31,7 +31,7 @@ mod threads;
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
+use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings};
 
 pub(crate) use process::status;
 
@@ -45,7 +45,7 @@ use stacks::Tree;
 use crate::fork::Lock;
 use crate::health::{self, Status};
 use crate::task::sampling;
-use crate::{clock, dropped, expected_ratio, gauge};
+use crate::{clock, dropped, expected_ratio, gauge, settings};
 
 /// How much of a snapshot is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -111,7 +111,10 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     };
     let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
-    let (dropped, dropped_sentences) = not_recorded(inherited.len() as u64 + library.inherited, &no_stack);
+    let health = health::parts();
+    let inherited = inherited.len() as u64 + library.inherited;
+    let (dropped, dropped_sentences) = not_recorded(inherited, &no_stack, &health);
+    let parts = health.into_iter().map(|(name, status)| part(name, status)).collect();
     let ends = completed.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
 
     Snapshot {
@@ -130,6 +133,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             dropped,
             dropped_sentences,
             parked: is_whole.then(|| awaits::facts(&asking)).flatten(),
+            settings: settings::sources(),
+            parts,
         },
         lifetimes: sites.lifetimes(),
         poll_times: sites.poll_times(),
@@ -161,7 +166,11 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
 
 /// What was not recorded since start, what a child leaves out of what it has from its parent, why held-up threads
 /// show no stack, and which part does less than it should: how often, and in a sentence.
-fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
+fn not_recorded(
+    inherited: u64,
+    no_stack: &[String],
+    health: &BTreeMap<&'static str, Status>,
+) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
     let (mut times, mut sentences) = (BTreeMap::new(), BTreeMap::new());
     let mut add = |name: &str, sentence: &str, more: u64| {
         if more > 0 {
@@ -178,10 +187,19 @@ fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, 
     for reason in no_stack {
         add(&format!("thread_stacks ({reason})"), "the stack of a held-up thread could not be taken", 1);
     }
-    for (part, status) in health::parts() {
+    for (part, status) in health {
         if let Status::Failed(why) = status {
             add(&format!("part_failed ({part})"), &format!("{part}: {why}"), 1);
         }
     }
     (times, sentences)
+}
+
+fn part(name: &str, status: Status) -> Part {
+    let (state, why) = match status {
+        Status::Works => (PartState::Works, None),
+        Status::Off(why) => (PartState::Off, Some(why.into_owned())),
+        Status::Failed(why) => (PartState::Failed, Some(why.into_owned())),
+    };
+    Part { name: name.to_owned(), state, why }
 }
