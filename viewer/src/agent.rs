@@ -81,7 +81,21 @@ impl Agent {
     /// A sentence that says what happened and what to do: nothing listens, the token is refused,
     /// no answer `within` the time.
     pub async fn snapshot(&self, token: Option<&str>, within: Duration, ask: bool) -> Result<Bytes, String> {
-        timeout(within, self.get(token, ask)).await.unwrap_or_else(|_| {
+        self.answer(if ask { "/snapshot?ask=1" } else { "/snapshot" }, token, within).await
+    }
+
+    /// The same of a snapshot of tasks and resources alone, which costs the service a part of that. An agent that is older than
+    /// this question answers with all.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    #[cfg(feature = "console")]
+    pub(crate) async fn tasks(&self, token: Option<&str>, within: Duration) -> Result<Bytes, String> {
+        self.answer("/snapshot?only=tasks", token, within).await
+    }
+
+    async fn answer(&self, path: &str, token: Option<&str>, within: Duration) -> Result<Bytes, String> {
+        timeout(within, self.get(path, token)).await.unwrap_or_else(|_| {
             let within = human::duration(within.as_nanos() as u64);
             Err(format!(
                 "{} did not answer within {within}: try again, or give it longer with `diag snap --timeout`",
@@ -94,12 +108,12 @@ impl Agent {
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot), if nobody does or it takes too long.
-    pub(crate) async fn knock(&self, within: Duration) -> Result<(), String> {
+    pub async fn knock(&self, within: Duration) -> Result<(), String> {
         let silent = || Err(format!("{} does not answer", self.authority));
         timeout(within, self.connect()).await.unwrap_or_else(|_| silent()).map(drop)
     }
 
-    async fn get(&self, token: Option<&str>, ask: bool) -> Result<Bytes, String> {
+    async fn get(&self, path: &str, token: Option<&str>) -> Result<Bytes, String> {
         let failed = |error: hyper::Error| {
             format!("no answer from {}: {error}; is it the address of an agent?", self.authority)
         };
@@ -107,7 +121,7 @@ impl Agent {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // The connection ends with the last of the answer, and then this task does.
         tokio::spawn(connection);
-        let response = sender.send_request(self.request(token, ask)?).await.map_err(failed)?;
+        let response = sender.send_request(self.request(path, token)?).await.map_err(failed)?;
         self.body(response).await
     }
 
@@ -120,8 +134,7 @@ impl Agent {
         }
     }
 
-    fn request(&self, token: Option<&str>, ask: bool) -> Result<Request<Empty<Bytes>>, String> {
-        let path = if ask { "/snapshot?ask=1" } else { "/snapshot" };
+    fn request(&self, path: &str, token: Option<&str>) -> Result<Request<Empty<Bytes>>, String> {
         let mut request = Request::get(path).header(HOST, &self.authority);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));

@@ -24,6 +24,8 @@ fn main() -> ExitCode {
         Command::Explain(explain) => cli::explain::run(&explain, &output),
         Command::Policy(policy) => cli::policy::run(&policy, &output),
         Command::Serve(serve) => cli::serve::run(serve),
+        #[cfg(feature = "console")]
+        Command::Console(console) => cli::console::run(console),
         Command::Completions(completions) => cli::completions::run(&completions),
     })
 }
