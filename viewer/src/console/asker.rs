@@ -12,8 +12,8 @@ use super::moment::Moment;
 use super::process::ProcessNumbers;
 use diag_analysis::human;
 
-/// A service that takes long to answer is asked less often: it is busy with us for a twentieth of the time at the most.
-const REST: u32 = 19;
+/// A service that takes long to answer is asked less often: it is busy with us for a tenth of the time at the most.
+const REST: u32 = 9;
 /// Between questions that nobody answers.
 const LONGEST_GAP: Duration = Duration::from_secs(10);
 /// So long it takes at the most to see whether anybody listens.
@@ -27,14 +27,14 @@ pub(super) async fn ask(options: &Options, feed: &Feed) {
         feed.is_wanted().await;
         let asked = Instant::now();
         let gap = match moment(options, numbers).await {
-            (Ok(moment), known) => {
+            (Ok((moment, answered_in)), known) => {
                 numbers = known;
                 if missed > 0 {
                     (options.say)(&format!("{} answers again", options.agent.authority()));
                 }
                 missed = 0;
                 feed.publish(Arc::new(moment));
-                options.every.max(asked.elapsed() * REST)
+                options.every.max(answered_in.saturating_mul(REST))
             }
             (Err(why), known) => {
                 numbers = known;
@@ -62,17 +62,21 @@ fn gap(every: Duration, missed: u32) -> Duration {
     doubled.min(LONGEST_GAP.max(every))
 }
 
-/// The service now. Its answer is read where that holds up nobody.
-async fn moment(options: &Options, mut numbers: ProcessNumbers) -> (Result<Moment, String>, ProcessNumbers) {
+/// The service now, and how long it took to answer. The answer is read where that holds up nobody.
+async fn moment(
+    options: &Options,
+    mut numbers: ProcessNumbers,
+) -> (Result<(Moment, Duration), String>, ProcessNumbers) {
+    let asked = Instant::now();
     let answer = options.agent.tasks(options.token.as_deref(), options.within).await;
     let bytes = match answer {
         Ok(bytes) => bytes,
         Err(why) => return (Err(why), numbers),
     };
-    let authority = options.agent.authority().to_owned();
+    let (answered_in, authority) = (asked.elapsed(), options.agent.authority().to_owned());
     let read = spawn_blocking(move || {
         let moment = match diag_snapshot::read(&bytes) {
-            Ok((snapshot, _)) => Ok(Moment::of(snapshot, &mut numbers)),
+            Ok((snapshot, _)) => Ok((Moment::of(snapshot, &mut numbers), answered_in)),
             Err(error) => Err(format!("the answer of {authority} is no snapshot: {error}")),
         };
         (moment, numbers)

@@ -302,7 +302,7 @@ mod tests {
         assert_eq!((new, session.client.live()), (20_000, moment.tasks));
         assert_eq!(session.client.resources, moment.resources);
         assert!(session.client.resources.len() > 10);
-        let (moment, ..) = session.show(crowd::crowd(60_000, 40, 30));
+        let (moment, ..) = session.show(crowd::crowd(12_000, 40, 30));
         assert_eq!(session.client.live(), moment.tasks, "another process, as it happens");
     }
 
@@ -324,8 +324,25 @@ mod tests {
         assert_eq!(session.client.tasks.len(), first.tasks.len() + second.tasks.len());
         // The agent could not be reached for a while: the tasks are the same.
         session.client.hear(session.told.updates(&second.after_the_end(), &BTreeSet::new()));
-        session.show(service(2).at(21.0));
+        session.show(service(2).at(20.0));
+        assert_eq!(session.client.live(), second.tasks);
         assert_eq!(session.client.tasks.len(), first.tasks.len() + second.tasks.len());
+    }
+
+    #[test]
+    fn snapshots_of_every_format_are_told_whole() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/snapshots");
+        let mut session = Session::default();
+        let mut files = 0;
+        for entry in std::fs::read_dir(folder).expect("the golden files") {
+            let bytes = std::fs::read(entry.expect("a file").path()).expect("it is read");
+            let Ok((snapshot, _)) = diag_snapshot::read(&bytes) else { continue };
+            let tasks = snapshot.tasks.len();
+            let (moment, ..) = session.show(snapshot);
+            assert_eq!((moment.tasks.len(), session.client.live()), (tasks, moment.tasks));
+            files += 1;
+        }
+        assert!(files > 5, "{files} were read");
     }
 
     /// A snapshot of one task that waits and has allocated so many bytes.
