@@ -1,7 +1,7 @@
 //! The stock tokio-console before a service of 20,000 tasks that come and go, as `diag console` shows it: how many tasks its
 //! screen has, which lints fire, and what the questions cost the service.
 //!
-//! Without a tokio-console, which is told by `DIAG_TOKIO_CONSOLE` or found in the path, it says so and is skipped.
+//! Without a tokio-console, which is told by `TOKIO_CONSOLE` or found in the path, it says so and is skipped.
 
 use std::io::{self, BufReader, Write as _};
 use std::path::PathBuf;
@@ -72,15 +72,13 @@ fn main() -> anyhow::Result<ExitCode> {
     let said = first_line(&mut from_bridge)?;
     let url = said.split_whitespace().find(|word| word.starts_with("http")).context("it says where")?;
 
-    let alone = percent_of_core(service.0.id(), args.seconds / 2)?;
+    let cost = cost_of_a_question(service.0.id(), agent.trim())?;
     let terminal = Terminal::run(&format!("{} --ascii-only true --retain-for 0s {url}", client.display()))?;
     let counts = watch(&terminal, &args, agent.trim())?;
-    let watched = percent_of_core(service.0.id(), args.seconds / 2)?;
     let screen = terminal.text();
     if args.show {
         writeln!(io::stdout(), "{screen}")?;
     }
-    let cost = watched - alone;
     let expected: &[&str] = if args.healthy { &[] } else { &LINTS };
     let lints: Vec<&str> =
         screen.lines().filter(|line| line.contains(" tasks ha") || line.contains(" tasks are ")).collect();
@@ -139,23 +137,36 @@ fn tasks_on(screen: &str) -> Option<u64> {
 }
 
 fn client() -> Option<PathBuf> {
-    let named = std::env::var_os("DIAG_TOKIO_CONSOLE").map(PathBuf::from);
+    let named = std::env::var_os("TOKIO_CONSOLE").map(PathBuf::from);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut found = std::env::split_paths(&path).map(|folder| folder.join("tokio-console"));
     named.or_else(|| found.find(|program| program.is_file()))
 }
 
-/// How much of one core a process uses.
-fn percent_of_core(pid: u32, span: Duration) -> anyhow::Result<f64> {
-    let ticks = || -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        let (_, after) = stat.rsplit_once(')').context("it has a name")?;
-        let times = after.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
-        Ok(times.sum::<Result<f64, _>>()?)
-    };
-    let (before, began) = (ticks()?, Instant::now());
+/// How much of a core a question a second takes: what the service runs for each, whoever else keeps the machine busy and them
+/// apart.
+fn cost_of_a_question(pid: u32, agent: &str) -> anyhow::Result<f64> {
+    const QUESTIONS: u32 = 20;
+    let ask = || agent::file(agent.parse()?, "/snapshot?only=tasks", PATIENCE);
+    // The first has names to look up.
+    ask()?;
+    let (ran, began) = (ticks(pid)?, Instant::now());
+    for _ in 0..QUESTIONS {
+        ask()?;
+    }
+    let (asked, span) = (ticks(pid)? - ran, began.elapsed());
+    let ran = ticks(pid)?;
     sleep(span);
-    Ok((ticks()? - before) / TICKS_PER_S / began.elapsed().as_secs_f64() * 100.0)
+    let by_itself = ticks(pid)? - ran;
+    Ok((asked - by_itself) / f64::from(QUESTIONS) / TICKS_PER_S * 100.0)
+}
+
+/// How long a process ran so far.
+fn ticks(pid: u32) -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, after) = stat.rsplit_once(')').context("it has a name")?;
+    let times = after.split_whitespace().skip(11).take(2).map(str::parse::<f64>);
+    Ok(times.sum::<Result<f64, _>>()?)
 }
 
 fn first_line(output: &mut impl io::BufRead) -> anyhow::Result<String> {

@@ -57,7 +57,7 @@ pub fn run(tasks: u64, is_planted: bool) -> anyhow::Result<()> {
 
 /// One of those that wait: one in ten is for a device.
 fn spawn_waiting(n: u64) -> JoinHandle<()> {
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         return diag::scope("device", n).spawn(waits());
     }
     diag::spawn(waits())

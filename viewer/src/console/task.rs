@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn only_what_is_proven_lost_has_no_waker() {
         let polled = TaskRow { last_poll_us: Some(1), polls: 1, ..TaskRow::default() };
-        let wakers = |wakers, lost| live_wakers(&TaskRow { wakers, lost, ..polled.clone() });
+        let wakers = |wakers, lost| live_wakers(&TaskRow { wakers, lost, ..polled });
         assert_eq!(wakers(Some(3), None), 3);
         assert_eq!(wakers(Some(0), Some(2)), 0);
         assert_eq!(wakers(Some(0), Some(0)), 1, "the runtime may owe it a poll");
