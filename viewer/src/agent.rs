@@ -120,6 +120,16 @@ impl Agent {
         self.get_within(within, token, &format!("/debug/pprof/profile?seconds={seconds}")).await
     }
 
+    /// The bytes of a snapshot of tasks and resources alone, which costs the service a part of a whole one. An agent that is older
+    /// than this question answers with all.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    #[cfg(feature = "console")]
+    pub(crate) async fn tasks(&self, token: Option<&str>, within: Duration) -> Result<Bytes, String> {
+        self.get_within(within, token, "/snapshot?only=tasks").await
+    }
+
     async fn get_within(&self, within: Duration, token: Option<&str>, path: &str) -> Result<Bytes, String> {
         timeout(within, self.get(token, path)).await.unwrap_or_else(|_| {
             let within = human::duration(within.as_nanos() as u64);
@@ -186,7 +196,7 @@ impl Agent {
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot), if nobody does or it takes too long.
-    pub(crate) async fn knock(&self, within: Duration) -> Result<(), String> {
+    pub async fn knock(&self, within: Duration) -> Result<(), String> {
         let silent = || Err(format!("{} does not answer", self.authority));
         timeout(within, self.connect()).await.unwrap_or_else(|_| silent()).map(drop)
     }

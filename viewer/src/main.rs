@@ -28,6 +28,8 @@ fn main() -> ExitCode {
         Command::Doctor(doctor) => cli::doctor::run(&doctor, &output),
         Command::Verify(verify) => cli::verify::run(&verify, &output),
         Command::Serve(serve) => cli::serve::run(serve),
+        #[cfg(feature = "console")]
+        Command::Console(console) => cli::console::run(console),
         Command::Completions(completions) => cli::completions::run(&completions),
     })
 }

@@ -8,6 +8,8 @@ mod browser;
 pub(crate) mod check;
 pub(crate) mod ci;
 pub(crate) mod completions;
+#[cfg(feature = "console")]
+pub(crate) mod console;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod exit;
@@ -40,7 +42,7 @@ Exit codes:
   3  a file or an answer cannot be read, or is damaged
   4  the snapshots cannot be compared, or another service answered than `snap --service` names
   5  insufficient data: too little to call it clean
-2, 3 and 4 come before 1, and 1 before 5. `check`, `diff`, `watch`, `ci` and `baseline check` judge. `show`, `explain`, `export`, `import`, `policy`, `doctor`, `verify`, `baseline record`, `serve` and `completions` give 0, 2 or 3 only, `snap` and `trend` also 4.";
+2, 3 and 4 come before 1, and 1 before 5. `check`, `diff`, `watch`, `ci` and `baseline check` judge. `show`, `explain`, `export`, `import`, `policy`, `doctor`, `verify`, `baseline record`, `serve`, `console` and `completions` give 0, 2 or 3 only, `snap` and `trend` also 4.";
 
 /// Find which tasks leak: look at snapshots of a service and compare them.
 #[derive(Debug, Parser)]
@@ -88,6 +90,9 @@ pub(crate) enum Command {
     Verify(verify::Args),
     /// Look at snapshots and running services in a browser
     Serve(serve::Args),
+    /// Show a running service in tokio-console
+    #[cfg(feature = "console")]
+    Console(console::Args),
     /// Print what a shell needs to complete commands and flags
     Completions(completions::Args),
 }
