@@ -63,7 +63,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
 
 fn analysis(args: &Args, agent: &Agent, debug: &DebugFiles) -> Result<Analysis, Failure> {
     let within = Duration::from_secs(args.timeout);
-    let (mut snapshot, _) = take(agent, &Asked { token: args.token.as_deref(), within, ask: false, cpu_seconds: None })?;
+    let (mut snapshot, _) =
+        take(agent, &Asked { token: args.token.as_deref(), within, ask: false, cpu_seconds: None })?;
     for told in fill_in(&mut snapshot, debug) {
         note(&told.to_string());
     }
