@@ -26,8 +26,8 @@ pub use cpu_sample::CpuSampleRow;
 pub use descriptor::{DescriptorKind, DescriptorRow};
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
-    AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge,
-    ParkedFacts, Pressure, Process, Resident, Resources, Runtime,
+    AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
+    Gauge, ParkedFacts, Pressure, Process, Resident, Resources, Runtime,
 };
 pub use group::{CancelLatencyRow, GroupRow, GroupSiteIndex, GroupSiteRow, MemberRow, MemberState};
 pub use heap::{Heap, HeapFacts, SampleRow};

@@ -2,9 +2,9 @@
 
 use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
-    AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, Heap,
-    HeapFacts, ParkedFacts, Pressure, Process, Resident, Resources, Row, Runtime, Snapshot, Stacks, Strings,
-    Table,
+    AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
+    Gauge, Heap, HeapFacts, ParkedFacts, Pressure, Process, Resident, Resources, Row, Runtime, Snapshot,
+    Stacks, Strings, Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -226,8 +226,14 @@ fn capture() -> impl Strategy<Value = Capture> {
         (btree_map(any::<String>(), any::<u64>(), 0..4), btree_map(any::<String>(), any::<String>(), 0..4));
     let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();
     let said = (vec(gauge, 0..3), vec(ratio, 0..3));
-    (times, vec(runtime, 0..3), said, resources, dropped, option::of(parked)).prop_map(
-        |(times, runtimes, (gauges, expected_ratios), resources, (dropped, dropped_sentences), parked)| {
+    let cause = any::<([String; 2], [Option<u64>; 5])>().prop_map(|([trigger, source], numbers)| {
+        let [used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms] = numbers;
+        Cause { trigger, source, used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms }
+    });
+    let optional = (option::of(parked), option::of(cause));
+    (times, vec(runtime, 0..3), said, resources, dropped, optional).prop_map(
+        |(times, runtimes, (gauges, expected_ratios), resources, (dropped, dropped_sentences), optional)| {
+            let (parked, cause) = optional;
             let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
             Capture {
                 from_us,
@@ -243,6 +249,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 dropped,
                 dropped_sentences,
                 parked,
+                cause,
             }
         },
     )

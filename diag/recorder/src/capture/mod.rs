@@ -130,6 +130,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             dropped,
             dropped_sentences,
             parked: is_whole.then(|| awaits::facts(&asking)).flatten(),
+            // Who takes one for something says so.
+            cause: None,
         },
         lifetimes: sites.lifetimes(),
         poll_times: sites.poll_times(),

@@ -167,6 +167,7 @@ fn capture(tasks: u64) -> Capture {
             per_group: 16,
             spent_us: 900,
         }),
+        cause: None,
     }
 }
 
