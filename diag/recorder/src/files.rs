@@ -134,6 +134,12 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     file::write(path, bytes)
 }
 
+/// The name of a service, as a file's name can have it.
+pub(crate) fn name_part(service: &str) -> String {
+    let is_kept = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    service.chars().map(|c| if is_kept(c) { c } else { '_' }).collect()
+}
+
 /// The files of one service in a folder: `SERVICE-PID-NUMBER.diag`. The number is the time in milliseconds since the
 /// Unix epoch, or one more than the largest in the folder, if that is more: so it is their order, whatever the
 /// clock does.
@@ -145,8 +151,7 @@ struct Series<'a> {
 
 impl<'a> Series<'a> {
     fn new(dir: &'a Path, service: &str) -> Self {
-        let is_kept = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-        Series { dir, service: service.chars().map(|c| if is_kept(c) { c } else { '_' }).collect() }
+        Series { dir, service: name_part(service) }
     }
 
     fn path(&self, pid: u32, number: u64) -> PathBuf {

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
 
-pub(crate) use process::status;
+pub(crate) use process::{service_name, status};
 
 use coverage::Coverage;
 use library::Library;
