@@ -10,6 +10,7 @@
 mod check;
 pub mod diff;
 mod flow;
+pub mod memdiff;
 mod merge;
 pub mod outcome;
 pub mod policy;
