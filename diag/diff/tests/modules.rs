@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module at the top, and those that it may name. Facts come before rules, rules before reports.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("stats", &[]),
     ("time", &[]),
     ("merge", &[]),
+    ("memdiff", &[]),
     ("flow", &["stats"]),
     ("diff", &["flow", "merge", "stats"]),
     ("trend", &["diff", "flow", "merge", "stats", "time"]),

@@ -126,12 +126,25 @@ impl Writer {
 
 /// Puts a snapshot at `path`, whole or not at all.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    put_by(path, bytes, file::write)
+}
+
+/// The same for a process that may be killed before the disk has it.
+pub(crate) fn put_soon(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    put_by(path, bytes, file::write_soon)
+}
+
+fn put_by(
+    path: &Path,
+    bytes: &[u8],
+    write: fn(&Path, &[u8]) -> Result<(), FileError>,
+) -> Result<(), FileError> {
     // Beyond this limit the system does not refuse a write, it kills the process (SIGXFSZ).
     if bytes.len() as u64 > sys::largest_file_bytes() {
         let error = io::ErrorKind::FileTooLarge.into();
         return Err(FileError::Io { action: "write", path: path.to_owned(), error });
     }
-    file::write(path, bytes)
+    write(path, bytes)
 }
 
 /// The name of a service, as a file's name can have it.

@@ -150,6 +150,20 @@ impl Last {
         let _ = self.keep_at(cause, self.writer.folder.day(day));
     }
 
+    /// The first of a day, for which nobody waits: the memory's limit is looked at meanwhile.
+    fn keep_first(&'static self, day: Date) {
+        let work = move || {
+            let _own = OwnThread::here();
+            crate::hide_for_ever();
+            let cause =
+                Cause { trigger: "first".to_owned(), source: "the clock".to_owned(), ..Cause::default() };
+            self.keep_day(cause, day);
+        };
+        if sys::start_thread(sys::USUAL_STACK_BYTES, work).is_err() {
+            self.tell(Some(&"no thread for the first of a day could be started".to_owned()));
+        }
+    }
+
     fn has_day(&self, day: Date) -> bool {
         self.writer.folder.day(day).exists()
     }

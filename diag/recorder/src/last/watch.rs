@@ -213,9 +213,7 @@ impl Watch {
         if let Some(first) = self.first.as_mut().filter(|first| **first != Some(today)) {
             *first = Some(today);
             if !self.last.has_day(today) {
-                let cause =
-                    Cause { trigger: "first".to_owned(), source: "the clock".to_owned(), ..Cause::default() };
-                self.last.keep_day(cause, today);
+                self.last.keep_first(today);
             }
         }
     }

@@ -89,7 +89,7 @@ impl Writer {
             drop(snapshot);
             // The folder may have been made away with since the start; a failure shows in the write.
             let _ = fs::create_dir_all(&self.folder.dir);
-            files::put(path, &bytes).map_err(|error| error.to_string())?;
+            files::put_soon(path, &bytes).map_err(|error| error.to_string())?;
             self.folder.prune();
             Ok(path.to_owned())
         };
