@@ -11,9 +11,17 @@ use anyhow::{Context as _, ensure};
 /// # Errors
 /// If there is no agent, if it says nothing for `patience`, or if it gives no snapshot.
 pub fn snapshot_file(addr: SocketAddr, patience: Duration) -> anyhow::Result<Vec<u8>> {
+    file(addr, "/snapshot", patience)
+}
+
+/// Fetches what the agent there has at a path.
+///
+/// # Errors
+/// As [`snapshot_file`].
+pub fn file(addr: SocketAddr, path: &str, patience: Duration) -> anyhow::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&addr, patience)?;
     stream.set_read_timeout(Some(patience))?;
-    write!(stream, "GET /snapshot HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     ensure!(answer.starts_with(b"HTTP/1.1 200"), "the agent gave no snapshot");

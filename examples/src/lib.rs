@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod args;
+pub mod console;
 pub mod forked;
 pub mod iothub;
 pub mod one_waker;

@@ -3,6 +3,7 @@
 //! Used by `diag snap` and by the viewer. There is no TLS: the agent listens on loopback as a rule, and a
 //! tunnel brings it to another machine.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use diag_analysis::human;
@@ -18,7 +19,28 @@ use tokio::time::timeout;
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 const LARGEST_ANSWER_BYTES: usize = 4 << 30;
+/// What an agent says why it cannot is a sentence.
+const LARGEST_REFUSAL_BYTES: usize = 4 << 10;
 const DEFAULT_PORT: u16 = 9797;
+
+/// Who is at an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// An agent, which takes the token.
+    Agent,
+    /// An agent that wants a token, or another one.
+    WantsToken,
+    /// Nobody listens.
+    Nobody,
+    /// Somebody else, who says this.
+    Other(String),
+}
+
+/// Why a question was not answered.
+enum Unasked {
+    Nobody,
+    NoHttp(String),
+}
 
 /// Where an agent listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +103,35 @@ impl Agent {
     /// A sentence that says what happened and what to do: nothing listens, the token is refused,
     /// no answer `within` the time.
     pub async fn snapshot(&self, token: Option<&str>, within: Duration, ask: bool) -> Result<Bytes, String> {
-        timeout(within, self.get(token, ask)).await.unwrap_or_else(|_| {
+        self.get_within(within, token, if ask { "/snapshot?ask=1" } else { "/snapshot" }).await
+    }
+
+    /// A CPU profile of so many seconds, for pprof. They are waited for, and `within` besides.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot), and if the service cannot take one.
+    pub(crate) async fn cpu_profile(
+        &self,
+        token: Option<&str>,
+        within: Duration,
+        seconds: u64,
+    ) -> Result<Bytes, String> {
+        let within = within.saturating_add(Duration::from_secs(seconds));
+        self.get_within(within, token, &format!("/debug/pprof/profile?seconds={seconds}")).await
+    }
+
+    /// The bytes of a snapshot of tasks and resources alone, which costs the service a part of a whole one. An agent that is older
+    /// than this question answers with all.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    #[cfg(feature = "console")]
+    pub(crate) async fn tasks(&self, token: Option<&str>, within: Duration) -> Result<Bytes, String> {
+        self.get_within(within, token, "/snapshot?only=tasks").await
+    }
+
+    async fn get_within(&self, within: Duration, token: Option<&str>, path: &str) -> Result<Bytes, String> {
+        timeout(within, self.get(token, path)).await.unwrap_or_else(|_| {
             let within = human::duration(within.as_nanos() as u64);
             Err(format!(
                 "{} did not answer within {within}: try again, or give it longer with `diag snap --timeout`",
@@ -90,16 +140,68 @@ impl Agent {
         })
     }
 
+    /// The agent at another port of the same host.
+    pub fn at_port(&self, port: u16) -> Self {
+        let host = self.authority.rsplit_once(':').map_or(&*self.authority, |(host, _)| host);
+        Agent { host: self.host.clone(), port, authority: format!("{host}:{port}") }
+    }
+
+    /// The port that it is asked at.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// True if it is asked on this machine.
+    pub fn is_local(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
+    }
+
+    /// What becomes of the question whether an agent is there, which costs the service nothing.
+    pub async fn presence(&self, token: Option<&str>, within: Duration) -> Presence {
+        let asked = timeout(within, self.ask("/healthz", token)).await;
+        match asked {
+            Err(_) => {
+                Presence::Other(format!("no answer within {}", human::duration(within.as_nanos() as u64)))
+            }
+            Ok(Err(Unasked::Nobody)) => Presence::Nobody,
+            Ok(Err(Unasked::NoHttp(why))) => Presence::Other(why),
+            Ok(Ok(response)) => match response.status() {
+                StatusCode::UNAUTHORIZED => Presence::WantsToken,
+                StatusCode::OK => self.greeting(response).await,
+                status => Presence::Other(format!("{status} to /healthz")),
+            },
+        }
+    }
+
+    async fn greeting(&self, response: Response<Incoming>) -> Presence {
+        const LONGEST: usize = 64 << 10;
+        let body = Limited::new(response.into_body(), LONGEST).collect().await;
+        match body.is_ok_and(|body| body.to_bytes().starts_with(b"ok\n")) {
+            true => Presence::Agent,
+            false => Presence::Other("another text than `ok` to /healthz".to_owned()),
+        }
+    }
+
+    async fn ask(&self, path: &str, token: Option<&str>) -> Result<Response<Incoming>, Unasked> {
+        let stream = self.connect().await.map_err(|_| Unasked::Nobody)?;
+        let no_http = |error: hyper::Error| Unasked::NoHttp(format!("no HTTP ({error})"));
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(no_http)?;
+        tokio::spawn(connection);
+        let request = self.request(token, path).map_err(Unasked::NoHttp)?;
+        sender.send_request(request).await.map_err(no_http)
+    }
+
     /// Sees whether anybody listens, and asks for nothing.
     ///
     /// # Errors
     /// As [`snapshot`](Self::snapshot), if nobody does or it takes too long.
-    pub(crate) async fn knock(&self, within: Duration) -> Result<(), String> {
+    pub async fn knock(&self, within: Duration) -> Result<(), String> {
         let silent = || Err(format!("{} does not answer", self.authority));
         timeout(within, self.connect()).await.unwrap_or_else(|_| silent()).map(drop)
     }
 
-    async fn get(&self, token: Option<&str>, ask: bool) -> Result<Bytes, String> {
+    async fn get(&self, token: Option<&str>, path: &str) -> Result<Bytes, String> {
         let failed = |error: hyper::Error| {
             format!("no answer from {}: {error}; is it the address of an agent?", self.authority)
         };
@@ -107,8 +209,8 @@ impl Agent {
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
         // The connection ends with the last of the answer, and then this task does.
         tokio::spawn(connection);
-        let response = sender.send_request(self.request(token, ask)?).await.map_err(failed)?;
-        self.body(response).await
+        let response = sender.send_request(self.request(token, path)?).await.map_err(failed)?;
+        self.body(response, path).await
     }
 
     async fn connect(&self) -> Result<TcpStream, String> {
@@ -120,8 +222,7 @@ impl Agent {
         }
     }
 
-    fn request(&self, token: Option<&str>, ask: bool) -> Result<Request<Empty<Bytes>>, String> {
-        let path = if ask { "/snapshot?ask=1" } else { "/snapshot" };
+    fn request(&self, token: Option<&str>, path: &str) -> Result<Request<Empty<Bytes>>, String> {
         let mut request = Request::get(path).header(HOST, &self.authority);
         if let Some(token) = token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
@@ -129,8 +230,9 @@ impl Agent {
         request.body(Empty::new()).map_err(|_| "the token has characters that no header can carry".to_owned())
     }
 
-    async fn body(&self, response: Response<Incoming>) -> Result<Bytes, String> {
+    async fn body(&self, response: Response<Incoming>, path: &str) -> Result<Bytes, String> {
         let authority = &self.authority;
+        let path = path.split_once('?').map_or(path, |(path, _)| path);
         match response.status() {
             StatusCode::OK => {
                 let answer = Limited::new(response.into_body(), LARGEST_ANSWER_BYTES).collect().await;
@@ -144,10 +246,18 @@ impl Agent {
             StatusCode::SERVICE_UNAVAILABLE => {
                 Err(format!("too many ask {authority} at once: try again in a moment"))
             }
-            StatusCode::NOT_FOUND => {
-                Err(format!("{authority} has no /snapshot: is it the address of an agent?"))
+            status @ (StatusCode::NOT_FOUND | StatusCode::CONFLICT) if path != "/snapshot" => {
+                let said = Limited::new(response.into_body(), LARGEST_REFUSAL_BYTES).collect().await;
+                let said = said.map(|said| String::from_utf8_lossy(&said.to_bytes()).trim().to_owned());
+                Err(format!(
+                    "{authority} answers {status} to {path}: {}",
+                    human::name(&said.unwrap_or_default())
+                ))
             }
-            status => Err(format!("{authority} answers {status} to /snapshot: see the log of the service")),
+            StatusCode::NOT_FOUND => {
+                Err(format!("{authority} has no {path}: is it the address of an agent?"))
+            }
+            status => Err(format!("{authority} answers {status} to {path}: see the log of the service")),
         }
     }
 }

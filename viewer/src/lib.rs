@@ -13,6 +13,9 @@ pub mod agent;
 mod assets;
 mod code;
 mod compress;
+#[cfg(feature = "console")]
+pub mod console;
+pub mod cpu_profile;
 mod flame;
 mod guard;
 mod library;
@@ -55,6 +58,11 @@ pub enum ServeError {
         /// Where it should have listened.
         addr: SocketAddr,
     },
+    /// Other machines could read, and clients have no way to send a token.
+    KnowsNoToken {
+        /// Where it should have listened.
+        addr: SocketAddr,
+    },
     /// The token cannot stand in an address.
     BadToken,
     /// The listener broke.
@@ -77,6 +85,11 @@ impl fmt::Display for ServeError {
             ServeError::NeedsToken { addr } => write!(
                 f,
                 "{addr} can be reached from other machines: listen at 127.0.0.1, or give a token with `--token` or DIAG_TOKEN"
+            ),
+            ServeError::KnowsNoToken { addr } => write!(
+                f,
+                "{addr} can be reached from other machines, and tokio-console sends no token: listen at 127.0.0.1, and bring \
+                 the port over with a tunnel"
             ),
             ServeError::BadToken => {
                 write!(f, "the token must be of letters, digits and `-._~`: choose another")

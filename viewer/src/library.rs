@@ -247,6 +247,21 @@ impl Library {
         newest.map(|newest| newest.id).ok_or_else(|| Absent::NotFound("no snapshot came".to_owned()))
     }
 
+    /// Has the running services' CPU time profiled for so many seconds. Gives the id of the newest snapshot that has it.
+    pub(crate) async fn profile(self: &Arc<Self>, seconds: u64) -> Result<String, Absent> {
+        let taking = |shots: &Arc<Shots>| {
+            let shots = Arc::clone(shots);
+            tokio::spawn(async move { shots.profile(seconds).await })
+        };
+        let all: Vec<_> = self.shots.iter().map(taking).collect();
+        for taken in all {
+            taken.await.map_err(failed)?.map_err(Absent::Unusable)?;
+        }
+        let snapshots = self.list(Patience::Whole).await.snapshots;
+        let newest = snapshots.into_iter().rev().find(|summary| summary.has_cpu);
+        newest.map(|newest| newest.id).ok_or_else(|| Absent::NotFound("no snapshot came".to_owned()))
+    }
+
     /// The snapshot with this id, or the newest for `live`.
     pub(crate) async fn open(self: &Arc<Self>, id: &str) -> Result<Arc<Loaded>, Absent> {
         if let Some(loaded) = lock(&self.loaded).get(&id.to_owned()) {
@@ -495,8 +510,11 @@ fn compare(before: &Loaded, after: &Loaded) -> Result<Report, Absent> {
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Absent> {
-    let failed = |error: tokio::task::JoinError| Absent::Unusable(format!("the viewer failed: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(failed)
+}
+
+fn failed(error: tokio::task::JoinError) -> Absent {
+    Absent::Unusable(format!("the viewer failed: {error}"))
 }
 
 /// What is kept is whole at every moment, so a panic elsewhere does not spoil it.

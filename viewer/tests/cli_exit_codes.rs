@@ -160,6 +160,24 @@ fn every_exit_code() {
     check("explain task-lek", 2, "there is no rule `task-lek`, did you mean `task-leak`?");
     check("explain --help", 0, "diag explain task-leak");
 
+    check("export snapshot ok-a --anonymize -o anonymous", 0, "anonymous: a snapshot");
+    check("export snapshot ok-a --key x", 2, "--anonymize");
+    check("check leak-a leak-b --write markdown=report.md", 1, "LEAK (likely)");
+    check("check leak-a leak-b --write pdf=report", 2, "there is no format `pdf`; there are text, json");
+    check("check leak-a leak-b --write markdown=nowhere/x", 3, "nowhere");
+    check("doctor ok-a", 0, "mend: link the newest diag");
+    check("doctor missing", 3, "missing");
+    check("doctor https://127.0.0.1:1", 2, "plain http");
+    check("doctor", 2, "Usage");
+    check("verify ok-a ok-b", 0, "ok-b: whole; svc, ");
+    check("verify ok-a cut", 3, "cut: damaged");
+    check("verify", 2, "Usage");
+    check("ci", 2, "Usage");
+    check("ci -- no-such-service", 2, "cannot start no-such-service");
+    check("baseline", 2, "Usage");
+    check("baseline check missing.json --run .", 3, "cannot read the baseline missing.json");
+    check("baseline record new.json --run .", 2, "1 run make no baseline: give 3 or more");
+
     check("show missing", 3, "missing");
     check("export openmetrics missing", 3, "missing");
     check("export openmetrics flipped", 3, "flipped: ");

@@ -19,9 +19,15 @@ const ARROWS: [(&str, &[&str]); 10] = [
 
 /// Names of the packages that `package` reaches over at most `depth` arrows in a build with all default features.
 fn reached(package: &str, depth: &str) -> BTreeSet<String> {
+    reached_with(&[], package, depth)
+}
+
+/// The same with these flags about features.
+fn reached_with(features: &[&str], package: &str, depth: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"])
         .args(["--depth", depth, "--package", package])
+        .args(features)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo runs");
@@ -34,10 +40,14 @@ fn is_ours(name: &str) -> bool {
     ARROWS.iter().any(|(package, _)| *package == name)
 }
 
-#[expect(clippy::print_stdout, reason = "the counts are worth seeing")]
 fn check(package: &str, at_most: usize) {
-    let others = reached(package, "99").iter().filter(|name| !is_ours(name)).count();
-    println!("{package}: {others} third-party crates, at most {at_most}");
+    check_with(&[], package, at_most);
+}
+
+#[expect(clippy::print_stdout, reason = "the counts are worth seeing")]
+fn check_with(features: &[&str], package: &str, at_most: usize) {
+    let others = reached_with(features, package, "99").iter().filter(|name| !is_ours(name)).count();
+    println!("{package} {features:?}: {others} third-party crates, at most {at_most}");
     assert!(others <= at_most, "{package} reaches {others} third-party crates, more than {at_most}");
 }
 
@@ -50,7 +60,9 @@ fn what_services_link_stays_small() {
 
 #[test]
 fn the_viewer_stays_small() {
-    check("diag-viewer", 105);
+    check_with(&["--no-default-features"], "diag-viewer", 105);
+    // gRPC, for tokio-console.
+    check("diag-viewer", 135);
 }
 
 #[test]

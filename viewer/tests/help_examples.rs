@@ -29,6 +29,11 @@ fn folder() -> Folder {
         fs::copy(&golden, folder.join(name)).expect("the golden file");
     }
     label(&folder.join("now.diag"), "7f3a");
+    for run in 1..=5 {
+        let run = folder.join(format!("run-{run}"));
+        fs::create_dir_all(&run).expect("a folder");
+        fs::write(run.join("junit.xml"), "<testcase name='takes' time='0.1'/>").expect("test events");
+    }
     fs::write(folder.join("diag.toml"), "fail_on = \"likely\"\n").expect("a policy");
     let made = diag(&folder, &["export", "pprof", "now.diag", "-o", "before.pb.gz"]);
     assert!(made.status.success(), "{}", text(&made.stderr));
@@ -117,6 +122,8 @@ fn every_help_has_examples_that_work() {
                 "memdiff" => &[0, 1, 3],
                 // The one that is imported is of another service here.
                 "import" => &[0, 1, 4, 5],
+                // Neither a service nor its load is here.
+                "ci" => &[2],
                 _ => &[0, 1, 5],
             };
             assert!(fine.contains(&code), "diag {}: exit code {code}: {said}", example.join(" "));

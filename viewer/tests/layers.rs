@@ -75,6 +75,8 @@ fn renderers_name_no_rows() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
     RENDERERS.iter().for_each(|folder| sources(&root.join(folder), &mut files));
+    // No page and no text: it translates rows into the rows of another protocol, as the exporters of the analysis do.
+    files.retain(|file| !file.parent().is_some_and(|folder| folder.ends_with("src/console")));
     assert!(files.len() > 50, "{} sources", files.len());
     for file in files {
         for line in code(&file) {

@@ -2,10 +2,12 @@
 
 mod site;
 
-use diag_test_support::agent::MockAgent;
+use diag_analysis::pprof::{self, CpuFacts, CpuSample};
+use diag_snapshot::{Snapshot, StackIndex, Table};
+use diag_test_support::agent::{MockAgent, ok};
 use diag_test_support::scenario::{Service, Steady, in_order};
 use diag_viewer::{Access, Source, router};
-use site::Viewer;
+use site::{Folder, Viewer};
 
 fn viewer(address: &str, token: Option<&str>) -> Viewer {
     viewer_with(address, token.map_or_else(Access::default, |token| Access::default().with_token(token)))
@@ -206,6 +208,51 @@ async fn a_snapshot_is_taken_now_by_a_post_from_our_own_page_alone() {
     assert_eq!(agent.requests().len(), 2);
     let silent = viewer_with(&address, Access::default().with_read_only());
     assert_eq!(silent.ask(post("/snapshot", Some("same-origin"))).await.status, 404);
+}
+
+/// A CPU profile of the service `of`, as its agent answers it.
+fn cpu_profile(of: &Snapshot) -> Vec<u8> {
+    let sample = |stack: u32| CpuSample { stack: StackIndex(stack), task_site: None, samples: 2 };
+    let facts = CpuFacts { taken_unix_us: 9, for_us: 1_000_000, period_ns: 10_000_000, cpu_ns: 60_000_000 };
+    pprof::cpu(&of.stacks, &of.strings, &[0, 1, 2].map(sample), facts)
+}
+
+#[tokio::test]
+async fn what_runs_on_cpus_is_in_the_next_snapshot_of_who_asks_for_it() {
+    let of = Snapshot { cpu_samples: Table::default(), ..diag_test_support::iothub::service(24, 24) };
+    let answers = vec![idle_service(20.0), cpu_profile(&of), diag_snapshot::write(&of)];
+    let agent = MockAgent::new(answers);
+    let viewer = viewer(agent.address(), None);
+    assert!(viewer.page("/").await.contains("Profile the CPU for 10 s"));
+    assert_eq!(viewer.ask(post("/profile?seconds=2", Some("cross-site"))).await.status, 403);
+    let answer = viewer.ask(post("/profile?seconds=2", Some("same-origin"))).await;
+    let page =
+        answer.headers.get("location").expect("it leads there").to_str().expect("an address").to_owned();
+    assert!(answer.status == 303 && page.ends_with("/cpu"), "{page}");
+    let shown = viewer.page(&page).await;
+    assert!(shown.contains("<h1>60 ms on a CPU</h1>"), "{shown}");
+    // The heap of the same snapshot is as the service said it, and points to its own stacks.
+    let heap = viewer.json(&format!("/api/v1{}", page.replace("/cpu", "/heap"))).await;
+    let folder = Folder::new("live-cpu");
+    let id = folder.write("plain.diag", &of);
+    let without = folder.viewer().json(&format!("/api/v1/s/{id}/heap")).await;
+    assert!(heap["heap"]["callees"].is_array(), "{heap}");
+    assert_eq!(heap["heap"], without["heap"]);
+    let requests = agent.requests();
+    assert!(requests[1].starts_with("GET /debug/pprof/profile?seconds=2 "), "{requests:?}");
+}
+
+#[tokio::test]
+async fn why_a_service_has_no_cpu_profile_is_said_in_its_own_words() {
+    let why = "the CPU is not profiled: build with the feature cpu-profile of diag";
+    let refusal = format!("HTTP/1.1 404 Not Found\r\ncontent-length: {}\r\n\r\n{why}\n", why.len() + 1);
+    let agent = MockAgent::raw(vec![refusal.into_bytes(), ok(b"no profile")]);
+    let viewer = viewer(agent.address(), None);
+    for expected in [why, "is no CPU profile"] {
+        let answer = viewer.ask(post("/profile?seconds=1", Some("same-origin"))).await;
+        assert!(answer.status == 422 && answer.body.contains(expected), "{} {}", answer.status, answer.body);
+    }
+    agent.requests();
 }
 
 #[tokio::test]

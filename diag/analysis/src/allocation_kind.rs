@@ -79,6 +79,11 @@ impl AllocationKind {
 
 type Rule = (&'static [AllocationKind], &'static str, &'static str, AllocationKind);
 
+/// The crates that the rules know.
+pub(crate) fn crates() -> impl Iterator<Item = &'static str> {
+    WRAPPED.iter().filter_map(|(_, module, ..)| module.split("::").next())
+}
+
 /// What a block of these kinds is, asked for by a function of this module. Where the name lacks the module,
 /// the file of the standard library tells it, such as `/alloc/src/vec/`.
 const WRAPPED: &[Rule] = &[

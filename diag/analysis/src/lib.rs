@@ -11,12 +11,14 @@
 pub mod allocation_kind;
 pub mod allocation_sites;
 mod analysis;
+pub mod anonymize;
 pub mod await_point;
 pub mod await_points;
 pub mod cohorts;
 pub mod conditions;
 mod coverage;
 pub mod cpu_stacks;
+pub mod doctor;
 pub mod dump;
 mod each_once;
 pub mod export;
@@ -51,6 +53,7 @@ pub mod source_location;
 pub mod stragglers;
 #[cfg(feature = "symbols")]
 pub mod symbols;
+pub mod tallies;
 mod task_cells;
 pub mod task_index;
 pub mod unnamed;

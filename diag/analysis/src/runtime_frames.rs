@@ -50,7 +50,7 @@ pub fn allocator_depth<'a>(stack: impl IntoIterator<Item = &'a SourceLocation>) 
 
 /// Crates whose functions name no place of the service: the language, the runtime, and collections that keep
 /// what others give them.
-const CRATES: &[&str] = &[
+pub(crate) const CRATES: &[&str] = &[
     "alloc",
     "core",
     "std",
@@ -178,7 +178,7 @@ fn is_runtime_file(file: &str) -> bool {
 }
 
 /// `tokio-util` of a folder `tokio-util-0.7.20`.
-fn package(folder: &str) -> Option<&str> {
+pub(crate) fn package(folder: &str) -> Option<&str> {
     let has_version = |at: &usize| folder[at + 1..].starts_with(|char: char| char.is_ascii_digit());
     folder.match_indices('-').map(|(at, _)| at).find(has_version).map(|at| &folder[..at])
 }

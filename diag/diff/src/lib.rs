@@ -7,6 +7,7 @@
 //! line and the viewer do.
 #![forbid(unsafe_code)]
 
+pub mod baseline;
 mod check;
 pub mod diff;
 mod flow;

@@ -53,6 +53,15 @@ fn each_is_of_one_process_in_order() {
     }
 }
 
+#[test]
+fn rows_and_totals_of_each_agree() {
+    for folder in folders() {
+        for member in read(&folder) {
+            assert_eq!(diag_analysis::tallies::mismatches(member.snapshot()), [], "{}", name(&folder));
+        }
+    }
+}
+
 /// What is right to say of each: the rule of the first finding, and where. The others are healthy.
 const FAULTS: [(&str, &str, &str); 9] = [
     ("actors--timeout", "stuck-giving", "src/bin/actors.rs:57:5"),

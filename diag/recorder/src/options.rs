@@ -18,13 +18,15 @@ pub(crate) struct Opt {
     pub(crate) meaning: &'static str,
     /// Sets it from the variable's value; `None` if that cannot be used.
     pub(crate) set: fn(&mut Settings, &str) -> Option<()>,
+    /// Its value as the variable has it, for snapshots: of a token only whether there is one.
+    pub(crate) show: fn(&Settings) -> String,
 }
 
 /// Declares the list, and a macro that documents a setter by its variable.
 macro_rules! options {
     ($(
         $variable:ident by $setter:ident: $meaning:literal;
-        default $default:literal, values $values:literal, |$settings:ident, $value:ident| $set:expr;
+        default $default:literal, values $values:literal, |$settings:ident, $value:ident| $set:expr, shown $show:expr;
     )*) => {
         pub(crate) const OPTIONS: &[Opt] = &[$(Opt {
             variable: stringify!($variable),
@@ -36,6 +38,7 @@ macro_rules! options {
                 $set;
                 Some(())
             },
+            show: |$settings| $show,
         }),*];
 
         /// Default, variable and values of a setter, as all of them say it.
@@ -50,58 +53,73 @@ macro_rules! options {
 
 options! {
     DIAG by enabled: "whether anything is recorded";
-        default "on", values "on or off", |settings, value| settings.enabled = values::switch(value)?;
+        default "on", values "on or off", |settings, value| settings.enabled = values::switch(value)?,
+        shown values::shown_switch(settings.enabled);
 
     DIAG_ADDR by addr: "where the agent listens; `agent(false)` is off";
         default "127.0.0.1:9797, or the next free port", values "an address as 127.0.0.1:9797, or off",
-        |settings, value| settings.addr = values::address(value)?;
+        |settings, value| settings.addr = values::address(value)?,
+        shown settings.addr.map_or("off".to_owned(), |addr| addr.to_string());
 
     DIAG_TOKEN by token: "the agent asks for it as `Authorization: Bearer`; with it, any `Host` will do";
         default "none", values "a text without blanks around it",
-        |settings, value| settings.token = values::token(value);
+        |settings, value| settings.token = values::token(value),
+        shown settings.token.as_ref().map_or("none", |_| "set").to_owned();
 
     DIAG_OPEN by open: "whether the agent may listen off loopback without a token";
-        default "off", values "1 or 0", |settings, value| settings.open = values::switch(value)?;
+        default "off", values "1 or 0", |settings, value| settings.open = values::switch(value)?,
+        shown values::shown_switch(settings.open);
 
     DIAG_DIR by dir: "a folder that gets a snapshot every so often";
-        default "none", values "a path", |settings, value| settings.dir = Some(value.into());
+        default "none", values "a path", |settings, value| settings.dir = Some(value.into()),
+        shown settings.dir.as_ref().map_or("none".to_owned(), |dir| dir.to_string_lossy().into_owned());
 
     DIAG_EVERY by every: "time between two snapshots in that folder";
-        default "60s", values "a time as 30s, 5m or 1h", |settings, value| settings.every = values::duration(value)?;
+        default "60s", values "a time as 30s, 5m or 1h", |settings, value| settings.every = values::duration(value)?,
+        shown values::shown_duration(settings.every);
 
     DIAG_KEEP by keep: "snapshots of this service that stay in that folder";
         default "60", values "a number of files, at least 1",
-        |settings, value| settings.keep = values::count(value)?;
+        |settings, value| settings.keep = values::count(value)?,
+        shown settings.keep.to_string();
 
     DIAG_LAST by last: "what a snapshot is taken before, or upon, that is kept apart in that folder";
         default "off", values "off, or some of limit, budget=400m, step=64m, pressure=20, signal=10, http, at=03:00, term, panic, exit",
-        |settings, value| settings.last = last::list(value)?;
+        |settings, value| settings.last = last::list(value)?,
+        shown last::shown(&settings.last);
 
     DIAG_HEAP by heap: "no heap samples, some, or every allocation (for tests)";
-        default "sample", values "off, sample or full", |settings, value| settings.heap = values::heap(value)?;
+        default "sample", values "off, sample or full", |settings, value| settings.heap = values::heap(value)?,
+        shown values::shown_heap(settings.heap);
 
     DIAG_HEAP_RATE by heap_rate: "mean bytes between two heap samples";
         default "512k", values "bytes between two samples, as 512k or 1m",
-        |settings, value| settings.heap_rate_bytes = values::bytes(value)?;
+        |settings, value| settings.heap_rate_bytes = values::bytes(value)?,
+        shown settings.heap_rate_bytes.to_string();
 
     DIAG_CENSUS by census: "whether tasks that libraries spawn are known, by a census of their memory; it needs `diag::Alloc`";
-        default "on", values "on or off", |settings, value| settings.census = values::switch(value)?;
+        default "on", values "on or off", |settings, value| settings.census = values::switch(value)?,
+        shown values::shown_switch(settings.census);
 
     DIAG_PARKED by parked: "stacks a second that each thread may take of the tasks it polls, to know where they are parked";
         default "50000", values "passive, off, or a number of stacks a second and thread",
-        |settings, value| settings.parked = values::parked(value)?;
+        |settings, value| settings.parked = values::parked(value)?,
+        shown if settings.parked == 0 { "off".to_owned() } else { settings.parked.to_string() };
 
     DIAG_SIGNAL by signal: "the real-time signal that asks a held-up thread that runs for its stack";
         default "any without a handler", values "a number of a real-time signal, or off",
-        |settings, value| settings.signal = values::signal(value)?;
+        |settings, value| settings.signal = values::signal(value)?,
+        shown values::shown_signal(settings.signal);
 
     DIAG_TIMING by exact_timing: "time every poll precisely, not one in sixteen";
         default "sampled", values "sampled or exact",
-        |settings, value| settings.exact_timing = values::timing(value)?;
+        |settings, value| settings.exact_timing = values::timing(value)?,
+        shown if settings.exact_timing { "exact" } else { "sampled" }.to_owned();
 
     DIAG_LABELS by resource_attribute: "key and value in every snapshot, as OpenTelemetry's resource attributes";
         default "none", values "key=value,key=value",
-        |settings, value| settings.resource_attributes.extend(values::pairs(value)?);
+        |settings, value| settings.resource_attributes.extend(values::pairs(value)?),
+        shown values::shown_pairs(&settings.resource_attributes);
 }
 
 #[cfg(test)]

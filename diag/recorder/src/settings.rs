@@ -1,15 +1,17 @@
 //! What can be set, and from where: default, then code, then environment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
+use diag_snapshot::{Setting, SettingSource};
+
 use crate::bad_setting::BadSetting;
 use crate::last::Trigger;
-use crate::options::OPTIONS;
+use crate::options::{OPTIONS, Opt};
 use crate::task::sampling::DEFAULT_UNITS;
 use crate::thread::Choice;
 
@@ -41,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) signal: Choice,
     /// Whether every poll is timed precisely.
     pub(crate) exact_timing: bool,
+    /// The variables that were used.
+    by_variable: BTreeSet<&'static str>,
 }
 
 /// What is recorded of the heap, if `diag::Alloc` is the global allocator.
@@ -82,6 +86,7 @@ impl Settings {
             parked: DEFAULT_UNITS,
             signal: Choice::Free,
             exact_timing: false,
+            by_variable: BTreeSet::new(),
         }
     }
 
@@ -98,7 +103,24 @@ impl Settings {
         if value.trim().is_empty() {
             return Err(BadSetting::empty(name));
         }
-        (option.set)(self, value).ok_or_else(|| BadSetting::value(name, value, option.values))
+        (option.set)(self, value).ok_or_else(|| BadSetting::value(name, value, option.values))?;
+        self.by_variable.insert(option.variable);
+        Ok(())
+    }
+
+    /// What is in force, and where each came from. Code that sets the default is not told from none.
+    fn sources(&self) -> Vec<Setting> {
+        let default = Settings::new();
+        let setting = |option: &Opt| {
+            let value = (option.show)(self);
+            let from = match () {
+                () if self.by_variable.contains(option.variable) => SettingSource::Environment,
+                () if value != (option.show)(&default) => SettingSource::Code,
+                () => SettingSource::Default,
+            };
+            Setting { variable: option.variable.to_owned(), value, from }
+        };
+        OPTIONS.iter().map(setting).collect()
     }
 }
 
@@ -110,6 +132,13 @@ pub(crate) fn current() -> Settings {
     // Acquire: pairs with the Release of `install`.
     // SAFETY: null, or what `install` leaked.
     unsafe { CURRENT.load(Ordering::Acquire).as_ref() }.map_or_else(Settings::new, Settings::clone)
+}
+
+/// The settings in force and where each came from, for snapshots; none before diag was started.
+pub(crate) fn sources() -> Vec<Setting> {
+    // As in `current`.
+    // SAFETY: null, or what `install` leaked.
+    unsafe { CURRENT.load(Ordering::Acquire).as_ref() }.map(Settings::sources).unwrap_or_default()
 }
 
 /// Puts settings in force.
@@ -149,6 +178,36 @@ mod tests {
         assert_eq!(settings.resource_attributes["cell"], "b");
         assert!(bad.is_empty(), "{bad:?}");
         assert_eq!(apply(&[("DIAG_ADDR", "localhost:1")]).0.addr, Some(([127, 0, 0, 1], 1).into()));
+    }
+
+    #[test]
+    fn each_setting_knows_where_it_came_from() {
+        let (mut settings, _) = apply(&[("DIAG_HEAP", "sample"), ("DIAG_TOKEN", "hush"), ("DIAG_KEEP", "0")]);
+        (settings.every, settings.parked) = (Duration::from_millis(1_500), 0);
+        let shown: Vec<_> = (settings.sources().iter())
+            .filter(|setting| setting.from != SettingSource::Default)
+            .map(|Setting { variable, value, from }| format!("{variable}={value} {}", from.as_str()))
+            .collect();
+        // A token is nobody's business, and what could not be used is not in force.
+        assert_eq!(
+            shown,
+            [
+                "DIAG_TOKEN=set environment",
+                "DIAG_EVERY=1500ms code",
+                "DIAG_HEAP=sample environment",
+                "DIAG_PARKED=off code"
+            ]
+        );
+        // What is shown of a default can be given again, and is the default.
+        for Setting { variable, value, .. } in Settings::new().sources() {
+            if !["none", "any"].contains(&value.as_str()) {
+                let given = apply(&[(&variable, &value)]);
+                let changed: Vec<_> = given.0.sources().into_iter().map(|setting| setting.value).collect();
+                let default: Vec<_> =
+                    Settings::new().sources().into_iter().map(|setting| setting.value).collect();
+                assert_eq!((changed, given.1), (default, vec![]), "{variable}");
+            }
+        }
     }
 
     #[test]

@@ -93,6 +93,40 @@ pub(crate) fn bytes(value: &str) -> Option<u64> {
         .filter(|&bytes| bytes > 0)
 }
 
+/// The same, the other way round: what a variable would have to be.
+pub(crate) fn shown_switch(on: bool) -> String {
+    if on { "on" } else { "off" }.to_owned()
+}
+
+pub(crate) fn shown_duration(duration: Duration) -> String {
+    match duration.as_millis() {
+        ms if ms % 1_000 == 0 => format!("{}s", ms / 1_000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+pub(crate) fn shown_heap(mode: HeapMode) -> String {
+    match mode {
+        HeapMode::Off => "off",
+        HeapMode::Sample => "sample",
+        HeapMode::Full => "full",
+    }
+    .to_owned()
+}
+
+pub(crate) fn shown_signal(signal: Choice) -> String {
+    match signal {
+        Choice::Off => "off".to_owned(),
+        Choice::Free => "any".to_owned(),
+        Choice::Number(number) => number.to_string(),
+    }
+}
+
+pub(crate) fn shown_pairs(pairs: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    if pairs.is_empty() { "none".to_owned() } else { pairs.join(",") }
+}
+
 /// A whole number with one of these units.
 fn quantity(value: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (number, unit) = value.split_at(value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len()));

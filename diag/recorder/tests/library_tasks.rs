@@ -28,6 +28,7 @@ fn library_tasks() {
         at_rest().await;
         under_churn().await;
         where_and_by_whom().await;
+        by_another_way().await;
         what_they_do().await;
     });
     of_others(&runtime);
@@ -95,7 +96,7 @@ struct Site {
     freed: Option<u64>,
 }
 
-/// Those of live tasks.
+/// All of them, those by another way by themselves.
 fn sites(snapshot: Snapshot) -> Vec<Site> {
     let analysis = Analysis::new(snapshot);
     let snapshot = analysis.snapshot();
@@ -112,7 +113,7 @@ fn sites(snapshot: Snapshot) -> Vec<Site> {
     };
     let of_library =
         snapshot.sites.kind().iter().zip(0..).filter(|(kind, _)| *kind == Some(SiteKind::Library));
-    of_library.map(|(_, index)| site(index)).filter(|site| site.live > 0).collect()
+    of_library.map(|(_, index)| site(index)).collect()
 }
 
 async fn stays_if(stays: bool) {
@@ -139,11 +140,12 @@ async fn where_and_by_whom() {
     let child = snapshot.tasks.iter().find(|task| task.parent == Some(of_parent.id));
     let child = child.expect("its child knows it");
     let sites = sites(snapshot);
-    let here = |site: &&Site| site.location == format!("{}:{line}", file!());
+    let here = |site: &&Site| site.live > 0 && site.location == format!("{}:{line}", file!());
     let site = sites.iter().find(here).unwrap_or_else(|| panic!("{line}: {sites:#?}"));
     assert_eq!((site.live, site.spawned, site.freed), (10, 30, Some(20)));
     assert!(site.name.ends_with("library_tasks::stays_if::{{closure}}"), "{}", site.name);
-    let of_child = sites.iter().filter(|site| site.name.contains("future::pending::Pending"));
+    let of_child =
+        sites.iter().filter(|site| site.live > 0 && site.name.contains("future::pending::Pending"));
     assert!(of_child.count() >= 1, "{sites:#?}");
     tasks.iter().for_each(JoinHandle::abort);
     parent.abort();
@@ -155,6 +157,27 @@ async fn where_and_by_whom() {
     let site = |site: SiteIndex| snapshot.sites.get(site.0 as usize);
     let spawner = site(child.site).and_then(|row| row.spawner);
     assert_eq!((child.parent, spawner.and_then(site).map(|row| row.freed)), (None, Some(Some(1))));
+}
+
+/// Far enough from the caller that nothing of it is among the calls that tell what is made.
+#[inline(never)]
+fn spawn_deep(depth: u32, stays: bool) -> JoinHandle<()> {
+    let made = if depth > 0 { spawn_deep(depth - 1, stays) } else { tokio::spawn(stays_if(stays)) };
+    std::hint::black_box(made)
+}
+
+/// No task of one of the two stacks lives when somebody looks, yet each was spawned at the line of `spawn_deep`.
+async fn by_another_way() {
+    let line = line!() - 6;
+    let alive = spawn_deep(12, true);
+    for _ in 0..5 {
+        std::hint::black_box(spawn_deep(13, false)).await.expect("it ends");
+    }
+    sleep(OLD).await;
+    let sites = sites(snapshot_now());
+    let here = sites.iter().filter(|site| site.location == format!("{}:{line}", file!()));
+    assert_eq!(here.map(|site| site.spawned).sum::<u64>(), 6, "{line}: {sites:#?}");
+    alive.abort();
 }
 
 async fn what_they_do() {

@@ -27,7 +27,8 @@ pub use descriptor::{DescriptorKind, DescriptorRow};
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
     AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
-    Gauge, ParkedFacts, Pressure, Process, Resident, Resources, Runtime,
+    Gauge, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Runtime, Setting,
+    SettingSource,
 };
 pub use group::{CancelLatencyRow, GroupRow, GroupSiteIndex, GroupSiteRow, MemberRow, MemberState};
 pub use heap::{Heap, HeapFacts, SampleRow};

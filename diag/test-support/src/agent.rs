@@ -44,13 +44,17 @@ pub fn ok(body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
 }
 
-/// Gives the next client this answer, and returns its request.
+/// Gives the next client that asks this answer, and returns its request. Who only sees whether somebody listens is let go.
 fn serve(listener: &TcpListener, answer: &[u8]) -> String {
-    let (mut stream, _) = listener.accept().expect("a client");
     let mut request = [0; 4096];
-    let read = stream.read(&mut request).expect("a request");
-    stream.write_all(answer).expect("the client reads");
-    String::from_utf8_lossy(&request[..read]).into_owned()
+    loop {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let read = stream.read(&mut request).unwrap_or(0);
+        if read > 0 {
+            stream.write_all(answer).expect("the client reads");
+            return String::from_utf8_lossy(&request[..read]).into_owned();
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
     AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
-    Gauge, Heap, HeapFacts, ParkedFacts, Pressure, Process, Resident, Resources, Row, Runtime, Snapshot,
-    Stacks, Strings, Table,
+    Gauge, Heap, HeapFacts, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Row,
+    Runtime, Setting, SettingSource, Snapshot, Stacks, Strings, Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -230,10 +230,27 @@ fn capture() -> impl Strategy<Value = Capture> {
         let [used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms] = numbers;
         Cause { trigger, source, used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms }
     });
-    let optional = (option::of(parked), option::of(cause));
-    (times, vec(runtime, 0..3), said, resources, dropped, optional).prop_map(
-        |(times, runtimes, (gauges, expected_ratios), resources, (dropped, dropped_sentences), optional)| {
-            let (parked, cause) = optional;
+    let setting = any::<(String, String)>().prop_map(|(variable, value)| Setting {
+        variable,
+        value,
+        from: SettingSource::Environment,
+    });
+    let part = any::<(String, Option<String>)>().prop_map(|(name, why)| Part {
+        name,
+        state: if why.is_some() { PartState::Failed } else { PartState::Works },
+        why,
+    });
+    let recorder = ((option::of(parked), option::of(cause)), vec(setting, 0..3), vec(part, 0..3));
+    (times, vec(runtime, 0..3), said, resources, dropped, recorder).prop_map(
+        |(
+            times,
+            runtimes,
+            said,
+            resources,
+            (dropped, dropped_sentences),
+            ((parked, cause), settings, parts),
+        )| {
+            let (gauges, expected_ratios) = said;
             let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
             Capture {
                 from_us,
@@ -250,6 +267,8 @@ fn capture() -> impl Strategy<Value = Capture> {
                 dropped_sentences,
                 parked,
                 cause,
+                settings,
+                parts,
             }
         },
     )

@@ -5,6 +5,13 @@
 //! tokio-console                    # asks console-subscriber, on port 6669
 //! curl 127.0.0.1:9797/dump         # asks diag
 //! ```
+//!
+//! The same client has diag's view of the same tasks, from `diag console`, which needs neither the flag nor console-subscriber:
+//!
+//! ```sh
+//! diag console 127.0.0.1:9797 --addr 127.0.0.1:6670
+//! tokio-console http://127.0.0.1:6670
+//! ```
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ use diag_diff::{Policy, Series, judge_series_with};
 use super::exit::{End, Failure};
 use super::load::DebugDirs;
 use super::output::Output;
+use super::report_files::ReportFiles;
 use super::series::{self, Head, Reader};
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +23,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     series::as_given([&args.before, &args.after], args.debug.files()?, |series, reader| {
-        compare(series, reader, &Policy::default(), output)
+        compare(series, reader, &Policy::default(), None, output)
     })
 }
 
@@ -31,10 +32,14 @@ pub(super) fn compare(
     series: &Series<Head>,
     reader: &Reader,
     policy: &Policy,
+    files: Option<&ReportFiles>,
     output: &Output,
 ) -> Result<End, Failure> {
     let report = judge_series_with(series, policy, |head| reader.open(head))?;
     let report = report.ok_or_else(|| Failure::Usage("two snapshots are needed".to_owned()))?;
+    if let Some(files) = files {
+        files.put(&report, output)?;
+    }
     output.report(&report)?;
     Ok(End::from(&report))
 }

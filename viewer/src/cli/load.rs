@@ -28,20 +28,30 @@ impl DebugDirs {
 
 /// What is left of the snapshot in a file, and what is lost.
 pub(crate) fn all_there_is(path: &Path, debug: &DebugFiles) -> Result<(Analysis, Vec<Damage>), Failure> {
+    let (snapshot, damages) = named_snapshot(path, debug)?;
+    Ok((Analysis::new(snapshot), damages))
+}
+
+/// The same, as it is in the file but for names.
+pub(super) fn named_snapshot(path: &Path, debug: &DebugFiles) -> Result<(Snapshot, Vec<Damage>), Failure> {
     let progress = Progress::of(format!("reading {}", path.display()));
-    let (snapshot, damages) = file::read(path).map_err(unreadable)?;
+    let (mut snapshot, damages) = file::read(path).map_err(unreadable)?;
     drop(progress);
     let _progress = Progress::of(format!("looking up the names of {}", path.display()));
-    let (analysis, told) = named(path, snapshot, debug);
-    told.iter().for_each(|told| note(told));
-    Ok((analysis, damages))
+    told_by(path, &mut snapshot, debug).iter().for_each(|told| note(told));
+    Ok((snapshot, damages))
 }
 
 /// The snapshot of a file with all names that can be found, and what is to be said of them, which is not said here.
 pub(super) fn named(path: &Path, mut snapshot: Snapshot, debug: &DebugFiles) -> (Analysis, Vec<String>) {
-    let told = fill_in(&mut snapshot, debug);
-    let told = told.iter().map(|told| format!("{}: {told}", path.display())).collect();
+    let told = told_by(path, &mut snapshot, debug);
     (Analysis::new(snapshot), told)
+}
+
+/// Fills names in, and returns what is to be said of them.
+fn told_by(path: &Path, snapshot: &mut Snapshot, debug: &DebugFiles) -> Vec<String> {
+    let told = fill_in(snapshot, debug);
+    told.iter().map(|told| format!("{}: {told}", path.display())).collect()
 }
 
 pub(super) fn unreadable(error: FileError) -> Failure {

@@ -134,7 +134,7 @@ fn heads(paths: &[PathBuf], left_out: &mut BTreeSet<PathBuf>) -> Result<Vec<Vec<
 }
 
 /// The files `*.diag` of a folder, by name.
-fn snapshots_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+pub(super) fn snapshots_in(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let unreadable = |error| Failure::Unreadable(format!("{}: {error}", folder.display()));
     let entries = std::fs::read_dir(folder).map_err(unreadable)?;
     let paths = entries.map(|entry| entry.map(|entry| entry.path()));

@@ -9,6 +9,7 @@ use std::time::Duration;
 use diag_analysis::human;
 use diag_snapshot::{Snapshot, file};
 use diag_viewer::agent::Agent;
+use diag_viewer::cpu_profile::CpuProfile;
 use hyper::body::Bytes;
 
 use super::exit::{End, Failure};
@@ -37,6 +38,9 @@ pub(crate) struct Args {
     /// was lost
     #[arg(long)]
     ask: bool,
+    /// Have the service's CPU time profiled for so many seconds first, which the file then has, too
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=300))]
+    cpu: Option<u64>,
     /// The service's DIAG_TOKEN, if it has one; default: the same variable here
     #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
     token: Option<String>,
@@ -49,7 +53,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let Some(url) = &args.url else { return of_process(args, output) };
     let agent = Agent::parse(url).map_err(Failure::Usage)?;
     let within = Duration::from_secs(args.timeout);
-    let (snapshot, bytes) = take(&agent, &Asked { token: args.token.as_deref(), within, ask: args.ask })?;
+    let asked = Asked { token: args.token.as_deref(), within, ask: args.ask, cpu_seconds: args.cpu };
+    let (snapshot, bytes) = take(&agent, &asked)?;
     if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
         let service = expected.clone();
         return Err(Failure::OtherService { service, agent, process: Box::new(snapshot.process) });
@@ -112,6 +117,8 @@ pub(super) struct Asked<'a> {
     pub(super) within: Duration,
     /// Have idle tasks polled.
     pub(super) ask: bool,
+    /// Have the CPU profiled for so long before.
+    pub(super) cpu_seconds: Option<u64>,
 }
 
 /// A whole snapshot of now, and its bytes.
@@ -133,5 +140,13 @@ pub(super) fn take(agent: &Agent, asked: &Asked<'_>) -> Result<(Snapshot, Bytes)
 fn fetch(agent: &Agent, asked: &Asked<'_>) -> Result<Bytes, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
-    runtime.block_on(agent.snapshot(asked.token, asked.within, asked.ask)).map_err(Failure::Unreadable)
+    let snapshot = async {
+        let profile = match asked.cpu_seconds {
+            Some(seconds) => Some(CpuProfile::take(agent, asked.token, asked.within, seconds).await?),
+            None => None,
+        };
+        let bytes = agent.snapshot(asked.token, asked.within, asked.ask).await?;
+        profile.map_or(Ok(bytes.clone()), |profile| profile.added_to(&bytes))
+    };
+    runtime.block_on(snapshot).map_err(Failure::Unreadable)
 }

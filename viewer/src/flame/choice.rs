@@ -155,11 +155,14 @@ impl Begin {
     }
 }
 
+/// Why a picture cannot begin at a frame.
+pub(super) fn missing(frame: &str) -> String {
+    format!("no frame {} in this picture: begin at its root", frame.escape_debug())
+}
+
 impl Choice {
     /// Where the picture begins; why it cannot begin there.
     pub(crate) fn begin(&self, tree: &Tree) -> Result<Begin, String> {
-        let missing =
-            |root: &str| format!("no frame {} in this heap: begin at its root", root.escape_debug());
         if let Some(function) = self.function {
             let known = (function != ALL.0 && function < tree.frames.len()).then_some(FrameId(function));
             return known.map(Begin::Function).ok_or_else(|| missing(&function.to_string()));

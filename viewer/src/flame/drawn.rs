@@ -1,6 +1,6 @@
 //! A picture as it is asked for: a tree, its weights, and the slices of it that are shown.
 
-use super::choice::{Begin, Choice};
+use super::choice::{Begin, Choice, missing};
 use super::measure::Measure;
 use super::search::Found;
 use super::slice::{MOST_FRAMES, Slice, Start};
@@ -36,9 +36,7 @@ impl<'a, M: Measure> Drawn<'a, M> {
         let begin = choice.begin(tree)?;
         let most = choice.nodes.unwrap_or(MOST_FRAMES).min(AT_MOST);
         let cut = |start: &Start<'_>, most: usize| {
-            let missing =
-                || format!("no frame {} in this heap: begin at its root", choice.root.escape_debug());
-            Slice::new(tree, &weights, start, most).ok_or_else(missing)
+            Slice::new(tree, &weights, start, most).ok_or_else(|| missing(&choice.root))
         };
         let (slice, callers) = match &begin {
             Begin::Node(node) => (cut(&Start::Node(*node), most)?, None),

@@ -169,6 +169,8 @@ impl Frame {
         let origin = match place.file.as_deref() {
             _ if is_runtime(place) => Origin::Runtime,
             Some(file) if is_library_file(file) => Origin::Library,
+            // A symbol of C, of which nothing else is known.
+            None if !place.function.contains("::") => Origin::Library,
             _ => Origin::Own,
         };
         Frame { place: place.clone(), origin, is_told_by_line: is_told_by_line(&place.function) }
@@ -367,6 +369,19 @@ mod tests {
     fn check(function: &str, file: &str, line: u32, label: &str) {
         let place = SourceLocation { function: function.into(), file: Some(file.into()), line: Some(line) };
         assert_eq!(Frame::new(&place).label(), label);
+    }
+
+    #[test]
+    fn colored_is_the_code_of_the_service() {
+        let origin = |function: &str, file: Option<&str>| {
+            Frame::new(&SourceLocation { function: function.into(), file: file.map(Into::into), line: None })
+                .origin
+        };
+        assert_eq!(origin("hub::device::serve", None), Origin::Own);
+        assert_eq!(origin("main", Some("src/main.rs")), Origin::Own);
+        let registry = "/home/me/.cargo/registry/src/index-1/mio-1.0.0/src/net.rs";
+        assert_eq!(origin("mio::net::write", Some(registry)), Origin::Library);
+        assert_eq!([origin("__send", None), origin(NONE_OWN, None)], [Origin::Library; 2]);
     }
 
     #[test]

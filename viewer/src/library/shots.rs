@@ -12,6 +12,7 @@ use super::files::Files;
 use super::fuse::Fuse;
 use super::{AgentState, Origin, blocking, lock};
 use crate::agent::Agent;
+use crate::cpu_profile::CpuProfile;
 
 /// An answer that takes longer is not waited for: the page shows the last one and says so.
 const ANSWER_WITHIN: Duration = Duration::from_secs(3);
@@ -116,7 +117,24 @@ impl Shots {
         self.fetch(ASKED_WITHIN, true).await
     }
 
+    /// Has the CPU profiled for so long, and then takes a new one, which has it.
+    pub(super) async fn profile(&self, seconds: u64) -> Result<(), String> {
+        // Pages go on asking meanwhile.
+        let profile = CpuProfile::take(&self.agent, self.token.as_deref(), ASKED_WITHIN, seconds).await?;
+        let _asking = self.asking.lock().await;
+        self.fetch_with(Some(profile), ASKED_WITHIN, false).await
+    }
+
     async fn fetch(&self, within: Duration, ask: bool) -> Result<(), String> {
+        self.fetch_with(None, within, ask).await
+    }
+
+    async fn fetch_with(
+        &self,
+        profile: Option<CpuProfile>,
+        within: Duration,
+        ask: bool,
+    ) -> Result<(), String> {
         let (closed_in, problem) = {
             let kept = lock(&self.kept);
             (kept.fuse.closes_in(Instant::now()), kept.problem.clone().unwrap_or_default())
@@ -125,7 +143,12 @@ impl Shots {
             let wait = human::duration(wait.as_nanos() as u64);
             return Err(format!("{problem}; it failed too often and is asked again in {wait}"));
         }
-        let answer = self.agent.snapshot(self.token.as_deref(), within, ask).await;
+        let mut answer = self.agent.snapshot(self.token.as_deref(), within, ask).await;
+        if let (Some(profile), Ok(bytes)) = (profile, &answer) {
+            let bytes = bytes.clone();
+            let added = blocking(move || profile.added_to(&bytes)).await;
+            answer = added.unwrap_or_else(|_| Err("the CPU profile could not be added".to_owned()));
+        }
         {
             let mut kept = lock(&self.kept);
             kept.fuse.answered(answer.is_err(), Instant::now());

@@ -61,6 +61,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool, code: Option<Code>)
         Router::new()
             .route("/ask", post(overview::ask_tasks))
             .route("/snapshot", post(overview::take_snapshot))
+            .route("/profile", post(overview::take_profile))
     } else {
         Router::new()
     };

@@ -1,4 +1,4 @@
-//! `/s/{s}/cpu`: where code ran, of a snapshot that was made of a CPU profile.
+//! `/s/{s}/cpu`: where code ran, of a snapshot that has a CPU profile.
 
 use askama::Template;
 use axum::extract::{Path, State};
@@ -51,7 +51,7 @@ pub(crate) async fn json(
 
 fn drawn<'a>(loaded: &'a Loaded, choice: &'a Choice) -> Result<Drawn<'a, OnCpu>, Absent> {
     if !loaded.analysis.has_cpu_stacks() {
-        let next = "import a CPU profile of the service with `diag import`";
+        let next = "have a running service profiled on the overview or with `diag snap --cpu`, or import a CPU profile with `diag import`";
         return Err(Absent::NotFound(format!("no stacks on a CPU are in this snapshot: {next}")));
     }
     let tree = loaded.stacks_tree(choice.frames);

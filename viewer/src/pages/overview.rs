@@ -1,5 +1,6 @@
 //! `/`: what the snapshots of each service say together, since when, where, and how it went.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use askama::Template;
@@ -37,6 +38,23 @@ pub(crate) async fn ask_tasks(State(ask): State<Ask>) -> Response {
 pub(crate) async fn take_snapshot(State(ask): State<Ask>) -> Response {
     match ask.library.take().await {
         Ok(()) => Redirect::to("/").into_response(),
+        Err(absent) => ask.absent(absent),
+    }
+}
+
+/// How long a CPU profile takes, seconds.
+const PROFILED_FOR: RangeInclusive<u64> = 1..=60;
+
+#[derive(Deserialize)]
+pub(crate) struct Profile {
+    seconds: u64,
+}
+
+/// `POST /profile?seconds=10`: where the services' code runs for so long, in a snapshot of the end of it.
+pub(crate) async fn take_profile(State(ask): State<Ask>, Query(profile): Query<Profile>) -> Response {
+    let seconds = profile.seconds.clamp(*PROFILED_FOR.start(), *PROFILED_FOR.end());
+    match ask.library.profile(seconds).await {
+        Ok(newest) => Redirect::to(&format!("/s/{newest}/cpu")).into_response(),
         Err(absent) => ask.absent(absent),
     }
 }

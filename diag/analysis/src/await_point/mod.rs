@@ -19,6 +19,11 @@ use crate::source_location::{self, SourceLocation};
 
 pub use kind::{Direction, WaitKind};
 
+/// The crates that the rules know.
+pub(crate) fn crates() -> impl Iterator<Item = &'static str> {
+    rules::RULES.iter().filter_map(|rule| rule.path.split("::").next())
+}
+
 /// One thing that a parked task waits for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AwaitPoint {

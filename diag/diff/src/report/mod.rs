@@ -19,6 +19,7 @@ pub mod lines;
 pub mod log;
 pub mod markdown;
 mod memory;
+pub mod pipeline;
 mod sites;
 pub mod text;
 pub mod trend;

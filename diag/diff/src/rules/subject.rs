@@ -78,6 +78,17 @@ impl ProcessPart {
     }
 }
 
+/// A place in a source file, as the compiler saw it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePosition {
+    /// The file; not safe to print.
+    pub file: String,
+    /// The line, from 1, if it is known.
+    pub line: Option<u32>,
+    /// The column, from 1, if it is known.
+    pub column: Option<u32>,
+}
+
 impl Subject {
     /// Returns which kind of thing it is.
     pub fn kind(&self) -> &'static str {
@@ -119,6 +130,21 @@ impl Subject {
             Subject::Thread(name) if name.is_empty() => "(thread without a name)".to_owned(),
             Subject::Thread(name) => format!("(thread {})", human::name(name)),
         }
+    }
+
+    /// Returns the place in a source file, if it has one.
+    pub fn position_in_source(&self) -> Option<SourcePosition> {
+        let file = match self {
+            Subject::SpawnSite(site) => site.file.clone(),
+            Subject::Function(function)
+            | Subject::Blocks { function, .. }
+            | Subject::Resources { place: function, .. } => function.file.as_deref()?.to_owned(),
+            Subject::Kind(_) | Subject::Process(_) | Subject::Gauge(_) | Subject::Thread(_) => return None,
+        };
+        let [line, column] = self.position().map(|number| Some(number).filter(|&number| number > 0));
+        // `(other sites)` is no file.
+        let is_file = !file.is_empty() && !file.starts_with('(');
+        is_file.then_some(SourcePosition { file, line, column })
     }
 
     /// Returns the type of the future or the name of the function there.

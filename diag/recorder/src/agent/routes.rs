@@ -35,6 +35,7 @@ const USAGE: &str = "diag agent\n\n\
     GET /dump                           the live tasks as text\n\
     GET /snapshot?ask=1, /dump?ask=1    the same, and idle tasks get a poll each to show where they are parked:\n\
     \x20                                   that runs code of the service\n\
+    GET /snapshot?only=tasks            a snapshot of tasks, sockets and channels alone, which costs a part of that\n\
     GET /metrics                        figures for Prometheus, as OpenMetrics, or as text/plain if asked\n\
     GET /debug/pprof/                   what can be fetched of this process for other tools, and where\n\
     GET /debug/pprof/heap               the live heap for pprof: go tool pprof -http : URL\n\
@@ -59,6 +60,9 @@ impl Routes {
             (&Method::GET, "/snapshot") => {
                 let render =
                     |snapshot: Snapshot| response(StatusCode::OK, BYTES, diag_snapshot::write(&snapshot));
+                if query == Some(TASKS_ALONE) {
+                    return self.captured("snapshot?only", Scope::Tasks, render).await;
+                }
                 self.whole(&request, ["snapshot", "snapshot?ask"], render).await
             }
             (&Method::GET, "/dump") => {
@@ -141,6 +145,8 @@ impl Routes {
     }
 }
 
+/// What asks for tasks and resources alone.
+const TASKS_ALONE: &str = "only=tasks";
 const ASK_USAGE: &str = "ask is 1 to have idle tasks polled, or 0\n";
 
 /// True if somebody asks for polls, which nothing does by itself; `None` if it is not clear whether.

@@ -15,12 +15,17 @@ use crate::owner_outcomes;
 use crate::task::SiteId;
 
 /// The live samples, with their stacks in `stacks`; `None` if the service does not sample its heap.
-/// `site` gives the row of a spawn site.
-pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Heap> {
+/// `site` gives the row of a spawn site. Without stacks of them, the samples have one that says nothing, and there are no totals.
+pub(super) fn heap(
+    stacks: &mut Tree,
+    has_stacks: bool,
+    site: impl Fn(SiteId) -> Option<SiteIndex>,
+) -> Option<Heap> {
     let _kept = heap::keep_stacks();
     let (facts, samples) = heap::live()?;
     let mut rows = HashMap::new();
-    let mut stack = |number: u32| *rows.entry(number).or_insert_with(|| stacks.add(&heap::frames(number)));
+    let frames = |number: u32| if has_stacks { heap::frames(number) } else { Default::default() };
+    let mut stack = |number: u32| *rows.entry(number).or_insert_with(|| stacks.add(&frames(number)));
     let anchor = clock::anchor();
     let row = |sample: &Sample| {
         let task = CurrentTask::from_word(sample.task);
@@ -44,6 +49,9 @@ pub(super) fn heap(stacks: &mut Tree, site: impl Fn(SiteId) -> Option<SiteIndex>
         unwinder: facts.unwinder.to_owned(),
     };
     let mut heap = Heap { facts, samples, ..Heap::default() };
+    if !has_stacks {
+        return Some(heap);
+    }
     let totals = heap::totals();
     // Several numbers may be of one stack, or of one site.
     let by_stack = summed(&totals.by_stack, |number| Some(stack(number)));

@@ -31,7 +31,7 @@ mod threads;
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Capture, Snapshot, Stacks, Strings};
+use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings};
 
 pub(crate) use process::{service_name, status};
 
@@ -45,7 +45,7 @@ use stacks::Tree;
 use crate::fork::Lock;
 use crate::health::{self, Status};
 use crate::task::sampling;
-use crate::{clock, dropped, expected_ratio, gauge};
+use crate::{clock, dropped, expected_ratio, gauge, settings};
 
 /// How much of a snapshot is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,12 +53,32 @@ use crate::{clock, dropped, expected_ratio, gauge};
 pub(crate) enum Scope {
     /// Rows and totals. No thread is looked at, and there are no stacks.
     Figures,
-    /// Besides these, the call stacks of the heap with their names.
+    /// Tasks and resources, where these come from and wait, and the bytes of each task: what may be asked for once a second.
+    /// Nothing of the process, of threads, or of where memory was allocated.
+    Tasks,
+    /// Besides the figures, the call stacks of the heap with their names.
     Heap,
     /// All of it.
     Whole,
     /// All of it, and idle tasks get a poll to show where they are parked.
     Asking,
+}
+
+impl Scope {
+    /// All of it.
+    fn is_whole(self) -> bool {
+        self >= Scope::Whole
+    }
+
+    /// The stacks by which readers find where tasks are spawned and resources opened.
+    fn has_stacks(self) -> bool {
+        self >= Scope::Tasks
+    }
+
+    /// Where tasks wait.
+    fn has_waits(self) -> bool {
+        self == Scope::Tasks || self.is_whole()
+    }
 }
 
 /// What the service knows about itself now.
@@ -73,11 +93,12 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let _hidden = crate::heap::hide_capture();
 
     // First of all: the rows of a million tasks are resident as well.
-    let is_whole = scope >= Scope::Whole;
+    let is_whole = scope.is_whole();
     let files = if is_whole { Files::All } else { Files::Private };
     let mut strings = Strings::default();
-    let Usage { resources, mapped_files, descriptors } =
-        process::usage(crate::memory::mapped_bytes(), files, &mut strings);
+    let usage =
+        (scope != Scope::Tasks).then(|| process::usage(crate::memory::mapped_bytes(), files, &mut strings));
+    let Usage { resources, mapped_files, descriptors } = usage.unwrap_or_default();
     let thread_cpu = if is_whole { thread_cpu::rows(&mut strings) } else { Default::default() };
     let anchor = clock::anchor();
     let from_us = anchor.us(clock::precise_ns());
@@ -96,22 +117,25 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let mut sites = Sites::collect(&mut strings);
     let mut stacks = Tree::new();
     let library::Rows { tasks: others, zombies: held, resources: mut resource_tables } =
-        library.rows(&mut sites, (scope >= Scope::Heap).then_some(&mut stacks), &mut strings, &anchor);
+        library.rows(&mut sites, scope.has_stacks().then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked, labels } =
         tasks::rows(&found, &library, others, held, &mut sites, &mut strings, &anchor);
     in_use::add(&mut resource_tables, &sites, &mut strings, &anchor);
     let (resource_sites, open_resources, resource_ages) = resource_tables.finish();
     let groups = task_groups::rows(&mut strings, &anchor);
     let came_or_went = Moved::all().since(moved_before) + library.churn;
-    let parked = if is_whole { awaits::rows(&parked, &mut stacks) } else { Default::default() };
+    let parked = if scope.has_waits() { awaits::rows(&parked, &mut stacks) } else { Default::default() };
     let (threads, no_stack) = if is_whole {
         threads::held_up(&found, &sites, &mut stacks, &mut strings)
     } else {
         Default::default()
     };
-    let heap = heap::heap(&mut stacks, |site| sites.row_of(site));
+    let heap = heap::heap(&mut stacks, scope != Scope::Tasks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
-    let (dropped, dropped_sentences) = not_recorded(inherited.len() as u64 + library.inherited, &no_stack);
+    let health = health::parts();
+    let inherited = inherited.len() as u64 + library.inherited;
+    let (dropped, dropped_sentences) = not_recorded(inherited, &no_stack, &health);
+    let parts = health.into_iter().map(|(name, status)| part(name, status)).collect();
     let ends = completed.iter().filter_map(|end| tasks::end_row(end, &sites, &anchor)).collect();
 
     Snapshot {
@@ -129,7 +153,9 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             resources,
             dropped,
             dropped_sentences,
-            parked: is_whole.then(|| awaits::facts(&asking)).flatten(),
+            parked: scope.has_waits().then(|| awaits::facts(&asking)).flatten(),
+            settings: settings::sources(),
+            parts,
             // Who takes one for something says so.
             cause: None,
         },
@@ -155,7 +181,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         groups: groups.groups,
         members: groups.members,
         cancel_latencies: groups.latencies,
-        stacks: if scope < Scope::Heap { Stacks::default() } else { stacks.into_stacks(&mut strings) },
+        stacks: if scope.has_stacks() { stacks.into_stacks(&mut strings) } else { Stacks::default() },
         heap,
         strings,
     }
@@ -163,7 +189,11 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
 
 /// What was not recorded since start, what a child leaves out of what it has from its parent, why held-up threads
 /// show no stack, and which part does less than it should: how often, and in a sentence.
-fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
+fn not_recorded(
+    inherited: u64,
+    no_stack: &[String],
+    health: &BTreeMap<&'static str, Status>,
+) -> (BTreeMap<String, u64>, BTreeMap<String, String>) {
     let (mut times, mut sentences) = (BTreeMap::new(), BTreeMap::new());
     let mut add = |name: &str, sentence: &str, more: u64| {
         if more > 0 {
@@ -180,10 +210,19 @@ fn not_recorded(inherited: u64, no_stack: &[String]) -> (BTreeMap<String, u64>, 
     for reason in no_stack {
         add(&format!("thread_stacks ({reason})"), "the stack of a held-up thread could not be taken", 1);
     }
-    for (part, status) in health::parts() {
+    for (part, status) in health {
         if let Status::Failed(why) = status {
             add(&format!("part_failed ({part})"), &format!("{part}: {why}"), 1);
         }
     }
     (times, sentences)
+}
+
+fn part(name: &str, status: Status) -> Part {
+    let (state, why) = match status {
+        Status::Works => (PartState::Works, None),
+        Status::Off(why) => (PartState::Off, Some(why.into_owned())),
+        Status::Failed(why) => (PartState::Failed, Some(why.into_owned())),
+    };
+    Part { name: name.to_owned(), state, why }
 }

@@ -6,6 +6,6 @@ use super::stacks::Tree;
 use crate::task::SiteId;
 
 /// No heap.
-pub(super) fn heap(_: &mut Tree, _: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Heap> {
+pub(super) fn heap(_: &mut Tree, _: bool, _: impl Fn(SiteId) -> Option<SiteIndex>) -> Option<Heap> {
     None
 }

@@ -57,6 +57,7 @@ fn allocator_row(stats: AllocatorStats) -> diag_snapshot::AllocatorStats {
 }
 
 /// What the process uses.
+#[derive(Default)]
 pub(super) struct Usage {
     pub(super) resources: Resources,
     pub(super) mapped_files: Table<MappedFileRow>,

@@ -1,5 +1,7 @@
 //! What is known of the blocks of the census that have one call stack, for the capture.
 
+use std::collections::HashMap;
+
 use super::counters::AGE_BUCKETS;
 use super::stacks::RESERVED;
 use super::tables::{Tables, tables};
@@ -8,7 +10,7 @@ use super::tables::{Tables, tables};
 pub(crate) struct CensusStack {
     /// Number of the stack.
     pub(crate) stack: u32,
-    /// What they are, as [`remember`] was told; 0 if nobody has.
+    /// What they are, as [`remember`] was told, or what those are that are made alike; 0 if nobody knows.
     pub(crate) kind: u32,
     /// Who had them made, as far as that is known.
     pub(crate) spawner: Option<Spawner>,
@@ -28,6 +30,12 @@ pub(crate) enum Spawner {
 /// In a word: the spawner is a recorded site.
 const RECORDED: u64 = 1 << 63;
 
+/// So many calls from the allocator outwards tell what is made: with or without inlining, the function of the type that is made
+/// is among them, and who runs the task that makes it is not.
+const MAKERS: usize = 8;
+/// Of two kinds, so nobody knows.
+const OF_TWO: u32 = u32::MAX;
+
 /// The stacks of which blocks of the census were freed, or somebody knows the kind. For who [keeps](super::keep_stacks)
 /// them.
 pub(crate) fn census_stacks() -> Vec<CensusStack> {
@@ -43,7 +51,33 @@ pub(crate) fn census_stacks() -> Vec<CensusStack> {
             Some(CensusStack { stack, kind: counters.kind(), spawner, freed: counters.ages() })
         })
     });
-    stacks.filter(|stack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0)).collect()
+    let mut stacks: Vec<CensusStack> =
+        stacks.filter(|stack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0)).collect();
+    if let Some(tables) = tables() {
+        tell_those_made_alike(tables, &mut stacks);
+    }
+    stacks
+}
+
+/// What begins with the same calls is of one kind. All blocks of a stack may have come and gone while nobody looked: the same
+/// code, run by another worker or after another wait, has another stack.
+fn tell_those_made_alike(tables: &Tables, stacks: &mut [CensusStack]) {
+    let made = |stack: u32| {
+        let mut calls = [0; MAKERS];
+        calls.iter_mut().zip(tables.stacks.frames(stack)).for_each(|(call, frame)| *call = frame);
+        calls
+    };
+    let mut kinds: HashMap<[u64; MAKERS], u32> = HashMap::new();
+    for stack in stacks.iter().filter(|stack| stack.kind != 0 && stack.stack >= RESERVED) {
+        let kind = kinds.entry(made(stack.stack)).or_insert(stack.kind);
+        if *kind != stack.kind {
+            *kind = OF_TWO;
+        }
+    }
+    for stack in stacks.iter_mut().filter(|stack| stack.kind == 0 && stack.stack >= RESERVED) {
+        let known = kinds.get(&made(stack.stack)).copied().filter(|&kind| kind != OF_TWO);
+        stack.kind = known.unwrap_or(0);
+    }
 }
 
 /// Blocks of the census that were freed since start. For who keeps the stacks.

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use diag_snapshot::Cause;
 
 pub use trigger::Trigger;
-pub(crate) use trigger::list;
+pub(crate) use trigger::{list, shown};
 
 use folder::{Date, LastFolder};
 use signals::Signals;

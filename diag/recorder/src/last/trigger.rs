@@ -104,6 +104,26 @@ pub(crate) fn list(text: &str) -> Option<Vec<Trigger>> {
     text.split(',').map(|part| Trigger::parse(part.trim())).collect()
 }
 
+/// What [`list`] makes the same of.
+pub(crate) fn shown(triggers: &[Trigger]) -> String {
+    let text = |trigger: &Trigger| {
+        let name = trigger.name();
+        match *trigger {
+            Trigger::Budget(bytes) | Trigger::Step(bytes) => format!("{name}={bytes}"),
+            Trigger::Pressure(percent) => format!("{name}={percent}"),
+            Trigger::Signal(signal) => format!("{name}={signal}"),
+            Trigger::Daily { hour, minute } => format!("{name}={hour:02}:{minute:02}"),
+            Trigger::Limit | Trigger::Http | Trigger::Terminate | Trigger::Panic | Trigger::Exit => {
+                name.to_owned()
+            }
+        }
+    };
+    match triggers {
+        [] => "off".to_owned(),
+        triggers => triggers.iter().map(text).collect::<Vec<_>>().join(","),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +147,8 @@ mod tests {
         for (trigger, part) in expected.iter().zip(text.split(',')) {
             assert!(part.trim().starts_with(trigger.name()), "{part}");
         }
-        assert_eq!(list("off"), Some(Vec::new()));
+        assert_eq!(list(&shown(&expected)).as_deref(), Some(&expected[..]));
+        assert_eq!((list("off"), shown(&[])), (Some(Vec::new()), "off".to_owned()));
     }
 
     #[test]

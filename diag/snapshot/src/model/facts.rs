@@ -63,6 +63,10 @@ pub struct Capture {
     pub dropped_sentences: BTreeMap<String, String>,
     /// How it is known where tasks are parked; none if that is off.
     pub parked: Option<ParkedFacts>,
+    /// What the recorder was told to do, in the order of its documentation; empty if it was not started. Since 1.12.
+    pub settings: Vec<Setting>,
+    /// Which of its parts work, by name. Since 1.12.
+    pub parts: Vec<Part>,
     /// What the snapshot was taken for, if it is kept apart from a series. Since 1.12.
     pub cause: Option<Cause>,
 }
@@ -86,6 +90,88 @@ pub struct Cause {
     pub bytes_per_second: Option<u64>,
     /// When it would be used up at that rate.
     pub limit_in_ms: Option<u64>,
+}
+
+/// A setting of the recorder that was in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Setting {
+    /// Its name in the environment.
+    pub variable: String,
+    /// Its value, as the variable would have it; of a token only whether there was one.
+    pub value: String,
+    /// Who set it.
+    pub from: SettingSource,
+}
+
+/// Who set a setting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SettingSource {
+    /// Nobody, or code that set the default.
+    Default,
+    /// The service's code.
+    Code,
+    /// The environment.
+    Environment,
+    /// Not known, or of a newer format than this reader.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl SettingSource {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SettingSource::Default => "default",
+            SettingSource::Code => "code",
+            SettingSource::Environment => "environment",
+            SettingSource::Unknown => "unknown",
+        }
+    }
+}
+
+/// A part of the recorder: its agent, say, or its census.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Part {
+    /// What it is called.
+    pub name: String,
+    /// What it did.
+    pub state: PartState,
+    /// Why it did not do all of its work: the setting that switched it off, or what the system refused.
+    pub why: Option<String>,
+}
+
+/// What a part of the recorder did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum PartState {
+    /// All of its work.
+    Works,
+    /// Nothing, as somebody chose.
+    Off,
+    /// Less than it was asked for.
+    Failed,
+    /// Not known, or of a newer format than this reader.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl PartState {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PartState::Works => "works",
+            PartState::Off => "off",
+            PartState::Failed => "failed",
+            PartState::Unknown => "unknown",
+        }
+    }
 }
 
 /// How it is known where tasks are parked, for [`ParkedRow`](crate::ParkedRow).

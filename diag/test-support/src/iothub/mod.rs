@@ -9,8 +9,9 @@ mod threads;
 
 use diag_snapshot::{
     AddressSpace, Capture, CgroupMemory, Child, CpuSampleRow, DescriptorKind, DescriptorRow,
-    DescriptorTarget, ExpectedRatio, Gauge, LabelRow, MappedFileRow, ParkedFacts, ParkedRow, Pressure,
-    Process, Resources, Runtime, Snapshot, StackIndex, Strings, Table, TaskRow,
+    DescriptorTarget, ExpectedRatio, Gauge, LabelRow, MappedFileRow, ParkedFacts, ParkedRow, Part, PartState,
+    Pressure, Process, Resources, Runtime, Setting, SettingSource, Snapshot, StackIndex, Strings, Table,
+    TaskRow,
 };
 
 use crate::random::SplitMix;
@@ -168,7 +169,25 @@ fn capture(tasks: u64) -> Capture {
             spent_us: 900,
         }),
         cause: None,
+        settings: vec![
+            setting("DIAG_HEAP", "sample", SettingSource::Default),
+            setting("DIAG_TOKEN", "set", SettingSource::Environment),
+            setting("DIAG_TIMING", "sampled", SettingSource::Code),
+        ],
+        parts: vec![
+            part("agent", PartState::Works, None),
+            part("files", PartState::Off, Some("no DIAG_DIR")),
+            part("process facts", PartState::Failed, Some("of /proc, smaps cannot be read (denied)")),
+        ],
     }
+}
+
+fn setting(variable: &str, value: &str, from: SettingSource) -> Setting {
+    Setting { variable: variable.to_owned(), value: value.to_owned(), from }
+}
+
+fn part(name: &str, state: PartState, why: Option<&str>) -> Part {
+    Part { name: name.to_owned(), state, why: why.map(str::to_owned) }
 }
 
 /// The executable, a ring that is shared, and the rest.

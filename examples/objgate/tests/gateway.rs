@@ -1,0 +1,130 @@
+//! Some of the faults are found where they are, each while it runs; none of them is found in the healthy gateway. The id of a request
+//! goes from its client through the audit log to the store.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
+
+use diag_diff::Policy;
+use objgate::case::{Answer, Case, POLICY, found};
+use objgate::{Fault, Load, lines};
+
+/// A fault is found after 10 to 18 s on a machine that has nothing else to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A gateway that runs until this is dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(case: Case, dir: &Path, seconds: u64) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_objgate"));
+        command.arg("run").arg(dir).args(case.arguments());
+        command.args(["--every", "3", "--seconds", &seconds.to_string()]);
+        command.env("RUST_BACKTRACE", "0");
+        Running(command.stdout(Stdio::null()).spawn().expect("it starts"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has ended already if it was to.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn policy() -> Policy {
+    Policy::parse(POLICY).expect("it is one")
+}
+
+/// Runs the gateway with a fault until it is found. Its store and clients end with it.
+fn is_found(fault: Fault) {
+    let case = Case { fault: Some(fault), load: Load::Mixed };
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("run");
+    let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
+    let begun = Instant::now();
+    let mut last: Option<Answer> = None;
+    while begun.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(500));
+        // Before the second snapshot there is nothing to judge.
+        if let Ok(answer) = case.judge(&dir, &policy()) {
+            if answer.is_right {
+                return;
+            }
+            last = Some(answer);
+        }
+    }
+    let last = last.map(|answer| diag_diff::report::text::render(&answer.report));
+    panic!("{} was not found: {}", fault.name(), last.unwrap_or_default());
+}
+
+/// The same load without a fault: what is wanted of each fault is not said of it, once it has done what the load is.
+fn is_silent(faults: &[Fault]) {
+    let case = Case { fault: None, load: Load::Mixed };
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("run");
+    let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(500));
+        // For as long as a fault takes to be found.
+        let Ok(answer) = case.judge(&dir, &policy()) else { continue };
+        if !dir.join("06.diag").exists() || answer.truth.uploads.contains(&0) {
+            continue;
+        }
+        for &fault in faults {
+            let truth = objgate::Truth { lines: lines(fault), ..answer.truth.clone() };
+            let said = found(&answer.report, fault, &truth);
+            assert_eq!(said, None, "{}", diag_diff::report::text::render(&answer.report));
+        }
+        return;
+    }
+    panic!("no upload was completed and none given up");
+}
+
+#[test]
+fn faults_are_found_where_they_are_and_not_where_they_are_not() {
+    // These three do not depend on how busy the machine is; all ten are run by `rounds`.
+    let faults = [Fault::CancelNotPassed, Fault::NoDeadline, Fault::DeadEvictor];
+    thread::scope(|scope| {
+        for fault in faults {
+            scope.spawn(move || is_found(fault));
+        }
+        scope.spawn(|| is_silent(&faults));
+    });
+}
+
+/// The ids of requests in the audit log, and those of the parts that the store was sent.
+fn ids(dir: &Path) -> Option<[BTreeSet<String>; 2]> {
+    let audit = fs::read_to_string(dir.join("audit.log")).ok()?;
+    let audited = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        line["request_id"].as_str().map(str::to_owned)
+    };
+    let store = fs::read_to_string(dir.join("store.log")).ok()?;
+    let parts = store.lines().filter(|line| line.contains(" PUT "));
+    let asked = parts.filter_map(|line| line.split(' ').next()).map(str::to_owned);
+    Some([audit.lines().filter_map(audited).collect(), asked.collect()])
+}
+
+#[test]
+fn the_store_is_asked_in_the_name_of_the_request() {
+    let case = Case { fault: None, load: Load::Mixed };
+    let folder = tempfile::tempdir().expect("a folder");
+    let dir = folder.path().join("run");
+    let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE {
+        sleep(Duration::from_millis(200));
+        let Some([audited, asked]) = ids(&dir) else { continue };
+        assert!(!asked.contains("-"), "a part was sent for nobody");
+        if asked.intersection(&audited).count() >= 4 {
+            return;
+        }
+    }
+    panic!("no part that the store was sent is in the audit log");
+}

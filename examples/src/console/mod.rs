@@ -1,0 +1,5 @@
+//! tokio-console before a service that `diag console` shows: what is on its screen.
+
+pub mod screen;
+pub mod service;
+pub mod terminal;
