@@ -34,6 +34,7 @@ pub mod lifetimes;
 pub mod live_stacks;
 mod maker_stack;
 pub mod memory_breakdown;
+pub mod memory_image;
 pub mod metrics;
 pub mod named_stacks;
 mod not_recorded;

@@ -11,6 +11,7 @@ pub mod baseline;
 mod check;
 pub mod diff;
 mod flow;
+pub mod memdiff;
 mod merge;
 pub mod outcome;
 pub mod policy;

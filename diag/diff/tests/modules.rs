@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module at the top, and those that it may name. Facts come before rules, rules before reports.
-const ARROWS: [(&str, &[&str]); 13] = [
+const ARROWS: [(&str, &[&str]); 14] = [
     ("stats", &[]),
     ("time", &[]),
     ("merge", &[]),
     ("baseline", &[]),
+    ("memdiff", &[]),
     ("flow", &["stats"]),
     ("diff", &["flow", "merge", "stats"]),
     ("trend", &["diff", "flow", "merge", "stats", "time"]),

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::allocator::{AllocatorStats, Asked};
 use crate::guard::Guard;
+use crate::last::Trigger;
 use crate::messages::{self, Hook};
 use crate::options::option_doc;
 use crate::parts::{self, Started};
@@ -148,6 +149,14 @@ impl Builder {
     #[doc = option_doc!(DIAG_KEEP)]
     pub fn keep(mut self, files: usize) -> Self {
         self.settings.keep = files.max(1);
+        self
+    }
+
+    /// What a snapshot is taken before, or upon, that is kept apart from the series in [`dir`](Self::dir): at the memory's
+    /// limit, at the end of the process, when somebody asks. Each file says what for, and how far the limit was.
+    #[doc = option_doc!(DIAG_LAST)]
+    pub fn last(mut self, triggers: impl IntoIterator<Item = Trigger>) -> Self {
+        self.settings.last = triggers.into_iter().collect();
         self
     }
 

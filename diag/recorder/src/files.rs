@@ -126,12 +126,31 @@ impl Writer {
 
 /// Puts a snapshot at `path`, whole or not at all.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    put_by(path, bytes, file::write)
+}
+
+/// The same for a process that may be killed before the disk has it.
+pub(crate) fn put_soon(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    put_by(path, bytes, file::write_soon)
+}
+
+fn put_by(
+    path: &Path,
+    bytes: &[u8],
+    write: fn(&Path, &[u8]) -> Result<(), FileError>,
+) -> Result<(), FileError> {
     // Beyond this limit the system does not refuse a write, it kills the process (SIGXFSZ).
     if bytes.len() as u64 > sys::largest_file_bytes() {
         let error = io::ErrorKind::FileTooLarge.into();
         return Err(FileError::Io { action: "write", path: path.to_owned(), error });
     }
-    file::write(path, bytes)
+    write(path, bytes)
+}
+
+/// The name of a service, as a file's name can have it.
+pub(crate) fn name_part(service: &str) -> String {
+    let is_kept = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
+    service.chars().map(|c| if is_kept(c) { c } else { '_' }).collect()
 }
 
 /// The files of one service in a folder: `SERVICE-PID-NUMBER.diag`. The number is the time in milliseconds since the
@@ -145,8 +164,7 @@ struct Series<'a> {
 
 impl<'a> Series<'a> {
     fn new(dir: &'a Path, service: &str) -> Self {
-        let is_kept = |c: char| c.is_alphanumeric() || c == '_' || c == '.';
-        Series { dir, service: service.chars().map(|c| if is_kept(c) { c } else { '_' }).collect() }
+        Series { dir, service: name_part(service) }
     }
 
     fn path(&self, pid: u32, number: u64) -> PathBuf {

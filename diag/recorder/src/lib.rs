@@ -37,6 +37,7 @@
     feature = "heap",
     doc = "| [`Alloc`], [`heap`] | the sampling allocator, and assertions for tests |"
 )]
+//! | [`Trigger`] | what a last snapshot is taken before, for [`Builder::last`] |
 //! | [`resource`], [`Counted`] | what the service acquires and gives back, keeps in pools, or counts |
 //! | [`testing`] | a guard that fails tests which leak |
 //!
@@ -84,6 +85,7 @@ mod health;
 pub mod heap;
 #[cfg(feature = "hyper")]
 pub mod hyper;
+mod last;
 mod memory;
 mod messages;
 mod options;
@@ -125,6 +127,7 @@ pub use gauge::{Gauge, gauge};
 pub use guard::Guard;
 #[cfg(feature = "heap")]
 pub use heap::Alloc;
+pub use last::Trigger;
 pub use problem::{Problem, ProblemKind};
 pub use resource::Counted;
 pub use settings::HeapMode;

@@ -1,6 +1,7 @@
 //! The list of what can be set: variable, setter, default, values, meaning. From it come the lookup of variables,
 //! what is said of a misspelt one, the documentation of each setter, and the tables of the READMEs.
 
+use crate::last;
 use crate::settings::Settings;
 use crate::values;
 
@@ -81,6 +82,11 @@ options! {
         default "60", values "a number of files, at least 1",
         |settings, value| settings.keep = values::count(value)?,
         shown settings.keep.to_string();
+
+    DIAG_LAST by last: "what a snapshot is taken before, or upon, that is kept apart in that folder";
+        default "off", values "off, or some of limit, budget=400m, step=64m, pressure=20, signal=10, http, at=03:00, term, panic, exit",
+        |settings, value| settings.last = last::list(value)?,
+        shown last::shown(&settings.last);
 
     DIAG_HEAP by heap: "no heap samples, some, or every allocation (for tests)";
         default "sample", values "off, sample or full", |settings, value| settings.heap = values::heap(value)?,

@@ -6,7 +6,7 @@ use crate::health::{self, Status};
 use crate::messages;
 use crate::problem::{Problem, ProblemKind};
 use crate::settings::Settings;
-use crate::{files, ticker};
+use crate::{files, last, ticker};
 
 /// What became of the parts.
 #[derive(Default)]
@@ -24,6 +24,7 @@ pub(crate) fn start(settings: &Settings) -> Started {
         ("parked stacks", Ok(start_parked(settings))),
         ("ticker", start_ticker()),
         ("files", start_files(settings)),
+        (last::PART, last::start(settings)),
         ("agent", start_agent(settings, &mut agent)),
     ];
     let problems = parts.into_iter().filter_map(|(part, started)| report(part, started).err()).collect();

@@ -33,7 +33,8 @@ pub enum ProblemKind {
     Heap,
     /// Snapshots do not reach their folder.
     Files,
-    /// The last snapshot of a [`Guard`](crate::Guard) could not be written.
+    /// A last snapshot could not be written: that of a [`Guard`](crate::Guard), or one of
+    /// [`Builder::last`](crate::Builder::last).
     LastSnapshot,
     /// The thread that spares clock reads could not be started: recording costs a little more.
     Ticker,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use diag_snapshot::{Setting, SettingSource};
 
 use crate::bad_setting::BadSetting;
+use crate::last::Trigger;
 use crate::options::{OPTIONS, Opt};
 use crate::task::sampling::DEFAULT_UNITS;
 use crate::thread::Choice;
@@ -27,6 +28,8 @@ pub(crate) struct Settings {
     pub(crate) dir: Option<PathBuf>,
     pub(crate) every: Duration,
     pub(crate) keep: usize,
+    /// What snapshots are taken for that are kept apart.
+    pub(crate) last: Vec<Trigger>,
     pub(crate) resource_attributes: BTreeMap<String, String>,
     /// What is recorded of the heap, if `diag::Alloc` is linked.
     pub(crate) heap: HeapMode,
@@ -75,6 +78,7 @@ impl Settings {
             dir: None,
             every: Duration::from_secs(60),
             keep: 60,
+            last: Vec::new(),
             resource_attributes: BTreeMap::new(),
             heap: HeapMode::Sample,
             heap_rate_bytes: DEFAULT_HEAP_RATE_BYTES,

@@ -64,15 +64,40 @@ impl std::error::Error for FileError {
 /// # Errors
 /// If the folder or the disk does not take it; the temporary file is removed then.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_with(path, bytes, Sync::First)
+}
+
+/// As [`write`], for a process that may be killed any moment: the bytes are under their name before the disk has them, so
+/// that they are there if the process ends meanwhile. If the host does, the file may be damaged.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_soon(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_with(path, bytes, Sync::Last)
+}
+
+/// When the disk gets the bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sync {
+    /// Before they have their name.
+    First,
+    /// Once they have it.
+    Last,
+}
+
+fn write_with(path: &Path, bytes: &[u8], sync: Sync) -> Result<(), FileError> {
     let file_name = path.file_name().unwrap_or_default().to_string_lossy();
     remove_abandoned(folder_of(path), |name| name == file_name);
     let (temporary, file) = create_beside(path)?;
-    let written = fill(&file, &temporary, bytes)
+    let written = fill(&file, &temporary, bytes, sync)
         .and_then(|()| fs::rename(&temporary, path).map_err(failed("rename", &temporary)));
     if written.is_err() {
         // What went wrong first is what the caller must hear of.
         let _ = fs::remove_file(&temporary);
         return written;
+    }
+    if sync == Sync::Last {
+        file.sync_all().map_err(failed("sync", path))?;
     }
     sync_folder(path)
 }
@@ -147,9 +172,9 @@ fn create_beside(path: &Path) -> Result<(PathBuf, File), FileError> {
     }
 }
 
-fn fill(mut file: &File, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+fn fill(mut file: &File, path: &Path, bytes: &[u8], sync: Sync) -> Result<(), FileError> {
     file.write_all(bytes).map_err(failed("write", path))?;
-    file.sync_all().map_err(failed("sync", path))
+    if sync == Sync::First { file.sync_all().map_err(failed("sync", path)) } else { Ok(()) }
 }
 
 fn remove_without_writer(temporary: &Path) {

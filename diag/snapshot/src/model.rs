@@ -26,8 +26,9 @@ pub use cpu_sample::CpuSampleRow;
 pub use descriptor::{DescriptorKind, DescriptorRow};
 pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
-    AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge,
-    ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Runtime, Setting, SettingSource,
+    AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
+    Gauge, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Runtime, Setting,
+    SettingSource,
 };
 pub use group::{CancelLatencyRow, GroupRow, GroupSiteIndex, GroupSiteRow, MemberRow, MemberState};
 pub use heap::{Heap, HeapFacts, SampleRow};

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use diag_snapshot::format::MINOR;
 use diag_snapshot::{
-    CancelBy, Row, Snapshot, Table, TableVisitor, TaskId, TaskRow, TaskState, ZombieRow, file, read, write,
+    CancelBy, Cause, Row, Snapshot, Table, TableVisitor, TaskId, TaskRow, TaskState, ZombieRow, file, read,
+    write,
 };
 use diag_test_support::forge::Forge;
 use diag_test_support::forge::tables::Values;
@@ -56,6 +57,15 @@ fn example() -> Snapshot {
     let held = snapshot.zombies.iter().last().expect("three that are held");
     let id = TaskId(held.id.0 + 1);
     snapshot.zombies.push(ZombieRow { id, end_seen: Some(false), references: Some(2), ..held });
+    snapshot.capture.cause = Some(Cause {
+        trigger: "limit".to_owned(),
+        source: "/sys/fs/cgroup/iothub.slice/memory.current".to_owned(),
+        used_bytes: Some(830 << 20),
+        limit_bytes: Some(1 << 30),
+        gap_bytes: Some(194 << 20),
+        bytes_per_second: Some(97 << 20),
+        limit_in_ms: Some(2_000),
+    });
     snapshot
 }
 

@@ -5,6 +5,7 @@
 //! nothing is searched for here.
 
 mod chains;
+mod core_file;
 mod debug_info;
 mod elf;
 mod function;
@@ -14,6 +15,7 @@ mod names;
 mod probe;
 mod symbol_table;
 
+pub use core_file::{CoreFile, CoreRegion};
 pub use debug_info::DebugInfo;
 pub use elf::{Detail, ElfFile, look_up};
 pub use function::Function;

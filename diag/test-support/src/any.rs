@@ -2,9 +2,9 @@
 
 use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
-    AddressSpace, AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, Heap,
-    HeapFacts, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Row, Runtime, Setting,
-    SettingSource, Snapshot, Stacks, Strings, Table,
+    AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
+    Gauge, Heap, HeapFacts, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Row,
+    Runtime, Setting, SettingSource, Snapshot, Stacks, Strings, Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -226,6 +226,10 @@ fn capture() -> impl Strategy<Value = Capture> {
         (btree_map(any::<String>(), any::<u64>(), 0..4), btree_map(any::<String>(), any::<String>(), 0..4));
     let times = any::<(u64, u64, u64, u32, Option<u64>, u64)>();
     let said = (vec(gauge, 0..3), vec(ratio, 0..3));
+    let cause = any::<([String; 2], [Option<u64>; 5])>().prop_map(|([trigger, source], numbers)| {
+        let [used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms] = numbers;
+        Cause { trigger, source, used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms }
+    });
     let setting = any::<(String, String)>().prop_map(|(variable, value)| Setting {
         variable,
         value,
@@ -236,9 +240,16 @@ fn capture() -> impl Strategy<Value = Capture> {
         state: if why.is_some() { PartState::Failed } else { PartState::Works },
         why,
     });
-    let recorder = (option::of(parked), vec(setting, 0..3), vec(part, 0..3));
+    let recorder = ((option::of(parked), option::of(cause)), vec(setting, 0..3), vec(part, 0..3));
     (times, vec(runtime, 0..3), said, resources, dropped, recorder).prop_map(
-        |(times, runtimes, said, resources, (dropped, dropped_sentences), (parked, settings, parts))| {
+        |(
+            times,
+            runtimes,
+            said,
+            resources,
+            (dropped, dropped_sentences),
+            ((parked, cause), settings, parts),
+        )| {
             let (gauges, expected_ratios) = said;
             let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
             Capture {
@@ -255,6 +266,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 dropped,
                 dropped_sentences,
                 parked,
+                cause,
                 settings,
                 parts,
             }

@@ -20,6 +20,7 @@ pub mod scenario;
 
 pub mod again;
 pub mod agent;
+pub mod core_file;
 pub mod eventually;
 pub mod folder;
 pub mod golden;

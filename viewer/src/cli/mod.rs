@@ -17,8 +17,11 @@ pub(crate) mod explain;
 pub(crate) mod export;
 pub(crate) mod import;
 mod load;
+pub(crate) mod memdiff;
 pub(crate) mod output;
 pub(crate) mod policy;
+mod process_facts;
+mod process_memory;
 mod progress;
 mod report_files;
 mod series;
@@ -72,8 +75,10 @@ pub(crate) enum Command {
     Trend(trend::Args),
     /// Take snapshots of a running service until the answer is firm
     Watch(watch::Args),
-    /// Fetch a snapshot from a running service into a file
+    /// Fetch a snapshot from a running service, or what the system says of a process, into a file
     Snap(snap::Args),
+    /// Compare the memory of a process at two moments, from cores or live, and name what fills
+    Memdiff(memdiff::Args),
     /// Write a snapshot in the format of another tool
     Export(export::Args),
     /// Make a snapshot of a file of another tool

@@ -14,13 +14,20 @@ use hyper::body::Bytes;
 
 use super::exit::{End, Failure};
 use super::output::{Format, Output, note, print};
+use super::process_facts;
 use super::progress::Progress;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  diag snap http://127.0.0.1:9797 -o before.diag")]
+#[command(
+    after_help = "Examples:\n  diag snap http://127.0.0.1:9797 -o before.diag\n  diag snap --pid 4711 -o before.diag"
+)]
 pub(crate) struct Args {
     /// The agent's address: `http://127.0.0.1:9797` or `127.0.0.1:9797`
-    url: String,
+    #[arg(required_unless_present = "pid")]
+    url: Option<String>,
+    /// Instead, what the system says of the process of this id, which need not link diag: no tasks, no heap
+    #[arg(long, conflicts_with_all = ["url", "ask"])]
+    pid: Option<u32>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -43,7 +50,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let agent = Agent::parse(&args.url).map_err(Failure::Usage)?;
+    let Some(url) = &args.url else { return of_process(args, output) };
+    let agent = Agent::parse(url).map_err(Failure::Usage)?;
     let within = Duration::from_secs(args.timeout);
     let asked = Asked { token: args.token.as_deref(), within, ask: args.ask, cpu_seconds: args.cpu };
     let (snapshot, bytes) = take(&agent, &asked)?;
@@ -63,6 +71,30 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     }
     if args.ask {
         note(&what_was_asked(&snapshot));
+    }
+    Ok(End::Clean)
+}
+
+/// What the system says of a process.
+fn of_process(args: &Args, output: &Output) -> Result<End, Failure> {
+    let Some(pid) = args.pid else { return Err(Failure::Usage("give a URL, or --pid".to_owned())) };
+    let snapshot = process_facts::snapshot(pid)
+        .map_err(|error| Failure::Unreadable(format!("process {pid} cannot be read: {error}")))?;
+    if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
+        let (is, expected) = (human::name(&snapshot.process.service), human::name(expected));
+        return Err(Failure::Usage(format!(
+            "process {pid} is `{is}`, not `{expected}`; nothing was written"
+        )));
+    }
+    let bytes = diag_snapshot::write(&snapshot);
+    file::write(&args.output, &bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    if output.format == Format::Text {
+        print(&format!(
+            "{}: {} mapped files of {}, which need not link diag: no tasks, no heap\n",
+            args.output.display(),
+            human::count(snapshot.mapped_files.len() as u64),
+            human::name(&snapshot.process.service),
+        ))?;
     }
     Ok(End::Clean)
 }

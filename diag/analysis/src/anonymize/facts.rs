@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use diag_snapshot::{
-    AllocatorStats, Capture, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, HeapFacts, Part,
-    Pressure, Process, Resources, Runtime, Setting,
+    AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, HeapFacts,
+    Part, Pressure, Process, Resources, Runtime, Setting,
 };
 
 use super::names::rename;
@@ -60,6 +60,7 @@ pub(super) fn capture(capture: Capture, key: &Key) -> Capture {
         parked,
         settings,
         parts,
+        cause,
     } = capture;
     let runtimes =
         runtimes.into_iter().map(|runtime| Runtime { name: key.text(&runtime.name), ..runtime }).collect();
@@ -91,6 +92,16 @@ pub(super) fn capture(capture: Capture, key: &Key) -> Capture {
             .into_iter()
             .map(|Part { name, state, why }| Part { name, state, why: why.map(|why| sentence(&why, key)) })
             .collect(),
+        cause: cause.map(|cause| Cause { source: source(&cause.source, key), ..cause }),
+    }
+}
+
+/// What a snapshot was taken for: a file, a place, or in words.
+fn source(text: &str, key: &Key) -> String {
+    match text {
+        place if place.contains(".rs") => tasks(place, key),
+        path if path.contains('/') => rename_path(path, key),
+        words => sentence(words, key),
     }
 }
 
@@ -108,8 +119,8 @@ fn setting(Setting { variable, value, from }: Setting, key: &Key) -> Setting {
         "DIAG_ADDR" => words::address(&value, key),
         "DIAG_DIR" => rename_path(&value, key),
         "DIAG_LABELS" => "set".to_owned(),
-        "DIAG" | "DIAG_TOKEN" | "DIAG_OPEN" | "DIAG_EVERY" | "DIAG_KEEP" | "DIAG_HEAP" | "DIAG_HEAP_RATE"
-        | "DIAG_CENSUS" | "DIAG_PARKED" | "DIAG_SIGNAL" | "DIAG_TIMING" => value,
+        "DIAG" | "DIAG_LAST" | "DIAG_TOKEN" | "DIAG_OPEN" | "DIAG_EVERY" | "DIAG_KEEP" | "DIAG_HEAP"
+        | "DIAG_HEAP_RATE" | "DIAG_CENSUS" | "DIAG_PARKED" | "DIAG_SIGNAL" | "DIAG_TIMING" => value,
         _ => key.text(&value),
     };
     Setting { variable, value, from }

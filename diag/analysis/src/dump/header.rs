@@ -4,7 +4,7 @@ use super::number_of;
 use crate::Analysis;
 use crate::coverage::tracked_besides;
 use crate::human::{self, bytes, count, duration_us, name};
-use diag_snapshot::{AddressSpace, Heap, ParkedFacts, Snapshot};
+use diag_snapshot::{AddressSpace, Cause, Heap, ParkedFacts, Snapshot};
 
 pub(super) fn header(analysis: &Analysis) -> String {
     let snapshot = analysis.snapshot();
@@ -20,6 +20,7 @@ pub(super) fn header(analysis: &Analysis) -> String {
         duration_us(capture.to_us.saturating_sub(capture.from_us)),
         number_of("task", capture.came_or_went),
     );
+    text += &capture.cause.as_ref().map(cause).unwrap_or_default();
     text += &analysis.memory().map(|split| split.sentence() + "\n").unwrap_or_default();
     text += &analysis.memory_limit_view().map(|limit| limit.sentence() + "\n").unwrap_or_default();
     text += &analysis.cpu_view().map(|cpu| cpu.sentence() + "\n").unwrap_or_default();
@@ -28,6 +29,19 @@ pub(super) fn header(analysis: &Analysis) -> String {
     text += &coverage(snapshot);
     text += &capture.parked.as_ref().map(parked).unwrap_or_default();
     text
+}
+
+/// What it was taken for.
+fn cause(cause: &Cause) -> String {
+    let mut text = format!("taken for: {} ({})", name(&cause.trigger), name(&cause.source));
+    if let (Some(used), Some(limit), Some(gap)) = (cause.used_bytes, cause.limit_bytes, cause.gap_bytes) {
+        text += &format!(", {} of {} used, {} left", bytes(used), bytes(limit), bytes(gap));
+    }
+    if let (Some(rate), Some(ms)) = (cause.bytes_per_second, cause.limit_in_ms) {
+        let left = duration_us(ms.saturating_mul(1_000));
+        text += &format!(", {} a second: none left in {left}", bytes(rate));
+    }
+    text + "\n"
 }
 
 fn resources(analysis: &Analysis) -> String {

@@ -47,12 +47,12 @@ impl Access {
         None
     }
 
-    /// The answer to a request for polls that a page sent which is not the agent's own. To another port of this
+    /// The answer to a request that does more than look, for polls or for a file, of a page that is not the agent's own. To another port of this
     /// machine a page is of the same site, and its images carry no `Origin`.
-    pub(super) fn refusal_to_poll<B>(&self, request: &Request<B>) -> Option<Response<Whole>> {
+    pub(super) fn refusal_to_act<B>(&self, request: &Request<B>) -> Option<Response<Whole>> {
         let mut sites = request.headers().get_all("sec-fetch-site").iter();
         let is_by_hand = sites.all(|site| site == "none" || site == "same-origin");
-        let text = "a page asks to have tasks polled: open this address by itself, or ask with curl\n";
+        let text = "a page asks for more than a look: open this address by itself, or ask with curl\n";
         (!is_by_hand).then(|| plain(StatusCode::FORBIDDEN, text))
     }
 

@@ -19,7 +19,7 @@ use super::profiles;
 use super::work::Work;
 use crate::capture::Scope;
 use crate::fork::Lock;
-use crate::health;
+use crate::{health, last};
 
 /// Who may ask, for what, and in which turn.
 pub(super) struct Routes {
@@ -42,6 +42,7 @@ const USAGE: &str = "diag agent\n\n\
     GET /debug/pprof/heap?seconds=N     what is added to it in 1..300 s, less what is freed, for pprof\n\
     GET /debug/pprof/profile?seconds=N  what the CPU does for 1..300 s (30), for pprof\n\
     GET /export/FORMAT                  the heap or the figures for another tool; /debug/pprof/ lists the formats\n\
+    POST /last                          has a snapshot kept in DIAG_DIR, with DIAG_LAST=http, and says where\n\
     GET /healthz                        ok, if this thread runs\n\
     GET /healthz?verbose                besides, which parts of diag work\n";
 
@@ -85,13 +86,14 @@ impl Routes {
                 None => plain(StatusCode::NOT_FOUND, profiles::NO_HEAP),
             },
             (&Method::GET, "/debug/pprof/profile") => profiles::cpu(&self.work, query).await,
+            (&Method::POST, "/last") => self.keep_last(&request).await,
             (&Method::GET, "/healthz") => response(StatusCode::OK, TEXT, healthz(request.uri().query())),
             (&Method::GET, "/") => plain(StatusCode::OK, USAGE),
             (&Method::GET, path) => match path.strip_prefix(profiles::EXPORT).and_then(export::by_name) {
                 Some(format) => self.exported(format).await,
                 None => plain(StatusCode::NOT_FOUND, USAGE),
             },
-            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n"),
+            _ => plain(StatusCode::METHOD_NOT_ALLOWED, "only GET, and POST of /last\n"),
         }
     }
 
@@ -102,12 +104,25 @@ impl Routes {
         [looks, polls]: [&'static str; 2],
         render: fn(Snapshot) -> Response<Whole>,
     ) -> Response<Whole> {
-        match (asks(request.uri().query()), self.access.refusal_to_poll(request)) {
+        match (asks(request.uri().query()), self.access.refusal_to_act(request)) {
             (None, _) => plain(StatusCode::BAD_REQUEST, ASK_USAGE),
             (Some(false), _) => self.captured(looks, Scope::Whole, render).await,
             (Some(true), None) => self.captured(polls, Scope::Asking, render).await,
             (Some(true), Some(refusal)) => refusal,
         }
+    }
+
+    /// Has a snapshot kept in the service's folder, if that is asked for and the caller may.
+    async fn keep_last(&self, request: &Request<Incoming>) -> Response<Whole> {
+        if let Some(refusal) = self.access.refusal_to_act(request) {
+            return refusal;
+        }
+        let work = || match last::keep_for_http() {
+            None => plain(StatusCode::NOT_FOUND, "DIAG_LAST has no http: nothing is kept\n"),
+            Some(Ok(path)) => response(StatusCode::OK, TEXT, format!("{}\n", path.display())),
+            Some(Err(why)) => response(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n")),
+        };
+        self.work.shared("last", work).await
     }
 
     /// A capture in the format of another tool.
@@ -195,7 +210,7 @@ mod tests {
 
     #[test]
     fn no_format_has_the_name_of_another_question() {
-        let others = ["snapshot", "dump", question_of(Syntax::OpenMetrics)];
+        let others = ["snapshot", "dump", "last", question_of(Syntax::OpenMetrics)];
         assert!(export::ALL.iter().all(|format| !others.contains(&format.name())));
     }
 }

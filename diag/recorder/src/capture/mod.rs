@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings};
 
-pub(crate) use process::status;
+pub(crate) use process::{service_name, status};
 
 use coverage::Coverage;
 use library::Library;
@@ -156,6 +156,8 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             parked: scope.has_waits().then(|| awaits::facts(&asking)).flatten(),
             settings: settings::sources(),
             parts,
+            // Who takes one for something says so.
+            cause: None,
         },
         lifetimes: sites.lifetimes(),
         poll_times: sites.poll_times(),

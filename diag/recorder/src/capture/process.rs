@@ -12,6 +12,7 @@ use crate::allocator::AllocatorStats;
 use crate::clock::Anchor;
 use crate::fork::{self, Lock};
 use crate::health::Status;
+use crate::settings::Settings;
 use crate::sys::procfs::{self, status_bytes, status_number};
 use crate::{allocator, settings, sys};
 
@@ -19,9 +20,8 @@ use crate::{allocator, settings, sys};
 pub(super) fn facts(anchor: &Anchor) -> Process {
     let settings = settings::current();
     let exe = procfs::executable();
-    let name = || exe.as_ref()?.file_name()?.to_str().map(str::to_owned);
     Process {
-        service: settings.service.or_else(name).unwrap_or_else(|| "unnamed".to_owned()),
+        service: service_name(&settings),
         instance: instance(anchor),
         pid: std::process::id(),
         host: procfs::host(),
@@ -33,6 +33,12 @@ pub(super) fn facts(anchor: &Anchor) -> Process {
         started_unix_us: anchor.start_unix_us,
         resource_attributes: settings.resource_attributes,
     }
+}
+
+/// What the service is called: by its settings, else by its executable.
+pub(crate) fn service_name(settings: &Settings) -> String {
+    let name = || procfs::executable()?.file_name()?.to_str().map(str::to_owned);
+    settings.service.clone().or_else(name).unwrap_or_else(|| "unnamed".to_owned())
 }
 
 /// The same number as long as the process lives, and a new one in a forked child.

@@ -1,7 +1,6 @@
 //! Files and sockets, beyond what std does with them.
 
 use std::io;
-#[cfg(feature = "agent")]
 use std::os::fd::AsRawFd;
 
 use super::soft_limit::soft_limit;
@@ -73,6 +72,21 @@ pub(crate) fn wait_until_readable(source: &impl AsRawFd) -> io::Result<()> {
         if error.kind() != io::ErrorKind::Interrupted {
             return Err(error);
         }
+    }
+}
+
+/// Waits until there is something to read, and no longer than so. An error at once where the system refuses to wait.
+pub(crate) fn is_readable_within(source: &impl AsRawFd, time: std::time::Duration) -> io::Result<bool> {
+    let mut wanted = libc::pollfd { fd: source.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let ms = libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: one descriptor, and a place for what is told of it.
+    match unsafe { libc::poll(&raw mut wanted, 1, ms) } {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
     }
 }
 

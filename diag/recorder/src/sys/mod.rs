@@ -20,7 +20,9 @@ mod threads;
 pub(crate) use clock::{cpu_times_ns, precise_ns};
 #[cfg(feature = "agent")]
 pub(crate) use descriptors::{bound_send_buffer, is_out_of_descriptors, wait_until_readable};
-pub(crate) use descriptors::{close, largest_file_bytes, most_descriptors, open_descriptors};
+pub(crate) use descriptors::{
+    close, is_readable_within, largest_file_bytes, most_descriptors, open_descriptors,
+};
 pub(crate) use exit::{at_exit, exit_at_once};
 pub(crate) use forks::at_fork;
 #[cfg(test)]
@@ -32,8 +34,8 @@ pub(crate) use here::sockets::{SocketFacts, socket_facts, socket_state};
 #[cfg(profiles_cpu)]
 pub(crate) use here::{CpuTimer, process_cpu_ns};
 pub(crate) use here::{
-    Limits, coarse_ns, coarse_step_ns, glibc_stats, in_cores, is_child_of_thread, lower_priority,
-    name_thread, thread_has_child, thread_id, uptime_ns, wipe_on_fork,
+    Limits, chained, coarse_ns, coarse_step_ns, glibc_stats, in_cores, is_child_of_thread, lower_priority,
+    name_thread, page_bytes, thread_has_child, thread_id, uptime_ns, wipe_on_fork,
 };
 #[cfg(takes_stacks)]
 pub(crate) use here::{loader, own_memory, page_is_readable, signals};

@@ -19,6 +19,11 @@ pub(crate) fn coarse_step_ns() -> Option<u64> {
 }
 
 /// Not known.
+pub(crate) fn page_bytes() -> Option<u64> {
+    None
+}
+
+/// Not known.
 pub(crate) fn uptime_ns() -> Option<u64> {
     None
 }
@@ -96,4 +101,31 @@ impl Limits {
 #[cfg(test)]
 pub(crate) unsafe fn bare_fork() -> Option<libc::pid_t> {
     None
+}
+
+/// Signals stay as they are.
+pub(crate) mod chained {
+    use std::io;
+
+    pub(crate) type Notice = fn(i32) -> bool;
+
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[allow(dead_code, reason = "nothing is chained here")]
+    pub(crate) enum Before {
+        Default,
+        Ignored,
+        Handler,
+    }
+
+    pub(crate) const TERMINATE: i32 = libc::SIGTERM;
+
+    pub(crate) fn may_chain(signal: i32) -> bool {
+        (1..65).contains(&signal)
+    }
+
+    pub(crate) fn chain(_signal: i32, _notice: Notice) -> io::Result<Before> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn end_by_default(_signal: i32) {}
 }

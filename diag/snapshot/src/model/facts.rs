@@ -67,6 +67,29 @@ pub struct Capture {
     pub settings: Vec<Setting>,
     /// Which of its parts work, by name. Since 1.12.
     pub parts: Vec<Part>,
+    /// What the snapshot was taken for, if it is kept apart from a series. Since 1.12.
+    pub cause: Option<Cause>,
+}
+
+/// What a snapshot was taken for that is kept apart from a series: the memory came near a limit, the process was about
+/// to end, somebody asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cause {
+    /// `limit`, `budget`, `step`, `pressure`, `signal`, `http`, `at`, `first`, `term`, `panic` or `exit`.
+    pub trigger: String,
+    /// File in which that was read, the signal, or the line of the panic.
+    pub source: String,
+    /// Memory that counts against the limit, without what the kernel takes back before it kills.
+    pub used_bytes: Option<u64>,
+    /// The limit.
+    pub limit_bytes: Option<u64>,
+    /// What was left of it.
+    pub gap_bytes: Option<u64>,
+    /// How fast that became less, if it did.
+    pub bytes_per_second: Option<u64>,
+    /// When it would be used up at that rate.
+    pub limit_in_ms: Option<u64>,
 }
 
 /// A setting of the recorder that was in force.

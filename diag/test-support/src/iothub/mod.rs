@@ -168,6 +168,7 @@ fn capture(tasks: u64) -> Capture {
             per_group: 16,
             spent_us: 900,
         }),
+        cause: None,
         settings: vec![
             setting("DIAG_HEAP", "sample", SettingSource::Default),
             setting("DIAG_TOKEN", "set", SettingSource::Environment),

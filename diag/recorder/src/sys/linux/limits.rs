@@ -47,9 +47,7 @@ impl Used {
     fn now() -> Option<Self> {
         let mut text = [0_u8; 128];
         let len = read(c"/proc/self/statm", &mut text)?;
-        // SAFETY: reads a constant of the system.
-        let page_bytes = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()?;
-        Used::parse(&text[..len], page_bytes)
+        Used::parse(&text[..len], page_bytes()?)
     }
 
     /// All pages are told first, those with data and stacks sixth.
@@ -58,6 +56,12 @@ impl Used {
         let space = numbers.next()??.checked_mul(page_bytes)?;
         Some(Used { space, data: numbers.nth(4)??.checked_mul(page_bytes)? })
     }
+}
+
+/// How large a page is.
+pub(crate) fn page_bytes() -> Option<u64> {
+    // SAFETY: reads a constant of the system.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).ok()
 }
 
 fn number(text: &[u8]) -> Option<u64> {

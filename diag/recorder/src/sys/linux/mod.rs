@@ -1,9 +1,10 @@
 //! What only Linux has.
 
+pub(crate) mod chained;
 mod children;
 #[cfg(profiles_cpu)]
 mod cpu_timer;
-#[cfg(takes_stacks)]
+#[cfg_attr(not(takes_stacks), allow(dead_code, reason = "stacks need all of it"))]
 pub(crate) mod errno;
 mod glibc;
 mod limits;
@@ -26,7 +27,7 @@ pub(crate) use children::{is_child_of_thread, thread_has_child};
 #[cfg(profiles_cpu)]
 pub(crate) use cpu_timer::{CpuTimer, process_cpu_ns};
 pub(crate) use glibc::glibc_stats;
-pub(crate) use limits::Limits;
+pub(crate) use limits::{Limits, page_bytes};
 #[cfg(takes_stacks)]
 pub(crate) use probe::page_is_readable;
 

@@ -6,46 +6,70 @@ use diag_snapshot::CgroupMemory;
 const UNLIMITED: u64 = 1 << 62;
 
 /// What files and values are called in a version of control groups.
-struct Names {
-    limit: &'static str,
-    used: &'static str,
-    inactive_file: &'static str,
+pub(super) struct Names {
+    pub(super) limit: &'static str,
+    pub(super) used: &'static str,
+    pub(super) inactive_file: &'static str,
+    pub(super) active_file: &'static str,
+    /// The file that counts how often the limit was met, and the names of such counts in it; none if it has one only.
+    pub(super) events: (&'static str, &'static [&'static str]),
 }
 
 const VERSIONS: [Names; 2] = [
-    Names { limit: "memory.max", used: "memory.current", inactive_file: "inactive_file" },
+    Names {
+        limit: "memory.max",
+        used: "memory.current",
+        inactive_file: "inactive_file",
+        active_file: "active_file",
+        events: ("memory.events", &["max", "oom"]),
+    },
     Names {
         limit: "memory.limit_in_bytes",
         used: "memory.usage_in_bytes",
         inactive_file: "total_inactive_file",
+        active_file: "total_active_file",
+        events: ("memory.failcnt", &[]),
     },
 ];
+
+/// The number of this name in `memory.stat` or `memory.events`.
+pub(super) fn value(stat: &str, name: &str) -> Option<u64> {
+    stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
+}
+
+/// The limit that the text of a file says; none if it says `max`, or a huge number.
+pub(super) fn limit(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|&bytes| bytes < UNLIMITED)
+}
+
+/// The group with the smallest limit among `folders`, the first of equal ones: the limit, the folder, and what its files
+/// are called.
+pub(super) fn binding(
+    folders: &[String],
+    read: impl Fn(&str) -> Option<String>,
+) -> Option<(u64, &String, &'static Names)> {
+    let of = |folder: &str| {
+        VERSIONS.iter().find_map(|names| Some((limit(&read(&format!("{folder}/{}", names.limit))?)?, names)))
+    };
+    let limited = folders.iter().filter_map(|folder| of(folder).map(|(bytes, names)| (bytes, folder, names)));
+    limited.min_by_key(|(bytes, ..)| *bytes)
+}
 
 /// The group with the smallest limit among `folders`, the own one first; without any limit the first that tells what
 /// it uses. `read` gives the text of a file.
 pub(super) fn find(folders: &[String], read: impl Fn(&str) -> Option<String>) -> Option<CgroupMemory> {
     let number = |folder: &str, file: &str| read(&format!("{folder}/{file}"))?.trim().parse::<u64>().ok();
-    // Without a limit the file says `max`, or a huge number.
-    let limit = |folder: &str, file: &str| number(folder, file).filter(|&bytes| bytes < UNLIMITED);
-    let limit = |folder: &str| VERSIONS.iter().find_map(|names| limit(folder, names.limit));
     let used = |folder: &str| {
         VERSIONS.iter().find_map(|names| Some((number(folder, names.used)?, names.inactive_file)))
     };
-    let limited = folders.iter().filter_map(|folder| Some((limit(folder)?, folder)));
-    // Of equal limits the first.
-    let (limit_bytes, folder) = match limited.min_by_key(|(bytes, _)| *bytes) {
-        Some((bytes, folder)) => (Some(bytes), folder),
+    let (limit_bytes, folder) = match binding(folders, &read) {
+        Some((bytes, folder, _)) => (Some(bytes), folder),
         None => (None, folders.iter().find(|folder| used(folder).is_some())?),
     };
     let (used_bytes, inactive_file) = used(folder).unzip();
     let inactive_file_bytes =
         inactive_file.and_then(|name| value(&read(&format!("{folder}/memory.stat"))?, name));
     Some(CgroupMemory { limit_bytes, used_bytes, inactive_file_bytes, folder: folder.clone() })
-}
-
-/// The number of this name in `memory.stat`.
-fn value(stat: &str, name: &str) -> Option<u64> {
-    stat.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod descriptor;
 #[cfg(samples_heap)]
 mod epoll;
 mod maps;
+mod memory_files;
 mod page_map;
 mod pressure;
 mod stat;
@@ -29,6 +30,7 @@ pub(crate) use epoll::Registered;
 #[cfg(test)]
 pub(crate) use maps::{MAPS, mapping};
 pub(crate) use maps::{MappedFile, Mapping, mappings};
+pub(crate) use memory_files::{GroupFiles, KeptFile, ResidentFile, pressure_ppm};
 pub(crate) use page_map::{PageMap, Pages};
 pub(crate) use status::{status_bytes, status_number, switches};
 pub(crate) use syscall::waits_at;
@@ -94,6 +96,19 @@ pub(crate) fn throttled() -> Option<Throttled> {
 /// Memory of the control group whose limit binds us; `None` without one.
 pub(crate) fn cgroup_memory() -> Option<CgroupMemory> {
     cgroup_memory::find(&cgroup_folders("memory")?, |path| fs::read_to_string(path).ok())
+}
+
+/// The control group whose limit on memory binds us, with its files open.
+pub(crate) fn group_files() -> io::Result<GroupFiles> {
+    let none = || io::Error::other("no control group of this process is told");
+    GroupFiles::find(&cgroup_folders("memory").ok_or_else(none)?)
+}
+
+/// The file of how long tasks waited for memory: our control group's, or the system's where that has none.
+pub(crate) fn memory_pressure() -> io::Result<KeptFile> {
+    let group = cgroup_folders("memory").and_then(|folders| folders.into_iter().next());
+    let of_group = group.and_then(|folder| KeptFile::open(format!("{folder}/memory.pressure")).ok());
+    of_group.map_or_else(|| KeptFile::open("/proc/pressure/memory".to_owned()), Ok)
 }
 
 /// Where our control group has the files of a controller, then those around it.

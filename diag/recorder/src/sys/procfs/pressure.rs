@@ -18,6 +18,12 @@ pub(super) fn parse(of: &str, source: &str, text: &str) -> Option<Pressure> {
     })
 }
 
+/// The first of these numbers alone. Allocates nothing.
+pub(super) fn some_ppm(text: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix("some "))?;
+    ppm(line.split(' ').find_map(|field| field.strip_prefix("avg10="))?)
+}
+
 /// Of a percentage with two decimals.
 fn ppm(percent: &str) -> Option<u64> {
     let (whole, hundredths) = percent.split_once('.')?;
@@ -41,6 +47,7 @@ mod tests {
             source: "/proc/pressure/memory".to_owned(),
         };
         assert_eq!(parse("memory", "/proc/pressure/memory", text), Some(expected));
+        assert_eq!(some_ppm(text), Some(751_600));
         let some = text.lines().next().expect("two lines");
         assert_eq!(parse("cpu", "", some).map(|pressure| pressure.full_ppm), Some(None));
         for damaged in
