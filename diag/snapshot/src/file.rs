@@ -67,11 +67,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, bytes, Sync::First)
 }
 
-/// As [`write`], for a process that may be killed any moment: the bytes are under their name before the disk has them, so
+/// As [`write()`], for a process that may be killed any moment: the bytes are under their name before the disk has them, so
 /// that they are there if the process ends meanwhile. If the host does, the file may be damaged.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_soon(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_with(path, bytes, Sync::Last)
 }
