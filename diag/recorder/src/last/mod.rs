@@ -119,7 +119,7 @@ impl Last {
             while let Some(signal) = self.signals.next() {
                 self.answer(signal);
             }
-            self.signals.wait(watch.look());
+            self.signals.wait(watch.read());
         }
     }
 

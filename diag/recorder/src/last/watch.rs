@@ -143,7 +143,7 @@ impl Watch {
     }
 
     /// Looks once, has taken whatever is due, and says for how long nothing has to be looked at.
-    pub(super) fn look(&mut self) -> Duration {
+    pub(super) fn read(&mut self) -> Duration {
         self.look_at_days();
         let pauses =
             [self.look_at_group(), self.look_at_budget(), self.look_at_step(), self.look_at_pressure()];
@@ -157,7 +157,7 @@ impl Watch {
         // What is set aside is ours to give, so the limit is as far from it as without.
         let used_bytes = now.used_bytes.saturating_sub(limit.aside.held_bytes());
         let reading = Reading { used_bytes, limit_bytes: now.limit_bytes };
-        let pause = limit.look(self.last, self.started.elapsed(), reading, &files.used.path);
+        let pause = limit.read(self.last, self.started.elapsed(), reading, &files.used.path);
         let before = std::mem::replace(&mut met.times, files.met());
         let is_met = before.zip(met.times).is_some_and(|(before, now)| now > before);
         if is_met && reading.gap_bytes() < reading.limit_bytes / 2 && met.apart.may_take() {
@@ -172,7 +172,7 @@ impl Watch {
         let resident = self.resident.as_ref()?;
         let Some(used_bytes) = resident.bytes() else { return Some(USUAL) };
         let reading = Reading { used_bytes, limit_bytes: *limit_bytes };
-        Some(limit.look(self.last, self.started.elapsed(), reading, &resident.file.path))
+        Some(limit.read(self.last, self.started.elapsed(), reading, &resident.file.path))
     }
 
     fn look_at_step(&mut self) -> Option<Duration> {
@@ -220,7 +220,7 @@ impl Watch {
 }
 
 impl Limit {
-    fn look(&mut self, last: &'static Last, now: Duration, reading: Reading, source: &str) -> Duration {
+    fn read(&mut self, last: &'static Last, now: Duration, reading: Reading, source: &str) -> Duration {
         self.growth.add(now, reading.used_bytes);
         if self.rungs.reach(reading) {
             self.keep(last, reading, source.to_owned());
