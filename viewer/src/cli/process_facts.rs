@@ -22,6 +22,11 @@ const TICK_US: u64 = 1_000_000 / TICKS_PER_SECOND;
 const NOT_LINKED: (&str, &str) =
     ("not_linked", "it was read from outside, as what the system tells: tasks and heap are not known");
 
+/// How many mapped files such a snapshot lists.
+pub(super) fn mapped_files(snapshot: &Snapshot) -> u64 {
+    snapshot.mapped_files.len() as u64
+}
+
 /// The snapshot of the process of this id.
 ///
 /// # Errors

@@ -92,7 +92,7 @@ fn of_process(args: &Args, output: &Output) -> Result<End, Failure> {
         print(&format!(
             "{}: {} mapped files of {}, which need not link diag: no tasks, no heap\n",
             args.output.display(),
-            human::count(snapshot.mapped_files.len() as u64),
+            human::count(process_facts::mapped_files(&snapshot)),
             human::name(&snapshot.process.service),
         ))?;
     }
