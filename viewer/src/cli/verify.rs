@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use diag_analysis::human;
 use diag_analysis::tallies::{self, Mismatch};
 use diag_diff::report::markdown::table;
-use diag_snapshot::file;
+use diag_snapshot::file::{self, FileError};
 use serde::Serialize;
 
 use super::exit::{End, Failure};
@@ -65,23 +65,26 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
 
 fn verify(path: &Path) -> FileView {
     let _progress = Progress::of(format!("reading {}", path.display()));
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).unwrap_or_default();
-    let (snapshot, damages) = match file::read(path) {
+    let mut view = FileView {
+        file: path.display().to_string(),
+        whole: false,
+        content_id: None,
+        service: None,
+        taken: None,
+        tasks: None,
+        bytes: 0,
+        faults: Vec::new(),
+    };
+    let bytes = match file::read_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return FileView { faults: vec![error.to_string()], ..view },
+    };
+    view.bytes = bytes.len() as u64;
+    let (snapshot, damages) = match diag_snapshot::read(&bytes) {
         Ok(read) => read,
         Err(error) => {
-            let (whole, faults) = (false, vec![error.to_string()]);
-            let size = bytes.len() as u64;
-            return FileView {
-                file: name,
-                whole,
-                content_id: None,
-                service: None,
-                taken: None,
-                tasks: None,
-                bytes: size,
-                faults,
-            };
+            let error = FileError::Format { path: path.to_owned(), error };
+            return FileView { faults: vec![error.to_string()], ..view };
         }
     };
     let mut faults: Vec<String> = damages.iter().map(ToString::to_string).collect();
@@ -90,14 +93,13 @@ fn verify(path: &Path) -> FileView {
         faults.extend(tallies::mismatches(&snapshot).iter().map(Mismatch::to_string));
     }
     FileView {
-        file: name,
         whole: faults.is_empty(),
         content_id: diag_snapshot::content_id(&bytes).map(|id| id.to_string()),
         service: Some(snapshot.process.service.clone()),
         taken: Some(human::time(snapshot.taken_unix_us())),
         tasks: Some(snapshot.live_tasks()),
-        bytes: bytes.len() as u64,
         faults,
+        ..view
     }
 }
 
