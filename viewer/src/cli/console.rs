@@ -7,6 +7,7 @@ use diag_viewer::ServeError;
 use diag_viewer::agent::Agent;
 use diag_viewer::console::{Options, bind, serve_on};
 
+use super::asking::AskingArgs;
 use super::exit::{End, Failure};
 use super::output::note;
 
@@ -23,21 +24,17 @@ pub(crate) struct Args {
     /// Ask the service every so many seconds while a client watches; less often if it takes long to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     every: u64,
-    /// The service's DIAG_TOKEN, if it has one; default: the same variable here
-    #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Give up on an answer after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u64,
+    #[command(flatten)]
+    asking: AskingArgs,
 }
 
 pub(crate) fn run(args: Args) -> Result<End, Failure> {
     let agent = Agent::parse(&args.url).map_err(Failure::Usage)?;
     let options = Options {
         agent,
-        token: args.token,
+        within: args.asking.within(),
+        token: args.asking.token,
         every: Duration::from_secs(args.every),
-        within: Duration::from_secs(args.timeout),
         say: note,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

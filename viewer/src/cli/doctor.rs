@@ -5,7 +5,6 @@ mod nearby;
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::time::Duration;
 
 use diag_analysis::doctor::{Checkup, CheckupView, Complaint, ComplaintView, SCHEMA};
 use diag_analysis::symbols::{DebugFiles, fill_in};
@@ -13,6 +12,7 @@ use diag_analysis::{Analysis, human};
 use diag_viewer::agent::{Agent, Presence};
 use serde::Serialize;
 
+use super::asking::AskingArgs;
 use super::exit::{End, Failure};
 use super::load::{self, DebugDirs};
 use super::output::{Format, Output, note, print};
@@ -26,12 +26,8 @@ pub(crate) struct Args {
     /// The agent's address, `http://127.0.0.1:9797`, or a snapshot of the service
     #[arg(value_name = "URL|FILE")]
     place: String,
-    /// The service's DIAG_TOKEN, if it has one; default: the same variable here
-    #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Give up on an answer after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u64,
+    #[command(flatten)]
+    asking: AskingArgs,
     #[command(flatten)]
     debug: DebugDirs,
 }
@@ -62,9 +58,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
 }
 
 fn analysis(args: &Args, agent: &Agent, debug: &DebugFiles) -> Result<Analysis, Failure> {
-    let within = Duration::from_secs(args.timeout);
+    let within = args.asking.within();
     let (mut snapshot, _) =
-        take(agent, &Asked { token: args.token.as_deref(), within, ask: false, cpu_seconds: None })?;
+        take(agent, &Asked { token: args.asking.token.as_deref(), within, ask: false, cpu_seconds: None })?;
     for told in fill_in(&mut snapshot, debug) {
         note(&told.to_string());
     }
@@ -76,11 +72,11 @@ fn unreachable(args: &Args, agent: &Agent) -> Result<Vec<Complaint>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unreadable(format!("cannot start: {error}")))?;
     let address = agent.authority().to_owned();
-    let within = Duration::from_secs(args.timeout);
-    Ok(match runtime.block_on(agent.presence(args.token.as_deref(), within)) {
+    let within = args.asking.within();
+    Ok(match runtime.block_on(agent.presence(args.asking.token.as_deref(), within)) {
         Presence::Agent => Vec::new(),
         Presence::WantsToken => {
-            vec![Complaint::TokenMissing { address, was_given: args.token.is_some() }]
+            vec![Complaint::TokenMissing { address, was_given: args.asking.token.is_some() }]
         }
         Presence::Other(answer) => vec![Complaint::NoAgent { address, answer }],
         Presence::Nobody => {

@@ -3,6 +3,7 @@
 //! Subcommands read, ask the core and print; what they print is rendered by `diag-diff` and
 //! `diag-snapshot`. No verdict is made here.
 
+mod asking;
 pub(crate) mod baseline;
 mod browser;
 pub(crate) mod check;

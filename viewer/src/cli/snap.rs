@@ -12,6 +12,7 @@ use diag_viewer::agent::Agent;
 use diag_viewer::cpu_profile::CpuProfile;
 use hyper::body::Bytes;
 
+use super::asking::AskingArgs;
 use super::exit::{End, Failure};
 use super::output::{Format, Output, note, print};
 use super::process_facts;
@@ -26,7 +27,7 @@ pub(crate) struct Args {
     #[arg(required_unless_present = "pid")]
     url: Option<String>,
     /// Instead, what the system says of the process of this id, which need not link diag: no tasks, no heap
-    #[arg(long, conflicts_with_all = ["url", "ask"])]
+    #[arg(long, conflicts_with_all = ["url", "ask", "cpu"])]
     pid: Option<u32>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
@@ -41,19 +42,15 @@ pub(crate) struct Args {
     /// Have the service's CPU time profiled for so many seconds first, which the file then has, too
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=300))]
     cpu: Option<u64>,
-    /// The service's DIAG_TOKEN, if it has one; default: the same variable here
-    #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Give up after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u64,
+    #[command(flatten)]
+    asking: AskingArgs,
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let Some(url) = &args.url else { return of_process(args, output) };
     let agent = Agent::parse(url).map_err(Failure::Usage)?;
-    let within = Duration::from_secs(args.timeout);
-    let asked = Asked { token: args.token.as_deref(), within, ask: args.ask, cpu_seconds: args.cpu };
+    let within = args.asking.within();
+    let asked = Asked { token: args.asking.token.as_deref(), within, ask: args.ask, cpu_seconds: args.cpu };
     let (snapshot, bytes) = take(&agent, &asked)?;
     if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
         let service = expected.clone();

@@ -11,6 +11,7 @@ use diag_analysis::human;
 use diag_diff::{Outcome, Policy, Report, judge_series};
 use diag_viewer::agent::Agent;
 
+use super::asking::AskingArgs;
 use super::exit::{End, Failure};
 use super::load::DebugDirs;
 use super::output::{Output, note};
@@ -38,12 +39,8 @@ pub(crate) struct Args {
     max: u32,
     #[command(flatten)]
     policy: PolicyArgs,
-    /// The service's DIAG_TOKEN, if it has one; default: the same variable here
-    #[arg(long, env = "DIAG_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// Give up on an answer after so many seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    timeout: u64,
+    #[command(flatten)]
+    asking: AskingArgs,
     #[command(flatten)]
     debug: DebugDirs,
 }
@@ -52,8 +49,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let policy = args.policy.wanted()?;
     let agent = Agent::parse(&args.url).map_err(Failure::Usage)?;
     let debug = args.debug.files()?;
-    let token = args.token.clone();
-    let within = Duration::from_secs(args.timeout);
+    let token = args.asking.token.clone();
+    let within = args.asking.within();
     let mut shots = Shots::new(From { agent, token, within }, debug, args.output.clone())?;
     let mut missed = 0;
     for taken in 1..=args.max {
