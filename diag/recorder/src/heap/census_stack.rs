@@ -33,50 +33,44 @@ const RECORDED: u64 = 1 << 63;
 /// So many calls from the allocator outwards tell what is made: with or without inlining, the function of the type that is made
 /// is among them, and who runs the task that makes it is not.
 const MAKERS: usize = 8;
-/// Of two kinds, so nobody knows.
-const OF_TWO: u32 = u32::MAX;
 
 /// The stacks of which blocks of the census were freed, or somebody knows the kind. For who [keeps](super::keep_stacks)
 /// them.
 pub(crate) fn census_stacks() -> Vec<CensusStack> {
-    let stacks = tables().into_iter().flat_map(|tables| {
-        tables.stacks.counters().filter_map(|(stack, _)| {
-            let counters = tables.stacks.census_of(stack)?;
-            let spawner = match counters.spawner() {
-                0 => None,
-                word if word & RECORDED != 0 => Some(Spawner::Recorded(word as u32)),
-                // Another stack may have its number by now.
-                word => Some(Spawner::Stack(word as u32)).filter(|_| tables.stacks.word(word as u32) == word),
-            };
-            Some(CensusStack { stack, kind: counters.kind(), spawner, freed: counters.ages() })
-        })
+    let Some(tables) = tables() else { return Vec::new() };
+    let stacks = tables.stacks.counters().filter_map(|(stack, _)| {
+        let counters = tables.stacks.census_of(stack)?;
+        let spawner = match counters.spawner() {
+            0 => None,
+            word if word & RECORDED != 0 => Some(Spawner::Recorded(word as u32)),
+            // Another stack may have its number by now.
+            word => Some(Spawner::Stack(word as u32)).filter(|_| tables.stacks.word(word as u32) == word),
+        };
+        Some(CensusStack { stack, kind: counters.kind(), spawner, freed: counters.ages() })
     });
-    let mut stacks: Vec<CensusStack> =
-        stacks.filter(|stack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0)).collect();
-    if let Some(tables) = tables() {
-        tell_those_made_alike(tables, &mut stacks);
-    }
+    let is_used = |stack: &CensusStack| stack.kind != 0 || stack.freed.iter().any(|&count| count > 0);
+    let mut stacks: Vec<CensusStack> = stacks.filter(is_used).collect();
+    tell_those_made_alike(tables, &mut stacks);
     stacks
 }
 
 /// What begins with the same calls is of one kind. All blocks of a stack may have come and gone while nobody looked: the same
 /// code, run by another worker or after another wait, has another stack.
 fn tell_those_made_alike(tables: &Tables, stacks: &mut [CensusStack]) {
-    let made = |stack: u32| {
+    let made = |stack: &CensusStack| {
         let mut calls = [0; MAKERS];
-        calls.iter_mut().zip(tables.stacks.frames(stack)).for_each(|(call, frame)| *call = frame);
+        calls.iter_mut().zip(tables.stacks.frames(stack.stack)).for_each(|(call, frame)| *call = frame);
         calls
     };
-    let mut kinds: HashMap<[u64; MAKERS], u32> = HashMap::new();
-    for stack in stacks.iter().filter(|stack| stack.kind != 0 && stack.stack >= RESERVED) {
-        let kind = kinds.entry(made(stack.stack)).or_insert(stack.kind);
-        if *kind != stack.kind {
-            *kind = OF_TWO;
-        }
+    let is_stack = |stack: &CensusStack| stack.stack >= RESERVED;
+    // None: two kinds begin so.
+    let mut kinds: HashMap<[u64; MAKERS], Option<u32>> = HashMap::new();
+    for stack in stacks.iter().filter(|stack| stack.kind != 0 && is_stack(stack)) {
+        let kind = kinds.entry(made(stack)).or_insert(Some(stack.kind));
+        *kind = kind.filter(|&kind| kind == stack.kind);
     }
-    for stack in stacks.iter_mut().filter(|stack| stack.kind == 0 && stack.stack >= RESERVED) {
-        let known = kinds.get(&made(stack.stack)).copied().filter(|&kind| kind != OF_TWO);
-        stack.kind = known.unwrap_or(0);
+    for stack in stacks.iter_mut().filter(|stack| stack.kind == 0 && is_stack(stack)) {
+        stack.kind = kinds.get(&made(stack)).copied().flatten().unwrap_or(0);
     }
 }
 
