@@ -1,6 +1,8 @@
 //! Other words for the types and functions of a service: `orders::hub::serve::{{closure}}` becomes three words and
 //! `::{{closure}}`. Of std, tokio and well-known crates all stays, wherever in a name it stands.
 
+use std::iter;
+
 use super::words::Key;
 use crate::allocation_kind;
 use crate::await_point;
@@ -150,20 +152,8 @@ pub(super) fn rename(name: &str, file: Option<&str>, key: &Key) -> String {
         braces: 0,
         is_of_known_file: file.is_some_and(is_of_known_crate),
     };
-    let mut rest = name;
-    while let Some(first) = rest.chars().next() {
-        let length = if is_word(first) {
-            rest.find(|char| !is_word(char)).unwrap_or(rest.len())
-        } else {
-            first.len_utf8()
-        };
-        let (token, after) = rest.split_at(length);
-        if is_word(first) {
-            renamer.word(token, after)
-        } else {
-            renamer.mark(first, after)
-        }
-        rest = after;
+    for (first, token, after) in tokens(name) {
+        if is_word(first) { renamer.word(token, after) } else { renamer.mark(first, after) }
     }
     renamer.out
 }
@@ -172,6 +162,21 @@ fn is_of_known_crate(file: &str) -> bool {
     is_library_file(file)
         && (file.contains("/library/")
             || file.split('/').filter_map(package).any(|name| is_known_crate(&name.replace('-', "_"))))
+}
+
+/// Words and the marks between them: how each begins, itself, and what comes after it.
+fn tokens(name: &str) -> impl Iterator<Item = (char, &str, &str)> {
+    let mut rest = name;
+    iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let length = match is_word(first) {
+            true => rest.find(|char| !is_word(char)).unwrap_or(rest.len()),
+            false => first.len_utf8(),
+        };
+        let (token, after) = rest.split_at(length);
+        rest = after;
+        Some((first, token, after))
+    })
 }
 
 fn is_word(char: char) -> bool {
@@ -277,16 +282,8 @@ mod tests {
     fn shape(name: &str, file: Option<&str>) -> String {
         let renamed = rename(name, file, &Key::of_text("any"));
         let mut out = String::new();
-        let mut rest = renamed.as_str();
-        while let Some(first) = rest.chars().next() {
-            let length = if is_word(first) {
-                rest.find(|char| !is_word(char)).unwrap_or(rest.len())
-            } else {
-                first.len_utf8()
-            };
-            let (token, after) = rest.split_at(length);
+        for (_, token, _) in tokens(&renamed) {
             out += if name.contains(token) { token } else { "X" };
-            rest = after;
         }
         out
     }
