@@ -40,50 +40,50 @@ fn policy() -> Policy {
     Policy::parse(POLICY).expect("it is one")
 }
 
-/// Runs the gateway with a fault until it is found. Its store and clients end with it.
-fn is_found(fault: Fault) {
-    let case = Case { fault: Some(fault), load: Load::Mixed };
+/// Runs the gateway until that is so of the case and its folder; false if it takes too long. Its store and clients end with it.
+fn runs_until(fault: Option<Fault>, mut is_so: impl FnMut(Case, &Path) -> bool) -> bool {
+    let case = Case { fault, load: Load::Mixed };
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("run");
     let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
     let begun = Instant::now();
-    let mut last: Option<Answer> = None;
     while begun.elapsed() < PATIENCE {
         sleep(Duration::from_millis(500));
-        // Before the second snapshot there is nothing to judge.
-        if let Ok(answer) = case.judge(&dir, &policy()) {
-            if answer.is_right {
-                return;
-            }
-            last = Some(answer);
+        if is_so(case, &dir) {
+            return true;
         }
     }
+    false
+}
+
+/// Runs the gateway with a fault until it is found.
+fn is_found(fault: Fault) {
+    let mut last: Option<Answer> = None;
+    let was_found = runs_until(Some(fault), |case, dir| {
+        // Before the second snapshot there is nothing to judge.
+        let Ok(answer) = case.judge(dir, &policy()) else { return false };
+        last.insert(answer).is_right
+    });
     let last = last.map(|answer| diag_diff::report::text::render(&answer.report));
-    panic!("{} was not found: {}", fault.name(), last.unwrap_or_default());
+    assert!(was_found, "{} was not found: {}", fault.name(), last.unwrap_or_default());
 }
 
 /// The same load without a fault: what is wanted of each fault is not said of it, once it has done what the load is.
 fn is_silent(faults: &[Fault]) {
-    let case = Case { fault: None, load: Load::Mixed };
-    let folder = tempfile::tempdir().expect("a folder");
-    let dir = folder.path().join("run");
-    let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(500));
+    let was_judged = runs_until(None, |case, dir| {
         // For as long as a fault takes to be found.
-        let Ok(answer) = case.judge(&dir, &policy()) else { continue };
+        let Ok(answer) = case.judge(dir, &policy()) else { return false };
         if !dir.join("06.diag").exists() || answer.truth.uploads.contains(&0) {
-            continue;
+            return false;
         }
         for &fault in faults {
             let truth = objgate::Truth { lines: lines(fault), ..answer.truth.clone() };
             let said = found(&answer.report, fault, &truth);
             assert_eq!(said, None, "{}", diag_diff::report::text::render(&answer.report));
         }
-        return;
-    }
-    panic!("no upload was completed and none given up");
+        true
+    });
+    assert!(was_judged, "no upload was completed and none given up");
 }
 
 #[test]
@@ -113,18 +113,10 @@ fn ids(dir: &Path) -> Option<[BTreeSet<String>; 2]> {
 
 #[test]
 fn the_store_is_asked_in_the_name_of_the_request() {
-    let case = Case { fault: None, load: Load::Mixed };
-    let folder = tempfile::tempdir().expect("a folder");
-    let dir = folder.path().join("run");
-    let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(200));
-        let Some([audited, asked]) = ids(&dir) else { continue };
+    let was_asked = runs_until(None, |_, dir| {
+        let Some([audited, asked]) = ids(dir) else { return false };
         assert!(!asked.contains("-"), "a part was sent for nobody");
-        if asked.intersection(&audited).count() >= 4 {
-            return;
-        }
-    }
-    panic!("no part that the store was sent is in the audit log");
+        asked.intersection(&audited).count() >= 4
+    });
+    assert!(was_asked, "no part that the store was sent is in the audit log");
 }
