@@ -2,7 +2,7 @@
 //!
 //! Nothing is rounded up: 59.9 seconds are `59 s`, so that no text claims more than was seen.
 
-use diag_snapshot::Micros;
+use diag_snapshot::{Date, Micros};
 
 /// A number with its thousands apart: `4,812`.
 pub fn count(number: u64) -> String {
@@ -61,10 +61,9 @@ pub fn signed_bytes(size: f64) -> String {
 /// A moment in microseconds since the Unix epoch, to the second and in UTC: `2026-11-21T10:00:00Z`.
 pub fn time(unix_us: u64) -> String {
     let seconds = unix_us / 1_000_000;
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = date(days);
+    let (date, second) = (Date::at(seconds), seconds % 86_400);
     let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    format!("{date}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// A name from a snapshot, safe to print, between quotes as well: control and invisible characters are escaped, and what
@@ -83,19 +82,6 @@ pub fn name(name: &str) -> String {
         }
     }
     text
-}
-
-/// Year, month and day of a day since 1970 in the Gregorian calendar. Counted in years that begin
-/// in March, so that the leap day is the last of its year, and in eras of 400 years = 146,097 days.
-fn date(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (400 * era + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// `units` from small to large, the first of them 1.

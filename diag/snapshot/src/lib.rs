@@ -7,6 +7,7 @@
 //! outside.
 #![forbid(unsafe_code)]
 
+mod date;
 pub mod file;
 pub mod format;
 pub mod keep;
@@ -16,6 +17,7 @@ pub mod strings;
 pub mod table;
 pub mod units;
 
+pub use date::Date;
 pub use format::{ContentId, Damage, ReadError, content_id, read, write};
 pub use keep::Keep;
 pub use model::*;

@@ -6,6 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use diag_snapshot::Date;
+
 use crate::files;
 
 /// So many files of other processes stay.
@@ -32,8 +34,7 @@ impl LastFolder {
     }
 
     pub(super) fn day(&self, date: Date) -> PathBuf {
-        let Date { year, month, day } = date;
-        self.dir.join(format!("{}-day-{year:04}-{month:02}-{day:02}.diag", self.service))
+        self.dir.join(format!("{}-day-{date}.diag", self.service))
     }
 
     /// Removes the oldest of other processes and days, beyond those that stay.
@@ -76,50 +77,11 @@ fn remove_oldest<T: Ord>(mut files: Vec<(T, PathBuf)>, keep: usize) {
     }
 }
 
-/// A day of UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Date {
-    year: u64,
-    month: u64,
-    day: u64,
-}
-
-impl Date {
-    /// The day at so many seconds since the Unix epoch, by Gregorian years that begin in March, as a leap day then is
-    /// the last of its year.
-    pub(super) fn at(unix_s: u64) -> Self {
-        const DAYS_OF_400_YEARS: u64 = 146_097;
-        /// From the first of March of the year 0 to the epoch.
-        const EPOCH: u64 = 719_468;
-        let days = unix_s / 86_400 + EPOCH;
-        let (era, of_era) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-        let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year + year / 4 - year / 100);
-        let month = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * month + 2) / 5 + 1;
-        let month = if month < 10 { month + 3 } else { month - 9 };
-        Date { year: era * 400 + year + u64::from(month <= 2), month, day }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use diag_test_support::folder::Folder;
 
     use super::*;
-
-    #[test]
-    fn days_are_those_of_the_calendar() {
-        let date = |unix_s| {
-            let Date { year, month, day } = Date::at(unix_s);
-            (year, month, day)
-        };
-        assert_eq!(date(0), (1970, 1, 1));
-        assert_eq!(date(951_782_400), (2000, 2, 29));
-        assert_eq!((date(951_868_799), date(951_868_800)), ((2000, 2, 29), (2000, 3, 1)));
-        assert_eq!((date(1_767_225_599), date(1_767_225_600)), ((2025, 12, 31), (2026, 1, 1)));
-        assert_eq!(date(4_107_542_400), (2100, 3, 1), "no leap year");
-    }
 
     #[test]
     fn others_give_way_by_age_and_the_series_is_left_alone() {

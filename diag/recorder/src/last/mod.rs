@@ -21,12 +21,12 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use diag_snapshot::Cause;
+use diag_snapshot::{Cause, Date};
 
 pub use trigger::Trigger;
 pub(crate) use trigger::{list, shown};
 
-use folder::{Date, LastFolder};
+use folder::LastFolder;
 use signals::Signals;
 use watch::Watch;
 use writer::Writer;

@@ -2,12 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use diag_snapshot::Cause;
+use diag_snapshot::{Cause, Date};
 
 use super::Last;
 use super::aside::Aside;
 use super::ending::Apart;
-use super::folder::Date;
 use super::room::{self, Growth, Reading, Rungs};
 use super::trigger::Trigger;
 use crate::sys;
