@@ -12,7 +12,8 @@ use crate::named_stacks::NamedStacks;
 use crate::outlived::{Outlived, outlived};
 use crate::overdue::{Overdue, overdue};
 use crate::stragglers::{Stragglers, stragglers};
-use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskRow, TaskState, ThreadRow};
+use crate::task_labels::TaskLabels;
+use diag_snapshot::{CancelBy, SiteIndex, SiteKind, Snapshot, TaskId, TaskRow, TaskState, ThreadRow};
 
 use crate::Analysis;
 use crate::heap_profile::HeapProfile;
@@ -42,6 +43,8 @@ pub struct Conditions {
     pub stragglers: Vec<Stragglers>,
     /// What the sampled heap holds; none if it is not sampled.
     pub heap: Option<Arc<HeapProfile>>,
+    /// What the tasks are for that are listed here.
+    pub labels: TaskLabels,
 }
 
 /// What is to be told of one site.
@@ -72,6 +75,8 @@ pub struct SiteConditions {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Lost {
+    /// Which one.
+    pub task: TaskId,
     /// For how long it has been idle.
     pub idle_us: u64,
     /// True if it is certain that no poll is owed to it.
@@ -99,6 +104,8 @@ pub struct Recovered {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Asked {
+    /// Which one.
+    pub task: TaskId,
     /// So long ago.
     pub ago_us: u64,
     /// By what.
@@ -113,6 +120,8 @@ pub struct Asked {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Polling {
+    /// Of which task.
+    pub task: TaskId,
     /// For so long.
     pub for_us: u64,
     /// The thread that it holds up, if it was looked at.
@@ -127,6 +136,8 @@ pub struct Polling {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Spinning {
+    /// Which one.
+    pub task: TaskId,
     /// Polls a second, since the first snapshot if the task was in it, else since its spawn.
     pub polls_per_s: f64,
     /// Share of these polls that it asked for itself, 0 to 1.
@@ -196,11 +207,22 @@ impl Conditions {
         }
         now.waits = waits(analysis.await_points(), &sites);
         now.sites = sites.into_iter().filter(SiteConditions::has_something).collect();
+        now.labels.add(snapshot, now.sites.iter().flat_map(SiteConditions::tasks));
         now
     }
 }
 
 impl SiteConditions {
+    /// The live tasks that something is told of.
+    fn tasks(&self) -> impl Iterator<Item = TaskId> {
+        let lost = self.lost.iter().map(|lost| lost.task);
+        let asked = self.asked.iter().map(|asked| asked.task);
+        let polling = self.polling.iter().map(|polling| polling.task);
+        let spinning = self.spinning.iter().map(|spinning| spinning.task);
+        let outlived = self.outlived.iter().flat_map(|outlived| &outlived.tasks).map(|idle| idle.task);
+        lost.chain(asked).chain(polling).chain(spinning).chain(outlived)
+    }
+
     fn has_something(&self) -> bool {
         self.recovered.is_some()
             || !self.lost.is_empty()
@@ -274,6 +296,7 @@ impl Look<'_> {
     fn add_task(&self, site: &mut SiteConditions, task: &TaskRow) {
         if let Some(lost) = task.lost {
             site.lost.push(Lost {
+                task: task.id,
                 idle_us: task.last_progress_us().map_or(0, |us| self.since(us)),
                 proven: lost >= PROVEN,
                 handles: task.handles,
@@ -284,7 +307,8 @@ impl Look<'_> {
         if let Some(at_us) = task.cancel_us {
             let by = task.cancel_by.unwrap_or(CancelBy::Unknown);
             let still_us = self.in_state_us(task);
-            site.asked.push(Asked { ago_us: self.since(at_us), by, state: task.state, still_us });
+            let (ago_us, state) = (self.since(at_us), task.state);
+            site.asked.push(Asked { task: task.id, ago_us, by, state, still_us });
         }
         if task.state == TaskState::Polling {
             site.polling.push(self.polling(task));
@@ -299,6 +323,7 @@ impl Look<'_> {
         let is_in_place =
             |stack| self.names.stack(stack).any(|place| place.function.contains("block_in_place"));
         Polling {
+            task: task.id,
             for_us: self.in_state_us(task),
             thread,
             at: at.map(|at| at.to_string()),
@@ -317,6 +342,7 @@ impl Look<'_> {
         let polls = task.polls.saturating_sub(polls) as f64;
         let seconds = self.since(from_us) as f64 / 1e6;
         (polls > 0.0 && seconds > 0.0).then(|| Spinning {
+            task: task.id,
             polls_per_s: polls / seconds,
             self_share: (self_wakes.saturating_sub(own) as f64 / polls).min(1.0),
         })

@@ -56,6 +56,7 @@ pub mod symbols;
 pub mod tallies;
 mod task_cells;
 pub mod task_index;
+pub mod task_labels;
 pub mod unnamed;
 pub mod views;
 pub mod weighted_sum;

@@ -3,7 +3,7 @@
 //! A task that others of its kind outdo by far waits for what may never come. One with a slow rhythm of its own, as a
 //! connection with a ping a minute, is measured by that. Whether these tasks become more is not said here.
 
-use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskState, TaskTimes};
+use diag_snapshot::{Micros, SiteIndex, Snapshot, TaskId, TaskState, TaskTimes};
 
 use crate::await_point::Direction;
 use crate::await_points::AwaitPoints;
@@ -33,6 +33,8 @@ pub struct Outlived {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct IdleTask {
+    /// Which one.
+    pub task: TaskId,
     /// For how long it is idle.
     pub idle: Micros,
     /// That is so many times the longer of two spans: the usual lifetime, and the mean pause between its own polls.
@@ -118,7 +120,7 @@ fn idle_task(task: &TaskTimes, usual_lifetime: Micros, now: Micros) -> Option<Id
         return None;
     }
     let span_us = mean_pause_us(task, last_progress).max(usual_lifetime.0 as f64);
-    is_listed(span_us).then(|| IdleTask { idle, times: idle.0 as f64 / span_us.max(1.0) })
+    is_listed(span_us).then(|| IdleTask { task: task.id, idle, times: idle.0 as f64 / span_us.max(1.0) })
 }
 
 /// Mean time between the polls that a task had; 0 before the second.

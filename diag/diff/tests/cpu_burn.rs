@@ -1,11 +1,14 @@
 //! The rule `cpu-burn` on tasks that never rest, on machines with and without a CPU to give.
 
 mod compared;
+mod labels;
 
 use compared::diff;
 use diag_diff::{Confidence, Policy, judge};
 use diag_snapshot::{Snapshot, ThreadCpuRow};
+use diag_test_support::labels::labelled_by_id;
 use diag_test_support::scenario::{Service, Steady};
+use labels::named;
 
 /// What happens each second: polls of the only task, how much of the time they take, how long its worker runs, and how long it
 /// is ready to and gets no CPU.
@@ -51,6 +54,14 @@ fn a_task_that_never_rests_is_likely() {
     assert_eq!(found(SPINS), Some(Confidence::Likely));
     assert_eq!(found(Second { polls: 9_800.0, ..SPINS }), Some(Confidence::Possible), "few polls");
     assert_eq!(found(Second { polls: 9_800.0, busy: 0.3, ..SPINS }), None);
+}
+
+#[test]
+fn it_says_what_the_task_is_for() {
+    let [was, is] = [10.0, 40.0].map(|at| labelled_by_id(snapshot(at, SPINS), "device"));
+    let report = judge(&diff(&was, &is).expect("one service"), &Policy::default());
+    let found = report.findings.iter().find(|found| found.rule == "cpu-burn").expect("it burns");
+    assert_eq!(named(found, "device"), ["1"]);
 }
 
 /// On half a CPU it is polled half as often.

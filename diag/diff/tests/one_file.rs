@@ -1,5 +1,7 @@
 //! The rules that need one snapshot, each on a fault and on its healthy twin.
 
+mod labels;
+
 use std::path::Path;
 
 use diag_diff::report::text;
@@ -11,6 +13,8 @@ use diag_snapshot::{
 };
 use diag_test_support::call_stack::call_stack;
 use diag_test_support::golden::assert_golden;
+use diag_test_support::labels::labelled_by_id;
+use labels::named;
 
 fn judge_one(snapshot: &Snapshot, policy: &Policy) -> Vec<Finding> {
     diag_diff::judge_one(&snapshot.clone().into(), policy)
@@ -250,6 +254,26 @@ fn a_task_that_asks_for_every_poll_itself_runs_away() {
         &with_tasks(SiteKind::Task, &[spinning(6_000_000, 5_990_000)]),
         &["runaway likely busy-self-wake 1"],
     );
+}
+
+/// What is told of tasks says what these are for, and not what others of their site are.
+#[test]
+fn labels_are_those_of_the_tasks_that_it_is_about() {
+    let cases = [
+        ([idle(), lost(2), lost(1), lost(3)], ["2", "4"]),
+        (
+            [asked(1, TaskState::Idle), idle(), asked(60, TaskState::Idle), asked(60, TaskState::Polling)],
+            ["3", "4"],
+        ),
+        ([spinning(6_000_000, 5_999_000), idle(), spinning(6_000_000, 5_999_000), idle()], ["1", "3"]),
+    ];
+    for (tasks, expected) in cases {
+        let snapshot = with_tasks(SiteKind::Task, &tasks);
+        let found = judge_one(&labelled_by_id(snapshot.clone(), "device"), &Policy::default());
+        assert_eq!(named(&found[0], "device"), expected, "{found:#?}");
+        let unlabelled = &judge_one(&snapshot, &Policy::default())[0];
+        assert_eq!(named(unlabelled, "device"), [""; 0]);
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod compared;
 mod found;
+mod labels;
 
 use compared::diff;
 use diag_analysis::await_point::Direction;
@@ -11,8 +12,10 @@ use diag_diff::{Finding, Outcome, Policy, judge, judge_one};
 use diag_snapshot::{
     FrameIndex, FrameRow, Micros, NameRow, ParkedRow, SiteIndex, Snapshot, StackIndex, StackRow, TaskRow,
 };
+use diag_test_support::labels::labelled_by_id;
 use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, Task, in_order};
 use found::lines;
+use labels::named;
 
 const SECOND: u64 = 1_000_000;
 
@@ -65,6 +68,15 @@ fn it_says_what_those_that_were_asked_wait_for() {
     assert_eq!(found.count, Some(12));
     assert!(matches!(&found.waiting_at, Some(Wait::All { at }) if at.starts_with("semaphore")), "{found:?}");
     assert!(matches!(found.advice, Advice::EndTheWait { needs: Some(Direction::Give), .. }), "{found:?}");
+}
+
+#[test]
+fn it_says_what_they_are_for() {
+    let snapshot = service(Ghosts { line: 7, from: 0.0, until: 1.0, per_s: 12.0 }.tasks()).at(300.0);
+    let of_line_7 = snapshot.tasks.iter().filter(|task| task.spawned_us < SECOND);
+    let first: Vec<String> = of_line_7.take(3).map(|task| task.id.0.to_string()).collect();
+    let found = judge_one(&labelled_by_id(snapshot, "device").into(), &Policy::default());
+    assert_eq!(named(&found[0], "device"), first);
 }
 
 /// One fault, one rule.

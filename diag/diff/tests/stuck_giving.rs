@@ -1,11 +1,14 @@
 //! The rule `stuck-giving` on crowds that wait for a permit which nobody gives back, and on their healthy twins.
 
 mod compared;
+mod labels;
 
 use compared::diff;
-use diag_diff::{Policy, judge};
+use diag_diff::{Finding, Policy, judge};
 use diag_snapshot::{FrameIndex, FrameRow, NameRow, ParkedRow, SiteIndex, Snapshot, StackIndex, StackRow};
+use diag_test_support::labels::labelled_by_id;
 use diag_test_support::scenario::{Service, Task, in_order};
+use labels::named;
 
 /// All tasks of the only site wait for a permit.
 fn all_wait(mut snapshot: Snapshot) -> Snapshot {
@@ -21,6 +24,10 @@ fn all_wait(mut snapshot: Snapshot) -> Snapshot {
 /// The rules that find something: so many ended in a moment, so many wait since the second second, and then one more comes every
 /// second.
 fn found_by(ended: usize, waiting: usize) -> Vec<&'static str> {
+    findings(ended, waiting).iter().map(|found| found.rule).collect()
+}
+
+fn findings(ended: usize, waiting: usize) -> Vec<Finding> {
     let task = |spawned: f64, lives: Option<f64>| Task {
         line: 7,
         spawned,
@@ -32,15 +39,21 @@ fn found_by(ended: usize, waiting: usize) -> Vec<&'static str> {
     let crowd = (0..waiting).map(|n| task(1.0 + n as f64 / 100.0, None));
     let more = (5..60).map(|second| task(f64::from(second), None));
     let service = Service::new(in_order(at_first.chain(crowd).chain(more).collect()));
-    let [was, is] = [4.0, 60.0].map(|at| all_wait(service.at(at)));
-    let report = judge(&diff(&was, &is).expect("one service"), &Policy::default());
-    report.findings.iter().map(|found| found.rule).collect()
+    let [was, is] = [4.0, 60.0].map(|at| labelled_by_id(all_wait(service.at(at)), "device"));
+    judge(&diff(&was, &is).expect("one service"), &Policy::default()).findings
 }
 
 #[test]
 fn a_crowd_is_measured_by_the_few_that_ended_before() {
     assert_eq!(found_by(4, 20), ["stuck-giving"]);
     assert_eq!(found_by(1, 20), ["stuck-giving"]);
+}
+
+/// Those that are counted, and not those that came a moment ago.
+#[test]
+fn it_says_what_they_are_for() {
+    let found = &findings(4, 20)[0];
+    assert_eq!(named(found, "device"), ["5", "6", "7"]);
 }
 
 #[test]

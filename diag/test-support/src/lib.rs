@@ -13,6 +13,8 @@ pub mod crowd;
 pub mod forge;
 #[cfg(feature = "snapshots")]
 pub mod iothub;
+#[cfg(feature = "snapshots")]
+pub mod labels;
 #[cfg(feature = "profile")]
 pub mod profile;
 #[cfg(feature = "snapshots")]

@@ -4,7 +4,7 @@ use diag_analysis::Analysis;
 use diag_analysis::await_point::WaitKind;
 use diag_analysis::site::sites;
 
-use diag_snapshot::TaskRow;
+use diag_snapshot::{TaskId, TaskRow};
 
 use super::Site;
 
@@ -20,6 +20,8 @@ const MIN_LIFE_US: u64 = 2_000_000;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct BusyTask {
+    /// Which one.
+    pub task: TaskId,
     /// Where it was spawned.
     pub site: Site,
     /// Polls a second.
@@ -63,6 +65,7 @@ pub(super) fn busy(before: &Analysis, after: &Analysis) -> Vec<BusyTask> {
             continue;
         };
         busy.push(BusyTask {
+            task: task.id,
             site: site.clone(),
             polls_per_s: polls as f64 / seconds,
             busy_share: busy_ns as f64 / 1e9 / seconds,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use diag_analysis::Analysis;
 use diag_analysis::await_point::WaitKind;
 use diag_analysis::site::sites;
-use diag_snapshot::{Micros, TaskState};
+use diag_snapshot::{Micros, TaskId, TaskState};
 
 use super::sites::Join;
 use super::tasks::mean_pause_us;
@@ -32,6 +32,8 @@ pub struct Giving {
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct GivingTask {
+    /// Which one.
+    pub task: TaskId,
     /// How often it was polled.
     pub polls: u64,
     /// For how long it has not been polled, microseconds.
@@ -67,6 +69,7 @@ pub(super) fn giving(before: &Analysis, after: &Analysis, join: &Join, options: 
             join.sites.get(place)?.usual_lifetime_us(at_least)
         };
         let one = GivingTask {
+            task: id,
             polls: times.polls,
             idle_us: (Micros(snapshot.capture.to_us) - last_progress).0,
             mean_pause_us: mean_pause_us(&times),

@@ -44,7 +44,7 @@ pub use memory_room::MemoryRoom;
 pub use poll_times::PollTimes;
 pub use resources::{ResourceDiff, ResourceSide};
 pub use stack_flows::{StackFlow, StackFlows};
-pub use tasks::{Births, Cohort, LabelValues, Labels, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
+pub use tasks::{Births, Cohort, Moves, Older, SiteDiff, SiteSide, Spread, TaskDiff};
 
 /// What changed between two snapshots. Numbers of `before` and `after` swap places when the
 /// snapshots do; [`now`](Diff::now) is about the second alone.
@@ -181,7 +181,11 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
     let same_process = was.instance == is.instance;
     let window_us = window_us(before.snapshot(), after.snapshot(), same_process);
     let join = sites::join(before.snapshot(), after.snapshot(), same_process);
-    let now = Conditions::of(after, same_process.then_some(before));
+    let mut now = Conditions::of(after, same_process.then_some(before));
+    let busy = if same_process { busy::busy(before, after) } else { Vec::new() };
+    let giving = if same_process { giving::giving(before, after, &join, options) } else { Vec::new() };
+    let giving_tasks = giving.iter().flat_map(|giving| &giving.tasks).map(|task| task.task);
+    now.labels.add(after.snapshot(), busy.iter().map(|task| task.task).chain(giving_tasks));
     let tasks = tasks::diff(before, after, same_process, &join, window_us.unsigned_abs(), options);
     Ok(Diff {
         service: is.service.clone(),
@@ -192,10 +196,10 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         heap: heap::diff(before, after, same_process, &join, &tasks, options),
         likeness: (!same_process).then(|| Likeness::of(before, after, &tasks)),
         tasks,
-        busy: if same_process { busy::busy(before, after) } else { Vec::new() },
+        busy,
         polls: same_process.then(|| poll_times::poll_times(before.snapshot(), after.snapshot(), &join)),
         cpu: if same_process { cpu::cpu(before, after) } else { None },
-        giving: if same_process { giving::giving(before, after, &join, options) } else { Vec::new() },
+        giving,
         resources: if same_process { resources::resources(before, after, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
         now,

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use diag_analysis::Analysis;
 use diag_analysis::await_point::Direction;
+use diag_analysis::task_labels::Labels;
 use diag_snapshot::{Micros, SiteIndex, SiteKind, Snapshot, TaskId, TaskState, TaskTimes};
 
 use super::Options;
@@ -145,30 +146,6 @@ impl Births {
             oldest_us,
             quiet_us: youngest_us.saturating_sub(least_us),
             longest_gap_us: gaps.max().unwrap_or(0),
-        }
-    }
-}
-
-/// What tasks are for: the values of their labels, by key.
-pub type Labels = BTreeMap<String, LabelValues>;
-
-/// Different values that the labels of one key have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LabelValues {
-    /// A few of them, of the oldest tasks.
-    pub named: Vec<String>,
-    /// How many more there are.
-    pub others: u64,
-}
-
-impl LabelValues {
-    fn add(&mut self, value: &str) {
-        const NAMED: usize = 3;
-        if self.named.len() < NAMED {
-            self.named.push(value.to_owned());
-        } else {
-            self.others += 1;
         }
     }
 }

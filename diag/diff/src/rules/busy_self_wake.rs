@@ -5,14 +5,14 @@
 //! Work that yields between honest pieces does the same, but less often: only the rate tells.
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::fact::{PerSecond, Ratio};
 use super::finding::{Category, Confidence, Finding};
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
-use crate::diff::{SiteConditions, Spinning};
+use crate::diff::{Conditions, SiteConditions, Spinning};
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -34,24 +34,24 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
-        facts.now.sites.iter().filter_map(|site| finding(site, params)).collect()
+        facts.now.sites.iter().filter_map(|site| finding(facts.now, site, params)).collect()
     }
 }
 
-fn finding(site: &SiteConditions, params: &Params) -> Option<Finding> {
+fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
     let is_busy = |task: &&Spinning| {
         task.polls_per_s >= params.min_polls_per_s && task.self_share >= params.min_self_share
     };
     let busy: Vec<&Spinning> = site.spinning.iter().filter(is_busy).collect();
     let busiest = *busy.iter().max_by(|a, b| a.polls_per_s.total_cmp(&b.polls_per_s))?;
+    let wakes =
+        Evidence::SelfWakes { polls: PerSecond(busiest.polls_per_s), own_wakes: Ratio(busiest.self_share) };
+    let labels = now.labels.among(busy.iter().map(|task| task.task));
     let subject = Subject::from(&site.site);
     let (category, confidence) = (Category::Runaway, Confidence::Likely);
     Some(Finding {
         count: Some(busy.len() as u64),
-        evidence: vec![Evidence::SelfWakes {
-            polls: PerSecond(busiest.polls_per_s),
-            own_wakes: Ratio(busiest.self_share),
-        }],
+        evidence: std::iter::once(wakes).chain(labelled(&labels)).collect(),
         counter_evidence: vec![Evidence::LooksLikeYielding],
         ..Finding::new(Rule::NAME, category, confidence, subject, Advice::WaitForSomething, Risk::CpuIsKept)
     })

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use diag_snapshot::{CancelBy, Micros, SiteKind, TaskState};
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::fact::AskedBy;
 use super::finding::{Category, Confidence, Finding, ago};
 use super::params::params;
@@ -46,6 +46,7 @@ fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<F
     let late: Vec<&Asked> = site.asked.iter().filter(|asked| asked.ago_us >= grace_us).collect();
     let longest = late.iter().max_by_key(|asked| asked.ago_us)?;
     let polling = late.iter().filter(|asked| asked.state == TaskState::Polling).count();
+    let labels = now.labels.among(late.iter().map(|asked| asked.task));
     let advice = advice(site.kind, polling > 0);
     let (category, confidence) = (Category::Stuck, Confidence::Proven);
     let subject = Subject::from(&site.site);
@@ -53,7 +54,7 @@ fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<F
     Some(Finding {
         since: ago(now, longest.ago_us),
         count: Some(late.len() as u64),
-        evidence: evidence(&late, longest, polling),
+        evidence: evidence(&late, longest, polling).into_iter().chain(labelled(&labels)).collect(),
         waiting_at: waits.map(|at| Wait::All { at: at.clone() }),
         ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::ShutdownWaits)
     })

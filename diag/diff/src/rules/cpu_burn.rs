@@ -5,7 +5,7 @@
 //! other task asked for them.
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::fact::{PerSecond, Ratio};
 use super::finding::{Category, Confidence, Finding};
 use super::params::params;
@@ -13,6 +13,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use crate::diff::{BusyTask, CpuUse};
+use diag_snapshot::TaskId;
 
 /// See [`DOC`].
 pub(super) struct Rule;
@@ -47,15 +48,14 @@ impl rule::Rule for Rule {
             busy.iter().filter_map(|task| Some((task, confidence(task, got, params)?))).collect();
         // The surest of a site comes first, and the busiest of these.
         burning.sort_by(|a, b| b.1.cmp(&a.1).then(b.0.polls_per_s.total_cmp(&a.0.polls_per_s)));
-        let mut findings: Vec<Finding> = Vec::new();
+        let mut sites: Vec<(&BusyTask, Confidence, Vec<TaskId>)> = Vec::new();
         for (task, confidence) in burning {
-            let subject = Subject::from(&task.site);
-            match findings.iter_mut().find(|finding| finding.subject == subject) {
-                Some(known) => known.count = known.count.map(|count| count + 1),
-                None => findings.push(finding(task, subject, confidence)),
+            match sites.iter_mut().find(|(known, ..)| known.site == task.site) {
+                Some((.., tasks)) => tasks.push(task.task),
+                None => sites.push((task, confidence, vec![task.task])),
             }
         }
-        findings
+        sites.iter().map(|(task, confidence, tasks)| finding(facts, task, *confidence, tasks)).collect()
     }
 }
 
@@ -76,28 +76,30 @@ fn confidence(task: &BusyTask, got: f64, params: &Params) -> Option<Confidence> 
     }
 }
 
-fn finding(task: &BusyTask, subject: Subject, confidence: Confidence) -> Finding {
-    let woken = if task.woken_by_task { Evidence::WokenByOthers } else { Evidence::WokenByNoTask };
-    let (evidence, counter_evidence) = match task.woken_by_task {
+/// `busiest` is the first of `tasks`, which are of one site.
+fn finding(facts: &Facts<'_>, busiest: &BusyTask, confidence: Confidence, tasks: &[TaskId]) -> Finding {
+    let woken = if busiest.woken_by_task { Evidence::WokenByOthers } else { Evidence::WokenByNoTask };
+    let (evidence, counter_evidence) = match busiest.woken_by_task {
         true => (Vec::new(), vec![woken]),
         false => (vec![woken], vec![Evidence::LooksLikeYielding]),
     };
     Finding {
-        count: Some(1),
+        count: Some(tasks.len() as u64),
         evidence: [Evidence::PolledOften {
-            polls: PerSecond(task.polls_per_s),
-            busy: Ratio(task.busy_share.min(1.0)),
+            polls: PerSecond(busiest.polls_per_s),
+            busy: Ratio(busiest.busy_share.min(1.0)),
         }]
         .into_iter()
         .chain(evidence)
-        .chain(task.yields.then_some(Evidence::ParkedAtYield))
+        .chain(busiest.yields.then_some(Evidence::ParkedAtYield))
+        .chain(labelled(&facts.now.labels.among(tasks.iter().copied())))
         .collect(),
         counter_evidence,
         ..Finding::new(
             Rule::NAME,
             Category::Runaway,
             confidence,
-            subject,
+            Subject::from(&busiest.site),
             Advice::SeeWhyItNeverRests,
             Risk::CpuIsKept,
         )

@@ -6,6 +6,7 @@ use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::gauge::Gauge;
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
+use diag_analysis::task_labels::Labels;
 use diag_analysis::views::AgeAtFree;
 use diag_snapshot::{Bytes, Micros};
 use jiff::Timestamp;
@@ -347,4 +348,13 @@ impl Evidence {
             floors: rise.floors.iter().copied().map(Bytes).collect(),
         }
     }
+}
+
+/// What tasks are for, as far as they say it.
+pub(super) fn labelled(labels: &Labels) -> impl Iterator<Item = Evidence> {
+    labels.iter().map(|(key, values)| Evidence::Labelled {
+        key: key.clone(),
+        values: values.named.clone(),
+        others: values.others,
+    })
 }

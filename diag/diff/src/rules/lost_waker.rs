@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use diag_snapshot::{Micros, SiteKind};
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::finding::{Category, Confidence, Finding, ago};
 use super::params::params;
 use super::risk::Risk;
@@ -56,12 +56,13 @@ fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<F
     let evidence_of = confidence;
     let confidence = if may_mean_it { Confidence::Possible } else { confidence };
     let longest_us = lost.iter().map(|lost| lost.idle_us).max().unwrap_or(0);
+    let labels = now.labels.among(lost.iter().map(|lost| lost.task));
     let subject = Subject::from(&site.site);
     let (category, advice, risk) = (Category::Stuck, Advice::LookAtLastAwait, Risk::NeverGivenBack);
     (lost.len() as u64 >= params.min_tasks.max(1)).then(|| Finding {
         since: ago(now, longest_us),
         count: Some(lost.len() as u64),
-        evidence: evidence(&lost, evidence_of, longest_us),
+        evidence: evidence(&lost, evidence_of, longest_us).into_iter().chain(labelled(&labels)).collect(),
         counter_evidence: may_mean_it.then_some(Evidence::PendingOnPurpose).into_iter().collect(),
         ..Finding::new(Rule::NAME, category, confidence, subject, advice, risk)
     })

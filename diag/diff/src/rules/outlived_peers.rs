@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use diag_snapshot::SiteKind;
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::finding::{Category, Confidence, Finding, ago};
 use super::params::params;
 use super::risk::Risk;
@@ -56,8 +56,8 @@ fn finding(
     outlived: &Outlived,
     params: &Params,
 ) -> Option<Finding> {
-    let idles =
-        || outlived.tasks.iter().filter(|task| task.times >= params.min_lifetimes).map(|task| task.idle);
+    let are_meant = || outlived.tasks.iter().filter(|task| task.times >= params.min_lifetimes);
+    let idles = || are_meant().map(|task| task.idle);
     let tasks = idles().count() as u64;
     if outlived.ended < params.min_ended || tasks < params.min_tasks.max(1) {
         return None;
@@ -76,10 +76,11 @@ fn finding(
     let confidence = if none_come.is_some() { Confidence::Likely } else { Confidence::Possible };
     let (category, subject) = (Category::Leak, Subject::from(&site.site));
     let stayed = change.and_then(|(diff, site)| stayed(diff, site));
+    let labels = facts.now.labels.among(are_meant().map(|task| task.task));
     Some(Finding {
         since: ago(facts.now, idles().max()?.0),
         count: Some(tasks),
-        evidence: std::iter::once(still).chain(stayed).chain(none_come).collect(),
+        evidence: std::iter::once(still).chain(stayed).chain(none_come).chain(labelled(&labels)).collect(),
         counter_evidence: vec![counter_evidence(change.map(|(_, site)| site))],
         waiting_at,
         ..Finding::new(Rule::NAME, category, confidence, subject, advice, Risk::TasksKept)

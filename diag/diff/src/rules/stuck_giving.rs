@@ -7,7 +7,7 @@
 use diag_snapshot::Micros;
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::finding::{Category, Confidence, Finding, ago};
 use super::params::params;
 use super::risk::Risk;
@@ -88,6 +88,7 @@ impl<'a> Stuck<'a> {
         let woken = self.tasks.iter().filter(|task| task.is_woken).count() as u64;
         evidence.extend((woken > 0).then_some(Evidence::WokenAndNotRun { tasks: woken }));
         evidence.extend(behind);
+        evidence.extend(labelled(&facts.now.labels.among(self.tasks.iter().map(|task| task.task))));
         Finding {
             since: ago(facts.now, self.longest.idle_us),
             count: Some(self.tasks.len() as u64),

@@ -11,7 +11,7 @@ mod crowd;
 use diag_snapshot::{Bytes, Micros};
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::fact::PerSecond;
 use super::finding::{Category, Confidence, Finding};
 use super::params::params;
@@ -20,7 +20,7 @@ use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
 use super::subject::Subject;
 use super::wait::Wait;
-use crate::diff::{Cohort, Diff, Labels, Moves, SiteDiff};
+use crate::diff::{Cohort, Diff, Moves, SiteDiff};
 use crate::stats::sign_test;
 use crate::time::timestamp;
 use crate::trend::Trend;
@@ -95,15 +95,6 @@ fn of_site(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &Params) -> 
     let more = ageing.evidence.into_iter().filter(is_new);
     let evidence = resting.evidence.iter().cloned().chain(more).collect();
     Some(Finding { confidence: ageing.confidence, evidence, advice, ..resting })
-}
-
-/// What the tasks are for, as far as they say it.
-fn labelled(labels: &Labels) -> impl Iterator<Item = Evidence> {
-    labels.iter().map(|(key, values)| Evidence::Labelled {
-        key: key.clone(),
-        values: values.named.clone(),
-        others: values.others,
-    })
 }
 
 /// False if the last third of a series has no more tasks of the site than a tenth of its growth before.

@@ -2,10 +2,10 @@
 
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, busy_eighths, cells, labelled, of_live_tasks, risk, stays};
+use super::{Params, Rule, busy_eighths, cells, of_live_tasks, risk, stays};
 use crate::diff::{Births, Diff, Older, Site, SiteDiff};
 use crate::rules::advice::Advice;
-use crate::rules::evidence::Evidence;
+use crate::rules::evidence::{Evidence, labelled};
 use crate::rules::fact::Percent;
 use crate::rules::finding::{Category, Confidence, Finding};
 use crate::rules::rule::{Facts, Rule as _};

@@ -7,10 +7,10 @@
 
 use diag_snapshot::Micros;
 
-use super::{Params, Rule, cells, labelled, of_live_tasks, risk};
+use super::{Params, Rule, cells, of_live_tasks, risk};
 use crate::diff::{Diff, Site, SiteDiff};
 use crate::rules::advice::Advice;
-use crate::rules::evidence::Evidence;
+use crate::rules::evidence::{Evidence, labelled};
 use crate::rules::finding::{Category, Confidence, Finding};
 use crate::rules::rule::{Facts, Rule as _};
 use crate::rules::subject::Subject;
