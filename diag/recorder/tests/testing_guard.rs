@@ -62,6 +62,23 @@ fn the_message_reads_like_an_assertion() {
     assert_eq!(kinds, [(LeakKind::Task, 2)]);
 }
 
+/// What lies in memory that was allocated a moment ago is not told yet, and a guard without patience waits for that.
+#[test]
+fn what_is_young_is_found_without_patience() {
+    if !cfg!(all(feature = "heap", target_os = "linux", target_arch = "x86_64")) {
+        return;
+    }
+    for _ in 0..20 {
+        runtime().block_on(async {
+            let guard = leak_guard().settle(Duration::ZERO);
+            let task = tokio::spawn(std::future::pending::<()>());
+            let leaks = guard.try_finish().await.expect_err("it is left");
+            assert_eq!(leaks.iter().map(|leak| leak.count()).collect::<Vec<_>>(), [1], "{leaks}");
+            task.abort();
+        });
+    }
+}
+
 #[test]
 fn dropped_it_fails_the_test() {
     let text = panic_of(|| {

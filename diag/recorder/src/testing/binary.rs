@@ -74,7 +74,7 @@ fn settled(before: &Before) -> Option<Leaks> {
     let mut settle = Settle::new(PATIENCE);
     let mut remains = remains(before);
     while !remains.is_clear()
-        && let Some(pause) = settle.next()
+        && let Some(pause) = settle.next(remains.is_early())
     {
         std::thread::sleep(pause);
         remains = self::remains(before);

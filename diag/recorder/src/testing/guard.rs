@@ -250,7 +250,7 @@ impl LeakGuard {
             if remains.is_clear() || self.gives_up(&remains, &settle) {
                 break remains;
             }
-            let Some(pause) = settle.next() else { break remains };
+            let Some(pause) = settle.next(remains.is_early()) else { break remains };
             // On purpose it blocks: tokio's clock may stand still, and may not be there. The turns come after.
             std::thread::sleep(pause);
             const TURNS: usize = 8;
@@ -299,7 +299,7 @@ impl LeakGuard {
             if remains.is_clear() || is_held_up || self.gives_up(&remains, &settle) {
                 break remains;
             }
-            match settle.next() {
+            match settle.next(remains.is_early()) {
                 Some(Duration::ZERO) => std::thread::yield_now(),
                 Some(pause) => std::thread::sleep(pause),
                 None => break remains,

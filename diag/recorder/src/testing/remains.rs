@@ -96,6 +96,11 @@ impl Remains {
         self.is_settled() && !self.is_early && self.unseen == 0
     }
 
+    /// Some of it is too young to be told.
+    pub(super) fn is_early(&self) -> bool {
+        self.is_early
+    }
+
     /// All that keeps it from being clear is what nobody can see.
     pub(super) fn is_unseen_only(&self) -> bool {
         self.is_settled() && !self.is_early
