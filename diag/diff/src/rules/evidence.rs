@@ -26,6 +26,8 @@ facts! {
         ThreadOnCpu { thread: u32, on_cpu: Micros, watched: Micros },
         /// Of the time that a thread was watched it was ready and did not run.
         ThreadWithoutCpu { thread: u32, waited: Micros, watched: Micros },
+        /// Of a time, some task of the system or of the control group was ready and did not run for so long at most.
+        CpuWasShort { waited: Micros, of: Micros },
         /// Nobody looked at the thread.
         ThreadNotSeen,
         /// Tasks were woken and no worker has come.

@@ -33,6 +33,12 @@ impl fmt::Display for Evidence {
                     time(watched)
                 )
             }
+            CpuWasShort { waited, of } => write!(
+                f,
+                "ready tasks, of this process or of others, got no CPU for up to {} of {}",
+                time(waited),
+                time(of)
+            ),
             ThreadNotSeen => f.write_str("its thread was not looked at: it may have been without a CPU"),
             TasksAwaitWorker { tasks, longest } => write!(
                 f,
