@@ -6,6 +6,7 @@
 mod blocking;
 mod busy;
 mod cpu;
+mod ending;
 mod giving;
 mod heap;
 mod likeness;
@@ -37,6 +38,7 @@ pub use diag_analysis::heap_profile::{AllocStats, FunctionProfile, HeapProfile, 
 pub use diag_analysis::lifetimes::Lifetimes;
 pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
+pub use ending::Ending;
 pub use giving::{Giving, GivingTask};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use likeness::Likeness;
@@ -73,6 +75,8 @@ pub struct Diff {
     pub cpu: Option<CpuUse>,
     /// Tasks that wait in both for what another part of the service has or is to answer; empty for two processes.
     pub giving: Vec<Giving>,
+    /// Tasks that wait in both for the end of one that they spawned; empty for two processes.
+    pub ending: Vec<Ending>,
     /// The threads for blocking work, if closures wait for one while others hold them.
     pub blocking: Option<BlockingPool>,
     /// Sockets and channels by where they were opened; empty for two processes.
@@ -196,6 +200,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         polls: same_process.then(|| poll_times::poll_times(before.snapshot(), after.snapshot(), &join)),
         cpu: if same_process { cpu::cpu(before, after) } else { None },
         giving: if same_process { giving::giving(before, after, &join, options) } else { Vec::new() },
+        ending: if same_process { ending::ending(before, after, &join) } else { Vec::new() },
         resources: if same_process { resources::resources(before, after, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
         now,

@@ -66,6 +66,10 @@ facts! {
         // Of tasks that wait for what others have.
         /// They wait in both snapshots; usual is a pause, or a life of so long.
         WaitsInBoth { tasks: u64, idle: Micros, usual: Micros },
+        /// A task waits for the end of one whose peers ended as soon as they were waited for.
+        PeersEndedWhenAsked { waited: Micros, spawned_at: Site, age: Micros, ended: u64, most: Micros },
+        /// The last piece of work may be longer than all before it.
+        LastWorkLooksTheSame,
         /// Of them, woken and not run since.
         WokenAndNotRun { tasks: u64 },
         /// More tasks wait for what others have, and may wait for these.
