@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::await_point::AwaitPoint;
 use crate::await_points::AwaitPoints;
+use crate::cpu_shortage::CpuShortage;
 use crate::named_stacks::NamedStacks;
 use crate::outlived::{Outlived, outlived};
 use crate::overdue::{Overdue, overdue};
@@ -130,6 +131,12 @@ pub struct Polling {
     pub at: Option<String>,
     /// True inside of `block_in_place`, which has given the worker's other tasks away.
     pub in_place: bool,
+    /// Kernel's id of its thread, if that is known.
+    pub tid: Option<u32>,
+    /// For so long at most its thread was ready without a CPU meanwhile; none without an earlier snapshot.
+    pub without_cpu_us: Option<u64>,
+    /// For so long at most any thread was, of this process or of others; none where the kernel does not tell.
+    pub cpu_short_us: Option<u64>,
 }
 
 /// A task that wakes itself.
@@ -179,7 +186,8 @@ impl Conditions {
             ..Conditions::default()
         };
         let earlier = earlier.map(Analysis::snapshot);
-        let look = Look { snapshot, earlier, names: &analysis.stacks().named };
+        let shortage = CpuShortage::of(snapshot, earlier);
+        let look = Look { snapshot, earlier, names: &analysis.stacks().named, shortage };
         for task in notable_tasks(snapshot).filter(TaskRow::polls_are_known) {
             if task.state == TaskState::Woken {
                 now.woken += 1;
@@ -282,6 +290,7 @@ struct Look<'a> {
     snapshot: &'a Snapshot,
     earlier: Option<&'a Snapshot>,
     names: &'a NamedStacks,
+    shortage: CpuShortage,
 }
 
 impl Look<'_> {
@@ -322,12 +331,16 @@ impl Look<'_> {
         let at = stack.and_then(|stack| AwaitPoint::of(self.names.stack(stack)).nearest().cloned());
         let is_in_place =
             |stack| self.names.stack(stack).any(|place| place.function.contains("block_in_place"));
+        let for_us = self.in_state_us(task);
         Polling {
             task: task.id,
-            for_us: self.in_state_us(task),
+            for_us,
             thread,
             at: at.map(|at| at.to_string()),
             in_place: stack.is_some_and(is_in_place),
+            tid: task.thread,
+            without_cpu_us: task.thread.and_then(|tid| self.shortage.of_thread_us(tid, for_us)),
+            cpu_short_us: self.shortage.of_any_us(for_us),
         }
     }
 

@@ -17,6 +17,7 @@ pub mod await_points;
 pub mod cohorts;
 pub mod conditions;
 mod coverage;
+mod cpu_shortage;
 pub mod cpu_stacks;
 pub mod doctor;
 pub mod dump;

@@ -150,12 +150,43 @@ fn growth_that_slows_down_is_asked_for_twice_as_long() {
     check_series(&by_ten_seconds(&[400, 400, 350, 350, 260, 260]), &moments, Outcome::Findings, &likely);
 }
 
+/// Every five seconds from the fifth on, until a time.
+fn every_five_until(s: u32) -> Vec<f64> {
+    (1..=s / 5).map(|i| 5.0 * f64::from(i)).collect()
+}
+
+#[test]
+fn growth_that_has_just_stopped_is_possible() {
+    let (possible, likely) = (["heap-growth possible svc::page"], ["heap-growth likely svc::page"]);
+    let full = by_ten_seconds(&[300, 400, 500]);
+    let moments: Vec<f64> = (2..=15).map(|i| 2.5 * f64::from(i)).collect();
+    check_series(&full, &moments[..13], Outcome::Findings, &likely);
+    check_series(&full, &moments, Outcome::Findings, &possible);
+    // What comes in bursts is quiet in between: five seconds with blocks, five without.
+    let mut bursts = by_ten_seconds(&[400; 7]);
+    bursts.blocks.iter_mut().for_each(|block| block.born -= (block.born - 5.0) % 10.0 / 2.0);
+    check_series(&bursts, &every_five_until(75), Outcome::Findings, &likely);
+}
+
+#[test]
+fn a_cache_that_begins_to_evict_is_no_likely_leak() {
+    // Ever faster, so that it is no pause when it evicts; the first entries stay, so that it is no work in flight.
+    let keeps_for = |s: f64| {
+        let mut cache = by_ten_seconds(&[400, 400, 400, 700]);
+        let evicted = cache.blocks.iter_mut().skip(40);
+        evicted.for_each(|block| block.freed = Some(block.born + s));
+        cache
+    };
+    let (possible, likely) = (["heap-growth possible svc::page"], ["heap-growth likely svc::page"]);
+    check_series(&keeps_for(29.0), &every_five_until(40), Outcome::Findings, &possible);
+    check_series(&keeps_for(40.0), &every_five_until(40), Outcome::Findings, &likely);
+}
+
 #[test]
 fn a_slow_leak_is_possible_before_it_is_sure_and_not_clean() {
     let slow = by_ten_seconds(&[12; 6]);
-    let until = |s: u32| (1..=s / 5).map(|i| 5.0 * f64::from(i)).collect::<Vec<f64>>();
-    check_series(&slow, &until(60), Outcome::Findings, &["heap-growth possible svc::page"]);
-    check_series(&slow, &until(65), Outcome::Findings, &["heap-growth likely svc::page"]);
+    check_series(&slow, &every_five_until(60), Outcome::Findings, &["heap-growth possible svc::page"]);
+    check_series(&slow, &every_five_until(65), Outcome::Findings, &["heap-growth likely svc::page"]);
     // One that goes is enough for churn to be possible, and time does not make up for samples any more.
     let mut churns = slow;
     churns.blocks[2].freed = Some(12.0);

@@ -8,8 +8,8 @@ use diag_diff::report::text;
 use diag_diff::rules::{advice::Advice, evidence::Evidence, holder::Holder};
 use diag_diff::{Finding, Policy, diff, judge};
 use diag_snapshot::{
-    CancelBy, Micros, Outcome, ParkedRow, Process, Runtime, SiteIndex, SiteKind, SiteRow, Snapshot,
-    StackIndex, TaskId, TaskRow, TaskState, ThreadRow, ZombieRow,
+    CancelBy, Micros, Outcome, ParkedRow, Pressure, Process, Runtime, SiteIndex, SiteKind, SiteRow, Snapshot,
+    StackIndex, TaskId, TaskRow, TaskState, ThreadCpuRow, ThreadRow, ZombieRow,
 };
 use diag_test_support::call_stack::call_stack;
 use diag_test_support::golden::assert_golden;
@@ -235,6 +235,92 @@ fn a_long_poll_is_told_by_what_its_thread_does() {
     let at = Some("svc::hash (svc.rs:5)".to_owned());
     assert_eq!(finding.held_by, Some(Holder::Thread { thread: 77, at }));
     assert_eq!(finding.evidence[2], Evidence::TasksAwaitWorker { tasks: 2, longest: Micros(2 * SECOND) });
+}
+
+/// Ten seconds later than a snapshot without the poll, with a thread that had no CPU for so long of these.
+fn since(mut before: Snapshot, mut after: Snapshot, waited_s: u64) -> Vec<Finding> {
+    before.capture.to_us = NOW - 10 * SECOND;
+    for (snapshot, waited_s) in [(&mut before, 100), (&mut after, 100 + waited_s)] {
+        snapshot.thread_cpu.push(ThreadCpuRow {
+            tid: 77,
+            started_us: Some(0),
+            wait_ns: Some(waited_s * 1_000_000_000),
+            ..ThreadCpuRow::default()
+        });
+    }
+    let diff = diff(&before.into(), &after.into()).expect("one service");
+    judge(&diff, &Policy::default()).findings
+}
+
+fn blocked(findings: &[Finding]) -> Vec<String> {
+    let blocked = findings.iter().filter(|finding| finding.rule == "blocked-executor");
+    blocked.map(|finding| format!("{} {}", finding.category.as_str(), finding.confidence.as_str())).collect()
+}
+
+#[test]
+fn a_poll_that_may_have_lacked_a_cpu_alone_is_only_possible() {
+    let before = || with_tasks(SiteKind::Task, &[idle()]);
+    let of_thread = |state, cpu_us| {
+        let mut after = polling(3, SiteKind::Task, state, cpu_us, 0);
+        let mut tasks: Vec<TaskRow> = after.tasks.iter().collect();
+        tasks[0].thread = Some(77);
+        after.tasks = tasks.into_iter().collect();
+        after
+    };
+    let unseen = || {
+        let mut after = of_thread('R', 0);
+        after.threads = Default::default();
+        after
+    };
+    for (after, otherwise) in [
+        (unseen(), "stuck likely"),
+        (of_thread('R', 19_000), "runaway proven"),
+        (of_thread('S', 0), "stuck proven"),
+    ] {
+        let starved = since(before(), after.clone(), 7);
+        assert_eq!(blocked(&starved), ["stuck possible"], "it took 0 s of 3 s");
+        let finding = starved.iter().find(|finding| finding.rule == "blocked-executor").expect("it is there");
+        let expected = Evidence::ThreadWithoutCpu {
+            thread: 77,
+            waited: Micros(3 * SECOND),
+            watched: Micros(3 * SECOND),
+        };
+        assert_eq!((&finding.counter_evidence[0], &finding.advice), (&expected, &Advice::GiveCpu));
+        // The border: a second is left of three.
+        assert_eq!(
+            blocked(&since(before(), after.clone(), 2)),
+            [otherwise],
+            "it took a second without those"
+        );
+        assert_eq!(blocked(&since(before(), after.clone(), 0)), [otherwise], "nobody was in its way");
+    }
+}
+
+#[test]
+fn a_poll_that_takes_long_speaks_for_its_site_beside_one_that_lacked_a_cpu() {
+    let before = with_tasks(SiteKind::Task, &[idle()]);
+    let mut after = polling(9, SiteKind::Task, 'S', 0, 0);
+    let mut tasks: Vec<TaskRow> = after.tasks.iter().collect();
+    tasks[0].thread = Some(77);
+    let slow = TaskRow { last_poll_us: Some(NOW - 5 * SECOND), thread: Some(78), ..tasks[0] };
+    tasks.push(TaskRow { id: TaskId(4), ..slow });
+    after.tasks = tasks.into_iter().collect();
+    assert_eq!(blocked(&since(before, after, 10)), ["stuck likely"]);
+}
+
+#[test]
+fn without_a_look_and_an_earlier_snapshot_the_pressure_tells() {
+    let mut unseen = polling(2, SiteKind::Task, 'R', 0, 0);
+    unseen.threads = Default::default();
+    let pressed = |some_ppm, mut snapshot: Snapshot| {
+        let cpu = Pressure { of: "cpu".to_owned(), some_ppm, ..Pressure::default() };
+        snapshot.capture.resources.pressure.push(cpu);
+        snapshot
+    };
+    check(&pressed(600_000, unseen.clone()), &["stuck possible blocked-executor 1"]);
+    check(&pressed(20_000, unseen), &["stuck likely blocked-executor 1"]);
+    let seen = polling(2, SiteKind::Task, 'S', 0, 0);
+    check(&pressed(600_000, seen), &["stuck proven blocked-executor 1"]);
 }
 
 #[test]

@@ -221,6 +221,84 @@ fn sockets_that_tasks_hold_are_told_by_these() {
     assert!(of_rule(&report).is_empty(), "{}", report::text::render(&report));
 }
 
+/// Who acquired the connection with this id, if that is known; and which tasks live at a time, each with its parent.
+struct Holders {
+    opener: fn(u64) -> Option<u64>,
+    tasks: fn(f64) -> Vec<(u64, Option<u64>)>,
+}
+
+/// What the service has in use, one a second of it for ever, beside as many tasks more as `holders` says.
+fn in_use_by(holders: &Holders) -> Report {
+    let sockets = [busy(), every(1.0, 0.0, 200.0, left)].concat();
+    let member = |now: f64| {
+        let mut snapshot = at(now, &sockets, 0);
+        let name = Some(snapshot.strings.intern("db connection"));
+        let site = |row| ResourceSiteRow { kind: ResourceKind::InUse, name, ..row };
+        snapshot.resource_sites = snapshot.resource_sites.iter().map(site).collect();
+        let row = |row: ResourceRow| ResourceRow {
+            protocol: None,
+            state: None,
+            idle_us: None,
+            opener: (holders.opener)(row.id).map(TaskId),
+            ..row
+        };
+        snapshot.resources = snapshot.resources.iter().map(row).collect();
+        let task = |(id, parent): (u64, Option<u64>)| TaskRow {
+            id: TaskId(id),
+            parent: parent.map(TaskId),
+            last_poll_us: Some(us(now)),
+            ..TaskRow::default()
+        };
+        snapshot.tasks = (holders.tasks)(now).into_iter().map(task).collect();
+        Analysis::from(snapshot)
+    };
+    let series = Series::new(MOMENTS.map(member).into()).expect("one service");
+    judge_series(&series, &Policy::default()).expect("one service").expect("enough of them")
+}
+
+/// Ids of the tasks of connections that stay, of which there is one a second: their ids follow those of the short ones.
+fn stayed_by(now: f64) -> impl Iterator<Item = u64> {
+    (2_001..).take(now as usize)
+}
+
+#[test]
+fn what_is_in_use_is_not_hidden_by_tasks_that_have_nothing_to_do_with_it() {
+    let strangers = |now: f64| (9_000..).take(now as usize).map(|id| (id, Some(1))).collect();
+    let report = in_use_by(&Holders { opener: Some, tasks: strangers });
+    let [finding] = of_rule(&report)[..] else { panic!("{}", report::text::render(&report)) };
+    assert_eq!((finding.confidence, finding.count), (Confidence::Likely, Some(79)));
+}
+
+#[test]
+fn what_is_in_use_is_told_by_the_tasks_that_hold_it() {
+    for (what, holders) in [
+        (
+            "those that acquired it",
+            Holders { opener: Some, tasks: |now| stayed_by(now).map(|id| (id, None)).collect() },
+        ),
+        (
+            "those that they spawned",
+            Holders { opener: Some, tasks: |now| stayed_by(now).map(|id| (id + 10_000, Some(id))).collect() },
+        ),
+        (
+            "those that one which acquires for all of them spawned",
+            Holders {
+                opener: |_| Some(1),
+                tasks: |now| [(1, None)].into_iter().chain(stayed_by(now).map(|id| (id, Some(1)))).collect(),
+            },
+        ),
+        (
+            "any, where nobody knows who acquired it",
+            Holders { opener: |_| None, tasks: |now| stayed_by(now).map(|id| (id, None)).collect() },
+        ),
+    ] {
+        let report = in_use_by(&holders);
+        assert!(of_rule(&report).is_empty(), "{what}: {}", report::text::render(&report));
+    }
+    let alone = in_use_by(&Holders { opener: |_| Some(1), tasks: |_| vec![(1, None)] });
+    assert_eq!(of_rule(&alone).len(), 1, "one task that keeps all of it is not in step");
+}
+
 /// Connections of a pool, each idle for ever: nobody has them.
 #[test]
 fn what_a_pool_keeps_idle_is_not_left() {

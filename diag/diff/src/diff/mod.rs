@@ -6,6 +6,7 @@
 mod blocking;
 mod busy;
 mod cpu;
+mod ending;
 mod giving;
 mod heap;
 mod likeness;
@@ -37,6 +38,7 @@ pub use diag_analysis::heap_profile::{AllocStats, FunctionProfile, HeapProfile, 
 pub use diag_analysis::lifetimes::Lifetimes;
 pub use diag_analysis::outlived::{AskedTask, IdleTask, Outlived};
 pub use diag_analysis::site::{Site, Totals};
+pub use ending::Ending;
 pub use giving::{Giving, GivingTask};
 pub use heap::{Growth, HeapDiff, HeapSiteDiff, Overdue};
 pub use likeness::Likeness;
@@ -73,6 +75,8 @@ pub struct Diff {
     pub cpu: Option<CpuUse>,
     /// Tasks that wait in both for what another part of the service has or is to answer; empty for two processes.
     pub giving: Vec<Giving>,
+    /// Tasks that wait in both for the end of one that they spawned; empty for two processes.
+    pub ending: Vec<Ending>,
     /// The threads for blocking work, if closures wait for one while others hold them.
     pub blocking: Option<BlockingPool>,
     /// Sockets and channels by where they were opened; empty for two processes.
@@ -184,8 +188,10 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
     let mut now = Conditions::of(after, same_process.then_some(before));
     let busy = if same_process { busy::busy(before, after) } else { Vec::new() };
     let giving = if same_process { giving::giving(before, after, &join, options) } else { Vec::new() };
+    let ending = if same_process { ending::ending(before, after, &join) } else { Vec::new() };
     let giving_tasks = giving.iter().flat_map(|giving| &giving.tasks).map(|task| task.task);
-    now.labels.add(after.snapshot(), busy.iter().map(|task| task.task).chain(giving_tasks));
+    let told = busy.iter().map(|task| task.task).chain(giving_tasks).chain(ending.iter().map(|one| one.task));
+    now.labels.add(after.snapshot(), told);
     let tasks = tasks::diff(before, after, same_process, &join, window_us.unsigned_abs(), options);
     Ok(Diff {
         service: is.service.clone(),
@@ -200,6 +206,7 @@ pub fn diff_with(before: &Analysis, after: &Analysis, options: Options) -> Resul
         polls: same_process.then(|| poll_times::poll_times(before.snapshot(), after.snapshot(), &join)),
         cpu: if same_process { cpu::cpu(before, after) } else { None },
         giving,
+        ending,
         resources: if same_process { resources::resources(before, after, options) } else { Vec::new() },
         blocking: if same_process { blocking::blocking(before, after, &now) } else { None },
         now,

@@ -3,13 +3,14 @@
 //! A socket is *left* in a snapshot when it has been open, and silent, for at least [`Options::stale_factor`] times as long as
 //! nearly all that were closed at its place had been open; what the service has in use is left when it is in use for as long. Where hardly any were closed nothing is told of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diag_analysis::Analysis;
 use diag_analysis::site::sites;
 use diag_analysis::source_location::SourceLocation;
 use diag_snapshot::{
     ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, ResourceState, Snapshot, SocketState,
+    TaskId,
 };
 
 use super::{Births, Lifetimes, Options, Site};
@@ -56,6 +57,9 @@ pub struct ResourceSide {
     pub half_closed: u64,
     /// Messages in all channels, if that is known.
     pub queued: Option<u64>,
+    /// Live tasks that opened one of what the service has in use, or that such a task spawned and may have handed it to; none
+    /// where it is not known of most who opened them, nor of sockets and channels.
+    pub holders: Option<u64>,
 }
 
 type Key = (ResourceKind, Option<String>, SourceLocation);
@@ -115,9 +119,14 @@ impl Seen {
             half_closed: half_closed.len() as u64,
             queued: queued
                 .fold(None, |sum: Option<u64>, queued| Some(sum.unwrap_or(0).saturating_add(queued))),
+            holders: place.holders,
         };
         Seen { side, left: left.iter().map(|(row, _)| row.id).collect(), half_closed }
     }
+}
+
+fn somebody_has(row: &ResourceRow) -> bool {
+    row.in_state.is_none_or(|state| state == ResourceState::InUse)
 }
 
 fn is_half_closed(row: &ResourceRow) -> bool {
@@ -134,7 +143,7 @@ fn left_for_us(
 ) -> Option<u64> {
     let age_us = now_us.saturating_sub(row.opened_us);
     // What a pool keeps, and nobody has, is not left.
-    if row.in_state.is_some_and(|state| state != ResourceState::InUse) {
+    if !somebody_has(row) {
         return None;
     }
     let silence_us = match kind {
@@ -151,6 +160,16 @@ struct Place {
     closed: u64,
     lifetimes: Lifetimes,
     opener: Option<Site>,
+    holders: Option<u64>,
+}
+
+impl Place {
+    /// The tasks that opened what somebody has; none if most are not known.
+    fn openers(&self) -> Option<BTreeSet<TaskId>> {
+        let held = || self.rows.iter().filter(|row| somebody_has(row));
+        let known = held().filter(|row| row.opener.is_some()).count();
+        (known > 0 && known * 2 >= held().count()).then(|| held().filter_map(|row| row.opener).collect())
+    }
 }
 
 /// The places of one snapshot.
@@ -178,7 +197,36 @@ impl Places {
         for row in snapshot.resource_ages.iter() {
             place_of(row.site, &|place| place.lifetimes.add(row.bucket, row.count));
         }
+        add_holders(&mut places, snapshot);
         Places(places)
+    }
+}
+
+/// Counts the tasks of each place that may hold what is in use there. One pass over all tasks, and none where nothing is in use.
+fn add_holders(places: &mut BTreeMap<Key, Place>, snapshot: &Snapshot) {
+    let mut opened: HashMap<TaskId, Vec<usize>> = HashMap::new();
+    let mut counts: Vec<&mut u64> = Vec::new();
+    for ((kind, ..), place) in places {
+        if !matches!(kind, ResourceKind::InUse | ResourceKind::Value) {
+            continue;
+        }
+        let Some(openers) = place.openers() else { continue };
+        for opener in openers {
+            opened.entry(opener).or_default().push(counts.len());
+        }
+        counts.push(place.holders.insert(0));
+    }
+    if opened.is_empty() {
+        return;
+    }
+    for (id, parent) in snapshot.tasks.id().iter().zip(snapshot.tasks.parent().iter()) {
+        let own = opened.get(&id).into_iter().flatten();
+        let handed = parent.and_then(|parent| opened.get(&parent)).into_iter().flatten();
+        // One that opened there itself, and whose parent did, is one task.
+        let handed = handed.filter(|&i| !opened.get(&id).is_some_and(|own| own.contains(i)));
+        for &i in own.chain(handed) {
+            *counts[i] += 1;
+        }
     }
 }
 

@@ -30,6 +30,8 @@ facts! {
         FindWhoHasIt { waits: WaitKind },
         /// Threads that blocking work holds.
         FreeBlockingThreads,
+        /// A task that does not end though it is waited for.
+        EndWhenAsked { spawned_at: Site },
         /// A closure that cannot be aborted.
         BoundTheClosure,
         /// A task that never yields.

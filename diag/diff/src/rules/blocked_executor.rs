@@ -2,13 +2,15 @@
 //!
 //! How long the poll has been under way is a fact; why, the look at its thread says: on a CPU it
 //! computes, asleep it sits in a blocking call, ready without a CPU the machine is short of them, and
-//! then the task is not to blame. Closures on the threads for blocking work are there to block, and so
+//! then the task is not to blame. The look is short, and what the kernel has counted for the thread since an
+//! earlier snapshot has the whole poll: what is left without the time for which it may have had no CPU has to
+//! be long by itself. Closures on the threads for blocking work are there to block, and so
 //! is what runs inside of `block_in_place`.
 
 use diag_snapshot::{Micros, SiteKind, ThreadRow};
 
 use super::advice::Advice;
-use super::evidence::Evidence;
+use super::evidence::{Evidence, labelled};
 use super::finding::{Category, Confidence, Finding, ago};
 use super::holder::Holder;
 use super::params::params;
@@ -67,23 +69,35 @@ fn doing(thread: Option<&ThreadRow>) -> Doing {
     }
 }
 
+/// How long the poll has taken, without the time for which it may have had no CPU. Of a thread that was looked at only its own
+/// time counts.
+fn takes_us(polling: &Polling) -> u64 {
+    polling.for_us.saturating_sub(without_cpu_us(polling).unwrap_or(0))
+}
+
+fn without_cpu_us(polling: &Polling) -> Option<u64> {
+    polling.without_cpu_us.or(polling.cpu_short_us.filter(|_| polling.thread.is_none()))
+}
+
 fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
     let least_us = Micros::from_secs(params.min_poll_s).0;
     let is_long = |polling: &&Polling| polling.for_us >= least_us && !polling.in_place;
     let long: Vec<&Polling> = site.polling.iter().filter(is_long).collect();
-    let longest = *long.iter().max_by_key(|polling| polling.for_us)?;
-    let doing = doing(longest.thread.as_ref());
+    // One that takes long with a CPU speaks for the site, if there is one.
+    let longest = *long.iter().max_by_key(|polling| (takes_us(polling) >= least_us, polling.for_us))?;
+    let doing = if takes_us(longest) < least_us { Doing::Starving } else { doing(longest.thread.as_ref()) };
     let (category, confidence) = match doing {
         Doing::Computing => (Category::Runaway, Confidence::Proven),
         Doing::Sleeping => (Category::Stuck, Confidence::Proven),
         Doing::Starving => (Category::Stuck, Confidence::Possible),
         Doing::Unknown => (Category::Stuck, Confidence::Likely),
     };
+    let labels = now.labels.among(long.iter().map(|polling| polling.task));
     let subject = Subject::from(&site.site);
     Some(Finding {
         since: ago(now, longest.for_us),
         count: Some(long.len() as u64),
-        evidence: evidence(now, longest, doing),
+        evidence: evidence(now, longest, doing).into_iter().chain(labelled(&labels)).collect(),
         counter_evidence: counter_evidence(now, longest, doing),
         held_by: longest.thread.map(|thread| Holder::Thread { thread: thread.tid, at: longest.at.clone() }),
         ..Finding::new(Rule::NAME, category, confidence, subject, advice(doing), Risk::WorkerIsKept)
@@ -113,8 +127,20 @@ fn counter_evidence(now: &Conditions, polling: &Polling, doing: Doing) -> Vec<Ev
         return vec![Evidence::ThreadNotSeen];
     }
     let throttled = now.throttled_us.filter(|&us| us > 0);
-    let without_cpu = polling.thread.as_ref().and_then(without_cpu).into_iter();
-    without_cpu.chain(throttled.map(|us| Evidence::Throttled { since_start: Micros(us) })).collect()
+    let meanwhile = (doing == Doing::Starving).then(|| without_cpu_meanwhile(polling)).flatten();
+    let watched = polling.thread.as_ref().and_then(without_cpu);
+    meanwhile.into_iter().chain(watched).chain(throttled.map(|us| Evidence::Throttled { since_start: Micros(us) })).collect()
+}
+
+/// In all of the poll.
+fn without_cpu_meanwhile(polling: &Polling) -> Option<Evidence> {
+    let lasted = Micros(polling.for_us);
+    let waited = Micros(without_cpu_us(polling).filter(|&us| us > 0)?);
+    let of_thread = polling.tid.filter(|_| polling.without_cpu_us.is_some());
+    Some(match of_thread {
+        Some(thread) => Evidence::ThreadWithoutCpu { thread, waited, watched: lasted },
+        None => Evidence::CpuWasShort { waited, of: lasted },
+    })
 }
 
 fn without_cpu(thread: &ThreadRow) -> Option<Evidence> {
@@ -141,7 +167,9 @@ const DOC: &str = "\
   there to block and are not judged.
 - **Runaway, proven** when its thread runs on a CPU. **Stuck, proven** when it is asleep in the kernel: a blocking call or
   lock. **Stuck, likely** when the thread was not looked at. **Stuck, possible** when the thread was ready and got no CPU for
-  most of the time it was watched: then the machine, or a limit of the cgroup, is to blame.
+  most of the time it was watched, or when the poll took less than `min_poll_s` without the time for which its thread may have had
+  none: then the machine, or a limit of the cgroup, is to blame. That time is what the kernel counted for the thread since an earlier
+  snapshot; of a thread that was not looked at and one snapshot, the pressure of the last ten seconds.
 - **Evidence**: how long, where, times on the CPU, woken tasks that wait. **Counter-evidence**: time without a CPU,
   throttling by the cgroup.
 - **Silent twins**: a long sum of short polls; `spawn_blocking` that sleeps; a thread that is inside of `block_in_place`.

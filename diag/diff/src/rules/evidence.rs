@@ -27,6 +27,8 @@ facts! {
         ThreadOnCpu { thread: u32, on_cpu: Micros, watched: Micros },
         /// Of the time that a thread was watched it was ready and did not run.
         ThreadWithoutCpu { thread: u32, waited: Micros, watched: Micros },
+        /// Of a time, some task of the system or of the control group was ready and did not run for so long at most.
+        CpuWasShort { waited: Micros, of: Micros },
         /// Nobody looked at the thread.
         ThreadNotSeen,
         /// Tasks were woken and no worker has come.
@@ -65,6 +67,10 @@ facts! {
         // Of tasks that wait for what others have.
         /// They wait in both snapshots; usual is a pause, or a life of so long.
         WaitsInBoth { tasks: u64, idle: Micros, usual: Micros },
+        /// A task waits for the end of one whose peers ended as soon as they were waited for.
+        PeersEndedWhenAsked { waited: Micros, spawned_at: Site, age: Micros, ended: u64, most: Micros },
+        /// The last piece of work may be longer than all before it.
+        LastWorkLooksTheSame,
         /// Of them, woken and not run since.
         WokenAndNotRun { tasks: u64 },
         /// More tasks wait for what others have, and may wait for these.

@@ -224,7 +224,8 @@ s/p.
 - **Likely** in a series only, and when the growth goes on: it is looked for up to the last snapshot, from the first one on and
   from later ones. In each of `min_windows` windows of about the same length, `min_growth_s` together, it was at least
   `min_window_bytes` with an interval above zero, in the last not under half of the rate of any other nor of the time before, and its
-  last sixth has not paused. It is no next tooth of a saw: it exceeds what it was before it fell. A window of six snapshots or more
+  last sixth has not paused, nor has it between the last two snapshots if it did between no others, nor have blocks begun to go then, one
+  for two that came: a cache that has come to its limit does so. It is no next tooth of a saw: it exceeds what it was before it fell. A window of six snapshots or more
   grew between more than two of them, and where blocks also go the last window is 3 standard deviations away from chance. Growth
   whose windows come down to less than three quarters of the first, none faster than the one before, is asked for twice
   `min_growth_s`, as what warms up does that. So is growth of few samples, up to a chance of 0.001 over all functions, where none was ever

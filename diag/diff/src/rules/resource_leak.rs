@@ -1,7 +1,8 @@
 //! `resource-leak`: sockets, and what the service says that it acquires, that are opened at a place and left there.
 //!
 //! A connection that nobody gives back is silent for far longer than others of its place are open. One that the other side has
-//! closed, and this side has not, is of no use to anybody. Where tasks become more in step, they hold the sockets, and are told.
+//! closed, and this side has not, is of no use to anybody. Where tasks become more in step, they hold the sockets, and are told. Of
+//! what is in use it is known which tasks acquired it, so that others which become more at the same time do not hide it.
 //!
 //! A counted value whose time is up is told here as well, and by no rule of its own: it is the same fault, something that a place
 //! makes and nobody lets go, only that the service has said how long is too long, and nothing has to be learned from others.
@@ -185,11 +186,18 @@ fn opened_by(place: &ResourceDiff) -> Option<Evidence> {
     place.opener.clone().map(|spawned_at| Evidence::OpenedBy { spawned_at })
 }
 
-/// True if the tasks of a site became more in step.
+/// True if tasks became more in step: those that may hold what is opened here, or where nobody knows which these are, those of any
+/// site.
 fn is_of_tasks(diff: &Diff, place: &ResourceDiff) -> bool {
     let grown = place.after.open.saturating_sub(place.before.open);
+    if grown == 0 {
+        return false;
+    }
+    if let Some(holders) = place.after.holders {
+        return is_in_step(holders.saturating_sub(place.before.holders.unwrap_or(0)), grown);
+    }
     let more = |site: &SiteDiff| site.after.live.saturating_sub(site.before.live);
-    grown > 0 && diff.tasks.sites.iter().any(|site| is_in_step(more(site), grown))
+    diff.tasks.sites.iter().any(|site| is_in_step(more(site), grown))
 }
 
 /// When there may be no more descriptors. What the service says that it has in use need not have any.
@@ -212,7 +220,8 @@ counted value, is left once it is so for that much longer than others; what a po
   snapshot and one value are enough.
 - **Likely** if of `min_sockets` that were left in the first snapshot at most `max_moved` moved, over a usual lifetime or more; or if as
   many were closed by the other side alone for `min_growth_s`. **Possible** otherwise.
-- **Silent** where the tasks of a site became more in step with the sockets: they hold them, and are told by `task-leak`.
+- **Silent** where tasks became more in step: they hold them, and are told by `task-leak`. Of sockets, and where nobody knows who opened
+  them, those are the tasks of any site; of what is in use, those that acquired it and live, and those that they spawned.
 - **Evidence**: for how long they are silent, and how long others were open; what became of those that were left before; the spawn
   site whose tasks open there. **Counter-evidence**: that few were left before, or that some moved.
 - **Disproved by** a later snapshot in which they were used, or closed.

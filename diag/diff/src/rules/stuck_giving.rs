@@ -2,7 +2,10 @@
 //!
 //! Waits have a direction. A task in `recv` may wait for ever and be healthy; one in `send`, or queued for a lock, a permit
 //! or a connection of a pool, has work in hand, and whoever has what it needs is to move. One such task is enough: all
-//! that pile up behind it are its victims.
+//! that pile up behind it are its victims. An end is given as well: who waits for that of a task, and did not from the
+//! start, has asked for it, and those before it ended when they were asked.
+
+mod ending;
 
 use diag_snapshot::Micros;
 
@@ -33,7 +36,7 @@ impl rule::Rule for Rule {
     const CATEGORIES: &'static [Category] = &[Category::Stuck];
     const NEEDS: Needs = Needs::TwoSnapshots;
     const SAYS: &'static str =
-        "these tasks wait for room, a lock, a permit or a connection that nobody gives back";
+        "these tasks wait for room, a lock, a permit or a connection that nobody gives back, or for an end that does not come";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
@@ -60,7 +63,10 @@ impl rule::Rule for Rule {
         let answers = answers.iter().filter_map(|answer| Stuck::of(answer, had_turns));
         match before_all_others(answers.collect(), &all) {
             Some(cause) => vec![cause.finding(facts, behind(&all), Some(Evidence::OrderOfTimeOnly))],
-            None => all.iter().map(|stuck| stuck.finding(facts, Vec::new(), None)).collect(),
+            None => {
+                let giving = all.iter().map(|stuck| stuck.finding(facts, Vec::new(), None));
+                giving.chain(ending::findings(facts, params)).collect()
+            }
         }
     }
 }
@@ -156,10 +162,13 @@ came to wait like that after it.
 - **The cause is told, and not its victims,** where tasks of one site that were polled 20 times or more wait for an answer, idle
   as long by the same measure, did so before any of the others came to wait, and are no more than a third as many: a consumer
   that stopped, or whoever keeps a lock while it waits. That they belong together is told by the order of time alone.
+- **Or when** a task waits for the end of the only live one that it spawned, in both snapshots, for `min_idle_s` and for ten times as
+  long as any of five or more before that lived; who waits began to when that one was about as old as those became. They ended when
+  they were asked to, as at a reload or a stop, and this one does not.
 - **Evidence**: for how long, against its earlier pauses; whether it was woken and has not run: then a future that nobody
   polls may be first in the queue.
 - **Counter-evidence**: work that rests for long now and then, as a batch writer that sleeps between batches, looks the same to
   whoever waits for it.
 - **Disproved by** a snapshot in which the task was polled again.
-- **Silent twins**: a task in `recv`; a queue that moves; a producer whose consumer is slow.
+- **Silent twins**: a supervisor that waits from the spawn on; an end that comes within the time of a few others; a task in `recv`; a queue that moves; a producer whose consumer is slow.
 ";

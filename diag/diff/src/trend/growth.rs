@@ -205,8 +205,23 @@ impl HeapTrend {
             return false;
         };
         let share = trend.between_us(from, last) as f64 / total_us.max(1) as f64;
-        let (end, share) = (self.flow(from, last), flow.bytes() * share);
-        end.bytes() < share / 2.0 && end.interval(trend.unseen_bytes).high < share
+        is_pause(&self.flow(from, last), flow.bytes() * share, trend)
+            || self.has_just_stopped(trend, since, flow)
+    }
+
+    /// True if it paused between the last two moments, or blocks began to go then, and did not before between any others that lie
+    /// about as far apart. A cache that has come to its limit does either; what comes in bursts did so before.
+    fn has_just_stopped(&self, trend: &Trend, since: usize, flow: &Flow) -> bool {
+        const MIN_STEPS: usize = 4;
+        let Some(last) = trend.last().filter(|last| last - since >= MIN_STEPS) else { return false };
+        let per_us = flow.bytes() / trend.between_us(since, last).max(1) as f64;
+        let stops = |step: usize| {
+            let share = per_us * trend.between_us(step, step + 1) as f64;
+            self.flows.get(step).is_some_and(|flow| is_pause(flow, share, trend) || is_exchange(flow))
+        };
+        let is_as_long =
+            |step: &usize| trend.between_us(*step, step + 1) >= trend.between_us(last - 1, last) / 2;
+        stops(last - 1) && !(since..last - 1).filter(is_as_long).any(stops)
     }
 
     fn stairs(&self, trend: &Trend, since: usize, limits: &Limits) -> Option<Stairs> {
@@ -250,6 +265,17 @@ impl HeapTrend {
         let went_on = end.interval(trend.unseen_bytes).high >= largest / 2.0 || end.bytes() >= largest / 6.0;
         (grew && !went_on).then_some(Ended { bytes: all.bytes(), last_from })
     }
+}
+
+/// True if it is less than half of a share, and is not likely to be all of it.
+fn is_pause(flow: &Flow, share: f64, trend: &Trend) -> bool {
+    flow.bytes() < share / 2.0 && flow.interval(trend.unseen_bytes).high < share
+}
+
+/// True if for two blocks that came one went, or more.
+fn is_exchange(flow: &Flow) -> bool {
+    const MIN_GONE: u64 = 8;
+    flow.gone.samples >= MIN_GONE && flow.gone.samples.saturating_mul(2) >= flow.new.samples
 }
 
 /// True if nothing went in that time, or if what came is beyond what chance brings where blocks come and go.

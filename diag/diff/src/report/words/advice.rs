@@ -84,6 +84,13 @@ impl fmt::Display for Advice {
                      end: a timeout, a cancellation, or drop the sender that it waits on"
                 );
             }
+            EndWhenAsked { spawned_at } => {
+                return write!(
+                    f,
+                    "see that the future spawned at {spawned_at} hears that it is to end wherever it waits, between two tries \
+                     as well, or give whoever waits for it a timeout after which it is aborted"
+                );
+            }
             EndWithOwner { spawned_at } => {
                 return write!(
                     f,

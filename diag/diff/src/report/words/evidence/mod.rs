@@ -33,6 +33,12 @@ impl fmt::Display for Evidence {
                     time(watched)
                 )
             }
+            CpuWasShort { waited, of } => write!(
+                f,
+                "ready tasks, of this process or of others, got no CPU for up to {} of {}",
+                time(waited),
+                time(of)
+            ),
             ThreadNotSeen => f.write_str("its thread was not looked at: it may have been without a CPU"),
             TasksAwaitWorker { tasks, longest } => write!(
                 f,
@@ -101,6 +107,16 @@ impl fmt::Display for Evidence {
                 time(idle),
                 time(usual)
             ),
+            PeersEndedWhenAsked { waited, spawned_at, age, ended, most } => write!(
+                f,
+                "it waits for the end of the task spawned at {spawned_at} for {}, since that was {} old; the {} before it \
+                 ended at about that age, none after more than {}",
+                time(waited),
+                time(age),
+                count(ended),
+                time(most)
+            ),
+            LastWorkLooksTheSame => f.write_str("work that takes longer than all before it looks the same"),
             WokenAndNotRun { tasks } => {
                 write!(f, "{} of them woken and not run since", count(tasks))
             }
