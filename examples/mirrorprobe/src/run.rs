@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use diag_trial::moments::Moments;
 use diag_trial::outside::Process;
 use diag_trial::truth;
 use tokio::sync::watch;
@@ -16,9 +17,6 @@ use crate::prober::Prober;
 use crate::standing::Standing;
 use crate::truth::Truth;
 use crate::{Fault, Load, dashboard, log, mirrors};
-
-/// The first snapshot is taken at this time, when all that begins has begun.
-const FIRST: Duration = Duration::from_secs(2);
 
 /// An attempt may take so long.
 const TIMEOUT: Duration = Duration::from_millis(400);
@@ -34,12 +32,9 @@ pub struct Run {
     /// Which mirrors there are, and how often they are asked.
     #[arg(long, value_enum, default_value = "mixed")]
     pub load: Load,
-    /// Seconds to the last snapshot.
-    #[arg(long, default_value_t = 18)]
-    pub seconds: u64,
-    /// Seconds between two of them; the first is of the second second.
-    #[arg(long, default_value_t = 4)]
-    pub every: u64,
+    /// When snapshots are taken.
+    #[command(flatten)]
+    pub moments: Moments,
 }
 
 impl Run {
@@ -53,8 +48,8 @@ impl Run {
         let (mirrors, urls) = Process::start(&mirrors::arguments(&self.load.scripts())).await?;
         let prober = Prober::new(urls.split(' ').map(str::to_owned), TIMEOUT, self.fault);
         let look = self.start(&prober)?;
-        for (number, second) in (1..).zip(self.moments()) {
-            sleep_until(started + Duration::from_secs(second)).await;
+        for (number, moment) in self.moments.all() {
+            sleep_until(started + moment).await;
             diag::snapshot_to(self.dir.join(format!("{number:02}.diag")))?;
             truth::write(&self.dir, &Truth::of(&prober))?;
             // From now on nobody looks at the dashboard.
@@ -73,12 +68,6 @@ impl Run {
         diag::spawn(prober.clone().sweep());
         diag::spawn(prober.clone().go_on(self.load.every()));
         Ok(look)
-    }
-
-    /// The seconds at which snapshots are taken.
-    fn moments(&self) -> impl Iterator<Item = u64> {
-        let every = self.every.max(1) as usize;
-        (FIRST.as_secs()..=self.seconds).step_by(every)
     }
 }
 

@@ -36,6 +36,20 @@ pub struct Answer {
 }
 
 impl Case {
+    /// A run with a fault and what is right to say of it, or a healthy one.
+    pub fn new(fault: Option<(String, Wanted)>, load: String, exits: &'static [i32]) -> Self {
+        let arguments = ["--load".to_owned(), load.clone()];
+        match fault {
+            None => {
+                Case { name: format!("healthy, {load}"), arguments: arguments.into(), wanted: None, exits }
+            }
+            Some((name, wanted)) => {
+                let arguments = ["--fault".to_owned(), name.clone()].into_iter().chain(arguments).collect();
+                Case { name, arguments, wanted: Some(wanted), exits }
+            }
+        }
+    }
+
     /// Judges what a run of it has written.
     ///
     /// # Errors

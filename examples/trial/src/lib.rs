@@ -6,6 +6,7 @@
 //! | [`case`] | what is run, and what `diag check` is to say of it |
 //! | [`wanted`] | what is right to say of a fault |
 //! | [`marks`] | the lines of a service that are marked as those of a fault |
+//! | [`moments`] | when snapshots are taken |
 //! | [`truth`] | what a service says of itself |
 //! | [`rounds`] | runs all cases, and prints one line of verdict |
 //! | [`outside`] | a process beside the service, which ends with it |
@@ -14,6 +15,7 @@
 
 pub mod case;
 pub mod marks;
+pub mod moments;
 pub mod outside;
 pub mod rounds;
 pub mod truth;
