@@ -344,6 +344,42 @@ fn the_advice_is_for_what_the_stale_tasks_wait_for() {
     check("futures_util::lock::mutex::MutexLockFuture::poll", "never given back");
 }
 
+/// Requests of which some wait for an answer with a permit, and most for one: the former are the cause. Where all wait for a permit, it is
+/// elsewhere.
+#[test]
+fn those_that_wait_otherwise_than_most_are_to_be_looked_at_first() {
+    let service = Service::new(in_order(
+        [healthy(7, 40.0), Ghosts { line: 7, from: 0.0, until: 20.0, per_s: 20.0 }.tasks()].concat(),
+    ));
+    let advice = |answers: usize| {
+        let mut after = service.at(30.0);
+        let leaves = ["tokio::sync::batch_semaphore::Acquire::poll", "tokio::sync::oneshot::Receiver::poll"];
+        let [permit, answer] = leaves.map(|leaf| stack(&mut after, &[leaf, "svc::asks"]));
+        let stack = |i| if i < answers { answer } else { permit };
+        let tasks = after.tasks.iter().enumerate();
+        after.parked = tasks.map(|(i, task)| ParkedRow { task: task.id, stack: stack(i) }).collect();
+        // Which tells of those that wait for the permits alone.
+        let policy = Policy::parse("[rules]\nstuck-giving = false").expect("it is one");
+        let report = judge(&diff(&service.at(15.0), &after).expect("one service"), &policy);
+        report.findings[0].advice.to_string()
+    };
+    let (mixed, all_alike) = (advice(60), advice(0));
+    assert!(mixed.contains("60 of those") && mixed.contains("oneshot"), "{mixed}");
+    assert!(all_alike.contains("a timeout would only hide it"), "{all_alike}");
+}
+
+/// Tasks that outlive the others and go on tell where they were last seen to wait.
+#[test]
+fn tasks_that_go_on_say_what_they_wait_for() {
+    let service = Service::new(Steady { line: 7, count: 1_000, from: 0.0, until: 40.0, pause: 0.5 }.tasks());
+    let mut after = service.at(30.0);
+    let stack = stack(&mut after, &["tokio::time::sleep::Sleep::poll", "svc::tries"]);
+    after.parked = after.tasks.iter().map(|task| ParkedRow { task: task.id, stack }).collect();
+    let report = judge(&diff(&service.at(15.0), &after).expect("one service"), &Policy::default());
+    let waits = report.findings[0].waiting_at.as_ref().map(Wait::at);
+    assert!(waits.is_some_and(|at| at.starts_with("timer")), "{waits:?}");
+}
+
 /// The tasks of a leak tell what they wait for, the healthy ones beside them are not heard.
 #[test]
 fn a_leak_says_what_the_stale_tasks_wait_for() {

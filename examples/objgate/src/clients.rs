@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use diag_trial::outside;
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
@@ -15,7 +16,6 @@ use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
 
 use crate::client::REQUEST_ID;
-use crate::outside;
 
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,7 +33,7 @@ pub enum Load {
 impl Load {
     /// Its name on the command line.
     pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        diag_trial::name(&self)
     }
 }
 

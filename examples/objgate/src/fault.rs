@@ -1,6 +1,7 @@
 //! Mistakes to make, one at a time.
 
 use clap::ValueEnum;
+use diag_trial::marks::{self, Sources};
 
 /// A mistake that the gateway makes if it is asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -30,21 +31,16 @@ pub enum Fault {
 impl Fault {
     /// Its name on the command line.
     pub fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+        diag_trial::name(&self)
+    }
+
+    /// The lines of this package that are marked as those of it.
+    pub fn lines(self) -> Vec<String> {
+        marks::lines(SOURCES, &self.name())
     }
 }
 
-/// The lines of this package that are marked as those of a fault, as `src/store.rs:17`: `// FAULT NAME` stands at their end.
-pub fn lines(fault: Fault) -> Vec<String> {
-    let mark = format!("// FAULT {}", fault.name());
-    let marked = |&(file, text): &(&str, &str)| {
-        let lines = text.lines().zip(1..).filter(|(line, _)| line.ends_with(&mark));
-        lines.map(|(_, number)| format!("src/{file}.rs:{number}")).collect::<Vec<_>>()
-    };
-    SOURCES.iter().flat_map(marked).collect()
-}
-
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: &Sources = &[
     ("download", include_str!("download.rs")),
     ("gateway", include_str!("gateway.rs")),
     ("idle", include_str!("idle.rs")),
@@ -61,17 +57,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_fault_has_a_line() {
-        for fault in Fault::value_variants() {
-            assert!(!lines(*fault).is_empty(), "{}", fault.name());
-        }
-    }
-
-    #[test]
-    fn every_mark_names_a_fault() {
-        let all: usize = Fault::value_variants().iter().map(|fault| lines(*fault).len()).sum();
-        let marks =
-            SOURCES.iter().flat_map(|(_, text)| text.lines()).filter(|line| line.contains("// FAULT"));
-        assert_eq!(marks.count(), all);
+    fn faults_and_marks_belong_together() {
+        let faults = Fault::value_variants().iter().map(|fault| fault.name());
+        marks::check(SOURCES, &faults.collect::<Vec<_>>());
     }
 }

@@ -10,7 +10,6 @@ mod download;
 mod fault;
 mod gateway;
 mod idle;
-mod outside;
 mod preview;
 mod quota;
 mod reload;
@@ -25,7 +24,7 @@ mod work;
 use std::path::Path;
 
 pub use clients::Load;
-pub use fault::{Fault, lines};
+pub use fault::Fault;
 pub use service::Run;
 pub use truth::Truth;
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use diag_trial::outside;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -16,7 +17,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use crate::client::REQUEST_ID;
-use crate::outside;
 
 pub(crate) const BUCKET: &str = "gate";
 pub(crate) const KEY: &str = "gateway";

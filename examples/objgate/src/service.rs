@@ -3,23 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
+use diag_trial::moments::Moments;
+use diag_trial::outside::Process;
+use diag_trial::truth;
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until};
 
 use crate::audit::Audit;
 use crate::gateway::{Gate, app};
-use crate::outside::Process;
 use crate::reload::Configuration;
 use crate::s3::BUCKET;
 use crate::store::Store;
 use crate::truth::Truth;
 use crate::{Fault, Load, quota};
-
-/// The first snapshot is taken at this time, when all that begins has begun.
-const FIRST: Duration = Duration::from_secs(2);
 
 /// What is run.
 #[derive(Clone, Debug, clap::Args)]
@@ -32,12 +30,9 @@ pub struct Run {
     /// What the clients do.
     #[arg(long, value_enum, default_value = "mixed")]
     pub load: Load,
-    /// Seconds to the last snapshot.
-    #[arg(long, default_value_t = 18)]
-    pub seconds: u64,
-    /// Seconds between two of them; the first is of the second second.
-    #[arg(long, default_value_t = 4)]
-    pub every: u64,
+    /// When snapshots are taken.
+    #[command(flatten)]
+    pub moments: Moments,
 }
 
 impl Run {
@@ -58,8 +53,8 @@ impl Run {
         diag::spawn(serve(listener, gate.clone()));
         let mut clients =
             Process::start(&["clients".into(), address.into(), self.load.name().into()]).await?.0;
-        for (number, second) in (1..).zip(self.moments()) {
-            sleep_until(started + Duration::from_secs(second)).await;
+        for (number, moment) in self.moments.all() {
+            sleep_until(started + moment).await;
             self.take(&dir, &root, number, &gate)?;
             if number == 1 {
                 clients.go_on().await?;
@@ -78,19 +73,9 @@ impl Run {
         Ok(Gate::start(store, configuration, audit, self.fault))
     }
 
-    /// The seconds at which snapshots are taken.
-    fn moments(&self) -> impl Iterator<Item = u64> {
-        let every = self.every.max(1) as usize;
-        (FIRST.as_secs()..=self.seconds).step_by(every)
-    }
-
     fn take(&self, dir: &Path, root: &Path, number: u32, gate: &Gate) -> anyhow::Result<()> {
         diag::snapshot_to(dir.join(format!("{number:02}.diag")))?;
-        let truth = serde_json::to_string_pretty(&Truth::of(gate, self.fault, root))?;
-        // Whoever looks for the truth of a snapshot finds it whole.
-        let new = dir.join("truth.new");
-        fs::write(&new, truth + "\n")?;
-        Ok(fs::rename(new, dir.join("truth.json"))?)
+        truth::write(dir, &Truth::of(gate, self.fault, root))
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use serde::{Deserialize, Serialize};
 
 use crate::Fault;
-use crate::fault::lines;
 use crate::gateway::Gate;
 
 /// The gateway's own account of itself at one moment. Nothing in it comes from the recorder.
@@ -66,7 +65,7 @@ impl Truth {
         Truth {
             schema: "objgate.truth/1".to_owned(),
             fault: fault.map(Fault::name),
-            lines: fault.map(lines).unwrap_or_default(),
+            lines: fault.map(Fault::lines).unwrap_or_default(),
             count,
             uploads,
             parts,

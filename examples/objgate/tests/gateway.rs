@@ -9,8 +9,10 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use diag_diff::Policy;
-use objgate::case::{Answer, Case, POLICY, found};
-use objgate::{Fault, Load, lines};
+use diag_trial::case::{Answer, Case};
+use diag_trial::truth;
+use objgate::case::{self, POLICY, wanted};
+use objgate::{Fault, Load, Truth};
 
 /// A fault is found after 10 to 18 s on a machine that has nothing else to do.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -19,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 struct Running(Child);
 
 impl Running {
-    fn start(case: Case, dir: &Path, seconds: u64) -> Running {
+    fn start(case: &Case, dir: &Path, seconds: u64) -> Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_objgate"));
-        command.arg("run").arg(dir).args(case.arguments());
+        command.arg("run").arg(dir).args(&case.arguments);
         command.args(["--every", "3", "--seconds", &seconds.to_string()]);
         command.env("RUST_BACKTRACE", "0");
         Running(command.stdout(Stdio::null()).spawn().expect("it starts"))
@@ -41,15 +43,15 @@ fn policy() -> Policy {
 }
 
 /// Runs the gateway until that is so of the case and its folder; false if it takes too long. Its store and clients end with it.
-fn runs_until(fault: Option<Fault>, mut is_so: impl FnMut(Case, &Path) -> bool) -> bool {
-    let case = Case { fault, load: Load::Mixed };
+fn runs_until(fault: Option<Fault>, mut is_so: impl FnMut(&Case, &Path) -> bool) -> bool {
+    let case = case::case(fault, Load::Mixed);
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path().join("run");
-    let _running = Running::start(case, &dir, PATIENCE.as_secs() * 2);
+    let _running = Running::start(&case, &dir, PATIENCE.as_secs() * 2);
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
         sleep(Duration::from_millis(500));
-        if is_so(case, &dir) {
+        if is_so(&case, &dir) {
             return true;
         }
     }
@@ -73,12 +75,12 @@ fn is_silent(faults: &[Fault]) {
     let was_judged = runs_until(None, |case, dir| {
         // For as long as a fault takes to be found.
         let Ok(answer) = case.judge(dir, &policy()) else { return false };
-        if !dir.join("06.diag").exists() || answer.truth.uploads.contains(&0) {
+        let truth: Truth = truth::read(dir).expect("it is there with the snapshots");
+        if !dir.join("06.diag").exists() || truth.uploads.contains(&0) {
             return false;
         }
         for &fault in faults {
-            let truth = objgate::Truth { lines: lines(fault), ..answer.truth.clone() };
-            let said = found(&answer.report, fault, &truth);
+            let said = wanted(fault).found(&answer.report, &fault.lines());
             assert_eq!(said, None, "{}", diag_diff::report::text::render(&answer.report));
         }
         true

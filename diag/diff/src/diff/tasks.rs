@@ -86,6 +86,8 @@ pub struct SiteSide {
     pub stale_waits: BTreeMap<String, u64>,
     /// What these waits need of others, as far as that is one thing.
     pub stale_needs: BTreeMap<String, Direction>,
+    /// What those of the live tasks that have outlived their peers wait for, as far as it is known, and how many of them.
+    pub outlived_waits: BTreeMap<String, u64>,
     /// What the live tasks are for.
     pub live_labels: Labels,
     /// What the stale tasks are for.
@@ -321,6 +323,9 @@ fn sides(
                 .stale_needs
                 .extend(parked.direction(waits).map(|direction| (waits.to_owned(), direction)));
         }
+        if (Micros(now_us) - task.spawned).0 >= rests[i].outlived_us() {
+            *sides[i].outlived_waits.entry(waits.to_owned()).or_default() += 1;
+        }
     }
     add_labels(snapshot, rests, place, &mut sides);
     sides
@@ -380,6 +385,7 @@ impl Times {
             longest_stale_us: self.stale_idles_us.iter().copied().max(),
             stale_waits: BTreeMap::new(),
             stale_needs: BTreeMap::new(),
+            outlived_waits: BTreeMap::new(),
             live_labels: Labels::new(),
             stale_labels: Labels::new(),
             outlived_labels: Labels::new(),

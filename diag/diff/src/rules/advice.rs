@@ -50,6 +50,8 @@ facts! {
         CompareTasksAgain { after: Micros },
         /// Tasks that stay: what they wait for needs this of others, as far as that is known.
         EndTheWait { spawned_at: Site, needs: Option<Direction> },
+        /// Tasks most of which wait for what others are to give back: so many of the same site wait there.
+        EndTheOtherWait { spawned_at: Site, tasks: u64, at: String },
         /// Tasks that panicked.
         SeeWhoIsTold { spawned_at: Site },
         /// Tasks that wait for long before they end.

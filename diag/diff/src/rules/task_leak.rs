@@ -86,7 +86,7 @@ fn of_site(facts: &Facts<'_>, diff: &Diff, site: &SiteDiff, params: &Params) -> 
         (Some(resting), Some(ageing)) if ageing.confidence > resting.confidence => (resting, ageing),
         (resting, ageing) => return resting.or(ageing),
     };
-    let advice = Advice::EndTheWait { spawned_at: site.site.clone(), needs: commonest_need(site) };
+    let advice = end_the_wait(site);
     if site.usual_lifetime_us.is_none() {
         return Some(Finding { waiting_at: resting.waiting_at, advice, ..ageing });
     }
@@ -247,7 +247,7 @@ impl<'a> Suspect<'a> {
             let wait_us = self.site.usual_lifetime_us.map_or(0, |usual| stale_after_us(usual, params));
             return Advice::CompareTasksAgain { after: Micros(wait_us).max(diff.window()) };
         }
-        Advice::EndTheWait { spawned_at: self.site.site.clone(), needs: commonest_need(self.site) }
+        end_the_wait(self.site)
     }
 }
 
@@ -270,10 +270,19 @@ fn stays(older: u64, moved: u64, params: &Params) -> bool {
     older >= params.min_tasks && moved as f64 <= params.max_moved * older as f64
 }
 
-/// What most of the resting tasks need of others.
-fn commonest_need(site: &SiteDiff) -> Option<Direction> {
-    let wait = Wait::of_most(&site.after.stale_waits)?;
-    site.after.stale_needs.get(wait.at()).copied()
+/// Where most wait for what others have to give back, some of the same site that wait elsewhere may be those who have it.
+fn end_the_wait(site: &SiteDiff) -> Advice {
+    let spawned_at = site.site.clone();
+    let waits = &site.after.stale_waits;
+    let needs_of = |at: &str| site.after.stale_needs.get(at).copied();
+    let needs = Wait::of_most(waits).and_then(|most| needs_of(most.at()));
+    let others = waits.iter().filter(|(at, _)| needs_of(at) != Some(Direction::Give));
+    match others.max_by_key(|(_, tasks)| **tasks) {
+        Some((at, &tasks)) if needs == Some(Direction::Give) => {
+            Advice::EndTheOtherWait { spawned_at, tasks, at: at.clone() }
+        }
+        _ => Advice::EndTheWait { spawned_at, needs },
+    }
 }
 
 /// The live tasks of a site, and what they allocated and nobody freed; none if the heap is not sampled.
@@ -300,7 +309,8 @@ fn cohort_against(cohort: Cohort, params: &Params) -> Option<Evidence> {
 const DOC: &str = "\
 The count is the number of stale tasks in the second snapshot. If some of them told where they are parked, the finding says
 what they wait for; that does not decide anything. Where all of that is to be given back by others (room in a channel, a lock, a
-permit), the advice is to look there, since a timeout would hide the fault.
+permit), the advice is to look there, since a timeout would hide the fault; where some of the site wait otherwise, to look at these first:
+they may have what the others wait for.
 
 - **Found when** more tasks are stale than before, at least `min_tasks`, and the tasks that came to rest against the
   stale ones that moved on have a chance of at most `significance` (20 against none, 40 against 7), and they came

@@ -91,6 +91,14 @@ impl fmt::Display for Advice {
                      as well, or give whoever waits for it a timeout after which it is aborted"
                 );
             }
+            EndTheOtherWait { spawned_at, tasks, at } => {
+                return write!(
+                    f,
+                    "look first at the {} of those spawned at {spawned_at} that wait elsewhere, for {at}: they may have what \
+                     the others wait for, who go on once that wait has an end, a timeout or a cancellation",
+                    count(tasks)
+                );
+            }
             EndWithOwner { spawned_at } => {
                 return write!(
                     f,

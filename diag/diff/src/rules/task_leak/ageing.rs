@@ -10,6 +10,7 @@ use crate::rules::fact::Percent;
 use crate::rules::finding::{Category, Confidence, Finding};
 use crate::rules::rule::{Facts, Rule as _};
 use crate::rules::subject::Subject;
+use crate::rules::wait::Wait;
 use crate::stats::sign_test;
 use crate::time::timestamp;
 use crate::trend::is_more;
@@ -131,6 +132,7 @@ impl<'a> Ageing<'a> {
             cell_bytes: cells(diff, self.site),
             evidence,
             counter_evidence: against.into_iter().flatten().collect(),
+            waiting_at: Wait::of_most(&self.site.after.outlived_waits),
             ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, risk)
         }
     }

@@ -1,4 +1,4 @@
-//! The world outside of the gateway: the store and the clients, processes of this program that end with it.
+//! What is outside of a service: processes of its program that end with it.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,14 +9,14 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 
 /// A process outside; it ends when this is dropped.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     input: ChildStdin,
 }
 
 impl Process {
     /// Starts this program with these arguments, and waits for the first line that it says.
-    pub(crate) async fn start(args: &[PathBuf]) -> anyhow::Result<(Self, String)> {
+    pub async fn start(args: &[PathBuf]) -> anyhow::Result<(Self, String)> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(args)
             .env("DIAG", "off")
@@ -33,29 +33,29 @@ impl Process {
     }
 
     /// Tells it to go on with what it waits for.
-    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
+    pub async fn go_on(&mut self) -> anyhow::Result<()> {
         Ok(self.input.write_all(b"\n").await?)
     }
 
     /// Ends it.
-    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
+    pub async fn end(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }
 }
 
 /// Of the process: says its first line.
-pub(crate) fn say(line: &str) -> std::io::Result<()> {
+pub fn say(line: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
 }
 
 /// Of the process: waits until it is told to go on.
-pub(crate) async fn told_to_go_on() -> bool {
+pub async fn told_to_go_on() -> bool {
     tokio::io::stdin().read_u8().await.is_ok()
 }
 
 /// Of the process: ready once nobody holds its other end.
-pub(crate) async fn left_alone() {
+pub async fn left_alone() {
     while told_to_go_on().await {}
 }
