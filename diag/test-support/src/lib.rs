@@ -21,6 +21,7 @@ pub mod scenario;
 pub mod again;
 pub mod agent;
 pub mod core_file;
+pub mod core_of_process;
 pub mod eventually;
 pub mod folder;
 pub mod golden;
