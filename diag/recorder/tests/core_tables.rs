@@ -1,0 +1,313 @@
+//! A snapshot out of a core is the one that the service's agent gave a moment before, table by table.
+#![cfg(all(feature = "agent", feature = "heap", target_os = "linux", target_arch = "x86_64"))]
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::fs;
+use std::future::{pending, poll_fn};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::thread;
+use std::time::Duration;
+
+use diag::HeapMode;
+use diag::task::{Builder, JoinSet};
+use diag_analysis::core_tables::read_core;
+use diag_snapshot::{
+    LabelRow, Outcome, ParkedRow, SampleRow, SiteRow, Snapshot, StackAgeRow, StackIndex, StackTotalsRow,
+    StringIndex, TaskRow, TaskState,
+};
+use diag_test_support::again::again;
+use diag_test_support::core_of_process::write_core_of;
+use diag_test_support::eventually::eventually;
+use diag_test_support::folder::Folder;
+use diag_test_support::http::get;
+use tokio::sync::{Notify, oneshot};
+
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+/// The folder of the child.
+const CHILD: &str = "CORE_TABLES_CHILD";
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A gauge: whether the service is.
+const AT_REST: &str = "at rest";
+/// Threads that have come to where they stay, of so many.
+static RESTING: AtomicUsize = AtomicUsize::new(0);
+const THREADS: usize = 2;
+
+/// A service that is at rest, with tasks in every state.
+struct Service {
+    child: Child,
+    agent: SocketAddr,
+}
+
+impl Service {
+    fn start(test: &str, folder: &Path) -> Self {
+        let child = again(test)
+            .env(CHILD, folder)
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let said = folder.join("agent");
+        let agent = eventually(PATIENCE, "the service has an agent", || {
+            fs::read_to_string(&said).map_err(|error| error.to_string())
+        });
+        Service { child, agent: agent.parse().expect("an address") }
+    }
+
+    /// What it says itself, once nothing moves any more.
+    fn snapshot(&self) -> Snapshot {
+        eventually(PATIENCE, "the service comes to rest", || {
+            let answer = get(self.agent, "/snapshot");
+            let (snapshot, damages) = diag_snapshot::read(&answer.body).expect("a snapshot");
+            assert!(damages.is_empty(), "{damages:?}");
+            let gauges = snapshot.capture.gauges.clone();
+            let is_at_rest = gauges.iter().any(|gauge| gauge.name == AT_REST && gauge.value == 1);
+            if is_at_rest { Ok(snapshot) } else { Err(gauges) }
+        })
+    }
+
+    /// Stops it.
+    fn stop(&self) {
+        self.signal(libc::SIGSTOP);
+        let stat = format!("/proc/{}/stat", self.child.id());
+        eventually(PATIENCE, "it is stopped", || {
+            let stat = fs::read_to_string(&stat).expect("it is there");
+            if stat.contains(") T ") { Ok(()) } else { Err(stat) }
+        });
+    }
+
+    fn signal(&self, signal: libc::c_int) {
+        // SAFETY: a signal to a child that nobody has waited for.
+        assert_eq!(unsafe { libc::kill(self.child.id() as libc::pid_t, signal) }, 0);
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All tables that a core tells of, each row in words: what it refers to is put in the place of the reference.
+fn tables(snapshot: &Snapshot) -> BTreeMap<&'static str, Vec<String>> {
+    let text = |index: StringIndex| snapshot.strings.show(index).to_owned();
+    let (no_text, no_stack) = (StringIndex(0), StackIndex(0));
+    let stack = |index: StackIndex| stack(snapshot, index);
+    let site = |row: SiteRow| {
+        let named = (text(row.file), text(row.type_name));
+        format!("{named:?} {:?}", SiteRow { file: no_text, type_name: no_text, ..row })
+    };
+    let task = |row: TaskRow| format!("{:?} {:?}", row.name.map(text), TaskRow { name: None, ..row });
+    let label = |row: LabelRow| format!("{:?} {} {}", row.task, text(row.key), text(row.value));
+    let parked = |row: ParkedRow| format!("{:?} {}", row.task, stack(row.stack));
+    let sample = |row: SampleRow| format!("{:?} {}", SampleRow { stack: no_stack, ..row }, stack(row.stack));
+    let total =
+        |row: StackTotalsRow| format!("{} {:?}", stack(row.stack), StackTotalsRow { stack: no_stack, ..row });
+    let age = |row: StackAgeRow| format!("{} {:?}", stack(row.stack), StackAgeRow { stack: no_stack, ..row });
+    let heap = snapshot.heap.as_ref().expect("a heap");
+    let sorted = |mut rows: Vec<String>| {
+        rows.sort();
+        rows
+    };
+    BTreeMap::from([
+        ("sites", snapshot.sites.iter().map(site).collect()),
+        ("lifetimes", words(snapshot.lifetimes.iter())),
+        ("poll times", words(snapshot.poll_times.iter())),
+        ("poll delays", words(snapshot.poll_delays.iter())),
+        ("tasks", snapshot.tasks.iter().map(task).collect()),
+        ("ends", words(snapshot.ends.iter())),
+        ("zombies", words(snapshot.zombies.iter())),
+        ("labels", snapshot.labels.iter().map(label).collect()),
+        ("parked", snapshot.parked.iter().map(parked).collect()),
+        ("heap facts", words([&heap.facts].into_iter())),
+        ("samples", heap.samples.iter().map(sample).collect()),
+        ("stack totals", sorted(heap.stack_totals.iter().map(total).collect())),
+        ("stack ages", sorted(heap.stack_ages.iter().map(age).collect())),
+        ("site totals", words(heap.site_totals.iter())),
+        ("site ages", words(heap.site_ages.iter())),
+        ("process", words([&snapshot.process].into_iter())),
+    ])
+}
+
+fn words<R: Debug>(rows: impl Iterator<Item = R>) -> Vec<String> {
+    rows.map(|row| format!("{row:?}")).collect()
+}
+
+/// Its frames, innermost first, each by its module and the place in it.
+fn stack(snapshot: &Snapshot, index: StackIndex) -> String {
+    let stacks = &snapshot.stacks;
+    let mut frames = Vec::new();
+    let mut next = Some(index);
+    while let Some(row) = next.and_then(|index| stacks.stacks.get(index.0 as usize)) {
+        let frame = stacks.frames.get(row.frame.0 as usize).expect("a frame");
+        let module = frame.module.and_then(|module| stacks.modules.get(module.0 as usize));
+        let module = module.map(|module| {
+            let build_id = module.build_id.map(|id| snapshot.strings.show(id));
+            // The loader goes by links to folders, and the kernel does not.
+            let file = Path::new(snapshot.strings.show(module.path)).file_name();
+            (file.map(ToOwned::to_owned), build_id, module.base, module.size_bytes)
+        });
+        frames.push(format!("{module:?}+{:x}", frame.offset));
+        next = row.caller;
+    }
+    frames.join(" ")
+}
+
+/// Says of each table what is not the same.
+#[track_caller]
+fn assert_same(live: &Snapshot, core: &Snapshot) {
+    let (live, core) = (tables(live), tables(core));
+    for (name, live) in &live {
+        let core = &core[name];
+        let place = live.iter().zip(core).position(|(live, core)| live != core);
+        let place = place.unwrap_or_else(|| live.len().min(core.len()));
+        let (live_row, core_row) = (live.get(place), core.get(place));
+        assert!(
+            live == core,
+            "{name}: {} rows, {} in the core; row {place}:\n{live_row:?}\n{core_row:?}",
+            live.len(),
+            core.len()
+        );
+    }
+}
+
+/// What the service is to have, or the comparison would be of nothing.
+#[track_caller]
+fn assert_full(snapshot: &Snapshot) {
+    let states: Vec<TaskState> = snapshot.tasks.iter().map(|task| task.state).collect();
+    for state in [TaskState::NeverPolled, TaskState::Idle, TaskState::Polling, TaskState::Woken] {
+        assert!(states.contains(&state), "{state:?}");
+    }
+    assert!(snapshot.tasks.iter().any(|task| task.lost == Some(2)) && snapshot.labels.len() >= 3);
+    let outcomes: Vec<Outcome> = snapshot.zombies.iter().map(|zombie| zombie.outcome).collect();
+    assert!([Outcome::Done, Outcome::Panicked, Outcome::Cancelled].iter().all(|one| outcomes.contains(one)));
+    assert!(snapshot.ends.len() > 100 && snapshot.parked.len() > 5 && snapshot.lifetimes.len() > 2);
+    let heap = snapshot.heap.as_ref().expect("a heap");
+    assert!(heap.samples.len() > 100 && heap.stack_totals.len() > 10 && heap.site_totals.len() > 2);
+    assert!(heap.samples.iter().any(|sample| sample.task_end == Some(Outcome::Done)));
+}
+
+#[test]
+fn a_core_says_what_the_service_said() {
+    const TEST: &str = "a_core_says_what_the_service_said";
+    if let Some(folder) = std::env::var_os(CHILD) {
+        serve(folder.into());
+    }
+    let folder = Folder::new("core-tables");
+    let service = Service::start(TEST, &folder);
+    let live = service.snapshot();
+    assert_full(&live);
+    service.stop();
+    let path = folder.join("core");
+    write_core_of(service.child.id(), &path).expect("a core");
+    let core = read_core(&path, None).expect("tables");
+    assert_same(&live, &core);
+}
+
+/// A service with tasks in every state and blocks of some of them; then it rests: whatever is allocated, freed or polled has
+/// been when it says so, which takes no memory.
+fn serve(folder: PathBuf) -> ! {
+    let diag = diag::Builder::new().env(false).service("shop").addr(([127, 0, 0, 1], 0)).census(false);
+    let diag = diag.resource_attribute("zone", "b").resource_attribute("tier", "");
+    let diag = diag.heap(HeapMode::Full).stderr(false).start();
+    assert!(diag.problems().is_empty(), "{:?}", diag.problems());
+    let at_rest = diag::gauge(AT_REST);
+    // One thread polls, so that each of its tasks has been when it is done.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(fill());
+    let busy = thread::spawn(be_busy);
+    let agent = diag.agent_addr().expect("an agent").to_string();
+    fs::write(folder.join("agent.new"), agent).expect("a file");
+    fs::rename(folder.join("agent.new"), folder.join("agent")).expect("a file");
+    drop(folder);
+    while RESTING.load(Ordering::Acquire) < THREADS {
+        thread::yield_now();
+    }
+    at_rest.set(1);
+    let _for_ever = (runtime, busy, diag);
+    loop {
+        thread::park();
+    }
+}
+
+/// Rests.
+fn rest() -> ! {
+    RESTING.fetch_add(1, Ordering::Release);
+    loop {
+        thread::park();
+    }
+}
+
+/// Tasks that wait, that have ended, and that are held.
+async fn fill() {
+    let named = |name: &'static str| Builder::new().name(name);
+    let keep = |bytes: usize| black_box(vec![1_u8; bytes]);
+    for n in 0..5 {
+        let device = diag::scope("device", n).label("tenant", "acme");
+        device.in_scope(|| _ = named("session").spawn(pending::<()>()).expect("a task"));
+    }
+    for n in 0..7_usize {
+        let (sender, receiver) = oneshot::channel::<()>();
+        std::mem::forget(sender);
+        let mut kept = keep(1_000 * n);
+        diag::spawn(async move {
+            kept.extend(keep(3_000));
+            _ = receiver.await;
+            drop(kept);
+        });
+    }
+    let bell = Arc::new(Notify::new());
+    for _ in 0..3 {
+        let bell = Arc::clone(&bell);
+        diag::spawn(async move {
+            tokio::select! { () = bell.notified() => {}, () = pending() => {} }
+        });
+    }
+    let sleeping = named("sleeping").spawn(tokio::time::sleep(1_000 * PATIENCE)).expect("a task");
+    let lost = named("lost").spawn(poll_fn(|_| Poll::<()>::Pending)).expect("a task");
+    let blocks = diag::task::spawn_blocking(|| rest());
+    let ended: Vec<_> =
+        (0..300).map(|n| diag::spawn(async move { std::mem::forget(keep(10 + n)) })).collect();
+    let panicked = diag::spawn(async { std::panic::resume_unwind(Box::new(())) });
+    let aborted = diag::spawn(pending::<()>());
+    let mut set = JoinSet::new();
+    (0..4).for_each(|_| _ = set.spawn(pending::<()>()));
+    // Some tasks of the queue are polled for each.
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    aborted.abort();
+    set.abort_all();
+    while set.join_next().await.is_some() {}
+    while !(aborted.is_finished() && panicked.is_finished() && ended.iter().all(|task| task.is_finished())) {
+        tokio::task::yield_now().await;
+    }
+    std::mem::forget((ended, panicked, aborted, sleeping, lost, blocks, bell));
+}
+
+/// A worker that never comes to what is woken or new.
+fn be_busy() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    runtime.block_on(async {
+        let bell = Arc::new(Notify::new());
+        let heard = Arc::clone(&bell);
+        diag::spawn(async move { heard.notified().await });
+        tokio::task::yield_now().await;
+        diag::spawn(async move {
+            bell.notify_one();
+            diag::spawn(pending::<()>());
+            rest()
+        });
+        pending::<()>().await;
+    });
+}
