@@ -3,12 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::fs;
+use std::fs::{self, File};
 use std::future::{pending, poll_fn};
 use std::hint::black_box;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use diag::HeapMode;
 use diag::task::{Builder, JoinSet};
-use diag_analysis::core_tables::read_core;
+use diag_analysis::core_tables::{CoreTablesError, read_core};
 use diag_snapshot::{
     LabelRow, Outcome, ParkedRow, SampleRow, SiteRow, Snapshot, StackAgeRow, StackIndex, StackTotalsRow,
     StringIndex, TaskRow, TaskState,
@@ -214,9 +216,142 @@ fn a_core_says_what_the_service_said() {
     assert_same(&live, &core);
 }
 
+/// The kernel's own core, which is written as the process ends: of that, nothing has to be at rest.
+#[test]
+fn a_core_of_the_kernel_s_says_the_same() {
+    const TEST: &str = "a_core_of_the_kernel_s_says_the_same";
+    if let Some(folder) = std::env::var_os(CHILD) {
+        serve(folder.into());
+    }
+    let folder = Folder::new("core-tables-kernel");
+    let mut service = Service::start(TEST, &folder);
+    let live = service.snapshot();
+    service.signal(libc::SIGABRT);
+    let status = service.child.wait().expect("a child");
+    assert_eq!(status.signal(), Some(libc::SIGABRT));
+    match core_of_kernel(&folder, status.core_dumped()) {
+        Ok(path) => assert_same(&live, &read_core(&path, None).expect("tables")),
+        Err(why) => skipped(1, &why),
+    }
+}
+
+/// The core of a process that ran in this folder; why there is none.
+fn core_of_kernel(folder: &Folder, was_dumped: bool) -> Result<PathBuf, String> {
+    let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").map_err(|error| error.to_string())?;
+    if pattern.contains(['|', '/']) {
+        return Err(format!("cores go elsewhere: {}", pattern.trim()));
+    }
+    let start = pattern.trim().split('%').next().unwrap_or_default();
+    let name = folder.names().into_iter().find(|name| name.starts_with(start) && name != "agent");
+    name.filter(|_| was_dumped)
+        .map(|name| folder.join(name))
+        .ok_or_else(|| "the kernel wrote none".to_owned())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that proves less must say so")]
+fn skipped(cores: usize, why: &str) {
+    eprintln!("skipped: {cores} core ({why})");
+}
+
+#[test]
+fn a_core_that_is_not_whole_gives_what_it_has_or_says_why_it_gives_nothing() {
+    const TEST: &str = "a_core_that_is_not_whole_gives_what_it_has_or_says_why_it_gives_nothing";
+    if let Some(folder) = std::env::var_os(CHILD) {
+        serve(folder.into());
+    }
+    let folder = Folder::new("core-tables-damaged");
+    let service = Service::start(TEST, &folder);
+    let live = service.snapshot();
+    service.stop();
+    let path = folder.join("core");
+    write_core_of(service.child.id(), &path).expect("a core");
+    drop(service);
+    let core = File::options().read(true).write(true).open(&path).expect("a core");
+    let (len, at) = (core.metadata().expect("a core").len(), layout_in(&core));
+
+    // The executable was moved, or another is given.
+    let moved = folder.join("moved");
+    fs::copy(std::env::current_exe().expect("a path"), &moved).expect("a copy");
+    assert_same(&live, &read_core(&path, Some(&moved)).expect("tables"));
+    let other = read_core(&path, Some("/proc/self/cmdline".as_ref()));
+    assert!(matches!(other, Err(CoreTablesError::OtherExecutable { .. })), "{other:?}");
+
+    // Tables of another version.
+    core.write_all_at(&2_u32.to_le_bytes(), at + VERSION_AT).expect("a core");
+    let refused = read_core(&path, None).expect_err("another version");
+    let diag_version = env!("CARGO_PKG_VERSION").to_owned();
+    let says = format!("of version 2, of diag {diag_version},");
+    assert!(refused.to_string().contains(&says), "{refused}");
+    assert_eq!(refused, CoreTablesError::OtherVersion { version: 2, diag_version });
+    core.write_all_at(&1_u32.to_le_bytes(), at + VERSION_AT).expect("a core");
+
+    // Without the end there is less, and it says so.
+    let mut tasks = live.tasks.len();
+    for len in [len - 1, at + (len - at) / 2, at + (1 << 20)] {
+        core.set_len(len).expect("a core");
+        let cut = read_core(&path, None).expect("some tables");
+        assert!(cut.capture.dropped.get("core_cut_short") > Some(&0), "{:?}", cut.capture.dropped);
+        assert!(cut.tasks.len() <= tasks, "{} of {tasks}", cut.tasks.len());
+        assert_eq!(cut.process.diag_version, live.process.diag_version);
+        tasks = cut.tasks.len();
+    }
+    assert_eq!(tasks, 0, "their memory lies behind that of the executable");
+    core.set_len(at + 64).expect("a core");
+    assert_eq!(read_core(&path, None).expect_err("cut"), CoreTablesError::Damaged);
+    core.set_len(at).expect("a core");
+    assert_eq!(read_core(&path, None).expect_err("cut"), CoreTablesError::NoTables);
+}
+
+/// From the start of the layout to its version.
+const VERSION_AT: u64 = 24;
+
+/// Where the layout begins in a core.
+fn layout_in(core: &File) -> u64 {
+    let magic = b"\x93diag tables\r\n\x1a\n";
+    let mut piece = vec![0; 1 << 20];
+    let mut pieces = (0..).map(|piece| piece << 20);
+    pieces
+        .find_map(|start| {
+            let len = core.read_at(&mut piece, start).expect("a core");
+            assert!(len > 0, "no layout");
+            // Behind it are its own address, and the version; other places have neither. It is aligned to words.
+            let is_it = |at: &usize| {
+                piece[*at..].starts_with(magic)
+                    && piece[at + VERSION_AT as usize..].starts_with(&[1, 0, 0, 0])
+            };
+            let at = (0..len.saturating_sub(VERSION_AT as usize)).step_by(8).find(is_it)?;
+            Some(start + at as u64)
+        })
+        .expect("a layout")
+}
+
+#[test]
+fn a_process_without_diag_has_no_tables() {
+    let folder = Folder::new("core-tables-none");
+    let mut child = Command::new("sleep").arg("600").spawn().expect("it runs");
+    let path = folder.join("core");
+    let exe = format!("/proc/{}/exe", child.id());
+    eventually(PATIENCE, "it is another program", || {
+        let exe = fs::read_link(&exe).expect("it is there");
+        if Some(&exe) == std::env::current_exe().ok().as_ref() { Err(exe) } else { Ok(()) }
+    });
+    // SAFETY: a signal to a child that nobody has waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGSTOP) }, 0);
+    let written = eventually(PATIENCE, "it is stopped", || {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).expect("it is there");
+        if stat.contains(") T ") { Ok(write_core_of(child.id(), &path)) } else { Err(stat) }
+    });
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    written.expect("a core");
+    assert_eq!(read_core(&path, None).expect_err("no tables"), CoreTablesError::NoTables);
+    let none = read_core(&folder.join("none"), None);
+    assert_eq!(none.expect_err("no file"), CoreTablesError::Unreadable(folder.join("none")));
+}
+
 /// A service with tasks in every state and blocks of some of them; then it rests: whatever is allocated, freed or polled has
 /// been when it says so, which takes no memory.
 fn serve(folder: PathBuf) -> ! {
+    allow_cores();
     let diag = diag::Builder::new().env(false).service("shop").addr(([127, 0, 0, 1], 0)).census(false);
     let diag = diag.resource_attribute("zone", "b").resource_attribute("tier", "");
     let diag = diag.heap(HeapMode::Full).stderr(false).start();
@@ -237,6 +372,18 @@ fn serve(folder: PathBuf) -> ! {
     let _for_ever = (runtime, busy, diag);
     loop {
         thread::park();
+    }
+}
+
+/// As large as they get, if that may be.
+fn allow_cores() {
+    // SAFETY: plain numbers, read and written by the call.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_CORE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_CORE, &raw const limit);
+        }
     }
 }
 

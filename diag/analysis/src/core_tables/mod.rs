@@ -51,7 +51,7 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
     let found = Found::all(memory, layout, &mut notes);
     let ends = ends::read(memory, layout);
     let clock = Clock::new(layout, &found);
-    let mut sites = Sites::collect(memory, layout, &notes, &mut strings);
+    let mut sites = Sites::collect(memory, layout, &mut notes, &mut strings);
     let mut tree = Tree::new(&memory.modules);
     let labels = Labels::new(memory, layout);
     let Rows { tasks, zombies, parked, labels } = found.rows(&labels, &mut sites, &mut strings, &clock);

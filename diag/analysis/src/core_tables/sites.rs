@@ -49,7 +49,7 @@ impl Sites {
     pub(super) fn collect(
         memory: &Memory<'_>,
         layout: &Layout,
-        notes: &Notes,
+        notes: &mut Notes,
         strings: &mut Strings,
     ) -> Self {
         let cell = CellSize {
@@ -64,12 +64,18 @@ impl Sites {
             let others = sites.push(SiteRow { file, type_name, ..SiteRow::default() });
             sites.row_of.insert(0, others);
         }
-        sites.register(memory, layout, strings);
+        let nameless = sites.register(memory, layout, strings);
+        notes.add(
+            "core_names",
+            "a file or type of a spawn site has no name, as the executable of the core was not found",
+            nameless,
+        );
         sites.add_totals(memory, layout);
         sites
     }
 
-    fn register(&mut self, memory: &Memory<'_>, layout: &Layout, strings: &mut Strings) {
+    /// Gives how many have no name.
+    fn register(&mut self, memory: &Memory<'_>, layout: &Layout, strings: &mut Strings) -> u64 {
         let table = layout.table("sites");
         let id = table.column("id");
         let mut records: Vec<&[u8]> = layout
@@ -81,8 +87,12 @@ impl Sites {
         let [file, file_len, type_name, type_len, line, column, bytes, kind] =
             ["file", "file_len", "type_name", "type_len", "line", "column", "bytes", "kind"]
                 .map(|name| table.column(name));
-        let text = |record: &[u8], at: Column, len: Column| {
-            memory.text(at.of(record), len.of(record)).unwrap_or_else(|| NOT_IN_CORE.to_owned())
+        let mut nameless = 0;
+        let mut text = |record: &[u8], at: Column, len: Column| {
+            let name = memory.text(at.of(record), len.of(record));
+            nameless += u64::from(name.is_none());
+            // Its address tells it from others.
+            name.unwrap_or_else(|| format!("(not in the core: {:#x})", at.of(record)))
         };
         let mut known = HashMap::new();
         for record in records {
@@ -97,6 +107,7 @@ impl Sites {
             });
             self.row_of.insert(id.small(record), row);
         }
+        nameless
     }
 
     /// The sums over all threads.
@@ -194,9 +205,6 @@ impl Sites {
         self.rows.into_iter().collect()
     }
 }
-
-/// In the place of a name that lies in a file which is not here.
-const NOT_IN_CORE: &str = "(not in the core)";
 
 fn site_kind(number: u64) -> SiteKind {
     match number {
