@@ -11,6 +11,8 @@
 
 mod column;
 mod table;
+#[cfg(all(test, samples_heap, not(diag_loom)))]
+mod tests;
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 

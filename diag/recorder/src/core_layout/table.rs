@@ -11,9 +11,9 @@ pub(super) const COLUMNS: usize = 20;
 /// See the module.
 #[repr(C)]
 pub(crate) struct Table {
-    name: [u8; 16],
+    pub(super) name: [u8; 16],
     /// Bytes from one record to the next.
-    stride: u32,
+    pub(super) stride: u32,
     columns_len: u32,
     /// The first record; null while there is none.
     start: AtomicPtr<()>,
@@ -52,6 +52,12 @@ impl Table {
             mark: AtomicPtr::new(ptr::null_mut()),
             columns: all,
         }
+    }
+
+    /// Those that it has.
+    #[cfg(all(test, samples_heap, not(diag_loom)))]
+    pub(super) fn columns(&self) -> &[Column] {
+        &self.columns[..self.columns_len as usize]
     }
 
     /// So many records lie there. Of two threads that say so, the one which knows more is right.
