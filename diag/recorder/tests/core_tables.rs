@@ -17,7 +17,6 @@ use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
-use diag::HeapMode;
 use diag::task::{Builder, JoinSet};
 use diag_analysis::core_tables::{CoreTablesError, read_core};
 use diag_snapshot::{
@@ -199,53 +198,48 @@ fn assert_full(snapshot: &Snapshot) {
     assert!(heap.samples.iter().any(|sample| sample.task_end == Some(Outcome::Done)));
 }
 
+/// One service, as it is costly to name all of its code in its own snapshot.
 #[test]
-fn a_core_says_what_the_service_said() {
-    const TEST: &str = "a_core_says_what_the_service_said";
+fn cores_say_what_the_service_said_as_far_as_they_are_whole() {
+    const TEST: &str = "cores_say_what_the_service_said_as_far_as_they_are_whole";
     if let Some(folder) = std::env::var_os(CHILD) {
         serve(folder.into());
     }
     let folder = Folder::new("core-tables");
-    let service = Service::start(TEST, &folder);
+    let mut service = Service::start(TEST, &folder);
     let live = service.snapshot();
     assert_full(&live);
     service.stop();
-    let path = folder.join("core");
+    let path = folder.join("written");
     write_core_of(service.child.id(), &path).expect("a core");
-    let core = read_core(&path, None).expect("tables");
-    assert_same(&live, &core);
-}
-
-/// The kernel's own core, which is written as the process ends: of that, nothing has to be at rest.
-#[test]
-fn a_core_of_the_kernel_s_says_the_same() {
-    const TEST: &str = "a_core_of_the_kernel_s_says_the_same";
-    if let Some(folder) = std::env::var_os(CHILD) {
-        serve(folder.into());
-    }
-    let folder = Folder::new("core-tables-kernel");
-    let mut service = Service::start(TEST, &folder);
-    let live = service.snapshot();
-    service.signal(libc::SIGABRT);
-    let status = service.child.wait().expect("a child");
-    assert_eq!(status.signal(), Some(libc::SIGABRT));
-    match core_of_kernel(&folder, status.core_dumped()) {
-        Ok(path) => assert_same(&live, &read_core(&path, None).expect("tables")),
+    assert_same(&live, &read_core(&path, None).expect("tables"));
+    match core_of_kernel(&folder, &mut service) {
+        Ok(core) => assert_same(&live, &read_core(&core, None).expect("tables")),
         Err(why) => skipped(1, &why),
     }
+    check_executables(&live, &path, &folder);
+    let core = File::options().read(true).write(true).open(&path).expect("a core");
+    check_versions(&path, &core);
+    check_cuts(&live, &path, &core);
 }
 
-/// The core of a process that ran in this folder; why there is none.
-fn core_of_kernel(folder: &Folder, was_dumped: bool) -> Result<PathBuf, String> {
+/// The core that the kernel writes as the service, which was stopped, ends in its folder; why there is none.
+fn core_of_kernel(folder: &Folder, service: &mut Service) -> Result<PathBuf, String> {
+    service.signal(libc::SIGABRT);
+    service.signal(libc::SIGCONT);
+    let status = service.child.wait().expect("a child");
+    assert_eq!(status.signal(), Some(libc::SIGABRT));
     let pattern = fs::read_to_string("/proc/sys/kernel/core_pattern").map_err(|error| error.to_string())?;
     if pattern.contains(['|', '/']) {
         return Err(format!("cores go elsewhere: {}", pattern.trim()));
     }
     let start = pattern.trim().split('%').next().unwrap_or_default();
-    let name = folder.names().into_iter().find(|name| name.starts_with(start) && name != "agent");
-    name.filter(|_| was_dumped)
-        .map(|name| folder.join(name))
-        .ok_or_else(|| "the kernel wrote none".to_owned())
+    let name = folder
+        .names()
+        .into_iter()
+        .find(|name| name.starts_with(start) && !["agent", "written"].contains(&name.as_str()));
+    let name = name.filter(|_| status.core_dumped());
+    name.map(|name| folder.join(name)).ok_or_else(|| "the kernel wrote none".to_owned())
 }
 
 #[expect(clippy::print_stderr, reason = "a test that proves less must say so")]
@@ -253,43 +247,37 @@ fn skipped(cores: usize, why: &str) {
     eprintln!("skipped: {cores} core ({why})");
 }
 
-#[test]
-fn a_core_that_is_not_whole_gives_what_it_has_or_says_why_it_gives_nothing() {
-    const TEST: &str = "a_core_that_is_not_whole_gives_what_it_has_or_says_why_it_gives_nothing";
-    if let Some(folder) = std::env::var_os(CHILD) {
-        serve(folder.into());
-    }
-    let folder = Folder::new("core-tables-damaged");
-    let service = Service::start(TEST, &folder);
-    let live = service.snapshot();
-    service.stop();
-    let path = folder.join("core");
-    write_core_of(service.child.id(), &path).expect("a core");
-    drop(service);
-    let core = File::options().read(true).write(true).open(&path).expect("a core");
-    let (len, at) = (core.metadata().expect("a core").len(), layout_in(&core));
-
-    // The executable was moved, or another is given.
+/// The executable was moved, or another is given.
+#[track_caller]
+fn check_executables(live: &Snapshot, path: &Path, folder: &Folder) {
     let moved = folder.join("moved");
     fs::copy(std::env::current_exe().expect("a path"), &moved).expect("a copy");
-    assert_same(&live, &read_core(&path, Some(&moved)).expect("tables"));
-    let other = read_core(&path, Some("/proc/self/cmdline".as_ref()));
+    assert_same(live, &read_core(path, Some(&moved)).expect("tables"));
+    let other = read_core(path, Some("/proc/self/cmdline".as_ref()));
     assert!(matches!(other, Err(CoreTablesError::OtherExecutable { .. })), "{other:?}");
+}
 
-    // Tables of another version.
-    core.write_all_at(&2_u32.to_le_bytes(), at + VERSION_AT).expect("a core");
-    let refused = read_core(&path, None).expect_err("another version");
+/// Tables of another version are refused by name.
+#[track_caller]
+fn check_versions(path: &Path, core: &File) {
+    let at = layout_in(core) + VERSION_AT;
+    core.write_all_at(&2_u32.to_le_bytes(), at).expect("a core");
+    let refused = read_core(path, None).expect_err("another version");
     let diag_version = env!("CARGO_PKG_VERSION").to_owned();
     let says = format!("of version 2, of diag {diag_version},");
     assert!(refused.to_string().contains(&says), "{refused}");
     assert_eq!(refused, CoreTablesError::OtherVersion { version: 2, diag_version });
-    core.write_all_at(&1_u32.to_le_bytes(), at + VERSION_AT).expect("a core");
+    core.write_all_at(&1_u32.to_le_bytes(), at).expect("a core");
+}
 
-    // Without the end there is less, and it says so.
+/// Without the end there is less, and it says so.
+#[track_caller]
+fn check_cuts(live: &Snapshot, path: &Path, core: &File) {
+    let (len, at) = (core.metadata().expect("a core").len(), layout_in(core));
     let mut tasks = live.tasks.len();
     for len in [len - 1, at + (len - at) / 2, at + (1 << 20)] {
         core.set_len(len).expect("a core");
-        let cut = read_core(&path, None).expect("some tables");
+        let cut = read_core(path, None).expect("some tables");
         assert!(cut.capture.dropped.get("core_cut_short") > Some(&0), "{:?}", cut.capture.dropped);
         assert!(cut.tasks.len() <= tasks, "{} of {tasks}", cut.tasks.len());
         assert_eq!(cut.process.diag_version, live.process.diag_version);
@@ -297,9 +285,9 @@ fn a_core_that_is_not_whole_gives_what_it_has_or_says_why_it_gives_nothing() {
     }
     assert_eq!(tasks, 0, "their memory lies behind that of the executable");
     core.set_len(at + 64).expect("a core");
-    assert_eq!(read_core(&path, None).expect_err("cut"), CoreTablesError::Damaged);
+    assert_eq!(read_core(path, None).expect_err("cut"), CoreTablesError::Damaged);
     core.set_len(at).expect("a core");
-    assert_eq!(read_core(&path, None).expect_err("cut"), CoreTablesError::NoTables);
+    assert_eq!(read_core(path, None).expect_err("cut"), CoreTablesError::NoTables);
 }
 
 /// From the start of the layout to its version.
@@ -354,7 +342,8 @@ fn serve(folder: PathBuf) -> ! {
     allow_cores();
     let diag = diag::Builder::new().env(false).service("shop").addr(([127, 0, 0, 1], 0)).census(false);
     let diag = diag.resource_attribute("zone", "b").resource_attribute("tier", "");
-    let diag = diag.heap(HeapMode::Full).stderr(false).start();
+    // All blocks but the smallest are samples, and stand for themselves.
+    let diag = diag.heap_rate(1).stderr(false).start();
     assert!(diag.problems().is_empty(), "{:?}", diag.problems());
     let at_rest = diag::gauge(AT_REST);
     // One thread polls, so that each of its tasks has been when it is done.
