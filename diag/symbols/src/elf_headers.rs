@@ -55,10 +55,13 @@ impl ElfHeaders {
 
     /// What is to be added to its addresses, if byte `offset` of the file is mapped at `start`.
     pub fn base(&self, start: u64, offset: u64) -> Option<u64> {
+        // A page may have the end of one and the beginning of the next.
+        let begins = |segment: &&ElfSegment| segment.offset & !PAGE == offset;
         let has = |segment: &&ElfSegment| {
             (segment.offset & !PAGE..segment.offset.saturating_add(segment.file_bytes)).contains(&offset)
         };
-        let segment = self.segments.iter().find(has)?;
+        let all = || self.segments.iter();
+        let segment = all().find(begins).or_else(|| all().find(has))?;
         Some(start.wrapping_sub(segment.address.wrapping_sub(segment.offset).wrapping_add(offset)))
     }
 

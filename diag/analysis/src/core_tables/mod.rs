@@ -1,6 +1,6 @@
 //! A snapshot of a process that is gone: the recorder's own tables, read out of its core.
 //!
-//! The recorder keeps [one static](layout) that says where its tables lie and what is where in each record, so nothing here
+//! The recorder keeps one static that says where its tables lie and what is where in each record, so nothing here
 //! knows the recorder's types. What the bits of a column mean goes with the version of that static; another version is
 //! refused. What is not in the core is not in the snapshot, and
 //! [what was not recorded](diag_snapshot::Capture::dropped_sentences) says so: of the system there is next to nothing, and
