@@ -66,14 +66,19 @@ impl Service {
 
     /// What it says itself, once nothing moves any more.
     fn snapshot(&self) -> Snapshot {
-        eventually(PATIENCE, "the service comes to rest", || {
+        let take = || {
             let answer = get(self.agent, "/snapshot");
             let (snapshot, damages) = diag_snapshot::read(&answer.body).expect("a snapshot");
             assert!(damages.is_empty(), "{damages:?}");
-            let gauges = snapshot.capture.gauges.clone();
+            snapshot
+        };
+        eventually(PATIENCE, "the service comes to rest", || {
+            let gauges = take().capture.gauges;
             let is_at_rest = gauges.iter().any(|gauge| gauge.name == AT_REST && gauge.value == 1);
-            if is_at_rest { Ok(snapshot) } else { Err(gauges) }
-        })
+            if is_at_rest { Ok(()) } else { Err(gauges) }
+        });
+        // Gauges are read last: the rows of that snapshot may be older than what it says.
+        take()
     }
 
     /// Stops it.
