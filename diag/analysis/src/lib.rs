@@ -4,7 +4,7 @@
 //!
 //! An [`Analysis`] is built once for each snapshot. Of it are made the text of [`dump`], the [`metrics`], and every
 //! [`export`] format. Only `symbols`, which services do not link, opens files: those of binaries, to name what the
-//! service could not name.
+//! service could not name, and of cores.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -16,6 +16,8 @@ pub mod await_point;
 pub mod await_points;
 pub mod cohorts;
 pub mod conditions;
+#[cfg(feature = "symbols")]
+pub mod core_tables;
 mod coverage;
 mod cpu_shortage;
 pub mod cpu_stacks;

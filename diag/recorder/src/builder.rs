@@ -338,6 +338,7 @@ impl Builder {
         crate::thread::set_signal(settings.signal);
         let mut started = Started::default();
         if settings.enabled {
+            crate::capture::tell_cores(&settings);
             self.allocator.into_iter().for_each(Asked::install);
             self.runtimes.into_iter().for_each(|(name, handle)| runtime::add(&name, handle));
             runtime::notice_first();

@@ -15,8 +15,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::fork::{self, Lock, TICK};
-use crate::sys;
 pub(crate) use crate::sys::{coarse_ns, precise_ns};
+use crate::{core_layout, sys};
 
 /// No tick: what was read without one is not remembered.
 const NO_TICK: u64 = u64::MAX;
@@ -99,7 +99,11 @@ pub(crate) fn anchor() -> Anchor {
     let process = fork::process();
     match *anchor {
         Some((of, anchor)) if of == process => anchor,
-        _ => anchor.insert((process, Anchor::read())).1,
+        _ => {
+            let read = Anchor::read();
+            core_layout::tell_anchor(&read);
+            anchor.insert((process, read)).1
+        }
     }
 }
 

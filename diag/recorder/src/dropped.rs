@@ -8,6 +8,8 @@ use std::iter::successors;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+use crate::core_layout::{Table, column};
+
 /// A count of one kind of thing that was not recorded. For statics, and for hooks as well: nothing here waits or allocates.
 pub(crate) struct Dropped {
     name: &'static str,
@@ -15,6 +17,17 @@ pub(crate) struct Dropped {
     times: AtomicU64,
     /// The one that counted for the first time before this one did.
     older: AtomicPtr<Dropped>,
+}
+
+/// The list of these: the address of the first lies there, and each has that of the next. A text is its address and length.
+pub(crate) const fn table() -> Table {
+    let columns = [
+        column!(Dropped, "name", name, 2),
+        column!(Dropped, "sentence", sentence, 2),
+        column!(Dropped, "times", times),
+        column!(Dropped, "older", older),
+    ];
+    Table::at("dropped", size_of::<Dropped>(), &columns, (&raw const LATEST).cast_mut().cast(), 1)
 }
 
 /// Those that have counted, the latest first.

@@ -68,6 +68,7 @@ mod capture;
 #[cfg(samples_heap)]
 mod census;
 mod clock;
+mod core_layout;
 #[cfg(profiles_cpu)]
 mod cpu;
 mod current;

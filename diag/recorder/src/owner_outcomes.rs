@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use diag_snapshot::Outcome;
 
+use crate::core_layout::CORE_LAYOUT;
 use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::memory;
@@ -38,7 +39,10 @@ static OWNERS: Once<OwnerOutcomes> = Once::new();
 
 /// Makes room for the table, once; without it, no outcome is known.
 pub(crate) fn prepare() {
-    let _ = OWNERS.get_or_try_init(|| OwnerOutcomes::new().ok_or(()));
+    if let Ok(owners) = OWNERS.get_or_try_init(|| OwnerOutcomes::new().ok_or(())) {
+        let words = owners.buckets.as_flattened();
+        CORE_LAYOUT.tables.owners.enter(words.as_ptr().cast(), words.len());
+    }
 }
 
 /// A task allocated a sampled block.

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use object::Endianness;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
-use object::{Endianness, LittleEndian, U64};
 
 use crate::mapped::Mapped;
 
@@ -35,11 +35,18 @@ pub struct CoreRegion<'a> {
     pub expected_bytes: u64,
 }
 
-/// A file that was mapped.
-struct MappedPath {
-    start: u64,
-    end: u64,
-    path: String,
+/// A part of a file, and where it was mapped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoreMapping {
+    /// First address.
+    pub start: u64,
+    /// The address behind the last.
+    pub end: u64,
+    /// Which byte of the file lies at the first address.
+    pub offset: u64,
+    /// The file.
+    pub path: String,
 }
 
 type Header = FileHeader64<Endianness>;
@@ -52,18 +59,51 @@ impl CoreFile {
         is_core.then_some(file)
     }
 
+    /// The parts of files that were mapped, in the order of the core.
+    pub fn mappings(&self) -> Vec<CoreMapping> {
+        mappings(self.mapped.bytes())
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> Option<u32> {
+        /// Behind letters for its state, flags, and two ids of who ran it.
+        const PID: usize = 24;
+        let mut infos = notes(self.mapped.bytes()).filter(|(kind, _)| *kind == elf::NT_PRPSINFO);
+        let bytes = infos.find_map(|(_, desc)| desc.get(PID..)?.first_chunk())?;
+        Some(u32::from_le_bytes(*bytes))
+    }
+
+    /// How many threads there were.
+    pub fn threads(&self) -> u64 {
+        notes(self.mapped.bytes()).filter(|(kind, _)| *kind == elf::NT_PRSTATUS).count() as u64
+    }
+
     /// All ranges, ascending.
     pub fn regions(&self) -> Vec<CoreRegion<'_>> {
         regions(self.mapped.bytes()).unwrap_or_default()
     }
 }
 
+/// The notes of a core, each by its kind with what it says.
+fn notes(bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    let parsed =
+        parse(bytes).and_then(|(header, endian)| Some((header.program_headers(endian, bytes).ok()?, endian)));
+    parsed.into_iter().flat_map(move |(segments, endian)| {
+        let notes = segments.iter().filter_map(move |segment| segment.notes(endian, bytes).ok()?);
+        notes.flat_map(move |mut notes| {
+            std::iter::from_fn(move || {
+                let note = notes.next().ok()??;
+                Some((note.n_type(endian), note.desc()))
+            })
+        })
+    })
+}
+
 /// The ranges in the bytes of a core; none if they are no core.
 fn regions(bytes: &[u8]) -> Option<Vec<CoreRegion<'_>>> {
     let (header, endian) = parse(bytes)?;
     let segments = header.program_headers(endian, bytes).ok()?;
-    let notes = segments.iter().filter_map(|segment| segment.notes(endian, bytes).ok()?);
-    let files: Vec<MappedPath> = notes.flat_map(|notes| mapped_paths(notes, endian)).collect();
+    let files = mappings(bytes);
     // Whatever the headers claim, no byte is given more than once on the whole.
     let mut budget = bytes.len() as u64;
     let mut regions: Vec<CoreRegion<'_>> = segments
@@ -101,31 +141,28 @@ fn parse(bytes: &[u8]) -> Option<(&Header, Endianness)> {
 }
 
 /// The files that the kernel's note names: count, size of a page, three numbers for each, then as many names.
-fn mapped_paths(
-    mut notes: object::read::elf::NoteIterator<'_, Header>,
-    endian: Endianness,
-) -> Vec<MappedPath> {
+fn mappings(bytes: &[u8]) -> Vec<CoreMapping> {
     const NUMBERS: usize = 3 * 8;
     let mut files = Vec::new();
-    while let Ok(Some(note)) = notes.next() {
-        if note.n_type(endian) != elf::NT_FILE {
-            continue;
-        }
-        let Some((head, rest)) = note.desc().split_at_checked(16) else { continue };
-        let number = |at: &[u8]| {
-            at.first_chunk::<8>().map_or(0, |bytes| U64::<LittleEndian>::from_bytes(*bytes).get(LittleEndian))
-        };
+    for (_, desc) in notes(bytes).filter(|(kind, _)| *kind == elf::NT_FILE) {
+        let Some((head, rest)) = desc.split_at_checked(16) else { continue };
         let count = usize::try_from(number(head)).unwrap_or(usize::MAX);
         let Some((ranges, names)) = count.checked_mul(NUMBERS).and_then(|len| rest.split_at_checked(len))
         else {
             continue;
         };
+        let page_bytes = number(&head[8..]);
         let names = names.split(|&byte| byte == 0);
-        files.extend(ranges.chunks_exact(NUMBERS).zip(names).map(|(range, name)| MappedPath {
+        files.extend(ranges.chunks_exact(NUMBERS).zip(names).map(|(range, name)| CoreMapping {
             start: number(range),
             end: number(&range[8..]),
+            offset: number(&range[16..]).saturating_mul(page_bytes),
             path: String::from_utf8_lossy(name).into_owned(),
         }));
     }
     files
+}
+
+fn number(at: &[u8]) -> u64 {
+    at.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -39,6 +39,11 @@ impl ElfFile {
         is_module.then_some(file)
     }
 
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8] {
+        self.mapped.bytes()
+    }
+
     /// Lower-case hex; none if the linker wrote none.
     pub fn build_id(&self) -> Option<String> {
         self.parse()?.build_id().ok()?.map(hex)

@@ -8,6 +8,7 @@ mod chains;
 mod core_file;
 mod debug_info;
 mod elf;
+mod elf_headers;
 mod function;
 mod lines;
 mod mapped;
@@ -15,9 +16,10 @@ mod names;
 mod probe;
 mod symbol_table;
 
-pub use core_file::{CoreFile, CoreRegion};
+pub use core_file::{CoreFile, CoreMapping, CoreRegion};
 pub use debug_info::DebugInfo;
 pub use elf::{Detail, ElfFile, look_up};
+pub use elf_headers::{ElfHeaders, ElfSegment};
 pub use function::Function;
 
 use std::fmt::Write as _;

@@ -17,13 +17,13 @@ pub struct CoreRegion {
     pub content: Vec<u8>,
 }
 
-const HEADER: usize = 64;
-const SEGMENT: usize = 56;
-const PAGE: u64 = 4096;
+pub(crate) const HEADER: usize = 64;
+pub(crate) const SEGMENT: usize = 56;
+pub(crate) const PAGE: u64 = 4096;
 
 /// The bytes of a core with these regions.
 pub fn core_file(regions: &[CoreRegion]) -> Vec<u8> {
-    let note = files_note(regions);
+    let note = note(FILES, files_note(regions));
     let segments = regions.len() + 1;
     let note_at = HEADER + SEGMENT * segments;
     let mut at = ((note_at + note.len()) as u64).next_multiple_of(PAGE);
@@ -42,7 +42,7 @@ pub fn core_file(regions: &[CoreRegion]) -> Vec<u8> {
     bytes
 }
 
-fn header(segments: u16) -> Vec<u8> {
+pub(crate) fn header(segments: u16) -> Vec<u8> {
     let mut bytes = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     // A core, of x86-64.
     bytes.extend([4, 0, 62, 0, 1, 0, 0, 0]);
@@ -54,29 +54,51 @@ fn header(segments: u16) -> Vec<u8> {
     bytes
 }
 
-fn segment(bytes: &mut Vec<u8>, kind: u32, flags: u32, [offset, start, in_file, in_memory]: [u64; 4]) {
+pub(crate) fn segment(
+    bytes: &mut Vec<u8>,
+    kind: u32,
+    flags: u32,
+    [offset, start, in_file, in_memory]: [u64; 4],
+) {
     bytes.extend(kind.to_le_bytes());
     bytes.extend(flags.to_le_bytes());
     [offset, start, 0, in_file, in_memory, 4].iter().for_each(|number| bytes.extend(number.to_le_bytes()));
 }
 
-/// The kernel's note of the files that are mapped.
+/// The kernel's kinds of notes: what is mapped, what process it was, and one for each thread.
+pub(crate) const FILES: u32 = 0x4649_4c45;
+pub(crate) const PROCESS: u32 = 3;
+pub(crate) const THREAD: u32 = 1;
+
+/// The files that are mapped.
 fn files_note(regions: &[CoreRegion]) -> Vec<u8> {
     let files: BTreeSet<_> = regions
         .iter()
         .filter_map(|region| Some((region.start, region.bytes, region.path.as_ref()?)))
         .collect();
+    let files: Vec<_> =
+        files.iter().map(|(start, bytes, path)| ([*start, start + bytes, 0], *path)).collect();
+    files_content(&files)
+}
+
+/// What the note of files says: where each begins, ends, and at which byte of it.
+pub(crate) fn files_content(files: &[([u64; 3], &String)]) -> Vec<u8> {
     let mut content = Vec::new();
     [files.len() as u64, PAGE].iter().for_each(|number| content.extend(number.to_le_bytes()));
-    for (start, bytes, _) in &files {
-        [*start, start + bytes, 0].iter().for_each(|number| content.extend(number.to_le_bytes()));
+    for ([start, end, offset], _) in files {
+        [*start, *end, offset / PAGE].iter().for_each(|number| content.extend(number.to_le_bytes()));
     }
-    for (_, _, path) in &files {
+    for (_, path) in files {
         content.extend(path.as_bytes());
         content.push(0);
     }
+    content
+}
+
+/// A note of the kernel's.
+pub(crate) fn note(kind: u32, mut content: Vec<u8>) -> Vec<u8> {
     let mut note = Vec::new();
-    [5, content.len() as u32, 0x4649_4c45].iter().for_each(|number: &u32| note.extend(number.to_le_bytes()));
+    [5, content.len() as u32, kind].iter().for_each(|number: &u32| note.extend(number.to_le_bytes()));
     note.extend(b"CORE\0\0\0\0");
     content.resize(content.len().next_multiple_of(4), 0);
     note.extend(content);

@@ -23,6 +23,8 @@ pub mod scenario;
 pub mod again;
 pub mod agent;
 pub mod core_file;
+pub mod core_of_process;
+pub mod core_with_tables;
 pub mod eventually;
 pub mod folder;
 pub mod golden;

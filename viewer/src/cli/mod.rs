@@ -21,6 +21,7 @@ mod load;
 pub(crate) mod memdiff;
 pub(crate) mod output;
 pub(crate) mod policy;
+mod post_mortem;
 mod process_facts;
 mod process_memory;
 mod progress;

@@ -3,7 +3,7 @@
 //! The bytes are read back before they are written, so a file that exists is a snapshot, and one of the service that
 //! was meant: a port may have gone to another process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use diag_analysis::human;
@@ -15,20 +15,27 @@ use hyper::body::Bytes;
 use super::asking::AskingArgs;
 use super::exit::{End, Failure};
 use super::output::{Format, Output, note, print};
+use super::post_mortem;
 use super::process_facts;
 use super::progress::Progress;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  diag snap http://127.0.0.1:9797 -o before.diag\n  diag snap --pid 4711 -o before.diag"
+    after_help = "Examples:\n  diag snap http://127.0.0.1:9797 -o before.diag\n  diag snap --pid 4711 -o before.diag\n  diag snap --core core.1 --exe target/release/orders -o dead.diag"
 )]
 pub(crate) struct Args {
     /// The agent's address: `http://127.0.0.1:9797` or `127.0.0.1:9797`
-    #[arg(required_unless_present = "pid")]
+    #[arg(required_unless_present_any = ["pid", "core"])]
     url: Option<String>,
     /// Instead, what the system says of the process of this id, which need not link diag: no tasks, no heap
     #[arg(long, conflicts_with_all = ["url", "ask", "cpu"])]
     pid: Option<u32>,
+    /// Instead, what the ELF core of a service that is gone has of diag's own tables: tasks, heap, stacks
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "pid", "ask", "cpu"])]
+    core: Option<PathBuf>,
+    /// The executable that the core is of, if it is not where it ran
+    #[arg(long, value_name = "BIN", requires = "core")]
+    exe: Option<PathBuf>,
     /// The file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -47,7 +54,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
-    let Some(url) = &args.url else { return of_process(args, output) };
+    let Some(url) = &args.url else {
+        return match &args.core {
+            Some(core) => of_core(core, args, output),
+            None => of_process(args, output),
+        };
+    };
     let agent = Agent::parse(url).map_err(Failure::Usage)?;
     let within = args.asking.within();
     let asked = Asked { token: args.asking.token.as_deref(), within, ask: args.ask, cpu_seconds: args.cpu };
@@ -91,6 +103,29 @@ fn of_process(args: &Args, output: &Output) -> Result<End, Failure> {
             args.output.display(),
             human::count(process_facts::mapped_files(&snapshot)),
             human::name(&snapshot.process.service),
+        ))?;
+    }
+    Ok(End::Clean)
+}
+
+/// What a core has.
+fn of_core(core: &Path, args: &Args, output: &Output) -> Result<End, Failure> {
+    let snapshot = post_mortem::snapshot(core, args.exe.as_deref())?;
+    if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
+        let (is, expected) = (human::name(&snapshot.process.service), human::name(expected));
+        return Err(Failure::Usage(format!(
+            "the core is of `{is}`, not of `{expected}`; nothing was written"
+        )));
+    }
+    let bytes = diag_snapshot::write(&snapshot);
+    file::write(&args.output, &bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    if output.format == Format::Text {
+        print(&format!(
+            "{}: {} tasks of {}, {}\n",
+            args.output.display(),
+            human::count(snapshot.live_tasks()),
+            human::name(&snapshot.process.service),
+            human::bytes(bytes.len() as u64),
         ))?;
     }
     Ok(End::Clean)

@@ -59,6 +59,15 @@ impl DebugFiles {
         Ok(files)
     }
 
+    /// The same with one file more, if it is an ELF file that says which build it is.
+    #[must_use]
+    pub fn with_file(mut self, path: &Path) -> Self {
+        if let Some(build_id) = ElfFile::open(path).and_then(|file| file.build_id()) {
+            self.by_build_id.entry(build_id).or_default().push(path.to_owned());
+        }
+        self
+    }
+
     /// True if no folder was given.
     pub fn is_empty(&self) -> bool {
         self.dirs.is_empty()

@@ -12,18 +12,20 @@ const POINTER: usize = size_of::<usize>();
 const AROUND: usize = 4 * POINTER + POINTER + 8 + 6 * POINTER;
 /// Before the future or its output.
 const TAG: usize = POINTER;
+/// What is no future and no output.
+pub(crate) const WITHOUT_STAGE: usize = AROUND + TAG;
 /// The least that an output takes.
-const OUTPUT: usize = size_of::<Result<(), JoinError>>();
+pub(crate) const OUTPUT: usize = size_of::<Result<(), JoinError>>();
 /// A larger future is boxed, and that box is gone when the task has ended.
-const BOXED_ABOVE: usize = if cfg!(debug_assertions) { 2_048 } else { 16_384 };
+pub(crate) const BOXED_ABOVE: usize = if cfg!(debug_assertions) { 2_048 } else { 16_384 };
 /// A cell is a whole number of lines, of two on most processors.
-const LINE: usize = crate::sys::FETCHED_BYTES;
+pub(crate) const LINE: usize = crate::sys::FETCHED_BYTES;
 
 /// At least so many bytes are kept of an ended task whose future had this size.
 pub(super) fn ended_bytes(kind: Option<SiteKind>, future_bytes: u64) -> u64 {
     // The recorder's wrapper is a pointer larger than the future.
     let future = (future_bytes as usize).next_multiple_of(POINTER) + POINTER;
     let is_inside = matches!(kind, Some(SiteKind::Task | SiteKind::Local)) && future <= BOXED_ABOVE;
-    let stage = TAG + if is_inside { future.max(OUTPUT) } else { OUTPUT };
-    (AROUND + stage).next_multiple_of(LINE) as u64
+    let stage = if is_inside { future.max(OUTPUT) } else { OUTPUT };
+    (WITHOUT_STAGE + stage).next_multiple_of(LINE) as u64
 }

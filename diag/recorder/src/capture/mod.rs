@@ -5,7 +5,7 @@
 //! tasks get a poll each (`awaits.rs`).
 
 mod awaits;
-mod cell;
+pub(crate) mod cell;
 mod commonest;
 mod coverage;
 #[cfg(profiles_cpu)]
@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings};
 
-pub(crate) use process::{service_name, status};
+pub(crate) use process::{service_name, status, tell_cores};
 
 use coverage::Coverage;
 use library::Library;

@@ -9,7 +9,8 @@ use super::descriptors::Targets;
 use super::mapped_files::Files;
 use super::{descriptors, memory};
 use crate::allocator::AllocatorStats;
-use crate::clock::Anchor;
+use crate::clock::{self, Anchor};
+use crate::core_layout::CORE_LAYOUT;
 use crate::fork::{self, Lock};
 use crate::health::Status;
 use crate::settings::Settings;
@@ -41,6 +42,18 @@ pub(crate) fn service_name(settings: &Settings) -> String {
     settings.service.clone().or_else(name).unwrap_or_else(|| "unnamed".to_owned())
 }
 
+/// Writes down for readers of cores what these facts are.
+pub(crate) fn tell_cores(settings: &Settings) {
+    instance(&clock::anchor());
+    let tables = &CORE_LAYOUT.tables;
+    tables.service.enter_text(&service_name(settings));
+    tables.host.enter_text(&procfs::host().unwrap_or_default());
+    let attributes = settings.resource_attributes.iter();
+    tables
+        .attributes
+        .enter_text(&attributes.map(|(key, value)| format!("{key}\0{value}\0")).collect::<String>());
+}
+
 /// The same number as long as the process lives, and a new one in a forked child.
 fn instance(anchor: &Anchor) -> u64 {
     static OF_PROCESS: Lock<Option<(NonZeroU32, u64)>> = Lock::new(None);
@@ -48,7 +61,10 @@ fn instance(anchor: &Anchor) -> u64 {
     let (process, pid) = (fork::process(), std::process::id());
     // The standard library's random keys. Children of one parent have the same, hence the id.
     let new = || (process, RandomState::new().hash_one((anchor.start_unix_us, pid)));
-    of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new())).1
+    let (_, instance) =
+        of_process.filter(|(of, _)| *of == process).unwrap_or_else(|| *of_process.insert(new()));
+    CORE_LAYOUT.facts.instance.set(instance);
+    instance
 }
 
 fn allocator_row(stats: AllocatorStats) -> diag_snapshot::AllocatorStats {

@@ -15,6 +15,7 @@ use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::weight::Weight;
+use crate::core_layout::{Column, column};
 use crate::memory::Zeroed;
 
 /// Buckets of ages, by powers of two of a millisecond: the last begins at 140 minutes.
@@ -36,6 +37,16 @@ pub(super) struct HeapCounters {
 
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for HeapCounters {}
+
+/// What a reader of cores is told of the counters.
+pub(crate) const COUNTERS: &[Column] = &[
+    column!(HeapCounters, "allocated_parts", allocated_parts),
+    column!(HeapCounters, "allocated_bytes", allocated_bytes),
+    column!(HeapCounters, "freed_parts", freed_parts),
+    column!(HeapCounters, "freed_bytes", freed_bytes),
+    column!(HeapCounters, "ages", ages, AGE_BUCKETS),
+];
+pub(crate) const COUNTERS_BYTES: usize = size_of::<HeapCounters>();
 
 /// What a [`HeapCounters`] has counted: estimates, exact if every block is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -130,6 +130,21 @@ fn prepare(capacity: Capacity) -> Result<(), EnableError> {
 /// True once the sampler was on: there may be tables without it.
 static WAS_ENABLED: AtomicBool = AtomicBool::new(false);
 
+/// What readers of cores are told of the sampler.
+pub(crate) mod core_tables {
+    pub(crate) use super::counters::{COUNTERS, COUNTERS_BYTES};
+    pub(crate) use super::record::samples;
+    pub(crate) use super::sampler::rate_table as rate;
+    pub(crate) use super::stacks::CHUNK_BYTES as STACK_CHUNK_BYTES;
+    use super::{AtomicBool, WAS_ENABLED};
+    use crate::core_layout::Table;
+
+    /// Whether it was ever on.
+    pub(crate) const fn enabled() -> Table {
+        Table::at("heap_enabled", size_of::<AtomicBool>(), &[], (&raw const WAS_ENABLED).cast_mut().cast(), 1)
+    }
+}
+
 /// Takes no more samples. Those that live stay known until they are freed.
 pub fn disable() {
     sampler::set_rate(None);

@@ -17,6 +17,7 @@
 
 use super::pool::Pool;
 use super::weight::Weight;
+use crate::core_layout::{CORE_LAYOUT, Table, column};
 use crate::memory::{self, Zeroed};
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -92,7 +93,28 @@ pub(super) struct Resized {
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for Record {}
 
+/// What a reader of cores is told of the records; where they lie follows.
+pub(crate) const fn samples() -> Table {
+    let columns = [
+        column!(Record, "birth", birth),
+        column!(Record, "size", size),
+        column!(Record, "rate", rate),
+        column!(Record, "task", task),
+        column!(Record, "born_ns", born),
+        column!(Record, "stack", stack),
+        column!(Record, "thread", thread),
+        column!(Record, "counted", counted),
+    ];
+    Table::new("samples", size_of::<Record>(), &columns)
+}
+
 impl Records {
+    /// Tells readers of cores where the records are.
+    pub(super) fn tell_cores(&'static self) {
+        CORE_LAYOUT.tables.samples.enter(self.table.as_ptr().cast(), self.table.len());
+        CORE_LAYOUT.tables.samples.enter_mark(&self.next_birth);
+    }
+
     /// Address space that so many take.
     pub(super) const fn bytes(limit: u32) -> usize {
         limit as usize * size_of::<Record>()

@@ -23,6 +23,7 @@ use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::scratch;
+use crate::core_layout::Table;
 
 /// A rate that stands for "not sampling".
 const OFF: u64 = u64::MAX;
@@ -39,6 +40,11 @@ const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 static RATE: AtomicU64 = AtomicU64::new(OFF);
 static SEED: AtomicU64 = AtomicU64::new(GOLDEN);
 static THREADS: AtomicU32 = AtomicU32::new(0);
+
+/// Where the rate is said.
+pub(crate) const fn rate_table() -> Table {
+    Table::at("heap_rate", size_of::<AtomicU64>(), &[], (&raw const RATE).cast_mut().cast(), 1)
+}
 
 /// What a thread knows; plain cells without a destructor, readable at any time in a thread's life.
 struct Thread {

@@ -8,12 +8,13 @@ use super::region::{self, Region};
 use super::stacks::Stacks;
 use super::testing;
 use super::weight::Weight;
+use crate::core_layout::CORE_LAYOUT;
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
 use crate::fork::Once;
 use crate::memory;
 use crate::owner_outcomes;
-use crate::stack::UnwindCache;
+use crate::stack::{self, UnwindCache};
 
 static TABLES: Once<Tables> = Once::new();
 static DROPPED: Dropped = Dropped::new(
@@ -101,7 +102,7 @@ pub(super) fn prepare(capacity: Capacity) -> bool {
         tables.region.publish();
         Ok::<_, ()>(tables)
     };
-    TABLES.get_or_try_init(build).is_ok()
+    TABLES.get_or_try_init(build).inspect(|tables| tables.tell_cores()).is_ok()
 }
 
 /// The tables, once they are built.
@@ -159,6 +160,15 @@ impl Tables {
             unwinds: UnwindCache::new()?,
             sites: memory::zeroed(capacity.sites as usize)?,
         })
+    }
+
+    /// Tells readers of cores where all of it is.
+    fn tell_cores(&'static self) {
+        self.records.tell_cores();
+        self.stacks.tell_cores();
+        CORE_LAYOUT.tables.site_totals.enter(self.sites.as_ptr().cast(), self.sites.len());
+        let unwinder = stack::method();
+        CORE_LAYOUT.tables.unwinder.enter(unwinder.as_ptr().cast(), unwinder.len());
     }
 
     /// Sampled blocks that can be kept at once.

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 
 use super::await_stacks::{AwaitStacks, PLACE_BITS};
 use super::record::{STACK_MARKS, TaskRecord};
+use crate::core_layout::CORE_LAYOUT;
 use crate::dropped::Dropped;
 use crate::fork::{Once, Present};
 
@@ -95,6 +96,18 @@ impl AwaitNumbers {
             len += 1;
         }
         Some(self.of_stack(&words[..len])? | LIST)
+    }
+
+    /// Tells readers of cores where the tables are. Again once there is the second.
+    pub(super) fn tell_cores(&'static self) {
+        let tables = &CORE_LAYOUT.tables;
+        let second = self.second.get().and_then(Option::as_ref);
+        for (table, of) in [(&tables.await_even, Some(&self.first)), (&tables.await_odd, second)] {
+            let Some(of) = of else { continue };
+            let words = of.stacks.all_words();
+            table.enter(words.as_ptr().cast(), words.len());
+            table.enter_mark(&of.generation);
+        }
     }
 
     /// Whether the stack of this word has the same number now.

@@ -24,6 +24,7 @@ use super::await_numbers::{AwaitNumbers, MAX_STACKS, generation};
 use super::context;
 use super::record::{NO_STACKS, TaskRecord, WOKE_REPLACED};
 use super::slab::slab;
+use crate::core_layout::Table;
 use crate::current::{self, CurrentTask};
 use crate::dropped::Dropped;
 use crate::fork::Once;
@@ -43,6 +44,14 @@ static DROPPED: Dropped = Dropped::new(
     "await_stacks",
     "a stack of a parked task is not known, as it was beyond eight of a poll, could not be walked or found no room",
 );
+
+/// Where it is counted how many stacks were taken, and walked.
+pub(crate) const fn counts_tables() -> [Table; 2] {
+    [
+        Table::at("parked_taken", size_of::<AtomicU64>(), &[], (&raw const TAKEN).cast_mut().cast(), 1),
+        Table::at("parked_walked", size_of::<AtomicU64>(), &[], (&raw const WALKED).cast_mut().cast(), 1),
+    ]
+}
 
 /// How much was done since start.
 pub(crate) struct Counts {
@@ -64,7 +73,8 @@ pub(crate) fn counts() -> Counts {
 pub(crate) fn prepare() -> bool {
     stack::prepare();
     let kept = || Some(Kept { numbers: AwaitNumbers::new()?, unwinds: UnwindCache::new()? });
-    KEPT.get_or_init(kept).is_some()
+    let kept = KEPT.get_or_init(kept).as_ref();
+    kept.inspect(|kept| kept.numbers.tell_cores()).is_some()
 }
 
 fn kept() -> Option<&'static Kept> {
@@ -310,5 +320,6 @@ pub(crate) fn stacks_of(number: u32) -> Vec<Vec<u64>> {
 pub(crate) fn make_room() {
     if let (Some(kept), Some(slab)) = (kept(), slab()) {
         kept.numbers.make_room(slab.records());
+        kept.numbers.tell_cores();
     }
 }

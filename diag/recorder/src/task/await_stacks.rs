@@ -11,7 +11,7 @@ use crate::{hash, memory};
 /// Stacks at the most.
 const ENTRIES: usize = 1 << 14;
 /// A place takes so many bits.
-pub(super) const PLACE_BITS: u32 = 18;
+pub(crate) const PLACE_BITS: u32 = 18;
 /// Words of all stacks together at the most.
 const WORDS: usize = 1 << PLACE_BITS;
 /// How far from its own entry a stack may lie.
@@ -57,6 +57,11 @@ impl AwaitStacks {
             }
         }
         None
+    }
+
+    /// Its words, for readers of cores.
+    pub(super) fn all_words(&self) -> &'static [AtomicU64] {
+        self.words
     }
 
     /// Forgets all of them. While nobody asks for a place here; who reads may find anything.

@@ -18,6 +18,8 @@ use super::site::SiteId;
 
 /// Entries of a ring.
 pub(crate) const RING: usize = 128;
+/// Words of an entry.
+pub(super) const CELLS: usize = 5;
 
 /// One ended task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,8 +37,8 @@ pub(crate) struct Completed {
 /// The ring. All zero is an empty one.
 #[repr(C)]
 pub(crate) struct CompletedRing {
-    written: AtomicU64,
-    entries: [[AtomicU64; 5]; RING],
+    pub(super) written: AtomicU64,
+    pub(super) entries: [[AtomicU64; CELLS]; RING],
 }
 
 impl CompletedRing {

@@ -10,6 +10,7 @@ use super::record::TaskRecord;
 use super::sampling::{self, Extra, Sampling};
 use super::slab::{Slab, slab};
 use super::totals::{Shard, add};
+use crate::core_layout::CORE_LAYOUT;
 use crate::dropped::Dropped;
 use crate::{clock, runtime, sys};
 
@@ -140,6 +141,8 @@ pub(crate) fn is_own(id: u64) -> bool {
 pub(crate) fn in_child() {
     FORKED_NS.store(clock::coarse_ns(), Ordering::Relaxed);
     FIRST_ID.store(NEXT_ID.load(Ordering::Relaxed), Ordering::Relaxed);
+    CORE_LAYOUT.facts.first_id.set(FIRST_ID.load(Ordering::Relaxed));
+    CORE_LAYOUT.facts.forked_ns.set(forked_ns());
     CONTEXT.with(|context| {
         context.thread.set(0);
         context.next_id.set(1);

@@ -74,6 +74,7 @@ use std::task::Poll;
 #[doc(no_inline)]
 pub use tokio::task::*;
 
+pub(crate) use await_stacks::PLACE_BITS;
 pub use block_on::block_on;
 pub use blocking::{block_in_place, spawn_blocking};
 pub use builder::Builder;

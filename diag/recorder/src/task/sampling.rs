@@ -11,6 +11,8 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::core_layout::Table;
+
 /// Units a second for each thread, unless told otherwise: 2.5 ms of it.
 pub(crate) const DEFAULT_UNITS: u32 = 50_000;
 /// Units a second for all threads: under a lock that all of them share, 1 % of a second.
@@ -27,6 +29,16 @@ const MAX_GAP: u32 = 1 << 20;
 static UNITS: AtomicU32 = AtomicU32::new(0);
 /// Polls that should have had stacks, and no units were left: first ones and those after a long rest.
 static WITHOUT_UNITS: AtomicU64 = AtomicU64::new(0);
+
+/// Where it is said how many units stacks may cost.
+pub(crate) const fn units_table() -> Table {
+    Table::at("units", size_of::<AtomicU32>(), &[], (&raw const UNITS).cast_mut().cast(), 1)
+}
+
+/// Where it is counted how many polls had no units left.
+pub(crate) const fn without_units_table() -> Table {
+    Table::at("parked_without", size_of::<AtomicU64>(), &[], (&raw const WITHOUT_UNITS).cast_mut().cast(), 1)
+}
 
 /// Takes stacks from now on, at the cost of so many units a second and thread.
 pub(crate) fn take_stacks(units: u32) {
@@ -46,6 +58,11 @@ pub(crate) fn without_units() -> u64 {
 /// Polls timed precisely unless asked otherwise: one in so many on average.
 const TIMED_ONE_IN: u32 = 16;
 static TIMING_ONE_IN: AtomicU32 = AtomicU32::new(TIMED_ONE_IN);
+
+/// Where it is said of how many polls one is timed.
+pub(crate) const fn timing_table() -> Table {
+    Table::at("timing", size_of::<AtomicU32>(), &[], (&raw const TIMING_ONE_IN).cast_mut().cast(), 1)
+}
 
 /// Of so many polls one is timed precisely, and stands for so many.
 #[inline]

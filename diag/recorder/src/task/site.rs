@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use crate::core_layout::{Column, Table, column};
 use crate::dropped::Dropped;
 
 /// Number of a spawn site in this process, 20 bits; 0 stands for all sites beyond [`MAX_SITES`].
@@ -93,6 +94,61 @@ impl Site {
 struct Entry {
     id: SiteId,
     site: Site,
+    told: Told,
+}
+
+/// The same in words that a reader of cores understands.
+struct Told {
+    file: *const u8,
+    file_len: usize,
+    line: u32,
+    column: u32,
+    type_name: *const u8,
+    type_len: usize,
+    bytes: usize,
+    /// By the order of [`Kind`].
+    kind: u32,
+}
+
+impl Told {
+    fn of(site: &Site) -> Self {
+        let (location, type_name) = (site.location, site.code.type_name());
+        Told {
+            file: location.file().as_ptr(),
+            file_len: location.file().len(),
+            line: location.line(),
+            column: location.column(),
+            type_name: type_name.as_ptr(),
+            type_len: type_name.len(),
+            bytes: site.code.bytes,
+            kind: site.kind as u32,
+        }
+    }
+}
+
+/// What a reader of cores is told of a site.
+pub(crate) const COLUMNS: [Column; 9] = [
+    column!(Entry, "id", id),
+    column!(Entry, "file", told.file),
+    column!(Entry, "file_len", told.file_len),
+    column!(Entry, "line", told.line),
+    column!(Entry, "column", told.column),
+    column!(Entry, "type_name", told.type_name),
+    column!(Entry, "type_len", told.type_len),
+    column!(Entry, "bytes", told.bytes),
+    column!(Entry, "kind", told.kind),
+];
+pub(crate) const ENTRY_BYTES: usize = size_of::<Entry>();
+
+/// Where the addresses of the sites lie.
+pub(crate) const fn places() -> Table {
+    Table::at(
+        "site_places",
+        size_of::<AtomicPtr<Entry>>(),
+        &[],
+        (&raw const ENTRIES).cast_mut().cast(),
+        TABLE,
+    )
 }
 
 static ENTRIES: [AtomicPtr<Entry>; TABLE] = [const { AtomicPtr::new(std::ptr::null_mut()) }; TABLE];
@@ -124,7 +180,7 @@ fn register(site: Site) -> SiteId {
         OVERFLOWED.count();
         return SiteId(0);
     };
-    let new = Box::into_raw(Box::new(Entry { id, site }));
+    let new = Box::into_raw(Box::new(Entry { id, site, told: Told::of(&site) }));
     let mut i = site.hash();
     loop {
         // Release: pairs with the Acquire of whoever finds the entry; Acquire: of whoever was faster.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::free_bitmap::{CHUNK, FreeBitmap};
 use super::record::TaskRecord;
+use crate::core_layout::CORE_LAYOUT;
 use crate::fork::Once;
 use crate::health::Status;
 use crate::memory::{self, Reserved};
@@ -83,6 +84,7 @@ impl Slab {
         if ok {
             // Release, for the Acquire loads of the mark.
             self.committed.fetch_max(to as u32, Ordering::AcqRel);
+            CORE_LAYOUT.tables.tasks.enter(self.memory.start().as_ptr().cast(), to * CHUNK);
         }
         ok
     }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use super::completed::CompletedRing;
 use super::record::Recovered;
 use super::site::{MAX_SITES, SiteId};
+use crate::core_layout::{Column, Table, column};
 use crate::memory::{self, Zeroed};
 
 /// Buckets of lifetimes, by powers of two of a millisecond: the last begins at 140 minutes.
@@ -17,7 +18,8 @@ pub(crate) const LIFETIME_BUCKETS: usize = 24;
 pub(crate) const POLL_TIME_BUCKETS: usize = 24;
 /// Buckets of how long woken tasks waited, by powers of two of a millisecond: the last begins at 32 seconds.
 pub(crate) const DELAY_BUCKETS: usize = 16;
-const CHUNK: usize = 16;
+/// Counters that lie together, of as many sites.
+pub(crate) const CHUNK: usize = 16;
 
 /// What one thread counted for one site. What each spawn and end touches comes first.
 #[derive(Default)]
@@ -40,6 +42,20 @@ pub(crate) struct Totals {
     /// The longest that one had rested.
     pub(crate) recovered_idle_ns: AtomicU64,
 }
+
+/// What a reader of cores is told of the counters of a site.
+pub(crate) const COLUMNS: [Column; 10] = [
+    column!(Totals, "ended", ended, 4),
+    column!(Totals, "polls", polls),
+    column!(Totals, "busy_ns", busy_ns),
+    column!(Totals, "longest_poll_ns", longest_poll_ns),
+    column!(Totals, "lifetimes", lifetimes, LIFETIME_BUCKETS),
+    column!(Totals, "poll_times", poll_times, POLL_TIME_BUCKETS),
+    column!(Totals, "delays", delays, DELAY_BUCKETS),
+    column!(Totals, "recovered", recovered),
+    column!(Totals, "recovered_wakers", recovered_wakers),
+    column!(Totals, "recovered_idle", recovered_idle_ns),
+];
 
 impl Totals {
     /// Counts a poll that took so long and stands for so many.
@@ -103,6 +119,17 @@ pub(crate) struct Shard {
 unsafe impl Zeroed for Shard {}
 // SAFETY: counters at zero.
 unsafe impl Zeroed for [Totals; CHUNK] {}
+
+/// The list of shards: the address of the first lies there, and each has that of the next.
+pub(crate) const fn shards() -> Table {
+    let columns = [
+        column!(Shard, "next", next),
+        column!(Shard, "chunks", chunks, MAX_SITES / CHUNK),
+        column!(Shard, "ends_written", completed.written),
+        column!(Shard, "ends", completed.entries, super::completed::CELLS * super::completed::RING),
+    ];
+    Table::at("shards", size_of::<Shard>(), &columns, (&raw const SHARDS).cast_mut().cast(), 1)
+}
 
 static SHARDS: AtomicPtr<Shard> = AtomicPtr::new(std::ptr::null_mut());
 

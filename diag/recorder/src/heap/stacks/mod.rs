@@ -31,6 +31,7 @@ pub(super) use held::Held;
 
 use super::counters::{CensusCounters, HeapCounters};
 use super::pool::Pool;
+use crate::core_layout::CORE_LAYOUT;
 use crate::dropped::Dropped;
 use crate::fork::Present;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -49,6 +50,8 @@ const PROBES: usize = 64;
 /// Words of a chunk: its first, its second, and frames.
 const CHUNK: usize = 16;
 const FRAMES: usize = CHUNK - 2;
+/// Bytes of a chunk.
+pub(crate) const CHUNK_BYTES: usize = CHUNK * size_of::<AtomicU64>();
 const ENTRIES_PER_CHUNK: usize = 2;
 
 const HOLDER: u64 = 1 << 32;
@@ -125,6 +128,14 @@ impl Stacks {
         // Those of no stack are nobody's to hold or to free.
         (0..RESERVED).for_each(|_| _ = stacks.take());
         stacks
+    }
+
+    /// Tells readers of cores where the stacks are.
+    pub(super) fn tell_cores(&self) {
+        let tables = &CORE_LAYOUT.tables;
+        tables.stacks.enter(self.chunks.as_ptr().cast(), self.chunks.len());
+        tables.stack_places.enter(self.entries.as_ptr().cast(), self.entries.len());
+        tables.stack_totals.enter(self.counters.as_ptr().cast(), self.counters.len());
     }
 
     /// This stack, held; [`Held::OTHER`] if there is no room for it.

@@ -4,6 +4,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::value::start_of;
+use crate::core_layout::Table;
 use crate::dropped::Dropped;
 
 /// Bytes of a key that are kept.
@@ -18,6 +19,11 @@ static TOO_MANY: Dropped =
 struct Keys([AtomicPtr<Box<str>>; MAX_KEYS]);
 
 static KEYS: Keys = Keys::new();
+
+/// Where the addresses of the keys lie, each of which is that of address and length of a text.
+pub(crate) const fn keys_table() -> Table {
+    Table::at("keys", size_of::<AtomicPtr<Box<str>>>(), &[], (&raw const KEYS).cast_mut().cast(), MAX_KEYS)
+}
 
 /// Number of a key in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

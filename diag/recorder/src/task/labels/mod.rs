@@ -16,4 +16,5 @@ mod keys;
 mod set;
 pub(super) mod value;
 
-pub(crate) use set::Labels;
+pub(crate) use keys::keys_table;
+pub(crate) use set::{COLUMNS, LINK_BYTES, Labels};

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::keys::Key;
 use super::value::{Value, start_of};
+use crate::core_layout::{Column, column};
 use crate::dropped::Dropped;
 
 /// Labels that one task can have.
@@ -55,6 +56,11 @@ struct Link {
 }
 
 const _: () = assert!(size_of::<Link>() == 16);
+
+/// What a reader of cores is told of a link, behind which its text lies.
+pub(crate) const COLUMNS: [Column; 3] =
+    [column!(Link, "rest", rest), column!(Link, "key", key), column!(Link, "len", len)];
+pub(crate) const LINK_BYTES: usize = size_of::<Link>();
 
 impl Labels {
     /// A label more, in the place of one of the same key. What was there if there is no room, which is counted.

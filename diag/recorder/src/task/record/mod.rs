@@ -67,6 +67,7 @@ use super::site::Kind;
 use super::spawn::SpawnInfo;
 use super::state::{HANDLE, LABELLED, LOCAL, OWNER, StateBits, UNCOUNTED_HANDLE, UNTRACED, WAKE};
 use super::wake_source::WakeSource;
+use crate::core_layout::{Column, column};
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
 use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -119,6 +120,29 @@ struct Poller {
     /// `self wakes >> 32: 12 | polls of captures: 12 | UNRECORDED | ending: 7`; ending is 0, or 1 + the index of the outcome.
     traces: AtomicU32,
 }
+
+/// What a reader of cores is told of a record.
+pub(crate) const COLUMNS: [Column; 18] = [
+    column!(TaskRecord, "task", shared.task),
+    column!(TaskRecord, "state", shared.state),
+    column!(TaskRecord, "parent", shared.parent),
+    column!(TaskRecord, "spawned_ns", shared.spawned_ns),
+    column!(TaskRecord, "woken_ns", shared.woken_ns),
+    column!(TaskRecord, "woken_by", shared.woken_by),
+    column!(TaskRecord, "thread", shared.thread),
+    column!(TaskRecord, "cancel", shared.cancel),
+    column!(TaskRecord, "seq", poller.seq),
+    column!(TaskRecord, "moved_ns", poller.moved_ns),
+    column!(TaskRecord, "busy_ns", poller.busy_ns),
+    column!(TaskRecord, "tokio_id", poller.tokio_id),
+    column!(TaskRecord, "beside", poller.beside),
+    column!(TaskRecord, "wakes", poller.wakes),
+    column!(TaskRecord, "self_wakes", poller.self_wakes),
+    column!(TaskRecord, "stack", poller.stack),
+    column!(TaskRecord, "longest_us", poller.longest_us),
+    column!(TaskRecord, "traces", poller.traces),
+];
+pub(crate) const RECORD_BYTES: usize = size_of::<TaskRecord>();
 
 /// Of `wakes`: the runtime may owe the task a poll that none of the counted wakes will show.
 const OWED: u64 = 1 << 63;
