@@ -1,12 +1,10 @@
 //! A service of many healthy tasks, that come and go, and of a few that tokio-console has something to say of.
 
 use std::future::{pending, poll_fn};
-use std::io::{Write as _, stdout};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::task::Poll;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use diag::task::JoinHandle;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -25,13 +23,13 @@ pub const LINTS: [&str; 3] = [
     "1 tasks are 1024 bytes or larger",
 ];
 
-/// Runs until it is ended from outside, and prints where its agent listens.
+/// Runs until it is ended from outside; its agent says where it listens.
 ///
 /// # Errors
 /// If it cannot start.
 pub fn run(tasks: u64, is_planted: bool) -> anyhow::Result<()> {
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let diag = diag::Builder::new().service("watched").addr(any_port).start();
+    let _diag = diag::Builder::new().service("watched").addr(any_port).start();
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
         let (sender, receiver) = mpsc::channel(16);
@@ -42,7 +40,6 @@ pub fn run(tasks: u64, is_planted: bool) -> anyhow::Result<()> {
             diag::spawn(wakes_itself());
             diag::spawn(is_large());
         }
-        writeln!(stdout(), "{}", diag.agent_addr().context("there is no agent")?)?;
         for n in 0_u64.. {
             for came in (n * CAME)..(n + 1) * CAME {
                 diag::spawn(sleep(Duration::from_millis(came * 997 % LONGEST_MS)));
