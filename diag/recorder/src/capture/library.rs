@@ -15,7 +15,7 @@ use super::open_resources::{self, OpenResources};
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use super::stacks::Tree;
-use crate::census::{self, Block, Kind, Origin, TaskFacts};
+use crate::census::{self, Block, Found, Kind, Origin, TaskFacts};
 use crate::clock::Anchor;
 use crate::heap::{self, CensusStack, Spawner};
 use crate::number_map::NumberMap;
@@ -111,9 +111,15 @@ impl Library {
                 None => library.inherited += 1,
             }
         }
-        all.retain(|found| {
-            open_resources::number(found.kind).is_some() && context::is_own(found.block.birth)
-        });
+        // From the end, and in no order: a long list of which a few go is not moved as a whole.
+        for at in (0..all.len()).rev() {
+            let Found { kind, block, .. } = all[at];
+            if open_resources::number(kind).is_none() || !context::is_own(block.birth) {
+                all.swap_remove(at);
+            }
+        }
+        // Before it is asked what their stacks make, and who opens them.
+        library.resources = OpenResources::new(all);
         // No two have one number.
         library.tasks.sort_unstable_by_key(|cell| cell.block.birth);
         library.ended.sort_unstable_by_key(|ended| ended.cell.block.birth);
@@ -127,7 +133,7 @@ impl Library {
         library.churn += freed.saturating_sub(freed_before);
         let (of_tasks, others) = stacks.into_iter().partition(|stack| stack.kind == TASKS);
         library.stacks = of_tasks;
-        library.resources = OpenResources::new(all, others);
+        library.resources.set_stacks(others);
         library
     }
 

@@ -48,10 +48,15 @@ fn kind(number: u32) -> Option<ResourceKind> {
 }
 
 impl OpenResources {
-    /// These, with what the heap remembers of their stacks.
-    pub(super) fn new(mut found: Vec<Found>, stacks: Vec<CensusStack>) -> Self {
+    /// These, of whose stacks the heap says nothing yet.
+    pub(super) fn new(mut found: Vec<Found>) -> Self {
         found.sort_unstable_by_key(|found| found.block.birth);
-        OpenResources { found, stacks }
+        OpenResources { found, stacks: Vec::new() }
+    }
+
+    /// With what the heap remembers of their stacks.
+    pub(super) fn set_stacks(&mut self, stacks: Vec<CensusStack>) {
+        self.stacks = stacks;
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Found> {
