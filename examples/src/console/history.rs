@@ -153,7 +153,7 @@ mod tests {
 
     fn line(polls: u64) -> Line {
         let [state, name, kind, location] = ["IDLE", "works", "task", "src/a.rs:3:9"].map(str::to_owned);
-        Line { id: 7, state, name, polls, kind, location }
+        Line { is_warned: false, id: 7, state, name, polls, kind, location }
     }
 
     fn is_wrong(history: &History, line: &Line) -> bool {

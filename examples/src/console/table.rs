@@ -3,6 +3,8 @@
 /// A task of the table: what its line says, as far as this is compared with the service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
+    /// The client has something to say of the task.
+    pub is_warned: bool,
     /// tokio's number of the task.
     pub id: u64,
     /// `IDLE`, `BUSY`, `SCHED` or `DONE`.
@@ -19,7 +21,7 @@ pub struct Line {
 
 /// The lines below the head of the table; what is no line of a task is left out.
 pub fn lines(screen: &str) -> Vec<Line> {
-    let mut rows = screen.lines().skip_while(|line| !line.starts_with("Warn "));
+    let mut rows = screen.lines().skip_while(|line| !(line.starts_with("Warn") && line.contains(" ID")));
     let Some(columns) = rows.next().and_then(Columns::of) else { return Vec::new() };
     rows.filter_map(|row| columns.line(row)).collect()
 }
@@ -57,6 +59,7 @@ impl Columns {
             Some(cells.iter().collect::<String>().trim().to_owned())
         };
         Some(Line {
+            is_warned: between(0, self.id)?.contains('!'),
             id: between(self.id, self.state)?.parse().ok()?,
             state: between(self.state, self.name)?,
             name: between(self.name, self.total)?,
@@ -83,6 +86,8 @@ mod tests {
     use super::*;
 
     const SCREEN: &str = "\
+Warnings
+/!\\ 1 tasks have lost their wakers
 Tasks (354) BUSY Running (0) IDLE Idle (214)
 Warn  ID  State  Name            Total- Busy   Sched  Idle   Polls Kind   Location              Fields
        38 IDLE   waits               8s    0ns    0ns     8s 1     task   src/service.rs:63:5   await=mpsc
@@ -93,6 +98,7 @@ last
     #[test]
     fn each_line_is_taken_apart() {
         let line = |id, state: &str, name: &str, polls, kind: &str, location: &str| Line {
+            is_warned: id == 1415,
             id,
             state: state.to_owned(),
             name: name.to_owned(),
