@@ -270,12 +270,13 @@ struct Lints {
 fn lints(terminal: &mut Terminal, expected: &[(&str, &str)]) -> anyhow::Result<Lints> {
     // From the column `Total`, by which it is sorted at first, to the leftmost.
     terminal.press("hhhh")?;
-    until(terminal, "the table by its warnings", |screen| {
-        SORTED.iter().any(|head| screen.contains(head)).then_some(())
-    })?;
-    // Only to make sure that those with the most come first.
-    if !expected.is_empty() && !table::lines(&terminal.text()).iter().any(|line| line.is_warned) {
+    let rises =
+        |screen: &str| [RISING, FALLING].iter().position(|head| screen.contains(head)).map(|at| at == 0);
+    if until(terminal, "the table by its warnings", rises)? {
         terminal.press("i")?;
+        until(terminal, "those with the most of them first", |screen| {
+            screen.contains(FALLING).then_some(())
+        })?;
     }
     let began = Instant::now();
     loop {
@@ -287,8 +288,9 @@ fn lints(terminal: &mut Terminal, expected: &[(&str, &str)]) -> anyhow::Result<L
     }
 }
 
-/// The head of the column of warnings while the table is sorted by it.
-const SORTED: [&str; 2] = ["Warn+", "Warn-"];
+/// The head of the column of warnings while the table is sorted by it, by its least and by its most first.
+const RISING: &str = "Warn+";
+const FALLING: &str = "Warn-";
 
 impl Lints {
     fn on(screen: &str, expected: &[(&str, &str)]) -> Self {

@@ -21,7 +21,8 @@ pub struct Line {
 
 /// The lines below the head of the table; what is no line of a task is left out.
 pub fn lines(screen: &str) -> Vec<Line> {
-    let mut rows = screen.lines().skip_while(|line| !(line.starts_with("Warn") && line.contains(" ID")));
+    let mut rows =
+        screen.lines().skip_while(|line| !(line.trim_start().starts_with("Warn") && line.contains(" ID")));
     let Some(columns) = rows.next().and_then(Columns::of) else { return Vec::new() };
     rows.filter_map(|row| columns.line(row)).collect()
 }
@@ -112,6 +113,14 @@ last
         ];
         assert_eq!(lines(SCREEN), expected);
         assert_eq!(lines("no table"), []);
+    }
+
+    #[test]
+    fn a_table_with_a_chosen_line_is_moved() {
+        let screen = "   Warn- ID   State  Name    Total  Polls Kind   Location        Fields\n\
+                      >> ! 1   2618 IDLE   Sleep       2s 1     task   src/a.rs:49:1   await=timer\n";
+        let [line] = &lines(screen)[..] else { panic!("{:?}", lines(screen)) };
+        assert_eq!((line.is_warned, line.id, &*line.name, line.polls), (true, 2618, "Sleep", 1));
     }
 
     #[test]
