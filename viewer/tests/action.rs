@@ -1,42 +1,16 @@
 //! The script of the GitHub action, run as a workflow runs it: exit code, summary, annotations, artifacts.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use diag_test_support::action::{ACTION, Run};
 use diag_test_support::folder::Folder;
 use diag_test_support::scenario::{Churn, Ghosts, Service, in_order};
 
-const ACTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.github/actions/check");
-
-/// What a run of the action left.
-struct Run {
-    code: i32,
-    log: String,
-    summary: String,
-    kept: PathBuf,
-    outputs: String,
-}
-
 /// Runs the script with these inputs, in a folder of its own.
 fn run(folder: &Path, inputs: &[(&str, &str)]) -> Run {
-    let [summary, outputs] = ["summary", "outputs"].map(|name| folder.join(name));
-    let _ = fs::remove_file(&summary);
-    let _ = fs::remove_file(&outputs);
-    let mut script = Command::new(format!("{ACTION}/check.sh"));
-    script.current_dir(folder).env("GITHUB_STEP_SUMMARY", &summary).env("GITHUB_OUTPUT", &outputs);
-    script.env("RUNNER_TEMP", folder).env("INPUT_DIAG", env!("CARGO_BIN_EXE_diag"));
-    script.envs(inputs.iter().copied());
-    let output = script.output().expect("bash runs it");
-    let outputs = fs::read_to_string(&outputs).unwrap_or_default();
-    let kept = outputs.lines().find_map(|line| line.strip_prefix("kept=")).unwrap_or_default();
-    Run {
-        code: output.status.code().expect("it ends"),
-        log: String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned(),
-        summary: fs::read_to_string(&summary).unwrap_or_default(),
-        kept: kept.into(),
-        outputs,
-    }
+    Run::new(Path::new(env!("CARGO_BIN_EXE_diag")), folder, inputs)
 }
 
 /// A recorded service: one that leaks a task at each connection, and its healthy twin.
@@ -73,7 +47,7 @@ fn a_leak_fails_at_its_line_and_its_healthy_twin_passes() {
     assert_eq!(leaking.code, 1, "{}", leaking.log);
     assert!(leaking.outputs.contains("exit-code=1\n"), "{}", leaking.outputs);
     let annotation = "::error file=src/bin/heartbeat.rs,line=42,col=24,title=diag task-leak ";
-    let annotations: Vec<&str> = leaking.log.lines().filter(|line| line.starts_with("::")).collect();
+    let annotations = leaking.annotations();
     assert!(annotations.iter().any(|line| line.starts_with(annotation)), "{}", leaking.log);
     // One line each, whatever the message has.
     assert!(annotations.iter().all(|line| line.contains("%0Anext: ")), "{annotations:?}");

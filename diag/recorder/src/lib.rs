@@ -89,6 +89,8 @@ pub mod hyper;
 mod last;
 mod memory;
 mod messages;
+#[cfg_attr(not(samples_heap), allow(dead_code, reason = "the census looks things up"))]
+mod number_map;
 mod options;
 mod own_thread;
 #[cfg(feature = "heap")]

@@ -55,6 +55,9 @@ impl<'a, T: Cell> Column<'a, T> {
 /// empty one: what a service does not record takes neither memory nor room in the file.
 pub struct Table<R> {
     rows: usize,
+    /// For so many rows each column gets room at once, an optional one with its first value: one that doubled its room
+    /// again and again would touch twice the pages.
+    expected_rows: usize,
     columns: Vec<Vec<u64>>,
     row: PhantomData<fn() -> R>,
 }
@@ -63,7 +66,8 @@ impl<R: Row> Table<R> {
     /// An empty table with room for `rows`.
     pub fn with_capacity(rows: usize) -> Self {
         let room = |column: &ColumnSpec| Vec::with_capacity(if column.optional { 0 } else { rows });
-        Table { rows: 0, columns: R::TABLE.columns.iter().map(room).collect(), row: PhantomData }
+        let columns = R::TABLE.columns.iter().map(room).collect();
+        Table { rows: 0, expected_rows: rows, columns, row: PhantomData }
     }
 
     /// A table of these columns, one vector for each of [`Row::TABLE`] and all of `rows` values,
@@ -76,7 +80,8 @@ impl<R: Row> Table<R> {
                 return None;
             }
         }
-        (columns.len() == R::TABLE.columns.len()).then_some(Table { rows, columns, row: PhantomData })
+        let is_whole = columns.len() == R::TABLE.columns.len();
+        is_whole.then_some(Table { rows, expected_rows: rows, columns, row: PhantomData })
     }
 
     /// Adds a row at the end.
@@ -87,7 +92,10 @@ impl<R: Row> Table<R> {
                 continue;
             }
             // The first value of a column that was absent so far.
-            values.resize(self.rows, 0);
+            if values.is_empty() {
+                values.reserve_exact(self.expected_rows.max(self.rows + 1));
+                values.resize(self.rows, 0);
+            }
             values.push(cell);
         }
         self.rows += 1;
@@ -162,7 +170,8 @@ impl<R: Row> FromIterator<R> for Table<R> {
 
 impl<R> Clone for Table<R> {
     fn clone(&self) -> Self {
-        Table { rows: self.rows, columns: self.columns.clone(), row: PhantomData }
+        let Table { rows, expected_rows, .. } = *self;
+        Table { rows, expected_rows, columns: self.columns.clone(), row: PhantomData }
     }
 }
 
@@ -175,5 +184,26 @@ impl<R> PartialEq for Table<R> {
 impl<R: Row> Debug for Table<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Table, TaskId, TaskRow};
+
+    #[test]
+    fn each_column_that_is_there_gets_all_its_room_at_once() {
+        let mut table = Table::with_capacity(1_000);
+        for id in 0..1_000 {
+            // The first of them come late.
+            let wakers = (id >= 500).then_some(3);
+            table.push(TaskRow { id: TaskId(id), wakers, ..TaskRow::default() });
+        }
+        let rooms: Vec<usize> = table.columns().iter().map(Vec::capacity).filter(|room| *room > 0).collect();
+        assert!(rooms.len() > 3 && rooms.iter().all(|room| *room == 1_000), "{rooms:?}");
+        assert_eq!(
+            [table.get(499), table.get(500)].map(|row| row.and_then(|row| row.wakers)),
+            [None, Some(3)]
+        );
     }
 }

@@ -20,6 +20,7 @@ pub mod profile;
 #[cfg(feature = "snapshots")]
 pub mod scenario;
 
+pub mod action;
 pub mod again;
 pub mod agent;
 pub mod core_file;

@@ -7,6 +7,7 @@ use diag_snapshot::{ParkedFacts, ParkedRow, StackIndex, Table, TaskId};
 use super::stacks::Tree;
 use super::tasks::Found;
 use crate::current::CurrentTask;
+use crate::number_map::NumberMap;
 use crate::runtime;
 use crate::task::SiteId;
 use crate::task::ask::{Asked, ask};
@@ -68,8 +69,9 @@ pub(super) type Parked = (TaskId, u32);
 /// The table of the file, with its stacks in `stacks`.
 pub(super) fn rows(parked: &[Parked], stacks: &mut Tree) -> Table<ParkedRow> {
     // Thousands of tasks wait at a few places.
-    let mut known: HashMap<u32, Vec<StackIndex>> = HashMap::new();
-    let mut table = Table::default();
+    let mut known: NumberMap<u32, Vec<StackIndex>> = NumberMap::default();
+    // Most wait at one place.
+    let mut table = Table::with_capacity(parked.len());
     for &(task, number) in parked {
         let add = || await_point::stacks_of(number).iter().map(|stack| stacks.add(stack)).collect();
         for &stack in known.entry(number).or_insert_with(add).iter() {

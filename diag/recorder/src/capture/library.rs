@@ -3,7 +3,7 @@
 //! Each gets a row like any other task, with what its cell says: id, state, age, who spawned it. Its polls and what it
 //! waits for are not known. Its spawn site is a call stack, in which readers of the file find a place in the code.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use diag_snapshot::{
     Outcome, RuntimeIndex, SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow,
@@ -15,9 +15,10 @@ use super::open_resources::{self, OpenResources};
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use super::stacks::Tree;
-use crate::census::{self, Block, Kind, Origin, TaskFacts};
+use crate::census::{self, Block, Found, Kind, Origin, TaskFacts};
 use crate::clock::Anchor;
 use crate::heap::{self, CensusStack, Spawner};
+use crate::number_map::NumberMap;
 use crate::runtime;
 use crate::task::{SiteId, context};
 
@@ -28,7 +29,7 @@ pub(super) struct Library {
     /// Those that have ended and are held.
     ended: Vec<Ended>,
     /// The cells of the tasks by the id's bits, as places in `tasks`.
-    by_tokio_id: HashMap<u64, usize>,
+    by_tokio_id: NumberMap<u64, usize>,
     /// The stacks that tasks are spawned at.
     stacks: Vec<CensusStack>,
     /// What the census has besides tasks.
@@ -89,16 +90,14 @@ impl Library {
         }
         let Some(rules) = census::rules() else { return library };
         library.was_looked_for = true;
-        let schedulers: HashMap<u64, RuntimeIndex> =
+        let schedulers: NumberMap<u64, RuntimeIndex> =
             runtime::words().map(|(word, place)| (word, RuntimeIndex(place))).collect();
-        for found in rules.survey() {
+        let mut all = rules.survey();
+        for found in &all {
             library.churn += u64::from(found.kind == Kind::New);
             // A closure for a blocking thread may be a worker of the runtime itself.
             let task = found.task().filter(|task| !task.is_blocking());
             let is_own = context::is_own(found.block.birth);
-            if open_resources::number(found.kind).is_some() && is_own {
-                library.resources.push(found);
-            }
             let Some(task) = task else { continue };
             let runtime = schedulers.get(&task.scheduler).copied();
             let cell = Cell { block: found.block, task, runtime };
@@ -112,8 +111,18 @@ impl Library {
                 None => library.inherited += 1,
             }
         }
-        library.tasks.sort_by_key(|cell| cell.block.birth);
-        library.ended.sort_by_key(|ended| ended.cell.block.birth);
+        // From the end, and in no order: a long list of which a few go is not moved as a whole.
+        for at in (0..all.len()).rev() {
+            let Found { kind, block, .. } = all[at];
+            if open_resources::number(kind).is_none() || !context::is_own(block.birth) {
+                all.swap_remove(at);
+            }
+        }
+        // Before it is asked what their stacks make, and who opens them.
+        library.resources = OpenResources::new(all);
+        // No two have one number.
+        library.tasks.sort_unstable_by_key(|cell| cell.block.birth);
+        library.ended.sort_unstable_by_key(|ended| ended.cell.block.birth);
         library.by_tokio_id =
             library.tasks.iter().zip(0..).map(|(cell, place)| (cell.task.id_bits, place)).collect();
         for ((stack, kind), spawner) in library.spawners() {
@@ -124,7 +133,7 @@ impl Library {
         library.churn += freed.saturating_sub(freed_before);
         let (of_tasks, others) = stacks.into_iter().partition(|stack| stack.kind == TASKS);
         library.stacks = of_tasks;
-        library.resources.finish(others);
+        library.resources.set_stacks(others);
         library
     }
 
@@ -175,8 +184,9 @@ impl Library {
     }
 
     /// Rows by ascending id, with the sites of tasks in `sites` and the stacks of all sites in `stacks`, if there are to be any.
+    /// What the census has besides tasks is given up for them: the rows of recorded tasks, which come next, may have its memory.
     pub(super) fn rows(
-        &self,
+        &mut self,
         sites: &mut Sites,
         mut stacks: Option<&mut Tree>,
         strings: &mut Strings,
@@ -187,7 +197,8 @@ impl Library {
         let zombies = self.zombie_rows(&mut places, sites, stacks.as_deref_mut(), anchor);
         let mut resources = ResourceTables::default();
         let opener = |spawner| places.spawner(spawner, sites);
-        self.resources.add(&mut resources, self, opener, stacks, strings, anchor);
+        let open = std::mem::take(&mut self.resources);
+        open.add(&mut resources, self, opener, stacks, strings, anchor);
         Rows { tasks, zombies, resources }
     }
 
@@ -289,14 +300,14 @@ impl Cell {
 pub(super) struct Places {
     /// What a site has as its file and type.
     no_name: StringIndex,
-    by_number: HashMap<u32, SiteIndex>,
-    by_stack: HashMap<Option<StackIndex>, SiteIndex>,
+    by_number: NumberMap<u32, SiteIndex>,
+    by_stack: NumberMap<Option<StackIndex>, SiteIndex>,
 }
 
 impl Places {
     pub(super) fn new(strings: &mut Strings) -> Self {
         let no_name = strings.intern("");
-        Places { no_name, by_number: HashMap::new(), by_stack: HashMap::new() }
+        Places { no_name, by_number: NumberMap::default(), by_stack: NumberMap::default() }
     }
 
     /// The site of this stack, if it has one already.

@@ -109,7 +109,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let coverage = Coverage::count();
     let mut found = tasks::find();
     let inherited = tasks::take_inherited(&mut found);
-    let library = Library::find(freed_before);
+    let mut library = Library::find(freed_before);
     let Coverage { runtimes, tracked, churn } = coverage.without(&inherited).with(&library);
     let asking = if scope == Scope::Asking { awaits::ask_tasks(&found) } else { Default::default() };
     let completed = tasks::recently_completed();

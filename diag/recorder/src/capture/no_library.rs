@@ -42,7 +42,7 @@ impl Library {
 
     /// No rows.
     #[allow(clippy::unused_self, reason = "where there is a census, it has some")]
-    pub(super) fn rows(&self, _: &mut Sites, _: Option<&mut Tree>, _: &mut Strings, _: &Anchor) -> Rows {
+    pub(super) fn rows(&mut self, _: &mut Sites, _: Option<&mut Tree>, _: &mut Strings, _: &Anchor) -> Rows {
         Rows::default()
     }
 }

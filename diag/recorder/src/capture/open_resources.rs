@@ -2,8 +2,6 @@
 //!
 //! A place where they are opened is a call stack, as that of a library's task, and readers of the file find a line for it.
 
-use std::collections::HashMap;
-
 use diag_snapshot::{
     ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex, StackIndex, Strings, TaskId,
 };
@@ -14,6 +12,7 @@ use super::stacks::Tree;
 use crate::census::{Found, Kind};
 use crate::clock::Anchor;
 use crate::heap::{self, CensusStack, Spawner};
+use crate::number_map::NumberMap;
 use crate::sys::{self, SocketFacts};
 
 /// Sockets that the kernel is asked about, the oldest first: 3 µs each, 10 in a virtual machine.
@@ -23,7 +22,7 @@ const MAX_ASKED: usize = 1 << 14;
 const SOCKETS: u32 = 2;
 const CHANNELS: u32 = 3;
 
-/// The sockets and channels that were found.
+/// The sockets and channels that were found, by ascending id.
 #[derive(Default)]
 pub(super) struct OpenResources {
     found: Vec<Found>,
@@ -49,23 +48,24 @@ fn kind(number: u32) -> Option<ResourceKind> {
 }
 
 impl OpenResources {
-    pub(super) fn push(&mut self, found: Found) {
-        self.found.push(found);
+    /// These, of whose stacks the heap says nothing yet.
+    pub(super) fn new(mut found: Vec<Found>) -> Self {
+        found.sort_unstable_by_key(|found| found.block.birth);
+        OpenResources { found, stacks: Vec::new() }
+    }
+
+    /// With what the heap remembers of their stacks.
+    pub(super) fn set_stacks(&mut self, stacks: Vec<CensusStack>) {
+        self.stacks = stacks;
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Found> {
         self.found.iter()
     }
 
-    /// By ascending id, with what the heap remembers of their stacks.
-    pub(super) fn finish(&mut self, stacks: Vec<CensusStack>) {
-        self.found.sort_by_key(|found| found.block.birth);
-        self.stacks = stacks;
-    }
-
     /// Adds their rows; `opener` knows the site of those who spawned at a stack. Sockets are looked at only if there are to be stacks as well.
     pub(super) fn add(
-        &self,
+        self,
         tables: &mut ResourceTables,
         library: &Library,
         opener: impl Fn(Option<Spawner>) -> Option<SiteIndex>,
@@ -82,11 +82,12 @@ impl OpenResources {
             let row = tables.site(site);
             row.opener = row.opener.or_else(|| opener(stack.spawner));
         }
+        tables.expect(self.found.len());
         let mut left = MAX_ASKED;
-        for found in &self.found {
+        for found in self.found {
             let Some(kind) = number(found.kind).and_then(kind) else { continue };
             let site = known.site(tables, kind, found.block.stack, stacks.as_deref_mut());
-            let mut row = row(found, site, anchor);
+            let mut row = row(&found, site, anchor);
             row.opener = library.task_of(found.block.origin).map(TaskId);
             if let Some(descriptor) = found.descriptor().filter(|_| is_whole && left > 0) {
                 left -= 1;
@@ -123,8 +124,8 @@ fn add_socket_facts(row: &mut ResourceRow, facts: SocketFacts, strings: &mut Str
 /// The sites so far: one for each kind and stack, of which several numbers may be one.
 #[derive(Default)]
 struct Known {
-    by_number: HashMap<(ResourceKind, u32), ResourceSiteIndex>,
-    by_stack: HashMap<(ResourceKind, Option<StackIndex>), ResourceSiteIndex>,
+    by_number: NumberMap<(ResourceKind, u32), ResourceSiteIndex>,
+    by_stack: NumberMap<(ResourceKind, Option<StackIndex>), ResourceSiteIndex>,
 }
 
 impl Known {

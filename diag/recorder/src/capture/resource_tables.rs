@@ -7,8 +7,11 @@ use diag_snapshot::{ResourceAgeRow, ResourceRow, ResourceSiteIndex, ResourceSite
 /// Sites, open resources and how long the others were open.
 #[derive(Default)]
 pub(super) struct ResourceTables {
-    pub(super) sites: Vec<ResourceSiteRow>,
-    pub(super) rows: Vec<ResourceRow>,
+    sites: Vec<ResourceSiteRow>,
+    /// As long as they come by ascending id; the others after that.
+    rows: Table<ResourceRow>,
+    last_id: u64,
+    others: Vec<ResourceRow>,
     ages: BTreeMap<(ResourceSiteIndex, u32), u64>,
 }
 
@@ -22,9 +25,20 @@ impl ResourceTables {
         &mut self.sites[site.0 as usize]
     }
 
+    /// So many will come, before any has.
+    #[cfg(samples_heap)]
+    pub(super) fn expect(&mut self, rows: usize) {
+        self.rows = Table::with_capacity(rows);
+    }
+
     /// One more is open.
     pub(super) fn push(&mut self, row: ResourceRow) {
         self.site(row.site).opened += 1;
+        if row.id < self.last_id {
+            self.others.push(row);
+            return;
+        }
+        self.last_id = row.id;
         self.rows.push(row);
     }
 
@@ -41,9 +55,13 @@ impl ResourceTables {
 
     /// As a file has them: by ascending id.
     pub(super) fn finish(mut self) -> (Table<ResourceSiteRow>, Table<ResourceRow>, Table<ResourceAgeRow>) {
-        self.rows.sort_by_key(|row| row.id);
+        if !self.others.is_empty() {
+            self.others.extend(self.rows.iter());
+            self.others.sort_by_key(|row| row.id);
+            self.rows = self.others.into_iter().collect();
+        }
         let ages =
             self.ages.into_iter().map(|((site, bucket), count)| ResourceAgeRow { site, bucket, count });
-        (self.sites.into_iter().collect(), self.rows.into_iter().collect(), ages.collect())
+        (self.sites.into_iter().collect(), self.rows, ages.collect())
     }
 }

@@ -9,7 +9,7 @@ use diag_snapshot::{
 
 use super::awaits::Parked;
 use super::library::Library;
-use super::sites::Sites;
+use super::sites::{Moved, Sites};
 use crate::clock::Anchor;
 use crate::current::CurrentTask;
 use crate::task::cancel::Cancel;
@@ -48,10 +48,11 @@ pub(super) fn find() -> Vec<Found> {
     let mut found = Vec::new();
     if let Some(slab) = slab() {
         slab.trim();
+        found.reserve(Moved::all().alive() as usize);
         found.extend(slab.records().filter_map(|record| record.task().map(|task| Found { task, record })));
     }
     // Ids were given in blocks, so this is mostly runs in order; the id is the high part of the word.
-    found.sort_by_key(|found| found.task.word());
+    found.sort_unstable_by_key(|found| found.task.word());
     found
 }
 
@@ -88,7 +89,7 @@ pub(super) fn rows(
     anchor: &Anchor,
 ) -> Rows {
     let (mut tasks, mut zombies) = (Table::with_capacity(found.len() + others.len()), Table::default());
-    let (mut parked, mut labels) = (Vec::new(), Table::default());
+    let (mut parked, mut labels) = (Vec::with_capacity(found.len()), Table::default());
     let (mut rest, mut held) = (others.iter().cloned().peekable(), held.into_iter().peekable());
     for found in found {
         let Some(reading) = found.read() else { continue };

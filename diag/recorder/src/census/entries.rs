@@ -133,6 +133,13 @@ impl Entries {
         numbers.filter_map(|id| Some((id, self.get(id)?)))
     }
 
+    /// How many are taken, about: others take and give meanwhile.
+    pub(super) fn taken(&self) -> usize {
+        let used = self.used.load(Ordering::Acquire) as usize;
+        let free = |chunk| self.free.get(chunk).map(|free| free.0.load(Ordering::Relaxed) & ALL_FREE);
+        (0..used).filter_map(free).map(|free: u64| CHUNK - 1 - free.count_ones() as usize).sum()
+    }
+
     fn take_of(&self, chunk: usize) -> Option<EntryId> {
         let free = &self.free.get(chunk)?.0;
         let mut seen = free.load(Ordering::Relaxed);

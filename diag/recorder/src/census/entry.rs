@@ -20,6 +20,8 @@
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::alloc::Layout;
+#[cfg(not(all(test, diag_loom)))]
+use std::arch::asm;
 
 use super::block::{Block, Origin};
 use super::free::Free;
@@ -157,6 +159,19 @@ impl Entry {
         let seen = self.state.load(Ordering::Relaxed);
         let pinned = seen & ADDRESS | pin_of_process();
         self.leave_live(seen, pinned).then_some(Pin(pinned))
+    }
+
+    /// Has the processor fetch what a look at the block will read, if there is one: it waits for memory otherwise, block
+    /// after block.
+    pub(super) fn fetch_block(&self) {
+        #[cfg(not(all(test, diag_loom)))]
+        for offset in [0, 128, 448] {
+            let address = self.state.load(Ordering::Relaxed) & ADDRESS;
+            // SAFETY: a hint, which does nothing where there is no memory.
+            unsafe {
+                asm!("prefetcht0 [{}]", in(reg) address + offset, options(nostack, readonly, preserves_flags));
+            }
+        }
     }
 
     /// The stamp that was left with the block first: this one, if none was. For who has pinned it.

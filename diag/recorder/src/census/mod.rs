@@ -106,6 +106,11 @@ pub(crate) fn is_empty() -> bool {
     table().is_empty()
 }
 
+/// How many blocks live, about: for who makes room for them.
+pub(crate) fn len() -> usize {
+    table().len()
+}
+
 /// Shows each block that lives. Those that are made or freed meanwhile may be there or not. Not for hooks.
 pub(crate) fn each(look: impl FnMut(&Pinned<'_>)) {
     /// A reader misses what another one looks at.

@@ -10,6 +10,9 @@ use super::entry::{Closed, Entry};
 use super::free::Free;
 use super::pinned::Pinned;
 
+/// So many entries before a look at a block, it is fetched: as many reads as a processor waits for at a time.
+const AHEAD: usize = 8;
+
 /// See the module.
 pub(super) struct Table {
     entries: Entries,
@@ -77,6 +80,11 @@ impl Table {
         Held::Moving(Moving { table: self, place, id, entry, address })
     }
 
+    /// How many blocks there are, about.
+    pub(super) fn len(&self) -> usize {
+        self.entries.taken()
+    }
+
     /// True if no block was ever entered.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.all().next().is_none()
@@ -84,7 +92,11 @@ impl Table {
 
     /// Shows each block that lives, pinned meanwhile. For who knows the number of this process. One reader at a time, or each misses what the other looks at.
     pub(super) fn each(&self, mut look: impl FnMut(&Pinned<'_>)) {
+        let mut coming = self.entries.all().skip(AHEAD);
         for (id, entry) in self.entries.all() {
+            if let Some((_, entry)) = coming.next() {
+                entry.fetch_block();
+            }
             if let Some(pinned) = Pinned::new(&self.entries, id, entry) {
                 look(&pinned);
             }

@@ -2,14 +2,15 @@
 //! service's allocator: large free chunks there, which glibc keeps by tens of MiB, would look like growth of the service.
 //!
 //! A range of its own is cut into units. A block of [`LEAST`] bytes or more that a hidden thread allocates is a run of
-//! them; its pages go back to the system when it is freed, by whichever thread. Blocks of that size take the slow path
-//! of a free in any case, where one compare tells whose they are. Smaller blocks, and whatever finds no room, are the
-//! inner allocator's.
+//! them; its pages go back to the system when it is freed, by whichever thread, but for those of the first
+//! [`KEPT_UNITS`], which hold what the next capture takes first: a page that comes from the system anew costs more than all
+//! that a capture does with it. Blocks of that size take the slow path of a free in any case, where one compare tells
+//! whose they are. Smaller blocks, and whatever finds no room, are the inner allocator's.
 //!
 //! | who | does | why nothing is lost |
 //! |---|---|---|
 //! | taker | claims `BUSY` or does without, finds a run of clear bits, sets them | nobody else sets bits |
-//! | giver | discards the pages, or zeroes them where that is refused, then clears the bits (Release) | a taker that finds them clear (Acquire) finds zeros |
+//! | giver | discards the pages, or zeroes them where that is refused, then clears the bits (Release) | a taker that finds them clear (Acquire) finds zeros, or kept units, which it zeroes if it has to |
 #![deny(clippy::disallowed_types, clippy::disallowed_macros, clippy::disallowed_methods)]
 
 use std::alloc::{GlobalAlloc, Layout};
@@ -28,6 +29,8 @@ const UNIT: usize = LEAST;
 /// A GiB: a capture of a million tasks takes a quarter of it.
 const MAX_UNITS: usize = 1 << 16;
 const WORD: usize = u64::BITS as usize;
+/// Units whose pages stay once they were written, 3 MiB: what a capture of 20,000 tasks has at one time.
+const KEPT_UNITS: usize = (3 << 20) / UNIT;
 
 static PREPARED: AtomicBool = AtomicBool::new(false);
 static MEMORY: OnceLock<Reserved> = OnceLock::new();
@@ -77,8 +80,11 @@ pub(super) fn is_here(block: *mut u8, layout: Layout) -> bool {
 /// # Safety
 /// As for `GlobalAlloc::alloc` and `alloc_zeroed`.
 pub(super) unsafe fn alloc(inner: &impl GlobalAlloc, layout: Layout, fill: Fill) -> *mut u8 {
-    // What is taken reads as zero.
     if let Some(block) = take(layout) {
+        if matches!(fill, Fill::Zero) {
+            // SAFETY: a block of so many bytes, which is the caller's.
+            unsafe { block.write_bytes(0, kept_bytes(block).min(layout.size())) };
+        }
         return block;
     }
     match fill {
@@ -140,7 +146,12 @@ fn units(bytes: usize) -> usize {
     bytes.div_ceil(UNIT)
 }
 
-/// A run of units for a block of this layout, which reads as zero; `None` if the block is small, or there is no room.
+/// How many bytes from here on may hold anything while they are free.
+fn kept_bytes(block: *mut u8) -> usize {
+    (START.load(Ordering::Relaxed) + KEPT_UNITS * UNIT).saturating_sub(block.addr())
+}
+
+/// A run of units for a block of this layout, which reads as zero but for its kept bytes; `None` if the block is small, or there is no room.
 fn take(layout: Layout) -> Option<*mut u8> {
     // Acquire: pairs with `prepare`.
     let start = START.load(Ordering::Acquire);
@@ -200,12 +211,15 @@ fn commit(end: usize) -> bool {
 #[cold]
 fn give(block: *mut u8, units: usize) {
     let Some(memory) = MEMORY.get() else { return };
-    let from = block.addr() - memory.start().as_ptr().addr();
-    // SAFETY: the block is done with, and nobody else has its units until the bits are clear.
-    unsafe {
-        if !memory.discard(from, units * UNIT) {
-            // Whoever takes them relies on zeros.
-            block.write_bytes(0, units * UNIT);
+    let kept = kept_bytes(block).min(units * UNIT);
+    if kept < units * UNIT {
+        let from = block.addr() - memory.start().as_ptr().addr();
+        // SAFETY: the block is done with, and nobody else has its units until the bits are clear.
+        unsafe {
+            if !memory.discard(from + kept, units * UNIT - kept) {
+                // Whoever takes them relies on zeros.
+                block.add(kept).write_bytes(0, units * UNIT - kept);
+            }
         }
     }
     let first = (block.addr() - START.load(Ordering::Relaxed)) / UNIT;
@@ -322,10 +336,10 @@ mod tests {
         let [elsewhere, here] = places.fold([0; 2], |sum, more| [sum[0] + more[0], sum[1] + more[1]]);
         assert!(here > 500 && elsewhere > 500, "{here} here, {elsewhere} elsewhere");
         assert_eq!(used_units(), 0);
-        let memory = MEMORY.get().expect("it was reserved");
-        let first = memory.start().as_ptr().addr().next_multiple_of(4096);
-        assert!(COMMITTED.load(Ordering::Relaxed) > 0);
-        let mut resident = vec![0_u8; COMMITTED.load(Ordering::Relaxed) * UNIT / 4096];
+        let committed = COMMITTED.load(Ordering::Relaxed);
+        assert!(committed > KEPT_UNITS + 100, "{committed} units");
+        let first = START.load(Ordering::Relaxed) + KEPT_UNITS * UNIT;
+        let mut resident = vec![0_u8; (committed - KEPT_UNITS) * UNIT / 4096];
         // SAFETY: a range of ours, and a byte for each of its pages.
         let asked = unsafe {
             libc::mincore(first as *mut libc::c_void, resident.len() * 4096, resident.as_mut_ptr())
@@ -338,11 +352,12 @@ mod tests {
     fn what_cannot_be_given_back_is_zeroed() {
         let _alone = alone();
         let _hidden = hide_thread();
-        let layout = layout(3 * UNIT);
+        let (kept, layout) = (layout(KEPT_UNITS * UNIT), layout(3 * UNIT));
         // SAFETY: of non-zero size, written within that, and freed with the layout that it has. Locking changes no memory.
         unsafe {
+            let before = ALLOC.alloc(kept);
             let block = ALLOC.alloc(layout);
-            assert!(is_here(block, layout));
+            assert!(is_here(before, kept) && is_here(block, layout) && kept_bytes(block) == 0);
             assert_eq!(libc::mlock(block.cast(), layout.size()), 0, "48 KiB may be locked");
             block.write_bytes(7, layout.size());
             ALLOC.dealloc(block, layout);
@@ -350,6 +365,34 @@ mod tests {
             assert_eq!(again, block, "the first run that is free");
             assert!((0..layout.size()).all(|at| *again.add(at) == 0));
             libc::munlock(block.cast(), layout.size());
+            ALLOC.dealloc(again, layout);
+            ALLOC.dealloc(before, kept);
+        }
+        assert_eq!(used_units(), 0);
+    }
+
+    /// A block that begins among the kept units and ends beyond them reads as zero where that is asked for.
+    #[test]
+    fn what_is_kept_is_zeroed_for_who_wants_zeros() {
+        let _alone = alone();
+        let _hidden = hide_thread();
+        let layout = layout((KEPT_UNITS + 2) * UNIT);
+        // SAFETY: of non-zero size, written and read within that, and freed with the layout that it has.
+        unsafe {
+            let block = ALLOC.alloc(layout);
+            assert!(is_here(block, layout) && kept_bytes(block) == KEPT_UNITS * UNIT);
+            block.write_bytes(7, layout.size());
+            ALLOC.dealloc(block, layout);
+            let again = ALLOC.alloc_zeroed(layout);
+            assert_eq!(again, block, "the first run that is free");
+            assert!((0..layout.size()).all(|at| *again.add(at) == 0));
+            ALLOC.dealloc(again, layout);
+            // Kept, and as it was left: the negative control.
+            let block = ALLOC.alloc(layout);
+            block.write_bytes(7, UNIT);
+            ALLOC.dealloc(block, layout);
+            let again = ALLOC.alloc(layout);
+            assert_eq!((again, *again), (block, 7));
             ALLOC.dealloc(again, layout);
         }
         assert_eq!(used_units(), 0);

@@ -53,22 +53,24 @@ impl ChannelRule {
     /// What it says if it is a channel.
     pub(super) fn facts(&self, look: &impl BlockWords, context: &Context) -> Option<ChannelFacts> {
         let block = look.block();
+        if block.layout.align() != 128 || !self.is_of_size(block.layout.size()) {
+            return None;
+        }
         let (handles, weak, last) = (look.word(0)?, look.word(8)?, look.word(self.tail)?);
-        let forms = self.forms.iter().filter(|form| form.size == block.layout.size());
         // Received before sent: what is sent in between makes no queue below 0.
-        let read: Vec<ChannelFacts> = forms.filter_map(|form| form.facts(look, handles)).collect();
+        let read = self
+            .forms
+            .map(|form| (form.size == block.layout.size()).then(|| form.facts(look, handles)).flatten());
         let sent = look.word(self.tail + 8)?;
-        let is_channel = block.layout.align() == 128
-            && self.is_of_size(block.layout.size())
-            && (1..LARGEST).contains(&handles)
+        let is_channel = (1..LARGEST).contains(&handles)
             && weak == 1
             && last.is_multiple_of(8)
             && context.place(last) == Some(Place::Writable)
             && sent < LARGEST;
-        is_channel.then(|| match &read[..] {
-            [facts] => ChannelFacts { sent: Some(sent), ..*facts },
+        is_channel.then(|| match read {
+            [Some(facts), None] | [None, Some(facts)] => ChannelFacts { sent: Some(sent), ..facts },
             // Both kinds may be of one size, and what neither writes may hold anything.
-            [one, other] if one == other => ChannelFacts { sent: Some(sent), ..*one },
+            [Some(one), Some(other)] if one == other => ChannelFacts { sent: Some(sent), ..one },
             _ => ChannelFacts { sent: Some(sent), ..ChannelFacts::default() },
         })
     }

@@ -245,8 +245,8 @@ impl TaskRule {
         let mut table_of = |cell: &Seen| {
             cell.offsets().take(8).find_map(|offset| {
                 let table = context.table(cell.word(offset)?)?;
-                let code = context.code(&table) & ((1 << 10) - 1);
-                (code.count_ones() == 7).then_some((offset, table, code))
+                let code = table.code & ((1 << 10) - 1);
+                (code.count_ones() == 7).then_some((offset, table.words, code))
             })
         };
         let (Some((table, small_table, code)), Some((other, large_table, other_code))) =

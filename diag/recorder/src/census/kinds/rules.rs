@@ -3,13 +3,12 @@
 //! A block may hold what its memory held before, where its owner writes nothing: the padding of a socket's registration
 //! keeps the header of the task that lay there, with its table of functions. So no word decides by itself.
 
-use std::collections::HashMap;
-
 use super::address_map::{AddressMap, Place};
 use super::channel_rule::{ChannelFacts, ChannelRule};
 use super::kind::Kind;
 use crate::census::Block;
 use crate::census::Pinned;
+use crate::number_map::NumberMap;
 use crate::sys::own_memory;
 use crate::task::tokio_id;
 
@@ -47,17 +46,22 @@ impl BlockWords for Pinned<'_> {
 }
 
 /// A table of functions.
-pub(super) type Table = [u64; TABLE];
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Table {
+    pub(super) words: [u64; TABLE],
+    /// Which of the words point at code, one bit each.
+    pub(super) code: u32,
+}
 
 /// What is looked up besides the block: mappings, and tables that were read before.
 pub(super) struct Context {
     map: AddressMap,
-    tables: HashMap<u64, Option<Table>>,
+    tables: NumberMap<u64, Option<Table>>,
 }
 
 impl Context {
     pub(super) fn new(map: AddressMap) -> Self {
-        Context { map, tables: HashMap::new() }
+        Context { map, tables: NumberMap::default() }
     }
 
     pub(super) fn place(&self, address: u64) -> Option<Place> {
@@ -67,19 +71,23 @@ impl Context {
     /// The constant words at an address; `None` if there are none. A library may be unloaded meanwhile, so the kernel
     /// reads them.
     pub(super) fn table(&mut self, address: u64) -> Option<Table> {
+        if let Some(known) = self.tables.get(&address) {
+            return *known;
+        }
         let last = address.checked_add(8 * TABLE as u64 - 1)?;
         if !address.is_multiple_of(8) || self.place(address) != Some(Place::Constant) {
             return None;
         }
         let is_whole = self.place(last) == Some(Place::Constant);
-        let read = || if is_whole { own_memory::words(address) } else { None };
-        *self.tables.entry(address).or_insert_with(read)
+        let words = if is_whole { own_memory::words(address) } else { None };
+        let table = words.map(|words| Table { words, code: self.code(&words) });
+        self.tables.insert(address, table);
+        table
     }
 
-    /// Which words of a table point at code, one bit each.
-    pub(super) fn code(&self, table: &Table) -> u32 {
+    fn code(&self, words: &[u64; TABLE]) -> u32 {
         let is_code = |word: u64| u32::from(self.place(word) == Some(Place::Code));
-        (0..).zip(table).fold(0, |mask, (bit, word)| mask | is_code(*word) << bit)
+        (0..).zip(words).fold(0, |mask, (bit, word)| mask | is_code(*word) << bit)
     }
 }
 
@@ -163,11 +171,11 @@ impl TaskFacts {
 impl TaskRule {
     pub(super) fn facts(&self, look: &impl BlockWords, context: &mut Context) -> Option<TaskFacts> {
         let address = look.word(self.table)?;
-        let table = context.table(address)?;
+        let Table { words, code } = context.table(address)?;
         let block = look.block();
         let (size, align) = (block.layout.size() as u64, block.layout.align() as u64);
-        let [scheduler, id, trailer] = [self.scheduler, self.id, self.trailer].map(|word| table[word]);
-        let is_table = (context.code(&table) ^ self.code) & ((1 << self.table_words) - 1) == 0
+        let [scheduler, id, trailer] = [self.scheduler, self.id, self.trailer].map(|word| words[word]);
+        let is_table = (code ^ self.code) & ((1 << self.table_words) - 1) == 0
             && scheduler == self.scheduler_offset
             && (scheduler..trailer).contains(&id)
             && trailer < size

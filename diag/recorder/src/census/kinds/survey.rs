@@ -1,14 +1,12 @@
 //! A look at all blocks of the census, and what each of them is.
 
-use std::collections::HashMap;
-
 use super::address_map::AddressMap;
 use super::channel_rule::ChannelFacts;
 use super::kind::Kind;
 use super::rules::{Context, Facts, Rules, TaskFacts};
-use crate::census::Block;
-use crate::census::each;
+use crate::census::{self, Block, each};
 use crate::clock;
+use crate::number_map::NumberMap;
 use crate::sys::procfs;
 
 /// A block, and what it is.
@@ -55,8 +53,10 @@ impl Rules {
     /// All blocks that live. Not for hooks.
     pub(crate) fn survey(&self) -> Vec<Found> {
         let Some(map) = AddressMap::now() else { return Vec::new() };
-        let registered: HashMap<u64, u32> = registrations().collect();
-        let (context, mut found) = (&mut Context::new(map), Vec::new());
+        let registered: NumberMap<u64, u32> = registrations().collect();
+        // All room at once: a list that doubles it again and again touches twice the pages. Some come meanwhile.
+        let blocks = census::len();
+        let (context, mut found) = (&mut Context::new(map), Vec::with_capacity(blocks + blocks / 64));
         // Two ticks: whoever was interrupted between allocating and writing has had its turn, or the block is new.
         let now_ns = clock::coarse_ns();
         let young_ns = now_ns.saturating_sub(clock::two_ticks_ns());
@@ -76,7 +76,7 @@ impl Rules {
 
     /// One stack makes one kind: what most of its blocks are, all of them are. But what is registered is a socket.
     fn agree(&self, found: &mut [Found]) {
-        let mut votes: HashMap<u32, [usize; KINDS.len()]> = HashMap::new();
+        let mut votes: NumberMap<u32, [usize; KINDS.len()]> = NumberMap::default();
         for Found { block, kind, .. } in found.iter().filter(|found| found.block.stack != 0) {
             if let Some(at) = KINDS.iter().position(|known| known == kind) {
                 votes.entry(block.stack).or_default()[at] += 1;
