@@ -68,20 +68,11 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
         let service = expected.clone();
         return Err(Failure::OtherService { service, agent, process: Box::new(snapshot.process) });
     }
-    file::write(&args.output, &bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
-    if output.format == Format::Text {
-        print(&format!(
-            "{}: {} tasks of {}, {}\n",
-            args.output.display(),
-            human::count(snapshot.live_tasks()),
-            human::name(&snapshot.process.service),
-            human::bytes(bytes.len() as u64),
-        ))?;
-    }
+    let end = write(args, output, &bytes, &tasks_of(&snapshot, &bytes))?;
     if args.ask {
         note(&what_was_asked(&snapshot));
     }
-    Ok(End::Clean)
+    Ok(end)
 }
 
 /// What the system says of a process.
@@ -89,44 +80,44 @@ fn of_process(args: &Args, output: &Output) -> Result<End, Failure> {
     let Some(pid) = args.pid else { return Err(Failure::Usage("give a URL, or --pid".to_owned())) };
     let snapshot = process_facts::snapshot(pid)
         .map_err(|error| Failure::Unreadable(format!("process {pid} cannot be read: {error}")))?;
-    if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
-        let (is, expected) = (human::name(&snapshot.process.service), human::name(expected));
-        return Err(Failure::Usage(format!(
-            "process {pid} is `{is}`, not `{expected}`; nothing was written"
-        )));
-    }
-    let bytes = diag_snapshot::write(&snapshot);
-    file::write(&args.output, &bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
-    if output.format == Format::Text {
-        print(&format!(
-            "{}: {} mapped files of {}, which need not link diag: no tasks, no heap\n",
-            args.output.display(),
-            human::count(process_facts::mapped_files(&snapshot)),
-            human::name(&snapshot.process.service),
-        ))?;
-    }
-    Ok(End::Clean)
+    check_service(args, &snapshot, &format!("process {pid}"))?;
+    let files = human::count(process_facts::mapped_files(&snapshot));
+    let service = human::name(&snapshot.process.service);
+    let told = format!("{files} mapped files of {service}, which need not link diag: no tasks, no heap");
+    write(args, output, &diag_snapshot::write(&snapshot), &told)
 }
 
 /// What a core has.
 fn of_core(core: &Path, args: &Args, output: &Output) -> Result<End, Failure> {
     let snapshot = post_mortem::snapshot(core, args.exe.as_deref())?;
-    if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
-        let (is, expected) = (human::name(&snapshot.process.service), human::name(expected));
-        return Err(Failure::Usage(format!(
-            "the core is of `{is}`, not of `{expected}`; nothing was written"
-        )));
-    }
+    check_service(args, &snapshot, "the core")?;
     let bytes = diag_snapshot::write(&snapshot);
-    file::write(&args.output, &bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
+    write(args, output, &bytes, &tasks_of(&snapshot, &bytes))
+}
+
+/// Fails if it is of another service than was asked for.
+fn check_service(args: &Args, snapshot: &Snapshot, whose: &str) -> Result<(), Failure> {
+    let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) else {
+        return Ok(());
+    };
+    let (is, expected) = (human::name(&snapshot.process.service), human::name(expected));
+    Err(Failure::Usage(format!("{whose} is of `{is}`, not of `{expected}`; nothing was written")))
+}
+
+fn tasks_of(snapshot: &Snapshot, bytes: &[u8]) -> String {
+    format!(
+        "{} tasks of {}, {}",
+        human::count(snapshot.live_tasks()),
+        human::name(&snapshot.process.service),
+        human::bytes(bytes.len() as u64),
+    )
+}
+
+/// Writes a snapshot, and says what it has.
+fn write(args: &Args, output: &Output, bytes: &[u8], told: &str) -> Result<End, Failure> {
+    file::write(&args.output, bytes).map_err(|error| Failure::Unreadable(error.to_string()))?;
     if output.format == Format::Text {
-        print(&format!(
-            "{}: {} tasks of {}, {}\n",
-            args.output.display(),
-            human::count(snapshot.live_tasks()),
-            human::name(&snapshot.process.service),
-            human::bytes(bytes.len() as u64),
-        ))?;
+        print(&format!("{}: {told}\n", args.output.display()))?;
     }
     Ok(End::Clean)
 }
