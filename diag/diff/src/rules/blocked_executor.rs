@@ -129,7 +129,11 @@ fn counter_evidence(now: &Conditions, polling: &Polling, doing: Doing) -> Vec<Ev
     let throttled = now.throttled_us.filter(|&us| us > 0);
     let meanwhile = (doing == Doing::Starving).then(|| without_cpu_meanwhile(polling)).flatten();
     let watched = polling.thread.as_ref().and_then(without_cpu);
-    meanwhile.into_iter().chain(watched).chain(throttled.map(|us| Evidence::Throttled { since_start: Micros(us) })).collect()
+    meanwhile
+        .into_iter()
+        .chain(watched)
+        .chain(throttled.map(|us| Evidence::Throttled { since_start: Micros(us) }))
+        .collect()
 }
 
 /// In all of the poll.

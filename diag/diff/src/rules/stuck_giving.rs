@@ -35,8 +35,7 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "stuck-giving";
     const CATEGORIES: &'static [Category] = &[Category::Stuck];
     const NEEDS: Needs = Needs::TwoSnapshots;
-    const SAYS: &'static str =
-        "these tasks wait for room, a lock, a permit or a connection that nobody gives back, or for an end that does not come";
+    const SAYS: &'static str = "these tasks wait for room, a lock, a permit or a connection that nobody gives back, or for an end that does not come";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
