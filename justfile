@@ -20,7 +20,7 @@ demo:
     cargo run --release --bin demo
 
 loom:
-    .ci/run loom
+    .ci/run loom_all
 
 asan:
     .ci/run asan
