@@ -18,6 +18,7 @@ mod parked;
 mod resource;
 mod site;
 mod stack;
+mod stack_tree;
 mod task;
 mod thread_cpu;
 
@@ -43,6 +44,7 @@ pub use resource::{
 };
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
+pub use stack_tree::{LoadedCode, StackTree};
 pub use task::{RuntimeIndex, TaskId, TaskRow, TaskState, TaskTimes};
 pub use thread_cpu::ThreadCpuRow;
 

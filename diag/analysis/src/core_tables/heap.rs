@@ -7,11 +7,11 @@ use diag_snapshot::{
     StackTotalsRow, TaskId,
 };
 
+use super::Tree;
 use super::layout::{self, Layout};
 use super::memory::Memory;
 use super::process::{Clock, Notes};
 use super::sites::Sites;
-use super::stacks::Tree;
 use super::tasks::{TaskWord, outcome};
 
 /// The rate that stands for "not sampling", and the one that is said then.

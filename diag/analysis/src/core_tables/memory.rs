@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
+use diag_snapshot::LoadedCode;
 use diag_symbols::{CoreFile, CoreMapping, CoreRegion, ElfFile, ElfHeaders};
 
 /// What can be read by address.
@@ -19,9 +20,9 @@ pub(super) struct Memory<'a> {
 /// A file that was mapped as code.
 pub(super) struct Module {
     pub(super) path: String,
-    pub(super) build_id: Option<String>,
-    pub(super) base: u64,
-    pub(super) memory: Range<u64>,
+    build_id: Option<String>,
+    base: u64,
+    memory: Range<u64>,
     mappings: Vec<CoreMapping>,
     /// The file of this very build, if it is here.
     file: Option<ElfFile>,
@@ -157,6 +158,24 @@ fn module(
     let memory = lowest.start..base.wrapping_add(headers.end()).max(lowest.start);
     let build_id = build_id.or_else(|| file.as_ref()?.build_id());
     Ok(Some(Module { path, build_id, base, memory, mappings, file }))
+}
+
+impl LoadedCode for Module {
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn build_id(&self) -> Option<&str> {
+        self.build_id.as_deref()
+    }
+
+    fn base(&self) -> u64 {
+        self.base
+    }
+
+    fn memory(&self) -> &Range<u64> {
+        &self.memory
+    }
 }
 
 impl Module {

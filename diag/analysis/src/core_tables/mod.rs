@@ -15,22 +15,20 @@ mod memory;
 mod parked;
 mod process;
 mod sites;
-mod stacks;
 mod tasks;
 
 use std::path::Path;
 
-use diag_snapshot::{Capture, Snapshot, Strings, Table};
+use diag_snapshot::{Capture, Snapshot, StackTree, Strings, Table};
 use diag_symbols::CoreFile;
 
 pub use error::CoreTablesError;
 
 use labels::Labels;
 use layout::Layout;
-use memory::Memory;
+use memory::{Memory, Module};
 use process::{Clock, Notes};
 use sites::Sites;
-use stacks::Tree;
 use tasks::{Found, Rows};
 
 /// The snapshot in the core at `path`. Names and lines of the code are in the executable, which is found by the path that
@@ -45,6 +43,9 @@ pub fn read_core(path: &Path, exe: Option<&Path>) -> Result<Snapshot, CoreTables
     Ok(snapshot(&core, &memory, &layout))
 }
 
+/// The stacks so far. The code has no names yet.
+type Tree<'m> = StackTree<&'m Module>;
+
 /// All that is told by a core.
 fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
     let (mut strings, mut notes) = (Strings::default(), Notes::of(memory, layout));
@@ -52,7 +53,7 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
     let ends = ends::read(memory, layout);
     let clock = Clock::new(layout, &found);
     let mut sites = Sites::collect(memory, layout, &mut notes, &mut strings);
-    let mut tree = Tree::new(&memory.modules);
+    let mut tree = Tree::new(memory.modules.iter().collect());
     let labels = Labels::new(memory, layout);
     let Rows { tasks, zombies, parked, labels } = found.rows(&labels, &mut sites, &mut strings, &clock);
     let parked = parked::rows(memory, layout, &parked, &mut tree);
@@ -83,7 +84,7 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
         ends,
         zombies,
         parked,
-        stacks: tree.into_stacks(&mut strings),
+        stacks: tree.into_stacks(Vec::new(), &mut strings),
         heap,
         strings,
         ..Snapshot::default()

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use diag_snapshot::{ParkedFacts, ParkedRow, StackIndex, Table, TaskId};
 
+use super::Tree;
 use super::layout::{self, Layout};
 use super::memory::Memory;
 use super::process::Notes;
-use super::stacks::Tree;
 
 /// A number with this bit is that of several stacks.
 const LIST: u32 = 1 << 31;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diag_analysis::pprof::{self, CpuFacts, CpuSample};
 use diag_snapshot::Strings;
 
-use super::stacks::Tree;
+use super::stacks;
 use crate::clock;
 use crate::cpu::{Met, PERIOD, Recorded};
 use crate::task::site;
@@ -18,7 +18,7 @@ pub(crate) fn profile(recorded: &Recorded) -> Vec<u8> {
 
     let sites: HashMap<u32, String> =
         site::all().into_iter().map(|(id, site)| (id.0, site.location.to_string())).collect();
-    let (mut stacks, mut strings) = (Tree::new(), Strings::default());
+    let (mut stacks, mut strings) = (stacks::tree(), Strings::default());
     let sample = |(met, &samples): (&Met, &u64)| CpuSample {
         stack: stacks.add(&met.frames),
         task_site: met.task.site().and_then(|site| sites.get(&site.0).cloned()),
@@ -32,6 +32,6 @@ pub(crate) fn profile(recorded: &Recorded) -> Vec<u8> {
         period_ns: PERIOD.as_nanos() as u64,
         cpu_ns: recorded.cpu_ns,
     };
-    let stacks = stacks.into_stacks(&mut strings);
+    let stacks = stacks::into_stacks(stacks, &mut strings);
     pprof::cpu(&stacks, &strings, &samples, facts)
 }

@@ -40,7 +40,6 @@ use library::Library;
 use mapped_files::Files;
 use process::Usage;
 use sites::{Moved, Sites};
-use stacks::Tree;
 
 use crate::fork::Lock;
 use crate::health::{self, Status};
@@ -115,7 +114,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     let completed = tasks::recently_completed();
     // Sites after the tasks: a task's site is registered before the task is born.
     let mut sites = Sites::collect(&mut strings);
-    let mut stacks = Tree::new();
+    let mut stacks = stacks::tree();
     let library::Rows { tasks: others, zombies: held, resources: mut resource_tables } =
         library.rows(&mut sites, scope.has_stacks().then_some(&mut stacks), &mut strings, &anchor);
     let tasks::Rows { tasks, zombies, parked, labels } =
@@ -181,7 +180,11 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         groups: groups.groups,
         members: groups.members,
         cancel_latencies: groups.latencies,
-        stacks: if scope.has_stacks() { stacks.into_stacks(&mut strings) } else { Stacks::default() },
+        stacks: if scope.has_stacks() {
+            stacks::into_stacks(stacks, &mut strings)
+        } else {
+            Stacks::default()
+        },
         heap,
         strings,
     }
