@@ -137,8 +137,7 @@ fn owner_outcome(memory: &Memory<'_>, owners: &layout::Table, task: u64) -> Opti
     const ID: u32 = 23;
     let buckets = owners.len / BUCKET;
     let (bucket, high) = (task.checked_rem(buckets)?, (task / buckets) << ID);
-    let words = (0..BUCKET).filter_map(|i| owners.nth(memory, bucket * BUCKET + i)?.first_chunk());
-    let mut words = words.map(|bytes| u64::from_le_bytes(*bytes));
+    let mut words = (0..BUCKET).filter_map(|i| layout::word(owners.nth(memory, bucket * BUCKET + i)?));
     let word = words.find(|word| *word != 0 && word >> ID << ID == high)?;
     outcome((((word >> END) & 0b111) as u32).checked_sub(1)?)
 }
@@ -210,7 +209,7 @@ impl KeptStacks<'_> {
 
     fn chunk(&self, number: u32) -> Option<Vec<u64>> {
         let bytes = self.chunks.nth(self.memory, number.into())?;
-        let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect::<Vec<_>>();
+        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
         (words.len() > HEAD).then_some(words)
     }
 }

@@ -1,6 +1,6 @@
 //! Names and labels of tasks: chains of links beside the records.
 
-use super::layout::{Column, Layout, Table};
+use super::layout::{Column, Layout, Table, word};
 use super::memory::Memory;
 
 /// A link with this key is the task's name.
@@ -46,7 +46,7 @@ impl<'m> Labels<'m> {
         let [rest, key, len] = ["rest", "key", "len"].map(|name| links.column(name));
         let keys = layout.table("keys");
         let keys = keys.records(memory).map(|(_, place)| {
-            let text = u64::from_le_bytes(*place.first_chunk()?);
+            let text = word(place)?;
             memory.text(memory.word(text)?, memory.word(text.wrapping_add(8))?)
         });
         Labels { memory, links, rest, key, len, keys: keys.collect() }

@@ -96,7 +96,7 @@ impl<'a> Bytes<'a> {
     }
 
     fn u64(&mut self) -> Option<u64> {
-        Some(u64::from_le_bytes(*self.take(8)?.first_chunk()?))
+        word(self.take(8)?)
     }
 
     fn name(&mut self, len: usize) -> Option<String> {
@@ -223,6 +223,11 @@ impl Column {
     pub(super) fn small(self, record: &[u8]) -> u32 {
         self.of(record) as u32
     }
+}
+
+/// The word that a record of a table without columns begins with.
+pub(super) fn word(record: &[u8]) -> Option<u64> {
+    record.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
 }
 
 /// Of up to eight bytes.

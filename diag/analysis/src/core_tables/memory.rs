@@ -8,6 +8,8 @@ use std::path::Path;
 use diag_snapshot::LoadedCode;
 use diag_symbols::{CoreFile, CoreMapping, CoreRegion, ElfFile, ElfHeaders};
 
+use super::layout;
+
 /// What can be read by address.
 pub(super) struct Memory<'a> {
     /// Ascending.
@@ -100,7 +102,7 @@ impl<'a> Memory<'a> {
 
     /// A word.
     pub(super) fn word(&self, address: u64) -> Option<u64> {
-        Some(u64::from_le_bytes(*self.bytes(address, 8)?.first_chunk()?))
+        layout::word(self.bytes(address, 8)?)
     }
 
     /// A text of so many bytes.

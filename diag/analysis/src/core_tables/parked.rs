@@ -77,7 +77,7 @@ impl Kept<'_> {
             return None;
         }
         let place = u64::from(number & ((1 << self.place_bits) - 1));
-        let word = |place| Some(u64::from_le_bytes(*table.nth(self.memory, place)?.first_chunk()?));
+        let word = |place| layout::word(table.nth(self.memory, place)?);
         let len = word(place).filter(|len| (1..=MAX_WORDS).contains(len))?;
         (1..=len).map(|i| word(place + i)).collect()
     }

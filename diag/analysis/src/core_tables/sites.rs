@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diag_snapshot::{LifetimeRow, PollDelayRow, PollTimeRow, SiteIndex, SiteKind, SiteRow, Strings, Table};
 
-use super::layout::{Column, Layout};
+use super::layout::{Column, Layout, word};
 use super::memory::Memory;
 use super::process::Notes;
 
@@ -81,7 +81,7 @@ impl Sites {
         let mut records: Vec<&[u8]> = layout
             .table("site_places")
             .records(memory)
-            .filter_map(|(_, place)| table.at(memory, u64::from_le_bytes(*place.first_chunk()?)))
+            .filter_map(|(_, place)| table.at(memory, word(place)?))
             .collect();
         records.sort_by_key(|record| id.of(record));
         let [file, file_len, type_name, type_len, line, column, bytes, kind] =
@@ -115,8 +115,8 @@ impl Sites {
         let (totals, per_chunk) = (layout.table("totals"), layout.fact("totals_chunk"));
         let mut numbers: Vec<(u32, SiteIndex)> = self.row_of.iter().map(|(id, row)| (*id, *row)).collect();
         numbers.sort_unstable();
+        let chunks = layout.table("shards").column("chunks");
         for shard in shards(memory, layout) {
-            let chunks = layout.table("shards").column("chunks");
             for &(id, row) in &numbers {
                 let Some(chunk) = u64::from(id).checked_div(per_chunk) else { return };
                 let chunk = chunks.nth(shard, usize::try_from(chunk).unwrap_or(usize::MAX));
