@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use diag_test_support::action::{ACTION, Run};
-use diag_test_support::folder::Folder;
+use diag_test_support::folder::{Folder, names};
 use diag_test_support::scenario::{Churn, Ghosts, Service, in_order};
 
 /// Runs the script with these inputs, in a folder of its own.
@@ -30,14 +30,6 @@ fn leaking(folder: &Path) -> String {
         fs::write(series.join(format!("{number}.diag")), bytes).expect("a file");
     }
     series.display().to_string()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder");
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 #[test]

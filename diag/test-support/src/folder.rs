@@ -25,13 +25,19 @@ impl Folder {
     /// The names of what is in it, ascending.
     #[track_caller]
     pub fn names(&self) -> Vec<String> {
-        let entries = fs::read_dir(&self.0).expect("it can be listed");
-        let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("it can be listed").file_name();
-        let mut names: Vec<String> =
-            entries.map(|entry| name(entry).into_string().expect("a name is text")).collect();
-        names.sort();
-        names
+        names(self)
     }
+}
+
+/// The names of what is in a folder, ascending.
+#[track_caller]
+pub fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("it can be listed");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("it can be listed").file_name();
+    let mut names: Vec<String> =
+        entries.map(|entry| name(entry).into_string().expect("a name is text")).collect();
+    names.sort();
+    names
 }
 
 impl Drop for Folder {

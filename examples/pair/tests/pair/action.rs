@@ -2,10 +2,9 @@
 //! long.
 
 use std::fs;
-use std::path::Path;
 
 use diag_test_support::action::Run;
-use diag_test_support::folder::Folder;
+use diag_test_support::folder::{Folder, names};
 
 use super::builds::{Programs, Runs};
 
@@ -13,14 +12,6 @@ use super::builds::{Programs, Runs};
 fn action(folder: &Folder, target: &str, more: &[(&str, &str)]) -> Run {
     let inputs = [("INPUT_BASE", Runs::ended().base.folder()), ("INPUT_TARGET", target)];
     Run::new(&Programs::built().diag, folder, &[&inputs, more].concat())
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder");
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
-    names.sort();
-    names
 }
 
 /// The beginning of an annotation at the line of the leak.
