@@ -86,10 +86,7 @@ async fn read(export: u64, shard: u64, step: u64) -> Result<Vec<u64>, export::Fa
 }
 
 async fn request(n: u64) -> usize {
-    match export::run(n).await {
-        Ok(rows) => rows,
-        Err(export::Failed) => 0,
-    }
+    export::run(n).await.unwrap_or(0)
 }
 
 #[tokio::main]

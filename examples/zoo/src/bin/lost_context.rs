@@ -93,7 +93,7 @@ mod call {
 /// Renders a frame and has it encoded.
 async fn frame(encoder: Arc<encoder::Encoder>, number: u64) -> usize {
     let size = 1_500 + (zoo::mix(number) % 3_000) as usize;
-    let pixels: Vec<u8> = (0..size).map(|at| (at as u64 * number >> 5) as u8).collect(); // FAULT
+    let pixels: Vec<u8> = (0..size).map(|at| ((at as u64 * number) >> 5) as u8).collect(); // FAULT
     let (answer, encoded) = oneshot::channel(); // FAULT
     if !call::submit(&encoder, number, pixels, answer) {
         return 0;
