@@ -31,7 +31,7 @@ mod threads;
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings};
+use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings, Table};
 
 pub(crate) use process::{service_name, status, tell_cores};
 
@@ -157,6 +157,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             parts,
             // Who takes one for something says so.
             cause: None,
+            sweep: None,
         },
         lifetimes: sites.lifetimes(),
         poll_times: sites.poll_times(),
@@ -180,6 +181,10 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         groups: groups.groups,
         members: groups.members,
         cancel_latencies: groups.latencies,
+        blocks: Table::default(),
+        statics: Table::default(),
+        waits: Table::default(),
+        points: Table::default(),
         stacks: if scope.has_stacks() {
             stacks::into_stacks(stacks, &mut strings)
         } else {
