@@ -111,15 +111,17 @@ unsafe fn copy_each(pieces: &[Piece], to: *mut u8) -> Option<usize> {
         iov_base: piece.address as *mut libc::c_void,
         iov_len: piece.words * 8,
     };
-    let from: Vec<libc::iovec> = pieces.iter().map(from).collect();
+    // So large that it is in the recorder's own memory, or who looks for pointers would find these.
+    let mut all: Vec<libc::iovec> = Vec::with_capacity(2 * MAX_GATHERED);
+    all.extend(pieces.iter().map(from));
     // SAFETY: writes to `to` by the promise of the caller; the other side is only asked for.
     let copied = unsafe {
         libc::process_vm_readv(
             libc::getpid(),
             &raw const into,
             1,
-            from.as_ptr(),
-            from.len() as libc::c_ulong,
+            all.as_ptr(),
+            all.len() as libc::c_ulong,
             0,
         )
     };
