@@ -390,7 +390,7 @@ mod tests {
     #[test]
     fn a_range_is_cut() {
         assert_eq!(without(10..90, &[0..5, 20..30, 85..100]), [10..20, 30..85]);
-        assert_eq!(without(10..20, &[0..50]), [0..0; 0]);
+        assert!(without(10..20, &[0..50, 60..70]).is_empty());
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! The memory of a thread that sleeps, read without its help: by a system call that answers instead of faulting,
-//! as the thread may wake, end and take its stack with it at any time.
+//! Memory that may go while it is read, as the stack of a thread that sleeps or a block that others free: by a system call that
+//! answers instead of faulting.
 
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::AtomicU64;
