@@ -19,7 +19,7 @@ const RENDERERS: [&str; 6] = [
 const TRANSLATORS: [&str; 2] = ["viewer/src/console", "viewer/src/cli/process_facts.rs"];
 
 /// Tables of a snapshot whose rows only `diag-analysis` reads.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 25] = [
     "tasks",
     "labels",
     "sites",
@@ -38,6 +38,10 @@ const TABLES: [&str; 21] = [
     "groups",
     "members",
     "cancel_latencies",
+    "blocks",
+    "statics",
+    "waits",
+    "points",
     "lifetimes",
     "poll_times",
     "poll_delays",

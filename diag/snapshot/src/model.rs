@@ -3,6 +3,7 @@
 //! Times are microseconds since the process started (`_us`), durations nanoseconds (`_ns`), sizes
 //! bytes. The one wall-clock anchor is [`Process::started_unix_us`].
 
+mod block;
 mod cancel;
 mod cpu_sample;
 mod descriptor;
@@ -14,14 +15,19 @@ mod heap_totals;
 mod histogram;
 mod label;
 mod mapped_file;
+mod node;
 mod parked;
+mod pointer;
 mod resource;
 mod site;
 mod stack;
 mod stack_tree;
+mod static_word;
 mod task;
 mod thread_cpu;
+mod wait;
 
+pub use block::{BlockKind, BlockRow};
 pub use cancel::CancelBy;
 pub use cpu_sample::CpuSampleRow;
 pub use descriptor::{DescriptorKind, DescriptorRow};
@@ -29,7 +35,7 @@ pub use end::{EndRow, Outcome, ZombieRow};
 pub use facts::{
     AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
     Gauge, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Runtime, Setting,
-    SettingSource,
+    SettingSource, Sweep, SweepMode,
 };
 pub use group::{CancelLatencyRow, GroupRow, GroupSiteIndex, GroupSiteRow, MemberRow, MemberState};
 pub use heap::{Heap, HeapFacts, SampleRow};
@@ -37,7 +43,9 @@ pub use heap_totals::{SiteTotalsRow, StackTotalsRow};
 pub use histogram::{LifetimeRow, PollDelayRow, PollTimeRow, SiteAgeRow, StackAgeRow};
 pub use label::LabelRow;
 pub use mapped_file::MappedFileRow;
+pub use node::{Node, NodeKind};
 pub use parked::{ParkedRow, ThreadRow};
+pub use pointer::{PointerKind, PointerRow};
 pub use resource::{
     Protocol, ResourceAgeRow, ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, ResourceState,
     SocketState,
@@ -45,8 +53,10 @@ pub use resource::{
 pub use site::{SiteIndex, SiteKind, SiteRow};
 pub use stack::{FrameIndex, FrameRow, ModuleIndex, ModuleRow, NameRow, StackIndex, StackRow, Stacks};
 pub use stack_tree::{LoadedCode, StackTree};
+pub use static_word::StaticRow;
 pub use task::{RuntimeIndex, TaskId, TaskRow, TaskState, TaskTimes};
 pub use thread_cpu::ThreadCpuRow;
+pub use wait::{WaitDirection, WaitFor, WaitRow};
 
 use crate::schema::Target;
 use crate::strings::Strings;
@@ -103,6 +113,14 @@ pub struct Snapshot {
     pub members: Table<MemberRow>,
     /// How long members took to end once their group was cancelled.
     pub cancel_latencies: Table<CancelLatencyRow>,
+    /// Blocks that a sweep found and no other table has, by ascending id; as all that it finds, empty without one.
+    pub blocks: Table<BlockRow>,
+    /// Words of statics that hold something, by ascending id.
+    pub statics: Table<StaticRow>,
+    /// Where wakers of tasks lie, by ascending task.
+    pub waits: Table<WaitRow>,
+    /// Who points to whom, by who points.
+    pub points: Table<PointerRow>,
     /// The call stacks that samples, parked tasks and threads point to.
     pub stacks: Stacks,
     /// The sampled heap; `None` if the service does not sample it.
@@ -143,6 +161,10 @@ impl Snapshot {
         visitor.visit(&self.groups);
         visitor.visit(&self.members);
         visitor.visit(&self.cancel_latencies);
+        visitor.visit(&self.blocks);
+        visitor.visit(&self.statics);
+        visitor.visit(&self.waits);
+        visitor.visit(&self.points);
         if let Some(heap) = &self.heap {
             visitor.visit(&heap.samples);
             visitor.visit(&heap.stack_totals);

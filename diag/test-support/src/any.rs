@@ -4,7 +4,7 @@ use diag_snapshot::schema::{Coding, Target};
 use diag_snapshot::{
     AddressSpace, AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio,
     Gauge, Heap, HeapFacts, ParkedFacts, Part, PartState, Pressure, Process, Resident, Resources, Row,
-    Runtime, Setting, SettingSource, Snapshot, Stacks, Strings, Table,
+    Runtime, Setting, SettingSource, Snapshot, Stacks, Strings, Sweep, SweepMode, Table,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -230,6 +230,24 @@ fn capture() -> impl Strategy<Value = Capture> {
         let [used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms] = numbers;
         Cause { trigger, source, used_bytes, limit_bytes, gap_bytes, bytes_per_second, limit_in_ms }
     });
+    let sweep = any::<([u64; 7], u32, Option<String>)>().prop_map(|(numbers, passes, why)| {
+        let [taken_us, took_us, blocks, looked_at_bytes, unread_bytes, rows_dropped, threads_running] =
+            numbers;
+        let mode = if passes % 2 == 0 { SweepMode::Normal } else { SweepMode::Full };
+        Sweep {
+            mode,
+            taken_us,
+            took_us,
+            passes,
+            blocks,
+            looked_at_bytes,
+            unread_bytes,
+            rows_dropped,
+            tasks_without_memory: blocks / 2,
+            threads_running,
+            why,
+        }
+    });
     let setting = any::<(String, String)>().prop_map(|(variable, value)| Setting {
         variable,
         value,
@@ -240,7 +258,8 @@ fn capture() -> impl Strategy<Value = Capture> {
         state: if why.is_some() { PartState::Failed } else { PartState::Works },
         why,
     });
-    let recorder = ((option::of(parked), option::of(cause)), vec(setting, 0..3), vec(part, 0..3));
+    let recorder =
+        ((option::of(parked), option::of(cause), option::of(sweep)), vec(setting, 0..3), vec(part, 0..3));
     (times, vec(runtime, 0..3), said, resources, dropped, recorder).prop_map(
         |(
             times,
@@ -248,7 +267,7 @@ fn capture() -> impl Strategy<Value = Capture> {
             said,
             resources,
             (dropped, dropped_sentences),
-            ((parked, cause), settings, parts),
+            ((parked, cause, sweep), settings, parts),
         )| {
             let (gauges, expected_ratios) = said;
             let (from_us, to_us, came_or_went, timing_one_in, tracked_tasks, tracked_churn) = times;
@@ -267,6 +286,7 @@ fn capture() -> impl Strategy<Value = Capture> {
                 dropped_sentences,
                 parked,
                 cause,
+                sweep,
                 settings,
                 parts,
             }
@@ -308,7 +328,15 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
     let resources = (table(sizes.resource_sites, sizes), table(rows, sizes), table(rows, sizes));
     let groups =
         (table(sizes.group_sites, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
-    (sites, tasks, threads, (system, resources, groups), stacks(sizes, rows), option::of(heap(sizes, rows)))
+    let holders = (table(rows, sizes), table(rows, sizes), table(rows, sizes), table(rows, sizes));
+    (
+        sites,
+        tasks,
+        threads,
+        (system, resources, groups, holders),
+        stacks(sizes, rows),
+        option::of(heap(sizes, rows)),
+    )
         .prop_map(
             |(
                 (sites, lifetimes, poll_times, poll_delays),
@@ -318,6 +346,7 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                     (cpu_samples, mapped_files, descriptors),
                     (resource_sites, resources, resource_ages),
                     (group_sites, groups, members, cancel_latencies),
+                    (blocks, statics, waits, points),
                 ),
                 stacks,
                 heap,
@@ -344,6 +373,10 @@ fn tables(sizes: Sizes, rows: usize) -> impl Strategy<Value = Snapshot> {
                     groups,
                     members,
                     cancel_latencies,
+                    blocks,
+                    statics,
+                    waits,
+                    points,
                     stacks,
                     heap,
                     ..Snapshot::default()

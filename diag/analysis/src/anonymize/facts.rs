@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{
     AllocatorStats, Capture, Cause, CgroupMemory, Child, DescriptorTarget, ExpectedRatio, Gauge, HeapFacts,
-    Part, Pressure, Process, Resources, Runtime, Setting,
+    Part, Pressure, Process, Resources, Runtime, Setting, Sweep,
 };
 
 use super::names::rename;
@@ -61,6 +61,7 @@ pub(super) fn capture(capture: Capture, key: &Key) -> Capture {
         settings,
         parts,
         cause,
+        sweep,
     } = capture;
     let runtimes =
         runtimes.into_iter().map(|runtime| Runtime { name: key.text(&runtime.name), ..runtime }).collect();
@@ -92,6 +93,7 @@ pub(super) fn capture(capture: Capture, key: &Key) -> Capture {
             .into_iter()
             .map(|Part { name, state, why }| Part { name, state, why: why.map(|why| sentence(&why, key)) })
             .collect(),
+        sweep: sweep.map(|sweep| Sweep { why: sweep.why.map(|why| sentence(&why, key)), ..sweep }),
         cause: cause.map(|cause| Cause { source: source(&cause.source, key), ..cause }),
     }
 }

@@ -17,7 +17,8 @@ use std::collections::HashMap;
 
 use diag_snapshot::{
     GroupRow, GroupSiteRow, Heap, LabelRow, MappedFileRow, MemberRow, ModuleRow, NameRow, ResourceRow,
-    ResourceSiteRow, SiteRow, Snapshot, Stacks, StringIndex, Strings, TaskRow, ThreadCpuRow, ThreadRow,
+    ResourceSiteRow, SiteRow, Snapshot, Stacks, StaticRow, StringIndex, Strings, TaskRow, ThreadCpuRow,
+    ThreadRow,
 };
 
 use names::rename;
@@ -60,6 +61,10 @@ pub fn anonymize(snapshot: Snapshot, key: &Key) -> Snapshot {
         groups,
         members,
         cancel_latencies,
+        blocks,
+        statics,
+        waits,
+        points,
         stacks,
         heap,
     } = snapshot;
@@ -107,6 +112,10 @@ pub fn anonymize(snapshot: Snapshot, key: &Key) -> Snapshot {
     });
     let groups = groups.collect();
     let members = members.iter().map(|row| MemberRow { name: to.text(row.name), ..row }).collect();
+    let statics = statics
+        .iter()
+        .map(|row| StaticRow { symbol: row.symbol.map(|symbol| to.name(symbol)), ..row })
+        .collect();
     let stacks = Stacks {
         names: stacks
             .names
@@ -158,6 +167,10 @@ pub fn anonymize(snapshot: Snapshot, key: &Key) -> Snapshot {
         groups,
         members,
         cancel_latencies,
+        blocks,
+        statics,
+        waits,
+        points,
         stacks,
         heap,
     }

@@ -24,7 +24,7 @@ codes! {
 
 crate::schema::table! {
     /// Who waits for a lock.
-    WaitRow in waits, since 1.99 {
+    WaitRow in lock_waits, since 1.99 {
         /// What waits.
         waiter_kind: Waiter as Plain;
         /// Which of them: a task's id, the kernel's id of a thread.

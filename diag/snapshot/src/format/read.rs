@@ -58,6 +58,10 @@ pub fn read(bytes: &[u8]) -> Result<(Snapshot, Vec<Damage>), ReadError> {
         groups: reader.table(&lengths).unwrap_or_default(),
         members: reader.table(&lengths).unwrap_or_default(),
         cancel_latencies: reader.table(&lengths).unwrap_or_default(),
+        blocks: reader.table(&lengths).unwrap_or_default(),
+        statics: reader.table(&lengths).unwrap_or_default(),
+        waits: reader.table(&lengths).unwrap_or_default(),
+        points: reader.table(&lengths).unwrap_or_default(),
         stacks,
         heap: facts.heap.and_then(|facts| reader.heap(facts.into_owned(), &lengths)),
     };

@@ -69,6 +69,8 @@ pub struct Capture {
     pub parts: Vec<Part>,
     /// What the snapshot was taken for, if it is kept apart from a series. Since 1.12.
     pub cause: Option<Cause>,
+    /// How the memory was swept for pointers; none if nobody asked for that. Since 1.13.
+    pub sweep: Option<Sweep>,
 }
 
 /// What a snapshot was taken for that is kept apart from a series: the memory came near a limit, the process was about
@@ -90,6 +92,60 @@ pub struct Cause {
     pub bytes_per_second: Option<u64>,
     /// When it would be used up at that rate.
     pub limit_in_ms: Option<u64>,
+}
+
+/// One pass over known blocks for pointers, or two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sweep {
+    /// Which blocks were known.
+    pub mode: SweepMode,
+    /// Begun at.
+    pub taken_us: u64,
+    /// How long it took.
+    pub took_us: u64,
+    /// Looks at all of it; what was there in two of them was held meanwhile.
+    pub passes: u32,
+    /// Blocks that were known.
+    pub blocks: u64,
+    /// Their memory, statics and stacks, of one look.
+    pub looked_at_bytes: u64,
+    /// Of that, what could not be read.
+    pub unread_bytes: u64,
+    /// Rows that found no room, in the order of `waits`, `points`, `blocks` and `statics` together.
+    pub rows_dropped: u64,
+    /// Tasks whose memory is not known, so that what is in it was not looked at.
+    pub tasks_without_memory: u64,
+    /// Threads that ran, so that their stacks could not be looked at.
+    pub threads_running: u64,
+    /// Why there is less than was asked for, or nothing; none if all is there.
+    pub why: Option<String>,
+}
+
+/// Which blocks a sweep knew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SweepMode {
+    /// Tasks, channels, sockets and what the heap was sampled for: what nothing known points to may have an owner all the same.
+    Normal,
+    /// Every block: what nothing points to has no owner.
+    Full,
+    /// Not known, or of a newer format than this reader.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl SweepMode {
+    /// The word for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SweepMode::Normal => "normal",
+            SweepMode::Full => "full",
+            SweepMode::Unknown => "unknown",
+        }
+    }
 }
 
 /// A setting of the recorder that was in force.

@@ -2,6 +2,7 @@
 
 mod groups;
 mod heap;
+mod holders;
 mod resources;
 mod sites;
 mod tasks;
@@ -51,6 +52,7 @@ pub fn service(tasks: u64, samples: u64) -> Snapshot {
     .collect();
     resources::resources(&mut snapshot, tasks);
     groups::groups(&mut snapshot);
+    holders::holders(&mut snapshot);
     snapshot.threads = threads::polling_threads(&snapshot.tasks, &mut snapshot.strings).collect();
     snapshot
 }
@@ -169,6 +171,7 @@ fn capture(tasks: u64) -> Capture {
             spent_us: 900,
         }),
         cause: None,
+        sweep: None,
         settings: vec![
             setting("DIAG_HEAP", "sample", SettingSource::Default),
             setting("DIAG_TOKEN", "set", SettingSource::Environment),
