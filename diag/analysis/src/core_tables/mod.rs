@@ -6,16 +6,27 @@
 //! [what was not recorded](diag_snapshot::Capture::dropped_sentences) says so: of the system there is next to nothing, and
 //! what needs the running service, as the census of blocks, is left out. Where a core is cut short, what is left is read.
 
+mod blocks;
+mod census;
+mod chunks;
+mod commonest;
 mod ends;
 mod error;
 mod heap;
+mod in_use;
+mod kept_stacks;
 mod labels;
 mod layout;
+mod library;
 mod memory;
+mod open_resources;
 mod parked;
 mod process;
+mod resource_tables;
+mod rules;
 mod sites;
 mod tasks;
+mod told;
 
 use std::path::Path;
 
@@ -24,10 +35,14 @@ use diag_symbols::CoreFile;
 
 pub use error::CoreTablesError;
 
+use census::Census;
+use in_use::InUse;
 use labels::Labels;
 use layout::Layout;
+use library::{Library, Places};
 use memory::{Memory, Module};
 use process::{Clock, Notes};
+use resource_tables::ResourceTables;
 use sites::Sites;
 use tasks::{Found, Rows};
 
@@ -54,12 +69,27 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
     let clock = Clock::new(layout, &found);
     let mut sites = Sites::collect(memory, layout, &mut notes, &mut strings);
     let mut tree = Tree::new(memory.modules.iter().collect());
+    let (runtimes, schedulers) = told::runtimes(memory, layout);
+    let census = Census::read(memory, layout);
+    notes.add_census(&census);
+    let library = Library::find(census, &schedulers, layout);
+    notes.add_inherited(found.inherited() + library.inherited);
+    let tracked = tracked(memory, layout, &found, &sites).saturating_add(library.tracked());
+    let mut places = Places::new(&mut strings);
+    let others = library.rows(&mut places, &mut sites, &mut tree, &clock);
+    let mut resources = ResourceTables::default();
+    open_resources::add(&mut resources, &library, (&places, &sites), &mut tree, &clock);
+    let in_use = InUse::read(memory, layout);
+    in_use.add(&mut resources, &sites, &mut strings, &clock);
+    let (resource_sites, resources, resource_ages) = resources.finish();
     let labels = Labels::new(memory, layout);
-    let Rows { tasks, zombies, parked, labels } = found.rows(&labels, &mut sites, &mut strings, &clock);
+    let Rows { tasks, zombies, parked, labels } =
+        found.rows(&library, others, &labels, &mut sites, &mut strings, &clock);
     let parked = parked::rows(memory, layout, &parked, &mut tree);
     let (heap, newest_ns) = heap::read(memory, layout, &notes, &sites, &clock, &mut tree);
     let ended = ends.last().map_or(0, |end| end.ended_ns);
-    let at_us = clock.us(found.newest_ns().max(newest_ns).max(ended));
+    let stamps = [found.newest_ns(), newest_ns, ended, library.newest_ns(), in_use.newest_ns()];
+    let at_us = clock.us(stamps.into_iter().max().unwrap_or(0));
     let parked_facts = parked::facts(memory, layout, &notes);
     let ends: Table<_> = ends.iter().filter_map(|end| end.row(&sites, &clock)).collect();
     let (dropped, dropped_sentences) = notes.into_maps();
@@ -69,6 +99,11 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
             from_us: at_us,
             to_us: at_us,
             timing_one_in: layout.table("timing").number(memory).unwrap_or(0) as u32,
+            runtimes,
+            tracked_tasks: Some(tracked),
+            gauges: told::gauges(memory, layout),
+            expected_ratios: told::expected_ratios(memory, layout),
+            settings: told::settings(memory, layout),
             resources: process::resources(core),
             dropped,
             dropped_sentences,
@@ -84,9 +119,18 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
         ends,
         zombies,
         parked,
+        resource_sites,
+        resources,
+        resource_ages,
         stacks: tree.into_stacks(Vec::new(), &mut strings),
         heap,
         strings,
         ..Snapshot::default()
     }
+}
+
+/// Recorded tasks that lived and that tokio counted as well.
+fn tracked(memory: &Memory<'_>, layout: &Layout, found: &Found, sites: &Sites) -> u64 {
+    let alive = sites::spawned(memory, layout).saturating_sub(sites.ended());
+    alive.saturating_sub(found.inherited_alive(sites))
 }

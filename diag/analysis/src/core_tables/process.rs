@@ -7,6 +7,7 @@ use std::path::Path;
 use diag_snapshot::{Process, Resources};
 use diag_symbols::CoreFile;
 
+use super::census::Census;
 use super::layout::Layout;
 use super::memory::Memory;
 use super::tasks::Found;
@@ -40,12 +41,7 @@ impl Clock {
 pub(super) struct Notes(BTreeMap<String, (u64, String)>);
 
 /// What no core tells.
-const NOT_READ: [(&str, &str); 3] = [
-    (
-        "core_census",
-        "it was read out of a core: tasks of libraries, sockets and channels are not known, nor are task groups, \
-         counted values and gauges",
-    ),
+const NOT_READ: [(&str, &str); 2] = [
     ("core_system", "it was read out of a core: what the system tells of a process is not known"),
     (
         "core_time",
@@ -82,6 +78,21 @@ impl Notes {
             }
             address = older.of(record);
         }
+    }
+
+    /// What the census does not tell.
+    pub(super) fn add_census(&mut self, census: &Census<'_>) {
+        if !census.is_learnt && census.has_blocks {
+            let sentence = "it was read out of a core: tasks of libraries, sockets and channels are not known, as the \
+                            service had never been asked for a snapshot, which is when it learns what they look like";
+            self.add("core_census", sentence, 1);
+        }
+    }
+
+    /// So many tasks are left out.
+    pub(super) fn add_inherited(&mut self, tasks: u64) {
+        let sentence = "a task is left out that the process has from before it was forked";
+        self.add("tasks_of_parent_process", sentence, tasks);
     }
 
     /// It happened so many times more.
