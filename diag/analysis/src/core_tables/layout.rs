@@ -184,13 +184,14 @@ impl Table {
         Table { start, len, ..self.clone() }
     }
 
-    /// The records of a list, the oldest first: the address of the newest is at the start, and each has that of the one before it.
-    pub(super) fn list<'m>(&self, memory: &'m Memory<'_>) -> Vec<&'m [u8]> {
+    /// The records of a list with their addresses, the oldest first: the address of the newest is at the start, and each has that
+    /// of the one before it.
+    pub(super) fn list<'m>(&self, memory: &'m Memory<'_>) -> Vec<(u64, &'m [u8])> {
         let (older, mut address) = (self.column("older"), memory.word(self.start).unwrap_or(0));
         let (mut seen, mut records) = (HashSet::new(), Vec::new());
         while records.len() < MOST_LISTED && seen.insert(address) {
             let Some(record) = self.at(memory, address) else { break };
-            records.push(record);
+            records.push((address, record));
             address = older.of(record);
         }
         records.reverse();

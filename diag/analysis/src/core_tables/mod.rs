@@ -12,6 +12,7 @@ mod chunks;
 mod commonest;
 mod ends;
 mod error;
+mod groups;
 mod heap;
 mod in_use;
 mod kept_stacks;
@@ -36,6 +37,7 @@ use diag_symbols::CoreFile;
 pub use error::CoreTablesError;
 
 use census::Census;
+use groups::Groups;
 use in_use::InUse;
 use labels::Labels;
 use layout::Layout;
@@ -88,7 +90,9 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
     let parked = parked::rows(memory, layout, &parked, &mut tree);
     let (heap, newest_ns) = heap::read(memory, layout, &notes, &sites, &clock, &mut tree);
     let ended = ends.last().map_or(0, |end| end.ended_ns);
-    let stamps = [found.newest_ns(), newest_ns, ended, library.newest_ns(), in_use.newest_ns()];
+    let groups = Groups::read(memory, layout, &mut strings, &clock);
+    let stamps =
+        [found.newest_ns(), newest_ns, ended, library.newest_ns(), in_use.newest_ns(), groups.newest_ns];
     let at_us = clock.us(stamps.into_iter().max().unwrap_or(0));
     let parked_facts = parked::facts(memory, layout, &notes);
     let ends: Table<_> = ends.iter().filter_map(|end| end.row(&sites, &clock)).collect();
@@ -119,6 +123,10 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
         ends,
         zombies,
         parked,
+        group_sites: groups.sites,
+        groups: groups.groups,
+        members: groups.members,
+        cancel_latencies: groups.latencies,
         resource_sites,
         resources,
         resource_ages,

@@ -14,7 +14,7 @@ const LARGEST_TAG: u64 = 4_096;
 pub(super) fn gauges(memory: &Memory<'_>, layout: &Layout) -> Vec<Gauge> {
     let table = layout.table("gauges");
     let [name, value] = ["name", "value"].map(|name| table.column(name));
-    let gauge = |record: &&[u8]| {
+    let gauge = |(_, record): &(u64, &[u8])| {
         Some(Gauge { name: name.text(record, memory)?, value: value.of(record).cast_signed() })
     };
     table.list(memory).iter().filter_map(gauge).collect()
@@ -25,7 +25,7 @@ pub(super) fn expected_ratios(memory: &Memory<'_>, layout: &Layout) -> Vec<Expec
     let table = layout.table("expected_ratios");
     let [tasks, gauge, ratio_ppm, tolerance_ppm] =
         ["tasks", "gauge", "ratio_ppm", "tolerance_ppm"].map(|name| table.column(name));
-    let ratio = |record: &&[u8]| {
+    let ratio = |(_, record): &(u64, &[u8])| {
         Some(ExpectedRatio {
             tasks: tasks.text(record, memory)?,
             gauge: gauge.text(record, memory)?,
@@ -60,7 +60,7 @@ pub(super) fn runtimes(memory: &Memory<'_>, layout: &Layout) -> (Vec<Runtime>, H
         ["process", "name", "workers", "handle"].map(|name| table.column(name));
     let own = layout.table("process").number(memory).unwrap_or(0);
     let (mut runtimes, mut schedulers) = (Vec::new(), HashMap::new());
-    for record in table.list(memory).into_iter().filter(|record| process.of(record) == own) {
+    for (_, record) in table.list(memory).into_iter().filter(|(_, record)| process.of(record) == own) {
         let Some(name) = name.text(record, memory) else { continue };
         let place = RuntimeIndex(runtimes.len() as u32);
         runtimes.push(Runtime { name, workers: workers.of(record), ..Runtime::default() });

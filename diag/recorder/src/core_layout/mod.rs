@@ -25,7 +25,7 @@ use column::padded;
 
 use crate::capture::cell;
 use crate::clock::Anchor;
-use crate::task::{await_point, labels, record, sampling, site, totals};
+use crate::task::{await_point, labels, record, sampling, site, task_group, totals};
 use crate::{expected_ratio, fork, gauge, resource, runtime};
 
 /// What a reader looks for.
@@ -123,6 +123,15 @@ pub(crate) struct Tables {
     open: Table,
     place_chunks: Table,
     places: Table,
+    /// Groups of tasks: who knows them, what they are, and their members.
+    group_sites: Table,
+    group_shards: Table,
+    group_chunks: Table,
+    group_places: Table,
+    groups: Table,
+    member_chunks: Table,
+    members: Table,
+    member_polls: Table,
     pub(crate) await_even: Table,
     pub(crate) await_odd: Table,
     heap_enabled: Table,
@@ -201,6 +210,14 @@ pub(crate) static CORE_LAYOUT: CoreLayout = CoreLayout {
         open: resource::core_tables::open(),
         place_chunks: resource::core_tables::place_chunks(),
         places: resource::core_tables::places(),
+        group_sites: task_group::core_tables::sites(),
+        group_shards: task_group::core_tables::shards(),
+        group_chunks: task_group::core_tables::group_chunks(),
+        group_places: task_group::core_tables::group_places(),
+        groups: task_group::core_tables::groups(),
+        member_chunks: task_group::core_tables::member_chunks(),
+        members: task_group::core_tables::members(),
+        member_polls: task_group::core_tables::member_polls(),
         await_even: Table::new("await_even", size_of::<u64>(), &[]),
         await_odd: Table::new("await_odd", size_of::<u64>(), &[]),
         heap_enabled: of_heap::enabled(),
