@@ -21,9 +21,9 @@ use diag::Counted;
 use diag::task::{Builder, JoinSet};
 use diag_analysis::core_tables::{CoreTablesError, read_core};
 use diag_snapshot::{
-    GroupRow, GroupSiteRow, LabelRow, MemberRow, MemberState, Outcome, ParkedRow, ResourceKind, ResourceRow,
-    ResourceSiteRow, ResourceState, Runtime, SampleRow, SiteKind, SiteRow, Snapshot, StackAgeRow, StackIndex,
-    StackTotalsRow, StringIndex, TaskRow, TaskState,
+    GroupRow, GroupSiteRow, LabelRow, MappedFileRow, MemberRow, MemberState, Outcome, ParkedRow,
+    ResourceKind, ResourceRow, ResourceSiteRow, ResourceState, Runtime, SampleRow, SiteKind, SiteRow,
+    Snapshot, StackAgeRow, StackIndex, StackTotalsRow, StringIndex, TaskRow, TaskState,
 };
 use diag_test_support::again::again;
 use diag_test_support::core_of_process::write_core_of;
@@ -67,21 +67,23 @@ impl Service {
         Service { child, agent: agent.parse().expect("an address") }
     }
 
-    /// What it says itself, once nothing moves any more.
+    /// What it says itself.
+    fn answer(&self) -> Snapshot {
+        let answer = get(self.agent, "/snapshot");
+        let (snapshot, damages) = diag_snapshot::read(&answer.body).expect("a snapshot");
+        assert!(damages.is_empty(), "{damages:?}");
+        snapshot
+    }
+
+    /// The same, once nothing moves any more.
     fn snapshot(&self) -> Snapshot {
-        let take = || {
-            let answer = get(self.agent, "/snapshot");
-            let (snapshot, damages) = diag_snapshot::read(&answer.body).expect("a snapshot");
-            assert!(damages.is_empty(), "{damages:?}");
-            snapshot
-        };
         eventually(PATIENCE, "the service comes to rest", || {
-            let gauges = take().capture.gauges;
+            let gauges = self.answer().capture.gauges;
             let is_at_rest = gauges.iter().any(|gauge| gauge.name == AT_REST && gauge.value == 1);
             if is_at_rest { Ok(()) } else { Err(gauges) }
         });
         // Gauges are read last: the rows of that snapshot may be older than what it says.
-        take()
+        self.answer()
     }
 
     /// Stops it.
@@ -141,6 +143,10 @@ fn tables(snapshot: &Snapshot) -> BTreeMap<&'static str, Vec<String>> {
         format!("{named:?} {:?}", GroupRow { name: no_text, cancel_reason: None, ..row })
     };
     let member = |row: MemberRow| format!("{} {:?}", text(row.name), MemberRow { name: no_text, ..row });
+    let mapped = |row: MappedFileRow| {
+        let what = (row.path.map(text), row.is_deleted, row.files, row.mappings, row.mapped_bytes);
+        format!("{what:?}")
+    };
     let heap = snapshot.heap.as_ref().expect("a heap");
     let sorted = |mut rows: Vec<String>| {
         rows.sort();
@@ -168,6 +174,18 @@ fn tables(snapshot: &Snapshot) -> BTreeMap<&'static str, Vec<String>> {
         ("gauges", words(capture.gauges.iter())),
         ("expected ratios", words(capture.expected_ratios.iter())),
         ("settings", words(capture.settings.iter())),
+        ("parts", words(capture.parts.iter())),
+        // Those of the recorder come and go with what it is asked.
+        (
+            "threads",
+            snapshot
+                .thread_cpu
+                .iter()
+                .filter(|row| !row.is_recorder)
+                .map(|row| row.tid.to_string())
+                .collect(),
+        ),
+        ("mapped files", sorted(snapshot.mapped_files.iter().map(mapped).collect())),
         ("group sites", snapshot.group_sites.iter().map(made).collect()),
         ("groups", snapshot.groups.iter().map(group).collect()),
         ("members", snapshot.members.iter().map(member).collect()),
@@ -225,6 +243,8 @@ fn stack(snapshot: &Snapshot, index: StackIndex) -> String {
 /// Says of each table what is not the same.
 #[track_caller]
 fn assert_same(live: &Snapshot, core: &Snapshot) {
+    assert!(core.thread_cpu.iter().any(|row| row.is_recorder));
+    assert_eq!(core.capture.resources.threads, Some(core.thread_cpu.len() as u64));
     let (live, core) = (tables(live), tables(core));
     for (name, live) in &live {
         let core = &core[name];
@@ -287,7 +307,10 @@ fn assert_full_of_libraries(snapshot: &Snapshot) {
     assert!(all.iter().all(|state| states.contains(state)), "{states:?}");
     assert!(snapshot.groups.iter().any(|group| group.joined > 70 && group.cancel_reason.is_some()));
     assert!(snapshot.groups.iter().any(|group| group.aborted == Some(true)));
+    assert!(snapshot.thread_cpu.iter().filter(|row| !row.is_recorder).count() >= 3);
+    assert!(snapshot.mapped_files.len() > 2);
     let capture = &snapshot.capture;
+    assert!(!capture.parts.is_empty());
     assert!(
         !capture.runtimes.is_empty() && !capture.settings.is_empty() && capture.expected_ratios.len() == 2
     );
@@ -411,6 +434,50 @@ fn layout_in(core: &File) -> u64 {
         .expect("a layout")
 }
 
+/// One that was never asked for a snapshot, and that has not sampled a single block.
+#[test]
+fn a_heap_without_samples_is_empty_and_what_was_never_learnt_is_said() {
+    const TEST: &str = "a_heap_without_samples_is_empty_and_what_was_never_learnt_is_said";
+    if let Some(folder) = std::env::var_os(CHILD) {
+        serve_unasked(folder.into());
+    }
+    let folder = Folder::new("core-tables-unasked");
+    let service = Service::start(TEST, &folder);
+    service.stop();
+    let path = folder.join("written");
+    write_core_of(service.child.id(), &path).expect("a core");
+    let core = read_core(&path, None).expect("tables");
+    let heap = core.heap.as_ref().expect("a heap");
+    assert!(heap.samples.is_empty() && heap.facts.next_birth == 1, "{:?}", heap.facts);
+    assert_eq!(heap.facts.rate_bytes, HARDLY_EVER);
+    let note = core.capture.dropped_sentences.get("core_census").expect("a note");
+    assert!(note.contains("never been asked for a snapshot"), "{note}");
+    service.signal(libc::SIGCONT);
+    let live = service.answer();
+    assert_eq!(live.heap.map(|heap| heap.facts), core.heap.map(|heap| heap.facts));
+    service.stop();
+    write_core_of(service.child.id(), &path).expect("a core");
+    let asked = read_core(&path, None).expect("tables");
+    assert_eq!(asked.capture.dropped_sentences.get("core_census"), None);
+    assert_eq!((core.tasks.len(), asked.tasks.len()), (0, 1), "what a library has spawned");
+}
+
+/// Bytes between two samples.
+const HARDLY_EVER: u64 = 1 << 50;
+
+fn serve_unasked(folder: PathBuf) -> ! {
+    let diag = diag::Builder::new().env(false).addr(([127, 0, 0, 1], 0)).heap_rate(HARDLY_EVER);
+    let diag = diag.stderr(false).start();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { std::mem::forget(tokio::spawn(pending::<()>())) });
+    tell_agent(&diag, &folder);
+    drop(folder);
+    let _for_ever = (runtime, diag);
+    loop {
+        thread::park();
+    }
+}
+
 #[test]
 fn a_process_without_diag_has_no_tables() {
     let folder = Folder::new("core-tables-none");
@@ -456,9 +523,7 @@ fn serve(folder: PathBuf) -> ! {
         fill_groups().await;
     });
     let busy = thread::spawn(be_busy);
-    let agent = diag.agent_addr().expect("an agent").to_string();
-    fs::write(folder.join("agent.new"), agent).expect("a file");
-    fs::rename(folder.join("agent.new"), folder.join("agent")).expect("a file");
+    tell_agent(&diag, &folder);
     drop(folder);
     while RESTING.load(Ordering::Acquire) < THREADS {
         thread::yield_now();
@@ -468,6 +533,13 @@ fn serve(folder: PathBuf) -> ! {
     loop {
         thread::park();
     }
+}
+
+/// Writes down where the agent listens.
+fn tell_agent(diag: &diag::Guard, folder: &Path) {
+    let agent = diag.agent_addr().expect("an agent").to_string();
+    fs::write(folder.join("agent.new"), agent).expect("a file");
+    fs::rename(folder.join("agent.new"), folder.join("agent")).expect("a file");
 }
 
 /// As large as they get, if that may be.

@@ -26,6 +26,7 @@ mod process;
 mod resource_tables;
 mod rules;
 mod sites;
+mod system;
 mod tasks;
 mod told;
 
@@ -46,6 +47,7 @@ use memory::{Memory, Module};
 use process::{Clock, Notes};
 use resource_tables::ResourceTables;
 use sites::Sites;
+use system::Threads;
 use tasks::{Found, Rows};
 
 /// The snapshot in the core at `path`. Names and lines of the code are in the executable, which is found by the path that
@@ -91,6 +93,7 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
     let (heap, newest_ns) = heap::read(memory, layout, &notes, &sites, &clock, &mut tree);
     let ended = ends.last().map_or(0, |end| end.ended_ns);
     let groups = Groups::read(memory, layout, &mut strings, &clock);
+    let threads = Threads::of(core);
     let stamps =
         [found.newest_ns(), newest_ns, ended, library.newest_ns(), in_use.newest_ns(), groups.newest_ns];
     let at_us = clock.us(stamps.into_iter().max().unwrap_or(0));
@@ -108,7 +111,8 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
             gauges: told::gauges(memory, layout),
             expected_ratios: told::expected_ratios(memory, layout),
             settings: told::settings(memory, layout),
-            resources: process::resources(core),
+            parts: told::parts(memory, layout),
+            resources: threads.resources(),
             dropped,
             dropped_sentences,
             parked: parked_facts,
@@ -123,6 +127,8 @@ fn snapshot(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Snapshot {
         ends,
         zombies,
         parked,
+        thread_cpu: threads.rows(memory, layout),
+        mapped_files: system::mapped_files(core, &mut strings),
         group_sites: groups.sites,
         groups: groups.groups,
         members: groups.members,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
-use diag_snapshot::{Process, Resources};
+use diag_snapshot::Process;
 use diag_symbols::CoreFile;
 
 use super::census::Census;
@@ -41,8 +41,16 @@ impl Clock {
 pub(super) struct Notes(BTreeMap<String, (u64, String)>);
 
 /// What no core tells.
-const NOT_READ: [(&str, &str); 2] = [
-    ("core_system", "it was read out of a core: what the system tells of a process is not known"),
+const NOT_READ: [(&str, &str); 3] = [
+    (
+        "core_system",
+        "it was read out of a core: what the kernel tells of a running process is not known, as its memory by kind, its descriptors, \
+         what its sockets are connected to, names of threads and stacks of polls that held them up",
+    ),
+    (
+        "core_runtimes",
+        "it was read out of a core: how many tasks a runtime counts, and how busy its workers are, only a running one tells",
+    ),
     (
         "core_time",
         "it was read out of a core: the time of the snapshot is that of the last thing which was recorded, so what is \
@@ -144,9 +152,4 @@ pub(super) fn facts(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Pr
 fn attributes(text: &str) -> BTreeMap<String, String> {
     let words: Vec<&str> = text.split('\0').collect();
     words.as_chunks::<2>().0.iter().map(|[key, value]| ((*key).to_owned(), (*value).to_owned())).collect()
-}
-
-/// What of the system a core has.
-pub(super) fn resources(core: &CoreFile) -> Resources {
-    Resources { threads: Some(core.threads()).filter(|&threads| threads > 0), ..Resources::default() }
 }

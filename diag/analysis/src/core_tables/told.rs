@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diag_snapshot::{ExpectedRatio, Gauge, Runtime, RuntimeIndex, Setting, SettingSource};
+use diag_snapshot::{ExpectedRatio, Gauge, Part, PartState, Runtime, RuntimeIndex, Setting, SettingSource};
 
 use super::layout::Layout;
 use super::memory::Memory;
@@ -46,6 +46,23 @@ pub(super) fn settings(memory: &Memory<'_>, layout: &Layout) -> Vec<Setting> {
         from: source(from),
     };
     words.as_chunks().0.iter().map(setting).collect()
+}
+
+/// What the parts of the recorder did; of some what they did when somebody asked last.
+pub(super) fn parts(memory: &Memory<'_>, layout: &Layout) -> Vec<Part> {
+    let text = layout.table("parts").text(memory).unwrap_or_default();
+    let words: Vec<&str> = text.split('\0').collect();
+    let part = |[name, state, why]: &[&str; 3]| Part {
+        name: (*name).to_owned(),
+        state: part_state(state),
+        why: Some((*why).to_owned()).filter(|why| !why.is_empty()),
+    };
+    words.as_chunks().0.iter().map(part).collect()
+}
+
+fn part_state(word: &str) -> PartState {
+    let all = [PartState::Works, PartState::Off, PartState::Failed];
+    all.into_iter().find(|state| state.as_str() == word).unwrap_or_default()
 }
 
 fn source(word: &str) -> SettingSource {

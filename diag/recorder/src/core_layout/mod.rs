@@ -26,7 +26,7 @@ use column::padded;
 use crate::capture::cell;
 use crate::clock::Anchor;
 use crate::task::{await_point, labels, record, sampling, site, task_group, totals};
-use crate::{expected_ratio, fork, gauge, resource, runtime};
+use crate::{expected_ratio, fork, gauge, own_thread, resource, runtime};
 
 /// What a reader looks for.
 const MAGIC: [u8; 16] = *b"\x93diag tables\r\n\x1a\n";
@@ -113,6 +113,9 @@ pub(crate) struct Tables {
     pub(crate) unwinder: Table,
     /// Variables, values and where these came from, each with a zero behind it.
     pub(crate) settings: Table,
+    /// The same of parts: names, states and why they are in these.
+    pub(crate) parts: Table,
+    own_threads: Table,
     process: Table,
     runtimes: Table,
     gauges: Table,
@@ -201,6 +204,8 @@ pub(crate) static CORE_LAYOUT: CoreLayout = CoreLayout {
         attributes: Table::new("attributes", 1, &[]),
         unwinder: Table::new("unwinder", 1, &[]),
         settings: Table::new("settings", 1, &[]),
+        parts: Table::new("parts", 1, &[]),
+        own_threads: own_thread::core_table(),
         process: fork::core_table(),
         runtimes: runtime::core_table(),
         gauges: gauge::core_table(),
