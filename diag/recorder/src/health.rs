@@ -73,8 +73,9 @@ pub(crate) fn started(part: &'static str, status: Status) {
     tell_cores(&of_this_process(&parts));
 }
 
-/// Tells readers of cores what the parts do, if that has changed: each change stays in memory.
+/// Tells readers of cores what the parts do.
 fn tell_cores(parts: &BTreeMap<&'static str, Status>) {
+    /// Kept until something else is told.
     static TOLD: Lock<String> = Lock::new(String::new());
     let text: String = parts
         .iter()
@@ -84,10 +85,8 @@ fn tell_cores(parts: &BTreeMap<&'static str, Status>) {
         })
         .collect();
     let mut told = TOLD.lock();
-    if *told != text {
-        CORE_LAYOUT.tables.parts.enter_text(&text);
-        *told = text;
-    }
+    CORE_LAYOUT.tables.parts.enter_kept(&text);
+    *told = text;
 }
 
 impl Said {

@@ -71,8 +71,8 @@ const STACK: u64 = 3;
 /// The cells of a task that lives and of one that has ended, a channel with two messages, and a socket; and what was learnt of such.
 fn census(memory: &mut Memory) -> Vec<Vec<u8>> {
     // State, next in its queue, functions, owner, scheduler, id.
-    let cell = |state: u64, id| {
-        words(&[state << 6 | state % 2 * 4, 0, CONSTANTS, 9, 0x7000, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    let cell = |references: u64, id| {
+        words(&[references << 6, 0, CONSTANTS, 9, 0x7000, id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     };
     let last = memory.put(&words(&[0; 4]));
     let mut channel = [0; 32];

@@ -12,6 +12,8 @@ const ADDRESS: u64 = (1 << 48) - 1 - STATE;
 /// Of `stamp`: somebody has left one.
 const STAMP: u64 = 1 << 63;
 
+/// As many as the census has at the most.
+const MOST: usize = 1 << 22;
 /// Ranges that are followed at the most.
 const MOST_RANGES: usize = 16;
 
@@ -51,8 +53,9 @@ pub(super) fn all(memory: &Memory<'_>, layout: &Layout) -> Vec<Block> {
         .map(|(_, range)| entries.moved(start.of(range), len.of(range)));
     ranges
         .flat_map(|range| {
-            range.records(memory).filter_map(|(_, entry)| columns.block(entry)).collect::<Vec<_>>()
+            range.records(memory).filter_map(|(_, entry)| columns.block(entry)).take(MOST).collect::<Vec<_>>()
         })
+        .take(MOST)
         .collect()
 }
 

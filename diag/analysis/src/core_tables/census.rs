@@ -19,6 +19,8 @@ const KINDS: usize = 4;
 
 /// In a word: the spawner is a recorded site.
 const RECORDED: u64 = 1 << 63;
+/// Powers of two of milliseconds, at the most.
+const MOST_AGES: usize = 64;
 /// So many calls from the allocator outwards tell what is made.
 const MAKERS: usize = 8;
 
@@ -131,7 +133,12 @@ fn counted(memory: &Memory<'_>, layout: &Layout, kept: &KeptStacks<'_>) -> Vec<C
             // Another stack may have its number by now.
             word => Some(Spawner::Stack(word as u32)).filter(|_| kept.word(word as u32) == Some(word)),
         };
-        Some(CensusStack { stack, kind: kind.small(counters), spawner, freed: ages.all(counters).collect() })
+        Some(CensusStack {
+            stack,
+            kind: kind.small(counters),
+            spawner,
+            freed: ages.all(counters).take(MOST_AGES).collect(),
+        })
     };
     kept.numbers().filter_map(stack).collect()
 }

@@ -8,7 +8,10 @@ use super::memory::Memory;
 /// Records of a chunk at the most.
 const MOST_IN_CHUNK: u64 = 64;
 /// Chunks that are followed at the most.
-const MOST: usize = 1 << 16;
+const MOST: usize = 1 << 14;
+
+/// Places in which chunks begin, at the most: as many as there are shards.
+pub(super) const SHARDS: usize = 64;
 
 /// The records of one of these, whose newest chunk is at this address, by their numbers. Those that are not in use are among them.
 pub(super) fn records<'m>(

@@ -11,6 +11,9 @@ use super::memory::Memory;
 use super::process::Clock;
 use super::tasks::TaskWord;
 
+/// As many as are known at the most.
+const MOST_GROUPS: usize = 1 << 16;
+
 /// The tables of a snapshot.
 #[derive(Default)]
 pub(super) struct Groups {
@@ -81,7 +84,7 @@ impl<'m> Reader<'m> {
         let [id, at] = ["id", "at"].map(|name| places.column(name));
         let newest = shards.column("groups");
         let mut found = Vec::new();
-        for (_, shard) in shards.records(self.memory) {
+        for (_, shard) in shards.records(self.memory).take(chunks::SHARDS) {
             let known = chunks::records(self.memory, (&chunks, &places), newest.of(shard));
             for place in known.into_values().filter(|place| id.of(place) != 0) {
                 let record = groups.at(self.memory, at.of(place));
@@ -93,6 +96,7 @@ impl<'m> Reader<'m> {
         found.retain(|found| found.id >= self.layout.fact("first_id"));
         found.sort_by_key(|found| found.id);
         found.dedup_by_key(|found| found.id);
+        found.truncate(MOST_GROUPS);
         found
     }
 

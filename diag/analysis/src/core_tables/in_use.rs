@@ -53,7 +53,7 @@ impl InUse {
         let place_tables = chunks::tables(layout, "place_chunks", "places");
         let open_tables = chunks::tables(layout, "open_chunks", "open");
         let mut in_use = InUse { closed: BTreeMap::new(), open: Vec::new() };
-        for (_, shard) in shards.records(memory) {
+        for (_, shard) in shards.records(memory).take(chunks::SHARDS) {
             let of_shard = (&place_tables.0, &place_tables.1);
             let places = chunks::records(memory, of_shard, places.of(shard));
             let places: BTreeMap<u64, Place> = places

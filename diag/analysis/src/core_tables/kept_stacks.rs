@@ -5,6 +5,8 @@ use super::memory::Memory;
 
 /// Numbers that are no stack's.
 pub(super) const RESERVED: u32 = 2;
+/// Stacks that are followed at the most: twice as many as there is room for.
+const MOST: usize = 1 << 21;
 /// Words of a chunk before its frames.
 const HEAD: usize = 2;
 /// Frames of a stack at the most.
@@ -26,7 +28,7 @@ impl<'m> KeptStacks<'m> {
     pub(super) fn numbers(&self) -> impl Iterator<Item = u32> {
         let places = self.places.records(self.memory).filter_map(|(_, place)| place.first_chunk::<4>());
         let kept = places.map(|number| u32::from_le_bytes(*number)).filter(|&number| number != 0);
-        (0..RESERVED).chain(kept)
+        (0..RESERVED).chain(kept).take(MOST)
     }
 
     /// What tells the stack of this number from all that had it before.

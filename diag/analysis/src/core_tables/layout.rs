@@ -13,6 +13,8 @@ pub(super) const VERSION: u32 = 2;
 
 /// Records of a list that are followed at the most.
 const MOST_LISTED: usize = 1 << 14;
+/// Values of a column that are read at the most.
+const MOST_VALUES: usize = 1 << 12;
 /// More than this of anything is damage.
 const MOST: u32 = 256;
 const NAME: usize = 16;
@@ -252,7 +254,7 @@ impl Column {
 
     /// All values.
     pub(super) fn all(self, record: &[u8]) -> impl Iterator<Item = u64> {
-        (0..self.count.min(record.len())).map(move |number| self.nth(record, number))
+        (0..self.count.min(record.len()).min(MOST_VALUES)).map(move |number| self.nth(record, number))
     }
 
     /// The text whose address and length the record has.

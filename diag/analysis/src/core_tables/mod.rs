@@ -3,8 +3,11 @@
 //! The recorder keeps one static that says where its tables lie and what is where in each record, so nothing here
 //! knows the recorder's types. What the bits of a column mean goes with the version of that static; another version is
 //! refused. What is not in the core is not in the snapshot, and
-//! [what was not recorded](diag_snapshot::Capture::dropped_sentences) says so: of the system there is next to nothing, and
-//! what needs the running service, as the census of blocks, is left out. Where a core is cut short, what is left is read.
+//! [what was not recorded](diag_snapshot::Capture::dropped_sentences) says so: of the system there are threads and mapped files, and
+//! what needs the running service is left out. Where a core is cut short, what is left is read.
+//!
+//! What the blocks of the census are is told by the rules that the service had learnt, which it does at its first snapshot. A block
+//! that was made just before the end may not have been written yet: one that held a task before is taken for that.
 
 mod blocks;
 mod census;

@@ -335,7 +335,7 @@ impl Found {
                 None => library.place_of(reading.tokio_id).and_then(|place| others.get(place)),
                 Some(_) => None,
             };
-            tasks.push(poller.map_or(row.clone(), |task| TaskRow {
+            tasks.push(poller.map_or(row, |task| TaskRow {
                 parent: Some(task.id),
                 parent_site: Some(task.site),
                 ..row

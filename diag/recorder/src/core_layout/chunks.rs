@@ -65,12 +65,11 @@ impl<T: 'static, const N: usize> Chunks<T, N> {
 
     /// All that are in use, by their numbers.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let numbered = self.chunks.iter().flat_map(|chunk| {
+        self.chunks.iter().flat_map(|chunk| {
             let is_used = |(bit, _): &(usize, &T)| chunk.used >> bit & 1 != 0;
             let number = |bit: usize| chunk.first as u32 + bit as u32;
             chunk.records.iter().enumerate().filter(is_used).map(move |(bit, record)| (number(bit), record))
-        });
-        numbered
+        })
     }
 
     /// How many are in use.

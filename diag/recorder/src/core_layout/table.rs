@@ -86,9 +86,13 @@ impl Table {
         self.len.fetch_max(len as u64, Ordering::Relaxed);
     }
 
-    /// This text is all that it has from now on. It is never freed, as somebody may be reading it.
+    /// This text is all that it has from now on. It stays for ever: for what is told once.
     pub(crate) fn enter_text(&self, text: &str) {
-        let text: &'static str = Box::leak(Box::from(text));
+        self.enter_kept(Box::leak(Box::from(text)));
+    }
+
+    /// The same of one that the caller keeps, until it has entered another.
+    pub(crate) fn enter_kept(&self, text: &str) {
         self.start.store(ptr::from_ref(text).cast_mut().cast(), Ordering::Relaxed);
         self.len.store(text.len() as u64, Ordering::Relaxed);
     }
