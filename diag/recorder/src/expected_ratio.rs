@@ -2,15 +2,27 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::core_layout::{Table, column};
 use crate::fork::List;
 
 static EXPECTED: List<Declared> = List::new();
 
 struct Declared {
-    tasks: String,
-    gauge: String,
+    tasks: Box<str>,
+    gauge: Box<str>,
     ratio_ppm: AtomicU64,
     tolerance_ppm: AtomicU64,
+}
+
+/// What a reader of cores is told of the ratios.
+pub(crate) const fn core_table() -> Table {
+    let columns = [
+        column!(Declared, "tasks", tasks, 2),
+        column!(Declared, "gauge", gauge, 2),
+        column!(Declared, "ratio_ppm", ratio_ppm),
+        column!(Declared, "tolerance_ppm", tolerance_ppm),
+    ];
+    EXPECTED.core_table("expected_ratios", &columns)
 }
 
 /// A ratio that was declared, made by [`expect_ratio`].
@@ -32,12 +44,12 @@ pub struct ExpectedRatio(&'static Declared);
 /// ```
 pub fn expect_ratio(tasks: &str, gauge: &str, tolerance: f64) -> ExpectedRatio {
     let new = || Declared {
-        tasks: tasks.to_owned(),
-        gauge: gauge.to_owned(),
+        tasks: tasks.into(),
+        gauge: gauge.into(),
         ratio_ppm: AtomicU64::new(ppm(1.0)),
         tolerance_ppm: AtomicU64::new(0),
     };
-    let declared = EXPECTED.find_or_add(|known| known.tasks == tasks && known.gauge == gauge, new);
+    let declared = EXPECTED.find_or_add(|known| *known.tasks == *tasks && *known.gauge == *gauge, new);
     declared.ratio_ppm.store(ppm(1.0), Ordering::Relaxed);
     declared.tolerance_ppm.store(ppm(tolerance), Ordering::Relaxed);
     ExpectedRatio(declared)
@@ -68,8 +80,8 @@ fn ppm(part: f64) -> u64 {
 /// All of them as the file has them, in the order in which they were declared.
 pub(crate) fn all() -> Vec<diag_snapshot::ExpectedRatio> {
     let ratio = |declared: &Declared| diag_snapshot::ExpectedRatio {
-        tasks: declared.tasks.clone(),
-        gauge: declared.gauge.clone(),
+        tasks: declared.tasks.clone().into(),
+        gauge: declared.gauge.clone().into(),
         ratio_ppm: declared.ratio_ppm.load(Ordering::Relaxed),
         tolerance_ppm: declared.tolerance_ppm.load(Ordering::Relaxed),
     };

@@ -3,13 +3,19 @@
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use crate::core_layout::{Table, column};
 use crate::fork::List;
 
 static GAUGES: List<Named> = List::new();
 
 struct Named {
-    name: String,
+    name: Box<str>,
     value: AtomicI64,
+}
+
+/// What a reader of cores is told of the gauges.
+pub(crate) const fn core_table() -> Table {
+    GAUGES.core_table("gauges", &[column!(Named, "name", name, 2), column!(Named, "value", value)])
 }
 
 /// A named number in every snapshot. Copies are the same gauge; setting one is one atomic store.
@@ -25,8 +31,8 @@ pub struct Gauge(&'static AtomicI64);
 /// assert_eq!(diag::gauge("devices_online").get(), 1);
 /// ```
 pub fn gauge(name: &str) -> Gauge {
-    let new = || Named { name: name.to_owned(), value: AtomicI64::new(0) };
-    Gauge(&GAUGES.find_or_add(|known| known.name == name, new).value)
+    let new = || Named { name: name.into(), value: AtomicI64::new(0) };
+    Gauge(&GAUGES.find_or_add(|known| *known.name == *name, new).value)
 }
 
 impl Gauge {
@@ -60,7 +66,7 @@ impl fmt::Debug for Gauge {
 /// All gauges as the file has them, in the order of their making.
 pub(crate) fn all() -> Vec<diag_snapshot::Gauge> {
     let gauge = |gauge: &Named| diag_snapshot::Gauge {
-        name: gauge.name.clone(),
+        name: gauge.name.clone().into(),
         value: gauge.value.load(Ordering::Relaxed),
     };
     let mut all: Vec<_> = GAUGES.iter().map(gauge).collect();

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::core_layout::CORE_LAYOUT;
 use crate::fork::{self, Lock};
 use crate::task::slab;
 use crate::{capture, stack, thread};
@@ -21,6 +22,17 @@ pub(crate) enum Status {
     Off(Cow<'static, str>),
     /// Less than it was asked for: what the system refused, and what is done without.
     Failed(Cow<'static, str>),
+}
+
+impl Status {
+    /// The word for it, and why, for readers of cores.
+    fn words(&self) -> (&'static str, &str) {
+        match self {
+            Status::Works => ("works", ""),
+            Status::Off(why) => ("off", why),
+            Status::Failed(why) => ("failed", why),
+        }
+    }
 }
 
 impl fmt::Display for Status {
@@ -47,7 +59,9 @@ const IN_MEMORY: [&str; 3] = ["census", "heap sampler", "parked stacks"];
 
 /// Says what the part of this name does now, in place of what was said of it before.
 pub(crate) fn report(part: &'static str, status: Status) {
-    PARTS.lock().insert(part, Said::here(status));
+    let mut parts = PARTS.lock();
+    parts.insert(part, Said::here(status));
+    tell_cores(&of_this_process(&parts));
 }
 
 /// Says what the part of this name does, unless it has said so itself since: its thread may be faster.
@@ -56,6 +70,23 @@ pub(crate) fn started(part: &'static str, status: Status) {
     if !parts.get(part).is_some_and(Said::is_own) {
         parts.insert(part, Said::here(status));
     }
+    tell_cores(&of_this_process(&parts));
+}
+
+/// Tells readers of cores what the parts do.
+fn tell_cores(parts: &BTreeMap<&'static str, Status>) {
+    /// Kept until something else is told.
+    static TOLD: Lock<String> = Lock::new(String::new());
+    let text: String = parts
+        .iter()
+        .map(|(part, status)| {
+            let (state, why) = status.words();
+            format!("{part}\0{state}\0{why}\0")
+        })
+        .collect();
+    let mut told = TOLD.lock();
+    CORE_LAYOUT.tables.parts.enter_kept(&text);
+    *told = text;
 }
 
 impl Said {
@@ -70,18 +101,21 @@ impl Said {
 
 /// Every part that reported, and those that start nothing and are tried now, as they may be refused at any time.
 pub(crate) fn parts() -> BTreeMap<&'static str, Status> {
-    let said = PARTS.lock();
-    let holds = |(part, said): &(&&str, &Said)| said.is_own() || IN_MEMORY.contains(part);
-    let mut parts: BTreeMap<_, _> =
-        said.iter().filter(holds).map(|(part, said)| (*part, said.status.clone())).collect();
-    drop(said);
+    let mut parts = of_this_process(&PARTS.lock());
     parts.extend([
         ("call stacks", stack::status()),
         ("stacks of held-up threads", thread::status()),
         ("process facts", capture::status()),
         ("task records", slab::status()),
     ]);
+    tell_cores(&parts);
     parts
+}
+
+/// What was said that holds in this process.
+fn of_this_process(said: &BTreeMap<&'static str, Said>) -> BTreeMap<&'static str, Status> {
+    let holds = |(part, said): &(&&str, &Said)| said.is_own() || IN_MEMORY.contains(part);
+    said.iter().filter(holds).map(|(part, said)| (*part, said.status.clone())).collect()
 }
 
 #[cfg(all(test, not(diag_loom)))]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeMetrics};
 
+use crate::core_layout::{Table, column};
 use crate::fork::{self, List};
 #[cfg(samples_heap)]
 use crate::sys;
@@ -19,8 +20,28 @@ static ANY: AtomicU32 = AtomicU32::new(0);
 
 struct Known {
     process: u32,
-    name: String,
+    name: Box<str>,
+    /// Threads that run its tasks.
+    workers: u64,
     handle: Handle,
+}
+
+impl Known {
+    fn new(process: u32, name: &str, handle: Handle) -> Self {
+        Known { process, name: name.into(), workers: handle.metrics().num_workers() as u64, handle }
+    }
+}
+
+/// What a reader of cores is told of the runtimes. One of the words of a handle is the address of the scheduler that each task
+/// of the runtime has in its cell.
+pub(crate) const fn core_table() -> Table {
+    let columns = [
+        column!(Known, "process", process),
+        column!(Known, "name", name, 2),
+        column!(Known, "workers", workers),
+        column!(Known, "handle", handle, size_of::<Handle>() / 8),
+    ];
+    RUNTIMES.core_table("runtimes", &columns)
 }
 
 /// Remembers the current runtime if no runtime is known yet.
@@ -29,7 +50,7 @@ pub(crate) fn notice_first() {
     if ANY.load(Ordering::Relaxed) != process
         && let Ok(handle) = Handle::try_current()
     {
-        let new = || Known { process, name: "main".to_owned(), handle };
+        let new = || Known::new(process, "main", handle);
         RUNTIMES.find_or_add(|known| known.process == process, new);
         ANY.store(process, Ordering::Relaxed);
     }
@@ -50,7 +71,7 @@ impl HandleId for Handle {}
 pub(crate) fn add(name: &str, handle: Handle) {
     let process = fork::process().get();
     let id = handle.id();
-    let new = || Known { process, name: name.to_owned(), handle };
+    let new = || Known::new(process, name, handle);
     RUNTIMES.find_or_add(|known| known.process == process && known.handle.id() == id, new);
     ANY.store(process, Ordering::Relaxed);
 }
@@ -85,8 +106,8 @@ pub(crate) fn all() -> Vec<diag_snapshot::Runtime> {
     let describe = |known: &Known| {
         let metrics = known.handle.metrics();
         diag_snapshot::Runtime {
-            name: known.name.clone(),
-            workers: metrics.num_workers() as u64,
+            name: known.name.clone().into(),
+            workers: known.workers,
             alive_tasks: Some(metrics.num_alive_tasks() as u64),
             queued_tasks: Some(metrics.global_queue_depth() as u64),
             busy_by_worker_ns: by_worker(&metrics, |metrics, worker| {

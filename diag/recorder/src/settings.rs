@@ -10,6 +10,7 @@ use std::time::Duration;
 use diag_snapshot::{Setting, SettingSource};
 
 use crate::bad_setting::BadSetting;
+use crate::core_layout::CORE_LAYOUT;
 use crate::last::Trigger;
 use crate::options::{OPTIONS, Opt};
 use crate::task::sampling::DEFAULT_UNITS;
@@ -143,6 +144,8 @@ pub(crate) fn sources() -> Vec<Setting> {
 
 /// Puts settings in force.
 pub(crate) fn install(settings: Settings) {
+    let shown = |Setting { variable, value, from }| format!("{variable}\0{value}\0{}\0", from.as_str());
+    CORE_LAYOUT.tables.settings.enter_text(&settings.sources().into_iter().map(shown).collect::<String>());
     // Release: pairs with the Acquire of `current`.
     CURRENT.store(Box::into_raw(Box::new(settings)), Ordering::Release);
 }

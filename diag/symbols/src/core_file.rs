@@ -49,6 +49,39 @@ pub struct CoreMapping {
     pub path: String,
 }
 
+/// A thread of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CoreThread {
+    /// The kernel's id of it.
+    pub tid: u32,
+    /// Time that it ran on a CPU in the code of the process. Of the thread whose id is the process's, that of all threads, ended ones
+    /// as well.
+    pub user_ns: u64,
+    /// The same in the kernel.
+    pub system_ns: u64,
+}
+
+impl CoreThread {
+    /// From what the kernel's note says: behind what ended the thread, and its signals, its ids and its times.
+    fn of(desc: &[u8]) -> Self {
+        const TID: usize = 32;
+        const USER: usize = 48;
+        const SYSTEM: usize = 64;
+        // Seconds and microseconds.
+        let time = |at| {
+            let [seconds, micros] = [at, at + 8].map(|at| desc.get(at..).map_or(0, number));
+            seconds.saturating_mul(1_000_000_000).saturating_add(micros.saturating_mul(1_000))
+        };
+        let tid = desc.get(TID..).and_then(|bytes| bytes.first_chunk());
+        CoreThread {
+            tid: tid.map_or(0, |bytes| u32::from_le_bytes(*bytes)),
+            user_ns: time(USER),
+            system_ns: time(SYSTEM),
+        }
+    }
+}
+
 type Header = FileHeader64<Endianness>;
 
 impl CoreFile {
@@ -73,9 +106,10 @@ impl CoreFile {
         Some(u32::from_le_bytes(*bytes))
     }
 
-    /// How many threads there were.
-    pub fn threads(&self) -> u64 {
-        notes(self.mapped.bytes()).filter(|(kind, _)| *kind == elf::NT_PRSTATUS).count() as u64
+    /// The threads that there were, in the order of the core: the one that it was written for comes first.
+    pub fn threads(&self) -> Vec<CoreThread> {
+        let notes = notes(self.mapped.bytes()).filter(|(kind, _)| *kind == elf::NT_PRSTATUS);
+        notes.map(|(_, desc)| CoreThread::of(desc)).collect()
     }
 
     /// All ranges, ascending.

@@ -16,7 +16,7 @@ mod names;
 mod probe;
 mod symbol_table;
 
-pub use core_file::{CoreFile, CoreMapping, CoreRegion};
+pub use core_file::{CoreFile, CoreMapping, CoreRegion, CoreThread};
 pub use debug_info::DebugInfo;
 pub use elf::{Detail, ElfFile, look_up};
 pub use elf_headers::{ElfHeaders, ElfSegment};

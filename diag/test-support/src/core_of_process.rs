@@ -57,8 +57,10 @@ impl Mapping {
 pub fn write_core_of(pid: u32, to: &Path) -> io::Result<()> {
     let mappings = mappings(&fs::read_to_string(format!("/proc/{pid}/smaps"))?);
     let memory = File::open(format!("/proc/{pid}/mem"))?;
-    let threads = fs::read_dir(format!("/proc/{pid}/task"))?.count();
-    let notes = notes(pid, threads, &mappings);
+    let names = fs::read_dir(format!("/proc/{pid}/task"))?.flatten().map(|entry| entry.file_name());
+    let mut threads: Vec<u32> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
+    threads.sort_unstable();
+    let notes = notes(pid, &threads, &mappings);
     let notes_at = (HEADER + SEGMENT * (mappings.len() + 1)) as u64;
     let mut at = (notes_at + notes.len() as u64).next_multiple_of(PAGE);
     let mut head = header(mappings.len() as u16 + 1);
@@ -104,14 +106,18 @@ fn mappings(smaps: &str) -> Vec<Mapping> {
     mappings
 }
 
-fn notes(pid: u32, threads: usize, mappings: &[Mapping]) -> Vec<u8> {
+fn notes(pid: u32, threads: &[u32], mappings: &[Mapping]) -> Vec<u8> {
     let file = |mapping: &'_ Mapping| [mapping.start, mapping.end, mapping.offset];
     let files: Vec<_> =
         mappings.iter().filter_map(|mapping| Some((file(mapping), mapping.path.as_ref()?))).collect();
     let mut process = vec![0; 136];
     process[24..28].copy_from_slice(&pid.to_le_bytes());
     let mut notes = note(PROCESS, process);
-    (0..threads).for_each(|_| notes.extend(note(THREAD, vec![0; 336])));
+    for tid in threads {
+        let mut thread = vec![0; 336];
+        thread[32..36].copy_from_slice(&tid.to_le_bytes());
+        notes.extend(note(THREAD, thread));
+    }
     notes.extend(note(FILES, files_content(&files)));
     notes
 }

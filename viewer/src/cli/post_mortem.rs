@@ -30,7 +30,7 @@ pub(super) fn snapshot(core: &Path, exe: Option<&Path>) -> Result<Snapshot, Fail
 
 /// What should have been in the core: how often, and in a sentence.
 fn cut(snapshot: &Snapshot) -> impl Iterator<Item = (u64, &String)> {
-    let names = ["core_cut_short", "core_task_records", "core_names"];
+    let names = ["core_cut_short", "core_task_records", "core_names", "core_census"];
     let capture = &snapshot.capture;
     names
         .into_iter()

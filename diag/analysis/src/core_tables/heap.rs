@@ -8,6 +8,7 @@ use diag_snapshot::{
 };
 
 use super::Tree;
+use super::kept_stacks::KeptStacks;
 use super::layout::{self, Layout};
 use super::memory::Memory;
 use super::process::{Clock, Notes};
@@ -17,12 +18,6 @@ use super::tasks::{TaskWord, outcome};
 /// The rate that stands for "not sampling", and the one that is said then.
 const OFF: u64 = u64::MAX;
 const DEFAULT_RATE_BYTES: u64 = 512 << 10;
-/// Numbers that are no stack's.
-const RESERVED: u32 = 2;
-/// Words of a chunk before its frames.
-const HEAD: usize = 2;
-/// Frames of a stack at the most.
-const LEN: u64 = (1 << 8) - 1;
 /// Blocks are counted in parts.
 const PARTS: u64 = 256;
 
@@ -60,12 +55,13 @@ pub(super) fn read(
 ) -> (Option<Heap>, u64) {
     let is_enabled = layout.table("heap_enabled").number(memory) == Some(1);
     let next_birth = layout.table("samples").mark(memory).unwrap_or(0);
-    // Nothing was ever sampled: another allocator, or none that lives for a sample.
-    if !is_enabled || next_birth <= 1 {
+    let is_linked = layout.table("heap_linked").number(memory) == Some(1);
+    // With another allocator nothing is ever sampled.
+    if !is_enabled || next_birth <= 1 && !is_linked {
         return (None, 0);
     }
     let samples = samples(memory, layout);
-    let stacks = KeptStacks { memory, chunks: layout.table("stacks") };
+    let stacks = KeptStacks::new(memory, layout);
     let owners = layout.table("owners");
     let mut rows = HashMap::new();
     let mut stack = |number: u32| *rows.entry(number).or_insert_with(|| tree.add(&stacks.frames(number)));
@@ -90,7 +86,7 @@ pub(super) fn read(
     };
     let mut heap = Heap { facts, samples: samples.iter().map(row).collect(), ..Heap::default() };
     let (stack_growth, site_growth) = growth(&samples);
-    let numbers = (0..RESERVED).chain(stacks.kept(layout));
+    let numbers = stacks.numbers();
     let by_stack = totals(memory, &layout.table("stack_totals"), numbers, &stack_growth);
     let by_site = (0..layout.table("site_totals").len.min(MAX_SITES)).map(|number| number as u32);
     let by_site = totals(memory, &layout.table("site_totals"), by_site, &site_growth);
@@ -169,49 +165,6 @@ fn stands_for(bytes: u64, rate_bytes: u64) -> u64 {
     // Seven digits, as the recorder has it.
     let weight = (1.0 / chance) as f32;
     (bytes as f64 * f64::from(weight) + 0.5) as u64
-}
-
-/// The stacks that the sampler keeps.
-struct KeptStacks<'m> {
-    memory: &'m Memory<'m>,
-    chunks: layout::Table,
-}
-
-impl KeptStacks<'_> {
-    /// The numbers of all stacks; one may be there twice.
-    fn kept(&self, layout: &Layout) -> Vec<u32> {
-        let places = layout.table("stack_places");
-        let places = places.records(self.memory).filter_map(|(_, place)| place.first_chunk::<4>());
-        places.map(|number| u32::from_le_bytes(*number)).filter(|&number| number != 0).collect()
-    }
-
-    /// The return addresses of a stack, innermost first; of what is no stack its number.
-    fn frames(&self, number: u32) -> Vec<u64> {
-        if number < RESERVED {
-            return vec![number.into()];
-        }
-        let mut frames = Vec::new();
-        let (mut next, mut left) = (number, 1);
-        while left > 0 {
-            let Some(words) = self.chunk(next) else { break };
-            if frames.is_empty() {
-                left = (words[0] & LEN) as usize;
-            }
-            let len = left.min(words.len() - HEAD);
-            frames.extend_from_slice(&words[HEAD..HEAD + len]);
-            (left, next) = (left - len, words[1] as u32);
-            if next == 0 || len == 0 {
-                break;
-            }
-        }
-        frames
-    }
-
-    fn chunk(&self, number: u32) -> Option<Vec<u64>> {
-        let bytes = self.chunks.nth(self.memory, number.into())?;
-        let words: Vec<u64> = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word)).collect();
-        (words.len() > HEAD).then_some(words)
-    }
 }
 
 /// The counters of these numbers that are not empty, with what live samples have grown by.

@@ -1,6 +1,6 @@
 //! What the service says of its own tables: the static that the recorder keeps for this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use memchr::memmem;
 
@@ -9,8 +9,12 @@ use super::memory::Memory;
 /// How it begins; behind this stands its own address, which no copy of these bytes has.
 const MAGIC: &[u8] = b"\x93diag tables\r\n\x1a\n";
 /// The one version that is understood.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
+/// Records of a list that are followed at the most.
+const MOST_LISTED: usize = 1 << 14;
+/// Values of a column that are read at the most.
+const MOST_VALUES: usize = 1 << 12;
 /// More than this of anything is damage.
 const MOST: u32 = 256;
 const NAME: usize = 16;
@@ -172,6 +176,30 @@ impl Table {
         })
     }
 
+    /// The only record.
+    pub(super) fn only<'m>(&self, memory: &'m Memory<'_>) -> Option<&'m [u8]> {
+        self.nth(memory, 0)
+    }
+
+    /// So many records that lie elsewhere.
+    pub(super) fn moved(&self, start: u64, len: u64) -> Self {
+        Table { start, len, ..self.clone() }
+    }
+
+    /// The records of a list with their addresses, the oldest first: the address of the newest is at the start, and each has that
+    /// of the one before it.
+    pub(super) fn list<'m>(&self, memory: &'m Memory<'_>) -> Vec<(u64, &'m [u8])> {
+        let (older, mut address) = (self.column("older"), memory.word(self.start).unwrap_or(0));
+        let (mut seen, mut records) = (HashSet::new(), Vec::new());
+        while records.len() < MOST_LISTED && seen.insert(address) {
+            let Some(record) = self.at(memory, address) else { break };
+            records.push((address, record));
+            address = older.of(record);
+        }
+        records.reverse();
+        records
+    }
+
     /// How many records the core lacks.
     pub(super) fn missing(&self, memory: &Memory<'_>) -> u64 {
         if self.start == 0 {
@@ -214,9 +242,24 @@ impl Column {
         record.get(start..start.saturating_add(self.width)).map_or(0, little_endian)
     }
 
+    /// Bytes from the start of the record.
+    pub(super) fn offset(self) -> u64 {
+        self.offset as u64
+    }
+
+    /// How many values there are.
+    pub(super) fn count(self) -> u64 {
+        self.count as u64
+    }
+
     /// All values.
     pub(super) fn all(self, record: &[u8]) -> impl Iterator<Item = u64> {
-        (0..self.count.min(record.len())).map(move |number| self.nth(record, number))
+        (0..self.count.min(record.len()).min(MOST_VALUES)).map(move |number| self.nth(record, number))
+    }
+
+    /// The text whose address and length the record has.
+    pub(super) fn text(self, record: &[u8], memory: &Memory<'_>) -> Option<String> {
+        memory.text(self.nth(record, 0), self.nth(record, 1))
     }
 
     /// The same, shortened.

@@ -105,8 +105,11 @@ impl<'a> Memory<'a> {
         layout::word(self.bytes(address, 8)?)
     }
 
-    /// A text of so many bytes.
+    /// A text of so many bytes. An empty one lies nowhere.
     pub(super) fn text(&self, address: u64, len: u64) -> Option<String> {
+        if len == 0 && address != 0 {
+            return Some(String::new());
+        }
         let len = usize::try_from(len).ok().filter(|&len| len <= MAX_TEXT)?;
         Some(String::from_utf8_lossy(self.bytes(address, len)?).into_owned())
     }
@@ -122,6 +125,28 @@ impl<'a> Memory<'a> {
             let bytes = region.bytes.get(from..)?;
             Some((start, &bytes[..len.min(bytes.len())]))
         })
+    }
+}
+
+/// What kind of memory an address is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Code,
+    /// Of a file, and never written any more.
+    Constant,
+    Writable,
+}
+
+impl Memory<'_> {
+    /// Where an address lies; none outside of what could be read.
+    pub(super) fn place(&self, address: u64) -> Option<Place> {
+        let place = self.regions.partition_point(|region| region.start <= address).checked_sub(1)?;
+        let region = self.regions.get(place).filter(|region| region.read && address < region.end)?;
+        match region {
+            region if region.execute => Some(Place::Code),
+            region if region.write => Some(Place::Writable),
+            region => region.path.as_ref().map(|_| Place::Constant),
+        }
     }
 }
 

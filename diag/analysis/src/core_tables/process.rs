@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 use std::path::Path;
 
-use diag_snapshot::{Process, Resources};
+use diag_snapshot::Process;
 use diag_symbols::CoreFile;
 
+use super::census::Census;
 use super::layout::Layout;
 use super::memory::Memory;
 use super::tasks::Found;
@@ -42,11 +43,14 @@ pub(super) struct Notes(BTreeMap<String, (u64, String)>);
 /// What no core tells.
 const NOT_READ: [(&str, &str); 3] = [
     (
-        "core_census",
-        "it was read out of a core: tasks of libraries, sockets and channels are not known, nor are task groups, \
-         counted values and gauges",
+        "core_system",
+        "it was read out of a core: what the kernel tells of a running process is not known, as its memory by kind, its descriptors, \
+         what its sockets are connected to, names of threads and stacks of polls that held them up",
     ),
-    ("core_system", "it was read out of a core: what the system tells of a process is not known"),
+    (
+        "core_runtimes",
+        "it was read out of a core: how many tasks a runtime counts, and how busy its workers are, only a running one tells",
+    ),
     (
         "core_time",
         "it was read out of a core: the time of the snapshot is that of the last thing which was recorded, so what is \
@@ -82,6 +86,21 @@ impl Notes {
             }
             address = older.of(record);
         }
+    }
+
+    /// What the census does not tell.
+    pub(super) fn add_census(&mut self, census: &Census<'_>) {
+        if !census.is_learnt && census.has_blocks {
+            let sentence = "it was read out of a core: tasks of libraries, sockets and channels are not known, as the \
+                            service had never been asked for a snapshot, which is when it learns what they look like";
+            self.add("core_census", sentence, 1);
+        }
+    }
+
+    /// So many tasks are left out.
+    pub(super) fn add_inherited(&mut self, tasks: u64) {
+        let sentence = "a task is left out that the process has from before it was forked";
+        self.add("tasks_of_parent_process", sentence, tasks);
     }
 
     /// It happened so many times more.
@@ -133,9 +152,4 @@ pub(super) fn facts(core: &CoreFile, memory: &Memory<'_>, layout: &Layout) -> Pr
 fn attributes(text: &str) -> BTreeMap<String, String> {
     let words: Vec<&str> = text.split('\0').collect();
     words.as_chunks::<2>().0.iter().map(|[key, value]| ((*key).to_owned(), (*value).to_owned())).collect()
-}
-
-/// What of the system a core has.
-pub(super) fn resources(core: &CoreFile) -> Resources {
-    Resources { threads: Some(core.threads()).filter(|&threads| threads > 0), ..Resources::default() }
 }

@@ -155,7 +155,7 @@ impl Sites {
         }
     }
 
-    fn push(&mut self, row: SiteRow) -> SiteIndex {
+    pub(super) fn push(&mut self, row: SiteRow) -> SiteIndex {
         self.rows.push(row);
         self.histograms.push(Histograms::default());
         SiteIndex(self.rows.len() as u32 - 1)
@@ -171,6 +171,54 @@ impl Sites {
         if let Some(row) = self.rows.get_mut(site.0 as usize) {
             row.spawned = row.spawned.saturating_add(1);
         }
+    }
+
+    /// One of its tasks has ended, nobody saw how, and it was not freed yet.
+    pub(super) fn count_held(&mut self, site: SiteIndex) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.spawned = row.spawned.saturating_add(1);
+            row.freed = Some(row.freed.unwrap_or(0).saturating_add(1));
+        }
+    }
+
+    /// So many of its tasks were freed, by powers of two of milliseconds that they lived.
+    pub(super) fn count_freed(&mut self, site: SiteIndex, ages: &[u64]) {
+        let freed = ages.iter().copied().fold(0, u64::saturating_add);
+        let place = site.0 as usize;
+        if let (Some(row), Some(histograms)) = (self.rows.get_mut(place), self.histograms.get_mut(place)) {
+            row.spawned = row.spawned.saturating_add(freed);
+            row.freed = Some(row.freed.unwrap_or(0).saturating_add(freed));
+            for (bucket, &count) in (0..).zip(ages).filter(|(_, count)| **count > 0) {
+                let sum = histograms.0[0].entry(bucket).or_default();
+                *sum = sum.saturating_add(count);
+            }
+        }
+    }
+
+    /// The cells of its tasks have at least so many bytes.
+    pub(super) fn raise_future_bytes(&mut self, site: SiteIndex, bytes: u64) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.future_bytes = row.future_bytes.max(bytes);
+        }
+    }
+
+    /// Most of its tasks are spawned by tasks of that site.
+    pub(super) fn set_spawner(&mut self, site: SiteIndex, spawner: SiteIndex) {
+        if let Some(row) = self.rows.get_mut(site.0 as usize) {
+            row.spawner = Some(spawner);
+        }
+    }
+
+    /// Tasks that have ended, of those that tokio counts as well. Before any that live are counted.
+    pub(super) fn ended(&self) -> u64 {
+        let counted = self.rows.iter().filter(|row| matches!(row.kind, None | Some(SiteKind::Task)));
+        counted.fold(0, |sum, row| sum.saturating_add(row.spawned))
+    }
+
+    /// True if tokio counts the tasks of this site.
+    pub(super) fn is_counted_by_tokio(&self, site: u32) -> bool {
+        let row = self.row_of(site).and_then(|site| self.rows.get(site.0 as usize));
+        row.is_some_and(|row| row.kind == Some(SiteKind::Task))
     }
 
     /// At least so much memory is kept of an ended task of this site.
@@ -214,6 +262,13 @@ fn site_kind(number: u64) -> SiteKind {
         3 => SiteKind::Future,
         _ => SiteKind::Unknown,
     }
+}
+
+/// Tasks spawned on all threads, of those that tokio counts as well.
+pub(super) fn spawned(memory: &Memory<'_>, layout: &Layout) -> u64 {
+    let spawned = layout.table("shards").column("spawned");
+    let counted = shards(memory, layout).into_iter().map(|shard| spawned.nth(shard, 1));
+    counted.fold(0, u64::saturating_add)
 }
 
 /// What each thread has counted.

@@ -9,6 +9,7 @@ use diag_snapshot::{
 
 use super::labels::{Labels, Said};
 use super::layout::Layout;
+use super::library::{self, Library};
 use super::memory::Memory;
 use super::process::{Clock, Notes};
 use super::sites::Sites;
@@ -200,7 +201,11 @@ impl Reading {
 }
 
 /// The tasks that were found, by ascending id.
-pub(super) struct Found(Vec<Reading>);
+pub(super) struct Found {
+    all: Vec<Reading>,
+    /// What a forked child had from its parent.
+    inherited: Vec<Reading>,
+}
 
 /// What a snapshot has of them.
 pub(super) struct Rows {
@@ -254,39 +259,44 @@ impl Found {
             "a record of a task, used or not, lay in memory that is not in the core",
             table.missing(memory),
         );
-        let inherited = Found::take_inherited(&mut found, layout);
-        notes.add(
-            "tasks_of_parent_process",
-            "a task is left out that the process has from before it was forked",
-            inherited,
-        );
-        Found(found)
+        // What a forked child has from its parent is left out, unless it was polled since.
+        let (first_id, forked_ns) = (layout.fact("first_id"), layout.fact("forked_ns"));
+        let is_own = |reading: &Reading| {
+            reading.task.id().is_none_or(|id| id >= first_id) || reading.moved_ns > forked_ns
+        };
+        let (all, inherited) = found.into_iter().partition(is_own);
+        Found { all, inherited }
     }
 
-    /// Leaves out what a forked child had from its parent, unless it was polled since.
-    fn take_inherited(found: &mut Vec<Reading>, layout: &Layout) -> u64 {
-        let (first_id, forked_ns) = (layout.fact("first_id"), layout.fact("forked_ns"));
-        let before = found.len();
-        found.retain(|reading| {
-            reading.task.id().is_none_or(|id| id >= first_id) || reading.moved_ns > forked_ns
-        });
-        (before - found.len()) as u64
+    /// How many are left out, as they are a parent's.
+    pub(super) fn inherited(&self) -> u64 {
+        self.inherited.len() as u64
+    }
+
+    /// How many of these live, and tokio counts them.
+    pub(super) fn inherited_alive(&self, sites: &Sites) -> u64 {
+        let is_counted = |reading: &&Reading| {
+            reading.is_alive() && reading.task.site().is_some_and(|site| sites.is_counted_by_tokio(site))
+        };
+        self.inherited.iter().filter(is_counted).count() as u64
     }
 
     /// The oldest stamp; 0 without tasks.
     pub(super) fn oldest_ns(&self) -> u64 {
-        self.0.iter().map(|reading| reading.spawned_ns).min().unwrap_or(0)
+        self.all.iter().map(|reading| reading.spawned_ns).min().unwrap_or(0)
     }
 
     /// The newest stamp; 0 without tasks.
     pub(super) fn newest_ns(&self) -> u64 {
         let newest = |reading: &Reading| reading.spawned_ns.max(reading.moved_ns).max(reading.woken_ns);
-        self.0.iter().map(newest).max().unwrap_or(0)
+        self.all.iter().map(newest).max().unwrap_or(0)
     }
 
-    /// The rows of all, which their sites count.
+    /// The rows of all, which their sites count, among `others`, those of `library`, by ascending id as well.
     pub(super) fn rows(
         &self,
+        library: &Library<'_>,
+        others: library::Rows,
         labels: &Labels<'_>,
         sites: &mut Sites,
         strings: &mut Strings,
@@ -294,12 +304,20 @@ impl Found {
     ) -> Rows {
         let (mut tasks, mut zombies) = (Table::default(), Table::default());
         let (mut parked, mut label_rows) = (Vec::new(), Table::default());
-        for reading in &self.0 {
+        let library::Rows { tasks: others, zombies: held } = others;
+        let (mut rest, mut held) = (others.iter().cloned().peekable(), held.into_iter().peekable());
+        for reading in &self.all {
             let site = reading.task.site().and_then(|site| sites.row_of(site));
             let (Some(id), Some(site)) = (reading.task.id().map(TaskId), site) else { continue };
             if !reading.is_alive() {
+                while let Some(other) = held.next_if(|other| other.id < id) {
+                    zombies.push(other);
+                }
                 zombies.push(reading.zombie(id, site, sites, clock));
                 continue;
+            }
+            while let Some(other) = rest.next_if(|other| other.id < id) {
+                tasks.push(other);
             }
             let said = if reading.beside == 0 { Said::default() } else { labels.of(reading.beside) };
             for (key, value) in &said.labels {
@@ -311,11 +329,23 @@ impl Found {
             }
             sites.count_alive(site);
             let name = said.name.map(|name| strings.intern(&name));
-            tasks.push(TaskRow { name, ..reading.row(id, site, sites, clock) });
+            let row = TaskRow { name, ..reading.row(id, site, sites, clock) };
+            // A future inside of a task without a record was made by that task, as far as anybody knows.
+            let poller = match row.parent {
+                None => library.place_of(reading.tokio_id).and_then(|place| others.get(place)),
+                Some(_) => None,
+            };
+            tasks.push(poller.map_or(row, |task| TaskRow {
+                parent: Some(task.id),
+                parent_site: Some(task.site),
+                ..row
+            }));
             if let Some(ParkedAt::Stacks(number)) = reading.parked_at() {
                 parked.push((id, number));
             }
         }
+        rest.for_each(|other| tasks.push(other));
+        held.for_each(|other| zombies.push(other));
         Rows { tasks, zombies, parked, labels: label_rows }
     }
 }

@@ -19,6 +19,8 @@
 use super::Growing;
 use super::entry::Entry;
 #[cfg(not(all(test, diag_loom)))]
+use crate::core_layout::Table;
+#[cfg(not(all(test, diag_loom)))]
 use crate::memory::Zeroed;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -98,6 +100,12 @@ impl Entries {
             hands: std::array::from_fn(|_| Hand(AtomicU32::new(0))),
             used: AtomicU32::new(0),
         }
+    }
+
+    /// What a reader of cores is told of the ranges that they lie in.
+    #[cfg(not(all(test, diag_loom)))]
+    pub(super) const fn core_table(&'static self) -> Table {
+        self.entries.core_table("census_ranges")
     }
 
     /// An entry that is the caller's until given back; `None` without room.

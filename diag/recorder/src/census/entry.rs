@@ -25,6 +25,7 @@ use std::arch::asm;
 
 use super::block::{Block, Origin};
 use super::free::Free;
+use crate::core_layout::{Table, column};
 use crate::fork;
 #[cfg(not(all(test, diag_loom)))]
 use crate::memory::Zeroed;
@@ -60,6 +61,20 @@ const _: () = assert!(cfg!(diag_loom) || size_of::<Entry>() == 64);
 #[cfg(not(all(test, diag_loom)))]
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for Entry {}
+
+/// What a reader of cores is told of an entry.
+pub(super) const fn core_table() -> Table {
+    let columns = [
+        column!(Entry, "state", state),
+        column!(Entry, "birth", birth),
+        column!(Entry, "shape", shape),
+        column!(Entry, "origin", origin),
+        column!(Entry, "born_ns", born_ns),
+        column!(Entry, "place", place),
+        column!(Entry, "stamp", free, 2),
+    ];
+    Table::new("census", size_of::<Entry>(), &columns)
+}
 
 /// In a word that else has a function's address: it is a stamp.
 const STAMP: u64 = 1 << 63;

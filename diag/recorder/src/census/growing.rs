@@ -11,6 +11,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
+use crate::core_layout::{Table, column};
 use crate::memory::{self, Reserved, Zeroed};
 
 const PAGE: usize = 4096;
@@ -44,6 +45,13 @@ impl<T: Zeroed> Growing<T> {
         assert!(first_bits + RANGES as u32 > most_bits && 1 << first_bits >= step && step.is_power_of_two());
         assert!((step * size_of::<T>()).is_multiple_of(PAGE) && align_of::<T>() <= PAGE);
         Growing { ranges: [const { Range::new() }; RANGES], first_bits, most_bits, step, of: PhantomData }
+    }
+
+    /// What a reader of cores is told of the ranges, each of which has so many of what it is an array of.
+    pub(super) const fn core_table(&'static self, name: &str) -> Table {
+        let columns = [column!(Range, "start", start), column!(Range, "len", len)];
+        let start = (&raw const self.ranges).cast_mut().cast();
+        Table::at(name, size_of::<Range>(), &columns, start, RANGES)
     }
 
     /// How many are usable.

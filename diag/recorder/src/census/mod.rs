@@ -58,8 +58,10 @@ static REFUSED: Dropped = Dropped::new(
 );
 
 #[cfg(not(all(test, diag_loom)))]
+static TABLE: Table = Table::new();
+
+#[cfg(not(all(test, diag_loom)))]
 fn table() -> &'static Table {
-    static TABLE: Table = Table::new();
     &TABLE
 }
 
@@ -67,6 +69,33 @@ fn table() -> &'static Table {
 #[cfg(all(test, diag_loom))]
 fn table() -> &'static Table {
     unreachable!("models have tables of their own")
+}
+
+/// What readers of cores are told of the census; where the rules are follows once they are learnt.
+pub(crate) mod core_tables {
+    #[cfg(not(all(test, diag_loom)))]
+    use super::TABLE;
+    use super::entry;
+    pub(crate) use super::kinds::{
+        CHANNEL_FORM, FORM_BYTES, SOCKET_RULE, SOCKET_RULE_BYTES, TASK_RULE, TASK_RULE_BYTES,
+    };
+    use crate::core_layout::Table;
+
+    /// The ranges that entries lie in.
+    #[cfg(not(all(test, diag_loom)))]
+    pub(crate) const fn ranges() -> Table {
+        TABLE.core_table()
+    }
+
+    #[cfg(all(test, diag_loom))]
+    pub(crate) const fn ranges() -> Table {
+        Table::new("census_ranges", 0, &[])
+    }
+
+    /// An entry.
+    pub(crate) const fn entries() -> Table {
+        entry::core_table()
+    }
 }
 
 /// True for what the census has. Larger alignments are those of pages and of buffers for the disk, and other sizes those of

@@ -9,6 +9,8 @@ use super::entries::{Entries, EntryId};
 use super::entry::{Closed, Entry};
 use super::free::Free;
 use super::pinned::Pinned;
+#[cfg(not(all(test, diag_loom)))]
+use crate::core_layout;
 
 /// So many entries before a look at a block, it is fetched: as many reads as a processor waits for at a time.
 const AHEAD: usize = 8;
@@ -39,6 +41,12 @@ impl Table {
     #[cfg(all(test, diag_loom))]
     pub(super) fn new() -> Self {
         Table { entries: Entries::new(), addresses: Addresses::new() }
+    }
+
+    /// What a reader of cores is told of the ranges of entries.
+    #[cfg(not(all(test, diag_loom)))]
+    pub(super) const fn core_table(&'static self) -> core_layout::Table {
+        self.entries.core_table()
     }
 
     /// Enters a block of the caller's; false if there is no room.

@@ -28,6 +28,13 @@ impl Column {
     }
 }
 
+impl Column {
+    /// The same in a record that has this one so many bytes from its start.
+    pub(crate) const fn deeper(self, bytes: usize) -> Self {
+        Column { offset: self.offset + bytes as u32, ..self }
+    }
+}
+
 /// The column of a field, named; with how many values it has, if it is an array.
 macro_rules! column {
     ($record:ty, $name:literal, $($field:ident).+) => {

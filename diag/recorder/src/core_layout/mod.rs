@@ -9,6 +9,7 @@
 //! static is written to, so it lies in memory that is in cores. What it points to is there as well: what the recorder
 //! reserves is left out of cores until it is [committed](crate::memory::Reserved::commit).
 
+mod chunks;
 mod column;
 mod table;
 #[cfg(all(test, samples_heap, not(diag_loom)))]
@@ -16,6 +17,7 @@ mod tests;
 
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
+pub(crate) use chunks::Chunks;
 pub(crate) use column::{Column, column};
 pub(crate) use table::Table;
 
@@ -23,13 +25,14 @@ use column::padded;
 
 use crate::capture::cell;
 use crate::clock::Anchor;
-use crate::task::{await_point, labels, record, sampling, site, totals};
+use crate::task::{await_point, labels, record, sampling, site, task_group, totals};
+use crate::{expected_ratio, fork, gauge, own_thread, resource, runtime};
 
 /// What a reader looks for.
 const MAGIC: [u8; 16] = *b"\x93diag tables\r\n\x1a\n";
 
 /// What the columns and facts mean; see the module.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The static. All words are little-endian, as on every processor that services run on here.
 #[repr(C)]
@@ -108,9 +111,34 @@ pub(crate) struct Tables {
     /// Keys and values, each with a zero behind it.
     pub(crate) attributes: Table,
     pub(crate) unwinder: Table,
+    /// Variables, values and where these came from, each with a zero behind it.
+    pub(crate) settings: Table,
+    /// The same of parts: names, states and why they are in these.
+    pub(crate) parts: Table,
+    own_threads: Table,
+    process: Table,
+    runtimes: Table,
+    gauges: Table,
+    expected_ratios: Table,
+    /// What the service has in use and counts, and where.
+    resource_shards: Table,
+    open_chunks: Table,
+    open: Table,
+    place_chunks: Table,
+    places: Table,
+    /// Groups of tasks: who knows them, what they are, and their members.
+    group_sites: Table,
+    group_shards: Table,
+    group_chunks: Table,
+    group_places: Table,
+    groups: Table,
+    member_chunks: Table,
+    members: Table,
+    member_polls: Table,
     pub(crate) await_even: Table,
     pub(crate) await_odd: Table,
     heap_enabled: Table,
+    heap_linked: Table,
     heap_rate: Table,
     /// Its mark is the next birth.
     pub(crate) samples: Table,
@@ -121,6 +149,16 @@ pub(crate) struct Tables {
     pub(crate) stack_totals: Table,
     pub(crate) site_totals: Table,
     pub(crate) owners: Table,
+    /// Where entries lie, and what is where in one.
+    census_ranges: Table,
+    census: Table,
+    /// By number of the stack.
+    pub(crate) census_stacks: Table,
+    /// What blocks are: none before it is learnt.
+    pub(crate) task_rule: Table,
+    /// Their mark is where a channel counts its messages.
+    pub(crate) channel_forms: Table,
+    pub(crate) socket_rule: Table,
 }
 
 /// See the module.
@@ -165,9 +203,30 @@ pub(crate) static CORE_LAYOUT: CoreLayout = CoreLayout {
         host: Table::new("host", 1, &[]),
         attributes: Table::new("attributes", 1, &[]),
         unwinder: Table::new("unwinder", 1, &[]),
+        settings: Table::new("settings", 1, &[]),
+        parts: Table::new("parts", 1, &[]),
+        own_threads: own_thread::core_table(),
+        process: fork::core_table(),
+        runtimes: runtime::core_table(),
+        gauges: gauge::core_table(),
+        expected_ratios: expected_ratio::core_table(),
+        resource_shards: resource::core_tables::shards(),
+        open_chunks: resource::core_tables::open_chunks(),
+        open: resource::core_tables::open(),
+        place_chunks: resource::core_tables::place_chunks(),
+        places: resource::core_tables::places(),
+        group_sites: task_group::core_tables::sites(),
+        group_shards: task_group::core_tables::shards(),
+        group_chunks: task_group::core_tables::group_chunks(),
+        group_places: task_group::core_tables::group_places(),
+        groups: task_group::core_tables::groups(),
+        member_chunks: task_group::core_tables::member_chunks(),
+        members: task_group::core_tables::members(),
+        member_polls: task_group::core_tables::member_polls(),
         await_even: Table::new("await_even", size_of::<u64>(), &[]),
         await_odd: Table::new("await_odd", size_of::<u64>(), &[]),
         heap_enabled: of_heap::enabled(),
+        heap_linked: of_heap::linked(),
         heap_rate: of_heap::rate(),
         samples: of_heap::samples(),
         stacks: Table::new("stacks", of_heap::STACK_CHUNK_BYTES, &[]),
@@ -175,9 +234,17 @@ pub(crate) static CORE_LAYOUT: CoreLayout = CoreLayout {
         stack_totals: Table::new("stack_totals", of_heap::COUNTERS_BYTES, of_heap::COUNTERS),
         site_totals: Table::new("site_totals", of_heap::COUNTERS_BYTES, of_heap::COUNTERS),
         owners: Table::new("owners", size_of::<u64>(), &[]),
+        census_ranges: of_census::ranges(),
+        census: of_census::entries(),
+        census_stacks: Table::new("census_stacks", of_heap::CENSUS_COUNTERS_BYTES, of_heap::CENSUS_COUNTERS),
+        task_rule: Table::new("task_rule", of_census::TASK_RULE_BYTES, of_census::TASK_RULE),
+        channel_forms: Table::new("channel_forms", of_census::FORM_BYTES, of_census::CHANNEL_FORM),
+        socket_rule: Table::new("socket_rule", of_census::SOCKET_RULE_BYTES, of_census::SOCKET_RULE),
     },
 };
 
+#[cfg(samples_heap)]
+use crate::census::core_tables as of_census;
 #[cfg(samples_heap)]
 use crate::heap::core_tables as of_heap;
 
@@ -188,6 +255,10 @@ mod of_heap {
 
     pub(super) const fn enabled() -> Table {
         Table::new("heap_enabled", 1, &[])
+    }
+
+    pub(super) const fn linked() -> Table {
+        Table::new("heap_linked", 1, &[])
     }
 
     pub(super) const fn rate() -> Table {
@@ -201,6 +272,29 @@ mod of_heap {
     pub(super) const STACK_CHUNK_BYTES: usize = 0;
     pub(super) const COUNTERS_BYTES: usize = 0;
     pub(super) const COUNTERS: &[Column] = &[];
+    pub(super) const CENSUS_COUNTERS_BYTES: usize = 0;
+    pub(super) const CENSUS_COUNTERS: &[Column] = &[];
+}
+
+/// Without a census.
+#[cfg(not(samples_heap))]
+mod of_census {
+    use super::{Column, Table};
+
+    pub(super) const fn ranges() -> Table {
+        Table::new("census_ranges", 0, &[])
+    }
+
+    pub(super) const fn entries() -> Table {
+        Table::new("census", 0, &[])
+    }
+
+    pub(super) const TASK_RULE_BYTES: usize = 0;
+    pub(super) const TASK_RULE: &[Column] = &[];
+    pub(super) const FORM_BYTES: usize = 0;
+    pub(super) const CHANNEL_FORM: &[Column] = &[];
+    pub(super) const SOCKET_RULE_BYTES: usize = 0;
+    pub(super) const SOCKET_RULE: &[Column] = &[];
 }
 
 /// The anchor of all times is known.

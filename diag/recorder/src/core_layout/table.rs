@@ -54,6 +54,26 @@ impl Table {
         }
     }
 
+    /// A list: the address of its newest record is at `start`, and each has that of the next one in the column `older`. A value
+    /// lies so deep in its record, and its columns are told from its own start.
+    pub(crate) const fn list(
+        name: &str,
+        stride: usize,
+        (value_at, columns): (usize, &[Column]),
+        older: Column,
+        start: *mut (),
+    ) -> Self {
+        let mut table = Table::at(name, stride, columns, start, 1);
+        let mut i = 0;
+        while i < columns.len() {
+            table.columns[i] = columns[i].deeper(value_at);
+            i += 1;
+        }
+        table.columns[i] = older;
+        table.columns_len += 1;
+        table
+    }
+
     /// Those that it has.
     #[cfg(all(test, samples_heap, not(diag_loom)))]
     pub(super) fn columns(&self) -> &[Column] {
@@ -66,10 +86,15 @@ impl Table {
         self.len.fetch_max(len as u64, Ordering::Relaxed);
     }
 
-    /// This text is all that it has, for ever.
+    /// This text is all that it has from now on. It stays for ever: for what is told once.
     pub(crate) fn enter_text(&self, text: &str) {
-        let text: &'static str = Box::leak(Box::from(text));
-        self.enter(ptr::from_ref(text).cast(), text.len());
+        self.enter_kept(Box::leak(Box::from(text)));
+    }
+
+    /// The same of one that the caller keeps, until it has entered another.
+    pub(crate) fn enter_kept(&self, text: &str) {
+        self.start.store(ptr::from_ref(text).cast_mut().cast(), Ordering::Relaxed);
+        self.len.store(text.len() as u64, Ordering::Relaxed);
     }
 
     /// The word beside it lies there, and stays.

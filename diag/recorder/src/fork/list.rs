@@ -1,8 +1,11 @@
 //! A list that only grows, without a lock.
 
 use std::iter::successors;
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
+
+use crate::core_layout::{Column, Table, column};
 
 /// What was ever added; nothing is removed or dropped. For statics, and few values.
 pub(crate) struct List<T: 'static> {
@@ -17,6 +20,13 @@ struct Node<T: 'static> {
 impl<T: Sync> List<T> {
     pub(crate) const fn new() -> Self {
         List { newest: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// What a reader of cores is told of it, with the columns of a value.
+    pub(crate) const fn core_table(&'static self, name: &str, columns: &[Column]) -> Table {
+        let older = column!(Node<T>, "older", older);
+        let value = (offset_of!(Node<T>, value), columns);
+        Table::list(name, size_of::<Node<T>>(), value, older, (&raw const self.newest).cast_mut().cast())
     }
 
     fn newest(&self) -> Option<&'static Node<T>> {

@@ -49,6 +49,11 @@ pub(crate) struct Turn<'a, T> {
     process: u32,
 }
 
+impl<T> Lock<T> {
+    /// Where the value is, for readers of cores.
+    pub(crate) const VALUE_AT: usize = std::mem::offset_of!(Lock<T>, value);
+}
+
 impl<T: Default> Lock<T> {
     pub(crate) const fn new(value: T) -> Self {
         Lock { turns: AtomicU64::new(0), value: UnsafeCell::new(value) }

@@ -25,6 +25,7 @@ pub(crate) use lock::{Lock, Turn};
 pub(crate) use once::Once;
 pub(crate) use present::Present;
 
+use crate::core_layout::Table;
 use crate::sys;
 
 #[cfg(test)]
@@ -41,6 +42,11 @@ static OWN: OwnPage = OwnPage { process: AtomicU32::new(0), tick: AtomicU64::new
 
 /// The tick of `clock.rs`: 0 while nobody ticks, as in a child from its first instruction on.
 pub(crate) static TICK: &AtomicU64 = &OWN.tick;
+
+/// What a reader of cores is told of it: the number of the process.
+pub(crate) const fn core_table() -> Table {
+    Table::at("process", size_of::<AtomicU32>(), &[], (&raw const OWN.process).cast_mut().cast(), 1)
+}
 
 /// The number of this process: another one than its parent and all before it have.
 #[inline]

@@ -139,6 +139,14 @@ pub(super) struct CensusCounters {
 // SAFETY: atomics only, each of which is valid as zero.
 unsafe impl Zeroed for CensusCounters {}
 
+/// What a reader of cores is told of these.
+pub(crate) const CENSUS_COUNTERS: &[Column] = &[
+    column!(CensusCounters, "ages", ages, AGE_BUCKETS),
+    column!(CensusCounters, "kind", kind),
+    column!(CensusCounters, "spawner", spawner),
+];
+pub(crate) const CENSUS_COUNTERS_BYTES: usize = size_of::<CensusCounters>();
+
 impl CensusCounters {
     /// A block was freed at this age.
     pub(super) fn freed(&self, age_ns: u64) {

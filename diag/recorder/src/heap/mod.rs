@@ -109,6 +109,7 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Alloc<A> {
 /// 131,072 samples, or 1,048,575 if every block is recorded.
 pub fn enable(rate_bytes: u64) -> Result<(), EnableError> {
     prepare(if rate_bytes == 0 { Capacity::ALL_BLOCKS } else { Capacity::SAMPLES })?;
+    tell_whether_linked();
     WAS_ENABLED.store(true, Ordering::Relaxed);
     sampler::set_rate(Some(rate_bytes));
     Ok(())
@@ -129,19 +130,31 @@ fn prepare(capacity: Capacity) -> Result<(), EnableError> {
 
 /// True once the sampler was on: there may be tables without it.
 static WAS_ENABLED: AtomicBool = AtomicBool::new(false);
+/// True once allocations were seen to come through us. For readers of cores, who cannot try.
+static WAS_LINKED: AtomicBool = AtomicBool::new(false);
+
+fn tell_whether_linked() {
+    let _hidden = hide_thread();
+    WAS_LINKED.store(is_linked(), Ordering::Relaxed);
+}
 
 /// What readers of cores are told of the sampler.
 pub(crate) mod core_tables {
-    pub(crate) use super::counters::{COUNTERS, COUNTERS_BYTES};
+    pub(crate) use super::counters::{CENSUS_COUNTERS, CENSUS_COUNTERS_BYTES, COUNTERS, COUNTERS_BYTES};
     pub(crate) use super::record::samples;
     pub(crate) use super::sampler::rate_table as rate;
     pub(crate) use super::stacks::CHUNK_BYTES as STACK_CHUNK_BYTES;
-    use super::{AtomicBool, WAS_ENABLED};
+    use super::{AtomicBool, WAS_ENABLED, WAS_LINKED};
     use crate::core_layout::Table;
 
     /// Whether it was ever on.
     pub(crate) const fn enabled() -> Table {
         Table::at("heap_enabled", size_of::<AtomicBool>(), &[], (&raw const WAS_ENABLED).cast_mut().cast(), 1)
+    }
+
+    /// Whether the service has us as its global allocator.
+    pub(crate) const fn linked() -> Table {
+        Table::at("heap_linked", size_of::<AtomicBool>(), &[], (&raw const WAS_LINKED).cast_mut().cast(), 1)
     }
 }
 

@@ -41,7 +41,7 @@ use std::panic::Location;
 pub use counted::Counted;
 pub use pooled::{Resource, create};
 use shards::{Key, Made};
-pub(crate) use shards::{Kind, Open, Place, closed, open};
+pub(crate) use shards::{Kind, Open, Place, closed, core_tables, open};
 
 use crate::clock;
 use crate::current;

@@ -125,6 +125,7 @@ pub(crate) const fn shards() -> Table {
     let columns = [
         column!(Shard, "next", next),
         column!(Shard, "chunks", chunks, MAX_SITES / CHUNK),
+        column!(Shard, "spawned", spawned, 2),
         column!(Shard, "ends_written", completed.written),
         column!(Shard, "ends", completed.entries, super::completed::CELLS * super::completed::RING),
     ];

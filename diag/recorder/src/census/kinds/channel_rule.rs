@@ -2,6 +2,7 @@
 
 use super::address_map::Place;
 use super::rules::{BlockWords, Context, LARGEST};
+use crate::core_layout::{Column, column};
 
 /// How the shared part of a channel is laid out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ pub(super) struct ChannelForm {
     pub(super) senders: usize,
     pub(super) weak_senders: usize,
 }
+
+/// What a reader of cores is told of a form.
+pub(crate) const CHANNEL_FORM: &[Column] = &[
+    column!(ChannelForm, "size", size),
+    column!(ChannelForm, "received", received),
+    column!(ChannelForm, "senders", senders),
+    column!(ChannelForm, "weak_senders", weak_senders),
+];
+pub(crate) const FORM_BYTES: usize = size_of::<ChannelForm>();
 
 /// What the shared part of a channel says of it, as far as it tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -27,9 +27,10 @@ mod rules;
 mod survey;
 
 pub(crate) use cells::{Cell, Cells};
+pub(crate) use channel_rule::{CHANNEL_FORM, FORM_BYTES};
 pub(crate) use kind::Kind;
 pub(crate) use learn::is_learning;
-pub(crate) use rules::{Rules, TaskFacts};
+pub(crate) use rules::{Rules, SOCKET_RULE, SOCKET_RULE_BYTES, TASK_RULE, TASK_RULE_BYTES, TaskFacts};
 pub(crate) use survey::Found;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +56,7 @@ pub(crate) fn rules() -> Option<&'static Rules> {
     };
     RULES
         .get_or_try_init(learn)
+        .inspect(|rules| rules.tell_cores())
         .map_err(|why: &str| {
             WAS_REFUSED.store(true, Ordering::Relaxed);
             health::report(

@@ -8,6 +8,7 @@ use super::channel_rule::{ChannelFacts, ChannelRule};
 use super::kind::Kind;
 use crate::census::Block;
 use crate::census::Pinned;
+use crate::core_layout::{CORE_LAYOUT, Column, column};
 use crate::number_map::NumberMap;
 use crate::sys::own_memory;
 use crate::task::tokio_id;
@@ -115,6 +116,20 @@ pub(super) struct TaskRule {
     pub(super) true_bits: u64,
 }
 
+/// What a reader of cores is told of it.
+pub(crate) const TASK_RULE: &[Column] = &[
+    column!(TaskRule, "table", table),
+    column!(TaskRule, "table_words", table_words),
+    column!(TaskRule, "code", code),
+    column!(TaskRule, "scheduler", scheduler),
+    column!(TaskRule, "id", id),
+    column!(TaskRule, "trailer", trailer),
+    column!(TaskRule, "scheduler_at", scheduler_offset),
+    column!(TaskRule, "trailer_bytes", trailer_bytes),
+    column!(TaskRule, "true_bits", true_bits),
+];
+pub(crate) const TASK_RULE_BYTES: usize = size_of::<TaskRule>();
+
 /// Where a cell has the next one of a queue, and its owner: in every version from 1.38 to 1.54, and checked when learnt.
 pub(super) const QUEUE_NEXT: usize = 8;
 pub(super) const OWNER: usize = 24;
@@ -212,6 +227,11 @@ pub(super) struct SocketRule {
     pub(super) offset: usize,
 }
 
+/// What a reader of cores is told of it.
+pub(crate) const SOCKET_RULE: &[Column] =
+    &[column!(SocketRule, "size", size), column!(SocketRule, "offset", offset)];
+pub(crate) const SOCKET_RULE_BYTES: usize = size_of::<SocketRule>();
+
 /// What was learnt: each rule, or why there is none.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
@@ -247,6 +267,21 @@ impl Rules {
             return (Kind::Channel, Some(Facts::Channel(facts)));
         }
         (Kind::Unknown, None)
+    }
+
+    /// Tells readers of cores what was learnt.
+    pub(super) fn tell_cores(&'static self) {
+        let tables = &CORE_LAYOUT.tables;
+        if let Ok(rule) = &self.task {
+            tables.task_rule.enter(std::ptr::from_ref(rule).cast(), 1);
+        }
+        if let Ok(rule) = &self.channel {
+            tables.channel_forms.enter(rule.forms.as_ptr().cast(), rule.forms.len());
+            tables.channel_forms.enter_mark(&rule.tail);
+        }
+        if let Ok(rule) = &self.socket {
+            tables.socket_rule.enter(std::ptr::from_ref(rule).cast(), 1);
+        }
     }
 
     /// Whether a block of this size can be of that kind: what the majority of its stack's are, it may be as well.

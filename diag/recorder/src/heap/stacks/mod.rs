@@ -136,6 +136,7 @@ impl Stacks {
         tables.stacks.enter(self.chunks.as_ptr().cast(), self.chunks.len());
         tables.stack_places.enter(self.entries.as_ptr().cast(), self.entries.len());
         tables.stack_totals.enter(self.counters.as_ptr().cast(), self.counters.len());
+        tables.census_stacks.enter(self.census.as_ptr().cast(), self.census.len());
     }
 
     /// This stack, held; [`Held::OTHER`] if there is no room for it.

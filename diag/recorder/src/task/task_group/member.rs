@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use diag_snapshot::MemberState;
 
 use super::super::context;
-use super::members::Polled;
+use super::members::{MemberId, Polled};
 use super::registry::GroupState;
 
 /// A member of a group, made by [`Group::track`](super::Group::track): it belongs to it until it is dropped.
@@ -18,7 +18,7 @@ use super::registry::GroupState;
 pub struct InGroup<F> {
     future: ManuallyDrop<F>,
     group: Arc<GroupState>,
-    id: u64,
+    id: MemberId,
     polled: Arc<Polled>,
     /// How it ends if it is dropped now.
     ends_as: MemberState,
@@ -26,12 +26,11 @@ pub struct InGroup<F> {
 
 impl<F> InGroup<F> {
     pub(super) fn new(group: Arc<GroupState>, name: String, future: F) -> Self {
-        let id = context::take_id();
-        let polled = group.members().join(id, name);
+        let (id, polled) = group.members().join(context::take_id(), name);
         InGroup { future: ManuallyDrop::new(future), group, id, polled, ends_as: MemberState::Cancelled }
     }
 
-    pub(super) fn id(&self) -> u64 {
+    pub(super) fn id(&self) -> MemberId {
         self.id
     }
 }
@@ -64,7 +63,7 @@ impl<F> Drop for InGroup<F> {
 
 struct MemberEnd<'a> {
     group: &'a GroupState,
-    id: u64,
+    id: MemberId,
     state: MemberState,
 }
 

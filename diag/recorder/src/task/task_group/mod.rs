@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use member::InGroup;
 pub(crate) use members::{Cancelled, Member, Members};
-pub(crate) use registry::{GroupSite, GroupState, all, sites};
+pub(crate) use registry::{GroupSite, GroupState, all, core_tables, sites};
 
 use super::handle::JoinHandle;
 use super::labels::value::Value;

@@ -1,14 +1,14 @@
 //! All groups of the process, and the totals of the places that make them.
 
-use std::collections::BTreeMap;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Notify;
 
 use super::super::context;
 use super::members::{Ask, Members};
+use crate::core_layout::Chunks;
 use crate::dropped::Dropped;
 use crate::fork::{List, Lock, Turn};
 
@@ -22,14 +22,92 @@ static TOO_MANY: Dropped =
     Dropped::new("groups_unrecorded", "a group of tasks is not known, as there are 65,536 already");
 
 /// By id, so that whoever makes groups hardly waits for others.
-static GROUPS: [Lock<BTreeMap<u64, Weak<GroupState>>>; SHARDS] =
-    [const { Lock::new(BTreeMap::new()) }; SHARDS];
+static GROUPS: [Lock<Shard>; SHARDS] = [const { Lock::new(Chunks::new()) }; SHARDS];
+type Shard = Chunks<Known, CHUNK>;
+const CHUNK: usize = 32;
+/// The number of a group that is not known.
+const UNKNOWN: u32 = u32::MAX;
+
+/// A group that somebody has.
+#[derive(Default)]
+struct Known {
+    /// 0 is none.
+    id: u64,
+    state: Weak<GroupState>,
+    /// Where that is, for readers of cores.
+    at: AtomicPtr<GroupState>,
+}
+
+/// What readers of cores are told.
+pub(crate) mod core_tables {
+    use std::mem::offset_of;
+
+    use super::{
+        CHUNK, GROUPS, GroupSite, GroupState, Known, LATENCY_BUCKETS, Lock, Members, SHARDS, SITES, Shard,
+    };
+    use crate::core_layout::{Chunks, Column, Table, column};
+    use crate::task::task_group::members;
+    pub(crate) use crate::task::task_group::members::core_tables::{member_chunks, member_polls, members};
+
+    /// The shards, each with the address of its newest chunk.
+    pub(crate) const fn shards() -> Table {
+        let columns = [Chunks::<Known, CHUNK>::column("groups", Lock::<Shard>::VALUE_AT)];
+        let start = (&raw const GROUPS).cast_mut().cast();
+        Table::at("group_shards", size_of::<Lock<Shard>>(), &columns, start, SHARDS)
+    }
+
+    pub(crate) const fn group_chunks() -> Table {
+        Chunks::<Known, CHUNK>::core_table("group_chunks")
+    }
+
+    /// The addresses of groups.
+    pub(crate) const fn group_places() -> Table {
+        let columns = [column!(Known, "id", id), column!(Known, "at", at)];
+        Table::new("group_places", size_of::<Known>(), &columns)
+    }
+
+    pub(crate) const fn groups() -> Table {
+        let members = offset_of!(GroupState, members) + Lock::<Members>::VALUE_AT;
+        let [listed, joined, counts, is_cancelled, cancelled_ns, reason, aborted] =
+            members::core_tables::columns(members);
+        let columns: [Column; 11] = [
+            column!(GroupState, "id", id),
+            column!(GroupState, "site", site),
+            column!(GroupState, "name", name, 2),
+            column!(GroupState, "made_ns", made_ns),
+            listed,
+            joined,
+            counts,
+            is_cancelled,
+            cancelled_ns,
+            reason,
+            aborted,
+        ];
+        Table::new("groups", size_of::<GroupState>(), &columns)
+    }
+
+    /// The places that make groups.
+    pub(crate) const fn sites() -> Table {
+        let columns = [
+            column!(GroupSite, "kind", kind, 2),
+            column!(GroupSite, "file", file, 2),
+            column!(GroupSite, "line", line),
+            column!(GroupSite, "made", made),
+            column!(GroupSite, "cancelled", cancelled),
+            column!(GroupSite, "latencies", latencies, LATENCY_BUCKETS),
+        ];
+        SITES.core_table("group_sites", &columns)
+    }
+}
 static SITES: List<GroupSite> = List::new();
 
 /// A place that makes groups of one kind, with its totals since start.
 pub(crate) struct GroupSite {
     kind: &'static str,
     location: &'static Location<'static>,
+    /// The same in words that a reader of cores understands.
+    file: &'static str,
+    line: u32,
     made: AtomicU64,
     cancelled: AtomicU64,
     latencies: [AtomicU64; LATENCY_BUCKETS],
@@ -40,6 +118,8 @@ impl GroupSite {
         let new = || GroupSite {
             kind,
             location,
+            file: location.file(),
+            line: location.line(),
             made: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             latencies: [const { AtomicU64::new(0) }; LATENCY_BUCKETS],
@@ -81,8 +161,10 @@ pub(crate) fn sites() -> Vec<&'static GroupSite> {
 /// One group, as long as somebody has its handle or a member lives.
 pub(crate) struct GroupState {
     id: u64,
+    /// Its number among those of its shard.
+    number: AtomicU32,
     site: &'static GroupSite,
-    name: String,
+    name: Box<str>,
     made_ns: u64,
     members: Lock<Members>,
     is_cancelled: AtomicBool,
@@ -93,8 +175,9 @@ impl GroupState {
     pub(super) fn new(kind: &'static str, location: &'static Location<'static>, name: &str) -> Arc<Self> {
         let state = Arc::new(GroupState {
             id: context::take_id(),
+            number: AtomicU32::new(UNKNOWN),
             site: GroupSite::at(kind, location),
-            name: name.to_owned(),
+            name: name.into(),
             made_ns: crate::clock::coarse_ns(),
             members: Lock::new(Members::default()),
             is_cancelled: AtomicBool::new(false),
@@ -103,7 +186,9 @@ impl GroupState {
         state.site.made.fetch_add(1, Ordering::Relaxed);
         let mut groups = shard(state.id).lock();
         if groups.len() < MOST / SHARDS {
-            groups.insert(state.id, Arc::downgrade(&state));
+            let at = AtomicPtr::new(Arc::as_ptr(&state).cast_mut());
+            let number = groups.insert(Known { id: state.id, state: Arc::downgrade(&state), at });
+            state.number.store(number, Ordering::Relaxed);
         } else {
             drop(groups);
             TOO_MANY.count();
@@ -158,24 +243,26 @@ impl GroupState {
 
 impl Drop for GroupState {
     fn drop(&mut self) {
-        shard(self.id).lock().remove(&self.id);
+        let mut groups = shard(self.id).lock();
+        let number = *self.number.get_mut();
+        // None in a forked child whose parent was at it.
+        if groups.get(number).is_some_and(|known| known.id == self.id) {
+            groups.remove(number);
+        }
     }
 }
 
-fn shard(id: u64) -> &'static Lock<BTreeMap<u64, Weak<GroupState>>> {
+fn shard(id: u64) -> &'static Lock<Shard> {
     &GROUPS[id as usize % SHARDS]
 }
 
 /// All groups of this process, in the order of their ids.
 pub(crate) fn all() -> Vec<Arc<GroupState>> {
     // Nothing is dropped while a shard is locked: the last reference to a group locks it again.
-    let of_shard = |shard: &Lock<BTreeMap<u64, Weak<GroupState>>>| -> Vec<Arc<GroupState>> {
-        shard
-            .lock()
-            .iter()
-            .filter(|(id, _)| context::is_own(**id))
-            .filter_map(|(_, state)| state.upgrade())
-            .collect()
+    let of_shard = |shard: &Lock<Shard>| -> Vec<Arc<GroupState>> {
+        let shard = shard.lock();
+        let own = shard.iter().filter(|(_, known)| context::is_own(known.id));
+        own.filter_map(|(_, known)| known.state.upgrade()).collect()
     };
     let mut all: Vec<_> = GROUPS.iter().flat_map(of_shard).collect();
     all.sort_by_key(|state| state.id);
