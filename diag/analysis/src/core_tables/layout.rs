@@ -9,7 +9,7 @@ use super::memory::Memory;
 /// How it begins; behind this stands its own address, which no copy of these bytes has.
 const MAGIC: &[u8] = b"\x93diag tables\r\n\x1a\n";
 /// The one version that is understood.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// More than this of anything is damage.
 const MOST: u32 = 256;

@@ -29,7 +29,7 @@ use crate::task::{await_point, labels, record, sampling, site, totals};
 const MAGIC: [u8; 16] = *b"\x93diag tables\r\n\x1a\n";
 
 /// What the columns and facts mean; see the module.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// The static. All words are little-endian, as on every processor that services run on here.
 #[repr(C)]

@@ -27,6 +27,6 @@ pub use write::write;
 /// Readers of another major cannot read the file.
 pub const MAJOR: u16 = 1;
 /// Counts additions that readers of the same major may skip.
-pub const MINOR: u16 = 12;
+pub const MINOR: u16 = 13;
 /// What one file may unpack to, sections and columns together: 4 GiB, some 20 million tasks.
 pub const MAX_DECODED_BYTES: u64 = 4 << 30;
