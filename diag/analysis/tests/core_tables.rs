@@ -12,7 +12,7 @@ use diag_test_support::random::SplitMix;
 fn records_are_read_by_what_the_layout_says() {
     let folder = Folder::new("core-tables");
     let path = folder.join("core");
-    fs::write(&path, core_with_tables(5, 1)).expect("a core");
+    fs::write(&path, core_with_tables(5, 2)).expect("a core");
     let snapshot = read_core(&path, None).expect("tables");
     let site = snapshot.sites.get(0).expect("a site");
     let text = |index| snapshot.strings.show(index);
@@ -37,7 +37,7 @@ fn records_are_read_by_what_the_layout_says() {
 fn no_bytes_make_it_panic() {
     let folder = Folder::new("core-tables-hostile");
     let path = folder.join("core");
-    let whole = core_with_tables(20, 1);
+    let whole = core_with_tables(20, 2);
     let mut random = SplitMix(7);
     let (mut read, mut refused) = (0, 0);
     for _ in 0..400 {

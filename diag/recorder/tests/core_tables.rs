@@ -266,13 +266,14 @@ fn check_executables(live: &Snapshot, path: &Path, folder: &Folder) {
 #[track_caller]
 fn check_versions(path: &Path, core: &File) {
     let at = layout_in(core) + VERSION_AT;
-    core.write_all_at(&2_u32.to_le_bytes(), at).expect("a core");
+    core.write_all_at(&(VERSION + 1).to_le_bytes(), at).expect("a core");
     let refused = read_core(path, None).expect_err("another version");
     let diag_version = env!("CARGO_PKG_VERSION").to_owned();
-    let says = format!("of version 2, of diag {diag_version},");
+    let version = VERSION + 1;
+    let says = format!("of version {version}, of diag {diag_version},");
     assert!(refused.to_string().contains(&says), "{refused}");
-    assert_eq!(refused, CoreTablesError::OtherVersion { version: 2, diag_version });
-    core.write_all_at(&1_u32.to_le_bytes(), at).expect("a core");
+    assert_eq!(refused, CoreTablesError::OtherVersion { version, diag_version });
+    core.write_all_at(&VERSION.to_le_bytes(), at).expect("a core");
 }
 
 /// Without the end there is less, and it says so.
@@ -297,6 +298,8 @@ fn check_cuts(live: &Snapshot, path: &Path, core: &File) {
 
 /// From the start of the layout to its version.
 const VERSION_AT: u64 = 24;
+/// The one that the service writes.
+const VERSION: u32 = 2;
 
 /// Where the layout begins in a core.
 fn layout_in(core: &File) -> u64 {
@@ -310,7 +313,7 @@ fn layout_in(core: &File) -> u64 {
             // Behind it are its own address, and the version; other places have neither. It is aligned to words.
             let is_it = |at: &usize| {
                 piece[*at..].starts_with(magic)
-                    && piece[at + VERSION_AT as usize..].starts_with(&[1, 0, 0, 0])
+                    && piece[at + VERSION_AT as usize..].starts_with(&VERSION.to_le_bytes())
             };
             let at = (0..len.saturating_sub(VERSION_AT as usize)).step_by(8).find(is_it)?;
             Some(start + at as u64)

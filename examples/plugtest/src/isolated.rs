@@ -5,10 +5,12 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
-use diag::resource::acquire;
+use diag::Counted;
+use diag::resource::{InUse, acquire};
 use diag::task::spawn_blocking;
 use diag::testing::leak_guard;
 use sqlx::{Connection, SqliteConnection};
@@ -20,6 +22,12 @@ use crate::{Fault, database};
 /// What the process says last.
 const GIVEN_BACK: &str = "given back\n";
 
+/// A database is to be given back within so long.
+const TERM: Duration = Duration::from_secs(6);
+
+/// The database of a process, as long as it has it.
+pub(crate) struct Leased(#[expect(dead_code, reason = "it is given back when this is dropped")] InUse);
+
 /// How the test in it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum End {
@@ -30,7 +38,9 @@ enum End {
 
 /// Runs one, and takes its database back.
 pub(crate) async fn test(runner: &Runner, file: PathBuf) -> anyhow::Result<()> {
-    let lease = acquire("leased database"); // FAULT exit abort
+    let in_use = acquire("leased database"); // FAULT exit abort
+    let lease = Counted::new(Leased(in_use)); // FAULT exit abort
+    let lease = lease.expect_dropped(TERM);
     let end = match runner.fault {
         Some(Fault::Exit) if runner.is_every_other() => End::Exit,
         Some(Fault::Abort) if runner.is_every_other() => End::Abort,

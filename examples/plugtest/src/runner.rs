@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use diag::resource::InUse;
+use diag::Counted;
 use sqlx::SqlitePool;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::isolated::Leased;
 use crate::journal::Journal;
 use crate::mock::Mock;
 use crate::plugin::{Plugin, Verdict};
@@ -46,7 +47,7 @@ pub(crate) struct Runner {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) pools: Vec<SqlitePool>,
-    pub(crate) leases: Vec<InUse>,
+    pub(crate) leases: Vec<Counted<Leased>>,
     pub(crate) runtimes: Vec<Runtime>,
 }
 
@@ -132,7 +133,7 @@ impl Runner {
         self.kept(|kept| kept.pools.push(pool));
     }
 
-    pub(crate) fn keep_lease(&self, lease: InUse) {
+    pub(crate) fn keep_lease(&self, lease: Counted<Leased>) {
         self.kept(|kept| kept.leases.push(lease));
     }
 

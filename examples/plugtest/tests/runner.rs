@@ -58,6 +58,6 @@ fn the_journal_has_each_test_of_a_suite() {
     let lines: BTreeSet<&str> = journal.lines().filter_map(|line| line.strip_prefix("suite 0 ")).collect();
     let failed = lines.iter().filter(|line| line.ends_with("Failed"));
     assert_eq!(failed.collect::<Vec<_>>(), [&"Refund Failed"]);
-    assert_eq!((journal.lines().count(), lines.len()), (10, 7), "{journal}");
+    assert_eq!((journal.lines().count(), lines.len()), (10, 6), "{journal}");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "a file is left");
 }
