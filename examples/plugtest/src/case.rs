@@ -15,7 +15,7 @@ pub fn wanted(fault: Fault) -> Wanted {
     let (rules, words): (&[_], &[_]) = match fault {
         Fault::PoolPerTest => (&["task-leak"], &["sqlx"]),
         Fault::SharedMock => (&["heap-growth"], &["Mock::send"]),
-        Fault::Exit | Fault::Abort => (&["resource-leak"], &["Leased", "were to be dropped within"]),
+        Fault::Exit | Fault::Abort => (&["resource-leak"], &["Lease", "were to be dropped within"]),
         Fault::Forget => (&["resource-leak"], &["scratch folder", "not given back"]),
         Fault::UnobservedPanic => (&["panicked"], &["panics nobody was told", "await the `JoinHandle`"]),
         Fault::LateInit => (&["task-leak"], &["watch::look", "waits for: timer"]),

@@ -26,7 +26,7 @@ const GIVEN_BACK: &str = "given back\n";
 const TERM: Duration = Duration::from_secs(6);
 
 /// The database of a process, as long as it has it.
-pub(crate) struct Leased(#[expect(dead_code, reason = "it is given back when this is dropped")] InUse);
+pub(crate) struct Lease(#[expect(dead_code, reason = "it is given back when this is dropped")] InUse);
 
 /// How the test in it ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,7 +39,7 @@ enum End {
 /// Runs one, and takes its database back.
 pub(crate) async fn test(runner: &Runner, file: PathBuf) -> anyhow::Result<()> {
     let in_use = acquire("leased database"); // FAULT exit abort
-    let lease = Counted::new(Leased(in_use)); // FAULT exit abort
+    let lease = Counted::new(Lease(in_use)); // FAULT exit abort
     let lease = lease.expect_dropped(TERM);
     let end = match runner.fault {
         Some(Fault::Exit) if runner.is_every_other() => End::Exit,

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::isolated::Leased;
+use crate::isolated::Lease;
 use crate::journal::Journal;
 use crate::mock::Mock;
 use crate::plugin::{Plugin, Verdict};
@@ -47,7 +47,7 @@ pub(crate) struct Runner {
 #[derive(Default)]
 pub(crate) struct Kept {
     pub(crate) pools: Vec<SqlitePool>,
-    pub(crate) leases: Vec<Counted<Leased>>,
+    pub(crate) leases: Vec<Counted<Lease>>,
     pub(crate) runtimes: Vec<Runtime>,
 }
 
@@ -133,7 +133,7 @@ impl Runner {
         self.kept(|kept| kept.pools.push(pool));
     }
 
-    pub(crate) fn keep_lease(&self, lease: Counted<Leased>) {
+    pub(crate) fn keep_lease(&self, lease: Counted<Lease>) {
         self.kept(|kept| kept.leases.push(lease));
     }
 
