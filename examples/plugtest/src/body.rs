@@ -14,7 +14,7 @@ use crate::suite::Suite;
 use crate::{Fault, database, isolated, refund, report};
 
 /// What a test writes by mail.
-const LETTER: [u8; 32 << 10] = [b'x'; 32 << 10];
+static LETTER: [u8; 32 << 10] = [b'x'; 32 << 10];
 /// How many of them.
 const LETTERS: usize = 4;
 /// A test that takes long.
@@ -94,7 +94,7 @@ fn mock(runner: &Runner) -> Mock {
 
 fn scratch(runner: &Runner) -> anyhow::Result<()> {
     let scratch = Scratch::create(&runner.dir, &runner.scratches)?;
-    std::fs::write(scratch.path.join("notes"), LETTER)?;
+    std::fs::write(scratch.path.join("notes"), LETTER.as_slice())?;
     if runner.fault == Some(Fault::Forget) && runner.is_every_other() {
         // So that somebody can look into it.
         std::mem::forget(scratch);

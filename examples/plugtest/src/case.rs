@@ -33,7 +33,7 @@ fn guarded(fault: Fault) -> &'static [&'static str] {
         Fault::Abort => &["1 resource in use"],
         Fault::Forget => &["1 resource in use", "\"scratch folder\""],
         Fault::UnobservedPanic => &["1 task panicked, and nobody was told"],
-        Fault::LateInit => &["1 task spawned at", "waits for: timer"],
+        Fault::LateInit => &["1 task spawned at", "watch::look"],
         Fault::RuntimePerTest => &["1 worker thread of a runtime"],
     }
 }

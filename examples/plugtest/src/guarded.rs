@@ -53,11 +53,10 @@ impl Guarded {
         // Outside of the test, as a fixture of all tests is.
         let runner = Runner::new(&dir, self.fault, true)?;
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let said = runtime.block_on(async {
+        runtime.block_on(async {
             let guard = leak_guard().strict().settle(Duration::from_secs(self.settle));
             runner.clone().suite(0, self.load).await?;
             anyhow::Ok(guard.try_finish().await.err().map(|leaks| leaks.to_string()))
-        });
-        said
+        })
     }
 }
