@@ -42,6 +42,8 @@ pub struct Totals {
     pub never_polled: u64,
     /// Tasks of libraries that ended, and nobody saw how.
     pub freed: u64,
+    /// Of those that panicked, those of which nobody was told; none if the snapshot does not say it.
+    pub unobserved_panics: Option<u64>,
 }
 
 impl Totals {
@@ -60,6 +62,9 @@ impl Totals {
         self.panicked = self.panicked.saturating_add(row.panicked);
         self.never_polled = self.never_polled.saturating_add(row.never_polled);
         self.freed = self.freed.saturating_add(row.freed.unwrap_or(0));
+        if let Some(more) = row.unobserved_panics {
+            self.unobserved_panics = Some(self.unobserved_panics.unwrap_or(0).saturating_add(more));
+        }
     }
 }
 

@@ -91,3 +91,27 @@ fn the_policy_decides() {
         assert_eq!(found[0].confidence, expected, "{policy}");
     }
 }
+
+/// What is found of requests that all panic, of which nobody was told of so many.
+fn found_of(unobserved: impl Fn(u64) -> u64) -> Vec<Finding> {
+    let at = |seconds| {
+        let mut snapshot = snapshot(seconds, 0, u64::MAX, 10.0);
+        let mut sites: Vec<_> = snapshot.sites.iter().collect();
+        sites[0].unobserved_panics = Some(unobserved(sites[0].panicked));
+        snapshot.sites = sites.into_iter().collect();
+        snapshot
+    };
+    let report = judge(&diff(&at(10.0), &at(40.0)).expect("one service"), &Policy::default());
+    report.findings.into_iter().filter(|found| found.rule == "panicked").collect()
+}
+
+#[test]
+fn what_somebody_was_told_of_is_silent() {
+    assert_eq!(found_of(|_| 0), []);
+    let found = found_of(|panicked| panicked);
+    assert_eq!((found.len(), found[0].confidence), (1, Confidence::Likely), "nobody was told");
+    let [_, unobserved, ..] = &found[0].evidence[..] else { panic!("{found:?}") };
+    assert_eq!(unobserved.to_string(), "of 400 panics nobody was told: no handle was awaited");
+    let few = found_of(|panicked| panicked / 10);
+    assert_eq!((few[0].confidence, few[0].count), (Confidence::Possible, Some(40)), "of most, somebody was");
+}

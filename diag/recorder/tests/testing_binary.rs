@@ -21,6 +21,14 @@ fn shared() -> &'static Runtime {
 #[test]
 fn one() {
     let Ok(what) = std::env::var(LEAVE) else { return };
+    match &*what {
+        "exit" => {
+            let _guard = leak_guard();
+            std::process::exit(0);
+        }
+        "forgotten guard" => return std::mem::forget(leak_guard()),
+        _ => {}
+    }
     guard_binary();
     if what == "task" {
         shared().block_on(async { drop(diag::spawn(pending::<()>())) });
@@ -32,7 +40,8 @@ fn one() {
 
 #[test]
 fn another() {
-    if std::env::var(LEAVE).is_ok() {
+    // The process is to end while the other one runs.
+    if std::env::var(LEAVE).is_ok_and(|what| what != "exit") {
         guard_binary();
     }
 }
@@ -56,4 +65,13 @@ fn what_goes_from_test_to_test_fails_the_binary() {
     assert!(!passes && tells.iter().all(|tell| said.contains(tell)), "{said}");
     let (passes, said) = run("nothing");
     assert!(passes && !said.contains("behind"), "{said}");
+}
+
+#[test]
+fn a_test_that_the_process_does_not_let_end_fails_the_binary() {
+    for what in ["exit", "forgotten guard"] {
+        let (passes, said) = run(what);
+        let tells = "the process exits before the test with the leak guard of ";
+        assert!(!passes && said.contains(tells) && said.contains("testing_binary.rs:"), "{what}: {said}");
+    }
 }

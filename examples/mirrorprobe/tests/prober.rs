@@ -5,30 +5,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread::{self, sleep};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
-use diag_diff::Policy;
-use diag_trial::case::Answer;
+use diag_trial::live::{Live, PATIENCE, Running};
 use diag_trial::{name, truth};
 use mirrorprobe::case::{self, POLICY, wanted};
 use mirrorprobe::log::Line;
 use mirrorprobe::{Fault, Load, Script, Truth};
-
-/// A fault is found after 10 to 18 s on a machine that has nothing else to do.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// A process that runs until this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It has ended already if it was to.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorprobe"));
@@ -36,65 +21,24 @@ fn program() -> Command {
     command
 }
 
-fn policy() -> Policy {
-    Policy::parse(POLICY).expect("it is one")
-}
-
-/// Runs the prober until that is so of what is said of it and its folder; the last answer if it takes too long.
-fn runs_until(
-    fault: Option<Fault>,
-    mut is_so: impl FnMut(&Answer, &Path) -> bool,
-) -> Result<(), Option<String>> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let dir = folder.path().join("run");
-    let case = case::case(fault, Load::Mixed);
-    let mut command = program();
-    command.arg("run").arg(&dir).args(&case.arguments);
-    command.args(["--every", "3", "--seconds", &(PATIENCE.as_secs() * 2).to_string()]);
-    let _running = Running(command.stdout(Stdio::null()).spawn().expect("it starts"));
-    let (begun, mut last) = (Instant::now(), None);
-    while begun.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(500));
-        // Before the second snapshot there is nothing to judge.
-        let Ok(answer) = case.judge(&dir, &policy()) else { continue };
-        if is_so(&answer, &dir) {
-            return Ok(());
-        }
-        last = Some(diag_diff::report::text::render(&answer.report));
-    }
-    Err(last)
-}
-
-fn is_found(fault: Fault) {
-    let found = runs_until(Some(fault), |answer, _| answer.is_right);
-    assert_eq!(found, Ok(()), "{} was not found", fault.name());
-}
-
-/// The same load without a fault: what is wanted of each fault is not said of it, for as long as that takes to be found.
-fn is_silent(faults: &[Fault]) {
-    let was_judged = runs_until(None, |answer, dir| {
-        let truth: Truth = truth::read(dir).expect("it is there with the snapshots");
-        if !dir.join("06.diag").exists() || truth.mirrors.iter().any(|mirror| mirror.attempts[0] == 0) {
-            return false;
-        }
-        for &fault in faults {
-            let said = wanted(fault).found(&answer.report, &fault.lines());
-            assert_eq!(said, None, "{}", diag_diff::report::text::render(&answer.report));
-        }
-        true
-    });
-    assert_eq!(was_judged, Ok(()), "it did not do its load");
+fn live() -> Live {
+    Live::new(env!("CARGO_BIN_EXE_mirrorprobe"), POLICY)
 }
 
 #[test]
 fn faults_are_found_where_they_are_and_not_where_they_are_not() {
     // These two do not depend on how busy the machine is; all seven are run by `rounds`.
     let faults = [Fault::FuseStuckOpen, Fault::NoTimeout];
+    let has_done = |dir: &Path| {
+        let truth: Truth = truth::read(dir).expect("it is there with the snapshots");
+        truth.mirrors.iter().all(|mirror| mirror.attempts[0] > 0)
+    };
     thread::scope(|scope| {
         for fault in faults {
-            scope.spawn(move || is_found(fault));
+            scope.spawn(move || live().is_found(&case::case(Some(fault), Load::Mixed)));
         }
-        scope.spawn(|| is_silent(&faults));
+        let wanted = faults.map(|fault| (wanted(fault), fault.lines()));
+        scope.spawn(move || live().is_silent(&case::case(None, Load::Mixed), &wanted, has_done));
     });
 }
 
@@ -151,7 +95,7 @@ fn lines_of_the_log_have_six_keys() {
 
 #[test]
 fn a_run_logs_what_it_does() {
-    let logged = runs_until(None, |_, dir| {
+    let logged = live().runs_until(&case::case(None, Load::Mixed), |_, dir| {
         let log = fs::read_to_string(dir.join("probe.log")).expect("a log");
         ["answered", "timed out", "failed", "refused by the fuse", "cached"]
             .iter()

@@ -7,6 +7,7 @@ use diag_analysis::Analysis;
 use diag_diff::{Outcome, Policy, Report, Series, judge_series};
 use diag_snapshot::file;
 
+use crate::guarded::Guarded;
 use crate::truth::{self, Truth};
 use crate::wanted::Wanted;
 
@@ -21,6 +22,8 @@ pub struct Case {
     pub wanted: Option<Wanted>,
     /// The exit codes of the program that are right.
     pub exits: &'static [i32],
+    /// What its leak guard is to say, if it has one.
+    pub guarded: Option<Guarded>,
 }
 
 /// What was said of a case.
@@ -40,14 +43,23 @@ impl Case {
     pub fn new(fault: Option<(String, Wanted)>, load: String, exits: &'static [i32]) -> Self {
         let arguments = ["--load".to_owned(), load.clone()];
         match fault {
-            None => {
-                Case { name: format!("healthy, {load}"), arguments: arguments.into(), wanted: None, exits }
-            }
+            None => Case {
+                name: format!("healthy, {load}"),
+                arguments: arguments.into(),
+                wanted: None,
+                exits,
+                guarded: None,
+            },
             Some((name, wanted)) => {
                 let arguments = ["--fault".to_owned(), name.clone()].into_iter().chain(arguments).collect();
-                Case { name, arguments, wanted: Some(wanted), exits }
+                Case { name, arguments, wanted: Some(wanted), exits, guarded: None }
             }
         }
+    }
+
+    /// The same, of a program that has a leak guard.
+    pub fn with_guard(self, guarded: Guarded) -> Self {
+        Case { guarded: Some(guarded), ..self }
     }
 
     /// Judges what a run of it has written.

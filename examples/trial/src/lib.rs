@@ -1,4 +1,4 @@
-//! Services with faults to switch on, as `objgate` and `mirrorprobe`: how one is run, where its faults are, and how right
+//! Services with faults to switch on, as `objgate`, `mirrorprobe` and `plugtest`: how one is run, where its faults are, and how right
 //! `diag check` is about them.
 //!
 //! | module | what |
@@ -9,11 +9,15 @@
 //! | [`moments`] | when snapshots are taken |
 //! | [`truth`] | what a service says of itself |
 //! | [`rounds`] | runs all cases, and prints one line of verdict |
+//! | [`guarded`] | what a leak guard is to say |
+//! | [`live`] | for tests: a service that runs, and what is said of it meanwhile |
 //! | [`outside`] | a process beside the service, which ends with it |
 
 #![forbid(unsafe_code)]
 
 pub mod case;
+pub mod guarded;
+pub mod live;
 pub mod marks;
 pub mod moments;
 pub mod outside;

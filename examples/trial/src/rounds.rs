@@ -72,13 +72,16 @@ fn one(args: &Args, program: &str, round: usize, case: &Case, policy: &Policy) -
         Some(keep) => keep.join(format!("{}-{round}", case.name.replace(", ", "-"))),
         None => folder.path().join("run"),
     };
-    run(args, program, case, &dir)?;
+    let program = std::env::current_exe()?.with_file_name(program);
+    if let Some(guarded) = &case.guarded {
+        guarded.check(&program, &folder.path().join("guarded"), &case.arguments)?;
+    }
+    run(args, &program, case, &dir)?;
     case.judge(&dir, policy)
 }
 
-fn run(args: &Args, program: &str, case: &Case, dir: &Path) -> anyhow::Result<()> {
-    let program = std::env::current_exe()?.with_file_name(program);
-    let mut command = Command::new(&program);
+fn run(args: &Args, program: &Path, case: &Case, dir: &Path) -> anyhow::Result<()> {
+    let mut command = Command::new(program);
     command.arg("run").arg(dir).args(&case.arguments).args(["--seconds", &args.seconds.to_string()]);
     // Names of a panic's frames are megabytes of the heap that is judged.
     command.env("RUST_BACKTRACE", "0");
@@ -94,7 +97,8 @@ fn say(round: usize, case: &Case, answer: anyhow::Result<Answer>) {
         Err(error) => println!("{round:5}          -  {name:18}  FAILED: {error:#}"),
         Ok(answer) => {
             let verdict = if answer.is_right { "" } else { "NOT AS IT IS TO BE: " };
-            println!("{round:5}  {:9}  {name:18}  {verdict}{}", answer.snapshots, said(case, &answer));
+            let guard = if case.guarded.is_some() { "; its guard is right" } else { "" };
+            println!("{round:5}  {:9}  {name:18}  {verdict}{}{guard}", answer.snapshots, said(case, &answer));
         }
     }
 }

@@ -139,6 +139,9 @@ impl Sites {
         add(&mut row.cancelled, ended(1));
         add(&mut row.panicked, ended(2));
         add(&mut row.never_polled, ended(3));
+        let has_handle = row.kind != Some(SiteKind::Future);
+        let unobserved = if has_handle { of("unobserved") } else { ended(2) };
+        add(row.unobserved_panics.get_or_insert(0), unobserved);
         add(&mut row.polls, of("polls"));
         add(&mut row.busy_ns, of("busy_ns"));
         row.longest_poll_ns = row.longest_poll_ns.max(of("longest_poll_ns"));

@@ -33,7 +33,7 @@ const DROPPING: u32 = u32::MAX;
 const NO_STACKS: u32 = u32::MAX - 2;
 const STACK_MARKS: u32 = NO_STACKS;
 /// Of `traces`.
-const ENDING: u32 = (1 << 7) - 1;
+const ENDING: u32 = (1 << 6) - 1;
 const UNRECORDED: u32 = 1 << 7;
 const ASKED_BIT: u32 = 8;
 const MAX_ASKED: u32 = (1 << 12) - 1;

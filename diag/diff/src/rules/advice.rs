@@ -84,6 +84,8 @@ facts! {
         UnmapFiles,
         /// Threads that become more.
         EndThreads,
+        /// Runtimes that are built and stay.
+        ShareTheRuntime { built_at: SourceLocation },
         /// What is opened and stays open; and look again so long after the last snapshot.
         FindWhoOpens { gauge: Gauge, after: Micros },
         /// Sockets, or what the service calls so, that are left where they were opened.

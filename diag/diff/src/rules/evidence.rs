@@ -161,6 +161,8 @@ facts! {
         SinceStart { spawned: u64, ended: u64 },
         /// So many of the tasks that ended since the first snapshot panicked.
         Panicked { tasks: u64, ended: u64 },
+        /// Of so many of these panics nobody was told.
+        PanicsUnobserved { tasks: u64 },
         /// None of the site lives, and none was spawned since the first snapshot.
         NoneLeft,
         /// Most others ended without a panic.
@@ -306,6 +308,8 @@ facts! {
         FileGrew { file: String, from: Bytes, to: Bytes },
         /// Threads became more.
         ThreadsGrew { before: u64, after: u64 },
+        /// Runtimes are built at a place, and what they have stays: so many new samples, and none gone.
+        RuntimesStay { built_at: SourceLocation, samples: u64 },
         /// What the allocator keeps free is in there, and not known.
         AllocatorNotKnown,
         /// The heap is in there, since it is not sampled.

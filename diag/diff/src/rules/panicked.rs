@@ -1,6 +1,6 @@
-//! `panicked`: tasks that ended by a panic, of which nobody may know.
+//! `panicked`: tasks that ended by a panic, of which nobody knows.
 //!
-//! A panic ends its task and nothing else. Who awaits the `JoinHandle` is told; of a worker that was spawned and forgotten the
+//! A panic ends its task and nothing else. Who awaits the `JoinHandle` is told, and it is theirs; of a worker that was spawned and forgotten the
 //! message in the log is all there is, and the work that it was there for is done no more.
 
 use super::advice::Advice;
@@ -28,7 +28,7 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "panicked";
     const CATEGORIES: &'static [Category] = &[Category::Fault];
     const NEEDS: Needs = Needs::TwoSnapshots;
-    const SAYS: &'static str = "tasks panicked, and what they were there for may not be done any more";
+    const SAYS: &'static str = "tasks panicked, nobody was told, and what they were there for may not be done any more";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
@@ -39,7 +39,10 @@ impl rule::Rule for Rule {
 
 fn finding(site: &SiteDiff, params: &Params) -> Option<Finding> {
     let (before, after) = (&site.before.totals, &site.after.totals);
-    let panicked = after.panicked.saturating_sub(before.panicked);
+    let all = after.panicked.saturating_sub(before.panicked);
+    let unobserved =
+        after.unobserved_panics.map(|after| after.saturating_sub(before.unobserved_panics.unwrap_or(before.panicked)));
+    let panicked = unobserved.unwrap_or(all);
     let ended = after.ended().saturating_sub(before.ended());
     let none_left = site.after.live == 0 && after.spawned == before.spawned;
     let are_most = panicked as f64 >= ended as f64 * params.min_share;
@@ -47,8 +50,9 @@ fn finding(site: &SiteDiff, params: &Params) -> Option<Finding> {
     let since_start = Evidence::SinceStart { spawned: after.spawned, ended: after.ended() };
     (panicked > 0).then(|| Finding {
         count: Some(panicked),
-        evidence: [Evidence::Panicked { tasks: panicked, ended }]
+        evidence: [Evidence::Panicked { tasks: all, ended }]
             .into_iter()
+            .chain(unobserved.map(|tasks| Evidence::PanicsUnobserved { tasks }))
             .chain(none_left.then_some(Evidence::NoneLeft))
             .chain([since_start])
             .collect(),
@@ -65,12 +69,13 @@ fn finding(site: &SiteDiff, params: &Params) -> Option<Finding> {
 }
 
 const DOC: &str = "\
-The recorder counts how each task ended.
+The recorder counts how each task ended, and of which panics nobody was told: no handle of the task was awaited, and none is left. Of
+handles that became tokio's own (`into_tokio`) nobody knows, and nothing is said. Files before 1.13 have all panics alone, and all count.
 
-- **Found when** a task of a site panicked since the first snapshot.
+- **Found when** a task of a site panicked since the first snapshot, and nobody was told.
 - **Likely** when `min_share` of the site's tasks that ended since then panicked, and they are `min_panics` or nothing of the site lives
   or was spawned any more. **Possible** otherwise: a request that panics now and then fails alone.
-- **Evidence**: how many of those that ended, whether any is left. **Counter-evidence**: that most others end well.
+- **Evidence**: how many of those that ended, of how many of them nobody was told, whether any is left. **Counter-evidence**: that most others end well.
 - **Disproved by** whoever awaits the handles and starts the work anew.
-- **Silent twins**: tasks that return an error, tasks that are cancelled (`tests/panicked.rs`).
+- **Silent twins**: tasks that return an error, tasks that are cancelled, panics that whoever awaits the handle is told of (`tests/panicked.rs`).
 ";

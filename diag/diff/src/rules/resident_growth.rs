@@ -3,9 +3,12 @@
 //! What the sampled heap explains is left to `heap-growth`. Of the rest each part has its own next step: free memory of the
 //! allocator is kept and no leak, threads, mapped files and what no part explains are one if they go on.
 
+mod runtimes;
+
 use diag_analysis::memory_breakdown::MemoryBreakdown;
 use diag_snapshot::{Bytes, Micros};
 
+use self::runtimes::Runtimes;
 use super::advice::Advice;
 use super::evidence::Evidence;
 use super::fact::Percent;
@@ -214,18 +217,22 @@ impl Look<'_> {
         let (&before, &after) = (counts.first()?, counts.last()?);
         // A pool of threads grows to its size because there is more to do, and in jumps.
         let confidence = if self.threads_rise(trend) { Confidence::Likely } else { Confidence::Possible };
+        let runtimes = self.diff.heap.as_ref().and_then(runtimes::that_stay);
+        let (subject, advice) = match &runtimes {
+            None => (Subject::Process(ProcessPart::Threads), Advice::EndThreads),
+            Some(Runtimes { built_at, .. }) => {
+                let what = "thread".to_owned();
+                let advice = Advice::ShareTheRuntime { built_at: built_at.clone() };
+                (Subject::Resources { what, place: built_at.clone() }, advice)
+            }
+        };
+        let stay = runtimes
+            .map(|Runtimes { built_at, samples }| Evidence::RuntimesStay { built_at, samples });
         grew.then(|| Finding {
             count: Some(after),
             rate_per_s: self.diff.rate_per_s((after - before) as f64),
-            evidence: vec![Evidence::ThreadsGrew { before, after }],
-            ..Finding::new(
-                Rule::NAME,
-                Category::Leak,
-                confidence,
-                Subject::Process(ProcessPart::Threads),
-                Advice::EndThreads,
-                Risk::MemoryKept,
-            )
+            evidence: [Evidence::ThreadsGrew { before, after }].into_iter().chain(stay).collect(),
+            ..Finding::new(Rule::NAME, Category::Leak, confidence, subject, advice, Risk::MemoryKept)
         })
     }
 
@@ -286,10 +293,13 @@ what the allocator keeps free if it tells, and the rest, which C libraries and m
   is no finding. It stays **possible** of the rest if the allocator does not tell what it keeps free, and handed out as much in that
   time. Threads that became `min_threads` more in each window are **possible**, since a pool grows to its size with the
   load, and **likely** if they rise evenly while there is no more to do: neither more tasks nor more that are spawned by the second.
+  They are told at the place that builds runtimes, where the heap is sampled and what runtimes of one place have became more, by five
+  samples or more of which none went.
 - **Retention** when the allocator keeps `min_free_share` of resident memory free, and `min_free_bytes` at least; **possible**
   of the rest where the allocator does not tell. It is no leak, and fails no check.
 - **Risk**: how fast it grows and when the limit is met, as with `heap-growth`.
 - **Evidence**: from where to where, and which files. **Counter-evidence**: that the allocator's free memory is not known.
 - **Disproved by** a snapshot in which that part stopped growing.
-- **Silent twins**: bursts that are given back; a heap that grows (that is `heap-growth`); a cache of mapped files at its size.
+- **Silent twins**: bursts that are given back; a heap that grows (that is `heap-growth`); a cache of mapped files at its size; a runtime that is built
+  and dropped (`tests/threads.rs`).
 ";

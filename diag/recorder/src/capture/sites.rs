@@ -160,6 +160,10 @@ impl Sites {
         row.cancelled += cancelled;
         row.panicked += panicked;
         row.never_polled += never_polled;
+        // Who polls a future inside of a task panics with it.
+        let has_handle = row.kind != Some(SiteKind::Future);
+        let unobserved = if has_handle { value(&totals.unobserved_panics) } else { panicked };
+        row.unobserved_panics = Some(row.unobserved_panics.unwrap_or(0) + unobserved);
         row.polls += value(&totals.polls);
         row.busy_ns += value(&totals.busy_ns);
         row.longest_poll_ns = row.longest_poll_ns.max(value(&totals.longest_poll_ns));

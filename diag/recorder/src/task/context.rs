@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::end;
 use super::record::TaskRecord;
 use super::sampling::{self, Extra, Sampling};
 use super::slab::{Slab, slab};
@@ -110,6 +111,9 @@ pub(crate) fn not_recorded<T>() -> Option<T> {
 #[inline(never)]
 pub(crate) fn free_record(record: &'static TaskRecord) {
     let Some(slab) = slab() else { return };
+    if record.has_unobserved_panic() {
+        end::count_unobserved_panic(record.current());
+    }
     record.clear();
     let (chunk, bit) = slab.place(record);
     CONTEXT.with(|context| {

@@ -6,6 +6,7 @@ use super::cancel::Cancel;
 use super::completed::outcome_index;
 use super::context;
 use super::labels::in_force;
+use super::lineage;
 use super::record::TaskRecord;
 use super::totals::{add, lifetime_bucket, raise};
 use crate::clock;
@@ -47,6 +48,18 @@ fn enter_labels(record: &TaskRecord, task: CurrentTask) {
     // SAFETY: the caller owns the task, which ends after it has left.
     let beside = unsafe { record.beside() };
     in_force::enter_poll(beside.as_ref().and_then(|beside| beside.own()), task, None);
+}
+
+/// A task panicked, and the last who could have been told of it has gone.
+#[cold]
+pub(super) fn count_unobserved_panic(task: CurrentTask) {
+    if crate::recording().keeps_lineage() {
+        lineage::panicked(task);
+    }
+    let (Some(shard), Some(site)) = (context::shard(), task.site()) else { return };
+    if let Some(totals) = shard.of(site) {
+        add(&totals.unobserved_panics, 1);
+    }
 }
 
 fn count_end(record: &TaskRecord) {

@@ -31,6 +31,16 @@ impl TaskRef {
         }
     }
 
+    /// Whoever has a handle is told how the task ended.
+    #[inline]
+    pub(super) fn tell<T>(&self, joined: &Result<T, JoinError>) {
+        if let (Err(error), Some(record)) = (joined, self.0)
+            && error.is_panic()
+        {
+            record.observe_panic();
+        }
+    }
+
     /// The handle becomes one of tokio's, which is not counted.
     fn give_away(self) {
         if let Some(record) = self.0 {
@@ -117,7 +127,11 @@ impl<T> Future for JoinHandle<T> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.inner).poll(cx)
+        let joined = Pin::new(&mut self.inner).poll(cx);
+        if let Poll::Ready(joined) = &joined {
+            self.task.tell(joined);
+        }
+        joined
     }
 }
 

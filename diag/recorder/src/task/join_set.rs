@@ -208,7 +208,9 @@ impl<T: 'static> JoinSet<T> {
     /// An entry has left the set.
     fn left(&mut self, joined: Result<(Id, T), JoinError>) -> Result<(Id, T), JoinError> {
         let id = joined.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        self.entries.remove(&id);
+        if let Some(entry) = self.entries.remove(&id) {
+            entry.tell(&joined);
+        }
         joined
     }
 }

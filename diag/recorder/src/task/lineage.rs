@@ -8,6 +8,7 @@
 //! has the runtime it is spawned on, if only one ever had.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use tokio::runtime::Handle;
 
@@ -15,7 +16,7 @@ use super::context;
 use super::site::SiteId;
 use super::slab::slab;
 use crate::current::CurrentTask;
-use crate::fork::Lock;
+use crate::fork::{self, Lock};
 use crate::runtime;
 
 /// Members of a tree before those that have ended are left out.
@@ -32,6 +33,10 @@ struct Tree {
     shares_runtime: bool,
     /// So many, and those that have ended go.
     crowd: usize,
+    /// Those of which nobody was told that they panicked.
+    panicked: Vec<CurrentTask>,
+    /// The process that it began in: a forked child has the tree, and not the test.
+    process: NonZeroU32,
 }
 
 /// A tree begins, whose root is no task: who makes it [current](crate::current) plants what it spawns. `runtime` is its own, if
@@ -41,8 +46,15 @@ pub(crate) fn begin(site: SiteId, runtime: Option<&Handle>) -> CurrentTask {
     let runtime = runtime.map(runtime::words_of).unwrap_or_default();
     let mut trees = TREES.lock();
     let _hidden = hide();
-    let mut tree =
-        Tree { root, members: HashSet::from_iter(root.id()), runtime, shares_runtime: false, crowd: CROWD };
+    let mut tree = Tree {
+        root,
+        members: HashSet::from_iter(root.id()),
+        runtime,
+        shares_runtime: false,
+        crowd: CROWD,
+        panicked: Vec::new(),
+        process: fork::process(),
+    };
     for other in trees.iter_mut().filter(|other| !tree.runtime.is_empty() && other.runtime == tree.runtime) {
         (other.shares_runtime, tree.shares_runtime) = (true, true);
     }
@@ -76,6 +88,28 @@ pub(super) fn spawned(task: CurrentTask, parent: CurrentTask) {
         tree.members.insert(id);
         tree.thin();
     }
+}
+
+/// A task panicked, and nobody was told.
+pub(super) fn panicked(task: CurrentTask) {
+    let Some(id) = task.id() else { return };
+    let mut trees = TREES.lock();
+    let _hidden = hide();
+    if let Some(tree) = trees.iter_mut().find(|tree| tree.members.contains(&id)) {
+        tree.panicked.push(task);
+    }
+}
+
+/// The tasks of a tree that panicked, of which nobody was told.
+pub(crate) fn unobserved_panics(root: CurrentTask) -> Vec<CurrentTask> {
+    let trees = TREES.lock();
+    trees.iter().find(|tree| tree.root == root).map(|tree| tree.panicked.clone()).unwrap_or_default()
+}
+
+/// The roots of all trees of this process.
+pub(crate) fn roots() -> Vec<CurrentTask> {
+    let own = fork::process();
+    TREES.lock().iter().filter(|tree| tree.process == own).map(|tree| tree.root).collect()
 }
 
 /// Runs `look` with a function that knows the members of a tree, its root among them.
@@ -165,6 +199,8 @@ mod tests {
             runtime: Vec::new(),
             shares_runtime: false,
             crowd: 10,
+            panicked: Vec::new(),
+            process: fork::process(),
         };
         tree.members.insert(7);
         tree.thin();

@@ -41,10 +41,12 @@ pub(crate) struct Totals {
     pub(crate) recovered_wakers: AtomicU64,
     /// The longest that one had rested.
     pub(crate) recovered_idle_ns: AtomicU64,
+    /// Of those that panicked, those of which no handle has told anybody, and none can any more.
+    pub(crate) unobserved_panics: AtomicU64,
 }
 
 /// What a reader of cores is told of the counters of a site.
-pub(crate) const COLUMNS: [Column; 10] = [
+pub(crate) const COLUMNS: [Column; 11] = [
     column!(Totals, "ended", ended, 4),
     column!(Totals, "polls", polls),
     column!(Totals, "busy_ns", busy_ns),
@@ -55,6 +57,7 @@ pub(crate) const COLUMNS: [Column; 10] = [
     column!(Totals, "recovered", recovered),
     column!(Totals, "recovered_wakers", recovered_wakers),
     column!(Totals, "recovered_idle", recovered_idle_ns),
+    column!(Totals, "unobserved", unobserved_panics),
 ];
 
 impl Totals {

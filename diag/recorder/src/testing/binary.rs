@@ -15,9 +15,6 @@ use crate::fork::Once;
 use crate::own_thread::OwnThread;
 use crate::sys;
 
-/// What the harness ends with if a test fails.
-const FAILED: i32 = 101;
-
 /// The process as it was when somebody first asked.
 struct Before {
     process: Process,
@@ -65,7 +62,7 @@ extern "C" fn at_exit() {
         false
     });
     if !is_clean.join().unwrap_or(true) {
-        sys::exit_at_once(FAILED);
+        sys::exit_at_once(super::FAILED);
     }
 }
 

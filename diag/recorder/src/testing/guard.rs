@@ -14,10 +14,12 @@ use super::found::{Found, Names, grouped};
 use super::ignored::Ignored;
 use super::in_use;
 use super::leak::{Guarded, LeakKind, Leaks, What};
+use super::panics;
 use super::process::{self, Process};
 use super::remains::{Remains, Watched};
 use super::scope::{Entered, Scope};
 use super::settle::{PATIENCE, Settle};
+use super::unended;
 use super::value::Value;
 use super::{blocks, prepare, proof};
 use crate::task::lineage;
@@ -84,6 +86,7 @@ pub fn leak_guard() -> LeakGuard {
 impl LeakGuard {
     fn begin(guarded_at: &'static Location<'static>) -> Self {
         prepare();
+        unended::watch();
         let runtime = Handle::try_current().ok();
         let site =
             site::id_of(&Site { location: guarded_at, code: Code::of::<LeakGuard>(), kind: Kind::Future });
@@ -145,7 +148,10 @@ impl LeakGuard {
     /// Leaves out what is there by now, and all of the process as it is: for what a fixture starts after the guard.
     pub fn ignore_running(mut self) -> Self {
         let remains = self.watched.remains();
-        self.watched.ignored.running.extend(remains.ids().chain(in_use::ids()));
+        self.watched
+            .ignored
+            .running
+            .extend(remains.ids().chain(in_use::ids()).chain(panics::ids(self.watched.root)));
         self.watched.children = children::ids(Whose::ThisThread);
         self.watched.process = self.watched.process.take().map(|_| Process::now());
         self

@@ -16,6 +16,8 @@ pub enum LeakKind {
     Future,
     /// A task that has ended, whose result somebody still has a handle to: its memory stays.
     EndedTask,
+    /// A task that panicked, of which nobody was told: its handle was not awaited, and is gone.
+    Panicked,
     /// A worker thread of a runtime that was not shut down.
     Worker,
     /// A socket that is registered with a runtime.
@@ -47,6 +49,9 @@ impl LeakKind {
             }
             LeakKind::Blocking => "have the closure return, and await its handle",
             LeakKind::EndedTask => "await the handle, drop it, or empty the JoinSet that has it",
+            LeakKind::Panicked => {
+                "await the handle and pass the panic on, or have the task give an error: what it checked was not checked"
+            }
             LeakKind::Worker => "drop the runtime, or call its `shutdown_timeout`",
             LeakKind::Socket | LeakKind::Descriptor => "drop what owns it before the test ends",
             LeakKind::InUse => "give it back before the test ends, on every path",

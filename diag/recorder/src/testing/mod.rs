@@ -16,11 +16,15 @@
 //! | left behind | how it is told whose it is | beside other tests |
 //! |---|---|---|
 //! | tasks of [`diag::task`](crate::task) | by who spawned them | yes |
+//! | panics of such tasks that nobody was told of | by the task | yes |
 //! | tasks of libraries, sockets, workers of a runtime | by who made them, or by the test's runtime; with [`Alloc`](crate::Alloc) | yes |
 //! | handles to tasks that have ended | by the task | yes |
 //! | child processes | by the thread that started them | those of the test's thread |
 //! | values, as permits | the test says which: [`unchanged`](LeakGuard::unchanged) | yes |
 //! | threads, descriptors, environment, working directory | not at all | no: [`process_wide`](LeakGuard::process_wide) |
+//!
+//! A test that has not ended when the process exits, as something called [`exit`](std::process::exit), is told on stderr, and the process
+//! ends with 101.
 //!
 //! A guard begins with a proof: it makes something to be seen, and looks. What it cannot see it says on stderr, and
 //! [`strict`](LeakGuard::strict) makes a failure of that.
@@ -31,7 +35,8 @@
 //! |---|---|
 //! | `guard`, `scope`, `binary` | the guard of a test, the threads that are the test's, and the guard of all tests of a binary |
 //! | `remains`, `settle`, `ignored` | what is left at one look, how long to look again, and what is left out |
-//! | `tasks`, `blocks`, `children`, `process`, `value` | what is looked at |
+//! | `tasks`, `panics`, `blocks`, `children`, `process`, `value` | what is looked at |
+//! | `unended` | tests that the process does not let end |
 //! | `proof` | what a guard can see |
 //! | `found`, `leak`, `places` | what is said |
 //!
@@ -46,6 +51,7 @@ mod guard;
 mod ignored;
 mod in_use;
 mod leak;
+mod panics;
 mod places;
 mod process;
 mod proof;
@@ -53,6 +59,7 @@ mod remains;
 mod scope;
 mod settle;
 mod tasks;
+mod unended;
 mod value;
 
 pub use binary::guard_binary;
@@ -63,6 +70,9 @@ pub use scope::{Scope, ScopeEntered};
 use crate::fork::Once;
 use crate::settings;
 use crate::task::{await_point, learn_runtime, sampling, slab};
+
+/// What the harness ends with if a test fails.
+const FAILED: i32 = 101;
 
 /// Makes ready what a start makes ready as well, but for what listens, writes or ticks: a test wants none of that.
 fn prepare() {

@@ -10,6 +10,7 @@ use super::children::{self, Whose};
 use super::found::Found;
 use super::ignored::Ignored;
 use super::in_use;
+use super::panics;
 use super::process::Process;
 use super::tasks::{self, LeftTask, Sites};
 use super::value::Value;
@@ -57,6 +58,7 @@ impl Watched {
             None => children::left(Whose::ThisThread, &self.children),
         };
         others.extend(in_use::left(self.root, &self.ignored.running));
+        others.extend(panics::left(self.root, &self.ignored.running));
         others.extend(self.values.iter().filter_map(Value::changed));
         let mut remains = Remains {
             tasks,

@@ -75,7 +75,7 @@ impl Sites {
         Sites(site::all().into_iter().map(|(id, site)| (id.0, site)).collect())
     }
 
-    fn of(&self, task: CurrentTask) -> Option<&Site> {
+    pub(super) fn of(&self, task: CurrentTask) -> Option<&Site> {
         self.0.get(&task.site()?.0)
     }
 

@@ -19,7 +19,7 @@ use diag::testing::{LeakGuard, LeakKind};
 use tokio::net::{TcpListener, UdpSocket, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use LeakKind::{Blocking, Child, EndedTask, Future as Tracked, InUse, Socket, Task, Value, Worker};
+use LeakKind::{Blocking, Child, EndedTask, Future as Tracked, InUse, Panicked, Socket, Task, Value, Worker};
 
 pub(crate) type Test = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -75,6 +75,8 @@ cases! {
     join_set_kept: [(Task, 3)], "waits for: ";
     handle_kept: [(EndedTask, 1)], "one handle is left";
     join_set_not_emptied: [(EndedTask, 2)], "one handle is left";
+    unobserved_panic: [(Panicked, 1)], "1 task panicked, and nobody was told, spawned at ";
+    unobserved_panic_of_a_set: [(Panicked, 2)], "2 tasks panicked, and nobody was told, spawned at ", true;
     grandchild: [(Task, 1)], "waits for: ";
     timer_loop: [(Task, 1)], "waits for: timer";
     spinner: [(Task, 1)], "task spawned at";
@@ -105,6 +107,34 @@ cases! {
 async fn end<T: 'static>(task: diag::task::JoinHandle<T>) {
     task.abort();
     let _ = task.await;
+}
+
+async fn unobserved_panic(leaks: bool) {
+    let task = diag::spawn(async { panic!("what was to be checked is not so") }); // leak: unobserved_panic
+    if leaks {
+        drop(task);
+        tokio::task::yield_now().await;
+    } else {
+        let joined: Result<(), _> = task.await;
+        assert!(joined.is_err_and(|error| error.is_panic()));
+    }
+}
+
+async fn unobserved_panic_of_a_set(leaks: bool) {
+    let mut set = JoinSet::<()>::new();
+    for _ in 0..2 {
+        set.spawn(async { panic!("what was to be checked is not so") }); // leak: unobserved_panic_of_a_set
+    }
+    if leaks {
+        // The first tells that it panicked only if it is asked.
+        set.detach_all();
+        while tokio::runtime::Handle::current().metrics().num_alive_tasks() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    while let Some(joined) = set.join_next().await {
+        assert!(joined.is_err_and(|error| error.is_panic()));
+    }
 }
 
 async fn parked_task(leaks: bool) {

@@ -73,6 +73,9 @@ table! {
         spawner: Option<SiteIndex> as Plain, since 1.7;
         /// Tasks that ended, and nobody saw how: their memory was freed, or is still held.
         freed: Option<u64> as Plain, since 1.7;
+        /// Of the tasks that panicked, those of which no handle told anybody, and none can any more. A future inside of a task has
+        /// no handle.
+        unobserved_panics: Option<u64> as Plain, since 1.13;
     }
 }
 

@@ -33,6 +33,7 @@ pub(super) fn sites(snapshot: &mut Snapshot, tasks: u64) {
             rescued: Some(u64::from(i == 4)),
             recovered_wakers: Some(u64::from(i == 4)),
             recovered_idle_us: Some(if i == 4 { 7_000_000 } else { 0 }),
+            unobserved_panics: Some(u64::from(i == 3)),
             ..SiteRow::default()
         });
         let site = SiteIndex(i);

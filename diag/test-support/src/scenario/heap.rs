@@ -17,7 +17,7 @@ pub const RATE_BYTES: u64 = 512 << 10;
 /// A piece of memory.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
-    /// Function that allocates it, by way of a `Vec`.
+    /// Function that allocates it, by way of a `Vec`; behind it those that call it, if they matter: `callee;caller`.
     pub function: &'static str,
     /// Its size, as it was asked for.
     pub size_bytes: u64,
@@ -109,6 +109,7 @@ fn no_totals(stack: StackIndex) -> StackTotalsRow {
 fn stack(snapshot: &mut Snapshot, function: &str) -> StackIndex {
     let line = snapshot.stacks.frames.len() as u32 + 100;
     let grow = "<alloc::raw_vec::RawVec<T> as svc::Grow>::grow";
-    let calls = [("diag::heap::alloc", line + 2), (grow, line + 1), (function, line)];
+    let calls = [("diag::heap::alloc", line + 2), (grow, line + 1)];
+    let calls = calls.into_iter().chain(function.split(';').map(|function| (function, line)));
     call_stack(snapshot, calls.map(|(function, line)| (function, Some(("svc.rs", line)))))
 }

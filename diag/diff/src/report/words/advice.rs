@@ -169,6 +169,14 @@ impl fmt::Display for Advice {
             EndThreads => {
                 "look at who starts threads, or blocking closures that never return: join them, or give them an end"
             }
+            ShareTheRuntime { built_at } => {
+                return write!(
+                    f,
+                    "build one runtime and share it in place of one each time at {}, or drop each or call its \
+                     `shutdown_timeout`",
+                    built_at.location()
+                );
+            }
             WatchMemory { times, after } => {
                 return write!(f, "{}: what fills once stops growing", more_looks(*times, after));
             }

@@ -1,10 +1,11 @@
 //! The handles of a task, and who asks it to stop by one.
 
-use diag_snapshot::CancelBy;
+use diag_snapshot::{CancelBy, Outcome};
 
 use super::super::cancel::Cancel;
+use super::super::completed::ending_bits;
 use super::super::state::{HANDLE, LOCAL, StateBits, UNCOUNTED_HANDLE};
-use super::TaskRecord;
+use super::{ENDING, OBSERVED, TaskRecord};
 use crate::current::CurrentTask;
 use crate::dropped::Dropped;
 use crate::sync::atomic::Ordering;
@@ -32,6 +33,20 @@ impl TaskRecord {
     /// A handle was exchanged for one that is not counted.
     pub(crate) fn give_away_handle(&self) {
         self.shared.state.fetch_or(UNCOUNTED_HANDLE, Ordering::Relaxed);
+    }
+
+    /// A handle gives the task's panic to whoever awaits it.
+    #[cold]
+    pub(crate) fn observe_panic(&self) {
+        self.poller.traces.fetch_or(OBSERVED, Ordering::Relaxed);
+    }
+
+    /// True if the task panicked, and no handle gave that to anybody: of a record that is the caller's to free. Of handles that are
+    /// not counted nobody knows.
+    #[inline]
+    pub(crate) fn has_unobserved_panic(&self) -> bool {
+        let ending = self.poller.traces.load(Ordering::Relaxed) & (OBSERVED | ENDING);
+        ending == ending_bits(Outcome::Panicked) && !self.state().has(UNCOUNTED_HANDLE)
     }
 
     /// Somebody with a handle asks the task to stop. The first one counts.

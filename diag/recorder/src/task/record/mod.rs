@@ -27,8 +27,9 @@
 //! | poll end | first time pending and no `RUNTIME_WAKER`: take it as clone does; stamps and `stack` Relaxed, `seq + 1` Release |
 //! | end | `stack = DROPPING` Relaxed, the future is dropped, stamps Relaxed, `state - OWNER` AcqRel; nothing left: free |
 //! | handle cloned, dropped | `state + handle` Relaxed, `state - handle` AcqRel, or a load if only this is left; nothing left: free |
+//! | a handle gives the task's panic | after the end: `OBSERVED` Relaxed; the drop of that handle orders it before the free |
 //! | pin by a capture | CAS `state + handle` only while `OWNER`, Acquire, then `task` must be the expected one |
-//! | free | the runtime's waker, name and labels dropped, `task = 0` Relaxed, the record's bit given back (Release) |
+//! | free | a panic without `OBSERVED` is counted, the runtime's waker, name and labels dropped, `task = 0` Relaxed, the record's bit given back (Release) |
 //!
 //! A reader takes `task` (Acquire), `seq` (Acquire), the fields, the state (Acquire), `stack`, `fence(Acquire)`,
 //! and the first two again: the same values mean that all fields are one task's, and of one moment
@@ -117,7 +118,7 @@ struct Poller {
     /// The number of the stacks that the last poll left, 0 if it left none, or one of the marks below.
     stack: AtomicU32,
     longest_us: unmodelled::AtomicU32,
-    /// `self wakes >> 32: 12 | polls of captures: 12 | UNRECORDED | ending: 7`; ending is 0, or 1 + the index of the outcome.
+    /// `self wakes >> 32: 12 | polls of captures: 12 | UNRECORDED | OBSERVED | ending: 6`; ending is 0, or 1 + the index of the outcome.
     traces: AtomicU32,
 }
 
@@ -158,7 +159,10 @@ pub(crate) const STACK_MARKS: u32 = NO_STACKS;
 
 /// A poll that counts as none is under way.
 const UNRECORDED: u32 = 1 << 7;
-const ENDING: u32 = UNRECORDED - 1;
+/// A handle has given the task's panic to somebody. Set by who has a handle of a task that has ended, so that nobody else writes the
+/// word any more.
+const OBSERVED: u32 = 1 << 6;
+const ENDING: u32 = OBSERVED - 1;
 /// One poll of a capture.
 const ASKED: u32 = 1 << 8;
 const MAX_ASKED: u32 = (1 << 12) - 1;

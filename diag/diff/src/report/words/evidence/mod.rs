@@ -280,6 +280,10 @@ impl fmt::Display for Evidence {
             Panicked { tasks, ended } => {
                 write!(f, "of {} that ended since the first snapshot, {} panicked", count(ended), count(tasks))
             }
+            PanicsUnobserved { tasks } => {
+                let panics = if *tasks == 1 { "panic" } else { "panics" };
+                write!(f, "of {} {panics} nobody was told: no handle was awaited", count(tasks))
+            }
             NoneLeft => f.write_str("none of them is left, and none was spawned since"),
             OthersEndWell => f.write_str("most of the others ended without a panic: one piece of work fails alone"),
             NoneEnded => f.write_str("no task of this site ever ended: they may be meant to stay"),
@@ -467,6 +471,12 @@ impl fmt::Display for Evidence {
             ThreadsGrew { before, after } => {
                 write!(f, "threads went from {} to {}", count(before), count(after))
             }
+            RuntimesStay { built_at, samples } => write!(
+                f,
+                "runtimes are built at {}, and what they have stays: {} new samples of it, 0 freed",
+                built_at.location(),
+                count(samples)
+            ),
             AllocatorNotKnown => f.write_str(
                 "what the allocator keeps free is not told, and may be most of it (`allocator_stats` tells)",
             ),
