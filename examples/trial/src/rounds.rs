@@ -27,6 +27,9 @@ struct Args {
     /// Judge by the default policy, which wants runs of 34 s and more.
     #[arg(long)]
     default_policy: bool,
+    /// The program to run, if it does not lie beside this one.
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Only cases whose name begins so.
     #[arg(long)]
     only: Option<String>,
@@ -77,8 +80,9 @@ fn one(args: &Args, program: &str, round: usize, case: &Case, policy: &Policy) -
 }
 
 fn run(args: &Args, program: &str, case: &Case, dir: &Path) -> anyhow::Result<()> {
-    let program = std::env::current_exe()?.with_file_name(program);
-    let mut command = Command::new(&program);
+    let beside = std::env::current_exe()?.with_file_name(program);
+    let program = args.program.as_ref().unwrap_or(&beside);
+    let mut command = Command::new(program);
     command.arg("run").arg(dir).args(&case.arguments).args(["--seconds", &args.seconds.to_string()]);
     // Names of a panic's frames are megabytes of the heap that is judged.
     command.env("RUST_BACKTRACE", "0");
