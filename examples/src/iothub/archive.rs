@@ -23,7 +23,7 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 const LATER: Duration = Duration::from_secs(3);
 /// Of so many readings one is packed by a call that blocks, for so long.
 const BLOCKS_EVERY: u64 = 25;
-const BLOCKS_FOR: Duration = Duration::from_millis(300);
+const BLOCKS_FOR: Duration = Duration::from_millis(600);
 
 /// Where what hands readings over is spawned, and what tries again.
 static HAND_OVER_PLACE: Place = Place::new();

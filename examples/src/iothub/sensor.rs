@@ -11,11 +11,11 @@ use super::hub::State;
 use super::truth::Place;
 
 /// It is read so often.
-const EVERY: Duration = Duration::from_millis(25);
+const EVERY: Duration = Duration::from_millis(20);
 /// Reading it takes so long, on a slow bus.
-const READING: Duration = Duration::from_millis(5);
+const READING: Duration = Duration::from_millis(8);
 /// After so many readings it is calibrated, which takes so long.
-const CALIBRATED_EVERY: u64 = 40;
+const CALIBRATED_EVERY: u64 = 50;
 const CALIBRATION: Duration = Duration::from_secs(1);
 
 static SENSOR_PLACE: Place = Place::new();
