@@ -6,7 +6,8 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::process::Command;
+use std::net::Ipv4Addr;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -28,9 +29,20 @@ struct Args {
     /// Park them under plain tokio, and print the resident bytes that each takes: the base of comparison.
     #[arg(long)]
     plain: bool,
+    /// Have everything on: heap samples, the census, labels; and say whether all resident memory of the process, snapshots and all,
+    /// is at most 1.8 KB a task.
+    #[arg(long)]
+    everything: bool,
 }
 
-fn main() -> anyhow::Result<()> {
+/// On for `--everything` alone.
+#[global_allocator]
+static ALLOC: diag::Alloc = diag::Alloc::system();
+
+/// All resident memory of a process with as many tasks, by task.
+const MOST_BYTES_PER_TASK: f64 = 1_800.0;
+
+fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     ensure!(args.tasks > 0, "--tasks 0: there is nothing to measure");
     let runtime = tokio::runtime::Runtime::new()?;
@@ -38,14 +50,52 @@ fn main() -> anyhow::Result<()> {
     if args.plain {
         let plain = park(args.tasks, |world| drop(tokio::spawn(quiet_device(world))))?;
         writeln!(io::stdout(), "{}", plain.bytes_per_task)?;
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.everything {
+        return with_everything(args.tasks);
     }
     let plain_bytes_per_task = measure_plain(args.tasks)?;
-    let _diag = diag::Builder::new().service("million").agent(false).start();
+    let heap = diag::HeapMode::Off;
+    let _diag = diag::Builder::new().service("million").agent(false).heap(heap).census(false).start();
     let tracked = park(args.tasks, |world| drop(diag::spawn(quiet_device(world))))?;
     let steps = Steps::take()?;
     print(args.tasks, plain_bytes_per_task, &tracked, &steps)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line of verdict, with all that can be on.
+fn with_everything(tasks: u64) -> anyhow::Result<ExitCode> {
+    let _diag = diag::Builder::new().service("million").addr((Ipv4Addr::LOCALHOST, 0)).stderr(false).start();
+    let device = AtomicU64::new(0);
+    let labelled = |world| {
+        let device = device.fetch_add(1, Ordering::Relaxed);
+        drop(diag::scope("device", device).spawn(quiet_device(world)));
+    };
+    let parked = park(tasks, labelled)?;
+    let at_rest = rss_bytes()? as f64 / tasks as f64;
+    let path = std::env::temp_dir().join(format!("diag-million-{}.diag", std::process::id()));
+    diag::snapshot_to(&path)?;
+    let after = rss_bytes()? as f64 / tasks as f64;
+    let (snapshot, damage) = file::read(&path)?;
+    fs::remove_file(&path)?;
+    ensure!(damage.is_empty(), "the snapshot was damaged on the disk: {damage:?}");
+    let (seen, labels) = (snapshot.tasks.len() as u64, snapshot.labels.len() as u64);
+    let samples = snapshot.heap.as_ref().map_or(0, |heap| heap.samples.len());
+    let most = at_rest.max(after);
+    let is_good = most <= MOST_BYTES_PER_TASK && seen >= tasks && labels > 0 && samples > 0;
+    writeln!(
+        io::stdout(),
+        "{}: {} tasks, {at_rest:.0} resident bytes a task, {after:.0} after a snapshot, of at most {MOST_BYTES_PER_TASK:.0}; {} tasks, {} \
+         labels and {} heap samples in the snapshot; spawned and parked in {}",
+        if is_good { "as it is to be" } else { "NOT AS IT IS TO BE" },
+        human::count(tasks),
+        human::count(seen),
+        human::count(labels),
+        human::count(samples as u64),
+        duration(parked.took),
+    )?;
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs this program again, without the recorder.

@@ -1,6 +1,6 @@
 //! Frames survive the wire, and nothing else does.
 
-use diag_examples::iothub::protocol::{DeviceId, Frame, FrameError, MAX_PAYLOAD_BYTES, read_frame};
+use diag_examples::iothub::protocol::{DeviceId, Frame, FrameError, MAX_PAYLOAD_BYTES, TraceId, read_frame};
 
 #[tokio::test]
 async fn every_frame_comes_back_as_it_was() {
@@ -12,6 +12,7 @@ async fn every_frame_comes_back_as_it_was() {
         Frame::Telemetry(vec![]),
         Frame::Telemetry(vec![7; MAX_PAYLOAD_BYTES]),
         Frame::Bye,
+        Frame::Trace(TraceId(1 << 77)),
     ];
     let wire: Vec<u8> = frames.iter().flat_map(Frame::encode).collect();
     let mut rest = &wire[..];

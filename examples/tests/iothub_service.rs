@@ -17,7 +17,7 @@ fn the_truth_is_written_and_names_only_the_fault_that_is_on() {
 
     let text = std::fs::read_to_string(&path).expect("the truth is there");
     let truth: Truth = serde_json::from_str(&text).expect("the truth is JSON");
-    assert_eq!(truth.schema, "iothub.truth/1");
+    assert_eq!(truth.schema, "iothub.truth/2");
     assert!(truth.devices_online >= 200, "{text}");
     assert!(truth.of_rule("task-leak").is_some_and(|ghosts| ghosts.count > 0), "{text}");
     assert!(truth.of_rule("heap-growth").is_none(), "{text}");

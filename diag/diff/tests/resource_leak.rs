@@ -152,6 +152,24 @@ fn eight_an_hour_among_many_are_found_within_three_snapshots() {
     assert!(of_rule(&report).is_empty(), "190 that stay");
 }
 
+/// A first snapshot in which hardly any can be left yet does not put the answer off: their ages say what it would have said.
+#[test]
+fn a_leak_that_begins_with_the_service_needs_no_snapshot_before_it() {
+    let many = || every(0.01, 0.0, 200.0, short);
+    let sockets = [many(), every(0.3, 0.0, 200.0, left)].concat();
+    let report = judged(&sockets, &[2.0, 10.0]);
+    let [finding] = of_rule(&report)[..] else { panic!("{}", report::text::render(&report)) };
+    assert_eq!((finding.confidence, finding.count), (Confidence::Likely, Some(29)));
+    assert_eq!(finding.counter_evidence, []);
+    let said = "27 of them are left for 512 ms more than that takes; of those that were closed meanwhile none had been open for as long";
+    assert!(report::text::render(&report).contains(said), "{}", report::text::render(&report));
+    // The twin: as many come to be left, and the first of them are closed after as long.
+    let long = |opened| Socket { opened, closed: Some(opened + 5.2), used_every: SILENT, peer_closes: None };
+    let report = judged(&[many(), every(0.1, 4.0, 200.0, long)].concat(), &[2.0, 10.0]);
+    let [finding] = of_rule(&report)[..] else { panic!("{}", report::text::render(&report)) };
+    assert_eq!(finding.confidence, Confidence::Possible, "{}", report::text::render(&report));
+}
+
 #[test]
 fn what_only_the_other_side_closed_is_found_though_nothing_ever_was_closed_here() {
     let half_closed =

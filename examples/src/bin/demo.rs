@@ -17,7 +17,7 @@ use diag_diff::report::{Report, text};
 use diag_diff::{Policy, Series, judge_series};
 use diag_examples::iothub::driver::{Driver, Script};
 use diag_examples::iothub::transport::{self, Transport};
-use diag_examples::iothub::{Config, Faults, Hub, Truth};
+use diag_examples::iothub::{Config, Fault, Hub, Truth};
 use diag_examples::{args, progress};
 use diag_snapshot::{Snapshot, file};
 use diag_viewer::{Access, Source};
@@ -122,8 +122,8 @@ impl Run {
         // Devices stop getting lost some seconds before the last snapshot: by then every ghost has rested for long
         // enough to be told from a slow device, and is counted.
         let flaky_for = seconds * 7 / 8;
-        let both = !args.healthy;
-        let faults = Faults { ghost_devices: both, map_no_ttl: both };
+        let both = if args.healthy { &[][..] } else { &[Fault::GhostDevices, Fault::MapNoTtl] };
+        let faults = both.iter().copied().collect();
         let (listener, connector) = transport::open(Transport::Tcp).await?;
         let hub = Hub::start(listener, Config { faults, ..Config::default() });
         let driver =

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use diag_examples::iothub::driver::{Driver, Script, Tally};
 use diag_examples::iothub::transport::{self, Transport};
-use diag_examples::iothub::{Config, Fault, Hub, Truth};
+use diag_examples::iothub::{Config, Fault, Hub, Run, Truth};
 use diag_examples::{args, progress};
 
 /// The heap sampler: one line, and off until diag starts.
@@ -20,7 +20,10 @@ static ALLOC: diag::Alloc = diag::Alloc::system();
 
 /// An IoT hub under test: one task for each device, with faults to switch on.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Devices that stay online; visitors come and go besides.
     #[arg(long, default_value_t = 200)]
     devices: usize,
@@ -41,8 +44,17 @@ struct Args {
     truth: Option<PathBuf>,
 }
 
+#[derive(Subcommand)]
+enum Command {
+    /// The whole hub in a trial: a load, snapshots in a folder, and what it knows itself beside them.
+    Run(Run),
+}
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
+    if let Some(Command::Run(trial)) = &args.command {
+        return try_out(trial);
+    }
     let _diag = diag::Builder::new().service("iothub").start();
     let runtime = tokio::runtime::Runtime::new()?;
     let (tally, truth) = runtime.block_on(run(&args))?;
@@ -52,6 +64,19 @@ fn main() -> anyhow::Result<()> {
             .with_context(|| format!("cannot write the truth to {}", path.display()))?;
     }
     say(&tally, &truth)?;
+    Ok(())
+}
+
+fn try_out(trial: &Run) -> anyhow::Result<()> {
+    let _diag = diag::Builder::new()
+        .service("iothub")
+        .allocator_stats(diag::glibc_stats)
+        .heap_rate(64 << 10)
+        .agent(false)
+        .start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let truth = runtime.block_on(trial.run())?;
+    say_of_hub(&mut io::stdout().lock(), &truth)?;
     Ok(())
 }
 
@@ -81,6 +106,10 @@ fn say(tally: &Tally, truth: &Truth) -> io::Result<()> {
         out,
         "devices: {steady} stayed, {polite} visited, {returned} came back, {lost} got lost, {failed} failed"
     )?;
+    say_of_hub(&mut out, truth)
+}
+
+fn say_of_hub(out: &mut impl Write, truth: &Truth) -> io::Result<()> {
     writeln!(out, "hub:     {} online, {} sessions", truth.devices_online, truth.sessions)?;
     for fault in &truth.faults {
         writeln!(out, "fault:   {fault}")?;

@@ -4,7 +4,10 @@
 
 use std::sync::Arc;
 
+use super::fault::Fault;
 use super::hub::State;
+use super::journal;
+use super::parts::Attended;
 use super::protocol::{DeviceId, Frame, FrameError, read_frame, write_frame};
 use super::session::{Arrival, Resume};
 use super::transport::Line;
@@ -21,10 +24,9 @@ pub(super) async fn hello(state: &State, mut line: Line) -> Option<(DeviceId, Li
 
 /// Serves a device until it leaves.
 pub(super) async fn serve(state: Arc<State>, id: DeviceId, mut line: Line, mut resume: Resume) {
-    let state = &*state;
-    while converse(state, id, line).await == Parting::LineLost {
+    while converse(&state, id, line).await == Parting::LineLost {
         state.sessions.away(id);
-        match next_line(state, id, resume).await {
+        match next_line(&state, id, resume).await {
             Some(next) => line = next,
             None => return,
         }
@@ -42,9 +44,16 @@ enum Parting {
 }
 
 /// Takes frames until the device leaves or is lost. The line is closed when this returns.
-async fn converse(state: &State, id: DeviceId, mut line: Line) -> Parting {
+async fn converse(state: &Arc<State>, id: DeviceId, mut line: Line) -> Parting {
+    let attended = Attended::new(state, id);
     state.devices_online.add(1);
-    let parting = take_frames(state, id, &mut line).await;
+    // Boxed, as only a whole hub has it: tasks of others stay as small as they are.
+    let parting = match &attended {
+        None => take_frames(state, id, &mut line).await,
+        Some(_) => {
+            Box::pin(journal::with_journal(state.config.faults, take_frames(state, id, &mut line))).await
+        }
+    };
     state.devices_online.sub(1);
     match parting {
         Err(FrameError::LineLost) => Parting::LineLost,
@@ -54,19 +63,37 @@ async fn converse(state: &State, id: DeviceId, mut line: Line) -> Parting {
 
 async fn take_frames(state: &State, id: DeviceId, line: &mut Line) -> Result<(), FrameError> {
     write_frame(line, &Frame::Welcome).await?;
+    let mut trace = None;
     loop {
         match read_frame(line).await? {
-            Frame::Telemetry(readings) => state.sessions.store(id, &readings),
-            Frame::Bye => return Ok(()),
-            Frame::Heartbeat | Frame::Hello(_) | Frame::Welcome => {}
+            Frame::Telemetry(readings) => take_readings(state, id, readings),
+            Frame::Trace(id) => trace = Some(id),
+            Frame::Bye => break,
+            Frame::Heartbeat => {
+                (state.config.heard)(id);
+                journal::note(b'h');
+            }
+            Frame::Hello(_) | Frame::Welcome => {}
         }
+    }
+    if let Some(parts) = &state.parts {
+        // In the name of the last that it did.
+        parts.archive.hand_over(id, trace);
+    }
+    Ok(())
+}
+
+fn take_readings(state: &State, id: DeviceId, readings: Vec<u8>) {
+    state.sessions.store(id, &readings);
+    if let Some(parts) = &state.parts {
+        parts.models.note(id, readings);
     }
 }
 
 /// Waits for the device to come back. `None`: it did not, and its session is over.
 async fn next_line(state: &State, id: DeviceId, mut resume: Resume) -> Option<Line> {
     // Fault `ghost-devices`: vans in long tunnels lost their sessions, so somebody took the grace time out.
-    if state.config.faults.ghost_devices {
+    if state.config.faults.has(Fault::GhostDevices) {
         return resume.await.ok();
     }
     match tokio::time::timeout(state.config.grace, &mut resume).await {

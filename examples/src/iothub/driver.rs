@@ -16,7 +16,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep};
 
-use super::protocol::{DeviceId, Frame, FrameError, read_frame};
+use super::protocol::{DeviceId, Frame, FrameError, TraceId, read_frame};
 use super::transport::{Connector, Line};
 
 /// Devices that say hello before the first of them is heard: less than any accept queue.
@@ -49,6 +49,19 @@ pub struct Script {
     pub flaky_every: Duration,
     /// Flaky visitors come for so long.
     pub flaky_for: Duration,
+    /// Devices that come to stay later.
+    pub more: Option<More>,
+    /// When all that stay lose their lines at once, and come back.
+    pub wave: Option<Duration>,
+}
+
+/// Devices that come to stay later than the others.
+#[derive(Clone, Copy, Debug)]
+pub struct More {
+    /// When they come, since the start.
+    pub at: Duration,
+    /// How many they are.
+    pub devices: usize,
 }
 
 impl Default for Script {
@@ -63,6 +76,8 @@ impl Default for Script {
             polite_for: for_ever,
             flaky_every: Duration::from_millis(60),
             flaky_for: for_ever,
+            more: None,
+            wave: None,
         }
     }
 }
@@ -149,14 +164,28 @@ async fn told(stopped: &mut watch::Receiver<()>) {
 
 /// The steady devices: all on their lines, all heartbeats, from one loop. Returns how many were left at the end.
 async fn stay(connector: &Connector, script: &Script, mut stopped: watch::Receiver<()>) -> u64 {
+    let more = after(script.more.map(|more| more.at));
+    let wave = after(script.wave);
+    tokio::pin!(more, wave);
     let mut lines = tokio::select! {
-        lines = call_all(connector, script.steady) => lines,
+        lines = call_all(connector, 0..script.steady) => lines,
         () = told(&mut stopped) => return 0,
     };
     let mut beats = interval(script.heartbeat.max(HEARTBEAT_COST * script.steady as u32));
     loop {
         tokio::select! {
             _ = beats.tick() => send_all(&mut lines, &Frame::Heartbeat).await,
+            () = &mut more => {
+                more.set(after(None));
+                let devices = script.more.map_or(0, |more| more.devices);
+                lines.append(&mut call_all(connector, script.steady..script.steady + devices).await);
+            }
+            () = &mut wave => {
+                wave.set(after(None));
+                lines.clear();
+                sleep(Duration::from_millis(AWAY_MS)).await;
+                lines = call_all(connector, 0..script.steady).await;
+            }
             () = told(&mut stopped) => break,
         }
     }
@@ -164,12 +193,20 @@ async fn stay(connector: &Connector, script: &Script, mut stopped: watch::Receiv
     lines.len() as u64
 }
 
+/// Ready after this time; never without.
+async fn after(time: Option<Duration>) {
+    match time {
+        Some(time) => sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Calls for `devices`, a batch at a time; those that the hub does not welcome are left out.
-async fn call_all(connector: &Connector, devices: usize) -> Vec<Line> {
-    let mut welcomed = Vec::with_capacity(devices);
-    for first in (0..devices).step_by(HELLOS_AT_ONCE) {
+pub(super) async fn call_all(connector: &Connector, devices: Range<usize>) -> Vec<Line> {
+    let mut welcomed = Vec::with_capacity(devices.len());
+    for first in devices.clone().step_by(HELLOS_AT_ONCE) {
         let mut calls = Vec::with_capacity(HELLOS_AT_ONCE);
-        for device in first..devices.min(first + HELLOS_AT_ONCE) {
+        for device in first..devices.end.min(first + HELLOS_AT_ONCE) {
             calls.extend(hello(connector, DeviceId(device as u64)).await.ok());
         }
         for mut line in calls {
@@ -282,6 +319,7 @@ impl From<FrameError> for CutShort {
 async fn visit(connector: Connector, id: DeviceId, ending: Ending, mut rng: Rng) -> Result<Ending, CutShort> {
     let mut line = hello(&connector, id).await?;
     welcome(&mut line).await?;
+    line.write_all(&Frame::Trace(TraceId(rng.u128(..))).encode()).await?;
     send_backlog(&mut line).await?;
     sleep(Duration::from_millis(rng.u64(VISIT_MS))).await;
     match ending {

@@ -4,13 +4,17 @@
 //! anybody has to reach.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::device;
+use super::fault::{Fault, Faults};
+use super::fuse::Times;
+use super::parts::Parts;
 use super::protocol::DeviceId;
 use super::session::{Resume, Sessions};
 use super::transport::{Line, Listener};
-use super::truth::{FaultTruth, Place, Truth};
+use super::truth::{Place, Truth};
 
 /// After a connection that could not be accepted (no descriptor is free, say), wait for some to close.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -24,42 +28,24 @@ pub struct Config {
     pub ttl: Duration,
     /// Mistakes to make.
     pub faults: Faults,
+    /// With commands, alarms, models, a sensor and an archive; the faults of these show in such a hub only.
+    pub is_whole: bool,
+    /// The times of the fuses before the archive.
+    pub fuses: Times,
+    /// Is told of each heartbeat, where it is heard.
+    pub heard: fn(DeviceId),
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { grace: Duration::from_millis(400), ttl: Duration::from_secs(1), faults: Faults::default() }
-    }
-}
-
-/// Mistakes to make. Each stands alone: neither needs the other, and each shows without it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Tasks of devices that lost their line wait for ever, for want of a grace time.
-    pub ghost_devices: bool,
-    /// The session map keeps the readings of departed devices for ever, for want of a sweeper.
-    pub map_no_ttl: bool,
-}
-
-/// The name of a mistake, for the command line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Fault {
-    /// [`Faults::ghost_devices`].
-    GhostDevices,
-    /// [`Faults::map_no_ttl`].
-    MapNoTtl,
-}
-
-impl FromIterator<Fault> for Faults {
-    fn from_iter<I: IntoIterator<Item = Fault>>(names: I) -> Self {
-        let mut faults = Faults::default();
-        for name in names {
-            match name {
-                Fault::GhostDevices => faults.ghost_devices = true,
-                Fault::MapNoTtl => faults.map_no_ttl = true,
-            }
+        Config {
+            grace: Duration::from_millis(400),
+            ttl: Duration::from_secs(1),
+            faults: Faults::default(),
+            is_whole: false,
+            fuses: Times::default(),
+            heard: |_| {},
         }
-        faults
     }
 }
 
@@ -72,7 +58,9 @@ pub(super) struct State {
     pub(super) config: Config,
     pub(super) sessions: Sessions,
     pub(super) devices_online: diag::Gauge,
-    device_place: Place,
+    /// What only a whole hub has.
+    pub(super) parts: Option<Parts>,
+    pub(super) device_place: Place,
 }
 
 impl Hub {
@@ -82,45 +70,33 @@ impl Hub {
             config,
             sessions: Sessions::default(),
             devices_online: diag::gauge("devices_online"),
-            device_place: Place::default(),
+            parts: config.is_whole.then(|| Parts::new(&config)),
+            device_place: Place::new(),
         });
         diag::spawn(accept(state.clone(), listener));
         // Fault `map-no-ttl`: the time to live is configured, but nothing enforces it.
-        if !config.faults.map_no_ttl {
+        if !config.faults.has(Fault::MapNoTtl) {
             diag::spawn(sweep(state.clone()));
+        }
+        if config.is_whole {
+            Parts::start(&state);
         }
         Hub(state)
     }
 
     /// What the hub knows about itself and its faults at this moment.
     pub fn truth(&self) -> Truth {
-        let Config { grace, ttl, faults } = self.0.config;
-        let census = self.0.sessions.census(grace, ttl);
-        let ghost_devices = faults.ghost_devices.then(|| FaultTruth {
-            fault: "ghost-devices".to_owned(),
-            rule: "task-leak".to_owned(),
-            site: self.0.device_place.exactly(),
-            count: census.overdue,
-            bytes: None,
-        });
-        let map_no_ttl = faults.map_no_ttl.then(|| FaultTruth {
-            fault: "map-no-ttl".to_owned(),
-            rule: "heap-growth".to_owned(),
-            site: self.0.sessions.readings_place.line(),
-            count: census.expired,
-            bytes: Some(census.expired_bytes),
-        });
-        Truth {
-            schema: "iothub.truth/1".to_owned(),
-            devices_online: census.online,
-            sessions: census.sessions,
-            readings_bytes: census.readings_bytes,
-            faults: ghost_devices.into_iter().chain(map_no_ttl).collect(),
-        }
+        Truth::of(&self.0)
     }
 }
 
 impl State {
+    pub(super) fn sensor_was_read(&self) {
+        if let Some(parts) = &self.parts {
+            parts.sensor_readings.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     /// Gives a device its task, which says whose it is, and writes down where, for the truth.
     #[track_caller]
     fn spawn_device(self: &Arc<Self>, id: DeviceId, line: Line, resume: Resume) {
@@ -151,5 +127,8 @@ async fn sweep(state: Arc<State>) {
     loop {
         rounds.tick().await;
         state.sessions.sweep(ttl);
+        if let Some(parts) = &state.parts {
+            parts.alarms.sweep();
+        }
     }
 }

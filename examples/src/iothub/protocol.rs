@@ -7,14 +7,30 @@ use std::fmt;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::truth::Place;
+
 /// The longest payload; a longer one is an error before a byte of it is read.
 pub const MAX_PAYLOAD_BYTES: usize = 64 * 1024;
 
 const HEADER_BYTES: usize = 5;
 
 /// The number that a device is known by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceId(pub u64);
+
+/// The number of what a device does, from its own log to the tasks that the hub spawns for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceId(pub u128);
+
+impl fmt::Display for TraceId {
+    /// 32 hexadecimal digits, as collectors of traces have them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Where the payloads of frames are allocated.
+pub(super) static PAYLOAD_PLACE: Place = Place::new();
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +45,8 @@ pub enum Frame {
     Telemetry(Vec<u8>),
     /// Device to hub: a clean end.
     Bye,
+    /// Device to hub: what follows is of this trace.
+    Trace(TraceId),
 }
 
 impl Frame {
@@ -40,6 +58,7 @@ impl Frame {
             Frame::Heartbeat => (3, &[][..]),
             Frame::Telemetry(readings) => (4, &readings[..]),
             Frame::Bye => (5, &[][..]),
+            Frame::Trace(id) => (6, &id.0.to_be_bytes()[..]),
         };
         let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len());
         bytes.extend_from_slice(&(payload.len() as u32).to_be_bytes());
@@ -60,6 +79,10 @@ impl Frame {
             2 => Ok(Frame::Welcome),
             3 => Ok(Frame::Heartbeat),
             5 => Ok(Frame::Bye),
+            6 => payload
+                .try_into()
+                .map(|id| Frame::Trace(TraceId(u128::from_be_bytes(id))))
+                .or(Err(wrong_length)),
             _ => Err(FrameError::UnknownKind(kind)),
         }
     }
@@ -78,7 +101,7 @@ pub async fn read_frame(line: &mut (impl AsyncRead + Unpin)) -> Result<Frame, Fr
     if bytes > MAX_PAYLOAD_BYTES {
         return Err(FrameError::TooLong { bytes });
     }
-    let mut payload = vec![0; bytes];
+    let mut payload = PAYLOAD_PLACE.note(vec![0; bytes]);
     line.read_exact(&mut payload).await.or(Err(FrameError::LineLost))?;
     Frame::decode(kind, payload)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::commands::Setting;
 use super::protocol::DeviceId;
 use super::transport::Line;
 use super::truth::Place;
@@ -35,6 +36,8 @@ struct Session {
     /// Hands a new line to the task that serves this device; `None` once used or departed.
     resume: Option<oneshot::Sender<Line>>,
     readings: Vec<u8>,
+    /// What the device is to measure with.
+    setting: Setting,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -133,6 +136,13 @@ impl Sessions {
         session.readings.extend_from_slice(readings);
     }
 
+    /// Keeps what the operator wants of a device.
+    pub(super) fn set(&self, id: DeviceId, setting: Setting) {
+        if let Some(session) = self.lock().get_mut(&id) {
+            session.setting = setting;
+        }
+    }
+
     /// Forgets what is older than `ttl`: readings of devices that are not here, and departed sessions.
     pub(super) fn sweep(&self, ttl: Duration) {
         self.lock().retain(|_, session| {
@@ -180,6 +190,7 @@ impl Session {
             since: Instant::now(),
             resume: Some(resume),
             readings: Vec::new(),
+            setting: 0,
         }
     }
 

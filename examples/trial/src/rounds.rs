@@ -27,6 +27,9 @@ struct Args {
     /// Judge by the default policy, which wants runs of 34 s and more.
     #[arg(long)]
     default_policy: bool,
+    /// The program to run, if it does not lie beside this one.
+    #[arg(long)]
+    program: Option<PathBuf>,
     /// Only cases whose name begins so.
     #[arg(long)]
     only: Option<String>,
@@ -72,11 +75,12 @@ fn one(args: &Args, program: &str, round: usize, case: &Case, policy: &Policy) -
         Some(keep) => keep.join(format!("{}-{round}", case.name.replace(", ", "-"))),
         None => folder.path().join("run"),
     };
-    let program = std::env::current_exe()?.with_file_name(program);
+    let beside = std::env::current_exe()?.with_file_name(program);
+    let program = args.program.as_ref().unwrap_or(&beside);
     if let Some(guarded) = &case.guarded {
-        guarded.check(&program, &folder.path().join("guarded"), &case.arguments)?;
+        guarded.check(program, &folder.path().join("guarded"), &case.arguments)?;
     }
-    run(args, &program, case, &dir)?;
+    run(args, program, case, &dir)?;
     case.judge(&dir, policy)
 }
 

@@ -35,6 +35,10 @@ pub struct ResourceDiff {
     pub usual_us: Option<u64>,
     /// Of those that were left in the first snapshot, so many are so still.
     pub stayed: u64,
+    /// Of those that are left in the second snapshot, so many were so a usual lifetime before it already.
+    pub left_for_longer: u64,
+    /// So many that were closed in between had been open for about as long as what is left, or for longer.
+    pub closed_late: u64,
     /// Sockets that only the other side has closed, in both snapshots.
     pub half_closed_in_both: u64,
 }
@@ -73,8 +77,15 @@ pub(super) fn resources(before: &Analysis, after: &Analysis, options: Options) -
         let usual_us = Some(&is.lifetimes).filter(|closed| closed.count() >= options.min_ended);
         let usual_us = usual_us.and_then(|closed| closed.within_us(99));
         let left_after_us = usual_us.map(|usual| (usual as f64 * options.stale_factor) as u64);
-        let [first, second] = [(was, before), (is, after)]
-            .map(|(place, member)| Seen::of(key.0, place, member.snapshot().capture.to_us, left_after_us));
+        let seen = |place, member: &Analysis, left_after_us| {
+            Seen::of(key.0, place, member.snapshot().capture.to_us, left_after_us)
+        };
+        let [first, second] =
+            [(was, before), (is, after)].map(|(place, member)| seen(place, member, left_after_us));
+        let longer_us = left_after_us.zip(usual_us).map(|(left, usual)| left.saturating_add(usual));
+        // A bucket counts whole if any of it may have been open for as long.
+        let late = left_after_us
+            .map(|left| is.lifetimes.since(&was.lifetimes).count_from(diag_snapshot::Micros(left / 2)));
         let in_both =
             |ids: fn(&Seen) -> &BTreeSet<u64>| ids(&first).intersection(ids(&second)).count() as u64;
         ResourceDiff {
@@ -84,6 +95,8 @@ pub(super) fn resources(before: &Analysis, after: &Analysis, options: Options) -
             opener: is.opener.clone(),
             usual_us,
             stayed: in_both(|seen| &seen.left),
+            left_for_longer: longer_us.map_or(0, |_| seen(is, after, longer_us).side.left),
+            closed_late: late.unwrap_or(0),
             half_closed_in_both: in_both(|seen| &seen.half_closed),
             before: first.side,
             after: second.side,

@@ -217,6 +217,8 @@ facts! {
         StillInUse { count: u64, in_use: Micros, given_back: u64, usual: Micros },
         /// What became of those that were in use for long already.
         NotGivenBack { count: u64, untouched: u64, window: Micros },
+        /// So many are left for longer than others were open, and so many others that were closed had been open for as long.
+        NoneGivenBackLate { kept: u64, longer: Micros, late: u64 },
         /// Only the other side has closed them, for the whole time.
         HalfClosedStayed { sockets: u64, window: Micros },
         /// Most are opened by tasks of this site.

@@ -131,8 +131,10 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
         return None;
     }
     let stays = before.left >= params.min_sockets && moved as f64 <= before.left as f64 * params.max_moved;
+    let stays_by_age = stay_by_age(place, params);
+    let is_long = diff.window().0 >= usual_us;
     let confidence =
-        if stays && diff.window().0 >= usual_us { Confidence::Likely } else { Confidence::Possible };
+        if (stays || stays_by_age) && is_long { Confidence::Likely } else { Confidence::Possible };
     let (silent, usual_lifetime) = (Micros(after.least_silence_us?), Micros(usual_us));
     let is_in_use = place.kind != ResourceKind::Socket;
     let mut evidence = vec![if is_in_use {
@@ -153,9 +155,13 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
             Evidence::SocketsStayed { sockets: left, untouched, window }
         });
     }
+    if stays_by_age && !stays {
+        let (kept, late) = (place.left_for_longer, place.closed_late);
+        evidence.push(Evidence::NoneGivenBackLate { kept, longer: usual_lifetime, late });
+    }
     evidence.push(Evidence::OpenedInParts { parts, of: 8 });
     evidence.extend(opened_by(place));
-    let small = before.left < params.min_sockets;
+    let small = before.left < params.min_sockets && !stays_by_age;
     let counter = [
         small.then_some(Evidence::FewLeftBefore { sockets: before.left, least: params.min_sockets }),
         (!small && moved > 0).then_some(Evidence::LeftMoved { sockets: before.left, moved }),
@@ -174,6 +180,13 @@ fn left(diff: &Diff, place: &ResourceDiff, params: &Params) -> Option<Finding> {
             after.left.saturating_sub(before.left),
         )
     })
+}
+
+/// True if enough are left for a usual lifetime longer than that takes, and hardly any that was closed in between had been open for
+/// as long: an age says what an earlier snapshot would have said.
+fn stay_by_age(place: &ResourceDiff, params: &Params) -> bool {
+    let (kept, late) = (place.left_for_longer, place.closed_late);
+    kept >= params.min_sockets && late as f64 <= kept as f64 * params.max_moved
 }
 
 fn finding(diff: &Diff, place: &ResourceDiff, confidence: Confidence, advice: Advice, grown: u64) -> Finding {
@@ -219,7 +232,8 @@ counted value, is left once it is so for that much longer than others; what a po
 - **Proven** where the service has said by when a counted value is dropped (`expect_dropped`) and it lives `overdue_grace_s` longer: one
   snapshot and one value are enough.
 - **Likely** if of `min_sockets` that were left in the first snapshot at most `max_moved` moved, over a usual lifetime or more; or if as
-  many were closed by the other side alone for `min_growth_s`. **Possible** otherwise.
+  many are left for a usual lifetime longer than that takes, and of those that were closed in between at most `max_moved` times as many had
+  been open for as long; or if as many were closed by the other side alone for `min_growth_s`. **Possible** otherwise.
 - **Silent** where tasks became more in step: they hold them, and are told by `task-leak`. Of sockets, and where nobody knows who opened
   them, those are the tasks of any site; of what is in use, those that acquired it and live, and those that they spawned.
 - **Evidence**: for how long they are silent, and how long others were open; what became of those that were left before; the spawn

@@ -372,6 +372,13 @@ impl fmt::Display for Evidence {
                 if untouched == number { "all".to_owned() } else { count(untouched) },
                 time(window)
             ),
+            NoneGivenBackLate { kept, longer, late } => write!(
+                f,
+                "{} of them are left for {} more than that takes; of those that were closed meanwhile {} had been open for as long",
+                count(kept),
+                time(longer),
+                if *late == 0 { "none".to_owned() } else { count(late) },
+            ),
             LeftMoved { sockets, moved } => write!(
                 f,
                 "of {} that were left in the first snapshot, {} were used or closed since",
