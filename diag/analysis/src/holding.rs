@@ -128,7 +128,8 @@ impl Holding {
     pub fn tasks(&self) -> impl Iterator<Item = TaskId> + '_ {
         let cycles = self.cycles.iter().flat_map(WaitCycle::tasks);
         let unreachable = self.unreachable.iter().flat_map(Unreachable::tasks);
-        let left = self.left.iter().flat_map(|left| [left.task.task].into_iter().chain(tasks_of(&left.behind)));
+        let left =
+            self.left.iter().flat_map(|left| [left.task.task].into_iter().chain(tasks_of(&left.behind)));
         let holders =
             self.holders.iter().flat_map(|held| [held.task.task].into_iter().chain(tasks_of(&held.behind)));
         cycles.chain(unreachable).chain(left).chain(holders)
@@ -264,7 +265,8 @@ impl Facts<'_> {
         let mut found: BTreeMap<TaskId, (Link, Vec<TaskId>)> = BTreeMap::new();
         for task in waiting.into_iter().filter(|task| !told.contains(task)) {
             // Who waits for an end has not been kept from anything.
-            let links = self.holders.chain(task).into_iter().take_while(|link| link.wait_for != WaitFor::Join);
+            let links =
+                self.holders.chain(task).into_iter().take_while(|link| link.wait_for != WaitFor::Join);
             let Some(last) = links.last().filter(|link| link.holder != task) else { continue };
             if !told.contains(&last.holder) && !is_left(last.holder) {
                 found.entry(last.holder).or_insert_with(|| (last, Vec::new())).1.push(task);
@@ -300,8 +302,7 @@ fn retained(analysis: &Analysis) -> BTreeMap<SourceLocation, Retainers> {
             None => _ = of_place.insert(place.clone(), vec![birth]),
         }
     }
-    let retainers = |(place, births): (SourceLocation, Vec<u64>)| {
-        Some((place, analysis.retainers(births.into_iter())?))
-    };
+    let retainers =
+        |(place, births): (SourceLocation, Vec<u64>)| Some((place, analysis.retainers(births.into_iter())?));
     of_place.into_iter().filter_map(retainers).collect()
 }

@@ -19,7 +19,10 @@ pub(crate) enum Need {
 pub(crate) enum Step {
     Wait(Need),
     /// Either lets it go on. The other stays in its queue, unpolled, where `leaves` says so.
-    Either { needs: [Need; 2], leaves: bool },
+    Either {
+        needs: [Need; 2],
+        leaves: bool,
+    },
     Unlock(usize),
     DropSender(usize),
     DropReceiver(usize),
@@ -489,9 +492,7 @@ impl Machine {
                 }
             }
             3 => {
-                let free = |lock: &&usize| {
-                    self.locks[**lock].free > 0 && self.locks[**lock].queue.is_empty()
-                };
+                let free = |lock: &&usize| self.locks[**lock].free > 0 && self.locks[**lock].queue.is_empty();
                 if let Some(&lock) = self.outside.arcs.iter().find(free) {
                     self.locks[lock].free -= 1;
                     self.outside.guards.push(lock);

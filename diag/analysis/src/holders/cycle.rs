@@ -112,7 +112,8 @@ fn components(needs: &BTreeMap<TaskId, Needs>) -> Vec<Vec<TaskId>> {
         .values()
         .map(|needs| needs.of.iter().filter_map(|task| place.get(task).copied()).collect())
         .collect();
-    let mut walk = Walk { next: &next, met: vec![None; tasks.len()], low: vec![0; tasks.len()], ..Walk::default() };
+    let mut walk =
+        Walk { next: &next, met: vec![None; tasks.len()], low: vec![0; tasks.len()], ..Walk::default() };
     for start in 0..tasks.len() {
         walk.from(start);
     }

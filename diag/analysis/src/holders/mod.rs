@@ -117,8 +117,9 @@ impl Holders {
 
 /// True if nothing of the memory was left out, so that what nothing points to has no owner.
 fn is_whole(sweep: &Sweep) -> bool {
-    let Sweep { mode, passes, unread_bytes, rows_dropped, tasks_without_memory, threads_running, why, .. } =
-        sweep;
+    let Sweep {
+        mode, passes, unread_bytes, rows_dropped, tasks_without_memory, threads_running, why, ..
+    } = sweep;
     let left_out = [*unread_bytes, *rows_dropped, *tasks_without_memory, *threads_running];
     *mode == SweepMode::Full && *passes >= 2 && left_out == [0; 4] && why.is_none()
 }

@@ -7,7 +7,10 @@ use crate::allocation_kind::AllocationKind;
 use crate::await_point::WaitKind;
 use crate::human;
 
-use super::Holders;
+use super::{Holders, Wait};
+
+/// So many of those that wait in something are asked what it is.
+const ASKED: usize = 16;
 
 impl Analysis {
     /// Returns a node's name for people, safe to print: `channel made at src/orders.rs:40`, `task spawned at src/hub.rs:9`.
@@ -56,12 +59,15 @@ impl Analysis {
     fn block_name(&self, node: Node) -> String {
         let snapshot = self.snapshot();
         let row = snapshot.blocks.id().find(node.id).and_then(|row| snapshot.blocks.get(row));
-        let waits = self.holders().and_then(|holders| holders.waits_in(node).next().copied());
-        let waiter = waits.and_then(|wait| snapshot.task(wait.task));
-        let at = waiter.and_then(|task| self.await_points().of(&task).map(str::to_owned));
-        let kind = at.as_deref().and_then(|at| self.await_points().kind(at));
-        let what = match waits {
-            Some(wait) => noun(kind, wait.wait_for),
+        let waits: Vec<Wait> = self.holders().map(|holders| holders.waits_in(node)).unwrap_or_default();
+        // What a task waits for where it was polled last says what this is.
+        let told = waits.iter().filter(|wait| wait.touched != Some(false)).find_map(|wait| {
+            let at = self.await_points().of(&snapshot.task(wait.task)?)?;
+            Some((at.to_owned(), self.await_points().kind(at)))
+        });
+        let (at, kind) = told.unzip();
+        let what = match waits.first() {
+            Some(wait) => noun(kind.flatten(), wait.wait_for),
             None => "block",
         };
         match (row.and_then(|row| row.stack), at) {
@@ -99,8 +105,9 @@ impl Analysis {
 }
 
 impl Holders {
-    fn waits_in(&self, node: Node) -> impl Iterator<Item = &super::Wait> {
-        self.graph.waits_in(node)
+    /// Some of those that wait in a node: enough to tell what it is.
+    fn waits_in(&self, node: Node) -> Vec<Wait> {
+        self.graph.waits_in(node).take(ASKED).copied().collect()
     }
 }
 

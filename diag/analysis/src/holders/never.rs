@@ -40,10 +40,7 @@ pub(super) fn never(graph: &Graph, sweep: &Sweep) -> BTreeMap<TaskId, Never> {
         add(unreached(graph, Handles::Followed), of_reach(Certainty::Proven));
     }
     let handles = |task: &TaskId| graph.tasks.get(task).and_then(|parked| parked.handles);
-    found
-        .into_iter()
-        .map(|(task, certainty)| (task, Never { certainty, handles: handles(&task) }))
-        .collect()
+    found.into_iter().map(|(task, certainty)| (task, Never { certainty, handles: handles(&task) })).collect()
 }
 
 /// The largest set of tasks of which none can go on unless another of them does.
@@ -126,7 +123,8 @@ fn unreached(graph: &Graph, handles: Handles) -> BTreeSet<TaskId> {
     }
     while let Some(node) = left.pop() {
         let is_used = |kind: PointerKind| kind != PointerKind::Handle || handles == Handles::Followed;
-        let pointed = graph.pointers_out_of(node).filter(|pointer| is_used(pointer.kind)).map(|pointer| pointer.to);
+        let pointed =
+            graph.pointers_out_of(node).filter(|pointer| is_used(pointer.kind)).map(|pointer| pointer.to);
         let woken = graph.waits_in(node).map(|wait| node_of(wait.task));
         pointed.chain(woken).for_each(|node| meet(node, &mut left));
     }
@@ -143,7 +141,8 @@ fn may_run(graph: &Graph, task: TaskId, parked: &Parked, handles: Handles) -> bo
             && !graph.pointers_into(node_of(task)).any(|pointer| is_handle(pointer.kind))
     };
     let wakers_found = || {
-        let elsewhere = graph.pointers_into(node_of(task)).filter(|pointer| pointer.kind == PointerKind::Waker);
+        let elsewhere =
+            graph.pointers_into(node_of(task)).filter(|pointer| pointer.kind == PointerKind::Waker);
         parked.wakers.is_some_and(|wakers| waits.len().max(elsewhere.count()) >= wakers as usize)
     };
     parked.state != TaskState::Idle

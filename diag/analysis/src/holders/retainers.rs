@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use diag_snapshot::{Node, NodeKind, PointerKind};
 use serde::Serialize;
 
-use super::graph::is_root;
 use super::Holders;
+use super::graph::is_root;
 use crate::Analysis;
 use crate::source_location::SourceLocation;
 

@@ -113,15 +113,11 @@ fn of_permits(graph: &Graph, wait: &Wait, level: Level) -> Option<Vec<Server>> {
 /// Which pointers are to the lock itself. An `Arc` of a lock may be as near to the queue's word.
 fn guards(wait: &Wait, pointers: &[&Pointer]) -> impl Fn(&Pointer) -> bool + use<> {
     let offset = wait.offset;
-    let is_near = move |at: u64| {
-        offset.is_none_or(|word| (word.saturating_sub(WITHIN)..=word).contains(&at))
-    };
+    let is_near = move |at: u64| offset.is_none_or(|word| (word.saturating_sub(WITHIN)..=word).contains(&at));
     let near: BTreeSet<u64> =
         pointers.iter().map(|pointer| pointer.to_offset).filter(|&at| is_near(at)).collect();
     let first = near.first().copied();
-    let is_arc = move |at: u64| {
-        Some(at) == first && near.range(at.saturating_add(COUNTS)..).next().is_some()
-    };
+    let is_arc = move |at: u64| Some(at) == first && near.range(at.saturating_add(COUNTS)..).next().is_some();
     move |pointer: &Pointer| is_near(pointer.to_offset) && !is_arc(pointer.to_offset)
 }
 
@@ -186,8 +182,11 @@ impl Found {
                 if is_root(node) {
                     return None;
                 }
-                let mut owners =
-                    graph.pointers_into(node).filter(|pointer| pointer.held).map(|pointer| pointer.from).peekable();
+                let mut owners = graph
+                    .pointers_into(node)
+                    .filter(|pointer| pointer.held)
+                    .map(|pointer| pointer.from)
+                    .peekable();
                 // Nobody that is known has it.
                 owners.peek()?;
                 next.extend(owners.filter(|owner| asked.insert(*owner)));
