@@ -106,6 +106,15 @@ impl Agent {
         self.get_within(within, token, if ask { "/snapshot?ask=1" } else { "/snapshot" }).await
     }
 
+    /// The bytes of a snapshot that also says who waits in what and who points there, for which the service's memory is swept:
+    /// for people to decide. An agent that is older than this question answers without that.
+    ///
+    /// # Errors
+    /// As [`snapshot`](Self::snapshot).
+    pub async fn holders(&self, token: Option<&str>, within: Duration) -> Result<Bytes, String> {
+        self.get_within(within, token, "/snapshot?holders=1").await
+    }
+
     /// A CPU profile of so many seconds, for pprof. They are waited for, and `within` besides.
     ///
     /// # Errors

@@ -72,7 +72,7 @@ impl Analysis {
     }
 
     /// Returns what keeps these sampled blocks, of those that the sweep looked at.
-    pub(crate) fn retainers(&self, births: impl Iterator<Item = u64>) -> Option<Retainers> {
+    pub fn retainers(&self, births: impl Iterator<Item = u64>) -> Option<Retainers> {
         let holders = self.holders()?;
         let mut names = Names { analysis: self, known: HashMap::new() };
         let nodes = births.map(|id| Node { kind: NodeKind::Sample, id });
