@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use diag_snapshot::ParkedFacts;
+use diag_snapshot::{ParkedFacts, Sweep};
 use diag_test_support::agent::{MockAgent, ok};
 use diag_test_support::folder::Folder;
 use diag_test_support::scenario::{Churn, Ghosts, Service, Steady, in_order};
@@ -361,6 +361,25 @@ fn snap_says_what_came_of_asking() {
         check(&folder, &format!("snap {address} -o new.diag --ask"), 0, says);
         let request = agent.requests().concat();
         assert!(request.starts_with("GET /snapshot?ask=1 HTTP/1.1\r\n"), "{request}");
+    }
+}
+
+#[test]
+fn snap_says_what_came_of_a_sweep() {
+    let folder = Snapshots::new("snap-holders");
+    let mut snapshot = diag_snapshot::file::read(&folder.join("leak-a")).expect("readable").0;
+    let swept = |why: Option<&str>| Sweep { blocks: 7, why: why.map(str::to_owned), ..Sweep::default() };
+    for (sweep, says) in [
+        (None, "nothing was swept: the service's diag is older than `--holders`"),
+        (Some(swept(None)), "swept 0 B of 7 blocks"),
+        (Some(swept(Some("it took longer than it may, and was stopped"))), "; it took longer than it may"),
+    ] {
+        snapshot.capture.sweep = sweep;
+        let agent = MockAgent::new(vec![diag_snapshot::write(&snapshot)]);
+        let address = agent.address();
+        check(&folder, &format!("snap {address} -o new.diag --holders"), 0, says);
+        let request = agent.requests().concat();
+        assert!(request.starts_with("GET /snapshot?holders=1 HTTP/1.1\r\n"), "{request}");
     }
 }
 

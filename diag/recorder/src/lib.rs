@@ -28,7 +28,7 @@
 //! | [`scope`] | labels: what tasks are for, a device or a request |
 //! | [`group`] | tasks that belong together, and who of them goes on after they were asked to end |
 //! | [`gauge`](fn@gauge), [`expect_ratio`] | numbers that the service publishes about itself, and how many tasks belong to them |
-//! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`] | taking a snapshot |
+//! | [`snapshot`], [`snapshot_to`], [`snapshot_asking`], [`snapshot_with_holders`] | taking a snapshot |
 #![cfg_attr(
     feature = "tower",
     doc = "| [`tower::Layer`] | recording the requests in flight of axum, tonic and others |"
@@ -134,7 +134,7 @@ pub use last::Trigger;
 pub use problem::{Problem, ProblemKind};
 pub use resource::Counted;
 pub use settings::HeapMode;
-pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to};
+pub use snapshot::{Snapshot, SnapshotError, snapshot, snapshot_asking, snapshot_to, snapshot_with_holders};
 pub use task::{block_on, group, scope, spawn};
 
 /// What becomes of a spawn: a byte, so that the spawn path loads it once and compares it once.

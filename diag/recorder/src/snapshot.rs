@@ -72,6 +72,16 @@ pub fn snapshot_asking() -> Snapshot {
     Snapshot(capture::snapshot(capture::Scope::Asking))
 }
 
+/// As [`snapshot`], and sweeps the memory of tasks, channels and what else is known for who waits in what, and who points
+/// there: who holds the lock that others wait for, who has the sender of a channel.
+///
+/// Only for a person who asks: it takes up to a second a GiB of known memory, and some seconds at the most. Nothing of the
+/// service stops or waits meanwhile. If it cannot be done, the snapshot says why. Needs the census, which is there if
+/// [`Alloc`](crate::Alloc) is the service's allocator.
+pub fn snapshot_with_holders() -> Snapshot {
+    Snapshot(capture::snapshot(capture::Scope::Holders))
+}
+
 /// Takes a [`snapshot`] and [writes it](Snapshot::write_to) to `path`.
 ///
 /// # Errors

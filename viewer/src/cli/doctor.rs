@@ -59,8 +59,10 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
 
 fn analysis(args: &Args, agent: &Agent, debug: &DebugFiles) -> Result<Analysis, Failure> {
     let within = args.asking.within();
-    let (mut snapshot, _) =
-        take(agent, &Asked { token: args.asking.token.as_deref(), within, ask: false, cpu_seconds: None })?;
+    let (mut snapshot, _) = take(
+        agent,
+        &Asked { token: args.asking.token.as_deref(), within, ask: false, holders: false, cpu_seconds: None },
+    )?;
     for told in fill_in(&mut snapshot, debug) {
         note(&told.to_string());
     }

@@ -70,7 +70,8 @@ impl Shots {
 
     fn shot(&self) -> Result<Shot, Failure> {
         let From { agent, token, within } = &self.from;
-        let asked = Asked { token: token.as_deref(), within: *within, ask: false, cpu_seconds: None };
+        let asked =
+            Asked { token: token.as_deref(), within: *within, ask: false, holders: false, cpu_seconds: None };
         let (mut snapshot, bytes) = take(agent, &asked)?;
         let name = |folder: &PathBuf| folder.join(format!("{}.diag", snapshot.taken_unix_us()));
         let path = self.folder.as_ref().map(name);

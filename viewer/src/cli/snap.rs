@@ -28,10 +28,10 @@ pub(crate) struct Args {
     #[arg(required_unless_present_any = ["pid", "core"])]
     url: Option<String>,
     /// Instead, what the system says of the process of this id, which need not link diag: no tasks, no heap
-    #[arg(long, conflicts_with_all = ["url", "ask", "cpu"])]
+    #[arg(long, conflicts_with_all = ["url", "ask", "holders", "cpu"])]
     pid: Option<u32>,
     /// Instead, what the ELF core of a service that is gone has of diag's own tables: tasks, heap, stacks
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "pid", "ask", "cpu"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["url", "pid", "ask", "holders", "cpu"])]
     core: Option<PathBuf>,
     /// The executable that the core is of, if it is not where it ran
     #[arg(long, value_name = "BIN", requires = "core")]
@@ -46,6 +46,10 @@ pub(crate) struct Args {
     /// was lost
     #[arg(long)]
     ask: bool,
+    /// Have the memory of tasks and channels swept for who waits in what and who holds it. That takes up to a second a GiB
+    /// of known memory; the service goes on meanwhile
+    #[arg(long, conflicts_with = "ask")]
+    holders: bool,
     /// Have the service's CPU time profiled for so many seconds first, which the file then has, too
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=300))]
     cpu: Option<u64>,
@@ -62,7 +66,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     };
     let agent = Agent::parse(url).map_err(Failure::Usage)?;
     let within = args.asking.within();
-    let asked = Asked { token: args.asking.token.as_deref(), within, ask: args.ask, cpu_seconds: args.cpu };
+    let (ask, holders) = (args.ask, args.holders);
+    let asked = Asked { token: args.asking.token.as_deref(), within, ask, holders, cpu_seconds: args.cpu };
     let (snapshot, bytes) = take(&agent, &asked)?;
     if let Some(expected) = args.service.as_ref().filter(|name| **name != snapshot.process.service) {
         let service = expected.clone();
@@ -71,6 +76,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<End, Failure> {
     let end = write(args, output, &bytes, &tasks_of(&snapshot, &bytes))?;
     if args.ask {
         note(&what_was_asked(&snapshot));
+    }
+    if args.holders {
+        note(&what_was_swept(&snapshot));
     }
     Ok(end)
 }
@@ -134,12 +142,30 @@ fn what_was_asked(snapshot: &Snapshot) -> String {
     }
 }
 
+/// What came of a sweep.
+fn what_was_swept(snapshot: &Snapshot) -> String {
+    match &snapshot.capture.sweep {
+        None => "nothing was swept: the service's diag is older than `--holders`".to_owned(),
+        Some(sweep) => {
+            let found = format!(
+                "swept {} of {} blocks in {}",
+                human::bytes(sweep.looked_at_bytes),
+                human::count(sweep.blocks),
+                human::duration(sweep.took_us.saturating_mul(1_000)),
+            );
+            sweep.why.iter().fold(found, |found, why| format!("{found}; {why}"))
+        }
+    }
+}
+
 /// What an agent is asked for.
 pub(super) struct Asked<'a> {
     pub(super) token: Option<&'a str>,
     pub(super) within: Duration,
     /// Have idle tasks polled.
     pub(super) ask: bool,
+    /// Have memory swept for who holds what.
+    pub(super) holders: bool,
     /// Have the CPU profiled for so long before.
     pub(super) cpu_seconds: Option<u64>,
 }
@@ -168,7 +194,11 @@ fn fetch(agent: &Agent, asked: &Asked<'_>) -> Result<Bytes, Failure> {
             Some(seconds) => Some(CpuProfile::take(agent, asked.token, asked.within, seconds).await?),
             None => None,
         };
-        let bytes = agent.snapshot(asked.token, asked.within, asked.ask).await?;
+        let bytes = if asked.holders {
+            agent.holders(asked.token, asked.within).await?
+        } else {
+            agent.snapshot(asked.token, asked.within, asked.ask).await?
+        };
         profile.map_or(Ok(bytes.clone()), |profile| profile.added_to(&bytes))
     };
     runtime.block_on(snapshot).map_err(Failure::Unreadable)

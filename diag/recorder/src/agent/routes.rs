@@ -35,6 +35,8 @@ const USAGE: &str = "diag agent\n\n\
     GET /dump                           the live tasks as text\n\
     GET /snapshot?ask=1, /dump?ask=1    the same, and idle tasks get a poll each to show where they are parked:\n\
     \x20                                   that runs code of the service\n\
+    GET /snapshot?holders=1             a snapshot that also says who waits in what and who points there; up to a second\n\
+    \x20                                   a GiB of known memory, and the service goes on meanwhile\n\
     GET /snapshot?only=tasks            a snapshot of tasks, sockets and channels alone, which costs a part of that\n\
     GET /metrics                        figures for Prometheus, as OpenMetrics, or as text/plain if asked\n\
     GET /debug/pprof/                   what can be fetched of this process for other tools, and where\n\
@@ -62,6 +64,16 @@ impl Routes {
                     |snapshot: Snapshot| response(StatusCode::OK, BYTES, diag_snapshot::write(&snapshot));
                 if query == Some(TASKS_ALONE) {
                     return self.captured("snapshot?only", Scope::Tasks, render).await;
+                }
+                if query == Some(HOLDERS) {
+                    // It costs more than looks do: nobody's page is to have it done.
+                    if let Some(refusal) = self.access.refusal_to_act(&request) {
+                        return refusal;
+                    }
+                    let work = move |is_wanted: &dyn Fn() -> bool| {
+                        render(crate::capture::snapshot_while(Scope::Holders, is_wanted))
+                    };
+                    return self.work.shared_while_wanted("snapshot?holders", work).await;
                 }
                 self.whole(&request, ["snapshot", "snapshot?ask"], render).await
             }
@@ -147,6 +159,8 @@ impl Routes {
 
 /// What asks for tasks and resources alone.
 const TASKS_ALONE: &str = "only=tasks";
+/// What asks for a sweep.
+const HOLDERS: &str = "holders=1";
 const ASK_USAGE: &str = "ask is 1 to have idle tasks polled, or 0\n";
 
 /// True if somebody asks for polls, which nothing does by itself; `None` if it is not clear whether.

@@ -1,6 +1,6 @@
 //! The work behind the answers: one piece at a time, whoever asks and however many.
 //!
-//! A caller that hangs up costs nothing more, but what is done for it cannot be stopped half-way. So there is
+//! A caller that hangs up costs nothing more, but of what is done for it only a sweep can be stopped half-way. So there is
 //! one piece at work, and all who ask the same meanwhile wait for one and the same next piece; when its turn
 //! comes and nobody waits any more, it is not begun. Memory and threads are thus bounded by the work, and
 //! callers need no limit of their own.
@@ -36,7 +36,7 @@ struct Line {
 struct Piece {
     /// Pieces with the same question have the same answer.
     question: Option<&'static str>,
-    work: Box<dyn FnOnce() -> Response<Whole> + Send>,
+    work: Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>,
     /// Those who wait are its receivers.
     answer: watch::Sender<Option<Response<Whole>>>,
 }
@@ -47,6 +47,15 @@ impl Work {
         self: &Arc<Self>,
         question: &'static str,
         work: impl FnOnce() -> Response<Whole> + Send + 'static,
+    ) -> Response<Whole> {
+        self.wait(Some(question), Box::new(|_: &dyn Fn() -> bool| work())).await
+    }
+
+    /// The same for work that can be given up half-way: it is told whether anybody still waits for it.
+    pub(super) async fn shared_while_wanted(
+        self: &Arc<Self>,
+        question: &'static str,
+        work: impl FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send + 'static,
     ) -> Response<Whole> {
         self.wait(Some(question), Box::new(work)).await
     }
@@ -60,13 +69,13 @@ impl Work {
         self: &Arc<Self>,
         work: impl FnOnce() -> Response<Whole> + Send + 'static,
     ) -> Response<Whole> {
-        self.wait(None, Box::new(work)).await
+        self.wait(None, Box::new(|_: &dyn Fn() -> bool| work())).await
     }
 
     async fn wait(
         self: &Arc<Self>,
         question: Option<&'static str>,
-        work: Box<dyn FnOnce() -> Response<Whole> + Send>,
+        work: Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>,
     ) -> Response<Whole> {
         let (mut answer, is_to_man) = self.stand_in_line(question, work);
         if is_to_man {
@@ -82,7 +91,7 @@ impl Work {
     fn stand_in_line(
         &self,
         question: Option<&'static str>,
-        work: Box<dyn FnOnce() -> Response<Whole> + Send>,
+        work: Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>,
     ) -> (watch::Receiver<Option<Response<Whole>>>, bool) {
         let mut line = self.line();
         // What nobody waits for any more may hold a whole CPU profile.
@@ -113,8 +122,10 @@ impl Work {
 
     fn run(&self) {
         while let Some(piece) = self.next() {
-            let answer = catch_unwind(AssertUnwindSafe(piece.work)).unwrap_or_else(|_| failed());
-            piece.answer.send_replace(Some(answer));
+            let Piece { work, answer, .. } = piece;
+            let is_wanted = || !answer.is_closed();
+            let done = catch_unwind(AssertUnwindSafe(|| work(&is_wanted))).unwrap_or_else(|_| failed());
+            answer.send_replace(Some(done));
         }
     }
 

@@ -24,6 +24,8 @@ mod process;
 mod resource_tables;
 mod sites;
 mod stacks;
+#[cfg_attr(not(samples_heap), path = "no_sweep.rs")]
+mod sweep;
 mod task_groups;
 mod tasks;
 mod thread_cpu;
@@ -31,7 +33,7 @@ mod threads;
 
 use std::collections::BTreeMap;
 
-use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings, Table};
+use diag_snapshot::{Capture, Part, PartState, Snapshot, Stacks, Strings};
 
 pub(crate) use process::{service_name, status, tell_cores};
 
@@ -40,6 +42,7 @@ use library::Library;
 use mapped_files::Files;
 use process::Usage;
 use sites::{Moved, Sites};
+use sweep::Swept;
 
 use crate::fork::Lock;
 use crate::health::{self, Status};
@@ -59,6 +62,8 @@ pub(crate) enum Scope {
     Heap,
     /// All of it.
     Whole,
+    /// All of it, and who holds whom, for which memory is swept.
+    Holders,
     /// All of it, and idle tasks get a poll to show where they are parked.
     Asking,
 }
@@ -84,6 +89,11 @@ impl Scope {
 ///
 /// Takes about a microsecond a live task. Captures do not overlap: a second one waits for the first.
 pub(crate) fn snapshot(scope: Scope) -> Snapshot {
+    snapshot_while(scope, &|| true)
+}
+
+/// The same; a sweep is given up once `is_wanted` says that nobody waits for it.
+pub(crate) fn snapshot_while(scope: Scope, is_wanted: &dyn Fn() -> bool) -> Snapshot {
     static ONE_AT_A_TIME: Lock<()> = Lock::new(());
     let _turn = ONE_AT_A_TIME.lock();
 
@@ -129,6 +139,9 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
     } else {
         Default::default()
     };
+    let swept =
+        (scope == Scope::Holders).then(|| sweep::sweep(&found, &sites, &mut stacks, &anchor, is_wanted));
+    let Swept { facts: sweep, blocks, statics, waits, points } = swept.unwrap_or_default();
     let heap = heap::heap(&mut stacks, scope != Scope::Tasks, |site| sites.row_of(site));
     let to_us = anchor.us(clock::precise_ns());
     let health = health::parts();
@@ -157,7 +170,7 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
             parts,
             // Who takes one for something says so.
             cause: None,
-            sweep: None,
+            sweep: (scope == Scope::Holders).then_some(sweep),
         },
         lifetimes: sites.lifetimes(),
         poll_times: sites.poll_times(),
@@ -181,10 +194,10 @@ pub(crate) fn snapshot(scope: Scope) -> Snapshot {
         groups: groups.groups,
         members: groups.members,
         cancel_latencies: groups.latencies,
-        blocks: Table::default(),
-        statics: Table::default(),
-        waits: Table::default(),
-        points: Table::default(),
+        blocks,
+        statics,
+        waits,
+        points,
         stacks: if scope.has_stacks() {
             stacks::into_stacks(stacks, &mut strings)
         } else {

@@ -116,6 +116,13 @@ impl Sites {
         self.rows.get(site.0 as usize).map(|row| cell::ended_bytes(row.kind, row.future_bytes))
     }
 
+    /// The size of the futures of a site.
+    #[cfg(samples_heap)]
+    pub(super) fn future_bytes(&self, site: SiteId) -> Option<u64> {
+        let row = self.rows.get(self.row_of(site)?.0 as usize)?;
+        Some(row.future_bytes).filter(|&bytes| bytes > 0)
+    }
+
     /// How long tasks lived.
     pub(super) fn lifetimes(&self) -> Table<LifetimeRow> {
         let rows = used(&self.histograms, |histograms| &histograms.lifetimes);

@@ -41,7 +41,7 @@ mod tests;
 pub(crate) use block::{Block, Origin};
 pub(crate) use free::Free;
 use growing::Growing;
-pub(crate) use kinds::{Found, Kind, Rules, TaskFacts, is_learning, rules};
+pub(crate) use kinds::{Cell, Cells, Found, Kind, Rules, TaskFacts, is_learning, rules};
 pub(crate) use pinned::Pinned;
 use table::Table;
 pub(crate) use table::{Ended, Held};

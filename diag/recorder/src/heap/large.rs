@@ -73,6 +73,13 @@ impl Large {
         bucket.iter().find(is_it).map(|place| Entry { place })
     }
 
+    /// The blocks that are entered, with their addresses and records, as far as nobody is at them just now.
+    pub(super) fn entered(&self) -> impl Iterator<Item = (u64, RecordId)> {
+        let words = self.buckets.iter().flatten().map(|place| place.load(Ordering::Relaxed));
+        let known = words.filter(|&word| word != 0 && word != HELD);
+        known.map(|word| (word >> RECORD_BITS << 3, RecordId((word & RECORD_MASK) as u32)))
+    }
+
     #[inline]
     fn bucket(&self, key: u64) -> &[AtomicU64; BUCKET] {
         let hash = key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - BUCKET_BITS);

@@ -185,6 +185,18 @@ pub(crate) fn live() -> Option<(Facts, Vec<Sample>)> {
     Some((facts, samples))
 }
 
+/// The sampled blocks that live, with their addresses: what is allocated, freed or moved meanwhile may be there or not.
+pub(crate) fn live_blocks() -> Vec<(u64, Sample)> {
+    let Some(tables) = tables() else { return Vec::new() };
+    let known = tables.region.taken().chain(tables.large.entered());
+    known.filter_map(|(address, record)| Some((address, tables.records.sample(record)?))).collect()
+}
+
+/// True if every block is recorded.
+pub(crate) fn records_all() -> bool {
+    WAS_ENABLED.load(Ordering::Relaxed) && sampler::rate() == Some(0)
+}
+
 /// False if nothing was ever sampled here.
 pub(crate) fn is_recorded() -> bool {
     WAS_ENABLED.load(Ordering::Relaxed)

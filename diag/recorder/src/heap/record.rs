@@ -192,6 +192,11 @@ impl Records {
         self.used().filter_map(Record::read)
     }
 
+    /// The sample of a record; `None` if it has none.
+    pub(super) fn sample(&self, id: RecordId) -> Option<Sample> {
+        self.table.get(id.0 as usize)?.read()
+    }
+
     fn used(&self) -> impl Iterator<Item = &Record> {
         self.table[..self.free.high_water() as usize].iter()
     }

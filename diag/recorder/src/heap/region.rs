@@ -28,6 +28,8 @@ pub(super) const SLOT_BITS: RangeInclusive<u32> = 6..=17;
 const SPAN: usize = 1 << (SMALLEST_BITS + *SLOT_BITS.end() + CLASSES);
 /// Made usable at once: few system calls, and few pages under `mlockall`.
 const CHUNK: usize = 256 * 1024;
+/// In the word of a slot that is taken: what else lies there is the link of a free one.
+const TAKEN: u32 = 1 << 31;
 
 /// Where the offsets count from. No pointer lies in the span that starts here before there is a region.
 static BASE: AtomicUsize = AtomicUsize::new(1 << 63);
@@ -117,7 +119,7 @@ impl Region {
             self.give(slot);
             return None;
         }
-        self.owner_of(slot).store(record.0, Ordering::Relaxed);
+        self.owner_of(slot).store(record.0 | TAKEN, Ordering::Relaxed);
         Some(self.memory.start().as_ptr().wrapping_add(self.start + self.offset(slot)))
     }
 
@@ -146,7 +148,21 @@ impl Region {
     /// The record of a taken slot.
     #[inline]
     pub(super) fn record(&self, slot: Slot) -> RecordId {
-        RecordId(self.owner_of(slot).load(Ordering::Relaxed))
+        RecordId(self.owner_of(slot).load(Ordering::Relaxed) & !TAKEN)
+    }
+
+    /// The slots that are taken, with their addresses and records, as far as nobody takes or gives them just now. For
+    /// who looks the records up, and compares.
+    pub(super) fn taken(&self) -> impl Iterator<Item = (u64, RecordId)> {
+        let slots = (0..CLASSES).flat_map(|class| {
+            let used = self.classes[class as usize].free.high_water();
+            (0..used).map(move |index| Slot { class, index })
+        });
+        slots.filter_map(|slot| {
+            let word = self.owner_of(slot).load(Ordering::Relaxed);
+            let address = self.memory.start().as_ptr().addr() + self.start + self.offset(slot);
+            (word & TAKEN != 0).then_some((address as u64, RecordId(word & !TAKEN)))
+        })
     }
 
     #[inline]

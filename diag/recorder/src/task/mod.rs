@@ -48,7 +48,7 @@ pub(crate) mod pinned;
 mod poll;
 pub(crate) mod reading;
 pub(crate) mod record;
-mod runtime_waker;
+pub(crate) mod runtime_waker;
 pub(crate) mod sampling;
 mod scope;
 pub(crate) mod site;
@@ -63,7 +63,7 @@ pub(crate) mod task_group;
 pub(crate) mod tokio_id;
 pub(crate) mod totals;
 pub(crate) mod wake_source;
-mod waker;
+pub(crate) mod waker;
 
 use std::future::{Future, poll_fn};
 use std::panic::Location;

@@ -17,6 +17,12 @@ pub(super) fn table() -> Option<&'static RawWakerVTable> {
     unsafe { TABLE.load(Ordering::Acquire).as_ref() }
 }
 
+/// The address of the table; 0 if it is not known.
+#[cfg(samples_heap)]
+pub(crate) fn table_address() -> u64 {
+    TABLE.load(Ordering::Acquire).addr() as u64
+}
+
 /// True if `waker` is of the one make that records can keep: tokio's.
 #[inline(always)]
 pub(super) fn is_runtimes(waker: &Waker) -> bool {

@@ -92,10 +92,28 @@ impl Slab {
     /// Record `bit` of `chunk`, which the caller has taken.
     #[inline]
     pub(crate) fn record(&self, chunk: usize, bit: usize) -> &'static TaskRecord {
-        debug_assert!(chunk < self.free.used() && bit < CHUNK);
+        debug_assert!(chunk < self.free.used().next_multiple_of(COMMIT) && bit < CHUNK);
         // SAFETY: chunks are handed out by `take_chunk` after they were committed, the range is never
         // unmapped, and a record of zeros is a valid free record.
         unsafe { self.memory.start().cast::<TaskRecord>().add(chunk * CHUNK + bit).as_ref() }
+    }
+
+    /// The addresses that records may have.
+    #[cfg(samples_heap)]
+    pub(crate) fn addresses(&self) -> std::ops::Range<u64> {
+        let start = self.memory.start().addr().get() as u64;
+        // Acquire: pairs with the Release in `prepare`.
+        start..start + (self.committed.load(Ordering::Acquire) as usize * CHUNK_BYTES) as u64
+    }
+
+    /// The record that lies there.
+    #[cfg(samples_heap)]
+    pub(crate) fn record_at(&'static self, address: u64) -> Option<&'static TaskRecord> {
+        let addresses = self.addresses();
+        let offset = address.checked_sub(addresses.start).filter(|_| address < addresses.end)? as usize;
+        let index = offset / size_of::<TaskRecord>();
+        let is_start = offset.is_multiple_of(size_of::<TaskRecord>());
+        is_start.then(|| self.record(index / CHUNK, index % CHUNK))
     }
 
     /// Where a record of this slab lies.

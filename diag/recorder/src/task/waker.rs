@@ -44,6 +44,12 @@ pub(super) fn borrowed(record: &'static TaskRecord, traced: bool) -> ManuallyDro
     ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(std::ptr::from_ref(record).cast(), table)) })
 }
 
+/// The addresses of the two tables.
+#[cfg(samples_heap)]
+pub(crate) fn tables() -> [u64; 2] {
+    [&TABLE, &TRACED_TABLE].map(|table| std::ptr::from_ref(table).addr() as u64)
+}
+
 /// The record that a waker of ours belongs to.
 pub(super) fn record_of(waker: &Waker) -> Option<&'static TaskRecord> {
     let waker = sub_waker::parents(waker);

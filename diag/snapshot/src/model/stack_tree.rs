@@ -57,6 +57,11 @@ impl<M: LoadedCode> StackTree<M> {
         StackTree { modules, stacks: Vec::new(), frames: Vec::new(), stack_of, frame_of }
     }
 
+    /// What may be named by the index of a module, in that order.
+    pub fn modules(&self) -> &[M] {
+        &self.modules
+    }
+
     /// The stack of these return addresses, innermost first: callers get their rows first.
     pub fn add(&mut self, addresses: &[u64]) -> StackIndex {
         let (innermost, callers) = addresses.split_first().unwrap_or((&NO_STACKS[0].0, &[]));

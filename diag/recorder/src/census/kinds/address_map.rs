@@ -23,6 +23,11 @@ impl AddressMap {
         Some(AddressMap(procfs::mappings(&text)?.iter().filter_map(place).collect()))
     }
 
+    /// The ranges of this kind, ascending.
+    pub(super) fn ranges(&self, kind: Place) -> impl Iterator<Item = Range<u64>> {
+        self.0.iter().filter(move |(_, place)| *place == kind).map(|(range, _)| range.clone())
+    }
+
     /// Where an address lies; `None` outside of all of them.
     pub(super) fn place(&self, address: u64) -> Option<Place> {
         let at = self.0.partition_point(|(range, _)| range.end <= address);

@@ -19,12 +19,14 @@
 )]
 
 mod address_map;
+mod cells;
 mod channel_rule;
 mod kind;
 mod learn;
 mod rules;
 mod survey;
 
+pub(crate) use cells::{Cell, Cells};
 pub(crate) use kind::Kind;
 pub(crate) use learn::is_learning;
 pub(crate) use rules::{Rules, TaskFacts};

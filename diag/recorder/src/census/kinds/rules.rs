@@ -68,6 +68,10 @@ impl Context {
         self.map.place(address)
     }
 
+    pub(super) fn ranges(&self, kind: Place) -> impl Iterator<Item = std::ops::Range<u64>> {
+        self.map.ranges(kind)
+    }
+
     /// The constant words at an address; `None` if there are none. A library may be unloaded meanwhile, so the kernel
     /// reads them.
     pub(super) fn table(&mut self, address: u64) -> Option<Table> {

@@ -9,6 +9,9 @@ use super::{errno, procfs};
 const PAGE: usize = 4096;
 /// Pieces that one call takes.
 const MAX_PIECES: usize = 64;
+/// Pieces that one call gathers; the system takes 1,024.
+#[cfg(samples_heap)]
+const MAX_GATHERED: usize = 512;
 
 /// Fills in the bytes at `address`; false if not all of them can be read.
 pub(crate) fn read(address: u64, bytes: &mut [u8]) -> bool {
@@ -31,6 +34,99 @@ pub(crate) fn read_words(address: u64, words: &[AtomicU64]) -> usize {
     // SAFETY: an atomic may be written through a shared reference, and nobody reads these meanwhile: what is
     // torn would be seen by the caller only.
     unsafe { copy(address, words.as_ptr().cast_mut().cast(), size_of_val(words)) / 8 }
+}
+
+/// So many words at an address.
+#[cfg(samples_heap)]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    pub(crate) address: u64,
+    pub(crate) words: usize,
+}
+
+/// Fills in `words` with those of each piece, one after the other; zeros for a piece of which not all can be read. Which of
+/// the pieces could be. Few system calls.
+#[cfg(samples_heap)]
+pub(crate) fn gather(pieces: &[Piece], words: &mut Vec<u64>) -> Vec<bool> {
+    words.clear();
+    words.resize(pieces.iter().map(|piece| piece.words).sum(), 0);
+    let mut found = vec![false; pieces.len()];
+    let (mut at, mut to) = (0, 0);
+    while at < pieces.len() {
+        let some = &pieces[at..pieces.len().min(at + MAX_GATHERED)];
+        // SAFETY: the words are ours to write, so many for each piece.
+        let copied = unsafe { copy_each(some, words[to..].as_mut_ptr().cast()) };
+        let mut left = copied.unwrap_or(0) / 8;
+        for piece in some {
+            let into = &mut words[to..to + piece.words];
+            let is_whole = left >= piece.words;
+            left = left.saturating_sub(piece.words);
+            // What is refused as a whole may be read one by one: some sandboxes forbid that call.
+            found[at] = is_whole || copied.is_none() && read(piece.address, as_bytes(into));
+            if !found[at] {
+                // What was written of it there is none of its words.
+                into.fill(0);
+            }
+            (at, to) = (at + 1, to + piece.words);
+            if !is_whole && copied.is_some() {
+                break;
+            }
+        }
+    }
+    found
+}
+
+#[cfg(samples_heap)]
+fn as_bytes(words: &mut [u64]) -> &mut [u8] {
+    // SAFETY: plain numbers, and any bytes make some.
+    unsafe { std::slice::from_raw_parts_mut(words.as_mut_ptr().cast(), size_of_val(words)) }
+}
+
+/// Fills in the words from `address` on, as far as memory can be read. How many there are.
+#[cfg(samples_heap)]
+pub(crate) fn read_some(address: u64, words: &mut [u64]) -> usize {
+    let (mut at, len) = (0, words.len());
+    while at < len {
+        // SAFETY: the words are ours to write.
+        let copied = unsafe {
+            copy(address.wrapping_add(8 * at as u64), words[at..].as_mut_ptr().cast(), (len - at) * 8) / 8
+        };
+        if copied == 0 {
+            break;
+        }
+        at += copied;
+    }
+    at
+}
+
+/// Copies the pieces one after the other, up to the first that cannot be read: how many bytes. `None` if the call is refused.
+///
+/// # Safety
+/// `to` must be valid for all of them.
+#[cfg(samples_heap)]
+unsafe fn copy_each(pieces: &[Piece], to: *mut u8) -> Option<usize> {
+    let len = pieces.iter().map(|piece| piece.words * 8).sum();
+    let into = libc::iovec { iov_base: to.cast(), iov_len: len };
+    let from = |piece: &Piece| libc::iovec {
+        iov_base: piece.address as *mut libc::c_void,
+        iov_len: piece.words * 8,
+    };
+    let from: Vec<libc::iovec> = pieces.iter().map(from).collect();
+    // SAFETY: writes to `to` by the promise of the caller; the other side is only asked for.
+    let copied = unsafe {
+        libc::process_vm_readv(
+            libc::getpid(),
+            &raw const into,
+            1,
+            from.as_ptr(),
+            from.len() as libc::c_ulong,
+            0,
+        )
+    };
+    match usize::try_from(copied) {
+        Ok(copied) => Some(copied),
+        Err(_) => (errno::get() == libc::EFAULT).then_some(0),
+    }
 }
 
 /// # Safety
@@ -85,5 +181,26 @@ mod tests {
         let mut bytes = [0; 16];
         assert!(read(from, &mut bytes) && bytes == [7; 16]);
         assert!(!read(pages as u64 + 2 * PAGE as u64 - 8, &mut bytes), "half of it is none");
+    }
+
+    #[cfg(samples_heap)]
+    #[test]
+    fn of_many_pieces_each_is_read_or_is_none() {
+        let numbers: Vec<u64> = (0..4_000).collect();
+        let at = |i: usize| std::ptr::from_ref(&numbers[i]).addr() as u64;
+        let piece = |i: usize| match i % 5 {
+            3 => Piece { address: 8, words: 2 },
+            some => Piece { address: at(i), words: some + 1 },
+        };
+        let pieces: Vec<Piece> = (0..3_000).map(piece).collect();
+        let mut words = vec![7; 3];
+        let found = gather(&pieces, &mut words);
+        let mut next = words.iter().copied();
+        for (i, piece) in pieces.iter().enumerate() {
+            assert_eq!(found[i], i % 5 != 3, "{i}");
+            let expected = |k: usize| if found[i] { (i + k) as u64 } else { 0 };
+            assert!((0..piece.words).all(|k| next.next() == Some(expected(k))), "{i}");
+        }
+        assert_eq!(next.next(), None);
     }
 }

@@ -1,0 +1,486 @@
+//! What a snapshot has of a sweep: who waits in what, and who points there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use diag_snapshot::{
+    BlockKind, BlockRow, ModuleIndex, Node, NodeKind, PointerKind, PointerRow, StaticRow, TaskId,
+    WaitDirection, WaitFor, WaitRow,
+};
+
+use super::super::stacks::Tree;
+use super::Swept;
+use super::blocks::{Block, Part};
+use super::discovery::Discovery;
+use super::known::Known;
+use super::pointers::{Pointer, Pointers, Source, Target};
+use super::queue_layout::Layouts;
+use super::queues::{Queue, Queued};
+use super::roots::{Root, Roots};
+use super::wakers::{Waker, Wakers};
+use super::words::{Limit, Stopped};
+use crate::census::Origin;
+use crate::heap;
+use crate::sys::own_memory::{self, Piece};
+use crate::task::context;
+
+/// So far before what is known of a block its start is looked for.
+const MAX_BEFORE: u64 = 1024;
+/// And so far around what a static has.
+const AROUND_STATIC: u64 = 64;
+/// No `Arc` counts so many.
+const MAX_COUNT: u64 = 1 << 32;
+/// The counts of an `Arc` come before its value.
+const COUNTS_BYTES: u64 = 16;
+
+/// Where a waker lies, or the queue that it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Home {
+    /// By its place among all blocks.
+    Block(usize),
+    /// By its place among the anchors.
+    Anchor(usize),
+    /// The word of a static.
+    Static(u64),
+}
+
+struct Wait {
+    waker: Waker,
+    home: Home,
+    /// Of the queue, or of the waker.
+    at: u64,
+    wait_for: WaitFor,
+    queued: Option<Queued>,
+    permits: Option<u64>,
+}
+
+/// Who waits where, before it is known who points there.
+pub(super) struct Graph<'a> {
+    known: &'a Known,
+    found: &'a Discovery,
+    roots: &'a Roots,
+    wakers: &'a Wakers,
+    waits: Vec<Wait>,
+    /// What is known of blocks that are in no table, in the order of their addresses; no two overlap.
+    anchors: Vec<Range<u64>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(
+        known: &'a Known,
+        found: &'a Discovery,
+        queues: Vec<Queue>,
+        roots: &'a Roots,
+        wakers: &'a Wakers,
+        layouts: &Layouts,
+    ) -> Self {
+        let in_queues: BTreeSet<u64> =
+            queues.iter().flat_map(|queue| &queue.queued).map(|queued| queued.waker.at).collect();
+        let alone: Vec<Waker> =
+            found.wakers.iter().filter(|waker| !in_queues.contains(&waker.at)).copied().collect();
+        let mut graph = Graph { known, found, roots, wakers, waits: Vec::new(), anchors: Vec::new() };
+        let timers = timers(&alone, layouts, &known.schedulers);
+        let of_queues = queues.iter().map(|queue| (queue.head, queue.start..queue.end));
+        let of_wakers = alone.iter().map(|waker| (waker.at, found.start_before(waker.at)..waker.at + 16));
+        let loose = of_queues.chain(of_wakers).filter(|(at, _)| graph.known_home(*at).is_none());
+        graph.anchors = joined(loose.map(|(_, range)| range).collect());
+        for queue in &queues {
+            let Some(home) = graph.home(queue.head) else { continue };
+            let wait_for = match graph.block(home).map(|block| block.part) {
+                Some(Part::Channel) if queue.wait_for == WaitFor::Permits => WaitFor::ChannelSend,
+                _ => queue.wait_for,
+            };
+            graph.waits.extend(queue.queued.iter().map(|queued| Wait {
+                waker: queued.waker,
+                home,
+                at: queue.head,
+                wait_for,
+                queued: Some(*queued),
+                permits: queue.permits,
+            }));
+        }
+        for waker in alone {
+            let Some(home) = graph.home(waker.at) else { continue };
+            let wait_for = match graph.block(home).map(|block| wait_in(block, &waker)) {
+                Some(WaitFor::Unknown) if timers.contains(&waker.at) => WaitFor::Timer,
+                known => known.unwrap_or(WaitFor::Unknown),
+            };
+            graph.waits.push(Wait { waker, home, at: waker.at, wait_for, queued: None, permits: None });
+        }
+        graph
+    }
+
+    fn known_home(&self, at: u64) -> Option<Home> {
+        let block = self.found.blocks.position(at).map(Home::Block);
+        block.or_else(|| self.roots.module_of(at).map(|_| Home::Static(at)))
+    }
+
+    fn home(&self, at: u64) -> Option<Home> {
+        let anchor = || {
+            let next = self.anchors.partition_point(|range| range.end <= at);
+            self.anchors.get(next).filter(|range| range.contains(&at)).map(|_| Home::Anchor(next))
+        };
+        self.known_home(at).or_else(anchor)
+    }
+
+    fn block(&self, home: Home) -> Option<&'a Block> {
+        match home {
+            Home::Block(place) => self.found.blocks.all().get(place),
+            Home::Anchor(_) | Home::Static(_) => None,
+        }
+    }
+
+    /// Looks for who points to what is waited in, to channels and sockets, and to tasks.
+    pub(super) fn pointers(&self, limit: &Limit<'_>) -> Result<Pointers, Stopped> {
+        let mut targets: Vec<(Range<u64>, Target)> =
+            self.wakers.cells().map(|(start, task)| (start..start + 1, Target::Cell(task))).collect();
+        targets.push((self.wakers.records(), Target::Record));
+        let homes: BTreeSet<usize> = self
+            .waits
+            .iter()
+            .filter_map(|wait| match wait.home {
+                Home::Block(place) => Some(place),
+                Home::Anchor(_) | Home::Static(_) => None,
+            })
+            .collect();
+        for (place, block) in self.found.blocks.all().iter().enumerate() {
+            let is_target = match block.part {
+                Part::Channel | Part::Socket => true,
+                Part::Aligned | Part::Sample => homes.contains(&place),
+                Part::Cell { .. } | Part::Boxed => false,
+            };
+            if is_target {
+                targets.push((block.start..block.end(), Target::Block(place)));
+            }
+        }
+        let mut free = 0;
+        for (place, anchor) in self.anchors.iter().enumerate() {
+            let start = anchor.start.saturating_sub(MAX_BEFORE).max(free);
+            targets.push((start..anchor.end, Target::Anchor(place)));
+            free = anchor.end;
+        }
+        let statics: BTreeSet<u64> = self
+            .waits
+            .iter()
+            .filter_map(|wait| match wait.home {
+                Home::Static(at) => Some(at),
+                Home::Block(_) | Home::Anchor(_) => None,
+            })
+            .collect();
+        targets.extend(
+            statics.into_iter().map(|at| (at - AROUND_STATIC..at + AROUND_STATIC, Target::Static(at))),
+        );
+        Pointers::find(&self.found.blocks, self.roots, targets, limit)
+    }
+
+    /// Fills in the tables.
+    pub(super) fn rows(&self, pointers: &Pointers, swept: &mut Swept, stacks: &mut Tree) {
+        let starts = self.starts(pointers);
+        let ids = ids(&starts);
+        let mut rows =
+            Rows { graph: self, starts: &starts, ids: &ids, statics: BTreeMap::new(), used: BTreeSet::new() };
+        rows.number_statics(pointers);
+        let held = still_there(&self.waits);
+        let mut waits: Vec<WaitRow> =
+            self.waits.iter().zip(&held).map(|(wait, &held)| rows.wait(wait, held)).collect();
+        let mut points: Vec<PointerRow> =
+            self.waits.iter().zip(&held).filter_map(|(wait, &held)| rows.waker(wait, held)).collect();
+        let root_wakers = self.root_wakers(&pointers.all);
+        points.extend(pointers.all.iter().filter_map(|pointer| rows.pointer(pointer, &root_wakers)));
+        waits.sort_by_key(|row| (row.task, row.node(), row.offset));
+        points.sort_by_key(|row| (row.from(), row.from_offset, row.to(), row.to_offset));
+        let mut blocks: Vec<BlockRow> =
+            ids.values().map(|&id| BlockRow { id, kind: BlockKind::Found, ..BlockRow::default() }).collect();
+        blocks.extend(rows.used.iter().filter_map(|id| aligned(*id, self.known, stacks)));
+        blocks.sort_by_key(|row| row.id);
+        let modules = stacks.modules();
+        for (&address, &id) in &rows.statics {
+            let Some(module) = self.roots.module_of(address) else { continue };
+            let offset = address.wrapping_sub(modules[module].base);
+            swept.statics.push(StaticRow { id, module: ModuleIndex(module as u32), offset, symbol: None });
+        }
+        swept.blocks = blocks.into_iter().collect();
+        swept.waits = waits.into_iter().collect();
+        swept.points = points.into_iter().collect();
+    }
+
+    /// Where the block of each anchor begins: where an `Arc` has its counts, of all that is pointed to the last before it.
+    fn starts(&self, pointers: &Pointers) -> Vec<u64> {
+        let mut candidates: Vec<(usize, u64)> = pointers
+            .all
+            .iter()
+            .filter_map(|pointer| match pointer.target {
+                Target::Anchor(place) => Some((place, pointer.word)),
+                _ => None,
+            })
+            .filter(|&(place, word)| word % 8 == 0 && word <= self.anchors[place].start)
+            .collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        let pieces: Vec<Piece> = candidates.iter().map(|&(_, address)| Piece { address, words: 2 }).collect();
+        let mut words = Vec::new();
+        let found = own_memory::gather(&pieces, &mut words);
+        let mut starts: Vec<Option<u64>> = vec![None; self.anchors.len()];
+        for ((&(place, word), counts), found) in candidates.iter().zip(words.chunks(2)).zip(found) {
+            let has_counts = found && counts.iter().all(|count| (1..MAX_COUNT).contains(count));
+            let has_room = word + COUNTS_BYTES <= self.anchors[place].end;
+            // Ascending: the last one stays.
+            if has_counts && has_room {
+                starts[place] = Some(word);
+            }
+        }
+        self.join_blocks(pointers, &mut starts);
+        starts.into_iter().zip(&self.anchors).map(|(start, anchor)| start.unwrap_or(anchor.start)).collect()
+    }
+
+    /// Of two locks in one block only the first has the block's start before it. The other one is in that block as well if who
+    /// waits for it points to that start, too.
+    fn join_blocks(&self, pointers: &Pointers, starts: &mut [Option<u64>]) {
+        let of_task = |pointer: &Pointer| match pointer.source {
+            Source::Block(place) => {
+                Some(self.found.blocks.all()[place].node).filter(|node| node.kind == NodeKind::Task)
+            }
+            Source::Root(_) => None,
+        };
+        let known: BTreeSet<(u64, u64)> =
+            pointers.all.iter().filter_map(|pointer| Some((of_task(pointer)?.id, pointer.word))).collect();
+        let mut waiting: BTreeMap<usize, Vec<u64>> = BTreeMap::new();
+        for wait in &self.waits {
+            if let Home::Anchor(place) = wait.home {
+                waiting.entry(place).or_default().push(wait.waker.task);
+            }
+        }
+        for place in 1..starts.len() {
+            let before = starts[place - 1].filter(|start| self.anchors[place].start - start <= MAX_BEFORE);
+            if let (None, Some(start), Some(tasks)) = (starts[place], before, waiting.get(&place))
+                && tasks.iter().any(|&task| known.contains(&(task, start)))
+            {
+                starts[place] = Some(start);
+            }
+        }
+    }
+
+    /// The pointers of roots that are wakers, by their addresses: nobody has looked for those there.
+    fn root_wakers(&self, all: &[Pointer]) -> BTreeSet<u64> {
+        let of_roots = all.iter().filter(|pointer| {
+            matches!(pointer.source, Source::Root(_))
+                && matches!(pointer.target, Target::Record | Target::Cell(_))
+        });
+        let addresses: Vec<u64> = of_roots.map(|pointer| pointer.at).collect();
+        let pieces: Vec<Piece> =
+            addresses.iter().map(|&at| Piece { address: at.saturating_sub(8), words: 3 }).collect();
+        let mut words = Vec::new();
+        let found = own_memory::gather(&pieces, &mut words);
+        let is_waker =
+            |words: &[u64]| words.windows(2).any(|two| self.wakers.task([two[0], two[1]]).is_some());
+        let known = addresses.iter().zip(words.chunks(3)).zip(found);
+        known.filter(|((_, words), found)| *found && is_waker(words)).map(|((&at, _), _)| at).collect()
+    }
+}
+
+/// The addresses of the wakers that lie in timers.
+fn timers(alone: &[Waker], layouts: &Layouts, schedulers: &BTreeSet<u64>) -> BTreeSet<u64> {
+    let Some(at) = layouts.timer else { return BTreeSet::new() };
+    let piece = |waker: &Waker| Piece { address: waker.at.wrapping_add_signed(at), words: 1 };
+    let pieces: Vec<Piece> = alone.iter().map(piece).collect();
+    let mut words = Vec::new();
+    let found = own_memory::gather(&pieces, &mut words);
+    let known = alone.iter().zip(words).zip(found);
+    known
+        .filter(|((_, word), found)| *found && schedulers.contains(word))
+        .map(|((waker, _), _)| waker.at)
+        .collect()
+}
+
+/// What a waker that is in no queue waits for, by where it lies.
+fn wait_in(block: &Block, waker: &Waker) -> WaitFor {
+    match block.part {
+        Part::Channel => WaitFor::ChannelRecv,
+        Part::Socket => WaitFor::Io,
+        Part::Cell { trailer } if waker.at >= block.start + trailer && block.node.id != waker.task => {
+            WaitFor::Join
+        }
+        Part::Cell { .. } | Part::Boxed | Part::Aligned | Part::Sample => WaitFor::Unknown,
+    }
+}
+
+/// The ranges, those that touch as one.
+fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<u64>> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
+/// A number for each block that begins there.
+fn ids(starts: &[u64]) -> BTreeMap<u64, u64> {
+    let starts: BTreeSet<u64> = starts.iter().copied().collect();
+    starts.into_iter().map(|start| (start, context::take_id())).collect()
+}
+
+/// Whether each waker is still where it was.
+fn still_there(waits: &[Wait]) -> Vec<bool> {
+    let pieces: Vec<Piece> = waits.iter().map(|wait| Piece { address: wait.waker.at, words: 2 }).collect();
+    let mut words = Vec::new();
+    let found = own_memory::gather(&pieces, &mut words);
+    waits
+        .iter()
+        .zip(words.chunks(2))
+        .zip(found)
+        .map(|((wait, words), found)| found && words == wait.waker.words)
+        .collect()
+}
+
+/// The row of a block of the census.
+fn aligned(id: u64, known: &Known, stacks: &mut Tree) -> Option<BlockRow> {
+    let block = known.aligned.get(&id)?;
+    let frames = heap::frames(block.stack);
+    let opener = match block.origin {
+        Origin::Recorded(task) => task.id().map(TaskId),
+        Origin::Outside | Origin::Unrecorded(_) => None,
+    };
+    Some(BlockRow {
+        id,
+        kind: BlockKind::Aligned,
+        size_bytes: Some(block.layout.size() as u64),
+        stack: (frames.len() > 1).then(|| stacks.add(&frames)),
+        opener,
+    })
+}
+
+/// Rows, while they are made.
+struct Rows<'a, 'b> {
+    graph: &'b Graph<'a>,
+    starts: &'b [u64],
+    ids: &'b BTreeMap<u64, u64>,
+    /// The numbers of words of statics by their addresses.
+    statics: BTreeMap<u64, u64>,
+    /// Blocks of the census that have to have a row.
+    used: BTreeSet<u64>,
+}
+
+impl Rows<'_, '_> {
+    fn number_statics(&mut self, pointers: &Pointers) {
+        let homes = self.graph.waits.iter().filter_map(|wait| match wait.home {
+            Home::Static(at) => Some(at),
+            Home::Block(_) | Home::Anchor(_) => None,
+        });
+        let roots = &self.graph.roots.ranges;
+        let sources = pointers.all.iter().filter(|pointer| match pointer.source {
+            Source::Root(place) => matches!(roots[place].1, Root::Static(_)),
+            Source::Block(_) => false,
+        });
+        let addresses: BTreeSet<u64> = homes.chain(sources.map(|pointer| pointer.at)).collect();
+        self.statics = addresses.into_iter().zip(0..).collect();
+    }
+
+    /// The node that a word lies in, and where in it.
+    fn of_home(&mut self, home: Home, at: u64) -> Option<(Node, u64)> {
+        match home {
+            Home::Block(place) => {
+                let block = self.graph.found.blocks.all().get(place)?;
+                if block.node.kind == NodeKind::Block {
+                    self.used.insert(block.node.id);
+                }
+                Some((block.node, at.wrapping_sub(block.start)))
+            }
+            Home::Anchor(place) => {
+                let start = *self.starts.get(place)?;
+                Some((Node { kind: NodeKind::Block, id: *self.ids.get(&start)? }, at.wrapping_sub(start)))
+            }
+            Home::Static(word) => {
+                Some((Node { kind: NodeKind::Static, id: *self.statics.get(&word)? }, at.wrapping_sub(word)))
+            }
+        }
+    }
+
+    fn wait(&mut self, wait: &Wait, held: bool) -> WaitRow {
+        let itself = Node { kind: NodeKind::Task, id: wait.waker.task };
+        let (node, offset) = self.of_home(wait.home, wait.at).unwrap_or((itself, 0));
+        let direction = match wait.wait_for {
+            WaitFor::ChannelSend | WaitFor::Permits => Some(WaitDirection::Give),
+            WaitFor::ChannelRecv | WaitFor::Notify | WaitFor::Join => Some(WaitDirection::Receive),
+            _ => None,
+        };
+        WaitRow {
+            task: TaskId(wait.waker.task),
+            node_kind: node.kind,
+            node_id: node.id,
+            offset: Some(offset),
+            wait_for: wait.wait_for,
+            direction,
+            place: wait.queued.map(|queued| queued.place),
+            permits: wait.permits,
+            lacks: wait.queued.and_then(|queued| queued.lacks),
+            touched: None,
+            held,
+        }
+    }
+
+    /// That something else than the task has its waker.
+    fn waker(&mut self, wait: &Wait, held: bool) -> Option<PointerRow> {
+        if wait.queued.is_some() {
+            return None;
+        }
+        let (from, from_offset) = self.of_home(wait.home, wait.at)?;
+        let to = Node { kind: NodeKind::Task, id: wait.waker.task };
+        (from != to).then(|| row((from, from_offset), (to, 0), PointerKind::Waker, held))
+    }
+
+    fn pointer(&mut self, pointer: &Pointer, root_wakers: &BTreeSet<u64>) -> Option<PointerRow> {
+        let from = match pointer.source {
+            Source::Block(place) => self.of_home(Home::Block(place), pointer.at)?,
+            Source::Root(place) => match self.graph.roots.ranges.get(place)?.1 {
+                Root::Static(_) => (Node { kind: NodeKind::Static, id: *self.statics.get(&pointer.at)? }, 0),
+                Root::Stack(thread) => (Node { kind: NodeKind::Thread, id: thread.into() }, 0),
+            },
+        };
+        let task = |id: u64| {
+            let kind =
+                if root_wakers.contains(&pointer.at) { PointerKind::Waker } else { PointerKind::Handle };
+            ((Node { kind: NodeKind::Task, id }, 0), kind)
+        };
+        let (to, kind) = match pointer.target {
+            // Which a wait is for.
+            Target::Record | Target::Cell(_) if self.is_in_waker(pointer.at) => return None,
+            // The first of the records lies where the table of all begins, which the recorder's statics have.
+            Target::Record
+                if matches!(pointer.source, Source::Root(_)) && !root_wakers.contains(&pointer.at) =>
+            {
+                return None;
+            }
+            Target::Record => task(self.graph.wakers.recorded(pointer.word)?),
+            Target::Cell(id) => task(id),
+            Target::Block(place) => (self.of_home(Home::Block(place), pointer.word)?, PointerKind::Address),
+            Target::Anchor(place) if pointer.word < *self.starts.get(place)? => return None,
+            Target::Anchor(place) => (self.of_home(Home::Anchor(place), pointer.word)?, PointerKind::Address),
+            Target::Static(at) => ((self.of_home(Home::Static(at), at)?.0, 0), PointerKind::Address),
+        };
+        (from.0 != to.0).then(|| row(from, to, kind, pointer.held))
+    }
+
+    /// True of a word that belongs to a waker which was found.
+    fn is_in_waker(&self, at: u64) -> bool {
+        let wakers = &self.graph.found.wakers;
+        let next = wakers.partition_point(|waker| waker.at + 16 <= at);
+        wakers.get(next).is_some_and(|waker| (waker.at..waker.at + 16).contains(&at))
+    }
+}
+
+fn row(from: (Node, u64), to: (Node, u64), pointer: PointerKind, held: bool) -> PointerRow {
+    PointerRow {
+        from_kind: from.0.kind,
+        from_id: from.0.id,
+        from_offset: from.1,
+        to_kind: to.0.kind,
+        to_id: to.0.id,
+        to_offset: to.1,
+        pointer,
+        held,
+    }
+}
