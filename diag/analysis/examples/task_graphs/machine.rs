@@ -364,8 +364,12 @@ impl Machine {
                 }
             }
             Need::Room(channel) => {
-                self.channels[channel].senders_wait.retain(|waiting| *waiting != at);
-                self.wake_sender(channel);
+                let waiting = &mut self.channels[channel].senders_wait;
+                let was_first = waiting.front() == Some(&at);
+                waiting.retain(|waiting| *waiting != at);
+                if was_first {
+                    self.wake_sender(channel);
+                }
             }
             _ => {}
         }
@@ -415,8 +419,10 @@ impl Machine {
         }
     }
 
+    /// The first that waits for room, if there is some.
     fn wake_sender(&mut self, channel: usize) {
-        if let Some(&first) = self.channels[channel].senders_wait.front() {
+        let state = &self.channels[channel];
+        if let Some(&first) = state.senders_wait.front().filter(|_| state.messages < state.room) {
             self.wake(first);
         }
     }

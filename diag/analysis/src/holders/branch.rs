@@ -22,7 +22,7 @@ pub struct Branch {
 
 /// By task.
 pub(super) fn branches(graph: &Graph) -> Vec<Branch> {
-    let is_left = |wait: &&Wait| wait.touched == Some(false) && wait.held;
+    let is_left = |wait: &&Wait| wait.held && graph.is_left(wait);
     let first = graph.waits().iter().filter(is_left).filter_map(|wait| {
         let queue = graph.queue(wait);
         // What is not at the head keeps nothing from others yet.

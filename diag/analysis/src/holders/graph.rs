@@ -164,6 +164,16 @@ impl Graph {
         queue
     }
 
+    /// True of a wait that its task does not poll: its last poll did not touch it, or it was given what it waits for, was woken for
+    /// that, and rests again.
+    pub(super) fn is_left(&self, wait: &Wait) -> bool {
+        let rests = || self.tasks.get(&wait.task).is_some_and(|parked| parked.state == TaskState::Idle);
+        match wait.touched {
+            Some(touched) => !touched,
+            None => wait.is_granted() && rests(),
+        }
+    }
+
     /// The ends of a channel; none of what is no channel.
     pub(super) fn ends(&self, node: Node) -> Option<Ends> {
         self.channels.get(&node.id).copied().filter(|_| node.kind == NodeKind::Resource)

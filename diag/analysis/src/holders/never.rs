@@ -79,8 +79,7 @@ fn needs(graph: &Graph, task: TaskId, parked: &Parked, level: Level) -> Option<B
     };
     // What it was given will not wake it again.
     let (granted, open): (Vec<&Wait>, Vec<&Wait>) = waits.into_iter().partition(|wait| wait.is_granted());
-    let is_left = |wait: &&Wait| wait.touched == Some(false);
-    if !all_found || open.is_empty() || !granted.iter().all(is_left) {
+    if !all_found || open.is_empty() || !granted.iter().all(|wait| graph.is_left(wait)) {
         return None;
     }
     let mut needs = BTreeSet::new();
