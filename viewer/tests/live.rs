@@ -91,7 +91,10 @@ async fn a_sweep_is_a_button_of_our_own_pages_alone() {
     let of_agent = viewer(agent.address(), None);
     assert!(of_agent.page("/").await.contains("Find who holds what"));
     assert_eq!(of_agent.ask(post("/holders", Some("cross-site"))).await.status, 403);
-    assert_eq!(of_agent.ask(axum::http::Request::get("/holders").header("host", "localhost")).await.status, 405);
+    assert_eq!(
+        of_agent.ask(axum::http::Request::get("/holders").header("host", "localhost")).await.status,
+        405
+    );
     let answer = of_agent.ask(post("/holders", Some("same-origin"))).await;
     let to = answer.headers.get("location").expect("it leads there").to_str().expect("an address");
     assert!(answer.status == 303 && to.starts_with("/s/") && to.ends_with("/tasks"), "{to}");

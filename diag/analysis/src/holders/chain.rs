@@ -44,7 +44,9 @@ pub(super) fn chain(graph: &Graph, task: TaskId) -> Vec<Link> {
 /// What a task waits for that one alone has. It may wait for more: any of that lets it go on.
 fn link(graph: &Graph, task: TaskId) -> Option<Link> {
     let is_parked = graph.tasks.get(&task).is_some_and(|parked| parked.state == TaskState::Idle);
-    let mut open = graph.waits_of(task).filter(|wait| wait.touched != Some(false) && !wait.is_granted());
+    let is_open =
+        |wait: &&Wait| wait.touched != Some(false) && !wait.is_granted() && !graph.is_left_over(wait);
+    let mut open = graph.waits_of(task).filter(is_open);
     let wait = open.next().filter(|_| is_parked && open.next().is_none())?;
     let servers = servers(graph, wait, Level::Lax)?;
     let holder = surest(wait, &servers.all)?;

@@ -51,7 +51,7 @@ struct Needs {
 
 impl Needs {
     fn of(graph: &Graph, never: &BTreeMap<TaskId, Never>, task: TaskId) -> Self {
-        let open = graph.waits_of(task).filter(|wait| !wait.is_granted());
+        let open = graph.waits_of(task).filter(|wait| !wait.is_granted() && !graph.is_left_over(wait));
         let (mut of, mut is_exclusive) = (BTreeSet::new(), true);
         for wait in open {
             is_exclusive &= matches!(wait.wait_for, WaitFor::Permits | WaitFor::Join | WaitFor::ChannelSend);

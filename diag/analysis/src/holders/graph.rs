@@ -1,6 +1,6 @@
 //! The rows of a sweep as a graph: nodes, who points to whom, and who waits in what.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diag_snapshot::{
     Node, NodeKind, PointerKind, ResourceRow, Snapshot, TaskId, TaskState, WaitDirection, WaitFor,
@@ -83,6 +83,8 @@ pub(super) struct Graph {
     of_task: HashMap<TaskId, Vec<u32>>,
     in_node: HashMap<Node, Vec<u32>>,
     pub(super) tasks: BTreeMap<TaskId, Parked>,
+    /// What alone each of these tasks awaits, as its stacks say.
+    pub(super) needs: HashMap<TaskId, HashSet<WaitFor>>,
     /// Senders and whether there is a receiver, of channels.
     channels: HashMap<u64, Ends>,
 }
@@ -130,6 +132,7 @@ impl Graph {
             in_node: by(&waits, |wait| wait.node),
             waits,
             tasks: tasks(snapshot),
+            needs: HashMap::new(),
             channels: snapshot.resources.iter().map(|row| (row.id, ends(&row))).collect(),
         }
     }
@@ -172,6 +175,11 @@ impl Graph {
             Some(touched) => !touched,
             None => wait.is_granted() && rests(),
         }
+    }
+
+    /// True of a waker that lies where its task awaits nothing any more.
+    pub(super) fn is_left_over(&self, wait: &Wait) -> bool {
+        self.needs.get(&wait.task).is_some_and(|needs| !needs.contains(&wait.wait_for))
     }
 
     /// The ends of a channel; none of what is no channel.

@@ -15,6 +15,7 @@ mod name;
 mod never;
 pub mod retainers;
 mod servers;
+mod touched;
 
 use std::collections::BTreeMap;
 
@@ -57,7 +58,8 @@ impl Holders {
     pub(crate) fn of(analysis: &Analysis) -> Option<Self> {
         let snapshot = analysis.snapshot();
         let sweep = snapshot.capture.sweep.as_ref()?;
-        let graph = Graph::new(snapshot);
+        let mut graph = Graph::new(snapshot);
+        graph.needs = touched::needs(analysis, graph.waits());
         let never = never::never(&graph, sweep);
         let cycles = cycle::cycles(&graph, &never);
         let branches = branch::branches(&graph);

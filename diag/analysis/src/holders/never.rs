@@ -83,7 +83,9 @@ fn needs(graph: &Graph, task: TaskId, parked: &Parked, level: Level) -> Option<B
         return None;
     }
     let mut needs = BTreeSet::new();
-    for wait in open {
+    // To be woken by what it awaited before lets nobody go on.
+    let is_awaited = |wait: &&Wait| level == Level::Strict || !graph.is_left_over(wait);
+    for wait in open.into_iter().filter(is_awaited) {
         let servers = servers(graph, wait, level).filter(|_| wait.held)?;
         needs.extend(servers.all.iter().map(|server| server.task));
     }

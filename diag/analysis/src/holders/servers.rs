@@ -4,7 +4,7 @@
 //! often to the start of its block, as an `Arc` is one; an owned guard is such a one as well. A word may be left
 //! over from before. So a wait has candidates, and is hopeless only if all of them are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diag_snapshot::{Node, PointerKind, TaskId, WaitFor};
 
@@ -84,6 +84,11 @@ fn of_permits(graph: &Graph, wait: &Wait, level: Level) -> Option<Vec<Server>> {
     }
     let waiters: BTreeSet<TaskId> = queue.iter().map(|other| other.task).collect();
     let pointers: Vec<&Pointer> = graph.pointers_into(wait.node).filter(|pointer| pointer.held).collect();
+    // Whoever waits has a pointer there: where that is not seen, nobody's is, as the block is not where it was taken to be.
+    let is_seen = |task: &TaskId| pointers.iter().any(|pointer| task_of(pointer.from) == Some(*task));
+    if !waiters.iter().all(is_seen) {
+        return None;
+    }
     let is_guard = guards(wait, &pointers);
     let start = pointers.iter().filter(|pointer| is_guard(pointer)).map(|pointer| pointer.to_offset).min();
     // An owned guard has an `Arc` of the lock alone, whose counts lie right before it.
@@ -104,10 +109,28 @@ fn of_permits(graph: &Graph, wait: &Wait, level: Level) -> Option<Vec<Server>> {
     }
     // One of those that wait has it, if nobody else does; a normal sweep does not know everybody.
     if all.is_empty() && level == Level::Lax {
-        all = waiters.into_iter().map(|task| Server { by: By::Waiting, task }).collect();
+        let likely = most_guards(graph, wait, &waiters);
+        all = likely.into_iter().map(|task| Server { by: By::Waiting, task }).collect();
     }
     let has_guard = all.iter().any(|server| server.by == By::Guard);
     (level == Level::Lax || has_guard).then(|| all.into_iter().collect())
+}
+
+/// Those of the waiters that have more pointers to the lock than another one that waits just so: a guard, or a future that was
+/// given it. All of them if they have as many.
+fn most_guards(graph: &Graph, wait: &Wait, waiters: &BTreeSet<TaskId>) -> BTreeSet<TaskId> {
+    let pointers: Vec<&Pointer> = graph.pointers_into(wait.node).filter(|pointer| pointer.held).collect();
+    let is_guard = guards(wait, &pointers);
+    let mut counts: BTreeMap<TaskId, u64> = waiters.iter().map(|&task| (task, 0)).collect();
+    for pointer in pointers.iter().filter(|pointer| is_guard(pointer)) {
+        if let Some(count) = task_of(pointer.from).and_then(|task| counts.get_mut(&task)) {
+            *count += 1;
+        }
+    }
+    let least = counts.values().min().copied().unwrap_or(0);
+    let more: BTreeSet<TaskId> =
+        counts.iter().filter(|(_, count)| **count > least).map(|(&task, _)| task).collect();
+    if more.is_empty() { waiters.clone() } else { more }
 }
 
 /// Which pointers are to the lock itself. An `Arc` of a lock may be as near to the queue's word.

@@ -30,6 +30,8 @@ facts! {
         FindWhoHasIt { waits: WaitKind },
         /// Tasks that take locks in several orders.
         OneOrderOfLocks,
+        /// A task that waits for what it has itself.
+        GiveBackOwn,
         /// Tasks that wait for each other's messages.
         LeaveTheCycle,
         /// Tasks whose wakers nobody has.

@@ -70,10 +70,18 @@ fn finding(facts: &Facts<'_>, cycle: &WaitCycle) -> Option<Finding> {
             Category::Stuck,
             cycle.certainty.into(),
             Subject::from(&first.site),
-            if cycle.is_exclusive { Advice::OneOrderOfLocks } else { Advice::LeaveTheCycle },
+            advice(cycle),
             Risk::NeverGivenBack,
         )
     })
+}
+
+fn advice(cycle: &WaitCycle) -> Advice {
+    match (cycle.members.len(), cycle.is_exclusive) {
+        (1, true) => Advice::GiveBackOwn,
+        (_, true) => Advice::OneOrderOfLocks,
+        _ => Advice::LeaveTheCycle,
+    }
 }
 
 fn step(member: &WaitingTask, next: &WaitingTask) -> Evidence {

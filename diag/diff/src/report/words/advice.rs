@@ -36,6 +36,10 @@ impl fmt::Display for Advice {
                 "take what each of them needs in one order everywhere, or give the first back before waiting for the next; a \
                  full channel whose receiver waits for its senders is such a need, too"
             }
+            GiveBackOwn => {
+                "see what this task has of it already: a guard that lives across this wait, or a future that `select!` by `&mut` left \
+                 in the queue unpolled; drop that first"
+            }
             LeaveTheCycle => {
                 "let one of them not wait: answer from a task of its own, send with `try_send`, or drop the end that nobody \
                  uses before waiting for the others"
