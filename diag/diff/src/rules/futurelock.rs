@@ -70,7 +70,7 @@ fn finding(facts: &Facts<'_>, left: &LeftBranch, confidence: Confidence) -> Find
     let blocks_itself = left.blocks_itself.is_some() && left.is_granted;
     evidence.extend(blocks_itself.then_some(Evidence::WaitsForItself { task: task.task.0 }));
     evidence.extend(Evidence::victims(&left.behind));
-    evidence.extend(labelled(&facts.now.labels.among([task.task].into_iter())));
+    evidence.extend(labelled(&facts.now.labels.among([task.task])));
     Finding {
         since: ago(facts.now, left.behind_idle_us.unwrap_or(task.idle_us)),
         count: Some(1 + tasks_of(&left.behind).count() as u64),

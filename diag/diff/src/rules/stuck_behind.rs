@@ -68,7 +68,7 @@ fn finding(facts: &Facts<'_>, held: &HolderOfWaiters) -> Finding {
         behind,
     }];
     evidence.extend(Evidence::victims(&held.behind));
-    evidence.extend(labelled(&facts.now.labels.among([task.task].into_iter())));
+    evidence.extend(labelled(&facts.now.labels.among([task.task])));
     let others = (held.others > 0).then_some(Evidence::OthersMayHaveIt { others: held.others });
     Finding {
         since: ago(facts.now, task.idle_us),
