@@ -33,10 +33,13 @@ struct Line {
     waiting: VecDeque<Piece>,
 }
 
+/// What is done for a caller; it is told whether anybody still waits.
+type Job = Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>;
+
 struct Piece {
     /// Pieces with the same question have the same answer.
     question: Option<&'static str>,
-    work: Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>,
+    work: Job,
     /// Those who wait are its receivers.
     answer: watch::Sender<Option<Response<Whole>>>,
 }
@@ -72,11 +75,7 @@ impl Work {
         self.wait(None, Box::new(|_: &dyn Fn() -> bool| work())).await
     }
 
-    async fn wait(
-        self: &Arc<Self>,
-        question: Option<&'static str>,
-        work: Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>,
-    ) -> Response<Whole> {
+    async fn wait(self: &Arc<Self>, question: Option<&'static str>, work: Job) -> Response<Whole> {
         let (mut answer, is_to_man) = self.stand_in_line(question, work);
         if is_to_man {
             self.man();
@@ -91,7 +90,7 @@ impl Work {
     fn stand_in_line(
         &self,
         question: Option<&'static str>,
-        work: Box<dyn FnOnce(&dyn Fn() -> bool) -> Response<Whole> + Send>,
+        work: Job,
     ) -> (watch::Receiver<Option<Response<Whole>>>, bool) {
         let mut line = self.line();
         // What nobody waits for any more may hold a whole CPU profile.

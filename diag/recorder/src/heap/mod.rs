@@ -192,6 +192,11 @@ pub(crate) fn live_blocks() -> Vec<(u64, Sample)> {
     known.filter_map(|(address, record)| Some((address, tables.records.sample(record)?))).collect()
 }
 
+/// The addresses that small sampled blocks have.
+pub(crate) fn slots() -> std::ops::Range<u64> {
+    tables().map_or(0..0, |tables| tables.region.addresses())
+}
+
 /// True if every block is recorded.
 pub(crate) fn records_all() -> bool {
     WAS_ENABLED.load(Ordering::Relaxed) && sampler::rate() == Some(0)

@@ -151,6 +151,12 @@ impl Region {
         RecordId(self.owner_of(slot).load(Ordering::Relaxed) & !TAKEN)
     }
 
+    /// The addresses of all slots.
+    pub(super) fn addresses(&self) -> std::ops::Range<u64> {
+        let start = (self.memory.start().as_ptr().addr() + self.start) as u64;
+        start..start + (self.class_offset(CLASSES)) as u64
+    }
+
     /// The slots that are taken, with their addresses and records, as far as nobody takes or gives them just now. For
     /// who looks the records up, and compares.
     pub(super) fn taken(&self) -> impl Iterator<Item = (u64, RecordId)> {

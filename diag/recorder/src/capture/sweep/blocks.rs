@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use diag_snapshot::{Node, NodeKind};
 
+use super::words::OWN_MEMORY;
+
 /// What a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
@@ -54,6 +56,7 @@ pub(super) struct Blocks {
 impl Blocks {
     /// Of blocks that overlap, as one was freed and another one made meanwhile, the later in the list stays.
     pub(super) fn new(mut all: Vec<Block>) -> Self {
+        all.reserve(OWN_MEMORY);
         all.reverse();
         all.sort_by_key(|block| block.start);
         let mut end = 0;

@@ -7,8 +7,9 @@ use diag_snapshot::{Node, NodeKind};
 use super::super::sites::Sites;
 use super::super::tasks;
 use super::blocks::{Block, Part};
+use super::words::OWN_MEMORY;
 use crate::census::{Cell, Cells, Found, Kind, Rules};
-use crate::heap;
+use crate::heap::{self, Sample};
 use crate::number_map::NumberMap;
 use crate::runtime;
 use crate::task::context;
@@ -25,6 +26,10 @@ pub(super) struct Known {
     /// how large it is.
     pub(super) boxed: Vec<(u64, u64)>,
     pub(super) tasks_without_memory: u64,
+    /// The sampled blocks by their addresses.
+    pub(super) samples: Vec<(u64, Sample)>,
+    /// How many wakers there are of each task with a record, as far as that is counted.
+    pub(super) wakers: NumberMap<u64, u32>,
     /// What runs these tasks: the addresses of schedulers.
     pub(super) schedulers: BTreeSet<u64>,
 }
@@ -43,10 +48,14 @@ impl Known {
             aligned: NumberMap::default(),
             boxed: Vec::new(),
             tasks_without_memory: 0,
+            samples: Vec::new(),
+            wakers: NumberMap::default(),
             schedulers: runtime::words().map(|(word, _)| word).collect(),
         };
         // What lies later in the list wins where two overlap: a cell was found by the task that has it now.
-        for (start, sample) in heap::live_blocks() {
+        known.samples.reserve(OWN_MEMORY);
+        known.samples.extend(heap::live_blocks());
+        for &(start, sample) in &known.samples {
             let node = Node { kind: NodeKind::Sample, id: sample.birth };
             known.blocks.push(Block { start, bytes: sample.size_bytes, node, part: Part::Sample });
         }
@@ -85,6 +94,9 @@ impl Known {
         for found in tasks {
             let Some(reading) = found.read() else { continue };
             let Some(id) = reading.task.id() else { continue };
+            if reading.state.is_countable() {
+                self.wakers.insert(id, reading.state.wakers());
+            }
             let address = found.record.runtime_waker().addr() as u64;
             if address != 0 {
                 addresses.push(address);

@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn both_kinds_of_queue_are_learnt_from_this_tokio() {
         let layouts = Layouts::learn();
-        let permits = layouts.permits.expect("a semaphore's");
+        let permits = layouts.permits.clone().expect("a semaphore's");
         assert!(
             permits.lacks.is_some() && permits.owners.iter().all(|way| way.permits.is_some()),
             "{permits:?}"

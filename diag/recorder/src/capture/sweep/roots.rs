@@ -19,6 +19,8 @@ pub(super) enum Root {
 /// All that is known.
 pub(super) struct Roots {
     pub(super) ranges: Vec<(Range<u64>, Root)>,
+    /// Memory that can be written and is neither: heaps, mostly.
+    pub(super) heap: Vec<Range<u64>>,
     /// Threads whose stack could not be told, as they ran.
     pub(super) threads_running: u64,
 }
@@ -54,7 +56,12 @@ impl Roots {
                 None => threads_running += 1,
             }
         }
-        Some(Roots { ranges, threads_running })
+        let is_root = |range: &Range<u64>| ranges.iter().any(|(root, _)| overlaps(root, range));
+        // Nor the stack of who looks, where what was found lies about.
+        let here = std::ptr::from_ref(&threads_running).addr() as u64;
+        let is_heap = |range: &&Range<u64>| !is_root(range) && !range.contains(&here);
+        let heap = writable.iter().filter(is_heap).cloned().collect();
+        Some(Roots { ranges, heap, threads_running })
     }
 
     /// The module in whose statics an address lies.

@@ -16,6 +16,7 @@ use super::known::Known;
 use super::pointers::{Pointer, Pointers, Source, Target};
 use super::queue_layout::Layouts;
 use super::queues::{Queue, Queued};
+use super::retainers::{End, Link};
 use super::roots::{Root, Roots};
 use super::wakers::{Waker, Wakers};
 use super::words::{Limit, Stopped};
@@ -76,9 +77,10 @@ impl<'a> Graph<'a> {
     ) -> Self {
         let in_queues: BTreeSet<u64> =
             queues.iter().flat_map(|queue| &queue.queued).map(|queued| queued.waker.at).collect();
-        let alone: Vec<Waker> =
-            found.wakers.iter().filter(|waker| !in_queues.contains(&waker.at)).copied().collect();
         let mut graph = Graph { known, found, roots, wakers, waits: Vec::new(), anchors: Vec::new() };
+        let is_alone = |waker: &&Waker| !in_queues.contains(&waker.at);
+        let mut alone: Vec<Waker> = found.wakers.iter().filter(is_alone).copied().collect();
+        graph.forget_freed(&mut alone, &queues);
         let timers = timers(&alone, layouts, &known.schedulers);
         let of_queues = queues.iter().map(|queue| (queue.head, queue.start..queue.end));
         let of_wakers = alone.iter().map(|waker| (waker.at, found.start_before(waker.at)..waker.at + 16));
@@ -108,6 +110,28 @@ impl<'a> Graph<'a> {
             graph.waits.push(Wait { waker, home, at: waker.at, wait_for, queued: None, permits: None });
         }
         graph
+    }
+
+    /// Leaves out wakers that are none any more: of a task of which all wakers were found elsewhere, those in a part of it that
+    /// is no future now, and those that lie in no block which is known, where memory may have been freed.
+    fn forget_freed(&self, alone: &mut Vec<Waker>, queues: &[Queue]) {
+        let rank = |waker: &Waker| match self.known_home(waker.at).and_then(|home| self.block(home)) {
+            Some(block) if wait_in(block, waker) != WaitFor::Unknown => 0,
+            Some(_) => 1,
+            None => 2,
+        };
+        let queued = queues.iter().flat_map(|queue| &queue.queued).map(|queued| queued.waker.task);
+        let mut found: BTreeMap<u64, u32> = BTreeMap::new();
+        for task in queued {
+            *found.entry(task).or_default() += 1;
+        }
+        alone.sort_by_cached_key(|waker| (rank(waker), waker.at));
+        alone.retain(|waker| {
+            let Some(&all) = self.known.wakers.get(&waker.task) else { return true };
+            let found = found.entry(waker.task).or_default();
+            *found += 1;
+            *found <= all
+        });
     }
 
     fn known_home(&self, at: u64) -> Option<Home> {
@@ -174,12 +198,12 @@ impl<'a> Graph<'a> {
     }
 
     /// Fills in the tables.
-    pub(super) fn rows(&self, pointers: &Pointers, swept: &mut Swept, stacks: &mut Tree) {
+    pub(super) fn rows(&self, pointers: &Pointers, kept: &[Link], swept: &mut Swept, stacks: &mut Tree) {
         let starts = self.starts(pointers);
-        let ids = ids(&starts);
+        let ids = ids(&starts, kept);
         let mut rows =
             Rows { graph: self, starts: &starts, ids: &ids, statics: BTreeMap::new(), used: BTreeSet::new() };
-        rows.number_statics(pointers);
+        rows.number_statics(pointers, kept);
         let held = still_there(&self.waits);
         let mut waits: Vec<WaitRow> =
             self.waits.iter().zip(&held).map(|(wait, &held)| rows.wait(wait, held)).collect();
@@ -187,6 +211,7 @@ impl<'a> Graph<'a> {
             self.waits.iter().zip(&held).filter_map(|(wait, &held)| rows.waker(wait, held)).collect();
         let root_wakers = self.root_wakers(&pointers.all);
         points.extend(pointers.all.iter().filter_map(|pointer| rows.pointer(pointer, &root_wakers)));
+        points.extend(kept.iter().filter_map(|link| rows.link(link)));
         waits.sort_by_key(|row| (row.task, row.node(), row.offset));
         points.sort_by_key(|row| (row.from(), row.from_offset, row.to(), row.to_offset));
         let mut blocks: Vec<BlockRow> =
@@ -318,8 +343,12 @@ fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 }
 
 /// A number for each block that begins there.
-fn ids(starts: &[u64]) -> BTreeMap<u64, u64> {
-    let starts: BTreeSet<u64> = starts.iter().copied().collect();
+fn ids(starts: &[u64], kept: &[Link]) -> BTreeMap<u64, u64> {
+    let bases = kept.iter().flat_map(|link| [link.from, link.to]).filter_map(|end| match end {
+        End::Base(base) => Some(base.address()),
+        End::Known(_) | End::Root(_) => None,
+    });
+    let starts: BTreeSet<u64> = starts.iter().copied().chain(bases).collect();
     starts.into_iter().map(|start| (start, context::take_id())).collect()
 }
 
@@ -365,7 +394,7 @@ struct Rows<'a, 'b> {
 }
 
 impl Rows<'_, '_> {
-    fn number_statics(&mut self, pointers: &Pointers) {
+    fn number_statics(&mut self, pointers: &Pointers, kept: &[Link]) {
         let homes = self.graph.waits.iter().filter_map(|wait| match wait.home {
             Home::Static(at) => Some(at),
             Home::Block(_) | Home::Anchor(_) => None,
@@ -375,7 +404,13 @@ impl Rows<'_, '_> {
             Source::Root(place) => matches!(roots[place].1, Root::Static(_)),
             Source::Block(_) => false,
         });
-        let addresses: BTreeSet<u64> = homes.chain(sources.map(|pointer| pointer.at)).collect();
+        let keepers = kept.iter().filter(|link| match link.from {
+            End::Root(place) => matches!(roots[place].1, Root::Static(_)),
+            End::Known(_) | End::Base(_) => false,
+        });
+        let keepers = keepers.map(|link| link.at.address());
+        let addresses: BTreeSet<u64> =
+            homes.chain(sources.map(|pointer| pointer.at)).chain(keepers).collect();
         self.statics = addresses.into_iter().zip(0..).collect();
     }
 
@@ -435,10 +470,7 @@ impl Rows<'_, '_> {
     fn pointer(&mut self, pointer: &Pointer, root_wakers: &BTreeSet<u64>) -> Option<PointerRow> {
         let from = match pointer.source {
             Source::Block(place) => self.of_home(Home::Block(place), pointer.at)?,
-            Source::Root(place) => match self.graph.roots.ranges.get(place)?.1 {
-                Root::Static(_) => (Node { kind: NodeKind::Static, id: *self.statics.get(&pointer.at)? }, 0),
-                Root::Stack(thread) => (Node { kind: NodeKind::Thread, id: thread.into() }, 0),
-            },
+            Source::Root(place) => self.of_root(place, pointer.at)?,
         };
         let task = |id: u64| {
             let kind =
@@ -462,6 +494,34 @@ impl Rows<'_, '_> {
             Target::Static(at) => ((self.of_home(Home::Static(at), at)?.0, 0), PointerKind::Address),
         };
         (from.0 != to.0).then(|| row(from, to, kind, pointer.held))
+    }
+
+    /// What keeps a sampled block, or what keeps that.
+    fn link(&mut self, link: &Link) -> Option<PointerRow> {
+        let from = match link.from {
+            End::Root(place) => self.of_root(place, link.at.address())?,
+            End::Known(place) => self.of_home(Home::Block(place), link.at.address())?,
+            End::Base(base) => self.of_base(base.address(), link.at.address())?,
+        };
+        let to = match link.to {
+            End::Known(place) => self.of_home(Home::Block(place), link.word.address())?,
+            End::Base(base) => self.of_base(base.address(), link.word.address())?,
+            End::Root(_) => return None,
+        };
+        (from.0 != to.0).then(|| row(from, to, PointerKind::Address, link.held))
+    }
+
+    /// A block that pointers lead to. Of a map they point behind its entries.
+    fn of_base(&self, base: u64, at: u64) -> Option<(Node, u64)> {
+        Some((Node { kind: NodeKind::Block, id: *self.ids.get(&base)? }, at.saturating_sub(base)))
+    }
+
+    fn of_root(&self, place: usize, at: u64) -> Option<(Node, u64)> {
+        let node = match self.graph.roots.ranges.get(place)?.1 {
+            Root::Static(_) => Node { kind: NodeKind::Static, id: *self.statics.get(&at)? },
+            Root::Stack(thread) => Node { kind: NodeKind::Thread, id: thread.into() },
+        };
+        Some((node, 0))
     }
 
     /// True of a word that belongs to a waker which was found.

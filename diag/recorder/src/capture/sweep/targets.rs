@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use super::words::OWN_MEMORY;
+
 /// Pages are told apart by so many bits.
 const FILTER_BITS: u32 = 16;
 const PAGE_BITS: u32 = 12;
@@ -14,11 +16,12 @@ pub(super) struct Targets<T> {
     pages: Vec<u64>,
 }
 
-impl<T> Targets<T> {
-    /// Of ranges that overlap, the last to begin may hide the others.
+impl<T: Copy> Targets<T> {
+    /// Where ranges overlap, the last to begin is found.
     pub(super) fn new(mut ranges: Vec<(Range<u64>, T)>) -> Self {
         ranges.retain(|(range, _)| range.start < range.end);
         ranges.sort_by_key(|(range, _)| range.start);
+        let ranges = disjoint(ranges);
         let start = ranges.first().map_or(0, |(range, _)| range.start);
         let end = ranges.iter().map(|(range, _)| range.end).max().unwrap_or_default();
         let mut pages = vec![0; (1 << FILTER_BITS) / 64];
@@ -31,6 +34,11 @@ impl<T> Targets<T> {
             }
         }
         Targets { ranges, span: start..end, pages }
+    }
+
+    /// No range has an address outside of these.
+    pub(super) fn span(&self) -> Range<u64> {
+        self.span.clone()
     }
 
     /// The range that this word points into.
@@ -46,6 +54,33 @@ impl<T> Targets<T> {
         let after = self.ranges.partition_point(|(range, _)| range.start <= word);
         self.ranges.get(after.checked_sub(1)?).filter(|(range, _)| range.contains(&word))
     }
+}
+
+/// Without overlaps, of ranges in the order of their starts.
+fn disjoint<T: Copy>(ranges: Vec<(Range<u64>, T)>) -> Vec<(Range<u64>, T)> {
+    /// What of a range is still free once it is left, from where the ranges so far end.
+    fn close<T>(from: &mut u64, (end, what): (u64, T), found: &mut Vec<(Range<u64>, T)>) {
+        if *from < end {
+            found.push((*from..end, what));
+            *from = end;
+        }
+    }
+    let room = ranges.len().max(OWN_MEMORY);
+    let (mut found, mut open, mut from) = (Vec::with_capacity(room), Vec::new(), 0);
+    for (range, what) in ranges {
+        while let Some(top) = open.pop_if(|(end, _)| *end <= range.start) {
+            close(&mut from, top, &mut found);
+        }
+        if let Some(&(_, around)) = open.last() {
+            close(&mut from, (range.start, around), &mut found);
+        }
+        from = range.start;
+        open.push((range.end, what));
+    }
+    while let Some(top) = open.pop() {
+        close(&mut from, top, &mut found);
+    }
+    found
 }
 
 #[inline]
@@ -65,7 +100,13 @@ mod tests {
             [0, 64, 0x4FFF, 0x5000, 0x7000, 0x700F].map(found),
             [None, None, None, Some('b'), Some('a'), Some('a')]
         );
-        assert_eq!(found(u64::MAX), None);
+        assert_eq!(
+            [0x7010, 0x8_FFFF_FFFF, 0x9_0000_0000, u64::MAX].map(found),
+            [Some('b'), Some('b'), None, None]
+        );
+        let nested = Targets::new(vec![(10..90, 'a'), (20..30, 'b'), (25..50, 'c'), (50..51, 'd')]);
+        let found: String = (0..10).map(|i| nested.find(5 + 10 * i).map_or('-', |(_, it)| *it)).collect();
+        assert_eq!(found, "-acccaaaa-");
         let none: Targets<char> = Targets::new(Vec::new());
         assert!([0, 1, u64::MAX].iter().all(|&word| none.find(word).is_none()));
     }

@@ -9,6 +9,9 @@ const MAX_PIECE_WORDS: usize = 4096;
 const BATCH_WORDS: usize = 1 << 15;
 const BATCH_PIECES: usize = 512;
 
+/// Room for so many words or more is taken from the recorder's own memory, in which a sweep does not find what it has itself.
+pub(super) const OWN_MEMORY: usize = 1 << 12;
+
 /// Why a sweep has ended before it was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
@@ -54,7 +57,8 @@ pub(super) fn each_range(
     limit: &Limit<'_>,
     mut see: impl FnMut(usize, u64, &[u64]),
 ) -> Result<Read, Stopped> {
-    let (mut pieces, mut places, mut words) = (Vec::new(), Vec::new(), Vec::new());
+    // What holds addresses is large enough to lie in the recorder's own memory, which is not swept.
+    let (mut pieces, mut places, mut words) = (Vec::with_capacity(OWN_MEMORY), Vec::new(), Vec::new());
     let (mut filled, mut read) = (0, Read::default());
     let mut flush = |pieces: &mut Vec<Piece>, places: &mut Vec<usize>| {
         let found = own_memory::gather(pieces, &mut words);

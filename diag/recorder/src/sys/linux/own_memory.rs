@@ -1,5 +1,5 @@
-//! The memory of a thread that sleeps, read without its help: by a system call that answers instead of faulting,
-//! as the thread may wake, end and take its stack with it at any time.
+//! Memory that may go while it is read, as the stack of a thread that sleeps or a block that others free: by a system call that
+//! answers instead of faulting.
 
 use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::AtomicU64;
@@ -111,15 +111,17 @@ unsafe fn copy_each(pieces: &[Piece], to: *mut u8) -> Option<usize> {
         iov_base: piece.address as *mut libc::c_void,
         iov_len: piece.words * 8,
     };
-    let from: Vec<libc::iovec> = pieces.iter().map(from).collect();
+    // So large that it is in the recorder's own memory, or who looks for pointers would find these.
+    let mut all: Vec<libc::iovec> = Vec::with_capacity(2 * MAX_GATHERED);
+    all.extend(pieces.iter().map(from));
     // SAFETY: writes to `to` by the promise of the caller; the other side is only asked for.
     let copied = unsafe {
         libc::process_vm_readv(
             libc::getpid(),
             &raw const into,
             1,
-            from.as_ptr(),
-            from.len() as libc::c_ulong,
+            all.as_ptr(),
+            all.len() as libc::c_ulong,
             0,
         )
     };
