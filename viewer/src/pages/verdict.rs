@@ -239,7 +239,12 @@ impl Verdict {
         let function = functions.find(|change| subject_function == Some(&change.place)).cloned();
         let by_task_site = function.iter().flat_map(|function: &HeapSiteChange| &function.by_task_site);
         Verdict {
-            holders: HoldersView::of_finding(&after.analysis, &after.summary.id, &finding, site_index),
+            holders: HoldersView::of_finding(
+                &after.analysis,
+                &after.summary.id,
+                &finding,
+                subject_site.and_then(|site| after.site_index(site)),
+            ),
             flame: heap::picture_of(after, site_index, subject_function),
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
             await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),

@@ -1,10 +1,13 @@
 //! The rows of a sweep as a graph: nodes, who points to whom, and who waits in what.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Mutex;
 
 use diag_snapshot::{
     Node, NodeKind, PointerKind, ResourceRow, Snapshot, TaskId, TaskState, WaitDirection, WaitFor,
 };
+
+use super::servers::{Level, Servers};
 
 /// A pointer from one node to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +90,12 @@ pub(super) struct Graph {
     pub(super) needs: HashMap<TaskId, HashSet<WaitFor>>,
     /// Senders and whether there is a receiver, of channels.
     channels: HashMap<u64, Ends>,
+    /// Who may end the waits of a queue, once asked.
+    servers: Mutex<HashMap<ServersKey, Option<Servers>>>,
 }
+
+/// A queue, for what its tasks wait, and how strictly it is asked.
+pub(super) type ServersKey = (Node, Option<u64>, WaitFor, Level);
 
 /// The ends of a channel.
 #[derive(Clone, Copy, Debug)]
@@ -134,6 +142,17 @@ impl Graph {
             tasks: tasks(snapshot),
             needs: HashMap::new(),
             channels: snapshot.resources.iter().map(|row| (row.id, ends(&row))).collect(),
+            servers: Mutex::default(),
+        }
+    }
+
+    pub(super) fn known_servers(&self, key: &ServersKey) -> Option<Option<Servers>> {
+        self.servers.lock().ok()?.get(key).cloned()
+    }
+
+    pub(super) fn keep_servers(&self, key: ServersKey, servers: Option<Servers>) {
+        if let Ok(mut known) = self.servers.lock() {
+            known.insert(key, servers);
         }
     }
 

@@ -37,7 +37,7 @@ pub struct Server {
 }
 
 /// How much has to be known before a wait is taken for hopeless.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Level {
     /// Each candidate counts, however far it is from being one.
     Strict,
@@ -54,6 +54,17 @@ pub(super) struct Servers {
 
 /// None if somebody else may end it who is not known: a timer, the system, memory that nobody knows.
 pub(super) fn servers(graph: &Graph, wait: &Wait, level: Level) -> Option<Servers> {
+    // All of a queue have the same.
+    let key = (wait.node, wait.offset, wait.wait_for, level);
+    if let Some(known) = graph.known_servers(&key) {
+        return known;
+    }
+    let found = find(graph, wait, level);
+    graph.keep_servers(key, found.clone());
+    found
+}
+
+fn find(graph: &Graph, wait: &Wait, level: Level) -> Option<Servers> {
     let all = match wait.wait_for {
         WaitFor::Join => of_join(wait)?,
         WaitFor::Permits => of_permits(graph, wait, level)?,
@@ -72,6 +83,8 @@ fn of_join(wait: &Wait) -> Option<Vec<Server>> {
 /// A queue's word lies within so many bytes of the lock's start: a semaphore of tokio has 40, of which the last eight are not
 /// that word.
 const WITHIN: u64 = 32;
+/// Of so many waiters at most it is asked which of them has it.
+const MAX_WAITERS: usize = 64;
 /// The counts of an `Arc`.
 const COUNTS: u64 = 16;
 
@@ -110,6 +123,9 @@ fn of_permits(graph: &Graph, wait: &Wait, level: Level) -> Option<Vec<Server>> {
     // One of those that wait has it, if nobody else does; a normal sweep does not know everybody.
     if all.is_empty() && level == Level::Lax {
         let likely = most_guards(graph, wait, &waiters);
+        if likely.len() > MAX_WAITERS {
+            return None;
+        }
         all = likely.into_iter().map(|task| Server { by: By::Waiting, task }).collect();
     }
     let has_guard = all.iter().any(|server| server.by == By::Guard);

@@ -83,8 +83,13 @@ impl Analysis {
     /// Returns who waits for whom around these tasks; none if the memory was not swept, or if none of them waits or is waited for.
     pub fn holder_graph(&self, tasks: &[TaskId]) -> Option<HolderGraph> {
         let holders = self.holders()?;
-        let mut drawing =
-            Drawing { analysis: self, holders, places: BTreeMap::new(), graph: HolderGraph::default() };
+        let mut drawing = Drawing {
+            analysis: self,
+            holders,
+            places: BTreeMap::new(),
+            served: served(holders),
+            graph: HolderGraph::default(),
+        };
         drawing.draw(tasks);
         (!drawing.graph.edges.is_empty()).then_some(drawing.graph)
     }
@@ -94,7 +99,21 @@ struct Drawing<'a> {
     analysis: &'a Analysis,
     holders: &'a Holders,
     places: BTreeMap<Node, usize>,
+    /// A wait of each queue that a task may end.
+    served: BTreeMap<TaskId, Vec<Wait>>,
     graph: HolderGraph,
+}
+
+/// By who may end it: a wait of each queue.
+fn served(holders: &Holders) -> BTreeMap<TaskId, Vec<Wait>> {
+    let mut queues = BTreeSet::new();
+    let mut served: BTreeMap<TaskId, Vec<Wait>> = BTreeMap::new();
+    for wait in holders.waits().iter().filter(|wait| queues.insert((wait.node, wait.offset))) {
+        for server in holders.servers(wait) {
+            served.entry(server.task).or_default().push(*wait);
+        }
+    }
+    served
 }
 
 /// The task as a node.
@@ -185,15 +204,7 @@ impl Drawing<'_> {
         left: &mut VecDeque<(TaskId, i32)>,
         met: &mut BTreeSet<TaskId>,
     ) {
-        let holders = self.holders;
-        let waited: Vec<Wait> = holders
-            .waits()
-            .iter()
-            .filter(|wait| holders.servers(wait).iter().any(|server| server.task == task))
-            .take(MAX_NODES)
-            .copied()
-            .collect();
-        for wait in waited {
+        for wait in self.served.remove(&task).unwrap_or_default() {
             if wait.node.kind == NodeKind::Task {
                 let Some(from) = self.node(node_of(wait.task), column - 1) else { continue };
                 self.edge(from, to, "waits", wait.task, Some(task));
