@@ -92,10 +92,13 @@ fn a_third_lock_and_those_behind_are_one_finding() {
     assert_eq!(rules, [("deadlock-cycle", Some(22))]);
 }
 
+/// A change by which a service of two tasks and two locks has no cycle.
+type Twin = fn(&mut Waiting, [Node; 2], [Node; 2]);
+
 /// What makes the cycle none: each has one.
 #[test]
 fn who_can_go_on_is_in_no_cycle() {
-    let twins: [(&str, fn(&mut Waiting, [Node; 2], [Node; 2])); 5] = [
+    let twins: [(&str, Twin); 5] = [
         ("a timer as well", |service, tasks, _| service.sleeps(tasks[0], 50)),
         ("a waker that was not found", |service, tasks, _| {
             service.change(tasks[0], |row| row.wakers = Some(2));
