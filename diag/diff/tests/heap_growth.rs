@@ -6,7 +6,7 @@ use compared::diff;
 use diag_analysis::Analysis;
 use diag_diff::diff::{Diff, HeapSiteDiff};
 use diag_diff::rules::{evidence::Evidence, reason::Reason, remark::Remark};
-use diag_diff::{Outcome, Policy, Report, Series, judge, judge_series};
+use diag_diff::{Confidence, Outcome, Policy, Report, Series, judge, judge_series};
 use diag_snapshot::{FrameRow, ModuleIndex, ModuleRow, Resident, Snapshot, Table};
 use diag_test_support::scenario::{Block, Churn, Service, Steady, Task};
 
@@ -219,6 +219,23 @@ fn resident_memory_that_rises_evenly_is_a_second_witness() {
     let report = check(&slow, |place| 20_000 + place * 700, &["heap-growth likely svc::page"]);
     assert!(matches!(report.findings[0].evidence[0], Evidence::ResidentRose { .. }), "{report:#?}");
     check(&slow, |place| 20_000 + place.min(7) * 1_200, &["heap-growth possible svc::page"]);
+    // As far as the samples tell, half of it may be the function's, or not.
+    let growth = report.findings[0].growth.expect("it grew");
+    let step = |part: f64| (growth.high_bytes * part / 12.0 / 1024.0) as u64;
+    let at = |step: u64| with_resident(&slow, move |place| Some(20_000 + place * step));
+    let said = |report: Report| {
+        report
+            .findings
+            .iter()
+            .any(|finding| finding.confidence == Confidence::Likely && finding.rule == "heap-growth")
+    };
+    assert!(growth.high_bytes > growth.estimate_bytes * 1.2 && said(at(step(1.95))) && !said(at(step(2.05))));
+    // One that went for ten that came or more is no churn yet.
+    let mut some_go = slow.clone();
+    some_go.blocks.iter_mut().step_by(15).for_each(|block| block.freed = Some(block.born + 7.0));
+    assert!(said(with_resident(&some_go, |place| Some(20_000 + place * 700))));
+    some_go.blocks.iter_mut().step_by(2).for_each(|block| block.freed = Some(block.born + 7.0));
+    assert!(!said(with_resident(&some_go, |place| Some(20_000 + place * 700))));
     // Most of it is something else.
     let others = ["resident-growth likely ", "heap-growth possible svc::page"];
     check(&slow, |place| 20_000 + place * 7_000, &others);

@@ -228,6 +228,8 @@ fn a_long_poll_is_told_by_what_its_thread_does() {
     check(&polling(2, task, 'R', 19_000, 100), &["runaway proven blocked-executor 1"]);
     check(&polling(2, task, 'S', 0, 0), &["stuck proven blocked-executor 1"]);
     check(&polling(2, task, 'R', 1_000, 18_000), &["stuck possible blocked-executor 1"]);
+    // It waits for a CPU all the while, which the kernel has not counted yet.
+    check(&polling(2, task, 'R', 0, 0), &["stuck possible blocked-executor 1"]);
     let mut unseen = polling(2, task, 'R', 0, 0);
     unseen.threads = Default::default();
     check(&unseen, &["stuck likely blocked-executor 1"]);
@@ -294,6 +296,32 @@ fn a_poll_that_may_have_lacked_a_cpu_alone_is_only_possible() {
         );
         assert_eq!(blocked(&since(before(), after.clone(), 0)), [otherwise], "nobody was in its way");
     }
+}
+
+#[test]
+fn a_poll_asleep_while_another_lacks_a_cpu_is_only_possible() {
+    let asleep_beside = |for_s: u64, other: ThreadRow| {
+        let mut snapshot = polling(2, SiteKind::Task, 'S', 0, 0);
+        let first = snapshot.tasks.iter().next().expect("it has tasks");
+        let last_poll_us = Some(NOW - for_s * SECOND);
+        let site = SiteIndex(snapshot.sites.len() as u32);
+        let of_first = snapshot.sites.iter().next().expect("it has a site");
+        snapshot.sites.push(SiteRow { line: of_first.line + 1, ..of_first });
+        snapshot.tasks.push(TaskRow { id: TaskId(9), site, last_poll_us, ..first });
+        let task = Some(TaskId(9));
+        snapshot.threads.push(ThreadRow { tid: 78, task, watched_us: Some(20_000), ..other });
+        judge_one(&snapshot, &Policy::default())
+    };
+    let ready =
+        ThreadRow { state: Some('R'), cpu_us: Some(500), wait_us: Some(19_000), ..ThreadRow::default() };
+    let runs = ThreadRow { cpu_us: Some(19_000), wait_us: Some(500), ..ready };
+    let behind = asleep_beside(2, ready);
+    assert_eq!(blocked(&behind), ["stuck possible", "stuck possible"]);
+    let why = Evidence::ThreadWithoutCpu { thread: 78, waited: Micros(19_000), watched: Micros(20_000) };
+    assert!(behind.iter().all(|finding| finding.counter_evidence.contains(&why)));
+    assert!(behind.iter().any(|finding| finding.advice == Advice::BlockElsewhere));
+    assert_eq!(blocked(&asleep_beside(2, runs)), ["stuck proven", "runaway proven"]);
+    assert_eq!(blocked(&asleep_beside(0, ready)), ["stuck proven"], "it has only just begun");
 }
 
 #[test]

@@ -37,9 +37,12 @@ impl rule::Rule for Rule {
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
+        let all = facts.now.sites.iter().flat_map(|site| &site.polling);
+        let starving = all.filter(|polling| doing(polling, params) == Doing::Starving);
+        let starving = starving.max_by_key(|polling| polling.for_us);
         let sites = facts.now.sites.iter();
         let sites = sites.filter(|site| matches!(site.kind, SiteKind::Task | SiteKind::Local));
-        sites.filter_map(|site| finding(facts.now, site, params)).collect()
+        sites.filter_map(|site| finding(facts.now, site, starving, params)).collect()
     }
 }
 
@@ -53,8 +56,15 @@ enum Doing {
     Unknown,
 }
 
-fn doing(thread: Option<&ThreadRow>) -> Doing {
-    let Some(thread) = thread else { return Doing::Unknown };
+fn doing(polling: &Polling, params: &Params) -> Doing {
+    let least_us = Micros::from_secs(params.min_poll_s).0;
+    if polling.for_us >= least_us && takes_us(polling) < least_us {
+        return Doing::Starving;
+    }
+    polling.thread.as_ref().map_or(Doing::Unknown, of_thread)
+}
+
+fn of_thread(thread: &ThreadRow) -> Doing {
     let share = |us: Option<u64>| match (us, thread.watched_us) {
         (Some(us), Some(watched_us)) if watched_us > 0 => us as f64 / watched_us as f64,
         _ => 0.0,
@@ -64,6 +74,8 @@ fn doing(thread: Option<&ThreadRow>) -> Doing {
         _ if waits > 0.5 => Doing::Starving,
         _ if on_cpu > 0.5 => Doing::Computing,
         Some('S' | 'D') => Doing::Sleeping,
+        // The kernel counts a wait when it ends.
+        Some('R') if thread.cpu_us == Some(0) && thread.watched_us > Some(0) => Doing::Starving,
         Some('R') => Doing::Computing,
         _ => Doing::Unknown,
     }
@@ -79,17 +91,25 @@ fn without_cpu_us(polling: &Polling) -> Option<u64> {
     polling.without_cpu_us.or(polling.cpu_short_us.filter(|_| polling.thread.is_none()))
 }
 
-fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<Finding> {
+/// `starving` is the poll of the process that has lacked a CPU for longest: who sleeps meanwhile may wait for it, in a lock for
+/// instance.
+fn finding(
+    now: &Conditions,
+    site: &SiteConditions,
+    starving: Option<&Polling>,
+    params: &Params,
+) -> Option<Finding> {
     let least_us = Micros::from_secs(params.min_poll_s).0;
     let is_long = |polling: &&Polling| polling.for_us >= least_us && !polling.in_place;
     let long: Vec<&Polling> = site.polling.iter().filter(is_long).collect();
     // One that takes long with a CPU speaks for the site, if there is one.
     let longest = *long.iter().max_by_key(|polling| (takes_us(polling) >= least_us, polling.for_us))?;
-    let doing = if takes_us(longest) < least_us { Doing::Starving } else { doing(longest.thread.as_ref()) };
+    let doing = doing(longest, params);
+    let behind = starving.filter(|other| doing == Doing::Sleeping && other.for_us >= longest.for_us / 2);
     let (category, confidence) = match doing {
         Doing::Computing => (Category::Runaway, Confidence::Proven),
-        Doing::Sleeping => (Category::Stuck, Confidence::Proven),
-        Doing::Starving => (Category::Stuck, Confidence::Possible),
+        Doing::Sleeping if behind.is_none() => (Category::Stuck, Confidence::Proven),
+        Doing::Sleeping | Doing::Starving => (Category::Stuck, Confidence::Possible),
         Doing::Unknown => (Category::Stuck, Confidence::Likely),
     };
     let labels = now.labels.among(long.iter().map(|polling| polling.task));
@@ -98,7 +118,7 @@ fn finding(now: &Conditions, site: &SiteConditions, params: &Params) -> Option<F
         since: ago(now, longest.for_us),
         count: Some(long.len() as u64),
         evidence: evidence(now, longest, doing).into_iter().chain(labelled(&labels)).collect(),
-        counter_evidence: counter_evidence(now, longest, doing),
+        counter_evidence: counter_evidence(now, behind.unwrap_or(longest), behind.map_or(doing, |_| Doing::Starving)),
         held_by: longest.thread.map(|thread| Holder::Thread { thread: thread.tid, at: longest.at.clone() }),
         ..Finding::new(Rule::NAME, category, confidence, subject, advice(doing), Risk::WorkerIsKept)
     })
@@ -171,7 +191,8 @@ const DOC: &str = "\
   there to block and are not judged.
 - **Runaway, proven** when its thread runs on a CPU. **Stuck, proven** when it is asleep in the kernel: a blocking call or
   lock. **Stuck, likely** when the thread was not looked at. **Stuck, possible** when the thread was ready and got no CPU for
-  most of the time it was watched, or when the poll took less than `min_poll_s` without the time for which its thread may have had
+  most of the time it was watched (or for all of it, as far as the kernel has counted), when another long poll of the process was so
+  meanwhile, which a sleeper may wait for, or when the poll took less than `min_poll_s` without the time for which its thread may have had
   none: then the machine, or a limit of the cgroup, is to blame. That time is what the kernel counted for the thread since an earlier
   snapshot; of a thread that was not looked at and one snapshot, the pressure of the last ten seconds.
 - **Evidence**: how long, where, times on the CPU, woken tasks that wait. **Counter-evidence**: time without a CPU,

@@ -7,10 +7,15 @@ use crate::trend::{HeapTrend, Rise, Trend};
 
 /// The largest p at which the samples of a function speak for it, of all functions together, if none of them ever went,
 const MAX_P: f64 = 0.02;
-/// and if some did, as a cache at its size has it.
+/// if one did for ten that came,
+const MAX_P_IF_FEW_FREED: f64 = 0.002;
+const FEW_FREED: u64 = 10;
+/// and if more did, as a cache at its size has it.
 const MAX_P_IF_FREED: f64 = 1e-6;
-/// This part of what resident memory and the whole heap grew by is the function's.
+/// This part of what the whole heap grew by is the function's, and of what resident memory did may be, as far as its samples tell.
 const MAIN_SHARE: f64 = 0.5;
+/// And this is, at least.
+const LEAST_SHARE: f64 = 0.25;
 
 /// Resident memory that rises evenly while there is no more to do.
 #[derive(Clone, Debug)]
@@ -37,10 +42,17 @@ impl<'a> ResidentRise<'a> {
         let flow = function.flow(since, last);
         let p = sign_test(flow.new.samples, flow.gone.samples) * self.trend.heap.len().max(1) as f64;
         let grows_in_halves = bounds.windows(2).all(|pair| function.flow(pair[0], pair[1]).bytes() > 0.0);
-        let is_most_of = |whole: f64| flow.bytes() >= whole * MAIN_SHARE;
-        p <= if function.none_freed() { MAX_P } else { MAX_P_IF_FREED }
+        let max_p = match flow.gone.samples {
+            0 if function.none_freed() => MAX_P,
+            gone if gone.saturating_mul(FEW_FREED) <= flow.new.samples => MAX_P_IF_FEW_FREED,
+            _ => MAX_P_IF_FREED,
+        };
+        let rise = self.rise.rise() as f64;
+        let at_most = flow.interval(self.trend.unseen_bytes).high;
+        p <= max_p
             && grows_in_halves
-            && is_most_of(self.heap_growth)
-            && is_most_of(self.rise.rise() as f64)
+            && flow.bytes() >= self.heap_growth * MAIN_SHARE
+            && flow.bytes() >= rise * LEAST_SHARE
+            && at_most >= rise * MAIN_SHARE
     }
 }
