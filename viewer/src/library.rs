@@ -247,6 +247,15 @@ impl Library {
         newest.map(|newest| newest.id).ok_or_else(|| Absent::NotFound("no snapshot came".to_owned()))
     }
 
+    /// Has the memory of the running services swept for who holds what. Gives the id of the newest snapshot.
+    pub(crate) async fn sweep(self: &Arc<Self>) -> Result<String, Absent> {
+        for shots in &self.shots {
+            shots.sweep().await.map_err(Absent::Unusable)?;
+        }
+        let newest = self.list(Patience::Whole).await.snapshots.pop();
+        newest.map(|newest| newest.id).ok_or_else(|| Absent::NotFound("no snapshot came".to_owned()))
+    }
+
     /// Has the running services' CPU time profiled for so many seconds. Gives the id of the newest snapshot that has it.
     pub(crate) async fn profile(self: &Arc<Self>, seconds: u64) -> Result<String, Absent> {
         let taking = |shots: &Arc<Shots>| {

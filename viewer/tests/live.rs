@@ -86,6 +86,27 @@ async fn tasks_are_asked_by_a_post_from_our_own_page_alone() {
 }
 
 #[tokio::test]
+async fn a_sweep_is_a_button_of_our_own_pages_alone() {
+    let agent = MockAgent::new(vec![idle_service(20.0), idle_service(30.0)]);
+    let of_agent = viewer(agent.address(), None);
+    assert!(of_agent.page("/").await.contains("Find who holds what"));
+    assert_eq!(of_agent.ask(post("/holders", Some("cross-site"))).await.status, 403);
+    assert_eq!(
+        of_agent.ask(axum::http::Request::get("/holders").header("host", "localhost")).await.status,
+        405
+    );
+    let answer = of_agent.ask(post("/holders", Some("same-origin"))).await;
+    let to = answer.headers.get("location").expect("it leads there").to_str().expect("an address");
+    assert!(answer.status == 303 && to.starts_with("/s/") && to.ends_with("/tasks"), "{to}");
+    assert!(agent.requests()[1].starts_with("GET /snapshot?holders=1 HTTP"));
+    let agent = MockAgent::new(vec![idle_service(20.0)]);
+    let reads = viewer_with(agent.address(), Access::default().with_read_only());
+    assert!(!reads.page("/").await.contains("Find who holds what"));
+    assert_eq!(reads.ask(post("/holders", Some("same-origin"))).await.status, 404);
+    agent.requests();
+}
+
+#[tokio::test]
 async fn what_only_reads_asks_nobody() {
     let agent = MockAgent::new(vec![idle_service(20.0)]);
     let viewer = viewer_with(agent.address(), Access::default().with_read_only());

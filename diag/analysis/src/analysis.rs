@@ -11,6 +11,7 @@ use crate::conditions::Conditions;
 use crate::coverage::Coverage;
 use crate::heap_profile::HeapProfile;
 use crate::heap_stacks::HeapStacks;
+use crate::holders::Holders;
 use crate::library_sites::{self, SpawnedIn};
 use crate::live_stacks::LiveStacks;
 use crate::memory_breakdown::MemoryBreakdown;
@@ -32,6 +33,7 @@ pub struct Analysis {
     heap_stacks: OnceLock<HeapStacks>,
     live_stacks: OnceLock<LiveStacks>,
     memory: OnceLock<Option<MemoryBreakdown>>,
+    holders: OnceLock<Option<Holders>>,
     now: OnceLock<Conditions>,
 }
 
@@ -51,6 +53,7 @@ impl Analysis {
             heap_stacks: OnceLock::new(),
             live_stacks: OnceLock::new(),
             memory: OnceLock::new(),
+            holders: OnceLock::new(),
             now: OnceLock::new(),
         }
     }
@@ -127,6 +130,11 @@ impl Analysis {
     /// Returns where resident memory is; none if that is not known.
     pub fn memory(&self) -> Option<&MemoryBreakdown> {
         self.memory.get_or_init(|| MemoryBreakdown::of(&self.snapshot)).as_ref()
+    }
+
+    /// Returns who waits for whom and who keeps what; none if the memory was not swept for that.
+    pub fn holders(&self) -> Option<&Holders> {
+        self.holders.get_or_init(|| Holders::of(self)).as_ref()
     }
 
     /// Returns how many of the live tasks the recorder follows.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::await_point::AwaitPoint;
 use crate::await_points::AwaitPoints;
 use crate::cpu_shortage::CpuShortage;
+use crate::holding::Holding;
 use crate::named_stacks::NamedStacks;
 use crate::outlived::{Outlived, outlived};
 use crate::overdue::{Overdue, overdue};
@@ -44,6 +45,8 @@ pub struct Conditions {
     pub stragglers: Vec<Stragglers>,
     /// What the sampled heap holds; none if it is not sampled.
     pub heap: Option<Arc<HeapProfile>>,
+    /// Who waits for whom, and what keeps memory; empty if the memory was not swept.
+    pub holding: Holding,
     /// What the tasks are for that are listed here.
     pub labels: TaskLabels,
 }
@@ -183,6 +186,7 @@ impl Conditions {
             overdue: overdue(snapshot),
             stragglers: stragglers(snapshot, analysis.await_points()),
             heap: analysis.heap().cloned(),
+            holding: Holding::of(analysis),
             ..Conditions::default()
         };
         let earlier = earlier.map(Analysis::snapshot);
@@ -215,7 +219,8 @@ impl Conditions {
         }
         now.waits = waits(analysis.await_points(), &sites);
         now.sites = sites.into_iter().filter(SiteConditions::has_something).collect();
-        now.labels.add(snapshot, now.sites.iter().flat_map(SiteConditions::tasks));
+        let held: Vec<TaskId> = now.holding.tasks().collect();
+        now.labels.add(snapshot, now.sites.iter().flat_map(SiteConditions::tasks).chain(held));
         now
     }
 }

@@ -29,6 +29,8 @@ mod future_name;
 pub mod gauge;
 pub mod heap_profile;
 pub mod heap_stacks;
+pub mod holders;
+pub mod holding;
 pub mod human;
 #[cfg(feature = "import")]
 pub mod import;

@@ -25,6 +25,25 @@ proptest! {
         }
     }
 
+    /// Rows that name what is not there, themselves, or each other in a circle.
+    #[test]
+    fn who_holds_what_can_be_asked_of_any_snapshot(snapshot in any::snapshot()) {
+        let mut snapshot = snapshot;
+        snapshot.capture.sweep.get_or_insert_with(Default::default);
+        let analysis = Analysis::new(snapshot);
+        let holders = analysis.holders().expect("swept");
+        let tasks: Vec<_> = analysis.snapshot().tasks.id().iter().collect();
+        for &task in &tasks {
+            prop_assert!(holders.chain(task).len() <= 64);
+        }
+        holders.cycles().iter().for_each(|cycle| assert!(!cycle.members.is_empty()));
+        for row in analysis.snapshot().points.iter() {
+            let name = analysis.node_name(row.from());
+            prop_assert!(!name.chars().any(char::is_control), "{name}");
+        }
+        let _ = analysis.now();
+    }
+
     /// Behind right digests the decoders let everything through that a section can hold.
     #[test]
     fn what_is_read_of_arbitrary_sections_can_be_dumped(

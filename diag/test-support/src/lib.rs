@@ -19,6 +19,8 @@ pub mod labels;
 pub mod profile;
 #[cfg(feature = "snapshots")]
 pub mod scenario;
+#[cfg(feature = "snapshots")]
+pub mod waiting;
 
 pub mod action;
 pub mod again;

@@ -111,6 +111,14 @@ impl Shots {
         self.fetch(ANSWER_WITHIN, false).await
     }
 
+    /// Takes a new one for which the service's memory is swept.
+    pub(super) async fn sweep(&self) -> Result<(), String> {
+        let _asking = self.asking.lock().await;
+        self.may_ask()?;
+        let answer = self.agent.holders(self.token.as_deref(), ASKED_WITHIN).await;
+        self.keep(answer).await
+    }
+
     /// Takes a new one for which the service's idle tasks are polled.
     pub(super) async fn ask(&self) -> Result<(), String> {
         let _asking = self.asking.lock().await;
@@ -135,20 +143,32 @@ impl Shots {
         within: Duration,
         ask: bool,
     ) -> Result<(), String> {
-        let (closed_in, problem) = {
-            let kept = lock(&self.kept);
-            (kept.fuse.closes_in(Instant::now()), kept.problem.clone().unwrap_or_default())
-        };
-        if let Some(wait) = closed_in {
-            let wait = human::duration(wait.as_nanos() as u64);
-            return Err(format!("{problem}; it failed too often and is asked again in {wait}"));
-        }
+        self.may_ask()?;
         let mut answer = self.agent.snapshot(self.token.as_deref(), within, ask).await;
         if let (Some(profile), Ok(bytes)) = (profile, &answer) {
             let bytes = bytes.clone();
             let added = blocking(move || profile.added_to(&bytes)).await;
             answer = added.unwrap_or_else(|_| Err("the CPU profile could not be added".to_owned()));
         }
+        self.keep(answer).await
+    }
+
+    /// Fails while it has failed too often.
+    fn may_ask(&self) -> Result<(), String> {
+        let (closed_in, problem) = {
+            let kept = lock(&self.kept);
+            (kept.fuse.closes_in(Instant::now()), kept.problem.clone().unwrap_or_default())
+        };
+        match closed_in {
+            Some(wait) => {
+                let wait = human::duration(wait.as_nanos() as u64);
+                Err(format!("{problem}; it failed too often and is asked again in {wait}"))
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn keep(&self, answer: Result<Bytes, String>) -> Result<(), String> {
         {
             let mut kept = lock(&self.kept);
             kept.fuse.answered(answer.is_err(), Instant::now());

@@ -16,6 +16,7 @@ mod groups;
 mod growth;
 mod heap;
 mod help;
+mod holders;
 mod newer;
 mod notices;
 mod on_cpu;
@@ -61,6 +62,7 @@ pub(crate) fn routes(library: Arc<Library>, read_only: bool, code: Option<Code>)
         Router::new()
             .route("/ask", post(overview::ask_tasks))
             .route("/snapshot", post(overview::take_snapshot))
+            .route("/holders", post(holders::sweep))
             .route("/profile", post(overview::take_profile))
     } else {
         Router::new()

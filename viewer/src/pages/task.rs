@@ -6,8 +6,10 @@ use axum::http::Uri;
 use axum::response::Response;
 use diag_analysis::human;
 use diag_analysis::views::TaskDetail;
+use diag_snapshot::TaskId;
 use serde::Serialize;
 
+use super::holders::HoldersView;
 use super::steps::Steps;
 use super::{Ask, Page, chart, filters, request, to_json};
 use crate::library::{Absent, blocking};
@@ -43,12 +45,16 @@ struct TaskPage {
     steps: Steps,
     #[serde(flatten)]
     detail: TaskDetail,
+    /// What a sweep of the memory shows of it.
+    holders: HoldersView,
 }
 
 impl TaskPage {
     fn new(loaded: &Loaded, id: &str, steps: Steps) -> Option<Self> {
         let detail = loaded.analysis.task_detail(id.parse().ok()?)?;
-        Some(TaskPage { schema: "diag.task/1", snapshot: loaded.summary.clone(), steps, detail })
+        let task = TaskId(id.parse().ok()?);
+        let holders = HoldersView::of_task(&loaded.analysis, &loaded.summary.id, task);
+        Some(TaskPage { schema: "diag.task/1", snapshot: loaded.summary.clone(), steps, detail, holders })
     }
 
     /// What happened when, as shares of its life in percent: the last poll and the last wake.

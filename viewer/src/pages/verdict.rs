@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::alike::Alike;
 use super::diff::Pair;
 use super::flame::FlameView;
+use super::holders::HoldersView;
 use super::query::Query;
 use super::story::Story;
 use super::{Ask, Page, diff, filters, heap, request, ticket, to_json};
@@ -206,6 +207,8 @@ pub(super) struct Verdict {
     pub(super) function: Option<HeapSiteChange>,
     /// Some live tasks of the site in the second snapshot.
     samples: Vec<TaskView>,
+    /// What a sweep of the memory shows of it.
+    holders: HoldersView,
     /// Over the series, on the page of the finding.
     pub(super) over_time: Option<OverTime>,
     /// There is, or may be, a page over the series.
@@ -236,6 +239,12 @@ impl Verdict {
         let function = functions.find(|change| subject_function == Some(&change.place)).cloned();
         let by_task_site = function.iter().flat_map(|function: &HeapSiteChange| &function.by_task_site);
         Verdict {
+            holders: HoldersView::of_finding(
+                &after.analysis,
+                &after.summary.id,
+                &finding,
+                subject_site.and_then(|site| after.site_index(site)),
+            ),
             flame: heap::picture_of(after, site_index, subject_function),
             task_sites: by_task_site.map(|held| after.site_at(&held.location)).collect(),
             await_point: finding.waiting_at.as_ref().and_then(|wait| await_point(after, wait.at())),

@@ -15,6 +15,7 @@ mod estimate;
 mod group;
 #[cfg(feature = "views")]
 pub mod heap;
+mod holder_graph;
 mod mapped_file;
 #[cfg(feature = "views")]
 mod memory;
@@ -46,6 +47,7 @@ pub use estimate::{Estimate, whole};
 pub use group::{GroupSiteView, GroupView, LatencyView, MemberView};
 #[cfg(feature = "views")]
 pub use heap::{AgeAtFree, BlockEstimate, FunctionNow, HeapNow, KindNow, LiveNow, OutcomeBytes, TaskSiteNow};
+pub use holder_graph::{HolderEdge, HolderGraph, HolderNode};
 pub use mapped_file::MappedFileView;
 #[cfg(feature = "views")]
 pub use memory::Memory;

@@ -28,6 +28,22 @@ facts! {
         ProfileTheCpu,
         /// Tasks that wait for what others have.
         FindWhoHasIt { waits: WaitKind },
+        /// Tasks that take locks in several orders.
+        OneOrderOfLocks,
+        /// A task that waits for what it has itself.
+        GiveBackOwn,
+        /// Tasks that wait for each other's messages.
+        LeaveTheCycle,
+        /// Tasks whose wakers nobody has.
+        KeepOneThatWakes,
+        /// A future that stands in a queue unpolled.
+        DropTheFuture,
+        /// A task that waits while it has what others need.
+        GiveBackFirst { what: String },
+        /// Memory that one thing keeps.
+        EvictFrom { keeper: String },
+        /// Blocks that keep each other.
+        BreakTheCycle,
         /// Threads that blocking work holds.
         FreeBlockingThreads,
         /// A task that does not end though it is waited for.

@@ -4,6 +4,8 @@
 
 use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::gauge::Gauge;
+use diag_analysis::holders::Certainty;
+use diag_analysis::holding::Behind;
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::task_labels::Labels;
@@ -83,6 +85,43 @@ facts! {
         ThreadsHeld { threads: u64 },
         /// Closures that have not begun.
         ClosuresWait { closures: u64, longest: Micros },
+
+        // Of what a sweep of the memory shows.
+        /// A task has what so many others wait for, and waits itself.
+        HasAndWaits { task: u64, what: String, at: Option<String>, idle: Micros, behind: u64 },
+        /// Tasks wait for those that this is about.
+        Behind { tasks: u64, spawned_at: Site },
+        /// A task waits for another one, which waits as well.
+        WaitsForOneThatWaits {
+            task: u64,
+            spawned_at: Site,
+            at: Option<String>,
+            what: Option<String>,
+            holder: u64,
+            idle: Micros,
+        },
+        /// Nothing that runs can reach a waker of these.
+        NoWakerReached { tasks: u64, what: Option<String>, longest_idle: Micros },
+        /// A future that a task no longer polls is first in a queue.
+        NobodyPollsFirst { task: u64, what: String, at: Option<String> },
+        /// The same, and it was given what it waits for.
+        NobodyPollsGranted { task: u64, what: String, at: Option<String> },
+        /// A task waits for what it has itself.
+        WaitsForItself { task: u64 },
+        /// All blocks were looked at twice.
+        AllBlocksKnown,
+        /// Of the blocks that are known nothing else leads there.
+        KnownBlocksOnly,
+        /// Others may have it or do it as well.
+        OthersCouldToo,
+        /// So many others point there in the same way.
+        OthersMayHaveIt { others: u64 },
+        /// A handle may end one of them, and so free the others.
+        HandleMayEnd,
+        /// Its task may poll that future again.
+        MayPollItAgain,
+        /// What leads to so many of the sampled blocks that were asked, the outermost first.
+        KeptBy { path: Vec<String>, samples: u64, of: u64 },
 
         // Of tasks that were asked to stop.
         /// They are still there.
@@ -344,6 +383,22 @@ facts! {
 }
 
 impl Evidence {
+    /// Those that wait behind what a finding is about, by spawn site.
+    pub(super) fn victims(behind: &Behind) -> impl Iterator<Item = Evidence> + '_ {
+        behind
+            .iter()
+            .map(|(site, tasks)| Evidence::Behind { tasks: tasks.len() as u64, spawned_at: site.clone() })
+    }
+
+    /// Why something is so sure as it is.
+    pub(super) fn of_certainty(certainty: Certainty) -> Self {
+        match certainty {
+            Certainty::Proven => Evidence::AllBlocksKnown,
+            Certainty::Likely => Evidence::KnownBlocksOnly,
+            _ => Evidence::OthersCouldToo,
+        }
+    }
+
     /// Growth in each window of a series.
     pub(super) fn grew_in_windows(growth: &Steady) -> Self {
         Evidence::GrewInWindows {

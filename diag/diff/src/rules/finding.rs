@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use diag_analysis::holders::Certainty;
 use diag_analysis::views::Estimate;
 use diag_snapshot::Bytes;
 use serde::Serialize;
@@ -44,6 +45,16 @@ pub enum Confidence {
     Likely,
     /// Follows from the facts.
     Proven,
+}
+
+impl From<Certainty> for Confidence {
+    fn from(certainty: Certainty) -> Self {
+        match certainty {
+            Certainty::Proven => Confidence::Proven,
+            Certainty::Likely => Confidence::Likely,
+            _ => Confidence::Possible,
+        }
+    }
 }
 
 impl Category {

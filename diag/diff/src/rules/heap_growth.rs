@@ -7,6 +7,7 @@
 
 mod channel;
 mod contents;
+mod keeper;
 mod resident;
 mod suspect;
 
@@ -234,6 +235,8 @@ s/p.
 - **One cause, one finding**: a table, all of whose growth is in large blocks, and what goes into it are told as the latter, where a
   thousand blocks or more came for each block of the table, as many as it has room for at 8 to 256 bytes an entry, and the tasks of
   one spawn site allocate both.
+- **Who keeps it** is told first, and `held_by`, where the memory was swept (`diag snap --holders`): the path of pointers from what
+  lives by itself (a static, a task, a thread) that at least half of the sampled blocks have, three or more. The advice is then about that.
 - **Evidence**: what each window grew by, other lines of the function, the table that may keep the blocks, new and gone samples, what the old ones did, its share
   of the live heap and what kind most of it is part of, what was allocated and freed there in between, how old
   blocks were when they were freed and how old the oldest that lives is, bytes whose allocating task has ended, the spawn site

@@ -53,6 +53,10 @@ rules! {
     cpu_burn,
     untracked_cpu,
     allocation_churn,
+    deadlock_cycle,
+    unreachable_wait,
+    futurelock,
+    stuck_behind,
     stuck_giving,
     blocking_pool_full,
     zombie,
@@ -170,7 +174,13 @@ pub(crate) fn each_once(found: Vec<Finding>) -> Vec<Finding> {
 /// Tasks that pile up in waits which others have to end are no finding of their own where one is stuck in such a wait: they
 /// are told beside the largest of those.
 fn behind_what_is_stuck(mut findings: Vec<Finding>) -> Vec<Finding> {
-    let is_stuck = |finding: &Finding| finding.rule == stuck_giving::Rule.name();
+    let rules = [
+        deadlock_cycle::Rule.name(),
+        futurelock::Rule.name(),
+        stuck_behind::Rule.name(),
+        stuck_giving::Rule.name(),
+    ];
+    let is_stuck = |finding: &Finding| rules.contains(&finding.rule);
     if !findings.iter().any(is_stuck) {
         return findings;
     }

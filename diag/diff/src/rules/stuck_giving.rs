@@ -7,11 +7,14 @@
 
 mod ending;
 
-use diag_snapshot::Micros;
+use diag_analysis::holders::Certainty;
+use diag_analysis::holding::{HolderOfWaiters, tasks_of};
+use diag_snapshot::{Micros, TaskId};
 
 use super::advice::Advice;
 use super::evidence::{Evidence, labelled};
 use super::finding::{Category, Confidence, Finding, ago};
+use super::holder::Holder;
 use super::params::params;
 use super::risk::Risk;
 use super::rule::{self, Facts, Needs, Rule as _};
@@ -43,11 +46,19 @@ impl rule::Rule for Rule {
         let (giving, answers): (Vec<&Giving>, Vec<&Giving>) =
             waiting.iter().partition(|waiting| waiting.kind.is_give_back());
         // Those that had turns before are stuck; what waits for its first turn meanwhile waits behind them.
+        let holding = &facts.now.holding;
+        // Of what is behind a holder that is known for sure, that one is told, and of what is in a cycle the cycle.
+        let is_told = |task: TaskId| {
+            let is_likely = |holder: &HolderOfWaiters| holder.certainty >= Certainty::Likely;
+            holding.is_behind(task) || holding.holder_of(task).is_some_and(is_likely)
+        };
+        let is_stuck =
+            |all: &Giving, task: &GivingTask| is_stuck(all, task, params) && !is_told(task.task);
         let had_turns =
-            |all: &Giving, task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(all, task, params);
+            |all: &Giving, task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(all, task);
         let are_there = giving.iter().any(|all| all.tasks.iter().any(|task| had_turns(all, task)));
         let is_meant = |all: &Giving, task: &GivingTask| {
-            is_stuck(all, task, params) && (!are_there || had_turns(all, task))
+            is_stuck(all, task) && (!are_there || had_turns(all, task))
         };
         let stuck = giving.iter().filter_map(|giving| Stuck::of(giving, is_meant));
         // Of a site that waits in several ways, the way of the most tasks is told.
@@ -85,11 +96,20 @@ impl<'a> Stuck<'a> {
     }
 
     fn finding(&self, facts: &Facts<'_>, behind: Vec<Evidence>, against: Option<Evidence>) -> Finding {
-        let mut evidence = vec![Evidence::WaitsInBoth {
+        let holder = self.tasks.iter().find_map(|task| facts.now.holding.holder_of(task.task));
+        let has_it = holder.map(|holder| Evidence::HasAndWaits {
+            task: holder.task.task.0,
+            what: holder.what.clone(),
+            at: holder.task.at.clone(),
+            idle: Micros(holder.task.idle_us),
+            behind: tasks_of(&holder.behind).count() as u64,
+        });
+        let mut evidence: Vec<Evidence> = has_it.into_iter().collect();
+        evidence.push(Evidence::WaitsInBoth {
             tasks: self.tasks.len() as u64,
             idle: Micros(self.longest.idle_us),
             usual: Micros(usual_us(self.giving, self.longest).unwrap_or(0.0) as u64),
-        }];
+        });
         let woken = self.tasks.iter().filter(|task| task.is_woken).count() as u64;
         evidence.extend((woken > 0).then_some(Evidence::WokenAndNotRun { tasks: woken }));
         evidence.extend(behind);
@@ -100,6 +120,7 @@ impl<'a> Stuck<'a> {
             evidence,
             counter_evidence: [Evidence::LongPauseLooksTheSame].into_iter().chain(against).collect(),
             waiting_at: Some(Wait::All { at: self.giving.waits.clone() }),
+            held_by: holder.map(|holder| Holder::task(&holder.task, Some(holder.what.clone()))),
             ..Finding::new(
                 Rule::NAME,
                 Category::Stuck,
@@ -137,9 +158,13 @@ fn behind(stuck: &[Stuck<'_>]) -> Vec<Evidence> {
 }
 
 fn is_stuck(all: &Giving, task: &GivingTask, params: &Params) -> bool {
+    is_stuck_for(all, task, (params.min_idle_s, params.min_pauses))
+}
+
+/// Idle for so many seconds, and for so many of its pauses.
+pub(super) fn is_stuck_for(all: &Giving, task: &GivingTask, (seconds, pauses): (f64, f64)) -> bool {
     let idle_us = task.idle_us as f64;
-    idle_us >= params.min_idle_s * 1e6
-        && usual_us(all, task).is_some_and(|usual_us| idle_us >= usual_us * params.min_pauses)
+    idle_us >= seconds * 1e6 && usual_us(all, task).is_some_and(|usual_us| idle_us >= usual_us * pauses)
 }
 
 /// What such a wait is to be measured by: the task's own pauses, or the life of the others if it never had one. Where a crowd waits
@@ -166,6 +191,8 @@ came to wait like that after it.
   they were asked to, as at a reload or a stop, and this one does not.
 - **Evidence**: for how long, against its earlier pauses; whether it was woken and has not run: then a future that nobody
   polls may be first in the queue.
+- **Who has it** is told first where the memory was swept and some task may have it; where that is sure, `stuck-behind` tells it, and a
+  cycle or a future that nobody polls has a rule of its own.
 - **Counter-evidence**: work that rests for long now and then, as a batch writer that sleeps between batches, looks the same to
   whoever waits for it.
 - **Disproved by** a snapshot in which the task was polled again.

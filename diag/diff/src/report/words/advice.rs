@@ -32,6 +32,43 @@ impl fmt::Display for Advice {
                  shows in which function the thread is; spawn your own tasks with `diag::spawn`, so that theirs is known"
             }
             FindWhoHasIt { waits } => return f.write_str(who_has(*waits)),
+            OneOrderOfLocks => {
+                "take what each of them needs in one order everywhere, or give the first back before waiting for the next; a \
+                 full channel whose receiver waits for its senders is such a need, too"
+            }
+            GiveBackOwn => {
+                "see what this task has of it already: a guard that lives across this wait, or a future that `select!` by `&mut` left \
+                 in the queue unpolled; drop that first"
+            }
+            LeaveTheCycle => {
+                "let one of them not wait: answer from a task of its own, send with `try_send`, or drop the end that nobody \
+                 uses before waiting for the others"
+            }
+            KeepOneThatWakes => {
+                "see who was to wake it: keep the sender or the `Notify` where it is used, drop the last sender so that the \
+                 receiver ends, or wait with a timeout"
+            }
+            DropTheFuture => {
+                "drop the future before the task waits for something else, or go on polling it: `select!` by `&mut` leaves it in \
+                 its queue; a `Mutex` that is not kept across an `.await` has no such queue"
+            }
+            GiveBackFirst { what } => {
+                return write!(
+                    f,
+                    "give the {} back before that wait, or bound the wait: what needs no lock can be awaited outside of it",
+                    diag_analysis::human::name(what)
+                );
+            }
+            EvictFrom { keeper } => {
+                return write!(
+                    f,
+                    "let {} give up what is no longer needed: evict by age or number, remove what ends, or keep a `Weak`",
+                    diag_analysis::human::name(keeper)
+                );
+            }
+            BreakTheCycle => {
+                "break the cycle of `Arc`s with a `Weak` for the way back, or take it apart when its owner ends"
+            }
             FreeBlockingThreads => {
                 "look at what these closures wait for: one that blocks on a future which itself needs a thread of the \
                  pool waits for ever; await first and move only the computation to the pool"

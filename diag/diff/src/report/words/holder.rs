@@ -16,6 +16,16 @@ impl fmt::Display for Holder {
             Holder::Handles { handles, wakers } => {
                 write!(f, "{} handles or entries of a JoinSet, {} wakers", count(handles), count(wakers))
             }
+            Holder::Task { task, spawned_at, has, at } => {
+                write!(f, "task {task} spawned at {spawned_at}")?;
+                if let Some(has) = has {
+                    write!(f, ", which has the {has}")?;
+                }
+                at.as_ref().map_or(Ok(()), |at| write!(f, " and waits for {at}"))
+            }
+            Holder::Retainer { path, samples, of } => {
+                write!(f, "{}: {} of {} samples", path.join(" -> "), count(samples), count(of))
+            }
             Holder::References { handles, references } => {
                 write!(f, "{} JoinHandles, {} AbortHandles or wakers", count(handles), count(references))
             }

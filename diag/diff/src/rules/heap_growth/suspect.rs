@@ -4,6 +4,7 @@ use diag_analysis::views::Estimate;
 use diag_snapshot::Micros;
 
 use super::channel::{self, Filling};
+use super::keeper::Keeper;
 use super::resident::ResidentRise;
 use super::{Params, Rule, bytes, grows, is_steady};
 use crate::diff::{Diff, HeapDiff, HeapSiteDiff, Site};
@@ -162,7 +163,10 @@ impl<'a> Suspect<'a> {
         let subject = Subject::Function(site.place.clone());
         let of_resident = self.resident.as_ref().filter(|_| !self.goes_on_for_long());
         let of_resident = of_resident.map(Evidence::resident_rose);
-        let mut evidence: Vec<Evidence> = self.trend_evidence().into_iter().chain(of_resident).collect();
+        let keeper = Keeper::of(self.facts.now, &site.place);
+        let kept_by = keeper.as_ref().map(Keeper::evidence);
+        let mut evidence: Vec<Evidence> =
+            kept_by.into_iter().chain(self.trend_evidence()).chain(of_resident).collect();
         evidence.extend(others.iter().map(|other| Evidence::AlsoGrew {
             place: other.site.place.clone(),
             growth: bytes(other.site.growth.bytes()),
@@ -181,12 +185,13 @@ impl<'a> Suspect<'a> {
             }),
             evidence,
             counter_evidence: self.counter_evidence(params),
+            held_by: keeper.as_ref().map(Keeper::holder),
             ..Finding::new(
                 Rule::NAME,
                 Category::Leak,
                 confidence,
                 subject,
-                self.advice(confidence, filling, params),
+                self.advice(confidence, filling, keeper.as_ref(), params),
                 self.risk(),
             )
         }
@@ -260,10 +265,17 @@ impl<'a> Suspect<'a> {
         self.facts.trend.map_or(2, |trend| trend.moments.len())
     }
 
-    fn advice(&self, confidence: Confidence, filling: Option<Filling<'_>>, params: &Params) -> Advice {
+    fn advice(
+        &self,
+        confidence: Confidence,
+        filling: Option<Filling<'_>>,
+        keeper: Option<&Keeper>,
+        params: &Params,
+    ) -> Advice {
         if confidence > Confidence::Possible {
-            let keeper = || Advice::FindTheKeeper { function: self.site.place.clone() };
-            return filling.map_or_else(keeper, |channel| channel.advice());
+            let find = || Advice::FindTheKeeper { function: self.site.place.clone() };
+            let evict = || keeper.map_or_else(find, Keeper::advice);
+            return filling.map_or_else(evict, |channel| channel.advice());
         }
         let least = Micros::from_secs(params.min_growth_s);
         let NextLooks { times, after } = self.facts.next_looks(params.min_windows, least);

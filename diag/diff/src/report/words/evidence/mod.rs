@@ -1,6 +1,7 @@
 //! [`Evidence`] in words: those of some nouns are in files of their own, and none is forgotten here.
 
 mod heap;
+mod holding;
 mod idle_tasks;
 mod series;
 
@@ -519,6 +520,21 @@ impl fmt::Display for Evidence {
                 "it is one moment of each: a wave of work, or a cache that is emptied now and then, looks the same",
             ),
             MayBeMeant => f.write_str("the second may be meant to hold more"),
+
+            HasAndWaits { .. }
+            | Behind { .. }
+            | WaitsForOneThatWaits { .. }
+            | NoWakerReached { .. }
+            | NobodyPollsFirst { .. }
+            | NobodyPollsGranted { .. }
+            | WaitsForItself { .. }
+            | AllBlocksKnown
+            | KnownBlocksOnly
+            | OthersCouldToo
+            | OthersMayHaveIt { .. }
+            | HandleMayEnd
+            | MayPollItAgain
+            | KeptBy { .. } => holding::write(self, f),
         }
     }
 }
