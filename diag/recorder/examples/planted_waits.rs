@@ -29,8 +29,11 @@ fn check(is_so: bool, else_says: impl FnOnce() -> String) -> Told {
     if is_so { Ok(()) } else { Err(else_says()) }
 }
 
+/// Plants a fault and looks for it.
+type Plant = fn() -> Told;
+
 /// Each fault by name.
-const FAULTS: [(&str, fn() -> Told); 8] = [
+const FAULTS: [(&str, Plant); 8] = [
     ("locks in a circle", locks_in_a_circle),
     ("a lock taken twice", a_lock_taken_twice),
     ("a read lock that becomes a write lock", a_read_lock_that_becomes_a_write_lock),
