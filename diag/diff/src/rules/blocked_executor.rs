@@ -118,7 +118,11 @@ fn finding(
         since: ago(now, longest.for_us),
         count: Some(long.len() as u64),
         evidence: evidence(now, longest, doing).into_iter().chain(labelled(&labels)).collect(),
-        counter_evidence: counter_evidence(now, behind.unwrap_or(longest), behind.map_or(doing, |_| Doing::Starving)),
+        counter_evidence: counter_evidence(
+            now,
+            behind.unwrap_or(longest),
+            behind.map_or(doing, |_| Doing::Starving),
+        ),
         held_by: longest.thread.map(|thread| Holder::Thread { thread: thread.tid, at: longest.at.clone() }),
         ..Finding::new(Rule::NAME, category, confidence, subject, advice(doing), Risk::WorkerIsKept)
     })

@@ -27,7 +27,8 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "futurelock";
     const CATEGORIES: &'static [Category] = &[Category::Stuck];
     const NEEDS: Needs = Needs::OneSnapshot;
-    const SAYS: &'static str = "a future that its task no longer polls is first in a queue, and keeps it from all behind";
+    const SAYS: &'static str =
+        "a future that its task no longer polls is first in a queue, and keeps it from all behind";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {

@@ -28,7 +28,8 @@ impl rule::Rule for Rule {
     const NAME: &'static str = "panicked";
     const CATEGORIES: &'static [Category] = &[Category::Fault];
     const NEEDS: Needs = Needs::TwoSnapshots;
-    const SAYS: &'static str = "tasks panicked, nobody was told, and what they were there for may not be done any more";
+    const SAYS: &'static str =
+        "tasks panicked, nobody was told, and what they were there for may not be done any more";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
@@ -40,8 +41,9 @@ impl rule::Rule for Rule {
 fn finding(site: &SiteDiff, params: &Params) -> Option<Finding> {
     let (before, after) = (&site.before.totals, &site.after.totals);
     let all = after.panicked.saturating_sub(before.panicked);
-    let unobserved =
-        after.unobserved_panics.map(|after| after.saturating_sub(before.unobserved_panics.unwrap_or(before.panicked)));
+    let unobserved = after
+        .unobserved_panics
+        .map(|after| after.saturating_sub(before.unobserved_panics.unwrap_or(before.panicked)));
     let panicked = unobserved.unwrap_or(all);
     let ended = after.ended().saturating_sub(before.ended());
     let none_left = site.after.live == 0 && after.spawned == before.spawned;

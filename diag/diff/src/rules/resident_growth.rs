@@ -226,8 +226,8 @@ impl Look<'_> {
                 (Subject::Resources { what, place: built_at.clone() }, advice)
             }
         };
-        let stay = runtimes
-            .map(|Runtimes { built_at, samples }| Evidence::RuntimesStay { built_at, samples });
+        let stay =
+            runtimes.map(|Runtimes { built_at, samples }| Evidence::RuntimesStay { built_at, samples });
         grew.then(|| Finding {
             count: Some(after),
             rate_per_s: self.diff.rate_per_s((after - before) as f64),

@@ -40,8 +40,7 @@ impl rule::Rule for Rule {
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
         let stuck = stuck(facts, params);
-        let is_meant =
-            |held: &&HolderOfWaiters| tasks_of(&held.behind).any(|task| stuck.contains(&task));
+        let is_meant = |held: &&HolderOfWaiters| tasks_of(&held.behind).any(|task| stuck.contains(&task));
         let holders = facts.now.holding.holders.iter().filter(is_meant);
         holders.map(|held| finding(facts, held)).collect()
     }

@@ -52,14 +52,11 @@ impl rule::Rule for Rule {
             let is_likely = |holder: &HolderOfWaiters| holder.certainty >= Certainty::Likely;
             holding.is_behind(task) || holding.holder_of(task).is_some_and(is_likely)
         };
-        let is_stuck =
-            |all: &Giving, task: &GivingTask| is_stuck(all, task, params) && !is_told(task.task);
-        let had_turns =
-            |all: &Giving, task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(all, task);
+        let is_stuck = |all: &Giving, task: &GivingTask| is_stuck(all, task, params) && !is_told(task.task);
+        let had_turns = |all: &Giving, task: &GivingTask| task.mean_pause_us.is_some() && is_stuck(all, task);
         let are_there = giving.iter().any(|all| all.tasks.iter().any(|task| had_turns(all, task)));
-        let is_meant = |all: &Giving, task: &GivingTask| {
-            is_stuck(all, task) && (!are_there || had_turns(all, task))
-        };
+        let is_meant =
+            |all: &Giving, task: &GivingTask| is_stuck(all, task) && (!are_there || had_turns(all, task));
         let stuck = giving.iter().filter_map(|giving| Stuck::of(giving, is_meant));
         // Of a site that waits in several ways, the way of the most tasks is told.
         let mut all: Vec<Stuck<'_>> = Vec::new();
