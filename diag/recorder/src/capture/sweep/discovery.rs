@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::blocks::{Block, Blocks, Part};
-use super::known::Known;
+use super::known_blocks::Known;
 use super::targets::Targets;
 use super::wakers::{Waker, Wakers};
 use super::words::{Limit, Read, Stopped, each_range};
@@ -66,7 +66,7 @@ impl Discovery {
         let mut leads = Leads::default();
         let mut new: Vec<Block> = found.blocks.all().to_vec();
         for _ in 0..MAX_DEPTH {
-            found.look(&new, wakers, &mut leads, &constants, cells, limit)?;
+            found.read_blocks(&new, wakers, &mut leads, &constants, cells, limit)?;
             let boxed = leads.boxes.drain().filter_map(|(start, (bytes, node))| {
                 Some(Block { start, bytes, node: node?, part: Part::Boxed })
             });
@@ -96,7 +96,7 @@ impl Discovery {
         start.filter(|start| at - start < WINDOW_BYTES).unwrap_or(at)
     }
 
-    fn look(
+    fn read_blocks(
         &mut self,
         blocks: &[Block],
         wakers: &Wakers,

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `known`, `blocks` | what is known before: cells of tasks, channels, sockets, sampled blocks; all blocks by their addresses |
+//! | `known_blocks`, `blocks` | what is known before: cells of tasks, channels, sockets, sampled blocks; all blocks by their addresses |
 //! | `wakers`, `discovery` | which words are a waker; the first look, which finds these, and boxed futures |
 //! | `queue_layout`, `queues` | how queues are laid out, as learnt; from a waker in a waiting future to its queue |
 //! | `retainers` | up to three steps back from sampled blocks |
@@ -19,7 +19,7 @@
 
 mod blocks;
 mod discovery;
-mod known;
+mod known_blocks;
 mod pointers;
 mod queue_layout;
 mod queues;
@@ -41,7 +41,7 @@ use crate::heap;
 use crate::sys::own_memory;
 
 use discovery::Discovery;
-use known::Known;
+use known_blocks::Known;
 use queue_layout::Layouts;
 use retainers::Retainers;
 use roots::Roots;

@@ -62,8 +62,8 @@ impl Pointers {
         limit: &Limit<'_>,
     ) -> Result<Self, Stopped> {
         let targets = Targets::new(targets);
-        let mut first = Pointers::look(blocks, roots, &targets, limit)?;
-        let second = Pointers::look(blocks, roots, &targets, limit)?;
+        let mut first = Pointers::pass(blocks, roots, &targets, limit)?;
+        let second = Pointers::pass(blocks, roots, &targets, limit)?;
         // Both are in the order of sources and addresses.
         let mut again = second.all.iter().peekable();
         for pointer in &mut first.all {
@@ -75,7 +75,7 @@ impl Pointers {
         Ok(first)
     }
 
-    fn look(
+    fn pass(
         blocks: &Blocks,
         roots: &Roots,
         targets: &Targets<Target>,

@@ -30,7 +30,7 @@ const MAX_ENTRY_BYTES: u64 = 256;
 
 /// An end of a pointer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum End {
+pub(super) enum LinkEnd {
     /// A block, by its place among all.
     Known(usize),
     /// By its place among the roots.
@@ -58,15 +58,15 @@ impl Hidden {
 pub(super) struct Link {
     pub(super) at: Hidden,
     pub(super) word: Hidden,
-    pub(super) from: End,
-    pub(super) to: End,
+    pub(super) from: LinkEnd,
+    pub(super) to: LinkEnd,
     /// It was there a second time.
     pub(super) held: bool,
 }
 
 /// Where a word lies.
 enum Lies {
-    In(End),
+    In(LinkEnd),
     /// In memory of which no table knows.
     Somewhere,
     /// Where nothing lives.
@@ -97,8 +97,8 @@ impl<'a> Retainers<'a> {
     pub(super) fn find(&mut self, samples: &[(u64, Sample)], limit: &Limit<'_>) -> Result<(), Stopped> {
         let mut targets: BTreeSet<usize> =
             some(samples).into_iter().filter_map(|start| self.blocks.position(start)).collect();
-        let (mut loose, mut seen): (BTreeMap<Hidden, Vec<End>>, BTreeSet<End>) = Default::default();
-        seen.extend(targets.iter().map(|&place| End::Known(place)));
+        let (mut loose, mut seen): (BTreeMap<Hidden, Vec<LinkEnd>>, BTreeSet<LinkEnd>) = Default::default();
+        seen.extend(targets.iter().map(|&place| LinkEnd::Known(place)));
         for step in 0..MAX_STEPS {
             let found = self.step(&targets, &loose, limit)?;
             (targets, loose) = (BTreeSet::new(), BTreeMap::new());
@@ -112,7 +112,7 @@ impl<'a> Retainers<'a> {
                             to,
                             held: false,
                         });
-                        if let End::Known(place) = from
+                        if let LinkEnd::Known(place) = from
                             && matches!(self.blocks.all()[place].part, Part::Sample | Part::Aligned)
                             && seen.insert(from)
                         {
@@ -136,9 +136,9 @@ impl<'a> Retainers<'a> {
     fn step(
         &mut self,
         targets: &BTreeSet<usize>,
-        loose: &BTreeMap<Hidden, Vec<End>>,
+        loose: &BTreeMap<Hidden, Vec<LinkEnd>>,
         limit: &Limit<'_>,
-    ) -> Result<Vec<(u64, u64, End)>, Stopped> {
+    ) -> Result<Vec<(u64, u64, LinkEnd)>, Stopped> {
         let all = self.blocks.all();
         let known =
             Targets::new(targets.iter().map(|&place| (all[place].start..all[place].end(), place)).collect());
@@ -154,7 +154,7 @@ impl<'a> Retainers<'a> {
                 }
                 if let Some(&(_, place)) = known.find(word) {
                     if found.len() < MAX_LINKS {
-                        found.push((address + 8 * i as u64, word, End::Known(place)));
+                        found.push((address + 8 * i as u64, word, LinkEnd::Known(place)));
                     } else {
                         dropped += 1;
                     }
@@ -165,7 +165,7 @@ impl<'a> Retainers<'a> {
         self.dropped += dropped;
         for (at, base, pointers) in near.bases() {
             let at = Hidden::new(at);
-            let from = End::Base(Hidden::new(base));
+            let from = LinkEnd::Base(Hidden::new(base));
             let to = loose.get(&at).into_iter().flatten();
             let new = to.map(|&to| Link { at, word: Hidden::new(0), from, to, held: false });
             self.links.extend(new);
@@ -178,11 +178,11 @@ impl<'a> Retainers<'a> {
 
     fn lies(&self, at: u64) -> Lies {
         if let Some(place) = self.blocks.position(at) {
-            return Lies::In(End::Known(place));
+            return Lies::In(LinkEnd::Known(place));
         }
         let root = self.ranges.iter().find_map(|(range, root)| root.filter(|_| range.contains(&at)));
         match root {
-            Some(root) => Lies::In(End::Root(root)),
+            Some(root) => Lies::In(LinkEnd::Root(root)),
             None if self.slots.contains(&at) => Lies::Nowhere,
             None => Lies::Somewhere,
         }
@@ -284,7 +284,7 @@ struct Near {
 }
 
 impl Near {
-    fn new(loose: &BTreeMap<Hidden, Vec<End>>) -> Self {
+    fn new(loose: &BTreeMap<Hidden, Vec<LinkEnd>>) -> Self {
         let mut words = Vec::with_capacity(loose.len().max(OWN_MEMORY));
         // A hidden address is smaller, the larger it is.
         words.extend(loose.keys().rev().map(|at| at.address()));
@@ -395,7 +395,8 @@ mod tests {
 
     #[test]
     fn the_block_of_a_word_begins_at_the_nearest_pointer_or_is_a_map_before_one() {
-        let loose = [1024, 1040, 4096].map(|at| (Hidden::new(at), vec![End::Root(0)])).into_iter().collect();
+        let loose =
+            [1024, 1040, 4096].map(|at| (Hidden::new(at), vec![LinkEnd::Root(0)])).into_iter().collect();
         let mut near = Near::new(&loose);
         // A vector at 1016; a map whose table ends at 4176, with eight entries.
         let words = [512, 1016, 0, 1016, 7, 4176, 5];

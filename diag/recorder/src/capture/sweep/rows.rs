@@ -12,11 +12,11 @@ use super::super::stacks::Tree;
 use super::Swept;
 use super::blocks::{Block, Part};
 use super::discovery::Discovery;
-use super::known::Known;
+use super::known_blocks::Known;
 use super::pointers::{Pointer, Pointers, Source, Target};
 use super::queue_layout::Layouts;
 use super::queues::{Queue, Queued};
-use super::retainers::{End, Link};
+use super::retainers::{Link, LinkEnd};
 use super::roots::{Root, Roots};
 use super::wakers::{Waker, Wakers};
 use super::words::{Limit, Stopped};
@@ -345,8 +345,8 @@ fn joined(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
 /// A number for each block that begins there.
 fn ids(starts: &[u64], kept: &[Link]) -> BTreeMap<u64, u64> {
     let bases = kept.iter().flat_map(|link| [link.from, link.to]).filter_map(|end| match end {
-        End::Base(base) => Some(base.address()),
-        End::Known(_) | End::Root(_) => None,
+        LinkEnd::Base(base) => Some(base.address()),
+        LinkEnd::Known(_) | LinkEnd::Root(_) => None,
     });
     let starts: BTreeSet<u64> = starts.iter().copied().chain(bases).collect();
     starts.into_iter().map(|start| (start, context::take_id())).collect()
@@ -405,8 +405,8 @@ impl Rows<'_, '_> {
             Source::Block(_) => false,
         });
         let keepers = kept.iter().filter(|link| match link.from {
-            End::Root(place) => matches!(roots[place].1, Root::Static(_)),
-            End::Known(_) | End::Base(_) => false,
+            LinkEnd::Root(place) => matches!(roots[place].1, Root::Static(_)),
+            LinkEnd::Known(_) | LinkEnd::Base(_) => false,
         });
         let keepers = keepers.map(|link| link.at.address());
         let addresses: BTreeSet<u64> =
@@ -499,14 +499,14 @@ impl Rows<'_, '_> {
     /// What keeps a sampled block, or what keeps that.
     fn link(&mut self, link: &Link) -> Option<PointerRow> {
         let from = match link.from {
-            End::Root(place) => self.of_root(place, link.at.address())?,
-            End::Known(place) => self.of_home(Home::Block(place), link.at.address())?,
-            End::Base(base) => self.of_base(base.address(), link.at.address())?,
+            LinkEnd::Root(place) => self.of_root(place, link.at.address())?,
+            LinkEnd::Known(place) => self.of_home(Home::Block(place), link.at.address())?,
+            LinkEnd::Base(base) => self.of_base(base.address(), link.at.address())?,
         };
         let to = match link.to {
-            End::Known(place) => self.of_home(Home::Block(place), link.word.address())?,
-            End::Base(base) => self.of_base(base.address(), link.word.address())?,
-            End::Root(_) => return None,
+            LinkEnd::Known(place) => self.of_home(Home::Block(place), link.word.address())?,
+            LinkEnd::Base(base) => self.of_base(base.address(), link.word.address())?,
+            LinkEnd::Root(_) => return None,
         };
         (from.0 != to.0).then(|| row(from, to, PointerKind::Address, link.held))
     }
