@@ -19,6 +19,8 @@ const KINDS: [DescriptorKind; 9] = [
     DescriptorKind::Other,
 ];
 
+const ENDED_CHILDREN: &str = "ended child processes";
+
 /// Something that is counted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gauge {
@@ -26,12 +28,14 @@ pub enum Gauge {
     Descriptors(DescriptorKind),
     /// All open file descriptors, where their kinds are not known.
     OpenFiles,
+    /// Child processes that have ended and that nobody has waited for.
+    EndedChildren,
     /// A number that the service publishes.
     Published(String),
 }
 
 impl Gauge {
-    /// Returns what a person means: `sockets`, `open files`, or a published name, which may follow the word `gauge`. None of
+    /// Returns what a person means: `sockets`, `open files`, `ended child processes`, or a published name, which may follow the word `gauge`. None of
     /// an empty text.
     pub fn of(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -40,6 +44,7 @@ impl Gauge {
             (_, "") => None,
             (Some(kind), _) => Some(Gauge::Descriptors(kind)),
             (None, "open files") => Some(Gauge::OpenFiles),
+            (None, ENDED_CHILDREN) => Some(Gauge::EndedChildren),
             (None, name) => Some(Gauge::Published(name.strip_prefix("gauge ").unwrap_or(name).to_owned())),
         }
     }
@@ -49,7 +54,8 @@ impl Gauge {
         let published = snapshot.capture.gauges.iter().filter_map(|gauge| {
             Some((Gauge::Published(gauge.name.clone()), u64::try_from(gauge.value).ok()?))
         });
-        descriptors(snapshot).into_iter().chain(published).collect()
+        let children = ended_children(snapshot).map(|children| (Gauge::EndedChildren, children));
+        descriptors(snapshot).into_iter().chain(children).chain(published).collect()
     }
 }
 
@@ -59,6 +65,7 @@ impl fmt::Display for Gauge {
         match self {
             Gauge::Descriptors(kind) => write!(f, "{}s", kind.as_str()),
             Gauge::OpenFiles => f.write_str("open files"),
+            Gauge::EndedChildren => f.write_str(ENDED_CHILDREN),
             Gauge::Published(name) => write!(f, "gauge {}", human::name(name)),
         }
     }
@@ -80,9 +87,17 @@ fn descriptors(snapshot: &Snapshot) -> Vec<(Gauge, u64)> {
     KINDS.map(of).to_vec()
 }
 
+/// Of very many children some are listed, which stand for all.
+fn ended_children(snapshot: &Snapshot) -> Option<u64> {
+    let resources = &snapshot.capture.resources;
+    let (all, listed) = (resources.child_processes?, resources.children.as_ref()?);
+    let ended = listed.iter().filter(|child| child.has_ended).count();
+    Some((all as f64 * ended as f64 / listed.len().max(1) as f64).round() as u64)
+}
+
 #[cfg(test)]
 mod tests {
-    use diag_snapshot::{DescriptorRow, Gauge as Published};
+    use diag_snapshot::{Child, DescriptorRow, Gauge as Published};
 
     use super::*;
 
@@ -115,6 +130,7 @@ mod tests {
             ("sockets", Gauge::Descriptors(DescriptorKind::Socket)),
             (" files ", Gauge::Descriptors(DescriptorKind::File)),
             ("open files", Gauge::OpenFiles),
+            ("ended child processes", Gauge::EndedChildren),
             ("devices", published("devices")),
             ("gauge sockets", published("sockets")),
         ] {
@@ -126,6 +142,21 @@ mod tests {
     #[test]
     fn a_sample_stands_for_all() {
         assert_eq!(of(&snapshot(100_000, 15_000, 1_000), DescriptorKind::Socket), Some(93_750));
+    }
+
+    #[test]
+    fn children_that_run_are_not_counted() {
+        let children = |all: Option<u64>, ended: usize, run: usize| {
+            let mut snapshot = Snapshot::default();
+            let child = |has_ended| Child { has_ended, ..Child::default() };
+            let listed = [true].repeat(ended).into_iter().chain([false].repeat(run));
+            snapshot.capture.resources.children = Some(listed.map(child).collect());
+            snapshot.capture.resources.child_processes = all;
+            Gauge::all(&snapshot).get(&Gauge::EndedChildren).copied()
+        };
+        assert_eq!([children(Some(5), 3, 2), children(Some(0), 0, 0)], [Some(3), Some(0)]);
+        assert_eq!(children(Some(640), 32, 32), Some(320), "those that are listed stand for all");
+        assert_eq!(children(None, 3, 2), None);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use diag_analysis::Analysis;
 use diag_analysis::gauge::Gauge;
 use diag_diff::rules::{evidence::Evidence, risk::Risk};
-use diag_diff::{Finding, Outcome, Policy, Report, Series, judge_series, report};
-use diag_snapshot::{DescriptorKind, Micros};
+use diag_diff::{Confidence, Finding, Outcome, Policy, Report, Series, judge_series, report};
+use diag_snapshot::{Child, DescriptorKind, Micros};
 use diag_test_support::scenario::{Churn, Ghosts, Published, Service, Steady, in_order};
 
 const HOUR: f64 = 3_600.0;
@@ -238,4 +238,27 @@ fn what_rises_together_is_one_finding() {
     let found: Vec<(String, usize)> =
         of_rule(&report).iter().map(|found| (found.subject.location(), found.evidence.len())).collect();
     assert_eq!(found, [("(gauge entries)".to_owned(), 1), ("(sockets)".to_owned(), 2)]);
+}
+
+/// What is said of children, of which so many have ended and so many run at a time.
+fn of_children(ended: fn(f64) -> u64, run: u64) -> Vec<Confidence> {
+    let member = |at: f64| {
+        let mut snapshot = service(Vec::new()).at(at);
+        let child = |has_ended| Child { has_ended, ..Child::default() };
+        let listed = (0..ended(at)).map(|_| child(true)).chain((0..run).map(|_| child(false)));
+        let children: Vec<Child> = listed.collect();
+        snapshot.capture.resources.child_processes = Some(children.len() as u64);
+        snapshot.capture.resources.children = Some(children);
+        Analysis::from(snapshot)
+    };
+    let series = Series::new(every(5.0, 12).into_iter().map(member).collect()).expect("one service");
+    let report = judge_series(&series, &Policy::default()).expect("one service").expect("enough of them");
+    of_rule(&report).into_iter().map(|finding| finding.confidence).collect()
+}
+
+#[test]
+fn children_that_ended_and_stay_are_likely() {
+    assert_eq!(of_children(|at| at as u64, 3), [Confidence::Likely]);
+    assert_eq!(of_children(|at| (at as u64 * 7) % 40, 200), [], "they come, and are waited for");
+    assert_eq!(of_children(|_| 90, 0), [], "from before, and no more");
 }

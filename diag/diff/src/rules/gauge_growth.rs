@@ -2,7 +2,7 @@
 //!
 //! A connection that is taken and never given back has no task and hardly any memory. What is left to see is that sockets
 //! rise, however many come and go besides. More load does the same, and has tasks: where these become more in step, they
-//! are the load, or the leak that `task-leak` tells.
+//! are the load, or the leak that `task-leak` tells. A child process that has ended and that nobody waits for is neither.
 
 use diag_analysis::gauge::Gauge;
 use diag_snapshot::Micros;
@@ -38,8 +38,7 @@ impl rule::Rule for Rule {
     const NEEDS: Needs = Needs::TwoSnapshots;
     const YIELDS_TO: &'static [&'static str] = &["resource-leak"];
     const JUDGES_TREND: bool = true;
-    const SAYS: &'static str =
-        "open descriptors, or a number that the service publishes, become more and more";
+    const SAYS: &'static str = "open descriptors, ended child processes, or a number that the service publishes, become more and more";
     const DOC: &'static str = DOC;
 
     fn check(facts: &Facts<'_>, params: &Self::Params) -> Vec<Finding> {
@@ -73,7 +72,7 @@ fn rises<'a>(trend: &'a Trend, params: &Params) -> impl Iterator<Item = (&'a Gau
     let watched = trend.gauges.iter().filter(|(gauge, _)| !is_total(gauge));
     watched
         .filter_map(move |(gauge, values)| Some((gauge, Rise::of(values, trend, &limits)?)))
-        .filter(|(_, rise)| !is_explained(trend, rise))
+        .filter(|(gauge, rise)| **gauge == Gauge::EndedChildren || !is_explained(trend, rise))
 }
 
 fn is_published(gauge: &Gauge) -> bool {
@@ -89,7 +88,11 @@ fn is_total(gauge: &Gauge) -> bool {
 /// if it does by about as much.
 fn is_one_cause((gauge, rise): &(&Gauge, Rise), (other_gauge, other): &(&Gauge, Rise)) -> bool {
     let is_as_much = other.rise().abs_diff(rise.rise()) <= rise.rise() / 4;
-    !is_published(gauge) && (!is_published(other_gauge) || is_as_much)
+    let is_of_children = |gauge: &Gauge| *gauge == Gauge::EndedChildren;
+    !is_of_children(gauge)
+        && !is_of_children(other_gauge)
+        && !is_published(gauge)
+        && (!is_published(other_gauge) || is_as_much)
 }
 
 /// True if the tasks of a site, tasks that are not tracked, or threads became more in step.
@@ -116,16 +119,18 @@ pub(super) fn is_in_step(more_tasks: u64, more: u64) -> bool {
 fn finding(facts: &Facts<'_>, trend: &Trend, gauge: &Gauge, rise: &Rise, params: &Params) -> Finding {
     let per_s = rise.rates.mean;
     let after = facts.next_look(Micros::from_secs(params.min_growth_s));
-    let (category, confidence) = (Category::Leak, Confidence::Possible);
+    // Who has ended is no load, and there is nothing to do with it but to wait for it.
+    let is_load = *gauge != Gauge::EndedChildren;
+    let confidence = if is_load { Confidence::Possible } else { Confidence::Likely };
     Finding {
         since: trend.taken(rise.since),
         count: rise.floors.last().copied(),
         rate_per_s: Some(per_s),
         evidence: vec![rose(gauge, rise)],
-        counter_evidence: vec![Evidence::MoreLoadLooksTheSame],
+        counter_evidence: is_load.then_some(Evidence::MoreLoadLooksTheSame).into_iter().collect(),
         ..Finding::new(
             Rule::NAME,
-            category,
+            Category::Leak,
             confidence,
             Subject::Gauge(gauge.clone()),
             Advice::FindWhoOpens { gauge: gauge.clone(), after },
@@ -140,20 +145,21 @@ fn rose(gauge: &Gauge, rise: &Rise) -> Evidence {
 
 /// When there may be no more descriptors, or how many more there will be.
 fn risk(facts: &Facts<'_>, gauge: &Gauge, per_s: f64) -> Risk {
-    let diff = facts.diff.filter(|_| !is_published(gauge));
+    let diff = facts.diff.filter(|_| matches!(gauge, Gauge::Descriptors(_) | Gauge::OpenFiles));
     let run_out = diff.and_then(|diff| descriptors_run_out(diff, per_s));
     run_out.unwrap_or(Risk::GaugeGrows { more: PerSecond(per_s) })
 }
 
 const DOC: &str = "\
-Looked at are open descriptors by kind (sockets, files, pipes ..) and the numbers that the service publishes, unless their name
-ends with `_total`. Threads are a matter of `resident-growth`. Always **possible**.
+Looked at are open descriptors by kind (sockets, files, pipes ..), child processes that have ended and that nobody has waited for, and
+the numbers that the service publishes, unless their name ends with `_total`. Threads are a matter of `resident-growth`. **Likely** of
+ended children, as these are no load; else **possible**.
 
 - **Found when**, in a series, a count rose in each of `min_windows` windows or more, up to six, `min_growth_s` together, by
   `min_rise` in all, and in each at a third of the mean rate at least. Of each moment counts what no later one falls
   below, so what comes and goes is not taken for what stays. The rise is at least twice the largest fall of the series, and five standard
   deviations of a count that fluctuates freely (its square root). It is looked for from the first snapshot on and from later ones.
-- **Silent** where it rises with tasks: the live tasks of one site, the untracked ones or the threads became more in step, with two
+- **Silent** where it rises with tasks, but for ended children: the live tasks of one site, the untracked ones or the threads became more in step, with two
   of what is counted for each, one for four, or anything between. They are the load, or the leak that is told there.
 - **Evidence**: what stayed, window by window, and what rose with it. **Counter-evidence**: that more load, or a pool on its way to its
   size, looks the same where no task stands for a connection.

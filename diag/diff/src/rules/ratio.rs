@@ -189,7 +189,7 @@ fn learned(trend: &Trend, crowds: &[Crowd], limits: &Params) -> Vec<Finding> {
 fn is_load(gauge: &Gauge) -> bool {
     match gauge {
         Gauge::Descriptors(kind) => *kind == DescriptorKind::Socket,
-        Gauge::OpenFiles => false,
+        Gauge::OpenFiles | Gauge::EndedChildren => false,
         Gauge::Published(_) => true,
     }
 }

@@ -317,6 +317,10 @@ fn who_opens(gauge: &Gauge) -> &'static str {
             "who builds runtimes or reactors and keeps them: one for each call or test"
         }
         Gauge::Descriptors(_) | Gauge::OpenFiles => "who opens them and does not close them",
+        Gauge::EndedChildren => {
+            "who starts processes and does not wait for them: std's `Child` is not waited for when it is dropped; await \
+             `wait`, or let tokio's `Child` do so"
+        }
         Gauge::Published(_) => "who counts it up and not down again",
     }
 }
