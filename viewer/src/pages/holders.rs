@@ -23,7 +23,7 @@ const BEGIN: usize = 8;
 const BOX: (f64, f64) = (196.0, 44.0);
 const GAP: (f64, f64) = (64.0, 16.0);
 /// So many characters of a name fit in.
-const FIT: usize = 30;
+const FIT: usize = 26;
 
 /// What a sweep shows of a task or a finding.
 #[derive(Default, Serialize)]
