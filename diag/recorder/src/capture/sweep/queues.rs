@@ -4,7 +4,7 @@ use super::queue_layout::{AROUND, Layouts, Owner, QueueLayout};
 use super::wakers::{Waker, Wakers};
 use super::words::{Limit, Stopped};
 use crate::number_map::NumberMap;
-use crate::sys::own_memory::{self, Piece};
+use crate::sys::own_memory;
 use diag_snapshot::WaitFor;
 
 /// Words around a waker in which its node is.
@@ -55,7 +55,7 @@ pub(super) fn find(
     let mut queues = Vec::new();
     for (layout, wait_for) in kinds {
         let Some(layout) = layout else { continue };
-        let (nodes, owners) = nodes(all, layout, limit)?;
+        let Nodes { nodes, owners } = nodes(all, layout, limit)?;
         for (way, start) in owners {
             limit.check()?;
             if let Some(queue) = queue(layout, &layout.owners[way], start, &nodes, wakers) {
@@ -69,30 +69,30 @@ pub(super) fn find(
     Ok(queues)
 }
 
-/// What may be nodes by their addresses, and what may have their queues: the way there, and its address.
-#[allow(clippy::type_complexity, reason = "two lists, for one caller")]
-fn nodes(
-    all: &[Waker],
-    layout: &QueueLayout,
-    limit: &Limit<'_>,
-) -> Result<(NumberMap<u64, Node>, Vec<(usize, u64)>), Stopped> {
-    let (mut nodes, mut owners, mut words) = (NumberMap::default(), Vec::new(), Vec::new());
+/// What wakers may be part of.
+struct Nodes {
+    /// By their addresses.
+    nodes: NumberMap<u64, Node>,
+    /// What may have their queues: the way there, and its address.
+    owners: Vec<(usize, u64)>,
+}
+
+fn nodes(all: &[Waker], layout: &QueueLayout, limit: &Limit<'_>) -> Result<Nodes, Stopped> {
+    let (mut nodes, mut owners) = (NumberMap::default(), Vec::new());
     for batch in all.chunks(BATCH) {
         limit.check()?;
-        let piece =
-            |waker: &Waker| Piece { address: waker.at.saturating_sub(AROUND as u64), words: NODE_WORDS };
-        let pieces: Vec<Piece> = batch.iter().map(piece).collect();
-        let found = own_memory::gather(&pieces, &mut words);
-        for ((waker, words), found) in batch.iter().zip(words.chunks(NODE_WORDS)).zip(found) {
-            let Some(node) = found.then(|| Node::of(*waker, words, layout)).flatten() else { continue };
+        let around = batch.iter().map(|waker| waker.at.saturating_sub(AROUND as u64));
+        for (waker, words) in batch.iter().zip(own_memory::words_at::<NODE_WORDS>(around)) {
+            let Some(words) = words else { continue };
+            let Some(node) = Node::of(*waker, &words, layout) else { continue };
             nodes.insert(start_of(waker, layout), node);
-            let to = |way: &Owner| word(words, waker, layout, way.at).filter(|&to| is_pointer(to));
+            let to = |way: &Owner| word(&words, layout, way.at).filter(|&to| is_pointer(to));
             owners.extend((0..).zip(&layout.owners).filter_map(|(i, way)| Some((i, to(way)?))));
         }
     }
     owners.sort_unstable();
     owners.dedup();
-    Ok((nodes, owners))
+    Ok(Nodes { nodes, owners })
 }
 
 /// Where the node begins that a waker is part of.
@@ -101,7 +101,7 @@ fn start_of(waker: &Waker, layout: &QueueLayout) -> u64 {
 }
 
 /// The word of the node at this offset.
-fn word(words: &[u64], _: &Waker, layout: &QueueLayout, at: i64) -> Option<u64> {
+fn word(words: &[u64], layout: &QueueLayout, at: i64) -> Option<u64> {
     let offset = usize::try_from(AROUND - layout.waker + at).ok()?;
     words.get(offset / 8).copied()
 }
@@ -112,8 +112,8 @@ fn is_pointer(word: u64) -> bool {
 
 impl Node {
     fn of(waker: Waker, words: &[u64], layout: &QueueLayout) -> Option<Self> {
-        let [next, prev] = [layout.next, layout.prev].map(|at| word(words, &waker, layout, at));
-        let lacks = layout.lacks.and_then(|at| word(words, &waker, layout, at));
+        let [next, prev] = [layout.next, layout.prev].map(|at| word(words, layout, at));
+        let lacks = layout.lacks.and_then(|at| word(words, layout, at));
         let (next, prev) = (next?, prev?);
         let is_link = |word: u64| word == 0 || is_pointer(word);
         (is_link(next) && is_link(prev)).then_some(Node { prev, waker, lacks })

@@ -14,7 +14,7 @@ use super::targets::Targets;
 use super::words::{Limit, OWN_MEMORY, Stopped, each_range};
 use crate::heap::{self, Sample};
 use crate::memory;
-use crate::sys::own_memory::{self, Piece};
+use crate::sys::own_memory;
 
 /// Blocks of a stack that are looked for, and of all stacks.
 const MAX_OF_STACK: usize = 64;
@@ -190,13 +190,11 @@ impl<'a> Retainers<'a> {
 
     /// Looks once more at every pointer.
     fn check(&mut self) {
-        let pieces: Vec<Piece> =
-            self.links.iter().map(|link| Piece { address: link.at.address(), words: 1 }).collect();
-        let mut words = Vec::new();
-        let found = own_memory::gather(&pieces, &mut words);
-        for ((link, word), found) in self.links.iter_mut().zip(words).zip(found) {
-            let was = std::mem::replace(&mut link.word, Hidden::new(word)).address();
-            link.held = found && (was == 0 || was == word);
+        let words = own_memory::words_at(self.links.iter().map(|link| link.at.address()));
+        for (link, word) in self.links.iter_mut().zip(words) {
+            let now = word.map_or(0, |[word]| word);
+            let was = std::mem::replace(&mut link.word, Hidden::new(now)).address();
+            link.held = word.is_some() && (was == 0 || was == now);
         }
     }
 }

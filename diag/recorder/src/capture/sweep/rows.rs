@@ -22,7 +22,7 @@ use super::wakers::{Waker, Wakers};
 use super::words::{Limit, Stopped};
 use crate::census::Origin;
 use crate::heap;
-use crate::sys::own_memory::{self, Piece};
+use crate::sys::own_memory;
 use crate::task::context;
 
 /// So far before what is known of a block its start is looked for.
@@ -242,12 +242,11 @@ impl<'a> Graph<'a> {
             .collect();
         candidates.sort_unstable();
         candidates.dedup();
-        let pieces: Vec<Piece> = candidates.iter().map(|&(_, address)| Piece { address, words: 2 }).collect();
-        let mut words = Vec::new();
-        let found = own_memory::gather(&pieces, &mut words);
+        let all_counts = own_memory::words_at::<2>(candidates.iter().map(|&(_, address)| address));
         let mut starts: Vec<Option<u64>> = vec![None; self.anchors.len()];
-        for ((&(place, word), counts), found) in candidates.iter().zip(words.chunks(2)).zip(found) {
-            let has_counts = found && counts.iter().all(|count| (1..MAX_COUNT).contains(count));
+        for (&(place, word), counts) in candidates.iter().zip(all_counts) {
+            let has_counts =
+                counts.is_some_and(|counts| counts.iter().all(|count| (1..MAX_COUNT).contains(count)));
             let has_room = word + COUNTS_BYTES <= self.anchors[place].end;
             // Ascending: the last one stays.
             if has_counts && has_room {
@@ -292,29 +291,21 @@ impl<'a> Graph<'a> {
                 && matches!(pointer.target, Target::Record | Target::Cell(_))
         });
         let addresses: Vec<u64> = of_roots.map(|pointer| pointer.at).collect();
-        let pieces: Vec<Piece> =
-            addresses.iter().map(|&at| Piece { address: at.saturating_sub(8), words: 3 }).collect();
-        let mut words = Vec::new();
-        let found = own_memory::gather(&pieces, &mut words);
-        let is_waker =
-            |words: &[u64]| words.windows(2).any(|two| self.wakers.task([two[0], two[1]]).is_some());
-        let known = addresses.iter().zip(words.chunks(3)).zip(found);
-        known.filter(|((_, words), found)| *found && is_waker(words)).map(|((&at, _), _)| at).collect()
+        let around = own_memory::words_at::<3>(addresses.iter().map(|at| at.saturating_sub(8)));
+        let is_waker = |[before, word, after]: [u64; 3]| {
+            [[before, word], [word, after]].into_iter().any(|two| self.wakers.task(two).is_some())
+        };
+        let known = addresses.into_iter().zip(around);
+        known.filter(|(_, words)| words.is_some_and(is_waker)).map(|(at, _)| at).collect()
     }
 }
 
 /// The addresses of the wakers that lie in timers.
 fn timers(alone: &[Waker], layouts: &Layouts, schedulers: &BTreeSet<u64>) -> BTreeSet<u64> {
     let Some(at) = layouts.timer else { return BTreeSet::new() };
-    let piece = |waker: &Waker| Piece { address: waker.at.wrapping_add_signed(at), words: 1 };
-    let pieces: Vec<Piece> = alone.iter().map(piece).collect();
-    let mut words = Vec::new();
-    let found = own_memory::gather(&pieces, &mut words);
-    let known = alone.iter().zip(words).zip(found);
-    known
-        .filter(|((_, word), found)| *found && schedulers.contains(word))
-        .map(|((waker, _), _)| waker.at)
-        .collect()
+    let words = own_memory::words_at(alone.iter().map(|waker| waker.at.wrapping_add_signed(at)));
+    let is_timer = |word: Option<[u64; 1]>| word.is_some_and(|[word]| schedulers.contains(&word));
+    alone.iter().zip(words).filter(|(_, word)| is_timer(*word)).map(|(waker, _)| waker.at).collect()
 }
 
 /// What a waker that is in no queue waits for, by where it lies.
@@ -354,15 +345,8 @@ fn ids(starts: &[u64], kept: &[Link]) -> BTreeMap<u64, u64> {
 
 /// Whether each waker is still where it was.
 fn still_there(waits: &[Wait]) -> Vec<bool> {
-    let pieces: Vec<Piece> = waits.iter().map(|wait| Piece { address: wait.waker.at, words: 2 }).collect();
-    let mut words = Vec::new();
-    let found = own_memory::gather(&pieces, &mut words);
-    waits
-        .iter()
-        .zip(words.chunks(2))
-        .zip(found)
-        .map(|((wait, words), found)| found && words == wait.waker.words)
-        .collect()
+    let words = own_memory::words_at(waits.iter().map(|wait| wait.waker.at));
+    waits.iter().zip(words).map(|(wait, words)| words == Some(wait.waker.words)).collect()
 }
 
 /// The row of a block of the census.

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::address_map::{AddressMap, Place};
 use super::rules::{Context, Rules, Table};
-use crate::sys::own_memory::{self, Piece};
+use crate::sys::own_memory;
 
 /// Where the parts of a task's cell are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,27 +47,15 @@ impl Cells {
     /// The cells at these addresses, each as far as there is one.
     pub(crate) fn at(&mut self, addresses: &[u64]) -> Vec<Option<Cell>> {
         let Ok(rule) = &self.rules.task else { return vec![None; addresses.len()] };
-        let mut words = Vec::new();
-        let each = rule.table / 8 + 1;
-        let pieces: Vec<Piece> = addresses.iter().map(|&address| Piece { address, words: each }).collect();
-        let found = own_memory::gather(&pieces, &mut words);
-        let table = |at: usize| found[at].then(|| words[at * each + each - 1]);
-        (0..addresses.len()).map(|at| self.cell(table(at)?)).collect()
+        let tables = own_memory::words_at(addresses.iter().map(|address| address + rule.table as u64));
+        tables.into_iter().map(|table| table.and_then(|[table]| self.cell(table))).collect()
     }
 
     /// What runs the tasks whose cells lie there: each address of a scheduler once.
     pub(crate) fn schedulers(&self, addresses: impl Iterator<Item = u64>) -> BTreeSet<u64> {
         let Ok(rule) = &self.rules.task else { return BTreeSet::new() };
-        let piece = |address| Piece { address: address + rule.scheduler_offset, words: 1 };
-        let pieces: Vec<Piece> = addresses.map(piece).collect();
-        let mut words = Vec::new();
-        let found = own_memory::gather(&pieces, &mut words);
-        words
-            .into_iter()
-            .zip(found)
-            .filter(|(word, found)| *found && *word != 0)
-            .map(|(word, _)| word)
-            .collect()
+        let words = own_memory::words_at(addresses.map(|address| address + rule.scheduler_offset));
+        words.into_iter().flatten().map(|[word]| word).filter(|&word| word != 0).collect()
     }
 
     /// The cell whose table of functions lies at this address.

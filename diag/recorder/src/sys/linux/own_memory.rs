@@ -76,6 +76,16 @@ pub(crate) fn gather(pieces: &[Piece], words: &mut Vec<u64>) -> Vec<bool> {
     found
 }
 
+/// The words at each of these addresses; `None` where not all of them can be read. Few system calls.
+#[cfg(samples_heap)]
+pub(crate) fn words_at<const N: usize>(addresses: impl Iterator<Item = u64>) -> Vec<Option<[u64; N]>> {
+    let pieces: Vec<Piece> = addresses.map(|address| Piece { address, words: N }).collect();
+    let mut words = Vec::new();
+    let found = gather(&pieces, &mut words);
+    let each = words.chunks_exact(N).zip(found);
+    each.map(|(words, found)| words.try_into().ok().filter(|_| found)).collect()
+}
+
 #[cfg(samples_heap)]
 fn as_bytes(words: &mut [u64]) -> &mut [u8] {
     // SAFETY: plain numbers, and any bytes make some.
@@ -204,5 +214,7 @@ mod tests {
             assert!((0..piece.words).all(|k| next.next() == Some(expected(k))), "{i}");
         }
         assert_eq!(next.next(), None);
+        let pairs = words_at([at(7), 8, at(9)].into_iter());
+        assert_eq!(pairs, [Some([7, 8]), None, Some([9, 10])]);
     }
 }
