@@ -7,6 +7,7 @@
 //! outside.
 #![forbid(unsafe_code)]
 
+mod commonest;
 mod date;
 pub mod file;
 pub mod format;
@@ -17,6 +18,7 @@ pub mod strings;
 pub mod table;
 pub mod units;
 
+pub use commonest::commonest;
 pub use date::Date;
 pub use format::{ContentId, Damage, ReadError, content_id, read, write};
 pub use keep::Keep;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{
     ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, ResourceState, SiteIndex, Strings, TaskId,
+    commonest,
 };
 
 use super::chunks;
-use super::commonest::commonest;
 use super::layout::{Layout, Table};
 use super::memory::Memory;
 use super::process::Clock;

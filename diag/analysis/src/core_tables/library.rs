@@ -4,13 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use diag_snapshot::{
     Outcome, RuntimeIndex, SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow,
-    TaskState, ZombieRow,
+    TaskState, ZombieRow, commonest,
 };
 
 use super::Tree;
 use super::blocks::{Block, Origin};
 use super::census::{Census, CensusStack, Found, Spawner, TASKS};
-use super::commonest::commonest;
 use super::layout::Layout;
 use super::process::Clock;
 use super::rules::TaskFacts;

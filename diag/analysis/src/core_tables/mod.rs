@@ -12,7 +12,6 @@
 mod blocks;
 mod census;
 mod chunks;
-mod commonest;
 mod ends;
 mod error;
 mod groups;

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use diag_snapshot::{
-    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex, Strings, TaskId,
+    ResourceKind, ResourceRow, ResourceSiteIndex, ResourceSiteRow, SiteIndex, Strings, TaskId, commonest,
 };
 
-use super::commonest::commonest;
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;
 use crate::clock::Anchor;

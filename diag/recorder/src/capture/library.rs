@@ -7,10 +7,9 @@ use std::collections::BTreeMap;
 
 use diag_snapshot::{
     Outcome, RuntimeIndex, SiteIndex, SiteKind, SiteRow, StackIndex, StringIndex, Strings, TaskId, TaskRow,
-    TaskState, ZombieRow,
+    TaskState, ZombieRow, commonest,
 };
 
-use super::commonest::commonest;
 use super::open_resources::{self, OpenResources};
 use super::resource_tables::ResourceTables;
 use super::sites::Sites;

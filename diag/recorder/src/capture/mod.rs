@@ -6,7 +6,6 @@
 
 mod awaits;
 pub(crate) mod cell;
-mod commonest;
 mod coverage;
 #[cfg(profiles_cpu)]
 pub(crate) mod cpu;
@@ -26,6 +25,7 @@ mod sites;
 mod stacks;
 #[cfg_attr(not(samples_heap), path = "no_sweep.rs")]
 mod sweep;
+mod swept;
 mod task_groups;
 mod tasks;
 mod thread_cpu;
@@ -42,7 +42,7 @@ use library::Library;
 use mapped_files::Files;
 use process::Usage;
 use sites::{Moved, Sites};
-use sweep::Swept;
+use swept::Swept;
 
 use crate::fork::Lock;
 use crate::health::{self, Status};

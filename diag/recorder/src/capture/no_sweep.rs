@@ -1,21 +1,12 @@
 //! Takes the place of `sweep` where there is no census: no feature `heap`, or another platform.
 
-use diag_snapshot::{BlockRow, PointerRow, StaticRow, Sweep, Table, WaitRow};
+use diag_snapshot::Sweep;
 
 use super::sites::Sites;
 use super::stacks::Tree;
+use super::swept::Swept;
 use super::tasks;
 use crate::clock::Anchor;
-
-/// Tables without rows.
-#[derive(Default)]
-pub(super) struct Swept {
-    pub(super) facts: Sweep,
-    pub(super) blocks: Table<BlockRow>,
-    pub(super) statics: Table<StaticRow>,
-    pub(super) waits: Table<WaitRow>,
-    pub(super) points: Table<PointerRow>,
-}
 
 /// Says that there is none.
 pub(super) fn sweep(_: &[tasks::Found], _: &Sites, _: &mut Tree, _: &Anchor, _: &dyn Fn() -> bool) -> Swept {

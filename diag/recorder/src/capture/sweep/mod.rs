@@ -12,13 +12,14 @@
 //! | `retainers` | up to three steps back from sampled blocks |
 //! | `roots`, `targets`, `pointers` | statics and stacks; ranges that are looked for; the second look and the third |
 //! | `words` | reading memory, for as long as somebody wants that |
-//! | `rows` | what a snapshot has of it |
+//! | `graph`, `rows` | who waits where; what a snapshot has of it |
 //!
 //! Of memory that is in no table only that is seen which a task leads to: the block of a lock, of a oneshot channel.
 //! What holds such a block from memory of that kind is not seen.
 
 mod blocks;
 mod discovery;
+mod graph;
 mod known_blocks;
 mod pointers;
 mod queue_layout;
@@ -30,10 +31,11 @@ mod targets;
 mod wakers;
 mod words;
 
-use diag_snapshot::{BlockRow, PointerRow, StaticRow, Sweep, SweepMode, Table, WaitRow};
+use diag_snapshot::SweepMode;
 
 use super::sites::Sites;
 use super::stacks::Tree;
+use super::swept::Swept;
 use super::tasks;
 use crate::census::{self, Cells};
 use crate::clock::{self, Anchor};
@@ -41,6 +43,7 @@ use crate::heap;
 use crate::sys::own_memory;
 
 use discovery::Discovery;
+use graph::Graph;
 use known_blocks::Known;
 use queue_layout::Layouts;
 use retainers::Retainers;
@@ -51,16 +54,6 @@ use words::{Limit, Stopped};
 /// A sweep takes no longer than this: by far less than a caller waits. Where code is not optimized, all of it takes ten times
 /// as long.
 const MAX_NS: u64 = if cfg!(debug_assertions) { 80_000_000_000 } else { 8_000_000_000 };
-
-/// What a snapshot has of a sweep.
-#[derive(Default)]
-pub(super) struct Swept {
-    pub(super) facts: Sweep,
-    pub(super) blocks: Table<BlockRow>,
-    pub(super) statics: Table<StaticRow>,
-    pub(super) waits: Table<WaitRow>,
-    pub(super) points: Table<PointerRow>,
-}
 
 /// Sweeps, as long as `is_wanted` says that somebody waits for it.
 pub(super) fn sweep(
@@ -109,7 +102,7 @@ impl Swept {
         self.facts.passes = 1;
         self.facts.blocks = found.blocks.all().len() as u64;
         let queues = queues::find(&found.wakers, &layouts, &wakers, limit).map_err(Stopped::why)?;
-        let graph = rows::Graph::new(&known, &found, queues, &roots, &wakers, &layouts);
+        let graph = Graph::new(&known, &found, queues, &roots, &wakers, &layouts);
         let pointers = graph.pointers(limit).map_err(Stopped::why)?;
         self.facts.passes = 2;
         self.facts.looked_at_bytes = pointers.read.bytes;

@@ -1,9 +1,9 @@
-//! What most of some things have.
+//! What most of some things have, for who makes the rows of sites.
 
 use std::collections::BTreeMap;
 
-/// By key, the value that stands there most often; of as many the first.
-pub(super) fn commonest<K: Ord + Copy, V: Ord + Copy>(pairs: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
+/// Returns, by key, the value that stands there most often; of as many the smallest.
+pub fn commonest<K: Ord + Copy, V: Ord + Copy>(pairs: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
     let mut counts: BTreeMap<(K, V), usize> = BTreeMap::new();
     pairs.for_each(|pair| *counts.entry(pair).or_default() += 1);
     let mut most: BTreeMap<K, (usize, V)> = BTreeMap::new();
