@@ -5,7 +5,7 @@
 use diag_analysis::allocation_kind::AllocationKind;
 use diag_analysis::gauge::Gauge;
 use diag_analysis::holders::Certainty;
-use diag_analysis::holding::Behind;
+use diag_analysis::holding::{Behind, HolderOfWaiters, tasks_of};
 use diag_analysis::site::Site;
 use diag_analysis::source_location::SourceLocation;
 use diag_analysis::task_labels::Labels;
@@ -383,6 +383,17 @@ facts! {
 }
 
 impl Evidence {
+    /// A task has what others wait for, and waits itself.
+    pub(super) fn has_and_waits(held: &HolderOfWaiters) -> Self {
+        Evidence::HasAndWaits {
+            task: held.task.task.0,
+            what: held.what.clone(),
+            at: held.task.at.clone(),
+            idle: Micros(held.task.idle_us),
+            behind: tasks_of(&held.behind).count() as u64,
+        }
+    }
+
     /// Those that wait behind what a finding is about, by spawn site.
     pub(super) fn victims(behind: &Behind) -> impl Iterator<Item = Evidence> + '_ {
         behind

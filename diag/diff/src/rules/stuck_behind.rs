@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use diag_analysis::holding::{HolderOfWaiters, tasks_of};
-use diag_snapshot::{Micros, TaskId};
+use diag_snapshot::TaskId;
 
 use super::advice::Advice;
 use super::evidence::{Evidence, labelled};
@@ -59,13 +59,7 @@ fn stuck(facts: &Facts<'_>, params: &Params) -> BTreeSet<TaskId> {
 fn finding(facts: &Facts<'_>, held: &HolderOfWaiters) -> Finding {
     let task = &held.task;
     let behind = tasks_of(&held.behind).count() as u64;
-    let mut evidence = vec![Evidence::HasAndWaits {
-        task: task.task.0,
-        what: held.what.clone(),
-        at: task.at.clone(),
-        idle: Micros(task.idle_us),
-        behind,
-    }];
+    let mut evidence = vec![Evidence::has_and_waits(held)];
     evidence.extend(Evidence::victims(&held.behind));
     evidence.extend(labelled(&facts.now.labels.among([task.task])));
     let others = (held.others > 0).then_some(Evidence::OthersMayHaveIt { others: held.others });

@@ -8,7 +8,7 @@
 mod ending;
 
 use diag_analysis::holders::Certainty;
-use diag_analysis::holding::{HolderOfWaiters, tasks_of};
+use diag_analysis::holding::HolderOfWaiters;
 use diag_snapshot::{Micros, TaskId};
 
 use super::advice::Advice;
@@ -94,14 +94,7 @@ impl<'a> Stuck<'a> {
 
     fn finding(&self, facts: &Facts<'_>, behind: Vec<Evidence>, against: Option<Evidence>) -> Finding {
         let holder = self.tasks.iter().find_map(|task| facts.now.holding.holder_of(task.task));
-        let has_it = holder.map(|holder| Evidence::HasAndWaits {
-            task: holder.task.task.0,
-            what: holder.what.clone(),
-            at: holder.task.at.clone(),
-            idle: Micros(holder.task.idle_us),
-            behind: tasks_of(&holder.behind).count() as u64,
-        });
-        let mut evidence: Vec<Evidence> = has_it.into_iter().collect();
+        let mut evidence: Vec<Evidence> = holder.map(Evidence::has_and_waits).into_iter().collect();
         evidence.push(Evidence::WaitsInBoth {
             tasks: self.tasks.len() as u64,
             idle: Micros(self.longest.idle_us),
